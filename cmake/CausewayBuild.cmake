@@ -1,0 +1,78 @@
+# How every folder builds: one library per folder, unit tests and micro-benchmarks beside the files they test.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+
+set(CAUSEWAY_SANITIZE "" CACHE STRING "Sanitizers, as given to -fsanitize")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# Emulated CPUs of test guests have AVX2 and nothing beyond.
+add_compile_options(-march=x86-64-v2 -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+                    -fno-omit-frame-pointer)
+# g++ 12 warns of coroutine frames and std::variant what is not so.
+add_compile_options(-Wno-maybe-uninitialized -Wno-missing-field-initializers)
+if(CAUSEWAY_SANITIZE)
+    add_compile_options(-fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=undefined)
+    add_link_options(-fsanitize=${CAUSEWAY_SANITIZE})
+endif()
+# With assertions of the standard library where speed does not matter.
+add_compile_options($<$<CONFIG:Debug>:-D_GLIBCXX_ASSERTIONS>)
+
+include_directories(${CMAKE_SOURCE_DIR})
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+# Of DPDK only the environment layer: linking the whole kit would load a hundred drivers.
+pkg_check_modules(dpdk REQUIRED libdpdk)
+add_library(causeway_dpdk INTERFACE)
+target_include_directories(causeway_dpdk SYSTEM INTERFACE ${dpdk_INCLUDE_DIRS})
+target_compile_options(causeway_dpdk INTERFACE -include rte_config.h)
+target_link_libraries(causeway_dpdk INTERFACE rte_eal)
+pkg_check_modules(ibverbs REQUIRED IMPORTED_TARGET libibverbs)
+pkg_check_modules(rdmacm REQUIRED IMPORTED_TARGET librdmacm)
+find_library(RBD_LIBRARY rbd REQUIRED)
+find_library(RADOS_LIBRARY rados REQUIRED)
+
+include(GoogleTest)
+
+# causeway_library(NAME SOURCES ... LINKS ...)
+# The target of one folder. LINKS are the floors below it and the parts that it alone uses.
+function(causeway_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    if(ARG_SOURCES)
+        add_library(causeway_${name} STATIC ${ARG_SOURCES})
+        target_link_libraries(causeway_${name} PUBLIC ${ARG_LINKS})
+    else()
+        add_library(causeway_${name} INTERFACE)
+        target_link_libraries(causeway_${name} INTERFACE ${ARG_LINKS})
+    endif()
+endfunction()
+
+# causeway_test(NAME SOURCES ... LINKS ... [LABELS ...])
+# One GoogleTest program of a folder, every case known to ctest.
+function(causeway_test name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name} TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+endfunction()
+
+# causeway_bench(NAME SOURCES ... LINKS ...)
+function(causeway_bench name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+endfunction()

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs every Debian 12 package that Causeway needs, each named once, with what it is for.
+# Usage: install-deps.sh [build|test]     build: to compile and run; test: that and what ./demo and ./test use (default)
+set -euo pipefail
+
+build=(
+    g++ cmake ninja-build pkg-config ccache      # the build
+    libdpdk-dev                                  # lcores, huge pages, PCI
+    libibverbs-dev librdmacm-dev                 # RDMA
+    librbd-dev librados-dev                      # Ceph
+    nlohmann-json3-dev libcli11-dev              # JSON, options
+    libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
+    libgoogle-perftools-dev                      # tcmalloc, from which librbd gains
+    libgtest-dev libgmock-dev libbenchmark-dev   # unit tests and micro-benchmarks
+)
+test=(
+    python3 python3-pytest                       # whole-system tests
+    ceph-mon ceph-osd ceph-common                # a real cluster
+    qemu-system-x86 busybox-static cpio kmod     # a guest with a stock kernel
+    iproute2 nvme-cli fio e2fsprogs              # what a Linux host uses
+    rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
+    rdmacm-utils
+    valgrind                                     # instructions counted by callgrind
+)
+
+case "${1:-test}" in
+build) packages=("${build[@]}") ;;
+test) packages=("${build[@]}" "${test[@]}") ;;
+*) echo "usage: install-deps.sh [build|test]" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "install-deps.sh: these packages are missing and only root can install them: ${missing[*]}" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "installing ${#missing[@]} packages: ${missing[*]}"
+apt-get -o DPkg::Lock::Timeout=600 update -qq
+apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
