@@ -1,0 +1,39 @@
+#pragma once
+
+#include "core/reactor_group.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace causeway::core {
+
+/// Plain threads for what can only block. A thread is added whenever none is free, up to `most`, so that one dead
+/// cluster does not hold up the others; idle threads go after a while.
+class blocking_pool final : public blocking_executor {
+  public:
+    /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty: anywhere.
+    explicit blocking_pool(std::vector<unsigned> cpus = {}, unsigned most = 128);
+    /// Waits for what runs; what has not begun is dropped.
+    ~blocking_pool() override;
+
+    void submit(std::function<void()> work) override;
+
+  private:
+    void serve();
+
+    const std::vector<unsigned> cpus_;
+    const unsigned most_;
+    std::mutex mutex_;
+    std::condition_variable wanted_;
+    std::condition_variable gone_;
+    std::deque<std::function<void()>> queue_;
+    unsigned threads_ = 0;
+    unsigned idle_ = 0;
+    bool stopping_ = false;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "core/counter.h"
+#include "core/dma_memory.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace causeway::core {
+
+/// Buffers of a few sizes cut from one region, for one core. Taking and giving back is a few instructions; who finds
+/// none waits in line and is served in order, so that no request starves.
+class buffer_pool {
+  public:
+    struct size_class {
+        std::uint32_t bytes;  ///< of each buffer; classes in ascending order
+        std::uint32_t count;
+    };
+
+    /// Somebody in line. Lives in the request that waits.
+    struct waiter {
+        void (*ready)(waiter&, std::byte* buffer) noexcept = nullptr;  ///< called on the pool's core
+        std::uint32_t bytes = 0;
+        waiter* next = nullptr;
+        waiter** place = nullptr;  ///< what points at this one; nullptr: not in line
+    };
+
+    static result<buffer_pool> create(std::span<const size_class> classes);
+
+    /// The whole region, to be registered with a device.
+    std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
+    std::uint32_t largest() const noexcept { return classes_[count_ - 1].bytes; }
+
+    /// REQUIRES: bytes <= largest(). A buffer of at least `bytes`; nullptr if there is none, or others wait for that
+    /// size.
+    std::byte* take(std::uint32_t bytes) noexcept;
+    /// `bytes` as given to take().
+    void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;
+
+    void wait(waiter& w, std::uint32_t bytes) noexcept;
+    void cancel(waiter& w) noexcept;  ///< takes `w` out of line, if it is in it
+
+    std::uint64_t waits() const noexcept { return waits_.get(); }
+
+  private:
+    static constexpr std::size_t most_classes = 4;
+    struct stock {
+        std::uint32_t bytes = 0;
+        std::vector<std::byte*> free;  ///< reserved for all at creation: push_back never allocates
+        waiter* first = nullptr;
+        waiter** last = nullptr;  ///< nullptr while nobody waits
+    };
+    stock& of(std::uint32_t bytes) noexcept;
+
+    dma_memory memory_;
+    std::array<stock, most_classes> classes_;
+    std::size_t count_ = 0;
+    counter waits_;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace causeway::core {
+
+/// Units of a clock. In production cycles of the time stamp counter; in tests whatever the virtual clock says.
+using ticks = std::uint64_t;
+
+using std::chrono::nanoseconds;
+
+/// Where a reactor takes the time from. Handed in, so that a whole gateway can run in virtual time.
+class clock {
+  public:
+    virtual ~clock() = default;
+
+    /// Any thread. Never goes backwards.
+    virtual ticks now() const noexcept = 0;
+    virtual ticks per_second() const noexcept = 0;
+
+    ticks to_ticks(nanoseconds d) const noexcept {
+        return static_cast<ticks>(static_cast<unsigned __int128>(d.count()) * per_second() / 1'000'000'000u);
+    }
+    nanoseconds to_nanoseconds(ticks t) const noexcept {
+        return nanoseconds(static_cast<std::int64_t>(static_cast<unsigned __int128>(t) * 1'000'000'000u / per_second()));
+    }
+};
+
+/// The processor's time stamp counter, its frequency measured once at construction.
+class tsc_clock final : public clock {
+  public:
+    tsc_clock();
+    ticks now() const noexcept override { return __builtin_ia32_rdtsc(); }
+    ticks per_second() const noexcept override { return per_second_; }
+
+  private:
+    ticks per_second_;
+};
+
+/// Time that stands still until somebody moves it. One tick is a nanosecond.
+class virtual_clock final : public clock {
+  public:
+    ticks now() const noexcept override { return now_; }
+    ticks per_second() const noexcept override { return 1'000'000'000; }
+    void advance_to(ticks t) noexcept {
+        if (t > now_)
+            now_ = t;
+    }
+
+  private:
+    ticks now_ = 1;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,42 @@
+#include "core/dma_memory.h"
+
+#include "core/environment.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <rte_malloc.h>
+#include <utility>
+
+namespace causeway::core {
+
+result<dma_memory> dma_memory::allocate(std::size_t bytes, std::size_t alignment) {
+    dma_memory m;
+    m.size_ = (bytes + alignment - 1) / alignment * alignment;
+    m.from_dpdk_ = environment::running();
+    void* p = m.from_dpdk_ ? rte_malloc(nullptr, m.size_, static_cast<unsigned>(alignment))
+                           : std::aligned_alloc(alignment, m.size_);
+    if (!p)
+        return fail(ENOMEM, "no memory for devices: " + std::to_string(m.size_) + " bytes wanted");
+    std::memset(p, 0, m.size_);
+    m.data_ = static_cast<std::byte*>(p);
+    return m;
+}
+
+dma_memory::dma_memory(dma_memory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), from_dpdk_(other.from_dpdk_) {}
+
+dma_memory& dma_memory::operator=(dma_memory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(from_dpdk_, other.from_dpdk_);
+    return *this;
+}
+
+dma_memory::~dma_memory() {
+    if (from_dpdk_)
+        rte_free(data_);
+    else
+        std::free(data_);
+}
+
+}  // namespace causeway::core

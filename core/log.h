@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <fmt/format.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace causeway::core::log {
+
+/// The levels of SPDK's target, whose names operators know.
+enum class level : std::uint8_t { error, warning, notice, info, debug };
+
+std::optional<level> level_from(std::string_view name) noexcept;  ///< "NOTICE", in any case
+std::string_view to_string(level l) noexcept;
+
+/// What is logged at all, and what of it goes to stderr. Any thread.
+void set_level(level l) noexcept;
+level get_level() noexcept;
+void set_print_level(level l) noexcept;
+level get_print_level() noexcept;
+void set_timestamps(bool on);
+
+/// A part of the house whose debug messages can be switched on by name (`-L nvmf`, log_set_flag). Static storage.
+class flag {
+  public:
+    explicit flag(std::string_view name) noexcept;
+    std::string_view name() const noexcept { return name_; }
+    bool on() const noexcept { return on_; }
+
+    static std::vector<flag*>& all();
+    /// "all" means every flag. False: no such flag.
+    static bool set(std::string_view name, bool on);
+
+  private:
+    std::string_view name_;
+    bool on_ = false;
+};
+
+/// Any thread. Never blocks on more than a write to stderr.
+void write(level l, std::string_view text);
+
+template <class... Args>
+void error(fmt::format_string<Args...> f, Args&&... args) {
+    write(level::error, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> f, Args&&... args) {
+    if (get_level() >= level::warning)
+        write(level::warning, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void notice(fmt::format_string<Args...> f, Args&&... args) {
+    if (get_level() >= level::notice)
+        write(level::notice, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> f, Args&&... args) {
+    if (get_level() >= level::info)
+        write(level::info, fmt::format(f, std::forward<Args>(args)...));
+}
+/// Only while the flag is on.
+template <class... Args>
+void debug(const flag& of, fmt::format_string<Args...> f, Args&&... args) {
+    if (of.on())
+        write(level::debug, fmt::format("{}: {}", of.name(), fmt::format(f, std::forward<Args>(args)...)));
+}
+
+/// For messages that a peer can provoke: at most ten a second pass; what was held back is counted and said with the
+/// next one that passes. Static storage, any thread.
+class limiter {
+  public:
+    /// True: log now. `held_back` is how many have been swallowed since the last one that passed.
+    bool pass(std::uint64_t& held_back) noexcept;
+
+  private:
+    std::uint64_t window_ = 0;
+    unsigned passed_ = 0;
+    std::uint64_t held_back_ = 0;
+    bool busy_ = false;
+};
+
+/// A warning that a peer has caused.
+template <class... Args>
+void peer_warning(limiter& l, fmt::format_string<Args...> f, Args&&... args) {
+    std::uint64_t held_back = 0;
+    if (get_level() < level::warning || !l.pass(held_back))
+        return;
+    auto text = fmt::format(f, std::forward<Args>(args)...);
+    if (held_back)
+        text += fmt::format(" ({} similar messages held back)", held_back);
+    write(level::warning, text);
+}
+
+}  // namespace causeway::core::log

@@ -1,0 +1,172 @@
+#pragma once
+
+#include "core/clock.h"
+#include "core/counter.h"
+#include "core/mailbox.h"
+#include "core/poller.h"
+#include "core/timer.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway::core {
+
+class reactor_group;
+
+struct reactor_options {
+    /// How long a reactor without work goes on polling before it sleeps.
+    nanoseconds busy_poll_window = std::chrono::microseconds(50);
+    bool never_sleep = false;
+    /// The most events that one poller handles in a turn, so that its neighbours get theirs.
+    unsigned poll_budget = 64;
+};
+
+/// What one CPU core runs: it takes its mailbox, its timers and its pollers in turns, and sleeps when all are idle.
+///
+/// Everything that a reactor owns is touched by its thread alone. Others reach it with post().
+class reactor {
+  public:
+    reactor(reactor_group& group, unsigned index, unsigned cpu, const clock& time, reactor_options options);
+    reactor(const reactor&) = delete;
+    reactor& operator=(const reactor&) = delete;
+    ~reactor();
+
+    /// The reactor whose turn runs on the calling thread; nullptr on a foreign thread.
+    static reactor* current() noexcept { return current_; }
+
+    reactor_group& group() const noexcept { return group_; }
+    unsigned index() const noexcept { return index_; }  ///< 0 … group().size() - 1
+    unsigned cpu() const noexcept { return cpu_; }      ///< the lcore
+    const std::string& name() const noexcept { return name_; }
+    const clock& time() const noexcept { return time_; }
+    const reactor_options& options() const noexcept { return options_; }
+
+    /// The time at which the current turn, or its current part, began.
+    ticks now() const noexcept { return now_; }
+
+    /// Any thread. Runs `m.handle` on this reactor; allocates nothing, cannot fail.
+    void post(message& m) noexcept {
+        if (mailbox_.push(m))
+            wake();
+    }
+
+    /// Any thread. Control path: allocates.
+    void execute(std::function<void()> f);
+
+    /// One turn. Returns how many events it handled. Called by run(), or by a simulation that draws the turns.
+    unsigned turn() noexcept;
+
+    /// Takes turns until stop().
+    void run() noexcept;
+    void stop() noexcept;  ///< any thread
+
+    /// When the earliest timer is due; the highest value if there is none.
+    ticks next_timer() const noexcept;
+    /// True: the mailbox holds something. For a simulation that looks for a reactor with work.
+    bool has_mail() const noexcept { return !mailbox_.empty(); }
+
+    struct statistics {
+        counter busy_ticks;
+        counter idle_ticks;   ///< awake or asleep, without work
+        counter sleep_ticks;  ///< the part of idle_ticks spent asleep
+        counter sleeps;
+        counter turns;
+        counter messages;
+    };
+    const statistics& stats() const noexcept { return stats_; }
+
+    struct poller_view {
+        std::string_view name;
+        std::uint64_t runs, busy_runs, busy_ticks;
+    };
+    /// On this reactor.
+    std::vector<poller_view> pollers() const;
+    std::size_t timer_count() const noexcept { return timers_.size(); }
+
+    /// The operating system's id of the thread that runs this reactor; 0 before it runs.
+    int thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
+
+  private:
+    friend class poller_registration;
+    friend class timer;
+    friend class fd_watch;
+
+    struct registered_poller {
+        std::string_view name;
+        poller* object;
+        std::unique_ptr<poller_statistics> stats;
+    };
+
+    void add(std::string_view name, poller& p);
+    void remove(poller& p) noexcept;
+    void watch(int fd, std::uint32_t events, class fd_watch& w);
+    void unwatch(int fd) noexcept;
+
+    void wake() noexcept;
+    unsigned run_timers() noexcept;
+    unsigned run_pollers() noexcept;
+    unsigned run_descriptors(int timeout_ms) noexcept;
+    void sleep() noexcept;
+    bool arm_all() noexcept;
+    void disarm(std::size_t armed) noexcept;
+    int sleep_limit_ms() const noexcept;
+
+    static thread_local reactor* current_;
+
+    reactor_group& group_;
+    const unsigned index_;
+    const unsigned cpu_;
+    const std::string name_;
+    const clock& time_;
+    const reactor_options options_;
+
+    ticks now_ = 0;
+    ticks last_work_ = 0;
+    ticks next_descriptor_check_ = 0;
+    const ticks busy_poll_ticks_;
+    const ticks descriptor_check_ticks_;
+
+    std::vector<registered_poller> pollers_;
+    std::vector<registered_poller> retired_;  ///< unregistered from within a poll; gone at the end of the turn
+    std::size_t polling_ = 0;                 ///< index of the poller that runs, while one does
+    bool in_pollers_ = false;
+
+    timer_queue timers_;
+    std::map<int, class fd_watch*> watches_;
+    int epoll_fd_;
+    int event_fd_;
+    std::atomic<bool> stop_{false};
+    std::atomic<int> thread_id_{0};
+    statistics stats_;
+
+    mailbox mailbox_;
+};
+
+/// Calls a function on a reactor when a file descriptor is ready: at once when the reactor sleeps, within a
+/// millisecond when it is busy. For control connections and event channels, not for the data path. Made and destroyed
+/// on that reactor, or while it does not run.
+class fd_watch {
+  public:
+    using function = std::function<void(std::uint32_t epoll_events)>;
+
+    fd_watch(reactor& r, int fd, std::uint32_t epoll_events, function f);
+    fd_watch(const fd_watch&) = delete;
+    fd_watch& operator=(const fd_watch&) = delete;
+    ~fd_watch();
+
+    void set_events(std::uint32_t epoll_events);
+
+  private:
+    friend class reactor;
+    reactor& reactor_;
+    int fd_;
+    function function_;
+};
+
+}  // namespace causeway::core

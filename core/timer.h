@@ -1,0 +1,60 @@
+#pragma once
+
+#include "core/clock.h"
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+namespace causeway::core {
+
+class reactor;
+class timer;
+
+/// The pending timers of one reactor, the earliest first: a binary heap of timers that know their place in it.
+class timer_queue {
+  public:
+    void insert(timer& t);
+    void remove(timer& t) noexcept;
+    timer* earliest() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
+    std::size_t size() const noexcept { return heap_.size(); }
+
+  private:
+    void place(std::size_t i, timer* t) noexcept;
+    void sift_up(std::size_t i) noexcept;
+    void sift_down(std::size_t i) noexcept;
+
+    std::vector<timer*> heap_;
+};
+
+/// Calls a function on its reactor when a time has come, once or again and again. Armed, cancelled and destroyed on
+/// that reactor, or while it does not run. The function may arm, cancel or destroy the timer.
+class timer {
+  public:
+    using function = std::function<void()>;
+
+    timer(reactor& r, function f) : reactor_(r), function_(std::move(f)) {}
+    timer(const timer&) = delete;
+    timer& operator=(const timer&) = delete;
+    ~timer() { cancel(); }
+
+    void arm_after(nanoseconds delay) { arm(delay, nanoseconds{0}); }
+    void arm_every(nanoseconds period) { arm(period, period); }
+    void cancel() noexcept;
+    bool armed() const noexcept { return place_ != nowhere; }
+
+  private:
+    friend class timer_queue;
+    friend class reactor;
+    static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+
+    void arm(nanoseconds delay, nanoseconds period);
+
+    reactor& reactor_;
+    function function_;
+    ticks due_ = 0;
+    ticks period_ = 0;
+    std::size_t place_ = nowhere;
+};
+
+}  // namespace causeway::core
