@@ -1,0 +1,123 @@
+#pragma once
+
+#include "bdev/io.h"
+#include "bdev/statistics.h"
+#include "core/reactor_group.h"
+#include "core/result.h"
+#include "core/task.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace causeway::bdev {
+
+using uuid = std::array<std::uint8_t, 16>;
+std::string to_string(const uuid& u);
+core::result<uuid> uuid_from(std::string_view text);
+/// Random (version 4).
+uuid random_uuid();
+/// The same for the same text, on every gateway (version 5 layout, SHA-1 is not needed: see device.cc).
+uuid uuid_of_name(std::string_view text) noexcept;
+
+/// What a host may assume of a device. Offsets and lengths in blocks unless they say otherwise.
+struct geometry {
+    std::uint32_t block_size = 4096;  ///< bytes, a power of two from 512
+    std::uint64_t blocks = 0;
+    std::uint32_t physical_block_size = 0;  ///< bytes; 0: the block size
+    std::uint32_t optimal_write_blocks = 0;
+    std::uint32_t unmap_granularity_blocks = 0;
+    std::uint32_t unmap_alignment_blocks = 0;
+    std::uint32_t atomic_compare_and_write_blocks = 1;  ///< 0: no compare_and_write
+};
+
+struct capabilities {
+    std::uint32_t ops = 0;  ///< bit n: op n is served
+    bool read_only = false;
+    bool volatile_write_cache = false;
+    bool supports(op o) const noexcept { return ops >> static_cast<unsigned>(o) & 1; }
+};
+constexpr std::uint32_t ops(std::initializer_list<op> list) noexcept {
+    std::uint32_t bits = 0;
+    for (op o : list)
+        bits |= 1u << static_cast<unsigned>(o);
+    return bits;
+}
+
+/// What namespaces want to know of their device. Called on the control reactor.
+class observer {
+  public:
+    virtual ~observer() = default;
+    virtual void resized(device& d, std::uint64_t blocks) = 0;
+    /// The device goes: let go of it (release the claim) as soon as no I/O of yours is on it.
+    virtual void removed(device& d) = 0;
+};
+
+/// A block device: the contract between namespaces and back ends.
+///
+/// Made, listed and removed on the control reactor; start() on any reactor. Held by shared_ptr; destroyed on the control
+/// reactor when nobody holds it and close() has ended.
+class device {
+  public:
+    device(core::reactor_group& group, std::string name, geometry g, capabilities c, uuid id);
+    virtual ~device();
+    device(const device&) = delete;
+    device& operator=(const device&) = delete;
+
+    // What it is. Constant, but for the size.
+    const std::string& name() const noexcept { return name_; }
+    const std::vector<std::string>& aliases() const noexcept { return aliases_; }
+    const uuid& id() const noexcept { return id_; }
+    const geometry& shape() const noexcept { return geometry_; }  ///< `blocks` as of creation: see blocks()
+    std::uint64_t blocks() const noexcept { return blocks_.load(std::memory_order_relaxed); }  ///< any thread
+    const capabilities& can() const noexcept { return capabilities_; }
+    virtual std::string_view product_name() const noexcept = 0;  ///< "Ceph Rbd Disk"
+    /// The reactor that submits for this device; nullptr if each does its own.
+    virtual core::reactor* home() const noexcept { return nullptr; }
+
+    /// Any reactor. The range is checked here (a shrink may have come between): a bad one ends with LBA Out of Range.
+    /// An operation that the device cannot do ends with Invalid Opcode. Completes on this reactor, exactly once,
+    /// maybe before start() returns.
+    void start(io& i) noexcept;
+
+    /// Control reactor. Stops the back end; ends when it holds no I/O any more and everything is given back.
+    virtual core::task<> close() { co_return; }
+
+    // Control reactor: who uses it.
+    core::result<> claim(observer& by);  ///< EBUSY: somebody has it
+    void release(observer& by) noexcept;
+    observer* claimed_by() const noexcept { return claimed_by_; }
+
+    device_statistics& stats() noexcept { return stats_; }
+    const device_statistics& stats() const noexcept { return stats_; }
+
+    core::reactor_group& group() const noexcept { return group_; }
+
+    /// Control reactor: the size has changed; the observer hears of it.
+    void set_blocks(std::uint64_t blocks);
+    /// Control reactor: the device is about to go; the observer hears of it.
+    void announce_removal();
+
+  protected:
+    /// On the reactor that issued the I/O. Must lead to one complete() there.
+    virtual void submit(io& i) noexcept = 0;
+    void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
+
+  private:
+    friend struct io;
+    core::reactor_group& group_;
+    const std::string name_;
+    std::vector<std::string> aliases_;
+    const uuid id_;
+    const geometry geometry_;
+    std::atomic<std::uint64_t> blocks_;
+    const capabilities capabilities_;
+    device_statistics stats_;
+    observer* claimed_by_ = nullptr;
+};
+
+}  // namespace causeway::bdev

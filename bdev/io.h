@@ -1,0 +1,60 @@
+#pragma once
+
+#include "core/mailbox.h"
+#include "core/reactor.h"
+#include "nvme/status.h"
+
+#include <cstdint>
+#include <span>
+#include <sys/uio.h>
+
+namespace causeway::bdev {
+
+class device;
+
+enum class op : std::uint8_t { read, write, flush, write_zeroes, unmap, compare, compare_and_write };
+inline constexpr unsigned op_count = 7;
+
+/// One I/O on its way through a device. Lives inside whatever issued it and comes back to the reactor that issued it,
+/// exactly once.
+///
+/// The issuer fills the request part and calls device::start(); the device fills `status` and calls complete(). In
+/// between it is the device's to post as a message, to another core or back.
+struct io : core::message {
+    using hook = void (*)(io&) noexcept;
+
+    // The request. Untouched by the device.
+    op operation{};
+    bool force_unit_access = false;
+    std::uint64_t offset_blocks = 0;
+    std::uint64_t length_blocks = 0;  ///< 0 for flush
+    /// Data to read into, to write, or to compare with; length_blocks long altogether.
+    std::span<const iovec> data;
+    /// compare_and_write only: what is written if `data` compares equal.
+    std::span<const iovec> write_data;
+    hook done = nullptr;      ///< on the issuing reactor
+    void* context = nullptr;  ///< the issuer's
+
+    // The outcome.
+    nvme::status status{};
+
+    // The device's, while it has the I/O.
+    device* owner = nullptr;
+    core::reactor* origin = nullptr;  ///< the reactor that issued it
+    core::ticks started = 0;
+    io* next = nullptr;               ///< for a list of the device's own
+    void* back_end = nullptr;         ///< whatever the back end needs to find again
+    std::uint64_t back_end_value = 0;
+
+    /// On the issuing reactor: ends the I/O and calls `done`, which may reuse or free it.
+    void complete(nvme::status s) noexcept;
+
+    /// Any thread: ends the I/O on the reactor that issued it.
+    void complete_from_anywhere(nvme::status s) noexcept;
+};
+
+/// Copies between an I/O's buffers and flat memory; `bytes` may end inside a buffer.
+void copy_out(std::byte* to, std::span<const iovec> from, std::size_t bytes) noexcept;
+void copy_in(std::span<const iovec> to, const std::byte* from, std::size_t bytes) noexcept;
+
+}  // namespace causeway::bdev

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "bdev/device.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway::bdev {
+
+/// All devices of a gateway by name, alias and uuid. Lives on the control reactor.
+class registry {
+  public:
+    explicit registry(core::reactor_group& group) : group_(group) {}
+
+    /// EEXIST: a name, alias or uuid is taken.
+    core::result<> add(std::shared_ptr<device> d);
+    /// nullptr: there is none.
+    std::shared_ptr<device> find(std::string_view name_or_uuid) const;
+    /// In order of creation.
+    const std::vector<std::shared_ptr<device>>& all() const noexcept { return devices_; }
+
+    /// Keeps a name while its device is still being made (an image being opened); EEXIST. Given back by its
+    /// destructor.
+    class reservation {
+      public:
+        reservation(reservation&& other) noexcept;
+        reservation& operator=(reservation&&) = delete;
+        ~reservation();
+
+      private:
+        friend class registry;
+        reservation(registry& r, std::string name) : registry_(&r), name_(std::move(name)) {}
+        registry* registry_;
+        std::string name_;
+    };
+    core::result<reservation> reserve(std::string name);
+    /// "Malloc0", "Malloc1", …: the first that is free.
+    std::string free_name(std::string_view prefix) const;
+
+    /// Tells the observer, takes the device out of the list, waits until nobody holds its claim and closes it. ENODEV.
+    core::task<core::result<>> remove(std::string name);
+
+    core::reactor_group& group() const noexcept { return group_; }
+
+  private:
+    core::reactor_group& group_;
+    std::vector<std::shared_ptr<device>> devices_;
+    std::vector<std::string> reserved_;
+};
+
+}  // namespace causeway::bdev
