@@ -9,7 +9,7 @@ from lab import places, processes
 from lab.ceph import Cluster
 from lab.lab import Lab
 
-processes.turn_signals_into_exits()
+processes.turn_signals_into_interrupts()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ The kernel watches the *thread* that started the child: start long-lived process
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 
@@ -62,12 +61,13 @@ def end(process: subprocess.Popen | None, grace: float = 5) -> None:
         process.wait()
 
 
-def turn_signals_into_exits() -> None:
-    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that every `finally` and `with` gets its turn."""
-    def leave(number, _frame):
-        sys.exit(128 + number)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+def turn_signals_into_interrupts() -> None:
+    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that every `finally` and `with` gets its turn.
+
+    Ctrl-C itself is set too: a shell starts background jobs with it ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def tail(path: Path, lines: int = 40) -> str:
