@@ -16,17 +16,19 @@ using testing::sent;
 
 TEST(connect, command) {
     constexpr image<64> bytes = {
-        0x7f, 0x40, 0x01, 0x00, // opcode, PSDT 01b, CID
-        0x01,                   // FCTYPE
-        0,    0,    0,    0,    0, 0, 0, 0, 0,    0,    0,    0,    0, 0, 0, 0,    0, 0, 0, // reserved 5-23
-        0,    0,    0,    0,    0, 0, 0, 0, 0x00, 0x04, 0x00, 0x00, 0, 0, 0, 0x01, // SGL1: 1024 bytes in the capsule
-        0x00, 0x00,                                                                // RECFMT
-        0x03, 0x00,                                                                // QID
-        0x7f, 0x00,                                                                // SQSIZE
-        0x04,                                                    // CATTR: no SQ flow control
-        0x00,                                                    // reserved
-        0xc0, 0xd4, 0x01, 0x00,                                  // KATO 120000 ms
-        0,    0,    0,    0,    0, 0, 0, 0, 0,    0,    0,    0, // reserved 52-63
+        0x7f, 0x40, 0x01, 0x00,                                              // opcode, PSDT 01b, CID
+        0x01,                                                                // FCTYPE
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // reserved 5-23
+        0,    0,    0,    0,    0, 0, 0, 0,                                  // SGL1: offset 0
+        0x00, 0x04, 0x00, 0x00,                                              // 1024 bytes
+        0,    0,    0,    0x01,                                              // data block, offset
+        0x00, 0x00,                                                          // RECFMT
+        0x03, 0x00,                                                          // QID
+        0x7f, 0x00,                                                          // SQSIZE
+        0x04,                                                                // CATTR: no SQ flow control
+        0x00,                                                                // reserved
+        0xc0, 0xd4, 0x01, 0x00,                                              // KATO 120000 ms
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0,                      // reserved 52-63
     };
     const auto c = read<connect_command>(bytes);
     EXPECT_EQ(c.opcode, fabrics_opcode);
