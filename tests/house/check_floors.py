@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "transport/loop": {"core", "nvme", "nvmf"},
     "transport/rdma": {"core", "nvme", "nvmf"},
     "transport/tcp": {"core", "nvme", "nvmf"},
-    "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf", "transport/*"},
+    "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf"},
     "host": {"core", "nvme", "transport/*"},
     "tools": {"core", "nvme", "host"},
     "gateway": {"*"},
