@@ -113,9 +113,7 @@ class Cluster:
     def stop(self) -> None:
         """Ends the daemons. All is in memory: there is nothing to flush, so nothing to wait for."""
         for daemon in (self._osd, self._mon):
-            if daemon:
-                daemon.kill()
-                daemon.wait()
+            processes.end(daemon, grace=0)
         self._osd = self._mon = None
 
     # What a client does

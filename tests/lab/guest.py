@@ -63,9 +63,7 @@ class Guest:
         if self.channel:
             self.channel.close()
             self.channel = None
-        if self.emulator and self.emulator.poll() is None:
-            self.emulator.kill()
-            self.emulator.wait()
+        processes.end(self.emulator, grace=0)
 
     kill = stop
     """What the rest of the world sees when a host loses power."""
