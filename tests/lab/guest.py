@@ -25,6 +25,7 @@ class Guest:
         """
         self.folder = Path(folder)
         self.share = self.folder / "out"
+        self.inside = "/out"
         self.serial = Path(logs or folder) / f"{self.folder.name}.serial"
         self.network = network
         self.address = address.partition("/")[0]
@@ -59,11 +60,14 @@ class Guest:
         return self
 
     def stop(self) -> None:
-        """Ends the emulator. Nothing in the guest is worth a shutdown."""
+        """Ends the emulator. Nothing in the guest is worth a shutdown; logs in its share are kept with ours."""
         if self.channel:
             self.channel.close()
             self.channel = None
         processes.end(self.emulator, grace=0)
+        if self.share.is_dir() and self.serial.parent.is_dir():
+            for log in self.share.glob("*.log"):
+                shutil.copy(log, self.serial.parent / f"{self.folder.name}-{log.name}")
 
     kill = stop
     """What the rest of the world sees when a host loses power."""
@@ -141,12 +145,3 @@ class Guest:
     def _obituary(self) -> str:
         said = processes.tail(self.serial.with_suffix(".qemu"), 5)
         return f"-- end of its console, {self.serial}:\n{processes.tail(self.serial)}\n{said}"
-
-
-def attach(folder: Path) -> Channel:
-    """A connection to a guest that another process booted in `folder`."""
-    return Channel(folder / qemu.AGENT, lambda: "")
-
-
-def discard(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
