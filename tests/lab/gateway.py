@@ -7,7 +7,8 @@ import time
 
 from . import places
 from .channel import Process
-from .guest import Guest, RXE_ADDRESS
+from .guest import RXE_ADDRESS
+from .machine import Machine
 from .initiator import Target
 
 DAEMON = "gateway/causewayd"
@@ -27,7 +28,7 @@ class Gateway:
     that knows that cluster and listens on RDMA.
     """
 
-    def __init__(self, host: Guest, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "", name: str = "causewayd"):
+    def __init__(self, host: Machine, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "", name: str = "causewayd"):
         self.host = host
         self._ceph_conf = ceph_conf
         self.name = name
