@@ -12,7 +12,7 @@
 namespace causeway::core {
 
 /// Plain threads for what can only block. A thread is added whenever none is free, up to `most`, so that one dead
-/// cluster does not hold up the others; idle threads go after a while.
+/// cluster does not hold up the others; idle threads go after a while, all but one.
 class blocking_pool final : public blocking_executor {
   public:
     /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty: anywhere.
@@ -23,6 +23,7 @@ class blocking_pool final : public blocking_executor {
     void submit(std::function<void()> work) override;
 
   private:
+    void add_thread();
     void serve();
 
     const std::vector<unsigned> cpus_;

@@ -28,7 +28,11 @@ class buffer_pool {
         waiter** place = nullptr;  ///< what points at this one; nullptr: not in line
     };
 
+    /// Control path. One to four classes. Errors: EINVAL, ENOMEM.
     static result<buffer_pool> create(std::span<const size_class> classes);
+    /// REQUIRES: nobody in line, neither here nor there.
+    buffer_pool(buffer_pool&& other) noexcept;
+    buffer_pool& operator=(buffer_pool&& other) noexcept;
 
     /// The whole region, to be registered with a device.
     std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
@@ -37,9 +41,10 @@ class buffer_pool {
     /// REQUIRES: bytes <= largest(). A buffer of at least `bytes`; nullptr if there is none, or others wait for that
     /// size.
     std::byte* take(std::uint32_t bytes) noexcept;
-    /// `bytes` as given to take().
+    /// `bytes` as given to take(). Goes to the first in line, if there is one, before this returns.
     void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;
 
+    /// REQUIRES: take(bytes) has just returned nullptr; `w.ready` is set; `w` is not in line.
     void wait(waiter& w, std::uint32_t bytes) noexcept;
     void cancel(waiter& w) noexcept;  ///< takes `w` out of line, if it is in it
 
@@ -52,8 +57,11 @@ class buffer_pool {
         std::vector<std::byte*> free;  ///< reserved for all at creation: push_back never allocates
         waiter* first = nullptr;
         waiter** last = nullptr;  ///< nullptr while nobody waits
+        bool serving = false;     ///< buffers are being handed to those in line
     };
+    buffer_pool() noexcept = default;
     stock& of(std::uint32_t bytes) noexcept;
+    static void serve_line(stock& s) noexcept;
 
     dma_memory memory_;
     std::array<stock, most_classes> classes_;

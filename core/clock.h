@@ -10,6 +10,9 @@ using ticks = std::uint64_t;
 
 using std::chrono::nanoseconds;
 
+/// For products of a time and a frequency, which pass 64 bits within seconds.
+__extension__ using wide = unsigned __int128;
+
 /// Where a reactor takes the time from. Handed in, so that a whole gateway can run in virtual time.
 class clock {
   public:
@@ -19,11 +22,14 @@ class clock {
     virtual ticks now() const noexcept = 0;
     virtual ticks per_second() const noexcept = 0;
 
+    /// A time before now counts as none.
     ticks to_ticks(nanoseconds d) const noexcept {
-        return static_cast<ticks>(static_cast<unsigned __int128>(d.count()) * per_second() / 1'000'000'000u);
+        return d.count() < 0
+                   ? 0
+                   : static_cast<ticks>(static_cast<wide>(d.count()) * per_second() / 1'000'000'000u);
     }
     nanoseconds to_nanoseconds(ticks t) const noexcept {
-        return nanoseconds(static_cast<std::int64_t>(static_cast<unsigned __int128>(t) * 1'000'000'000u / per_second()));
+        return nanoseconds(static_cast<std::int64_t>(static_cast<wide>(t) * 1'000'000'000u / per_second()));
     }
 };
 

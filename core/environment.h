@@ -9,17 +9,18 @@
 namespace causeway::core {
 
 struct environment_options {
-    std::string core_mask;      ///< `-m`: "0x3" or "[0,2-3]"; empty with no `lcores`: the first CPU
-    std::string lcores;         ///< `--lcores`, DPDK's syntax; excludes core_mask
-    bool no_huge = false;       ///< false: huge pages if there are enough, and the log says which
-    unsigned memory_mb = 0;     ///< `-s`; 0: as much as is found, or 256 MiB without huge pages
+    std::string core_mask;   ///< `-m`: "0x3" or "[0,2-3]"; empty with no `lcores`: the first CPU
+    std::string lcores;      ///< `--lcores`, DPDK's syntax; excludes core_mask
+    bool no_huge = false;    ///< false: huge pages if there are enough, and the log says which
+    unsigned memory_mb = 0;  ///< `-s`; 0: as much as is found, or 256 MiB without huge pages
     std::string name = "causeway";
 };
 
 /// DPDK's environment: lcores, huge pages, later PCI devices. One per process.
 class environment {
   public:
-    /// REQUIRES: called once, on the main thread, which becomes the main lcore.
+    /// REQUIRES: called once, on the main thread, which becomes the main lcore and is pinned from then on, with every
+    /// thread that it makes. A bad mask, or a CPU that is not there, is EINVAL, and DPDK has not been touched.
     static result<environment> start(const environment_options& options);
     environment(environment&& other) noexcept;
     environment& operator=(environment&&) = delete;
@@ -27,7 +28,7 @@ class environment {
 
     static bool running() noexcept;
 
-    /// The CPUs of the lcores, the main one first.
+    /// The CPUs of the lcores, the main one first. Lcores may share a CPU: then it stands here more than once.
     const std::vector<unsigned>& cpus() const noexcept { return cpus_; }
     bool huge_pages() const noexcept { return huge_pages_; }
 
@@ -38,6 +39,7 @@ class environment {
   private:
     environment() = default;
     std::vector<unsigned> cpus_;
+    std::vector<unsigned> lcores_;  ///< their numbers in DPDK, in the same order
     bool huge_pages_ = false;
     bool owner_ = false;
 };

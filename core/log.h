@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <fmt/format.h>
 #include <optional>
@@ -28,7 +29,7 @@ class flag {
   public:
     explicit flag(std::string_view name) noexcept;
     std::string_view name() const noexcept { return name_; }
-    bool on() const noexcept { return on_; }
+    bool on() const noexcept { return on_.load(std::memory_order_relaxed); }
 
     static std::vector<flag*>& all();
     /// "all" means every flag. False: no such flag.
@@ -36,10 +37,10 @@ class flag {
 
   private:
     std::string_view name_;
-    bool on_ = false;
+    std::atomic<bool> on_{false};
 };
 
-/// Any thread. Never blocks on more than a write to stderr.
+/// Any thread. Never blocks on more than a write to stderr. One line: control characters are shown as `\x0a`.
 void write(level l, std::string_view text);
 
 template <class... Args>
@@ -61,7 +62,7 @@ void info(fmt::format_string<Args...> f, Args&&... args) {
     if (get_level() >= level::info)
         write(level::info, fmt::format(f, std::forward<Args>(args)...));
 }
-/// Only while the flag is on.
+/// Only while the flag is on, and then whatever the levels are.
 template <class... Args>
 void debug(const flag& of, fmt::format_string<Args...> f, Args&&... args) {
     if (of.on())
@@ -76,10 +77,8 @@ class limiter {
     bool pass(std::uint64_t& held_back) noexcept;
 
   private:
-    std::uint64_t window_ = 0;
-    unsigned passed_ = 0;
-    std::uint64_t held_back_ = 0;
-    bool busy_ = false;
+    std::atomic<std::uint64_t> state_{0};  ///< the second, and how many have passed in it
+    std::atomic<std::uint64_t> held_back_{0};
 };
 
 /// A warning that a peer has caused.

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace causeway::core {
 
@@ -39,9 +40,11 @@ class posted_function final : public message {
 
 }  // namespace
 
-reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock& time, reactor_options options)
+reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock& time,
+                 reactor_options options)
     : group_(group), index_(index), cpu_(cpu), name_("reactor_" + std::to_string(index)), time_(time),
-      options_(options), now_(time.now()), last_work_(now_), busy_poll_ticks_(time.to_ticks(options.busy_poll_window)),
+      options_(options), now_(time.now()), last_work_(now_),
+      busy_poll_ticks_(time.to_ticks(options.busy_poll_window)),
       descriptor_check_ticks_(time.to_ticks(descriptor_check_period)),
       epoll_fd_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       event_fd_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
@@ -222,7 +225,8 @@ void reactor::add(std::string_view name, poller& p) {
 }
 
 void reactor::remove(poller& p) noexcept {
-    const auto it = std::find_if(pollers_.begin(), pollers_.end(), [&](const auto& r) { return r.object == &p; });
+    const auto it =
+        std::find_if(pollers_.begin(), pollers_.end(), [&](const auto& r) { return r.object == &p; });
     assert(it != pollers_.end());
     const auto i = static_cast<std::size_t>(it - pollers_.begin());
     if (in_pollers_) {
@@ -252,7 +256,8 @@ void reactor::unwatch(int fd) noexcept {
     watches_.erase(fd);
 }
 
-poller_registration::poller_registration(reactor& r, std::string_view name, poller& p) : reactor_(&r), poller_(&p) {
+poller_registration::poller_registration(reactor& r, std::string_view name, poller& p)
+    : reactor_(&r), poller_(&p) {
     r.add(name, p);
 }
 

@@ -27,7 +27,7 @@ inline tl::unexpected<error> fail(int code, std::string sentence, std::string_vi
 }
 
 /// With the operating system's own sentence for `code`.
-inline tl::unexpected<error> fail(int code, std::string_view about = {}) {
+inline tl::unexpected<error> fail_errno(int code, std::string_view about = {}) {
     return fail(code, std::string(std::strerror(code)), about);
 }
 

@@ -1,0 +1,52 @@
+#include "core/environment.h"
+
+#include "core/dma_memory.h"
+
+#include <atomic>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+namespace causeway::core {
+namespace {
+
+// DPDK starts once in a process and cannot start again: everything that needs it shares one case.
+
+TEST(environment, refuses_what_cannot_be_before_it_touches_dpdk) {
+    EXPECT_EQ(environment::start({.core_mask = "nonsense"}).error().code, EINVAL);
+    EXPECT_EQ(environment::start({.core_mask = "0x1", .lcores = "0"}).error().code, EINVAL);
+    const auto absent = environment::start({.core_mask = "[0,1023]"});
+    ASSERT_FALSE(absent);
+    EXPECT_EQ(absent.error().code, EINVAL);
+    EXPECT_EQ(absent.error().text(), "[0,1023]: CPU 1023 does not exist, or this process may not use it");
+    EXPECT_FALSE(environment::running());
+}
+
+TEST(environment, runs_lcores_and_gives_memory) {
+    ASSERT_FALSE(environment::running());
+    auto started = environment::start({.lcores = "(0-2)@0", .no_huge = true, .memory_mb = 64});
+    ASSERT_TRUE(started) << started.error().text();
+    const environment e = std::move(*started);
+    EXPECT_TRUE(environment::running());
+    EXPECT_FALSE(e.huge_pages());
+    EXPECT_EQ(e.cpus(), (std::vector{0u, 0u, 0u}));
+
+    for (int again = 0; again < 2; ++again) {
+        std::atomic<unsigned> seen{0};
+        std::atomic<unsigned> wrong_cpu{0};
+        e.run_on_all([&](unsigned i) {
+            seen += 1u << i;
+            wrong_cpu += ::sched_getcpu() != 0;
+        });
+        EXPECT_EQ(seen, 7u);
+        EXPECT_EQ(wrong_cpu, 0u);
+    }
+
+    auto memory = dma_memory::allocate(1 << 20);
+    ASSERT_TRUE(memory);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory->data()) % 4096, 0u);
+    EXPECT_EQ(memory->data()[12345], std::byte{0});
+    EXPECT_EQ(dma_memory::allocate(1ull << 30).error().code, ENOMEM);
+}
+
+}  // namespace
+}  // namespace causeway::core

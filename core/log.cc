@@ -1,0 +1,142 @@
+#include "core/log.h"
+
+#include <algorithm>
+#include <cctype>
+#include <ctime>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+namespace causeway::core::log {
+
+namespace {
+
+constexpr std::pair<level, std::string_view> names[] = {
+    {level::error, "ERROR"}, {level::warning, "WARNING"}, {level::notice, "NOTICE"},
+    {level::info, "INFO"},   {level::debug, "DEBUG"},
+};
+
+constexpr auto with_time = "[%Y-%m-%d %H:%M:%S.%f] %v";
+constexpr auto without_time = "%v";
+
+std::atomic<level> level_{level::notice};
+std::atomic<level> print_level_{level::notice};
+
+/// Never destroyed: what ends late in the process may still have something to say.
+spdlog::logger& sink() {
+    static auto* const logger = [] {
+        auto* l = new spdlog::logger("causeway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        l->set_level(spdlog::level::trace);  // we choose ourselves
+        l->set_pattern(with_time);
+        return l;
+    }();
+    return *logger;
+}
+
+bool is_control(char c) noexcept {
+    const auto u = static_cast<unsigned char>(c);
+    return u < 0x20 || u == 0x7f;
+}
+
+/// Names that peers chose stand in messages: nothing that they contain may begin a line or steer a terminal.
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (char c : text) {
+        if (is_control(c))
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::uint64_t seconds() noexcept {
+    timespec t;
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return static_cast<std::uint64_t>(t.tv_sec);
+}
+
+}  // namespace
+
+std::optional<level> level_from(std::string_view name) noexcept {
+    const auto same = [](char a, char b) { return std::toupper(static_cast<unsigned char>(a)) == b; };
+    for (const auto& [l, text] : names)
+        if (std::equal(name.begin(), name.end(), text.begin(), text.end(), same))
+            return l;
+    return std::nullopt;
+}
+
+std::string_view to_string(level l) noexcept {
+    for (const auto& [known, text] : names)
+        if (known == l)
+            return text;
+    return {};
+}
+
+void set_level(level l) noexcept {
+    level_.store(l, std::memory_order_relaxed);
+}
+level get_level() noexcept {
+    return level_.load(std::memory_order_relaxed);
+}
+void set_print_level(level l) noexcept {
+    print_level_.store(l, std::memory_order_relaxed);
+}
+level get_print_level() noexcept {
+    return print_level_.load(std::memory_order_relaxed);
+}
+void set_timestamps(bool on) {
+    sink().set_pattern(on ? with_time : without_time);
+}
+
+flag::flag(std::string_view name) noexcept : name_(name) {
+    all().push_back(this);
+}
+
+std::vector<flag*>& flag::all() {
+    static std::vector<flag*> flags;
+    return flags;
+}
+
+bool flag::set(std::string_view name, bool on) {
+    bool found = name == "all";
+    for (flag* f : all()) {
+        if (name != "all" && name != f->name_)
+            continue;
+        f->on_.store(on, std::memory_order_relaxed);
+        found = true;
+    }
+    return found;
+}
+
+void write(level l, std::string_view text) {
+    // A debug message has passed its flag already, and that is switch enough.
+    if (l != level::debug && (l > get_level() || l > get_print_level()))
+        return;
+    const bool clean = std::none_of(text.begin(), text.end(), is_control);
+    sink().log(spdlog::level::critical, "{}: {}", to_string(l),
+               clean ? text : std::string_view(escaped(text)));
+}
+
+bool limiter::pass(std::uint64_t& held_back) noexcept {
+    constexpr std::uint64_t most = 10;
+    constexpr unsigned count_bits = 8;  // of state_; the second of the window stands above them
+    constexpr std::uint64_t count_mask = (1u << count_bits) - 1;
+    const std::uint64_t window = seconds() << count_bits;
+
+    std::uint64_t seen = state_.load(std::memory_order_relaxed);
+    std::uint64_t next;
+    do {
+        if ((seen & ~count_mask) != window) {
+            next = window + 1;
+        } else if ((seen & count_mask) < most) {
+            next = seen + 1;
+        } else {
+            held_back_.fetch_add(1, std::memory_order_relaxed);
+            return false;
+        }
+    } while (!state_.compare_exchange_weak(seen, next, std::memory_order_relaxed));
+    held_back = held_back_.exchange(0, std::memory_order_relaxed);
+    return true;
+}
+
+}  // namespace causeway::core::log

@@ -1,0 +1,232 @@
+"""A real Ceph cluster of one node, in memory: one monitor, one OSD (memstore), cephx, no manager.
+
+Made by hand, step by step, because that takes seconds where the usual tools take minutes. RBD needs no more than this.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from . import processes
+
+CONF = """\
+[global]
+fsid = {fsid}
+mon host = [v2:{address}:{port_v2},v1:{address}:{port_v1}]
+public network = {address}/32
+auth cluster required = cephx
+auth service required = cephx
+auth client required = cephx
+keyring = {keyring}
+log file = {logs}/$name.log
+admin socket = {run}/$name.$pid.asok
+run dir = {run}
+crash dir = {run}
+ms bind ipv6 = false
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 8
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+# the monitor need not collect changes for a second before it agrees with itself
+paxos propose interval = 0.05
+
+[mon]
+mon data = {folder}/mon
+mon allow pool size one = true
+mon allow pool delete = true
+mon warn on pool no redundancy = false
+# a paused or killed OSD is the test's doing: it stays the owner of its data
+mon osd down out interval = 0
+
+[osd]
+osd data = {folder}/osd
+keyring = {folder}/osd/keyring
+# an OSD that is told to end saves its memory; one in a hurry would not
+osd fast shutdown = false
+osd objectstore = memstore
+memstore device bytes = {memory_bytes}
+osd memory target = 939524096
+osd class load list = *
+osd class default list = *
+osd numa auto affinity = false
+"""
+
+GUEST_CONF = """\
+[global]
+fsid = {fsid}
+mon host = [v2:{address}:{port_v2},v1:{address}:{port_v1}]
+keyring = {keyring}
+log to stderr = false
+"""
+
+ADMIN = ["--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *"]
+STARTS_WITHIN = 60
+
+
+class Cluster:
+    """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too.
+
+    `conf` is its configuration file, for librados and for every command line tool.
+    """
+
+    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30):
+        self.folder = Path(folder).resolve()
+        self.conf = self.folder / "ceph.conf"
+        self.keyring = self.folder / "keyring"
+        self.fsid = str(uuid.uuid4())
+        self.network = network
+        self.address = network.address if network else "127.0.0.1"
+        self.outlive = False
+        """Set before start: the daemons run on when we end."""
+        self.start_seconds = 0.0
+        self._logs = Path(logs or self.folder / "log")
+        self._memory_bytes = memory_bytes
+        self._port_v2, self._port_v1 = (3300, 6789) if network else free_ports(self.address, 2)
+        self._mon: subprocess.Popen | None = None
+        self._osd: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Cluster":
+        return self.start()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def start(self) -> "Cluster":
+        started = time.monotonic()
+        try:
+            self._write_configuration()
+            self._start_mon()
+            self._make_osd()
+            self.start_osd()
+            self._make_pool("rbd")
+        except BaseException:
+            self.stop()
+            raise
+        self.start_seconds = time.monotonic() - started
+        return self
+
+    def stop(self) -> None:
+        """Ends the daemons. All is in memory: there is nothing to flush, so nothing to wait for."""
+        for daemon in (self._osd, self._mon):
+            if daemon:
+                daemon.kill()
+                daemon.wait()
+        self._osd = self._mon = None
+
+    # What a client does
+
+    def ceph(self, *words, timeout: float = 60) -> str:
+        return self._tool("ceph", *words, timeout=timeout)
+
+    def rbd(self, *words, timeout: float = 60) -> str:
+        return self._tool("rbd", *words, timeout=timeout)
+
+    def create_image(self, name: str, size: str | int, *, pool: str = "rbd", features: str = "layering,exclusive-lock",
+                     object_size: str | None = None) -> None:
+        """`size` in bytes, or as rbd says it ("64M"). `features` of the default keep krbd able to map it too."""
+        more = ["--object-size", object_size] if object_size else []
+        self.rbd("create", f"{pool}/{name}", "--size", f"{size}B" if isinstance(size, int) else size, "--image-feature", features, *more)
+
+    def export_image(self, name: str, path: Path, *, pool: str = "rbd") -> Path:
+        """The image's content as a file, read past everything under test."""
+        self.rbd("export", f"{pool}/{name}", path, "--no-progress", timeout=300)
+        return Path(path)
+
+    def image(self, name: str, *, pool: str = "rbd") -> dict:
+        return json.loads(self.rbd("info", f"{pool}/{name}", "--format", "json"))
+
+    # What goes wrong
+
+    def osd_pause(self) -> None:
+        """The OSD answers nobody, as if its machine hung."""
+        self._osd.send_signal(signal.SIGSTOP)
+
+    def osd_resume(self) -> None:
+        self._osd.send_signal(signal.SIGCONT)
+
+    def kill_osd(self) -> None:
+        """The OSD ends and saves its data, for `start_osd` to come back with: clients see it go away, nothing is lost."""
+        processes.end(self._osd, grace=30)
+
+    def start_osd(self) -> None:
+        self._osd = self._daemon("ceph-osd", "-i", "0")
+        self._wait_for("an OSD that is up", lambda: json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 1)
+
+    # For guests
+
+    def guest_conf(self, share: Path, seen_as: str = "/out") -> str:
+        """Writes configuration and key into a guest's share; the configuration's path in the guest."""
+        (share / "ceph.keyring").write_text(self.keyring.read_text())
+        (share / "ceph.conf").write_text(self._fill(GUEST_CONF, keyring=f"{seen_as}/ceph.keyring"))
+        return f"{seen_as}/ceph.conf"
+
+    def _tool(self, program: str, *words, timeout: float) -> str:
+        return processes.run([program, "-c", self.conf, *words], network=self.network, timeout=timeout).stdout
+
+    def _fill(self, template: str, **more) -> str:
+        values = dict(fsid=self.fsid, address=self.address, port_v2=self._port_v2, port_v1=self._port_v1, keyring=self.keyring,
+                      folder=self.folder, logs=self._logs, run=self.folder / "run", memory_bytes=self._memory_bytes)
+        return template.format(**{**values, **more})
+
+    def _write_configuration(self) -> None:
+        for folder in (self.folder / "mon", self.folder / "osd", self.folder / "run", self._logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.conf.write_text(self._fill(CONF))
+
+    def _start_mon(self) -> None:
+        """Every key is known to the monitor from its first moment, the OSD's too."""
+        seed = self.folder / "mon.keyring"
+        key = self._local("ceph-authtool", "--gen-print-key").strip()
+        self._local("ceph-authtool", "-C", seed, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
+        for keyring in (seed, self.keyring):
+            create = [] if keyring.exists() else ["-C"]
+            self._local("ceph-authtool", keyring, *create, "-n", "client.admin", "--add-key", key, *ADMIN)
+        osd_key = self._local("ceph-authtool", "--gen-print-key").strip()
+        self._local("ceph-authtool", seed, "-n", "osd.0", "--add-key", osd_key, "--cap", "mon", "allow profile osd", "--cap", "osd", "allow *")
+        self._local("ceph-authtool", "-C", self.folder / "osd/keyring", "-n", "osd.0", "--add-key", osd_key)
+        monmap = self.folder / "monmap"
+        self._local("monmaptool", "--create", "--fsid", self.fsid, "--addv", "a",
+                    f"[v2:{self.address}:{self._port_v2},v1:{self.address}:{self._port_v1}]", monmap)
+        self._local("ceph-mon", "-c", self.conf, "-i", "a", "--mkfs", "--monmap", monmap, "--keyring", seed)
+        self._mon = self._daemon("ceph-mon", "-i", "a")
+
+    def _make_osd(self) -> None:
+        osd = str(uuid.uuid4())
+        self.ceph("osd", "new", osd)
+        self._local("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs", "--osd-uuid", osd, "--no-mon-config")
+
+    def _make_pool(self, name: str) -> None:
+        self.ceph("osd", "pool", "create", name, "8")
+        self.rbd("pool", "init", name)
+
+    def _daemon(self, program: str, *words) -> subprocess.Popen:
+        """In the foreground: a child of ours, whose process id we know."""
+        return processes.spawn([program, "-f", "-c", self.conf, *words], network=self.network, outlive=self.outlive,
+                               log=self._logs / f"{program}.out")
+
+    def _local(self, *argv) -> str:
+        return processes.run(argv, network=self.network).stdout
+
+    def _wait_for(self, what: str, condition) -> None:
+        end = time.monotonic() + STARTS_WITHIN
+        while not condition():
+            if time.monotonic() > end:
+                raise RuntimeError(f"Ceph: no {what} after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
+            time.sleep(0.1)
+
+
+def free_ports(address: str, count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((address, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,154 @@
+"""A booted guest: Debian's stock kernel on this machine's own files, with commands run in it from here.
+
+The guest's root is this machine's, read-only, with memory above it for what is written: everything installed here,
+and every binary just built, runs there by the same path. `share` on this side is `/out` on that side, writable.
+"""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from . import initramfs, kernel, processes, qemu
+from .channel import Channel, GuestDied, Process, Result
+
+BOOTS_WITHIN = 90
+RXE_ADDRESS = "10.77.1.1"
+RXE_ADDRESS_V6 = "fd77::1"
+
+
+class Guest:
+    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24", smp: int = 2,
+                 memory: str = "3G", root: Path | str = "/", extra_qemu=(), words: str = "", package: str | None = None):
+        """Nothing runs yet. `network`: plug into its bridge, with `address`. `root`: the folder that becomes the guest's
+        root, such as another Debian's. `package`: that kernel package instead of the default one. `words`: for the kernel.
+        """
+        self.folder = Path(folder)
+        self.share = self.folder / "out"
+        self.serial = Path(logs or folder) / f"{self.folder.name}.serial"
+        self.network = network
+        self.address = address.partition("/")[0]
+        self._address = address
+        self._smp, self._memory, self._root, self._words = smp, memory, root, words
+        self._extra_qemu = list(extra_qemu)
+        self._package = package
+        self.outlive = False
+        """Set before boot: the emulator runs on when we end."""
+        self.emulator: subprocess.Popen | None = None
+        self.channel: Channel | None = None
+        self.boot_seconds = 0.0
+
+    def __enter__(self) -> "Guest":
+        return self.boot()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def boot(self, timeout: float = BOOTS_WITHIN) -> "Guest":
+        started = time.monotonic()
+        self.share.mkdir(parents=True, exist_ok=True)
+        try:
+            self.emulator = processes.spawn(self._command_line(), network=self.network, cwd=self.folder,
+                                            log=self.serial.with_suffix(".qemu"), outlive=self.outlive)
+            self._connect(started + timeout)
+            self._bring_network_up()
+        except BaseException:
+            self.stop()
+            raise
+        self.boot_seconds = time.monotonic() - started
+        return self
+
+    def stop(self) -> None:
+        """Ends the emulator. Nothing in the guest is worth a shutdown."""
+        if self.channel:
+            self.channel.close()
+            self.channel = None
+        if self.emulator and self.emulator.poll() is None:
+            self.emulator.kill()
+            self.emulator.wait()
+
+    kill = stop
+    """What the rest of the world sees when a host loses power."""
+
+    def run(self, command: str | list[str], timeout: float = 60, **how) -> Result:
+        """Runs a command to its end. A string goes to the shell, a list does not. Its failure is in the result."""
+        return self.start(command, **how).wait(timeout)
+
+    def out(self, command: str | list[str], timeout: float = 60, **how) -> str:
+        """What a command printed that must succeed."""
+        return self.run(command, timeout, **how).check().out
+
+    def start(self, command: str | list[str], **how) -> Process:
+        """Starts a command and returns at once. `how`: `env`, `cwd`, `input`."""
+        if self.channel is None:
+            raise GuestDied("the guest is not running")
+        return self.channel.start(command, **how)
+
+    def until(self, command: str, timeout: float = 30, every: float = 0.2) -> Result:
+        """Repeats a command until it succeeds."""
+        end = time.monotonic() + timeout
+        while not (result := self.run(command, timeout=timeout)).ok:
+            if time.monotonic() > end:
+                raise processes.CommandFailed(f"in the guest, for {timeout} s: {command}\n{result.out}{result.err}")
+            time.sleep(every)
+        return result
+
+    def setup_rxe(self, netdev: str = "dummy0", address: str = RXE_ADDRESS, address_v6: str | None = RXE_ADDRESS_V6,
+                  mtu: int = 9000, name: str = "rxe0") -> None:
+        """Soft-RoCE on a dummy device (made here) or on the guest's network card, and the modules of both sides.
+
+        With a 9000-byte MTU RDMA packets carry 4096 bytes.
+        """
+        if netdev.startswith("dummy"):
+            self.out(f"modprobe dummy numdummies=0 && ip link add {netdev} type dummy")
+        v6 = f"ip addr add {address_v6}/64 dev {netdev} nodad" if address_v6 else "true"
+        self.out(f"""set -e
+            ip link set {netdev} mtu {mtu} up
+            ip addr show dev {netdev} | grep -q 'inet {address}/' || ip addr add {address}/24 dev {netdev}
+            {v6}
+            modprobe -a rdma_rxe ib_uverbs rdma_ucm nvme-rdma
+            rdma link add {name} type rxe netdev {netdev}""")
+
+    def kernel_complaints(self) -> str:
+        """What the kernel said that no kernel should: warnings with a stack, lockups, oopses."""
+        return self.run("dmesg | grep -E 'WARNING:|BUG:|Oops|blocked for more than|soft lockup|rcu.*stall'").out
+
+    def _command_line(self) -> list[str]:
+        the_kernel = kernel.get(self._package)
+        command = qemu.machine(the_kernel, initramfs.for_9p_root(the_kernel), smp=self._smp, memory=self._memory,
+                               words=self._words, serial=self.serial)
+        command += qemu.share("root", self._root) + qemu.share("out", self.share, writable=True) + qemu.share("modules", the_kernel.modules)
+        command += qemu.control()
+        if self.network:
+            command += qemu.tap(self.network.tap(), int(self.address.rpartition(".")[2]))
+        return command + self._extra_qemu
+
+    def _connect(self, deadline: float) -> None:
+        while not (self.folder / qemu.AGENT).exists():
+            self._still_booting(deadline)
+            time.sleep(0.02)
+        self.channel = Channel(self.folder / qemu.AGENT, self._obituary)
+        while not self.channel.wait_for(lambda: self.channel.hello is not None, 1):
+            self._still_booting(deadline)
+
+    def _still_booting(self, deadline: float) -> None:
+        if self.emulator.poll() is not None or time.monotonic() > deadline:
+            raise GuestDied(f"the guest did not boot\n{self._obituary()}")
+
+    def _bring_network_up(self) -> None:
+        self.out("ip link set lo up")
+        if self.network:
+            self.out(f"modprobe virtio_net && ip addr add {self._address} dev eth0 && ip link set eth0 up")
+
+    def _obituary(self) -> str:
+        said = processes.tail(self.serial.with_suffix(".qemu"), 5)
+        return f"-- end of its console, {self.serial}:\n{processes.tail(self.serial)}\n{said}"
+
+
+def attach(folder: Path) -> Channel:
+    """A connection to a guest that another process booted in `folder`."""
+    return Channel(folder / qemu.AGENT, lambda: "")
+
+
+def discard(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,79 @@
+"""Child processes that cannot outlive us, and are ended by their process id.
+
+Two small programs of util-linux stand before the command and become it by exec, so the process id stays the same:
+`setpriv --pdeathsig` makes the kernel end the child when we die, however we die, and `nsenter` puts it into a
+network namespace. (Python's own hook between fork and exec is not safe beside threads.)
+
+The kernel watches the *thread* that started the child: start long-lived processes from the main thread.
+"""
+
+import signal
+import subprocess
+from pathlib import Path
+
+
+class CommandFailed(Exception):
+    """A command that had to succeed did not."""
+
+
+def prefix(network=None, outlive: bool = False) -> list[str]:
+    """What stands before a command: its end tied to ours, its network."""
+    tied = [] if outlive else ["setpriv", "--pdeathsig", "KILL"]
+    return tied + (network.enter() if network else [])
+
+
+def spawn(argv, *, network=None, log: Path | None = None, outlive: bool = False, cwd=None, env=None) -> subprocess.Popen:
+    """Starts a long-lived process in a session of its own: Ctrl-C reaches us alone, and we end it in order."""
+    output = open(log, "ab") if log else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(prefix(network, outlive) + [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=subprocess.STDOUT, start_new_session=True, cwd=cwd, env=env,
+                                pass_fds=network.descriptors() if network else ())
+    finally:
+        if log:
+            output.close()
+
+
+def run(argv, *, network=None, timeout: float = 60, check: bool = True, input: str | None = None, env=None) -> subprocess.CompletedProcess:
+    """Runs a command to its end. `check`: its failure is an exception that says what it printed."""
+    argv = [str(a) for a in argv]
+    try:
+        done = subprocess.run(prefix(network) + argv, capture_output=True, text=True, errors="replace", timeout=timeout, input=input,
+                              stdin=subprocess.DEVNULL if input is None else None, env=env,
+                              pass_fds=network.descriptors() if network else ())
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"{' '.join(argv)}: not done after {timeout} s") from late
+    if check and done.returncode:
+        raise CommandFailed(f"{' '.join(argv)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def end(process: subprocess.Popen | None, grace: float = 5) -> None:
+    """Ends a process: politely, then not. A stopped one is continued first, or it could not hear."""
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def turn_signals_into_interrupts() -> None:
+    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that every `finally` and `with` gets its turn.
+
+    Ctrl-C itself is set too: a shell starts background jobs with it ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def tail(path: Path, lines: int = 40) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        text = Path(path).read_text(errors="replace").replace("\r", "")
+    except FileNotFoundError:
+        return f"({path}: no such log)"
+    return "\n".join(text.splitlines()[-lines:])
