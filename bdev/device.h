@@ -2,11 +2,11 @@
 
 #include "bdev/io.h"
 #include "bdev/statistics.h"
+#include "bdev/uuid.h"
 #include "core/reactor_group.h"
 #include "core/result.h"
 #include "core/task.h"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -16,14 +16,6 @@
 
 namespace causeway::bdev {
 
-using uuid = std::array<std::uint8_t, 16>;
-std::string to_string(const uuid& u);
-core::result<uuid> uuid_from(std::string_view text);
-/// Random (version 4).
-uuid random_uuid();
-/// The same for the same text, on every gateway (version 5 layout, SHA-1 is not needed: see device.cc).
-uuid uuid_of_name(std::string_view text) noexcept;
-
 /// What a host may assume of a device. Offsets and lengths in blocks unless they say otherwise.
 struct geometry {
     std::uint32_t block_size = 4096;  ///< bytes, a power of two from 512
@@ -32,7 +24,9 @@ struct geometry {
     std::uint32_t optimal_write_blocks = 0;
     std::uint32_t unmap_granularity_blocks = 0;
     std::uint32_t unmap_alignment_blocks = 0;
-    std::uint32_t atomic_compare_and_write_blocks = 1;  ///< 0: no compare_and_write
+    std::uint32_t atomic_compare_and_write_blocks = 1;  ///< the longest compare_and_write
+    std::uint32_t write_granularity_blocks = 0;         ///< 0: one block, or the physical block
+    std::uint32_t write_alignment_blocks = 0;
 };
 
 struct capabilities {
@@ -80,17 +74,23 @@ class device {
     virtual core::reactor* home() const noexcept { return nullptr; }
 
     /// Any reactor. The range is checked here (a shrink may have come between): a bad one ends with LBA Out of Range.
-    /// An operation that the device cannot do ends with Invalid Opcode. Completes on this reactor, exactly once,
-    /// maybe before start() returns.
+    /// An operation that the device cannot do ends with Invalid Opcode, or Namespace is Write Protected. Completes on
+    /// this reactor, exactly once, maybe before start() returns.
     void start(io& i) noexcept;
 
     /// Control reactor. Stops the back end; ends when it holds no I/O any more and everything is given back.
-    virtual core::task<> close() { co_return; }
+    /// REQUIRES: nobody calls start() any more.
+    virtual core::task<> close() { co_await drained(); }
+
+    /// I/Os begun and not completed. Any thread; 0 is exact if nobody calls start() any more.
+    std::uint64_t in_flight() const noexcept;
 
     // Control reactor: who uses it.
     core::result<> claim(observer& by);  ///< EBUSY: somebody has it
     void release(observer& by) noexcept;
     observer* claimed_by() const noexcept { return claimed_by_; }
+    /// Ends when nobody has it. One waiter at a time.
+    core::task<> unclaimed();
 
     device_statistics& stats() noexcept { return stats_; }
     const device_statistics& stats() const noexcept { return stats_; }
@@ -106,9 +106,14 @@ class device {
     /// On the reactor that issued the I/O. Must lead to one complete() there.
     virtual void submit(io& i) noexcept = 0;
     void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
+    /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O.
+    core::task<> drained();
 
   private:
     friend struct io;
+    nvme::status check(const io& i) const noexcept;
+    void count(const io& i) noexcept;
+
     core::reactor_group& group_;
     const std::string name_;
     std::vector<std::string> aliases_;
@@ -118,6 +123,7 @@ class device {
     const capabilities capabilities_;
     device_statistics stats_;
     observer* claimed_by_ = nullptr;
+    core::one_shot<bool>* waiting_for_release_ = nullptr;
 };
 
 }  // namespace causeway::bdev

@@ -4,8 +4,10 @@
 #include "core/reactor.h"
 #include "nvme/status.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <sys/uio.h>
 
 namespace causeway::bdev {
@@ -14,6 +16,12 @@ class device;
 
 enum class op : std::uint8_t { read, write, flush, write_zeroes, unmap, compare, compare_and_write };
 inline constexpr unsigned op_count = 7;
+std::string_view to_string(op o) noexcept;  ///< "compare_and_write"
+
+/// True for what a read-only device refuses.
+constexpr bool changes_content(op o) noexcept {
+    return o == op::write || o == op::write_zeroes || o == op::unmap || o == op::compare_and_write;
+}
 
 /// One I/O on its way through a device. Lives inside whatever issued it and comes back to the reactor that issued it,
 /// exactly once.
@@ -53,8 +61,12 @@ struct io : core::message {
     void complete_from_anywhere(nvme::status s) noexcept;
 };
 
+std::size_t bytes_of(std::span<const iovec> buffers) noexcept;
 /// Copies between an I/O's buffers and flat memory; `bytes` may end inside a buffer.
 void copy_out(std::byte* to, std::span<const iovec> from, std::size_t bytes) noexcept;
 void copy_in(std::span<const iovec> to, const std::byte* from, std::size_t bytes) noexcept;
+void fill(std::span<const iovec> to, std::byte with) noexcept;
+/// True: the first `bytes` of `a` are those at `b`.
+bool equal(std::span<const iovec> a, const std::byte* b, std::size_t bytes) noexcept;
 
 }  // namespace causeway::bdev

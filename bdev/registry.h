@@ -2,8 +2,6 @@
 
 #include "bdev/device.h"
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,19 +32,25 @@ class registry {
       private:
         friend class registry;
         reservation(registry& r, std::string name) : registry_(&r), name_(std::move(name)) {}
+        void give_back() noexcept;
         registry* registry_;
         std::string name_;
     };
     core::result<reservation> reserve(std::string name);
+    /// Of a device that is ready now, under the name that was kept for it.
+    core::result<> add(std::shared_ptr<device> d, reservation name);
     /// "Malloc0", "Malloc1", …: the first that is free.
     std::string free_name(std::string_view prefix) const;
 
-    /// Tells the observer, takes the device out of the list, waits until nobody holds its claim and closes it. ENODEV.
+    /// Takes the device out of the list, tells its observer, waits until nobody holds its claim and closes it. ENODEV.
+    /// Its name stays taken until then.
     core::task<core::result<>> remove(std::string name);
 
     core::reactor_group& group() const noexcept { return group_; }
 
   private:
+    bool taken(std::string_view name) const;
+
     core::reactor_group& group_;
     std::vector<std::shared_ptr<device>> devices_;
     std::vector<std::string> reserved_;

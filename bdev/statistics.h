@@ -12,6 +12,7 @@ namespace causeway::bdev {
 
 /// What one core has done on one device. Written by that core, read by any thread.
 struct core_statistics {
+    /// Of those that succeeded.
     struct per_op {
         core::counter count;
         core::counter blocks;
@@ -23,6 +24,7 @@ struct core_statistics {
     core::counter started;    ///< all operations
     core::counter completed;  ///< with whatever status; started - completed are in flight
     core::counter failed;
+    core::counter miscompared;  ///< the part of `failed` that a host has asked for
 };
 
 using device_statistics = core::per_core<core_statistics>;

@@ -1,0 +1,99 @@
+#include "bdev/registry.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace causeway::bdev {
+
+namespace {
+
+bool answers_to(const device& d, std::string_view name) {
+    return d.name() == name || std::find(d.aliases().begin(), d.aliases().end(), name) != d.aliases().end();
+}
+
+}  // namespace
+
+bool registry::taken(std::string_view name) const {
+    return std::find(reserved_.begin(), reserved_.end(), name) != reserved_.end() ||
+           std::any_of(devices_.begin(), devices_.end(), [&](const auto& d) { return answers_to(*d, name); });
+}
+
+core::result<> registry::add(std::shared_ptr<device> d) {
+    for (const auto& other : devices_) {
+        if (answers_to(*other, d->name()))
+            return core::fail(EEXIST, "a device of this name exists", d->name());
+        for (const auto& alias : d->aliases())
+            if (answers_to(*other, alias))
+                return core::fail(EEXIST, "device " + other->name() + " already is this", alias);
+        if (other->id() == d->id())
+            return core::fail(EEXIST, "device " + other->name() + " has the same UUID", to_string(d->id()));
+    }
+    if (taken(d->name()))
+        return core::fail(EEXIST, "a device of this name is being made or removed", d->name());
+    devices_.push_back(std::move(d));
+    return {};
+}
+
+core::result<> registry::add(std::shared_ptr<device> d, reservation name) {
+    assert(name.registry_ == this && name.name_ == d->name());
+    name.give_back();
+    return add(std::move(d));
+}
+
+std::shared_ptr<device> registry::find(std::string_view name_or_uuid) const {
+    for (const auto& d : devices_)
+        if (answers_to(*d, name_or_uuid))
+            return d;
+    if (const auto id = uuid_from(name_or_uuid))
+        for (const auto& d : devices_)
+            if (d->id() == *id)
+                return d;
+    return nullptr;
+}
+
+core::result<registry::reservation> registry::reserve(std::string name) {
+    if (name.empty())
+        return core::fail(EINVAL, "a device needs a name", name);
+    if (taken(name))
+        return core::fail(EEXIST, "a device of this name exists", name);
+    reserved_.push_back(name);
+    return reservation(*this, std::move(name));
+}
+
+std::string registry::free_name(std::string_view prefix) const {
+    for (unsigned n = 0;; ++n) {
+        std::string name = std::string(prefix) + std::to_string(n);
+        if (!taken(name))
+            return name;
+    }
+}
+
+core::task<core::result<>> registry::remove(std::string name) {
+    const std::shared_ptr<device> d = find(name);
+    if (!d)
+        co_return core::fail(ENODEV, name);
+    std::erase(devices_, d);
+    // Its name stays taken until the back end has let go: nobody opens the same image a second time meanwhile.
+    reserved_.push_back(d->name());
+    const reservation until_closed(*this, d->name());
+    d->announce_removal();
+    co_await d->unclaimed();
+    co_await d->close();
+    co_return core::result<>();
+}
+
+registry::reservation::reservation(reservation&& other) noexcept
+    : registry_(std::exchange(other.registry_, nullptr)), name_(std::move(other.name_)) {}
+
+registry::reservation::~reservation() {
+    give_back();
+}
+
+void registry::reservation::give_back() noexcept {
+    if (registry_) {
+        auto& all = std::exchange(registry_, nullptr)->reserved_;
+        all.erase(std::find(all.begin(), all.end(), name_));
+    }
+}
+
+}  // namespace causeway::bdev
