@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Holds the floors of the house: a folder includes what stands below it, and nothing else.
+
+    check_floors.py ROOT            every include of every folder
+    check_floors.py ROOT --readmes  every folder with sources says what it is
+
+Prints a line for each offence, "file:line: why", and ends with 1 if there are any.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+# Who may include whom, bottom up. A folder may always include itself. "*" is everything.
+MAY_INCLUDE = {
+    "core": set(),
+    "nvme": set(),
+    "bdev": {"core", "nvme"},
+    "bdev_rbd": {"core", "nvme", "bdev"},
+    "bdev_nvme": {"core", "nvme", "bdev"},
+    "nvmf": {"core", "nvme", "bdev"},
+    "transport/loop": {"core", "nvme", "nvmf"},
+    "transport/rdma": {"core", "nvme", "nvmf"},
+    "transport/tcp": {"core", "nvme", "nvmf"},
+    "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf"},
+    "host": {"core", "nvme", "transport/*"},
+    "tools": {"core", "nvme", "host"},
+    "gateway": {"*"},
+    "tests": {"*"},
+}
+
+# Headers of other people's parts, and the folders that are there to know of them.
+FOREIGN = [
+    (r"infiniband/|rdma/", {"transport/rdma"}),
+    (r"rbd/|rados/", {"bdev_rbd"}),
+    (r"linux/vfio\.h|linux/pci_regs\.h|rte_(bus_)?pci|rte_vfio", {"core", "bdev_nvme"}),
+    (r"rte_", {"core", "bdev_nvme", "gateway"}),
+    (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
+     {"transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
+]
+
+# Programs beside the files they test may use any floor.
+FREE = re.compile(r"_(test|bench|fuzz)\.(cc|h)$|(^|/)testing/")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+SOURCES = {".h", ".cc"}
+SKIP = {"build", "docs", "deploy", "cmake"}
+
+
+def folder_of(path: str) -> str | None:
+    """The folder of the house that a path relative to the root stands in."""
+    parts = Path(path).parts
+    if len(parts) < 2:
+        return None
+    if parts[0] == "transport":
+        return "/".join(parts[:2]) if len(parts) > 2 else None
+    return parts[0]
+
+
+def sources(root: Path):
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        top = relative.parts[0]
+        if path.suffix in SOURCES and top not in SKIP and not top.startswith("."):
+            yield path, relative.as_posix()
+
+
+def allowed(folder: str, target: str) -> bool:
+    may = MAY_INCLUDE[folder]
+    return (target == folder or "*" in may or target in may or
+            target.startswith("transport/") and "transport/*" in may)
+
+
+def offences_of_line(folder: str, line: str):
+    match = INCLUDE.match(line)
+    if not match:
+        return
+    quoted, name = match.group(1) == '"', match.group(2)
+    if quoted:
+        target = folder_of(name)
+        if target is None:
+            yield f'"{name}" is not written from the root of the project'
+        elif target not in MAY_INCLUDE:
+            yield f'"{name}" stands in no folder of the house'
+        elif not allowed(folder, target):
+            yield f'{folder} must not include {target} ("{name}")'
+        return
+    for pattern, owners in FOREIGN:
+        if re.match(pattern, name):
+            if folder not in owners and "*" not in MAY_INCLUDE[folder]:
+                yield f"{folder} must not include <{name}>; only {', '.join(sorted(owners))} may"
+            return
+
+
+def check_includes(root: Path) -> list[str]:
+    offences = []
+    for path, name in sources(root):
+        folder = folder_of(name)
+        if folder not in MAY_INCLUDE:
+            offences.append(f"{name}:1: stands in no folder of the house")
+            continue
+        free = FREE.search(name)
+        lines = path.read_text(errors="replace").splitlines()
+        if path.suffix == ".h" and not any(line.strip() == "#pragma once" for line in lines):
+            offences.append(f"{name}:1: no #pragma once")
+        for number, line in enumerate(lines, 1):
+            for why in () if free else offences_of_line(folder, line):
+                offences.append(f"{name}:{number}: {why}")
+    return offences
+
+
+def check_readmes(root: Path) -> list[str]:
+    folders = {folder_of(name) for _, name in sources(root)} - {None, "tests"}
+    folders |= {Path(name).parent.as_posix() for _, name in sources(root) if name.startswith("tests/")}
+    return [f"{folder}:1: has sources and no README.md" for folder in sorted(folders)
+            if not (root / folder / "README.md").is_file()]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--readmes", action="store_true")
+    arguments = parser.parse_args()
+    offences = (check_readmes if arguments.readmes else check_includes)(arguments.root)
+    for offence in offences:
+        print(offence)
+    return 1 if offences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+#include "transport/loop/link.h"
+
+#include "transport/loop/host_queue.h"
+#include "transport/loop/loop_qpair.h"
+#include "transport/loop/loop_transport.h"
+
+#include <utility>
+
+namespace causeway::loop {
+
+namespace {
+
+link& of(core::message& m) noexcept {
+    return *static_cast<link::signal&>(m).of;
+}
+
+void on_hang_up(core::message& m) noexcept {
+    if (of(m).qpair)
+        of(m).qpair->disconnect(nvmf::disconnect_reason::host_asked);
+}
+
+void on_severed(core::message& m) noexcept {
+    link& l = of(m);
+    std::exchange(l.host, nullptr)->severed();
+    l.target_home.post(l.bye);
+}
+
+void on_bye(core::message& m) noexcept {
+    of(m).said_bye = true;
+    of(m).part_if_done();
+}
+
+void on_gone(core::message& m) noexcept {
+    of(m).transport.forget(of(m));
+}
+
+} // namespace
+
+link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::reactor& target_reactor,
+           nvmf::transport_address listener, std::uint64_t n, std::uint16_t count)
+    : transport(t), host_home(host_reactor), target_home(target_reactor), at(std::move(listener)), number(n),
+      entries(count), slots(std::make_unique<slot[]>(count)), host(&h) {
+    for (std::uint16_t i = 0; i < entries; ++i) {
+        slots[i].of = this;
+        slots[i].cid = i;
+        slots[i].request.of = &slots[i];
+        slots[i].line.of = &slots[i];
+        slots[i].next_free = static_cast<std::uint16_t>(i + 1);
+    }
+    for (const auto& [s, handler] : {std::pair{&hang_up, &on_hang_up}, std::pair{&severed, &on_severed},
+                                     std::pair{&bye, &on_bye}, std::pair{&gone, &on_gone}}) {
+        s->of = this;
+        s->handle = handler;
+    }
+}
+
+link::~link() = default;
+
+void link::part_if_done() noexcept {
+    if (said_bye && detached)
+        target_home.group().control().post(gone);
+}
+
+} // namespace causeway::loop

@@ -1,0 +1,88 @@
+#pragma once
+
+#include "core/buffer_pool.h"
+#include "core/reactor_group.h"
+#include "nvmf/transport.h"
+#include "transport/loop/host_request.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace causeway::loop {
+
+class host_queue;
+class loop_qpair;
+class loop_transport;
+class link;
+struct slot;
+
+/// The place of one command on a link; its number is the command's cid. It travels: the host fills it and sends it off
+/// as a message, the target answers in it and sends it back. Who has it may touch it, and nobody else.
+struct alignas(64) slot : core::message {
+    class link* of = nullptr;
+    std::uint16_t cid = 0;
+
+    enum class place : std::uint8_t { host, waiting_for_buffer, executing, answered };
+    place where = place::host; ///< written by the target's end only
+
+    // The host's.
+    host_request* host = nullptr; ///< nullptr: free
+    std::uint16_t next_free = 0;
+
+    // The capsule: written by the host before it sends the slot off.
+    std::span<const iovec> host_data;
+    struct command_request : nvmf::request {
+        slot* of = nullptr;
+    } request;
+
+    // The target's, where data is copied.
+    std::byte* buffer = nullptr;
+    struct waiter : core::buffer_pool::waiter {
+        slot* of = nullptr;
+    } line;
+};
+
+/// A connection between a host's queue and the target, and the messages with which its two ends part:
+///
+///     host's reactor                       target's reactor                    control reactor
+///     hang_up ---------------------------> disconnect
+///                                          severed: it will not touch the host's memory any more
+///     fails what is outstanding <--------- severed
+///     bye -------------------------------> nothing more can come
+///                                          detach has ended as well: gone ---> destroys the link
+///
+/// Either side may begin. A mailbox keeps the order of what one sender puts in, so whatever the target answered arrives
+/// before `severed`, and whatever the host sent arrives before `bye`.
+class link {
+  public:
+    link(loop_transport& t, host_queue& host, core::reactor& host_home, core::reactor& target_home,
+         nvmf::transport_address at, std::uint64_t number, std::uint16_t entries);
+    ~link();
+
+    loop_transport& transport;
+    core::reactor& host_home;
+    core::reactor& target_home;
+    const nvmf::transport_address at; ///< where the target listens
+    const std::uint64_t number;       ///< of all connections, from 1
+    const std::uint16_t entries;      ///< slots; one fewer may be outstanding
+    const std::unique_ptr<slot[]> slots;
+
+    // On the host's reactor.
+    host_queue* host;
+
+    // On the target's reactor.
+    std::unique_ptr<loop_qpair> qpair; ///< nullptr: not yet, or no longer
+    bool said_bye = false;
+    bool detached = false;
+
+    struct signal : core::message {
+        class link* of = nullptr;
+    };
+    signal hang_up, severed, bye, gone;
+
+    /// Target's reactor: sends `gone` once nothing more can come and nothing more is held.
+    void part_if_done() noexcept;
+};
+
+} // namespace causeway::loop

@@ -1,0 +1,213 @@
+#include "transport/loop/loop_qpair.h"
+
+#include "nvmf/target.h"
+#include "transport/loop/host_queue.h"
+#include "transport/loop/loop_transport.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <string>
+
+namespace causeway::loop {
+
+namespace {
+
+/// Back at the host's reactor.
+void deliver(core::message& m) noexcept {
+    slot& s = static_cast<slot&>(m);
+    if (s.of->host)
+        s.of->host->answered(s);
+}
+
+slot& slot_of(nvmf::request& r) noexcept {
+    return *static_cast<slot::command_request&>(r).of;
+}
+
+std::size_t bytes_of(std::span<const iovec> pieces) noexcept {
+    std::size_t bytes = 0;
+    for (const iovec& p : pieces)
+        bytes += p.iov_len;
+    return bytes;
+}
+
+/// `toward_host`: from the flat buffer to the host's pieces; else the other way.
+void copy(std::byte* buffer, std::span<const iovec> pieces, std::size_t bytes, bool toward_host) noexcept {
+    for (const iovec& p : pieces) {
+        const std::size_t n = std::min(bytes, p.iov_len);
+        if (toward_host)
+            std::memcpy(p.iov_base, buffer, n);
+        else
+            std::memcpy(buffer, p.iov_base, n);
+        buffer += n;
+        bytes -= n;
+    }
+}
+
+} // namespace
+
+loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l) {
+    sq_entries = l.entries;
+    auto& mine = link_.transport.local();
+    next = mine.qpairs;
+    mine.qpairs = this;
+}
+
+loop_qpair::~loop_qpair() {
+    loop_qpair** at = &link_.transport.local().qpairs;
+    while (*at != this)
+        at = &(*at)->next;
+    *at = next;
+}
+
+nvmf::transport_address loop_qpair::peer_address() const {
+    return {"LOOP", "", "host", std::to_string(link_.number)};
+}
+
+void loop_qpair::receive(slot& s) noexcept {
+    auto& mine = link_.transport.local();
+    mine.commands.add();
+    if (closing_) {
+        mine.dropped.add();
+        return;
+    }
+    if (++sq_head_ == sq_entries)
+        sq_head_ = 0;
+
+    auto& r = s.request;
+    r.qpair = this;
+    r.set_status(nvme::sc::success);
+    r.completion = {};
+    r.segment_count = 0;
+    if (const nvme::status wrong = link_.transport.target().begin(r); !wrong.ok()) {
+        r.set_status(wrong);
+        mine.refused.add();
+        return answer(s);
+    }
+    if (r.transfer == nvmf::transfer::none)
+        return run(s, nullptr);
+    if (bytes_of(s.host_data) < r.length) {
+        r.set_status(nvme::sc::data_sgl_length_invalid.with_dnr());
+        mine.refused.add();
+        return answer(s);
+    }
+    if (link_.transport.path() == data_path::borrow)
+        borrow_memory(s);
+    else
+        find_buffer(s);
+}
+
+void loop_qpair::borrow_memory(slot& s) noexcept {
+    std::size_t left = s.request.length;
+    for (const iovec& p : s.host_data) {
+        const std::size_t n = std::min(left, p.iov_len);
+        if (n)
+            s.request.segments[s.request.segment_count++] = {p.iov_base, n};
+        left -= n;
+    }
+    run(s, nullptr);
+}
+
+void loop_qpair::find_buffer(slot& s) noexcept {
+    auto& mine = link_.transport.local();
+    if (std::byte* buffer = mine.buffers->take(s.request.length))
+        return run(s, buffer);
+    s.where = slot::place::waiting_for_buffer;
+    s.line.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
+        slot& waited = *static_cast<slot::waiter&>(w).of;
+        auto& state = waited.of->transport.local();
+        state.pending.sub();
+        state.buffers->accept(buffer, waited.request.length);
+        waited.of->qpair->run(waited, buffer);
+    };
+    mine.pending.add();
+    mine.buffers->wait(s.line, s.request.length);
+}
+
+void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
+    auto& r = s.request;
+    s.buffer = buffer;
+    if (buffer) {
+        r.segments[0] = {buffer, r.length};
+        r.segment_count = 1;
+        if (r.transfer == nvmf::transfer::from_host)
+            copy(buffer, s.host_data, r.length, false);
+    }
+    s.where = slot::place::executing;
+    link_.transport.target().execute(r);
+}
+
+void loop_qpair::respond(nvmf::request& r) noexcept {
+    slot& s = slot_of(r);
+    if (s.where != slot::place::executing) {
+        link_.transport.local().broken.add();
+        return;
+    }
+    if (std::byte* buffer = std::exchange(s.buffer, nullptr)) {
+        if (!closing_ && r.has_data_for_host())
+            copy(buffer, s.host_data, r.length, true);
+        link_.transport.local().buffers->give_back(buffer, r.length);
+    }
+    answer(s);
+}
+
+void loop_qpair::answer(slot& s) noexcept {
+    s.where = slot::place::answered;
+    if (closing_)
+        return;
+    nvme::completion& c = s.request.completion;
+    c.sqhd = sq_flow_control ? sq_head_ : nvme::sqhd_without_flow_control;
+    c.sqid = 0;
+    c.cid = s.cid;
+    c.set_status(s.request.status());
+    link_.transport.local().answers.add();
+    s.handle = &deliver;
+    link_.host_home.post(s);
+}
+
+bool loop_qpair::abort_waiting(std::uint16_t cid) noexcept {
+    if (cid >= link_.entries || link_.slots[cid].where != slot::place::waiting_for_buffer)
+        return false;
+    slot& s = link_.slots[cid];
+    drop_waiting(s);
+    s.request.set_status(nvme::sc::aborted_by_request);
+    answer(s);
+    return true;
+}
+
+void loop_qpair::drop_waiting(slot& s) noexcept {
+    auto& mine = link_.transport.local();
+    mine.buffers->cancel(s.line);
+    mine.pending.sub();
+}
+
+void loop_qpair::disconnect(nvmf::disconnect_reason) noexcept {
+    if (std::exchange(closing_, true))
+        return;
+    // In a turn of its own: who calls this may stand in the middle of something that parting destroys.
+    parting_.of = this;
+    parting_.handle = [](core::message& m) noexcept { core::detach(static_cast<parting&>(m).of->part()); };
+    home().post(parting_);
+}
+
+core::task<> loop_qpair::part() {
+    link& l = link_;
+    for (std::uint16_t cid = 0; cid < l.entries; ++cid) {
+        if (l.slots[cid].where == slot::place::waiting_for_buffer) {
+            drop_waiting(l.slots[cid]);
+            l.slots[cid].where = slot::place::answered;
+        }
+    }
+    const bool borrowed = l.transport.path() == data_path::borrow;
+    if (!borrowed)
+        l.host_home.post(l.severed);
+    co_await l.transport.target().detach(*this);
+    co_await core::switch_to(l.target_home);
+    if (borrowed)
+        l.host_home.post(l.severed);
+    l.qpair.reset(); // *this
+    l.detached = true;
+    l.part_if_done();
+}
+
+} // namespace causeway::loop

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "nvmf/transport.h"
+#include "transport/loop/link.h"
+
+#include <string_view>
+
+namespace causeway::loop {
+
+/// The target's end of a link. Lives on the target's reactor from the moment the connection is accepted until detach()
+/// has ended.
+class loop_qpair final : public nvmf::qpair {
+  public:
+    explicit loop_qpair(link& l);
+    ~loop_qpair() override;
+
+    /// A command has arrived.
+    void receive(slot& s) noexcept;
+
+    void respond(nvmf::request& r) noexcept override;
+    void disconnect(nvmf::disconnect_reason why) noexcept override;
+    bool abort_waiting(std::uint16_t cid) noexcept override;
+    nvmf::transport_address local_address() const override { return link_.at; }
+    nvmf::transport_address peer_address() const override;
+    std::string_view transport_name() const noexcept override { return "LOOP"; }
+
+    loop_qpair* next = nullptr; ///< in the list of its core
+
+  private:
+    void borrow_memory(slot& s) noexcept;
+    void find_buffer(slot& s) noexcept;
+    void run(slot& s, std::byte* buffer) noexcept;
+    void answer(slot& s) noexcept;
+    void drop_waiting(slot& s) noexcept;
+    core::task<> part();
+
+    link& link_;
+    std::uint16_t sq_head_ = 0;
+    bool closing_ = false;
+    struct parting : core::message {
+        loop_qpair* of = nullptr;
+    } parting_;
+};
+
+} // namespace causeway::loop

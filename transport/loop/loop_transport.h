@@ -1,0 +1,82 @@
+#pragma once
+
+#include "core/counter.h"
+#include "core/reactor_group.h"
+#include "nvmf/transport.h"
+#include "transport/loop/data_buffers.h"
+#include "transport/loop/link.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace causeway::loop {
+
+/// How the data of commands gets from host to target and back.
+enum class data_path : std::uint8_t {
+    borrow, ///< the target works in the host's own memory
+    copy,   ///< through buffers of the target's core, as fabrics do that have no access to the host's memory
+    copy_checked, ///< likewise, and whoever touches a buffer that is no longer its own is found out
+};
+
+/// A fabric without a network: hosts in the same process, commands and answers as messages between reactors. What tests,
+/// simulations and benchmarks reach a target through.
+class loop_transport final : public nvmf::transport {
+  public:
+    /// ENOMEM.
+    static core::result<std::unique_ptr<loop_transport>>
+    create(nvmf::target& t, nvmf::transport_options options = {}, data_path path = data_path::borrow);
+    ~loop_transport() override;
+
+    std::string_view trtype() const noexcept override { return "LOOP"; }
+    const nvmf::transport_options& options() const noexcept override { return options_; }
+    core::task<core::result<>> listen(nvmf::transport_address at) override;
+    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<> stop() override;
+    std::vector<device_statistics> statistics(std::size_t core) const override;
+    std::uint64_t pending_data_buffers(std::size_t core) const override { return core_(core).pending.get(); }
+    std::uint32_t sgls() const noexcept override;
+    std::uint8_t msdbd() const noexcept override { return 1; }
+
+    nvmf::target& target() const noexcept { return target_; }
+    data_path path() const noexcept { return path_; }
+
+    /// Control reactor: connections that exist, those that are parting included.
+    std::size_t connections() const noexcept { return links_.size(); }
+
+    // What the two ends of a link call.
+
+    /// Control reactor. ECONNREFUSED: nobody listens there. EINVAL: deeper than the transport allows.
+    core::result<link*> make_link(host_queue& host, core::reactor& host_home,
+                                  const nvmf::transport_address& at, std::uint16_t qid,
+                                  std::uint16_t entries);
+    void forget(link& l) noexcept;
+
+    /// What a core has. Touched by that core, counters read by any.
+    struct core_state {
+        std::optional<data_buffers> buffers;
+        loop_qpair* qpairs = nullptr;
+        core::counter pending; ///< commands that wait for a buffer
+        core::counter commands, answers, refused, dropped;
+        core::counter broken; ///< rules of the seam that the target has broken: answered twice, or unasked
+    };
+    core_state& local() noexcept { return cores_.local(); }
+    /// While the core does not run.
+    core_state& on(std::size_t core) noexcept { return cores_.on(core); }
+
+  private:
+    loop_transport(nvmf::target& t, nvmf::transport_options options, data_path path);
+    const core_state& core_(std::size_t i) const noexcept { return cores_.on(i); }
+
+    nvmf::target& target_;
+    const nvmf::transport_options options_;
+    const data_path path_;
+    std::vector<nvmf::transport_address> listeners_;
+    std::vector<std::unique_ptr<link>> links_;
+    std::uint64_t links_made_ = 0;
+    core::per_core<core_state> cores_;
+};
+
+} // namespace causeway::loop
