@@ -21,6 +21,8 @@ void device::start(io& i) noexcept {
     stats_.on(here.index()).started.add();
     if (const nvme::status s = check(i); !s.ok())
         i.complete(s);
+    else if (i.length_blocks == 0 && i.operation != op::flush)
+        i.complete(nvme::sc::success);  // a deallocation of nothing
     else
         submit(i);
 }

@@ -1,5 +1,6 @@
 #include "core/environment.h"
 
+#include "core/buffer_pool.h"
 #include "core/dma_memory.h"
 
 #include <atomic>
@@ -46,6 +47,8 @@ TEST(environment, runs_lcores_and_gives_memory) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory->data()) % 4096, 0u);
     EXPECT_EQ(memory->data()[12345], std::byte{0});
     EXPECT_EQ(dma_memory::allocate(1ull << 30).error().code, ENOMEM);
+    constexpr buffer_pool::size_class too_much[] = {{1u << 20, 1u << 10}};
+    EXPECT_EQ(buffer_pool::create(too_much).error().code, ENOMEM);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 namespace causeway::nvme {
@@ -82,16 +83,17 @@ constexpr auto to_underlying(Enum e) noexcept {
 template <unsigned High, unsigned Low, std::unsigned_integral Value>
 constexpr Value bits(Value value) noexcept {
     static_assert(High >= Low && High < sizeof(Value) * 8);
-    return static_cast<Value>((value >> Low) & (~Value{0} >> (sizeof(Value) * 8 - 1 - (High - Low))));
+    // Not ~Value{0}: narrow types promote to int, and the shift would keep its sign.
+    constexpr Value mask = std::numeric_limits<Value>::max() >> (sizeof(Value) * 8 - 1 - (High - Low));
+    return static_cast<Value>((value >> Low) & mask);
 }
 
 /// `value` with its bits `High` down to `Low` replaced. What does not fit is cut off.
 template <unsigned High, unsigned Low, std::unsigned_integral Value>
 constexpr Value with_bits(Value value, std::type_identity_t<Value> field) noexcept {
     static_assert(High >= Low && High < sizeof(Value) * 8);
-    constexpr Value mask = static_cast<Value>(~Value{0} >> (sizeof(Value) * 8 - 1 - (High - Low)));
-    return static_cast<Value>((value & ~static_cast<Value>(mask << Low)) |
-                              static_cast<Value>((field & mask) << Low));
+    constexpr Value mask = std::numeric_limits<Value>::max() >> (sizeof(Value) * 8 - 1 - (High - Low));
+    return static_cast<Value>((value & ~(Value{mask} << Low)) | ((field & mask) << Low));
 }
 
 } // namespace causeway::nvme

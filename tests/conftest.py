@@ -1,5 +1,6 @@
 """Fixtures of the whole-system tests. What takes seconds to start is started once and shared."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from lab import places, processes
 from lab.ceph import Cluster
+from lab.gateway import DAEMON, Gateway
 from lab.lab import Lab
 
 processes.turn_signals_into_interrupts()
@@ -43,3 +45,24 @@ def guest(lab):
     """The shared guest, without connections from an earlier test."""
     yield lab.guest
     lab.guest.run("nvme disconnect-all", timeout=120)
+
+
+@pytest.fixture
+def new_gateway(lab, guest):
+    """Starts gateways in the shared guest, each knowing the cluster and the RDMA transport: `new_gateway(cores="0x3")`."""
+    if not places.binary(DAEMON).exists():
+        pytest.skip(f"{places.binary(DAEMON)} is not built")
+    with contextlib.ExitStack() as running:
+        def start(**how) -> Gateway:
+            gateway = Gateway(guest, ceph_conf=lab.guest_conf, **how)
+            running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
+            running.enter_context(gateway)
+            running.callback(guest.run, "nvme disconnect-all", timeout=120)    # hosts go first
+            return gateway
+        yield start
+
+
+@pytest.fixture
+def gateway(new_gateway) -> Gateway:
+    """A gateway of the test's own."""
+    return new_gateway()

@@ -64,22 +64,52 @@ keyring = {keyring}
 log to stderr = false
 """
 
-ADMIN = ["--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *"]
 STARTS_WITHIN = 60
 
 
-class Cluster:
-    """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too.
+class Client:
+    """A cluster as its users see it: `conf`, and the command line tools in the network where it is."""
 
-    `conf` is its configuration file, for librados and for every command line tool.
-    """
+    def __init__(self, conf: Path, network=None):
+        self.conf = conf
+        self.network = network
+
+    def ceph(self, *words, timeout: float = 60) -> str:
+        return self._tool("ceph", *words, timeout=timeout)
+
+    def rbd(self, *words, timeout: float = 60) -> str:
+        return self._tool("rbd", *words, timeout=timeout)
+
+    def create_image(self, name: str, size: str | int, *, pool: str = "rbd", features: str = "layering,exclusive-lock",
+                     object_size: str | None = None) -> None:
+        """`size` in bytes, or as rbd says it ("64M"). With these `features` the kernel's client can map it too."""
+        size = f"{size}B" if isinstance(size, int) else size
+        more = ["--object-size", object_size] if object_size else []
+        self.rbd("create", f"{pool}/{name}", "--size", size, "--image-feature", features, *more)
+
+    def remove_image(self, name: str, *, pool: str = "rbd") -> None:
+        self.rbd("rm", f"{pool}/{name}", "--no-progress", timeout=120)
+
+    def export_image(self, name: str, path: Path, *, pool: str = "rbd") -> Path:
+        """The image's content as a file, read past everything under test."""
+        self.rbd("export", f"{pool}/{name}", path, "--no-progress", timeout=300)
+        return Path(path)
+
+    def image(self, name: str, *, pool: str = "rbd") -> dict:
+        return json.loads(self.rbd("info", f"{pool}/{name}", "--format", "json"))
+
+    def _tool(self, program: str, *words, timeout: float) -> str:
+        return processes.run([program, "-c", self.conf, *words], network=self.network, timeout=timeout).stdout
+
+
+class Cluster(Client):
+    """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too."""
 
     def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30):
         self.folder = Path(folder).resolve()
-        self.conf = self.folder / "ceph.conf"
+        super().__init__(self.folder / "ceph.conf", network)
         self.keyring = self.folder / "keyring"
         self.fsid = str(uuid.uuid4())
-        self.network = network
         self.address = network.address if network else "127.0.0.1"
         self.outlive = False
         """Set before start: the daemons run on when we end."""
@@ -113,32 +143,8 @@ class Cluster:
     def stop(self) -> None:
         """Ends the daemons. All is in memory: there is nothing to flush, so nothing to wait for."""
         for daemon in (self._osd, self._mon):
-            if daemon:
-                daemon.kill()
-                daemon.wait()
+            processes.end(daemon, grace=0)
         self._osd = self._mon = None
-
-    # What a client does
-
-    def ceph(self, *words, timeout: float = 60) -> str:
-        return self._tool("ceph", *words, timeout=timeout)
-
-    def rbd(self, *words, timeout: float = 60) -> str:
-        return self._tool("rbd", *words, timeout=timeout)
-
-    def create_image(self, name: str, size: str | int, *, pool: str = "rbd", features: str = "layering,exclusive-lock",
-                     object_size: str | None = None) -> None:
-        """`size` in bytes, or as rbd says it ("64M"). `features` of the default keep krbd able to map it too."""
-        more = ["--object-size", object_size] if object_size else []
-        self.rbd("create", f"{pool}/{name}", "--size", f"{size}B" if isinstance(size, int) else size, "--image-feature", features, *more)
-
-    def export_image(self, name: str, path: Path, *, pool: str = "rbd") -> Path:
-        """The image's content as a file, read past everything under test."""
-        self.rbd("export", f"{pool}/{name}", path, "--no-progress", timeout=300)
-        return Path(path)
-
-    def image(self, name: str, *, pool: str = "rbd") -> dict:
-        return json.loads(self.rbd("info", f"{pool}/{name}", "--format", "json"))
 
     # What goes wrong
 
@@ -150,12 +156,12 @@ class Cluster:
         self._osd.send_signal(signal.SIGCONT)
 
     def kill_osd(self) -> None:
-        """The OSD ends and saves its data, for `start_osd` to come back with: clients see it go away, nothing is lost."""
+        """The OSD goes away; it saves its data, for `start_osd` to come back with."""
         processes.end(self._osd, grace=30)
 
     def start_osd(self) -> None:
         self._osd = self._daemon("ceph-osd", "-i", "0")
-        self._wait_for("an OSD that is up", lambda: json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 1)
+        self._wait_until_osd_is_up()
 
     # For guests
 
@@ -165,12 +171,10 @@ class Cluster:
         (share / "ceph.conf").write_text(self._fill(GUEST_CONF, keyring=f"{seen_as}/ceph.keyring"))
         return f"{seen_as}/ceph.conf"
 
-    def _tool(self, program: str, *words, timeout: float) -> str:
-        return processes.run([program, "-c", self.conf, *words], network=self.network, timeout=timeout).stdout
-
     def _fill(self, template: str, **more) -> str:
-        values = dict(fsid=self.fsid, address=self.address, port_v2=self._port_v2, port_v1=self._port_v1, keyring=self.keyring,
-                      folder=self.folder, logs=self._logs, run=self.folder / "run", memory_bytes=self._memory_bytes)
+        values = {"fsid": self.fsid, "address": self.address, "port_v2": self._port_v2, "port_v1": self._port_v1,
+                  "keyring": self.keyring, "folder": self.folder, "logs": self._logs, "run": self.folder / "run",
+                  "memory_bytes": self._memory_bytes}
         return template.format(**{**values, **more})
 
     def _write_configuration(self) -> None:
@@ -181,19 +185,24 @@ class Cluster:
     def _start_mon(self) -> None:
         """Every key is known to the monitor from its first moment, the OSD's too."""
         seed = self.folder / "mon.keyring"
-        key = self._local("ceph-authtool", "--gen-print-key").strip()
-        self._local("ceph-authtool", "-C", seed, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
-        for keyring in (seed, self.keyring):
-            create = [] if keyring.exists() else ["-C"]
-            self._local("ceph-authtool", keyring, *create, "-n", "client.admin", "--add-key", key, *ADMIN)
-        osd_key = self._local("ceph-authtool", "--gen-print-key").strip()
-        self._local("ceph-authtool", seed, "-n", "osd.0", "--add-key", osd_key, "--cap", "mon", "allow profile osd", "--cap", "osd", "allow *")
-        self._local("ceph-authtool", "-C", self.folder / "osd/keyring", "-n", "osd.0", "--add-key", osd_key)
+        admin, osd = (self._local("ceph-authtool", "--gen-print-key").strip() for _ in range(2))
+        self._add_key(seed, "mon.", None, mon="allow *")
+        self._add_key(seed, "client.admin", admin, mon="allow *", osd="allow *", mgr="allow *")
+        self._add_key(seed, "osd.0", osd, mon="allow profile osd", osd="allow *")
+        self._add_key(self.keyring, "client.admin", admin)
+        self._add_key(self.folder / "osd/keyring", "osd.0", osd)
         monmap = self.folder / "monmap"
-        self._local("monmaptool", "--create", "--fsid", self.fsid, "--addv", "a",
-                    f"[v2:{self.address}:{self._port_v2},v1:{self.address}:{self._port_v1}]", monmap)
+        addresses = f"[v2:{self.address}:{self._port_v2},v1:{self.address}:{self._port_v1}]"
+        self._local("monmaptool", "--create", "--fsid", self.fsid, "--addv", "a", addresses, monmap)
         self._local("ceph-mon", "-c", self.conf, "-i", "a", "--mkfs", "--monmap", monmap, "--keyring", seed)
         self._mon = self._daemon("ceph-mon", "-i", "a")
+
+    def _add_key(self, keyring: Path, name: str, key: str | None, **caps: str) -> None:
+        """A key in a keyring file; a new one if none is given."""
+        words = ["--add-key", key] if key else ["--gen-key"]
+        for service, cap in caps.items():
+            words += ["--cap", service, cap]
+        self._local("ceph-authtool", keyring, *([] if keyring.exists() else ["-C"]), "-n", name, *words)
 
     def _make_osd(self) -> None:
         osd = str(uuid.uuid4())
@@ -212,11 +221,11 @@ class Cluster:
     def _local(self, *argv) -> str:
         return processes.run(argv, network=self.network).stdout
 
-    def _wait_for(self, what: str, condition) -> None:
+    def _wait_until_osd_is_up(self) -> None:
         end = time.monotonic() + STARTS_WITHIN
-        while not condition():
+        while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 0:
             if time.monotonic() > end:
-                raise RuntimeError(f"Ceph: no {what} after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
+                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
             time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""Commands in a running guest: the host's end of the virtio-serial port. The guest's end is `inside/agent.py`."""
+"""Commands in a running guest: this end of the virtio-serial port. The other is `inside/agent.py`."""
 
 import itertools
 import json
@@ -7,9 +7,9 @@ import signal
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from .machine import Result, Timeout
 from .processes import CommandFailed
 
 ANSWERS_WITHIN = 20
@@ -18,28 +18,6 @@ ANSWERS_WITHIN = 20
 
 class GuestDied(Exception):
     """The guest panicked, hung or ended."""
-
-
-class Timeout(CommandFailed):
-    """A command in the guest took longer than it was given. It has been killed."""
-
-
-@dataclass(frozen=True)
-class Result:
-    command: str
-    rc: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        return self.rc == 0
-
-    def check(self) -> "Result":
-        if not self.ok:
-            raise CommandFailed(f"in the guest: {self.command}: exit status {self.rc}\n{self.out}{self.err}")
-        return self
 
 
 class Process:
@@ -68,12 +46,12 @@ class Process:
         return "".join(self._streams["err"])
 
     def wait(self, timeout: float = 60) -> Result:
-        """Its result. When time is up the command is killed and `Timeout` raised; `GuestDied` if the guest hangs."""
+        """Its result. When time is up the command is killed, and `Timeout` raised: `GuestDied` if the guest hangs."""
         if not self._channel.wait_for(lambda: self.rc is not None, timeout):
             self._channel.ping()
             self.kill()
             self._channel.wait_for(lambda: self.rc is not None, ANSWERS_WITHIN)
-            raise Timeout(f"in the guest: {self.command}: not done after {timeout} s\n{self.output()}{self.errors()}")
+            raise Timeout(f"{self.command}: not done after {timeout} s\n{self.output()}{self.errors()}")
         return Result(self.command, self.rc, self.output(), self.errors(), self._seconds)
 
     def wait_for(self, text: str, timeout: float = 60) -> None:
@@ -82,7 +60,7 @@ class Process:
             return text in self.output() or text in self.errors() or not self.running
         self._channel.wait_for(seen, timeout)
         if text not in self.output() and text not in self.errors():
-            raise CommandFailed(f"in the guest: {self.command}: did not say {text!r}\n{self.output()}{self.errors()}")
+            raise CommandFailed(f"{self.command}: did not say {text!r}\n{self.output()}{self.errors()}")
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Signals the command and all it started."""
@@ -115,7 +93,8 @@ class Channel:
         self._socket = connect(path)
         threading.Thread(target=self._read, daemon=True, name="guest channel").start()
 
-    def start(self, command: str | list[str], *, env: dict | None = None, cwd: str = "/root", input: str = "") -> Process:
+    def start(self, command: str | list[str], *, env: dict | None = None, cwd: str = "/root",
+              input: str = "") -> Process:
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(word) for word in command]
         process = Process(self, next(self._keys), command if isinstance(command, str) else " ".join(argv))
         self._processes[process._key] = process

@@ -10,21 +10,24 @@ import time
 from pathlib import Path
 
 from . import initramfs, kernel, processes, qemu
-from .channel import Channel, GuestDied, Process, Result
+from .channel import Channel, GuestDied, Process
+from .machine import Machine
 
 BOOTS_WITHIN = 90
 RXE_ADDRESS = "10.77.1.1"
 RXE_ADDRESS_V6 = "fd77::1"
 
 
-class Guest:
-    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24", smp: int = 2,
-                 memory: str = "3G", root: Path | str = "/", extra_qemu=(), words: str = "", package: str | None = None):
-        """Nothing runs yet. `network`: plug into its bridge, with `address`. `root`: the folder that becomes the guest's
-        root, such as another Debian's. `package`: that kernel package instead of the default one. `words`: for the kernel.
+class Guest(Machine):
+    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24",
+                 smp: int = 2, memory: str = "3G", root: Path | str = "/", package: str | None = None,
+                 words: str = "", extra_qemu=()):
+        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's root,
+        such as another Debian's. `package`: that kernel instead of the default one. `words`: more for its command line.
         """
         self.folder = Path(folder)
         self.share = self.folder / "out"
+        self.inside = "/out"
         self.serial = Path(logs or folder) / f"{self.folder.name}.serial"
         self.network = network
         self.address = address.partition("/")[0]
@@ -59,39 +62,22 @@ class Guest:
         return self
 
     def stop(self) -> None:
-        """Ends the emulator. Nothing in the guest is worth a shutdown."""
+        """Ends the emulator. Nothing in the guest is worth a shutdown; logs in its share are kept with ours."""
         if self.channel:
             self.channel.close()
             self.channel = None
-        if self.emulator and self.emulator.poll() is None:
-            self.emulator.kill()
-            self.emulator.wait()
+        processes.end(self.emulator, grace=0)
+        if self.share.is_dir() and self.serial.parent.is_dir():
+            for log in self.share.glob("*.log"):
+                shutil.copy(log, self.serial.parent / f"{self.folder.name}-{log.name}")
 
     kill = stop
     """What the rest of the world sees when a host loses power."""
 
-    def run(self, command: str | list[str], timeout: float = 60, **how) -> Result:
-        """Runs a command to its end. A string goes to the shell, a list does not. Its failure is in the result."""
-        return self.start(command, **how).wait(timeout)
-
-    def out(self, command: str | list[str], timeout: float = 60, **how) -> str:
-        """What a command printed that must succeed."""
-        return self.run(command, timeout, **how).check().out
-
-    def start(self, command: str | list[str], **how) -> Process:
-        """Starts a command and returns at once. `how`: `env`, `cwd`, `input`."""
+    def start(self, command, **how) -> Process:
         if self.channel is None:
             raise GuestDied("the guest is not running")
         return self.channel.start(command, **how)
-
-    def until(self, command: str, timeout: float = 30, every: float = 0.2) -> Result:
-        """Repeats a command until it succeeds."""
-        end = time.monotonic() + timeout
-        while not (result := self.run(command, timeout=timeout)).ok:
-            if time.monotonic() > end:
-                raise processes.CommandFailed(f"in the guest, for {timeout} s: {command}\n{result.out}{result.err}")
-            time.sleep(every)
-        return result
 
     def setup_rxe(self, netdev: str = "dummy0", address: str = RXE_ADDRESS, address_v6: str | None = RXE_ADDRESS_V6,
                   mtu: int = 9000, name: str = "rxe0") -> None:
@@ -117,10 +103,10 @@ class Guest:
         the_kernel = kernel.get(self._package)
         command = qemu.machine(the_kernel, initramfs.for_9p_root(the_kernel), smp=self._smp, memory=self._memory,
                                words=self._words, serial=self.serial)
-        command += qemu.share("root", self._root) + qemu.share("out", self.share, writable=True) + qemu.share("modules", the_kernel.modules)
-        command += qemu.control()
+        command += qemu.share("root", self._root) + qemu.share("modules", the_kernel.modules)
+        command += qemu.share("out", self.share, writable=True) + qemu.control()
         if self.network:
-            command += qemu.tap(self.network.tap(), int(self.address.rpartition(".")[2]))
+            command += self.network.card(int(self.address.rpartition(".")[2]))
         return command + self._extra_qemu
 
     def _connect(self, deadline: float) -> None:
@@ -139,16 +125,9 @@ class Guest:
         self.out("ip link set lo up")
         if self.network:
             self.out(f"modprobe virtio_net && ip addr add {self._address} dev eth0 && ip link set eth0 up")
+            if self.network.gateway:
+                self.out(f"ip route add default via {self.network.gateway}")
 
     def _obituary(self) -> str:
         said = processes.tail(self.serial.with_suffix(".qemu"), 5)
         return f"-- end of its console, {self.serial}:\n{processes.tail(self.serial)}\n{said}"
-
-
-def attach(folder: Path) -> Channel:
-    """A connection to a guest that another process booted in `folder`."""
-    return Channel(folder / qemu.AGENT, lambda: "")
-
-
-def discard(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

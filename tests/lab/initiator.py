@@ -1,10 +1,11 @@
-"""The kernel's NVMe-oF initiator in a guest, as an operator uses it: nvme-cli and sysfs."""
+"""The kernel's NVMe-oF initiator, as an operator uses it: nvme-cli and sysfs."""
 
 import json
 import uuid
 from dataclasses import dataclass
 
-from .guest import Guest, RXE_ADDRESS
+from .guest import RXE_ADDRESS
+from .machine import Machine
 
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
 
@@ -24,25 +25,25 @@ class Target:
 class Initiator:
     """One host. Guests share this machine's files, so each gets its own host NQN here."""
 
-    def __init__(self, guest: Guest):
-        self.guest = guest
-        host = uuid.uuid5(uuid.NAMESPACE_DNS, guest.address)
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        host = uuid.uuid5(uuid.NAMESPACE_DNS, machine.address)
         self.host_nqn = f"nqn.2014-08.org.nvmexpress:uuid:{host}"
         self._host = f"-q {self.host_nqn} -I {host}"
 
     def discover(self, target: Target) -> list[dict]:
         """The discovery log's records, less the discovery subsystem's own."""
-        text = self.guest.out(f"nvme discover {target.words()} {self._host} -o json")
+        text = self.machine.out(f"nvme discover {target.words()} {self._host} -o json")
         return [record for record in json.loads(text)["records"] if record["subnqn"] != DISCOVERY]
 
     def connect(self, target: Target, options: str = "-i 2") -> str:
         """Connects; the block device of its first namespace, such as /dev/nvme0n1."""
-        self.guest.out(f"nvme connect {target.words()} -n {target.nqn} {self._host} {options}")
+        self.machine.out(f"nvme connect {target.words()} -n {target.nqn} {self._host} {options}")
         return self.device(target.nqn)
 
     def device(self, nqn: str, nsid: int = 1) -> str:
         """The block device of a connected namespace, once the kernel has made it."""
-        return self.guest.until(f"""
+        return self.machine.until(f"""
             for subsystem in /sys/class/nvme-subsystem/*; do
                 [ "$(cat $subsystem/subsysnqn)" = {nqn} ] || continue
                 for disk in $subsystem/nvme*n*; do
@@ -54,7 +55,7 @@ class Initiator:
 
     def controllers(self, nqn: str) -> list[str]:
         """Names of the controllers of a subsystem, such as nvme0."""
-        return self.guest.out(f"""
+        return self.machine.out(f"""
             for controller in /sys/class/nvme/nvme*; do
                 [ "$(cat $controller/subsysnqn 2>/dev/null)" = {nqn} ] && echo ${{controller##*/}}
             done
@@ -62,17 +63,18 @@ class Initiator:
 
     def state(self, controller: str) -> str:
         """`live`, `connecting`, `resetting`, ... or `gone`."""
-        return self.guest.out(f"cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone").strip()
+        return self.machine.out(f"cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone").strip()
 
     def wait_for_state(self, controller: str, state: str, timeout: float = 60) -> None:
-        self.guest.until(f"[ \"$(cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone)\" = {state} ]", timeout)
+        now = f"$(cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone)"
+        self.machine.until(f'[ "{now}" = {state} ]', timeout)
 
     def disconnect(self, nqn: str) -> None:
-        self.guest.out(f"nvme disconnect -n {nqn}", timeout=120)
+        self.machine.out(f"nvme disconnect -n {nqn}", timeout=120)
 
     def disconnect_all(self) -> None:
-        self.guest.run("nvme disconnect-all", timeout=120)
+        self.machine.run("nvme disconnect-all", timeout=120)
 
     def size(self, device: str) -> int:
         """Bytes, as the kernel sees it now."""
-        return 512 * int(self.guest.out(f"cat /sys/block/{device.removeprefix('/dev/')}/size"))
+        return 512 * int(self.machine.out(f"cat /sys/block/{device.removeprefix('/dev/')}/size"))

@@ -1,6 +1,6 @@
-"""A network of our own, so that addresses and ports collide with nobody's.
+"""Networks for guests: one of our own, so that addresses and ports collide with nobody's, and the world outside.
 
-The namespace has no name and no process: it is held by an open file, so it is gone when we are, however we end,
+The former is a namespace that has no name and no process: it is held by an open file, so it is gone when we are, however we end,
 with its bridge and its taps. Processes started in it hold it too.
 """
 
@@ -14,9 +14,10 @@ CLONE_NEWNET = 0x40000000
 
 
 class Network:
-    """A network namespace with a bridge at `address`; guests plug into it with `tap()`."""
+    """A network namespace with a bridge at `address`; guests plug into it with `card()`."""
 
     BRIDGE = "lab0"
+    gateway = None
 
     def __init__(self, address: str = "10.9.0.1/24"):
         self._file = _fresh_namespace()
@@ -37,18 +38,35 @@ class Network:
     def ip(self, *words) -> str:
         return processes.run(["ip", *words], network=self).stdout
 
-    def tap(self) -> str:
-        """A new tap device on the bridge; its name."""
-        name = f"tap{self._taps}"
+    def card(self, number: int) -> list[str]:
+        """The emulator's words for a network card on the bridge; `number` tells it from the other guests' cards."""
+        tap = f"tap{self._taps}"
         self._taps += 1
-        self.ip("tuntap", "add", name, "mode", "tap")
-        self.ip("link", "set", name, "master", self.BRIDGE, "up")
-        return name
+        self.ip("tuntap", "add", tap, "mode", "tap")
+        self.ip("link", "set", tap, "master", self.BRIDGE, "up")
+        return ["-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no",
+                "-device", f"virtio-net-pci,netdev=net,romfile=,mac=52:54:00:0a:09:{number:02x}"]
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+class Outside:
+    """The world as this machine sees it, for a guest that has to reach it: the emulator translates its addresses."""
+
+    gateway = "10.0.2.2"
+    GUEST = "10.0.2.15/24"
+
+    def enter(self) -> list[str]:
+        return []
+
+    def descriptors(self) -> tuple[int, ...]:
+        return ()
+
+    def card(self, number: int) -> list[str]:
+        return ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
 
 
 def _fresh_namespace() -> int:

@@ -7,8 +7,10 @@ network namespace. (Python's own hook between fork and exec is not safe beside t
 The kernel watches the *thread* that started the child: start long-lived processes from the main thread.
 """
 
+import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -49,16 +51,20 @@ def run(argv, *, network=None, timeout: float = 60, check: bool = True, input: s
 
 
 def end(process: subprocess.Popen | None, grace: float = 5) -> None:
-    """Ends a process: politely, then not. A stopped one is continued first, or it could not hear."""
-    if process is None or process.poll() is not None:
+    """Ends what `spawn` started, and its children that stayed in its session: politely, then not.
+
+    Its exit status is collected last: until then its process id, which is its session's too, can belong to nobody else.
+    A stopped process is continued, or it could not hear.
+    """
+    if process is None or process.returncode is not None:
         return
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGCONT)
-    try:
-        process.wait(grace)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGCONT)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def turn_signals_into_interrupts() -> None:
@@ -77,3 +83,11 @@ def tail(path: Path, lines: int = 40) -> str:
     except FileNotFoundError:
         return f"({path}: no such log)"
     return "\n".join(text.splitlines()[-lines:])
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that is being written."""
+    with open(path, "rb") as log:
+        log.seek(max(0, os.fstat(log.fileno()).st_size - 500))
+        lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,25 +1,24 @@
 """The emulator's command line. Software emulation only: what runs here runs the same on any machine."""
 
-import os
 from pathlib import Path
 
-from .channel import connect
 from .kernel import Kernel
 
 KERNEL_WORDS = ("console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr tsc=reliable no_timer_check "
                 "cryptomgr.notests random.trust_cpu=on")
 AGENT = "agent.sock"
-SERIAL = "serial.log"
 
 
-def machine(kernel: Kernel, initramfs: Path, *, smp: int, memory: str, words: str, serial: Path, accel: str = "tcg,thread=multi") -> list[str]:
+def machine(kernel: Kernel, initramfs: Path, *, smp: int, memory: str, words: str, serial: Path,
+            accel: str = "tcg,thread=multi") -> list[str]:
     """A machine that boots `kernel` and writes its console to `serial`. A panic ends it (panic=-1 with -no-reboot).
 
     `max` has AVX2 and no AVX-512; without la57 page tables are one level lower, which emulation feels.
     """
-    return ["qemu-system-x86_64", "-accel", accel, "-cpu", "max,la57=off", "-machine", "q35", "-smp", str(smp), "-m", memory,
-            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", f"file:{serial}",
-            "-kernel", str(kernel.vmlinux), "-initrd", str(initramfs), "-append", f"{KERNEL_WORDS} {words}".strip()]
+    return ["qemu-system-x86_64", "-accel", accel, "-cpu", "max,la57=off", "-machine", "q35",
+            "-smp", str(smp), "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-serial", f"file:{serial}", "-kernel", str(kernel.vmlinux), "-initrd", str(initramfs),
+            "-append", f"{KERNEL_WORDS} {words}".strip()]
 
 
 def share(tag: str, folder: Path | str, writable: bool = False) -> list[str]:
@@ -30,20 +29,6 @@ def share(tag: str, folder: Path | str, writable: bool = False) -> list[str]:
 
 
 def control() -> list[str]:
-    """The agent's port, on a unix socket in the emulator's working folder (a relative path is always short enough)."""
+    """The agent's port, a unix socket in the emulator's working folder: a relative path is always short enough."""
     return ["-chardev", f"socket,id=agent,path={AGENT},server=on,wait=off",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=causeway.agent"]
-
-
-def tap(name: str, number: int) -> list[str]:
-    """A network card on a tap device; `number` tells its address from the other guests' on the same bridge."""
-    return ["-netdev", f"tap,id=net,ifname={name},script=no,downscript=no",
-            "-device", f"virtio-net-pci,netdev=net,romfile=,mac=52:54:00:0a:09:{number:02x}"]
-
-
-def is_listening(folder: Path) -> bool:
-    """Whether the emulator has opened the agent's port."""
-    return os.path.exists(folder / AGENT)
-
-
-__all__ = ["AGENT", "SERIAL", "connect", "control", "is_listening", "machine", "share", "tap"]

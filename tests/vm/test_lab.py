@@ -5,10 +5,11 @@ import time
 import pytest
 
 from lab import fio
-from lab.channel import GuestDied, Timeout
+from lab.channel import GuestDied
 from lab.guest import Guest
 from lab.initiator import Initiator
 from lab.kernel_target import KernelTarget
+from lab.machine import Timeout
 
 NQN = "nqn.2024-01.lab:ram"
 

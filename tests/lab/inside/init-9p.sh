@@ -24,7 +24,6 @@ mkdir -p dev/pts dev/shm dev/hugepages
 mount -t devpts devpts dev/pts
 mount -t tmpfs shm dev/shm
 mount -t tmpfs run run
-mount -t tmpfs tmp tmp
 mount -t debugfs debugfs sys/kernel/debug 2>/dev/null
 cp /agent.py run/lab-agent.py
 echo "lab: root ready at $(cut -d' ' -f1 proc/uptime) s"

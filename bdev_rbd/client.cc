@@ -1,0 +1,99 @@
+#include "bdev_rbd/client.h"
+
+#include "bdev_rbd/client_cpus.h"
+
+#include <algorithm>
+#include <array>
+
+namespace causeway::bdev_rbd {
+
+namespace {
+
+/// The sentence for an operator who has to find out why there is no connection.
+tl::unexpected<core::error> connect_failure(int r, const client_options& o) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(o.time_limit).count();
+    const std::string user = "client." + (o.user_id.empty() ? "admin" : o.user_id);
+    switch (-r) {
+    case ETIMEDOUT:
+        return core::fail(ETIMEDOUT, "no monitor of the Ceph cluster answered within " + std::to_string(seconds) + " s",
+                          user);
+    case EACCES:
+    case EPERM:
+        return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
+    case ENOENT:
+        return core::fail(ENOENT, "no key of the user was found, or no monitor is named", user);
+    default:
+        return core::fail(-r, "cannot connect to the Ceph cluster: " + std::string(std::strerror(-r)), user);
+    }
+}
+
+}  // namespace
+
+core::result<std::shared_ptr<client>> client::connect(const client_options& options,
+                                                      const core::reactor_group& reactors) {
+    std::shared_ptr<client> c(new client);
+    c->time_limit_ = options.time_limit;
+    if (options.core_mask.empty()) {
+        c->cpus_ = cpus_beside(reactors);
+    } else if (const auto cpus = cpus_from_mask(options.core_mask)) {
+        c->cpus_ = *cpus;
+    } else {
+        return tl::make_unexpected(cpus.error());
+    }
+
+    const scoped_cpus here(c->cpus_);
+    if (const auto configured = c->configure(options); !configured)
+        return tl::make_unexpected(configured.error());
+    if (const int r = rados_connect(c->rados_); r < 0)
+        return connect_failure(r, options);
+
+    std::array<char, 64> fsid{};
+    if (const int r = rados_cluster_fsid(c->rados_, fsid.data(), fsid.size()); r < 0)
+        return connect_failure(r, options);
+    c->fsid_ = fsid.data();
+    return c;
+}
+
+core::result<> client::configure(const client_options& o) {
+    if (o.user_id.starts_with("client."))
+        return core::fail(EINVAL, "user_id is written without \"client.\"", o.user_id);
+    const char* user = o.user_id.empty() ? nullptr : o.user_id.c_str();
+    if (const int r = rados_create(&rados_, user); r < 0)
+        return core::fail(-r, "librados refuses the user", o.user_id);
+
+    const auto set = [&](const std::string& key, const std::string& value) -> core::result<> {
+        if (const int r = rados_conf_set(rados_, key.c_str(), value.c_str()); r < 0)
+            return core::fail(EINVAL, "librados refuses this setting", key + "=" + value);
+        return {};
+    };
+
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(o.time_limit).count();
+    const std::pair<const char*, std::string> ours[] = {
+        {"client_mount_timeout", std::to_string(std::max<std::int64_t>(seconds, 1))},
+        // Who submits more than this is blocked by librados, and all images of the client with it: with the stock 1,024 a
+        // hung OSD would take the other images along.
+        {"objecter_inflight_ops", "65536"},
+        {"objecter_inflight_op_bytes", std::to_string(4ull << 30)},
+    };
+    for (const auto& [key, value] : ours)
+        if (auto r = set(key, value); !r)
+            return r;
+    if (o.read_config_file) {
+        const char* file = o.config_file.empty() ? nullptr : o.config_file.c_str();
+        if (const int r = rados_conf_read_file(rados_, file); r < 0 && file)
+            return core::fail(-r, "cannot read the Ceph configuration file", o.config_file);
+    }
+    for (const auto& [key, value] : o.config_param)
+        if (auto r = set(key, value); !r)
+            return r;
+    if (!o.key_file.empty())
+        return set("keyring", o.key_file);
+    return {};
+}
+
+client::~client() {
+    if (rados_)
+        rados_shutdown(rados_);  // one that has never connected, too: it frees the handle
+}
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "core/reactor_group.h"
+#include "core/result.h"
+
+#include <map>
+#include <memory>
+#include <rados/librados.h>
+#include <sched.h>
+#include <string>
+
+namespace causeway::bdev_rbd {
+
+/// How to reach a Ceph cluster. Later settings win over earlier ones: ours, the file's, `config_param`, `key_file`.
+struct client_options {
+    std::string user_id;  ///< without "client."; empty: "admin"
+    /// Empty: librados' usual places (CEPH_CONF, /etc/ceph/ceph.conf, …), as far as they exist.
+    std::string config_file;
+    bool read_config_file = true;
+    std::map<std::string, std::string> config_param;
+    std::string key_file;
+    std::string core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
+    core::nanoseconds time_limit = std::chrono::seconds(30);  ///< for connecting, and for opening an image
+};
+
+/// A connected librados client, shared by the images that are opened on it: its threads, its sockets, its maps.
+///
+/// Connecting and destroying block: on plain threads only, never on a reactor. Constant in between: any thread.
+class client {
+  public:
+    /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file), ETIMEDOUT, EACCES, …
+    static core::result<std::shared_ptr<client>> connect(const client_options& options,
+                                                         const core::reactor_group& reactors);
+    ~client();
+    client(const client&) = delete;
+    client& operator=(const client&) = delete;
+
+    rados_t handle() const noexcept { return rados_; }
+    const std::string& fsid() const noexcept { return fsid_; }
+    const cpu_set_t& cpus() const noexcept { return cpus_; }
+    core::nanoseconds time_limit() const noexcept { return time_limit_; }
+
+  private:
+    client() = default;
+    core::result<> configure(const client_options& options);
+
+    rados_t rados_ = nullptr;
+    std::string fsid_;
+    cpu_set_t cpus_;
+    core::nanoseconds time_limit_{};
+};
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,47 @@
+#include "bdev_rbd/client_cpus.h"
+
+#include "core/lcore_map.h"
+
+#include <pthread.h>
+
+namespace causeway::bdev_rbd {
+
+core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask) {
+    const auto map = core::parse_core_mask(core_mask);
+    if (!map)
+        return tl::make_unexpected(map.error());
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const core::lcore& l : *map)
+        for (unsigned cpu : l.cpus)
+            CPU_SET(cpu, &set);
+    return set;
+}
+
+cpu_set_t cpus_beside(const core::reactor_group& reactors) {
+    // The whole set first, so that the kernel says which CPUs this process has at all.
+    cpu_set_t set, before;
+    CPU_ZERO(&set);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        CPU_SET(cpu, &set);
+    ::pthread_getaffinity_np(::pthread_self(), sizeof before, &before);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
+    ::pthread_getaffinity_np(::pthread_self(), sizeof set, &set);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
+
+    cpu_set_t beside = set;
+    for (const auto& r : reactors)
+        CPU_CLR(r->cpu(), &beside);
+    return CPU_COUNT(&beside) ? beside : set;
+}
+
+scoped_cpus::scoped_cpus(const cpu_set_t& cpus) noexcept {
+    ::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);  // in vain if none of them exists
+}
+
+scoped_cpus::~scoped_cpus() {
+    ::pthread_setaffinity_np(::pthread_self(), sizeof before_, &before_);
+}
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "bdev_rbd/attempt.h"
+#include "bdev_rbd/client.h"
+#include "core/task.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace causeway::bdev_rbd {
+
+/// Connects away from the reactors, within the options' time limit.
+core::task<core::result<std::shared_ptr<client>>> connect(core::reactor_group& group, client_options options,
+                                                          attempt<std::shared_ptr<client>>& trial);
+
+/// Destroys `object` where blocking is allowed.
+template <class T>
+void destroy_elsewhere(core::reactor_group& group, T object) {
+    auto keep = std::make_shared<T>(std::move(object));
+    group.blocking().submit([keep = std::move(keep)]() mutable { keep.reset(); });
+}
+
+/// The librados clients that images share, by name. Lives on the control reactor.
+class clusters {
+    struct entry {
+        std::string name;
+        client_options options;
+        attempt<std::shared_ptr<client>> connecting;
+        std::shared_ptr<client> connected;  ///< nullptr until it is
+        unsigned users = 0;
+    };
+
+  public:
+    explicit clusters(core::reactor_group& group) : group_(group) {}
+
+    /// Ends when the client is connected, or cannot be: EEXIST, ECANCELED (removed meanwhile), connect()'s errors.
+    core::task<core::result<>> add(std::string name, client_options options);
+    /// ENOENT; EBUSY while images use it. One that is still connecting is given up at once.
+    core::task<core::result<>> remove(std::string name);
+
+    /// Keeps a client registered while it lives.
+    class lease {
+      public:
+        lease(lease&& other) noexcept = default;
+        lease& operator=(lease&&) = delete;
+        ~lease() {
+            if (entry_)
+                --entry_->users;
+        }
+        const std::shared_ptr<client>& get() const noexcept { return entry_->connected; }
+        const client_options& options() const noexcept { return entry_->options; }
+
+      private:
+        friend class clusters;
+        explicit lease(std::shared_ptr<entry> e) : entry_(std::move(e)) { ++entry_->users; }
+        std::shared_ptr<entry> entry_;
+    };
+    /// ENOENT; EAGAIN while it is still connecting.
+    core::result<lease> use(const std::string& name);
+
+    struct view {
+        std::string name;
+        client_options options;
+        bool connected;
+        unsigned images;
+        std::string fsid;  ///< empty until connected
+    };
+    /// In order of registration.
+    std::vector<view> all() const;
+
+  private:
+    std::shared_ptr<entry> find(const std::string& name) const;
+
+    core::reactor_group& group_;
+    std::vector<std::shared_ptr<entry>> entries_;
+};
+
+}  // namespace causeway::bdev_rbd

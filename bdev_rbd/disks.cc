@@ -1,0 +1,133 @@
+#include "bdev_rbd/disks.h"
+
+#include "core/log.h"
+
+namespace causeway::bdev_rbd {
+
+namespace {
+
+core::error cancelled(const std::string& name) {
+    return {ECANCELED, "the device was deleted while its image was being opened", name};
+}
+
+}  // namespace
+
+core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
+    auto spec = normalized(std::move(params.image));
+    if (!spec)
+        co_return tl::make_unexpected(spec.error());
+    params.image = std::move(*spec);
+    if (params.name.empty())
+        params.name = devices_.free_name("Ceph");
+    auto name = devices_.reserve(params.name);
+    if (!name)
+        co_return tl::make_unexpected(name.error());
+
+    progress p;
+    openings_[params.name] = &p;
+    std::optional<clusters::lease> lease;
+    auto opened = co_await open(p, params, lease);
+    openings_.erase(params.name);
+    if (!opened)
+        co_return tl::make_unexpected(opened.error());
+    if (p.cancelled) {  // in the very moment when it was ready
+        destroy_elsewhere(devices_.group(), std::move(*opened));
+        co_return tl::make_unexpected(cancelled(params.name));
+    }
+    co_return co_await make(params, std::move(*opened), std::move(lease), std::move(*name));
+}
+
+core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const disk_params& params,
+                                                             std::optional<clusters::lease>& lease) {
+    auto& group = devices_.group();
+    std::shared_ptr<client> with;
+    if (params.cluster_name.empty()) {
+        auto connected = co_await connect(group, params.client, p.connecting);
+        if (!connected)
+            co_return tl::make_unexpected(connected.error());
+        with = std::move(*connected);
+    } else {
+        auto used = clusters_.use(params.cluster_name);
+        if (!used)
+            co_return tl::make_unexpected(used.error());
+        lease.emplace(std::move(*used));
+        with = lease->get();
+    }
+    if (p.cancelled) {
+        destroy_elsewhere(group, std::move(with));
+        co_return tl::make_unexpected(cancelled(params.name));
+    }
+
+    const auto limit = with->time_limit();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+    core::error too_late{ETIMEDOUT, "the image could not be opened within " + std::to_string(seconds) +
+                         " s: the cluster does not serve its header object", params.image.text()};
+    // The client goes along: whoever lets go of it last must be allowed to block.
+    attempt<std::unique_ptr<image>>::function work = [with = std::move(with), spec = params.image] {
+        return image::open(with, spec);
+    };
+    co_return co_await p.opening.run(group, limit, std::move(too_late), std::move(work));
+}
+
+core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_params& params,
+                                                                  std::unique_ptr<image> opened,
+                                                                  std::optional<clusters::lease> lease,
+                                                                  bdev::registry::reservation name) {
+    auto& group = devices_.group();
+    const bdev::uuid identity = opened->about().identity;
+    if (open_images_.contains(identity)) {
+        destroy_elsewhere(group, std::move(opened));
+        co_return core::fail(EBUSY, "the image is open here already: one image, one handle", params.image.text());
+    }
+    rbd_device::options o;
+    o.name = params.name;
+    o.block_size = params.block_size;
+    o.id = params.uuid.value_or(identity);
+    o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
+    auto made = rbd_device::create(std::move(o), opened, place(homes_));
+    if (!made) {
+        destroy_elsewhere(group, std::move(opened));
+        co_return tl::make_unexpected(made.error());
+    }
+
+    const std::shared_ptr<rbd_device> device = std::move(*made);
+    open_images_.insert(identity);
+    device->on_closed = [this, identity, keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
+        open_images_.erase(identity);
+        keep->reset();
+    };
+    auto ready = co_await device->follow_size();
+    if (ready)
+        ready = devices_.add(device, std::move(name));
+    if (!ready) {
+        co_await device->close();
+        co_return tl::make_unexpected(ready.error());
+    }
+    core::log::info("{}: image {}, main thread on core {}", device->name(), params.image.text(), device->home()->cpu());
+    co_return device;
+}
+
+core::task<core::result<>> disks::remove(std::string name) {
+    if (const auto it = openings_.find(name); it != openings_.end()) {
+        progress& p = *it->second;
+        p.cancelled = true;
+        p.connecting.cancel(cancelled(name));
+        p.opening.cancel(cancelled(name));
+        co_return core::result<>();
+    }
+    const auto device = devices_.find(name);
+    if (!dynamic_cast<rbd_device*>(device.get()))
+        co_return core::fail(ENODEV, "there is no such RBD device", name);
+    co_return co_await devices_.remove(std::move(name));
+}
+
+core::task<core::result<>> disks::resize(std::string name, std::uint64_t bytes, bool allow_shrink) {
+    const auto device = std::dynamic_pointer_cast<rbd_device>(devices_.find(name));
+    if (!device)
+        co_return core::fail(ENODEV, "there is no such RBD device", name);
+    if (!allow_shrink && bytes < device->blocks() * device->shape().block_size)
+        co_return core::fail(EINVAL, "the new size is below the present one, and would destroy data", name);
+    co_return co_await device->resize(bytes);
+}
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "bdev/registry.h"
+#include "bdev_rbd/clusters.h"
+#include "bdev_rbd/image.h"
+#include "bdev_rbd/rbd_device.h"
+#include "core/placement.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace causeway::bdev_rbd {
+
+/// What bdev_rbd_create is told.
+struct disk_params {
+    std::string name;  ///< empty: "Ceph0", "Ceph1", …
+    image_spec image;
+    std::uint32_t block_size = 512;
+    std::string cluster_name;  ///< a registered client; empty: one for this image alone, by `client`
+    client_options client;
+    std::optional<bdev::uuid> uuid;  ///< absent: from the image's identity, the same on every gateway
+};
+
+/// Opens, resizes and removes RBD images as devices. Lives on the control reactor.
+class disks {
+  public:
+    /// `homes` gives each image its main thread.
+    disks(bdev::registry& devices, clusters& named, core::placement& homes)
+        : devices_(devices), clusters_(named), homes_(homes) {}
+
+    /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in.
+    /// EEXIST (name), EBUSY (the image is open here by another name), ENOENT, ETIMEDOUT, ECANCELED (removed meanwhile).
+    core::task<core::result<std::shared_ptr<rbd_device>>> create(disk_params params);
+    /// ENODEV (no RBD device of that name). One that is still being opened is given up at once.
+    core::task<core::result<>> remove(std::string name);
+    /// ENODEV, EINVAL (a shrink that is not allowed), resize()'s errors.
+    core::task<core::result<>> resize(std::string name, std::uint64_t bytes, bool allow_shrink);
+
+    /// What is being opened now.
+    std::size_t opening() const noexcept { return openings_.size(); }
+
+  private:
+    struct progress {
+        attempt<std::shared_ptr<client>> connecting;
+        attempt<std::unique_ptr<image>> opening;
+        bool cancelled = false;
+    };
+
+    core::task<core::result<std::unique_ptr<image>>> open(progress& p, const disk_params& params,
+                                                          std::optional<clusters::lease>& lease);
+    core::task<core::result<std::shared_ptr<rbd_device>>> make(const disk_params& params, std::unique_ptr<image> opened,
+                                                               std::optional<clusters::lease> lease,
+                                                               bdev::registry::reservation name);
+
+    bdev::registry& devices_;
+    clusters& clusters_;
+    core::placement& homes_;
+    std::map<std::string, progress*> openings_;
+    std::set<bdev::uuid> open_images_;
+};
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,152 @@
+#include "bdev_rbd/image.h"
+
+#include "bdev_rbd/client_cpus.h"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace causeway::bdev_rbd {
+
+namespace {
+
+tl::unexpected<core::error> failure(int r, const char* what, const std::string& about) {
+    return core::fail(-r, std::string(what) + ": " + std::strerror(-r), about);
+}
+
+}  // namespace
+
+std::string image_spec::text() const {
+    return pool + "/" + (rados_namespace.empty() ? "" : rados_namespace + "/") + name;
+}
+
+core::result<image_spec> normalized(image_spec spec) {
+    if (const auto slash = spec.pool.find('/'); slash != std::string::npos) {
+        if (!spec.rados_namespace.empty())
+            return core::fail(EINVAL, "the namespace is given twice", spec.pool);
+        spec.rados_namespace = spec.pool.substr(slash + 1);
+        spec.pool.resize(slash);
+    }
+    if (spec.pool.empty() || spec.name.empty())
+        return core::fail(EINVAL, "an image has a pool and a name", spec.text());
+    return spec;
+}
+
+core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, const image_spec& spec) {
+    const scoped_cpus here(c->cpus());
+    std::unique_ptr<image> i(new image(std::move(c), spec));
+    if (auto r = i->open_handle(); !r)
+        return tl::make_unexpected(r.error());
+    if (auto r = i->find_out(); !r)
+        return tl::make_unexpected(r.error());
+    if (auto r = i->find_settings(); !r)
+        return tl::make_unexpected(r.error());
+    return i;
+}
+
+core::result<> image::open_handle() {
+    if (const int r = rados_ioctx_create(client_->handle(), spec_.pool.c_str(), &io_); r < 0)
+        return r == -ENOENT ? core::fail(ENOENT, "there is no such pool", spec_.pool)
+                            : failure(r, "cannot use the pool", spec_.pool);
+    if (!spec_.rados_namespace.empty()) {
+        bool exists = false;
+        if (const int r = rbd_namespace_exists(io_, spec_.rados_namespace.c_str(), &exists); r == 0 && !exists)
+            return core::fail(ENOENT, "the pool has no such namespace", spec_.pool + "/" + spec_.rados_namespace);
+        rados_ioctx_set_namespace(io_, spec_.rados_namespace.c_str());
+    }
+    const auto open = spec_.read_only ? rbd_open_read_only : rbd_open;
+    if (const int r = open(io_, spec_.name.c_str(), &image_, nullptr); r < 0) {
+        image_ = nullptr;
+        return r == -ENOENT ? core::fail(ENOENT, "there is no such image", spec_.text())
+                            : failure(r, "cannot open the image", spec_.text());
+    }
+    return {};
+}
+
+core::result<> image::find_out() {
+    rbd_image_info_t info{};
+    std::array<char, 256> id{};
+    int r = rbd_stat(image_, &info, sizeof info);
+    if (r >= 0)
+        r = rbd_get_stripe_unit(image_, &facts_.stripe_bytes);
+    if (r >= 0)
+        r = rbd_get_stripe_count(image_, &facts_.stripe_count);
+    if (r >= 0)
+        r = rbd_get_features(image_, &facts_.features);
+    if (r >= 0 && (r = rbd_get_id(image_, id.data(), id.size())) < 0)
+        r = 0;  // an image of the first format has none: its prefix is as unique
+    if (r < 0)
+        return failure(r, "cannot read the image's header", spec_.text());
+
+    facts_.bytes = info.size;
+    facts_.object_bytes = info.obj_size;
+    facts_.id = id[0] ? id.data() : info.block_name_prefix;
+    facts_.identity = bdev::uuid_of_name(client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
+                                         spec_.rados_namespace + "/" + facts_.id);
+    return {};
+}
+
+/// Settings may come from the configuration, the pool or the image itself: librbd says which hold here.
+core::result<> image::find_settings() {
+    int count = 0;
+    int r = rbd_config_image_list(image_, nullptr, &count);
+    if (r < 0 && r != -ERANGE)
+        return failure(r, "cannot read the image's settings", spec_.text());
+    std::vector<rbd_config_option_t> settings(static_cast<std::size_t>(count));
+    if (r = rbd_config_image_list(image_, settings.data(), &count); r < 0)
+        return failure(r, "cannot read the image's settings", spec_.text());
+    for (int i = 0; i < count; ++i) {
+        const std::string_view name = settings[static_cast<std::size_t>(i)].name;
+        const char* value = settings[static_cast<std::size_t>(i)].value;
+        if (name == "rbd_cache")
+            facts_.cache = std::string_view(value) == "true";
+        else if (name == "rbd_discard_granularity_bytes")
+            facts_.discard_bytes = std::strtoull(value, nullptr, 10);
+    }
+    rbd_config_image_list_cleanup(settings.data(), count);
+    return {};
+}
+
+image::~image() {
+    const scoped_cpus here(client_->cpus());
+    unwatch();
+    if (image_)
+        rbd_close(image_);
+    if (io_)
+        rados_ioctx_destroy(io_);
+}
+
+core::result<std::uint64_t> image::size() const {
+    const scoped_cpus here(client_->cpus());
+    std::uint64_t bytes = 0;
+    if (const int r = rbd_get_size(image_, &bytes); r < 0)
+        return failure(r, "cannot read the image's size", spec_.text());
+    return bytes;
+}
+
+core::result<> image::resize(std::uint64_t bytes) {
+    const scoped_cpus here(client_->cpus());
+    if (const int r = rbd_resize(image_, bytes); r < 0)
+        return failure(r, "cannot resize the image", spec_.text());
+    return {};
+}
+
+core::result<> image::watch(void (*changed)(void*), void* context) {
+    if (spec_.read_only)
+        return {};
+    const scoped_cpus here(client_->cpus());
+    if (const int r = rbd_update_watch(image_, &watch_, changed, context); r < 0)
+        return failure(r, "cannot watch the image", spec_.text());
+    watched_ = true;
+    return {};
+}
+
+void image::unwatch() {
+    if (watched_)
+        rbd_update_unwatch(image_, watch_);
+    watched_ = false;
+}
+
+}  // namespace causeway::bdev_rbd

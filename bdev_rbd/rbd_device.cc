@@ -1,0 +1,321 @@
+#include "bdev_rbd/rbd_device.h"
+
+#include "bdev_rbd/hand_over.h"
+#include "bdev_rbd/status.h"
+#include "core/log.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <new>
+
+namespace causeway::bdev_rbd {
+
+using namespace std::chrono_literals;
+using bdev::op;
+
+namespace {
+
+constexpr std::uint32_t reading = bdev::ops({op::read, op::compare, op::flush});
+constexpr std::uint32_t writing = bdev::ops({op::write, op::write_zeroes, op::unmap});
+constexpr std::uint32_t comparing = bdev::ops({op::compare_and_write});
+
+// RADOS does a write of this much within one object whole or not at all; smaller ones cost a read in the OSD.
+constexpr std::uint32_t physical_block = 4096;
+
+bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) {
+    const auto in_blocks = [&](std::uint64_t bytes) { return static_cast<std::uint32_t>(bytes / block_size); };
+    bdev::geometry g;
+    g.block_size = block_size;
+    g.blocks = about.bytes / block_size;
+    g.physical_block_size = std::max(block_size, physical_block);
+    g.optimal_write_blocks = in_blocks(about.stripe_bytes);
+    const std::uint64_t discard = std::min(about.discard_bytes, about.object_bytes);
+    g.unmap_granularity_blocks = g.unmap_alignment_blocks = std::max(1u, in_blocks(discard));
+    // librbd compares and writes within one object: a single block never crosses into the next.
+    g.atomic_compare_and_write_blocks = 1;
+    return g;
+}
+
+bdev::capabilities capabilities_of(const image::facts& about, bool read_only, std::uint32_t block_size) {
+    bdev::capabilities c;
+    c.ops = read_only ? reading : reading | writing;
+    if (!read_only && about.stripe_bytes % block_size == 0)
+        c.ops |= comparing;
+    c.read_only = read_only;
+    c.volatile_write_cache = about.cache && !read_only;
+    return c;
+}
+
+}  // namespace
+
+core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened, place home) {
+    if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > opened->about().object_bytes)
+        return core::fail(EINVAL, "the block size is a power of two from 512 up to the object size",
+                          opened->spec().text());
+    if (opened->about().bytes < o.block_size)
+        return core::fail(EINVAL, "the image is smaller than a block", opened->spec().text());
+    const auto g = geometry_of(opened->about(), o.block_size);
+    const auto c = capabilities_of(opened->about(), opened->spec().read_only, o.block_size);
+    return std::shared_ptr<rbd_device>(new rbd_device(std::move(o), g, c, std::move(opened), std::move(home)));
+}
+
+rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, place home)
+    : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
+      handle_(image_->handle()), home_(home.reactor()),
+      block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
+      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)) {
+    if (o.alias)
+        add_alias(spec_.text());
+    watch_.device = this;
+    watch_.handle = [](core::message& m) noexcept {
+        auto& watch = static_cast<header_watch&>(m);
+        watch.pending.store(false, std::memory_order_release);
+        core::detach(watch.device->read_size());
+    };
+}
+
+rbd_device::~rbd_device() {
+    assert(!image_);
+}
+
+// The data path.
+
+void rbd_device::submit(bdev::io& i) noexcept {
+    if (i.origin == &home_) {
+        issue(i);
+        return;
+    }
+    i.handle = [](core::message& m) noexcept {
+        auto& i = static_cast<bdev::io&>(m);
+        static_cast<rbd_device*>(i.owner)->issue(i);
+    };
+    home_.post(i);
+}
+
+/// Calls librbd; `done` is called on a thread of librbd's when it has finished.
+template <class Call>
+void rbd_device::call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept {
+    rbd_completion_t c;
+    if (const int r = rbd_aio_create_completion(&i, done, &c); r < 0)
+        return end(i, r);
+    give_to_librbd(&i);
+    if (const auto r = call(c); r < 0) {
+        rbd_aio_release(c);
+        end(i, r);
+    }
+}
+
+namespace {
+
+/// What librbd says of `c`, which is then given back.
+std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
+    take_from_librbd(&i);
+    const std::int64_t result = rbd_aio_get_return_value(c);
+    rbd_aio_release(c);
+    return result;
+}
+
+rbd_device& owner_of(bdev::io& i) noexcept {
+    return static_cast<rbd_device&>(*i.owner);
+}
+
+}  // namespace
+
+void rbd_device::issue(bdev::io& i) noexcept {
+    switch (i.operation) {
+    case op::read:
+        return call_librbd(i, ended, [&](rbd_completion_t c) {
+            return rbd_aio_readv(handle_, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
+        });
+    case op::write:
+        return call_librbd(i, write_ended, [&](rbd_completion_t c) {
+            return rbd_aio_writev(handle_, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
+        });
+    case op::flush:
+        return flush(i);
+    case op::write_zeroes:
+    case op::unmap:
+        i.back_end_value = 0;
+        return zero_next(i);
+    case op::compare:
+        return compare(i);
+    case op::compare_and_write:
+        return compare_and_write(i);
+    }
+}
+
+void rbd_device::ended(rbd_completion_t c, void* arg) noexcept {
+    auto& i = *static_cast<bdev::io*>(arg);
+    const auto r = result_of(c, i);
+    owner_of(i).end(i, r);
+}
+
+void rbd_device::write_ended(rbd_completion_t c, void* arg) noexcept {
+    auto& i = *static_cast<bdev::io*>(arg);
+    const auto r = result_of(c, i);
+    owner_of(i).written(i, r);
+}
+
+/// Every operation that changes content comes by here: what must not stay in librbd's memory is flushed.
+void rbd_device::written(bdev::io& i, std::int64_t librbd_result) noexcept {
+    if (librbd_result >= 0 && i.force_unit_access && flush_after_fua_)
+        flush(i);
+    else
+        end(i, librbd_result);
+}
+
+void rbd_device::flush(bdev::io& i) noexcept {
+    if (can().read_only)
+        return end(i, 0);
+    call_librbd(i, ended, [&](rbd_completion_t c) { return rbd_aio_flush(handle_, c); });
+}
+
+/// A long range goes to librbd piece by piece, each ending at an object's end: at once it would be thousands of operations
+/// before those of the other images. `back_end_value` is how many bytes are done.
+void rbd_device::zero_next(bdev::io& i) noexcept {
+    const std::uint64_t begin = bytes(i.offset_blocks) + i.back_end_value;
+    const std::uint64_t end = bytes(i.offset_blocks + i.length_blocks);
+    const std::uint64_t objects = std::max<std::uint64_t>(1, zero_piece_bytes / facts_.object_bytes);
+    const std::uint64_t piece = objects * facts_.object_bytes * facts_.stripe_count;
+    const std::uint64_t length = std::min(end, (begin / piece + 1) * piece) - begin;
+    i.back_end_value += length;
+    call_librbd(i, zero_ended, [&](rbd_completion_t c) {
+        return i.operation == op::unmap ? rbd_aio_discard(handle_, begin, length, c)
+                                        : rbd_aio_write_zeroes(handle_, begin, length, c, 0, 0);
+    });
+}
+
+void rbd_device::zero_ended(rbd_completion_t c, void* arg) noexcept {
+    auto& i = *static_cast<bdev::io*>(arg);
+    auto& self = owner_of(i);
+    const auto r = result_of(c, i);
+    if (r >= 0 && i.back_end_value < self.bytes(i.length_blocks))
+        self.zero_next(i);
+    else
+        self.written(i, r);
+}
+
+/// librbd cannot compare alone: it reads, and we look. Rare, so its memory comes from the heap.
+void rbd_device::compare(bdev::io& i) noexcept {
+    const std::uint64_t length = bytes(i.length_blocks);
+    i.back_end = new (std::nothrow) std::byte[length];
+    if (!i.back_end)
+        return end(i, -ENOMEM);
+    call_librbd(i, compare_ended, [&](rbd_completion_t c) {
+        return rbd_aio_read(handle_, bytes(i.offset_blocks), length, static_cast<char*>(i.back_end), c);
+    });
+}
+
+void rbd_device::compare_ended(rbd_completion_t c, void* arg) noexcept {
+    auto& i = *static_cast<bdev::io*>(arg);
+    auto& self = owner_of(i);
+    const auto length = self.bytes(i.length_blocks);
+    auto r = result_of(c, i);
+    if (r == static_cast<std::int64_t>(length) && !bdev::equal(i.data, static_cast<std::byte*>(i.back_end), length))
+        r = -EILSEQ;
+    self.end(i, r);
+}
+
+/// Atomic in the cluster, against every gateway. librbd 16 takes flat memory only: what is scattered is gathered first.
+void rbd_device::compare_and_write(bdev::io& i) noexcept {
+    const std::uint64_t length = bytes(i.length_blocks);
+    const void* compare = i.data.front().iov_base;
+    const void* write = i.write_data.front().iov_base;
+    i.back_end = nullptr;
+    if (i.data.size() > 1 || i.write_data.size() > 1) {
+        auto* flat = new (std::nothrow) std::byte[2 * length];
+        if (!flat)
+            return end(i, -ENOMEM);
+        i.back_end = flat;
+        bdev::copy_out(flat, i.data, length);
+        bdev::copy_out(flat + length, i.write_data, length);
+        compare = flat;
+        write = flat + length;
+    }
+    call_librbd(i, write_ended, [&](rbd_completion_t c) {
+        return rbd_aio_compare_and_write(handle_, bytes(i.offset_blocks), length, static_cast<const char*>(compare),
+                                         static_cast<const char*>(write), c, &i.back_end_value, 0);
+    });
+}
+
+/// The last step of every I/O, on whatever thread.
+void rbd_device::end(bdev::io& i, std::int64_t librbd_result) noexcept {
+    if (i.operation == op::compare || i.operation == op::compare_and_write)
+        delete[] static_cast<std::byte*>(i.back_end);
+    if (librbd_result < 0 && librbd_result != -EILSEQ)
+        report(i, librbd_result);
+    i.complete_from_anywhere(to_status(librbd_result, i.operation, bytes(i.length_blocks)));
+}
+
+void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept {
+    static core::log::limiter limiter;
+    if (librbd_result == -ESHUTDOWN && !fenced_.exchange(true, std::memory_order_relaxed))
+        core::log::error("{}: the Ceph cluster has blocklisted this gateway; hosts are sent elsewhere", name());
+    core::log::peer_warning(limiter, "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
+                            bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
+                            std::strerror(static_cast<int>(-librbd_result)));
+}
+
+// The size.
+
+core::task<core::result<>> rbd_device::follow_size() {
+    auto watching = co_await core::run_blocking(group(), [this] {
+        return image_->watch(
+            [](void* context) {
+                auto& watch = *static_cast<header_watch*>(context);
+                if (!watch.pending.exchange(true, std::memory_order_acq_rel))
+                    watch.device->group().control().post(watch);
+            },
+            &watch_);
+    });
+    if (watching)
+        core::detach(read_size());  // it may have changed since it was opened
+    co_return watching;
+}
+
+core::task<> rbd_device::read_size() {
+    size_changed_again_ = true;
+    if (reading_size_ || resizing_)
+        co_return;  // whoever is at it looks again
+    reading_size_ = true;
+    while (size_changed_again_ && !closing_) {
+        size_changed_again_ = false;
+        const auto size = co_await core::run_blocking(group(), [this] { return image_->size(); });
+        if (size)
+            set_blocks(*size >> block_shift_);
+        else
+            core::log::warning("{}", size.error().text());
+    }
+    reading_size_ = false;
+}
+
+core::task<core::result<>> rbd_device::resize(std::uint64_t new_bytes) {
+    if (can().read_only)
+        co_return core::fail(EROFS, "the image is open read-only", name());
+    if (closing_ || resizing_)
+        co_return core::fail(EBUSY, "the device is being closed or resized", name());
+    resizing_ = true;
+    while (reading_size_)
+        co_await core::sleep_for(1ms);
+    if (new_bytes >> block_shift_ < blocks())
+        set_blocks(new_bytes >> block_shift_);  // no host may begin there any more
+    auto done = co_await core::run_blocking(group(), [this, new_bytes] { return image_->resize(new_bytes); });
+    resizing_ = false;
+    co_await read_size();
+    co_return done;
+}
+
+core::task<> rbd_device::close() {
+    closing_ = true;
+    co_await drained();
+    while (reading_size_ || resizing_)
+        co_await core::sleep_for(1ms);
+    if (image_)
+        co_await core::run_blocking(group(), [this] { image_.reset(); });
+    place_.reset();
+    if (auto f = std::exchange(on_closed, nullptr))
+        f();
+}
+
+}  // namespace causeway::bdev_rbd

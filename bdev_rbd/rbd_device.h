@@ -1,0 +1,117 @@
+#pragma once
+
+#include "bdev/device.h"
+#include "bdev_rbd/image.h"
+#include "core/placement.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace causeway::bdev_rbd {
+
+/// A core that a placement has given out, given back by its destructor. Lives on the control reactor.
+class place {
+  public:
+    explicit place(core::placement& from) : from_(&from), reactor_(&from.pick()) {}
+    place(place&& other) noexcept : from_(std::exchange(other.from_, nullptr)), reactor_(other.reactor_) {}
+    place& operator=(place&&) = delete;
+    ~place() {
+        if (from_)
+            from_->release(*reactor_);
+    }
+    core::reactor& reactor() const noexcept { return *reactor_; }
+
+  private:
+    core::placement* from_;
+    core::reactor* reactor_;
+};
+
+/// An RBD image as a block device.
+///
+/// Its *main thread* is its home reactor: I/O from other cores comes there by one mailbox push, and only the home calls
+/// librbd. librbd ends each I/O on a thread of its own, from where it goes straight back to the core that issued it.
+/// Nothing of ours allocates on the way of a read or a write; librbd does as it likes.
+///
+/// Control reactor, but for the data path. REQUIRES: close() before the last reference goes.
+class rbd_device final : public bdev::device {
+  public:
+    /// What the image is called and looks like to others.
+    struct options {
+        std::string name;
+        std::uint32_t block_size = 512;
+        bdev::uuid id{};
+        bool alias = true;  ///< "pool/image" finds it, too
+    };
+
+    /// EINVAL (block size); `opened` is taken only if all is well.
+    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, place home);
+    ~rbd_device() override;
+
+    std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
+    core::reactor* home() const noexcept override { return &home_; }
+    const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
+    const image::facts& about() const noexcept { return facts_; }
+    /// True: the cluster has blocklisted this gateway; the image has gone to somebody else. Any thread.
+    bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
+
+    /// Begins to follow changes of the image's size that others make.
+    core::task<core::result<>> follow_size();
+    /// EROFS, EBUSY (closing). A shrink takes the blocks from hosts first. Ends when the cluster has done it.
+    core::task<core::result<>> resize(std::uint64_t bytes);
+
+    /// Ends when librbd has finished all I/O and closed the image. While an OSD hangs that may take long, and holds up
+    /// nobody else.
+    core::task<> close() override;
+    /// Called at the end of close().
+    std::function<void()> on_closed;
+
+  private:
+    static constexpr std::uint64_t zero_piece_bytes = 256 << 20;
+
+    struct header_watch : core::message {
+        rbd_device* device = nullptr;
+        std::atomic<bool> pending{false};
+    };
+
+    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, place home);
+
+    // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
+    void submit(bdev::io& i) noexcept override;
+    void issue(bdev::io& i) noexcept;
+    void zero_next(bdev::io& i) noexcept;
+    void compare(bdev::io& i) noexcept;
+    void compare_and_write(bdev::io& i) noexcept;
+    void flush(bdev::io& i) noexcept;
+    void end(bdev::io& i, std::int64_t librbd_result) noexcept;
+    template <class Call>
+    void call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept;
+    static void ended(rbd_completion_t c, void* arg) noexcept;
+    static void write_ended(rbd_completion_t c, void* arg) noexcept;
+    static void zero_ended(rbd_completion_t c, void* arg) noexcept;
+    static void compare_ended(rbd_completion_t c, void* arg) noexcept;
+    void written(bdev::io& i, std::int64_t librbd_result) noexcept;
+    void report(const bdev::io& i, std::int64_t librbd_result) noexcept;
+
+    std::uint64_t bytes(std::uint64_t blocks) const noexcept { return blocks << block_shift_; }
+    core::task<> read_size();
+
+    std::unique_ptr<image> image_;
+    rbd_image_t handle_;
+    core::reactor& home_;
+    const unsigned block_shift_;
+    const bool flush_after_fua_;  ///< librbd may keep a write in memory
+    const image_spec spec_;
+    const image::facts facts_;
+    std::optional<place> place_;
+
+    std::atomic<bool> fenced_{false};
+    header_watch watch_;
+    bool reading_size_ = false;
+    bool size_changed_again_ = false;
+    bool resizing_ = false;
+    bool closing_ = false;
+};
+
+}  // namespace causeway::bdev_rbd

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "core/reactor.h"
+#include "core/timer.h"
+#include "rpc/dispatcher.h"
+#include "rpc/json_scanner.h"
+#include "rpc/socket_path.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace causeway::rpc {
+
+struct connection_limits {
+    std::size_t request_bytes = 256u << 10;
+    /// Requests that run at the same time; while there are as many, no more are read.
+    unsigned running = 64;
+    /// Answers that the client has not read. From the first mark on no more requests are read, beyond the second the
+    /// client is dropped.
+    std::size_t unread_mark = 1u << 20;
+    std::size_t unread_most = 64u << 20;
+    /// A client that reads nothing for so long while there is something to read is dropped.
+    core::nanoseconds patience = std::chrono::seconds(30);
+};
+
+/// One client: cuts its bytes into requests, has them served, and sends the answers in the order in which they come.
+///
+/// Lives on the control reactor. Held by the server; a request that runs holds it weakly, so that a client may go at any
+/// time: the request then ends for nobody.
+class connection : public std::enable_shared_from_this<connection> {
+  public:
+    using gone_function = std::function<void(connection&)>;
+
+    /// `gone` is called once, when the connection has closed itself.
+    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits,
+               gone_function gone);
+
+    /// No more requests are read; closes when those that run are answered.
+    void finish();
+    bool is_quiet() const noexcept { return running_ == 0 && unsent() == 0; }
+
+  private:
+    void on_events(std::uint32_t events);
+    void advance();
+    bool read_some();
+    void process();
+    void start(std::string text);
+    void answered(dispatcher::reply r);
+    void fail(rpc_error e);
+    void send();
+    void update_events();
+    void close();
+
+    bool wants_input() const noexcept;
+    std::size_t unsent() const noexcept { return out_.size() - sent_; }
+
+    core::reactor& reactor_;
+    unique_fd fd_;
+    dispatcher& requests_;
+    const connection_limits limits_;
+    gone_function gone_;
+    std::unique_ptr<core::fd_watch> watch_;
+    std::uint32_t watched_ = 0;
+    core::timer stalled_;
+
+    json_scanner scanner_;
+    std::string in_;          // what has been read and not been served
+    std::size_t scanned_ = 0; // of that, how much the scanner has seen
+
+    std::string out_;
+    std::size_t sent_ = 0; // of out_
+
+    unsigned running_ = 0;
+    bool input_ended_ = false; // no more requests are read
+    bool deaf_ = false;        // the client reads no more: answers are dropped
+    bool hung_up_ = false;     // the client is gone, its last requests perhaps not
+    bool processing_ = false;
+    bool resumption_due_ = false;
+    bool closed_ = false;
+};
+
+} // namespace causeway::rpc

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "rpc/method.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace causeway::rpc {
+
+/// Where the process stands: first `startup`, in which only settings can be made, then `runtime`. Control reactor.
+class lifecycle {
+  public:
+    /// What stands between the two: building all that the settings are for.
+    using initializer = std::function<core::task<core::result<>>()>;
+    explicit lifecycle(initializer initialize) : initialize_(std::move(initialize)) {}
+
+    state now() const noexcept { return now_; }
+
+    /// Goes to `runtime`. EALREADY: it has, or is about to. After a failure it may be tried again.
+    core::task<core::result<>> start();
+    /// Ends when `runtime` has come; ECANCELED: it never will.
+    core::task<core::result<>> wait();
+    /// The process ends: nobody waits any longer.
+    void abandon();
+
+  private:
+    using waiter = std::shared_ptr<core::one_shot<bool>>;
+    void release_waiters(bool has_come);
+
+    initializer initialize_;
+    state now_ = state::startup;
+    bool starting_ = false;
+    bool abandoned_ = false;
+    std::vector<waiter> waiters_;
+};
+
+} // namespace causeway::rpc

@@ -1,0 +1,90 @@
+#include "rpc/socket_path.h"
+
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace causeway::rpc {
+
+unique_fd::~unique_fd() {
+    if (fd_ >= 0)
+        ::close(fd_);
+}
+
+namespace {
+
+std::string lock_of(const std::string& path) {
+    return path + ".lock";
+}
+
+/// The lock file, locked. Its last owner removes it, so what we have locked may be a file that is no longer there.
+core::result<unique_fd> lock(const std::string& path) {
+    const std::string file = lock_of(path);
+    for (;;) {
+        unique_fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        if (!fd)
+            return core::fail(errno, file);
+        if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+            if (errno == EWOULDBLOCK)
+                return core::fail(EADDRINUSE, "another process listens there", path);
+            return core::fail(errno, file);
+        }
+        struct stat mine {};
+        struct stat there {};
+        if (::fstat(fd.get(), &mine) == 0 && ::stat(file.c_str(), &there) == 0 &&
+            mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+            return fd;
+    }
+}
+
+} // namespace
+
+core::result<socket_path> socket_path::listen(std::string path, int backlog) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path)
+        return core::fail(EINVAL,
+                          "the path of a socket has 1 to " + std::to_string(sizeof address.sun_path - 1) +
+                              " characters",
+                          path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+
+    auto locked = lock(path);
+    if (!locked)
+        return tl::make_unexpected(locked.error());
+
+    struct stat old {};
+    if (::lstat(path.c_str(), &old) == 0) {
+        if (!S_ISSOCK(old.st_mode)) {
+            ::unlink(lock_of(path).c_str());
+            return core::fail(EEXIST, "there is a file of that name that is no socket", path);
+        }
+        ::unlink(path.c_str()); // its owner is dead, or it would hold the lock
+    }
+
+    unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(socket.get(), backlog) != 0) {
+        const int why = errno;
+        ::unlink(lock_of(path).c_str());
+        return core::fail(why, path);
+    }
+    socket_path s;
+    s.path_ = std::move(path);
+    s.lock_ = std::move(*locked);
+    s.socket_ = std::move(socket);
+    return s;
+}
+
+socket_path::~socket_path() {
+    if (!socket_)
+        return;
+    ::unlink(path_.c_str());
+    ::unlink(lock_of(path_).c_str()); // while it is still locked
+}
+
+} // namespace causeway::rpc

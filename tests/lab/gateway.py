@@ -1,0 +1,185 @@
+"""`causewayd` in a guest: started, configured over JSON-RPC, stopped or killed, and looked into."""
+
+import json
+import shlex
+import signal
+import time
+
+from . import places
+from .channel import Process
+from .guest import RXE_ADDRESS
+from .machine import Machine
+from .initiator import Target
+
+DAEMON = "gateway/causewayd"
+TOOL = "tools/causeway"
+STARTS_WITHIN = 60
+STOPS_WITHIN = 30
+
+
+class RpcError(Exception):
+    """The gateway refused a request."""
+
+
+class Gateway:
+    """One daemon. What configured it is remembered, so that `restart` can hand it back as a configuration file.
+
+    `host` is the guest it runs in; its log is in the guest's share. With `ceph_conf`, a `with` block begins with a gateway
+    that knows that cluster and listens on RDMA.
+    """
+
+    def __init__(self, host: Machine, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "", name: str = "causewayd"):
+        self.host = host
+        self._ceph_conf = ceph_conf
+        self.name = name
+        self.socket = f"/tmp/{name}.sock"
+        self.log = host.share / f"{name}.log"
+        self._log_begin = len(self.log.read_text(errors="replace")) if self.log.exists() else 0    # the one before us wrote that
+        self._command = f"{places.binary(DAEMON)} -m {cores} -r {self.socket} {options}"
+        self._process: Process | None = None
+        self._asked: list[tuple[str, dict]] = []
+
+    def __enter__(self) -> "Gateway":
+        self.start()
+        try:
+            if self._ceph_conf:
+                self.add_cluster(self._ceph_conf)
+                self.add_transport()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    # Its life
+
+    def start(self, config: dict | None = None) -> "Gateway":
+        """Starts it, with a configuration in the form of `save_config`, and waits until it answers."""
+        file = ""
+        if config is not None:
+            (self.host.share / f"{self.name}.json").write_text(json.dumps(config, indent=1))
+            file = f"--json {self.host.inside}/{self.name}.json"
+        self._process = self.host.start(f"exec {self._command} {file} >> {self.host.inside}/{self.name}.log 2>&1")
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not self._tool("spdk_get_version").ok:
+            if not self._process.running or time.monotonic() > deadline:
+                raise RpcError(f"{self.name} did not start: {self._command} {file}\n{self.last_words()}")
+            time.sleep(0.2)
+        return self
+
+    def stop(self) -> int:
+        """Asks it to end, and says with which status it did. One that does not is killed, and that is an error."""
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        process.kill(signal.SIGTERM)
+        rc = process.wait(STOPS_WITHIN).rc
+        if rc:
+            raise RpcError(f"{self.name} ended with status {rc}\n{self.last_words()}")
+        return rc
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        self._process.kill(signal.SIGKILL)
+        self._process.wait(STOPS_WITHIN)
+        self._process = None
+
+    def restart(self) -> "Gateway":
+        """Starts it again with all it had been told before."""
+        return self.start(self.config())
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def last_words(self, lines: int = 30) -> str:
+        """The end of its log; what the shell or the loader said, if it never came to write one."""
+        text = self.log.read_text(errors="replace")[self._log_begin:] if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:]) or (self._process.errors() if self._process else "") or "(it logged nothing)"
+
+    # What it is told
+
+    def rpc(self, method: str, params: dict | None = None):
+        """One request through the `causeway` command; its result."""
+        done = self._tool(method, params)
+        if not done.ok:
+            raise RpcError(f"{method} {json.dumps(params)}: {done.err.strip() or done.out.strip()}")
+        return json.loads(done.out)
+
+    def tell(self, method: str, params: dict):
+        """A request that changes the configuration: done now, and again by every `restart`."""
+        result = self.rpc(method, params)
+        self._asked.append((method, params))
+        return result
+
+    def forget(self, method: str, **fields) -> None:
+        """Takes back what `tell` remembered: the calls of `method` with these parameters."""
+        self._asked = [(m, p) for m, p in self._asked if not (m == method and fields.items() <= p.items())]
+
+    def config(self) -> dict:
+        """All it was told, in the form of `save_config`: devices first, then the target."""
+        def of(subsystem):
+            return [{"method": m, "params": p} for m, p in self._asked if m.startswith(f"{subsystem}_")]
+        return {"subsystems": [{"subsystem": s, "config": of(s)} for s in ("bdev", "nvmf")]}
+
+    def add_cluster(self, conf: str, name: str = "ceph", user: str = "admin") -> None:
+        self.tell("bdev_rbd_register_cluster", {"name": name, "user_id": user, "config_file": conf})
+
+    def add_transport(self, transport: str = "RDMA") -> None:
+        self.tell("nvmf_create_transport", {"trtype": transport})
+
+    def add_image(self, image: str, *, block_size: int = 4096, pool: str = "rbd", cluster: str = "ceph") -> str:
+        """An image as a block device of the same name."""
+        return self.tell("bdev_rbd_create", {"name": image, "pool_name": pool, "rbd_name": image, "block_size": block_size, "cluster_name": cluster})
+
+    def add_subsystem(self, nqn: str, *bdevs: str, address: str = RXE_ADDRESS, port: int = 4420) -> Target:
+        """A subsystem that any host may use, with these namespaces, listening on RDMA."""
+        self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "serial_number": serial_number(nqn)})
+        for bdev in bdevs:
+            self.tell("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev}})
+        family = "IPv6" if ":" in address else "IPv4"
+        self.tell("nvmf_subsystem_add_listener",
+                  {"nqn": nqn, "listen_address": {"trtype": "RDMA", "adrfam": family, "traddr": address, "trsvcid": str(port)}})
+        return Target(nqn, address, port)
+
+    def remove_subsystem(self, nqn: str) -> None:
+        self.rpc("nvmf_delete_subsystem", {"nqn": nqn})
+        for method in ("nvmf_create_subsystem", "nvmf_subsystem_add_ns", "nvmf_subsystem_add_listener"):
+            self.forget(method, nqn=nqn)
+
+    def remove_image(self, image: str) -> None:
+        self.rpc("bdev_rbd_delete", {"name": image})
+        self.forget("bdev_rbd_create", name=image)
+
+    # What it says of itself
+
+    def bdev(self, name: str) -> dict:
+        return self.rpc("bdev_get_bdevs", {"name": name})[0]
+
+    def main_core(self, image: str) -> int:
+        """The core of an image's main thread."""
+        return self.bdev(image)["driver_specific"]["rbd"]["main_core"]
+
+    def resources(self) -> dict[str, int]:
+        """What a leak would show in: open files, resident KiB, and its objects on the RDMA device."""
+        counted = self.host.out(f"""
+            ls /proc/{self.pid}/fd | wc -l
+            awk '/^VmRSS/ {{print $2}}' /proc/{self.pid}/status
+            for kind in qp cq mr pd cm_id; do rdma resource show $kind | grep -cw 'pid {self.pid}'; done
+            true""").split()
+        return dict(zip(("files", "rss_kib", "qp", "cq", "mr", "pd", "cm_id"), map(int, counted), strict=True))
+
+    def _tool(self, method: str, params: dict | None = None):
+        words = [] if params is None else [json.dumps(params)]
+        return self.host.run(shlex.join([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words]), timeout=60)
+
+
+def serial_number(nqn: str) -> str:
+    """At most 20 characters that tell subsystems apart."""
+    return nqn.rpartition(":")[2][-20:]

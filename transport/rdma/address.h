@@ -1,0 +1,24 @@
+#pragma once
+
+#include "core/result.h"
+#include "nvmf/transport.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace causeway::rdma {
+
+/// A socket address and how long it is.
+struct socket_address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+/// From the spelling of JSON-RPC. Numeric only: nothing is looked up. EINVAL.
+core::result<socket_address> socket_address_of(const nvmf::transport_address& a);
+
+/// "RDMA" and the spelling of JSON-RPC.
+nvmf::transport_address address_of(const sockaddr& a);
+
+}  // namespace causeway::rdma

@@ -1,0 +1,274 @@
+#include "transport/rdma/connection.h"
+
+#include "core/log.h"
+#include "nvmf/target.h"
+#include "transport/rdma/address.h"
+#include "transport/rdma/transport.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace causeway::rdma {
+
+namespace {
+
+core::log::flag flag("rdma");
+
+// How often a sender repeats when the receiver has no receive posted, and after a lost packet: 7 is "for ever" and "most".
+constexpr std::uint8_t retries = 7;
+// What a host waits before it sends again to an empty receive queue: 0.64 ms. The default, 655 ms, looks like an outage.
+constexpr std::uint8_t min_rnr_timer = 12;
+// A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
+constexpr auto drain_limit = std::chrono::seconds(3);
+constexpr auto last_receive_limit = std::chrono::milliseconds(200);
+constexpr auto drain_check = std::chrono::milliseconds(1);
+
+}  // namespace
+
+connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
+                       const connect_request& asked)
+    : transport_(transport), device_(on), id_(id), local_(std::move(local)),
+      peer_(address_of(*rdma_get_peer_addr(id))), asked_(asked) {
+    id_->context = static_cast<cm_owner*>(this);
+    ++device_.connections;
+    ++device_.queue_pairs;
+}
+
+connection::~connection() {
+    --device_.connections;
+}
+
+core::reactor& connection::control() const noexcept {
+    return transport_.target().group().control();
+}
+
+core::task<> connection::accept() {
+    using enum nvme::rdma_cm_status;
+    nvmf::target& target = transport_.target();
+    const nvmf::transport_options& options = transport_.options();
+    const device_limits& device = device_.limits();
+
+    const std::uint32_t most = asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth;
+    limits_.send_requests =
+        std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + most_descriptors, device.send_requests);
+    limits_.depth = static_cast<std::uint16_t>(
+        std::min<std::uint32_t>({most, asked_.depth, device.send_requests - 1, device.receives}));
+    limits_.reads = std::min<std::uint32_t>({asked_.reads, device.reads, limits_.depth});
+    if (given_up_ || device_.lost() || limits_.send_requests <= most_descriptors) {
+        co_await refuse(no_resources);
+        co_return;
+    }
+
+    home_ = &target.place_qpair(asked_.qid);
+    auto group = co_await device_.group_on(*home_);
+    if (!group)
+        core::log::error("rdma: {}", group.error().text());
+    if (!group || given_up_) {
+        co_await refuse(no_resources);
+        co_return;
+    }
+    group_ = *group;
+
+    registered_memory own;
+    auto make = [&] { return build(*group_, own); };
+    auto built = co_await core::run_blocking(target.group(), make);
+    if (!built) {
+        core::log::error("rdma: {}: {}", peer_.text(), built.error().text());
+        co_await refuse(no_resources);
+        co_return;
+    }
+
+    co_await core::switch_to(*home_);
+    auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
+    qpair_ = std::make_unique<qpair>(*group_, id_->qp, limits_, std::move(own), local_, peer_, on_close);
+    qpair_->qid = asked_.qid;
+    const bool joined = group_->join(*qpair_);
+    if (!joined) {
+        auto dying = std::move(qpair_);
+        auto release = [&] { dying->release_verbs(); };
+        co_await core::run_blocking(target.group(), release);
+        dying.reset();
+    }
+    co_await core::switch_to(control());
+    if (!joined) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no receives left", peer_.text(), home_->index());
+        co_await refuse(no_resources);
+        co_return;
+    }
+
+    auto say_yes = [this] { return answer_host(); };
+    auto accepted = co_await core::run_blocking(target.group(), say_yes);
+    if (!accepted)
+        core::log::warning("rdma: {}: {}", peer_.text(), accepted.error().text());
+    state_ = state::live;
+    core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, home_->index(),
+                     limits_.depth);
+    if (!accepted || given_up_)
+        close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
+}
+
+/// Blocks.
+core::result<> connection::build(poll_group& group, registered_memory& own) {
+    auto memory = registered_memory::allocate(
+        device_.pd(), qpair::own_size(transport_.options().max_io_size, limits_.depth));
+    if (!memory)
+        return tl::make_unexpected(memory.error());
+
+    ibv_qp_init_attr attributes{};
+    attributes.qp_context = this;
+    attributes.send_cq = attributes.recv_cq = group.cq();
+    attributes.srq = group.srq();
+    attributes.qp_type = IBV_QPT_RC;
+    attributes.cap.max_send_wr = limits_.send_requests;
+    attributes.cap.max_send_sge = 1;
+    attributes.cap.max_inline_data = sizeof(nvme::completion);
+    if (rdma_create_qp(id_, device_.pd(), &attributes) != 0) {
+        attributes.cap.max_inline_data = 0;
+        if (rdma_create_qp(id_, device_.pd(), &attributes) != 0)
+            return verbs_error(errno, "cannot create a queue pair", device_.context());
+    }
+    limits_.inline_response = attributes.cap.max_inline_data >= sizeof(nvme::completion);
+    own = std::move(*memory);
+    return {};
+}
+
+/// Blocks.
+core::result<> connection::answer_host() {
+    if (std::uint8_t timeout = static_cast<std::uint8_t>(transport_.options().ack_timeout))
+        rdma_set_option(id_, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout, sizeof timeout);
+
+    nvme::rdma_cm_accept answer{};
+    answer.recfmt = std::uint16_t{0};
+    answer.crqsize = limits_.depth;
+    rdma_conn_param p{};
+    p.private_data = &answer;
+    p.private_data_len = sizeof answer;
+    p.responder_resources = 0;  // hosts do not read from us
+    p.initiator_depth = static_cast<std::uint8_t>(std::min<std::uint32_t>(limits_.reads, 255));
+    p.retry_count = retries;
+    p.rnr_retry_count = retries;
+    if (rdma_accept(id_, &p) != 0)
+        return verbs_error(errno, "cannot accept", device_.context());
+
+    ibv_qp_attr attributes{};
+    attributes.min_rnr_timer = min_rnr_timer;
+    ibv_modify_qp(id_->qp, &attributes, IBV_QP_MIN_RNR_TIMER);
+    return {};
+}
+
+/// Ends with the connection gone.
+core::task<> connection::refuse(nvme::rdma_cm_status why) {
+    nvme::rdma_cm_reject answer{};
+    answer.recfmt = std::uint16_t{0};
+    answer.status = nvme::to_underlying(why);
+    auto say_no = [&] {
+        if (id_->qp)
+            rdma_destroy_qp(id_);
+        rdma_reject(id_, &answer, sizeof answer);
+        rdma_destroy_id(id_);
+    };
+    state_ = state::closing;
+    co_await core::run_blocking(transport_.target().group(), say_no);
+    --device_.queue_pairs;
+    if (home_)
+        transport_.target().unplace_qpair(*home_);
+    transport_.remove(*this);
+}
+
+void connection::close(nvmf::disconnect_reason why) {
+    if (state_ == state::closing || given_up_)
+        return;
+    why_ = why;
+    if (state_ == state::accepting) {
+        given_up_ = true;
+        return;
+    }
+    state_ = state::closing;
+    core::log::debug(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
+    core::detach(take_apart());
+}
+
+core::task<> connection::take_apart() {
+    core::reactor_group& group = transport_.target().group();
+    co_await core::switch_to(*home_);
+    qpair_->begin_close();
+
+    auto to_error = [this] {
+        rdma_disconnect(id_);
+        ibv_qp_attr attributes{};
+        attributes.qp_state = IBV_QPS_ERR;
+        ibv_modify_qp(id_->qp, &attributes, IBV_QP_STATE);
+    };
+    co_await core::run_blocking(group, to_error);
+    co_await drain();
+    auto destroy_qp = [this] { rdma_destroy_qp(id_); };
+    co_await core::run_blocking(group, destroy_qp);
+    group_->leave(*qpair_);
+    qpair_->abandon_posted();
+    auto give_back = [this] {
+        qpair_->release_verbs();
+        rdma_destroy_id(id_);
+    };
+    co_await core::run_blocking(group, give_back);
+    co_await core::switch_to(control());
+    --device_.queue_pairs;
+
+    // What still executes may take its time: it holds memory and a share of the receives, and nothing of the device.
+    co_await core::switch_to(*home_);
+    co_await transport_.target().detach(*qpair_);
+    group_->give_up_share(*qpair_);
+    qpair_.reset();
+    co_await core::switch_to(control());
+    transport_.target().unplace_qpair(*home_);
+    transport_.remove(*this);
+}
+
+/// On the home reactor: until the device is done with the queue pair, or there is no hope of it.
+core::task<> connection::drain() {
+    const core::clock& time = home_->time();
+    const core::ticks end = home_->now() + time.to_ticks(drain_limit);
+    while (!qpair_->drained() && time.now() < end)
+        co_await core::sleep_for(drain_check);
+    if (!qpair_->drained())
+        core::log::warning("rdma: {}: the device has not given back all work", peer_.text());
+    if (!device_.limits().last_wqe_event)
+        co_return;
+    const core::ticks receive_end = time.now() + time.to_ticks(last_receive_limit);
+    while (!last_receive_seen_.load(std::memory_order_acquire) && time.now() < receive_end)
+        co_await core::sleep_for(drain_check);
+}
+
+void connection::on_event(const cm_event& e) {
+    switch (e.type) {
+    case RDMA_CM_EVENT_ESTABLISHED:
+    case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+        break;
+    case RDMA_CM_EVENT_DEVICE_REMOVAL:
+        transport_.lose(device_);
+        break;
+    case RDMA_CM_EVENT_DISCONNECTED:
+        close(nvmf::disconnect_reason::host_asked);
+        break;
+    default:
+        core::log::debug(flag, "{} queue {}: {}", peer_.text(), asked_.qid, rdma_event_str(e.type));
+        close(nvmf::disconnect_reason::transport_error);
+        break;
+    }
+}
+
+void connection::on_event(ibv_event_type e) {
+    if (e == IBV_EVENT_QP_LAST_WQE_REACHED) {
+        last_receive_seen_.store(true, std::memory_order_release);
+        return;
+    }
+    if (e == IBV_EVENT_COMM_EST) {  // a capsule has overtaken the host's last word to the connection manager
+        if (state_ == state::live)
+            rdma_notify(id_, e);
+        return;
+    }
+    core::log::debug(flag, "{} queue {}: {}", peer_.text(), asked_.qid, ibv_event_type_str(e));
+    close(nvmf::disconnect_reason::transport_error);
+}
+
+}  // namespace causeway::rdma

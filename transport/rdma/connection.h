@@ -1,0 +1,59 @@
+#pragma once
+
+#include "core/task.h"
+#include "transport/rdma/cm_channel.h"
+#include "transport/rdma/cm_private.h"
+#include "transport/rdma/device.h"
+#include "transport/rdma/qpair.h"
+
+#include <atomic>
+#include <memory>
+
+namespace causeway::rdma {
+
+class rdma_transport;
+
+/// A connection as the connection manager sees it: accepts, and takes apart in the right order. The data path is its
+/// qpair. Lives on the control reactor, from the host's request until nothing of it is left.
+class connection final : public cm_owner {
+  public:
+    connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
+               const connect_request& asked);
+    ~connection() override;
+
+    /// Ends with the host accepted or refused. Started once.
+    core::task<> accept();
+    /// Begins to close it, once; ends with its removal from the transport.
+    void close(nvmf::disconnect_reason why);
+
+    void on_event(const cm_event& e) override;
+    /// Of its queue pair, from the device.
+    void on_event(ibv_event_type e);
+    device& on() const noexcept { return device_; }
+
+  private:
+    enum class state : std::uint8_t { accepting, live, closing };
+
+    core::result<> build(poll_group& group, registered_memory& own);
+    core::result<> answer_host();
+    core::task<> refuse(nvme::rdma_cm_status why);
+    core::task<> take_apart();
+    core::task<> drain();
+    core::reactor& control() const noexcept;
+
+    rdma_transport& transport_;
+    device& device_;
+    rdma_cm_id* id_;
+    const nvmf::transport_address local_, peer_;
+    const connect_request asked_;
+    qpair_limits limits_;
+    state state_ = state::accepting;
+    bool given_up_ = false;  ///< closed while it was being accepted
+    nvmf::disconnect_reason why_{};
+    core::reactor* home_ = nullptr;
+    poll_group* group_ = nullptr;
+    std::unique_ptr<qpair> qpair_;  ///< home reactor's
+    std::atomic<bool> last_receive_seen_{false};
+};
+
+}  // namespace causeway::rdma

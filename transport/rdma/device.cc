@@ -1,0 +1,109 @@
+#include "transport/rdma/device.h"
+
+#include "core/log.h"
+#include "nvmf/target.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+namespace causeway::rdma {
+
+core::result<std::unique_ptr<device>> device::open(ibv_context* context, nvmf::target& target,
+                                                   const nvmf::transport_options& options, events handlers) {
+    ibv_device_attr attributes{};
+    if (const int rc = ibv_query_device(context, &attributes); rc != 0)
+        return verbs_error(rc, "cannot query the device", context);
+    pd_ptr pd(ibv_alloc_pd(context));
+    if (!pd)
+        return verbs_error(errno, "cannot allocate a protection domain", context);
+    if (::fcntl(context->async_fd, F_SETFL, ::fcntl(context->async_fd, F_GETFL) | O_NONBLOCK) < 0)
+        return verbs_error(errno, "cannot make its event descriptor non-blocking", context);
+    const device_limits limits = limits_of(attributes, ibv_get_device_name(context->device), options);
+    return std::unique_ptr<device>(new device(context, std::move(pd), limits, target, options, std::move(handlers)));
+}
+
+device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
+               const nvmf::transport_options& options, events handlers)
+    : context_(context), name_(ibv_get_device_name(context->device)), pd_(std::move(pd)), limits_(limits),
+      target_(target), options_(options), handlers_(std::move(handlers)), groups_(target.group().size()) {
+    watch_.emplace(target.group().control(), context->async_fd, EPOLLIN, [this](std::uint32_t) { take_events(); });
+    core::log::notice("rdma: {}: {} receives per core, {} RDMA READs per connection{}", name_, limits_.receives,
+                      limits_.reads, limits_.send_with_invalidate ? ", send with invalidate" : "");
+}
+
+device::~device() = default;
+
+core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
+    core::reactor* const home = &r;
+    co_await making_.enter();
+    if (!groups_[home->index()] && !lost_) {
+        auto make = [this, home] { return poll_group::create(*home, target_, pd_.get(), limits_, options_); };
+        auto made = co_await core::run_blocking(target_.group(), make);
+        if (!made) {
+            making_.leave();
+            co_return tl::make_unexpected(made.error());
+        }
+        groups_[home->index()] = std::move(*made);
+        co_await core::switch_to(*home);
+        groups_[home->index()]->start();
+        co_await core::switch_to(target_.group().control());
+    }
+    making_.leave();
+    if (lost_)
+        co_return core::fail(ENODEV, "the device is gone", name_);
+    co_return groups_[home->index()].get();
+}
+
+core::task<> device::release_verbs() {
+    co_await making_.enter();
+    watch_.reset();
+    for (auto& g : groups_) {
+        if (!g)
+            continue;
+        co_await core::switch_to(g->home());
+        g->stop();
+        poll_group* const group = g.get();
+        auto release = [group] { group->release_verbs(); };
+        co_await core::run_blocking(target_.group(), release);
+        co_await core::switch_to(target_.group().control());
+    }
+    pd_.reset();
+    making_.leave();
+}
+
+void device::take_events() noexcept {
+    ibv_async_event e;
+    while (watch_ && ibv_get_async_event(context_, &e) == 0) {
+        handle(e);
+        ibv_ack_async_event(&e);
+    }
+}
+
+void device::handle(const ibv_async_event& e) {
+    static core::log::limiter limit;
+    switch (e.event_type) {
+    case IBV_EVENT_QP_FATAL:
+    case IBV_EVENT_QP_REQ_ERR:
+    case IBV_EVENT_QP_ACCESS_ERR:
+    case IBV_EVENT_PATH_MIG_ERR:
+    case IBV_EVENT_QP_LAST_WQE_REACHED:
+    case IBV_EVENT_COMM_EST:
+        handlers_.queue_pair(e.element.qp->qp_context, e.event_type);
+        break;
+    case IBV_EVENT_SQ_DRAINED:
+    case IBV_EVENT_PATH_MIG:
+    case IBV_EVENT_SRQ_LIMIT_REACHED:
+        break;
+    case IBV_EVENT_CQ_ERR:
+    case IBV_EVENT_SRQ_ERR:
+    case IBV_EVENT_DEVICE_FATAL:
+        core::log::error("rdma: {}: {}", name_, ibv_event_type_str(e.event_type));
+        handlers_.fatal(*this);
+        break;
+    default:
+        core::log::peer_warning(limit, "rdma: {}: {}", name_, ibv_event_type_str(e.event_type));
+        break;
+    }
+}
+
+}  // namespace causeway::rdma

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "core/reactor.h"
+#include "core/task.h"
+#include "transport/rdma/device_limits.h"
+#include "transport/rdma/poll_group.h"
+#include "transport/rdma/turnstile.h"
+#include "transport/rdma/verbs.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace causeway::rdma {
+
+/// An RDMA device as librdmacm has opened it: its protection domain, its asynchronous events and its poll group on
+/// each core. Lives on the control reactor.
+class device {
+  public:
+    /// Called on the control reactor.
+    struct events {
+        std::function<void(device&)> fatal;
+        /// `context` is the queue pair's.
+        std::function<void(void* context, ibv_event_type)> queue_pair;
+    };
+
+    static core::result<std::unique_ptr<device>> open(ibv_context* context, nvmf::target& target,
+                                                      const nvmf::transport_options& options, events handlers);
+    ~device();
+
+    ibv_context* context() const noexcept { return context_; }
+    ibv_pd* pd() const noexcept { return pd_.get(); }
+    const device_limits& limits() const noexcept { return limits_; }
+    const std::string& name() const noexcept { return name_; }
+
+    /// The poll group on `r`, made if there is none yet.
+    core::task<core::result<poll_group*>> group_on(core::reactor& r);
+    /// nullptr: none yet.
+    const poll_group* group(std::size_t core) const noexcept { return groups_[core].get(); }
+
+    /// Nothing new begins on it.
+    void mark_lost() noexcept { lost_ = true; }
+    bool lost() const noexcept { return lost_; }
+    /// Gives all back to the device but memory that commands may still hold. REQUIRES: no connection has a queue pair.
+    core::task<> release_verbs();
+
+    unsigned connections = 0;      ///< that refer to this device
+    unsigned queue_pairs = 0;      ///< of them, those that still hold something of the device's
+    bool forgettable = false;      ///< lost, and all is given back
+
+  private:
+    device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
+           const nvmf::transport_options& options, events handlers);
+    void take_events() noexcept;
+    void handle(const ibv_async_event& e);
+
+    ibv_context* context_;
+    const std::string name_;
+    pd_ptr pd_;
+    const device_limits limits_;
+    nvmf::target& target_;
+    const nvmf::transport_options& options_;
+    events handlers_;
+    bool lost_ = false;
+    turnstile making_;
+    std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
+    std::optional<core::fd_watch> watch_;
+};
+
+}  // namespace causeway::rdma

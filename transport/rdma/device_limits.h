@@ -1,0 +1,42 @@
+#pragma once
+
+#include "nvmf/transport.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <infiniband/verbs.h>
+#include <string_view>
+
+namespace causeway::rdma {
+
+/// What a device can do, cut down to what we use.
+struct device_limits {
+    std::uint32_t receives = 0;        ///< of one shared receive queue
+    std::uint32_t completions = 0;     ///< of one completion queue
+    std::uint32_t send_requests = 0;   ///< of one queue pair
+    std::uint32_t reads = 0;           ///< RDMA READs of one queue pair at a time
+    bool send_with_invalidate = false;
+    bool last_wqe_event = false;       ///< a dying queue pair says when its last receive is over
+};
+
+/// Soft-RoCE and soft-iWARP promise what they do not keep.
+constexpr std::uint32_t rxe_vendor = 0xffffff;
+
+inline device_limits limits_of(const ibv_device_attr& a, std::string_view name,
+                               const nvmf::transport_options& options) noexcept {
+    const auto positive = [](int v) { return static_cast<std::uint32_t>(std::max(v, 1)); };
+    const bool software = a.vendor_id == rxe_vendor || name.starts_with("rxe") || name.starts_with("siw");
+    device_limits l;
+    l.receives = std::min(options.max_srq_depth, positive(a.max_srq_wr));
+    // Every receive may complete, and in the worst case every send work request: four times the receives covers a
+    // full house of connections of the usual depth. What does not fit is refused at connection time.
+    const std::uint32_t wanted = options.num_cqe ? options.num_cqe : 4 * l.receives;
+    l.completions = std::min(wanted, positive(a.max_cqe));
+    l.send_requests = positive(a.max_qp_wr);
+    l.reads = positive(a.max_qp_init_rd_atom);
+    l.send_with_invalidate = !software && (a.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS);
+    l.last_wqe_event = !software;
+    return l;
+}
+
+}  // namespace causeway::rdma

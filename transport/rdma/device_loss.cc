@@ -1,0 +1,89 @@
+// What happens when a device or an address goes away, and when it comes back.
+
+#include "core/log.h"
+#include "nvmf/target.h"
+#include "transport/rdma/transport.h"
+
+#include <algorithm>
+
+namespace causeway::rdma {
+
+namespace {
+
+constexpr auto reopen_period = std::chrono::seconds(1);
+constexpr auto release_check = std::chrono::milliseconds(1);
+
+}  // namespace
+
+void rdma_transport::lose(device& d) {
+    if (d.lost())
+        return;
+    d.mark_lost();
+    core::log::error("rdma: {}: lost, {} connections are closed", d.name(), d.connections);
+    for (const auto& c : connections_)
+        if (&c->on() == &d)
+            c->close(nvmf::disconnect_reason::transport_error);
+    ++background_;
+    core::detach(give_up(d));
+}
+
+core::task<> rdma_transport::give_up(device& d) {
+    co_await listening_.enter();
+    for (const auto& l : listeners_) {
+        if (l->verbs() != d.context())
+            continue;
+        co_await l->close();
+        l->waiting = true;
+    }
+    listening_.leave();
+    while (d.queue_pairs != 0)
+        co_await core::sleep_for(release_check);
+    co_await d.release_verbs();
+    core::log::notice("rdma: {}: given back", d.name());
+    d.forgettable = true;
+    reopen_soon();
+    --background_;
+    forget_lost_devices();
+}
+
+void rdma_transport::listener_lost(listener& which, bool with_device) {
+    if (with_device) {
+        for (const auto& d : devices_)
+            if (d->context() == which.verbs())
+                return lose(*d);
+    }
+    core::log::warning("rdma: {}: {}", which.at().text(), with_device ? "its device goes" : "its address has changed");
+    which.waiting = true;
+    ++background_;
+    core::detach(reopen_listeners());
+}
+
+void rdma_transport::reopen_soon() {
+    const bool wanted = std::any_of(listeners_.begin(), listeners_.end(), [](const auto& l) { return l->waiting; });
+    if (wanted && !stopping_)
+        reopen_timer_.arm_after(reopen_period);
+}
+
+core::task<> rdma_transport::reopen_listeners() {
+    co_await listening_.enter();
+    for (std::size_t i = 0; i < listeners_.size() && !stopping_; ++i) {
+        listener& l = *listeners_[i];
+        if (!l.waiting)
+            continue;
+        co_await l.close();
+        auto opened = co_await l.open();
+        if (opened) {
+            l.waiting = false;
+            core::log::notice("rdma: listening at {} again", l.at().text());
+        }
+    }
+    listening_.leave();
+    reopen_soon();
+    --background_;
+}
+
+void rdma_transport::forget_lost_devices() {
+    std::erase_if(devices_, [](const auto& d) { return d->forgettable && d->connections == 0; });
+}
+
+}  // namespace causeway::rdma

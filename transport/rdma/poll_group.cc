@@ -1,0 +1,248 @@
+#include "transport/rdma/poll_group.h"
+
+#include "core/log.h"
+#include "transport/rdma/device_limits.h"
+
+#include <array>
+#include <fcntl.h>
+#include <limits>
+#include <sys/epoll.h>
+
+namespace causeway::rdma {
+
+namespace {
+
+constexpr std::size_t arena_size = 512;  // work requests of one turn; more only means another doorbell
+constexpr std::uint32_t small_buffer = 8192;
+
+core::result<comp_channel_ptr> make_channel(ibv_context* context) {
+    comp_channel_ptr channel(ibv_create_comp_channel(context));
+    if (!channel)
+        return verbs_error(errno, "cannot create a completion channel", context);
+    if (::fcntl(channel->fd, F_SETFL, ::fcntl(channel->fd, F_GETFL) | O_NONBLOCK) < 0)
+        return verbs_error(errno, "cannot make a completion channel non-blocking", context);
+    return channel;
+}
+
+}  // namespace
+
+core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
+                                                             const device_limits& limits,
+                                                             const nvmf::transport_options& options) {
+    ibv_context* const context = pd->context;
+    auto channel = make_channel(context);
+    if (!channel)
+        return tl::make_unexpected(channel.error());
+    const int vector = static_cast<int>(home.index() % static_cast<unsigned>(context->num_comp_vectors));
+    cq_ptr cq(ibv_create_cq(context, static_cast<int>(limits.completions), nullptr, channel->get(), vector));
+    if (!cq)
+        return verbs_error(errno, "cannot create a completion queue", context);
+    ibv_srq_init_attr attributes{.attr = {.max_wr = limits.receives, .max_sge = 1, .srq_limit = 0}};
+    srq_ptr srq(ibv_create_srq(pd, &attributes));
+    if (!srq)
+        return verbs_error(errno, "cannot create a shared receive queue", context);
+    auto receives = receive_pool::create(pd, std::move(srq), limits.receives, options.in_capsule_data_size);
+    if (!receives)
+        return tl::make_unexpected(receives.error());
+
+    const core::buffer_pool::size_class classes[] = {{small_buffer, options.small_buffers},
+                                                     {options.max_io_size, options.large_buffers}};
+    const bool one_class = options.max_io_size <= small_buffer;
+    auto buffers = core::buffer_pool::create(std::span(classes).subspan(one_class ? 1 : 0));
+    if (!buffers)
+        return tl::make_unexpected(buffers.error());
+    auto mr = register_memory(pd, buffers->memory());
+    if (!mr)
+        return tl::make_unexpected(mr.error());
+    return std::unique_ptr<poll_group>(new poll_group(home, target, limits, options, std::move(*channel),
+                                                      std::move(cq), std::move(*receives), std::move(*buffers),
+                                                      std::move(*mr)));
+}
+
+poll_group::poll_group(core::reactor& home, nvmf::target& target, const device_limits& limits,
+                       const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq,
+                       receive_pool receives, core::buffer_pool buffers, mr_ptr buffers_mr)
+    : home_(home), target_(target), max_io_size_(options.max_io_size),
+      send_with_invalidate_(limits.send_with_invalidate), channel_(std::move(channel)), cq_(std::move(cq)),
+      receives_(std::move(receives)), buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
+      arena_(arena_size) {
+    const auto completions = static_cast<std::uint32_t>(cq_->cqe);
+    cqe_room_ = completions > limits.receives ? completions - limits.receives : 0;
+}
+
+poll_group::~poll_group() {
+    release_verbs();
+}
+
+void poll_group::start() {
+    channel_watch_.emplace(home_, channel_->fd, EPOLLIN, [this](std::uint32_t) { take_channel_events(); });
+    registration_ = core::poller_registration(home_, "rdma", *this);
+}
+
+void poll_group::stop() {
+    registration_.reset();
+    channel_watch_.reset();
+}
+
+void poll_group::release_verbs() noexcept {
+    receives_.release_verbs();
+    buffers_mr_.reset();
+    cq_.reset();
+    channel_.reset();
+}
+
+bool poll_group::join(qpair& q) {
+    std::size_t i = 0;
+    while (i < places_.size() && places_[i].occupant)
+        ++i;
+    if (i > std::numeric_limits<std::uint16_t>::max() || q.limits().send_requests > cqe_room_)
+        return false;
+    // What lies there now may name a queue pair that had the same number.
+    drain();
+    if (!receives_.join(q.limits().depth))
+        return false;
+    if (i == places_.size())
+        places_.emplace_back();
+    places_[i].occupant = &q;
+    q.place = static_cast<std::uint16_t>(i);
+    q.generation = places_[i].generation;
+    by_number_[q.qp_num()] = &q;
+    dirty_.reserve(places_.size());
+    cqe_room_ -= q.limits().send_requests;
+    receives_.flush();
+    return true;
+}
+
+void poll_group::leave(qpair& q) noexcept {
+    drain();
+    std::erase(dirty_, &q);
+    places_[q.place].occupant = nullptr;
+    ++places_[q.place].generation;
+    if (const auto it = by_number_.find(q.qp_num()); it != by_number_.end() && it->second == &q)
+        by_number_.erase(it);
+    cqe_room_ += q.limits().send_requests;
+}
+
+void poll_group::give_up_share(qpair& q) noexcept {
+    receives_.leave(q.limits().depth);
+}
+
+unsigned poll_group::poll(unsigned budget) noexcept {
+    constexpr unsigned batch = 32;
+    std::array<ibv_wc, batch> done;
+    unsigned handled = 0;
+    stats_.polls.add();
+    while (handled < budget) {
+        const int wanted = static_cast<int>(std::min(batch, budget - handled));
+        const int n = ibv_poll_cq(cq_.get(), wanted, done.data());
+        if (n <= 0)
+            break;
+        for (int i = 0; i < n; ++i)
+            handle(done[static_cast<std::size_t>(i)]);
+        handled += static_cast<unsigned>(n);
+        if (n < wanted)
+            break;
+    }
+    if (handled)
+        stats_.completions.add(handled);
+    else
+        stats_.idle_polls.add();
+    return handled;
+}
+
+void poll_group::drain() noexcept {
+    if (cq_)
+        while (poll(256)) {
+        }
+}
+
+void poll_group::handle(const ibv_wc& wc) noexcept {
+    const wr_id id = wr_id::decode(wc.wr_id);
+    if (id.kind == work_kind::receive) {
+        handle_receive(wc, id.index);
+        return;
+    }
+    dispatch(id, wc.status);
+}
+
+void poll_group::dispatch(const wr_id& id, ibv_wc_status status) noexcept {
+    if (id.kind == work_kind::none || id.qpair >= places_.size())
+        return;
+    const place& p = places_[id.qpair];
+    if (p.occupant && p.generation == id.generation)
+        p.occupant->completed(id, status);
+}
+
+void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept {
+    if (!receives_.valid(slot))
+        return;
+    const auto it = by_number_.find(wc.qp_num);
+    if (it == by_number_.end()) {
+        receives_.recycle(slot);
+        return;
+    }
+    if (wc.status != IBV_WC_SUCCESS) {
+        receives_.recycle(slot);
+        it->second->receive_failed(wc.status);
+        return;
+    }
+    stats_.requests.add();
+    it->second->received(slot, wc.byte_len);
+}
+
+void poll_group::make_room(std::size_t n) noexcept {
+    if (!arena_.has_room(n))
+        flush();
+}
+
+void poll_group::mark_dirty(qpair& q) noexcept {
+    if (!q.marked_dirty) {
+        q.marked_dirty = true;
+        dirty_.push_back(&q);
+    }
+}
+
+void poll_group::flush() noexcept {
+    // Receives first: whoever gets a response may send its next command at once.
+    if (receives_.dirty())
+        receives_.flush();
+    for (qpair* q : dirty_) {
+        q->marked_dirty = false;
+        for (ibv_send_wr* refused = q->post(); refused; refused = refused->next)
+            if (refused->send_flags & IBV_SEND_SIGNALED)
+                refused_.push_back(refused->wr_id);
+    }
+    dirty_.clear();
+    arena_.clear();
+    while (!refused_.empty()) {
+        const wr_id id = wr_id::decode(refused_.back());
+        refused_.pop_back();
+        dispatch(id, IBV_WC_WR_FLUSH_ERR);
+    }
+}
+
+bool poll_group::arm() noexcept {
+    if (receives_.dirty() || !dirty_.empty())
+        return false;
+    if (!armed_) {
+        if (ibv_req_notify_cq(cq_.get(), 0) != 0)
+            return false;
+        armed_ = true;
+    }
+    // What came before the arming raised no event.
+    return poll(32) == 0;
+}
+
+void poll_group::take_channel_events() noexcept {
+    ibv_cq* cq;
+    void* context;
+    unsigned events = 0;
+    while (ibv_get_cq_event(channel_.get(), &cq, &context) == 0)
+        ++events;
+    if (events) {
+        ibv_ack_cq_events(cq_.get(), events);
+        armed_ = false;
+    }
+}
+
+}  // namespace causeway::rdma

@@ -1,0 +1,121 @@
+#pragma once
+
+#include "core/buffer_pool.h"
+#include "core/counter.h"
+#include "core/poller.h"
+#include "core/reactor.h"
+#include "transport/rdma/qpair.h"
+#include "transport/rdma/receive_pool.h"
+#include "transport/rdma/send_queue.h"
+#include "transport/rdma/verbs.h"
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace causeway::nvmf {
+class target;
+}
+
+namespace causeway::rdma {
+
+struct device_limits;
+
+/// All that one core does on one device: a completion queue, a shared receive queue, data buffers, and the queue pairs
+/// that use them. Lives on its reactor; made by create() where blocking is allowed.
+class poll_group final : public core::poller {
+  public:
+    static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
+                                                            const device_limits& limits,
+                                                            const nvmf::transport_options& options);
+    ~poll_group() override;
+
+    // On the home reactor.
+    void start();  ///< begins to poll
+    void stop();   ///< ends it, REQUIRES: no queue pair
+
+    /// False: no room for its receives or completions.
+    [[nodiscard]] bool join(qpair& q);
+    /// The device's queue pair is destroyed: what still lies in the completion queue is taken, and its place is given up.
+    void leave(qpair& q) noexcept;
+    /// `q` does not hold any receive any more.
+    void give_up_share(qpair& q) noexcept;
+
+    // core::poller
+    unsigned poll(unsigned budget) noexcept override;
+    void flush() noexcept override;
+    bool arm() noexcept override;
+
+    // For queue pairs.
+    core::reactor& home() const noexcept { return home_; }
+    nvmf::target& target() const noexcept { return target_; }
+    receive_pool& receives() noexcept { return receives_; }
+    core::buffer_pool& buffers() noexcept { return buffers_; }
+    std::uint32_t buffers_lkey() const noexcept { return buffers_mr_ ? buffers_mr_->lkey : 0; }
+    std::uint32_t max_io_size() const noexcept { return max_io_size_; }
+    bool send_with_invalidate() const noexcept { return send_with_invalidate_; }
+    /// Makes sure that the arena has room for `n` pieces of work. May post all chains.
+    void make_room(std::size_t n) noexcept;
+    work_arena& arena() noexcept { return arena_; }
+    void mark_dirty(qpair& q) noexcept;
+
+    // For connections.
+    ibv_cq* cq() const noexcept { return cq_.get(); }
+    ibv_srq* srq() const noexcept { return receives_.srq(); }
+
+    /// May block. The device is gone: its objects are given back, the memory stays. REQUIRES: stopped.
+    void release_verbs() noexcept;
+
+    /// In the names of nvmf_get_stats.
+    struct statistics {
+        core::counter polls, idle_polls, completions;
+        core::counter requests, request_latency;
+        core::counter pending_free_request, pending_rdma_read, pending_rdma_write, pending_rdma_send;
+        core::counter total_send_wrs, send_doorbell_updates;
+    };
+    statistics& stats() noexcept { return stats_; }
+    const statistics& stats() const noexcept { return stats_; }
+    const receive_pool::statistics& receive_stats() const noexcept { return receives_.stats(); }
+    std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
+
+  private:
+    poll_group(core::reactor& home, nvmf::target& target, const device_limits& limits,
+               const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq, receive_pool receives,
+               core::buffer_pool buffers, mr_ptr buffers_mr);
+
+    void handle(const ibv_wc& wc) noexcept;
+    void handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept;
+    void dispatch(const wr_id& id, ibv_wc_status status) noexcept;
+    void drain() noexcept;
+    void take_channel_events() noexcept;
+
+    core::reactor& home_;
+    nvmf::target& target_;
+    const std::uint32_t max_io_size_;
+    const bool send_with_invalidate_;
+
+    comp_channel_ptr channel_;
+    cq_ptr cq_;
+    receive_pool receives_;
+    core::buffer_pool buffers_;
+    mr_ptr buffers_mr_;
+    work_arena arena_;
+
+    struct place {
+        qpair* occupant = nullptr;
+        std::uint16_t generation = 0;
+    };
+    std::vector<place> places_;
+    std::unordered_map<std::uint32_t, qpair*> by_number_;
+    std::vector<qpair*> dirty_;
+    std::vector<std::uint64_t> refused_;  ///< signaled work that the device did not take: over without a completion
+    std::uint32_t cqe_room_ = 0;
+
+    bool armed_ = false;
+    std::optional<core::fd_watch> channel_watch_;
+    core::poller_registration registration_;
+    statistics stats_;
+};
+
+}  // namespace causeway::rdma

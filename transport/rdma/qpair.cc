@@ -1,0 +1,338 @@
+#include "transport/rdma/qpair.h"
+
+#include "core/log.h"
+#include "nvmf/target.h"
+#include "transport/rdma/poll_group.h"
+
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace causeway::rdma {
+
+namespace {
+
+namespace sc = nvme::sc;
+
+/// Hosts send Connect at once. Who does not takes up a share of the receives for nothing.
+constexpr auto connect_time_limit = std::chrono::seconds(15);
+
+bool is_flush(ibv_wc_status s) noexcept {
+    return s == IBV_WC_WR_FLUSH_ERR;
+}
+
+}  // namespace
+
+qpair::qpair(poll_group& group, ibv_qp* qp, const qpair_limits& limits, registered_memory own,
+             nvmf::transport_address local, nvmf::transport_address peer,
+             std::function<void(nvmf::disconnect_reason)> closed_by_us)
+    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), limits_(limits), own_(std::move(own)),
+      local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
+      connect_limit_(group.home(),
+                     [this] {
+                         if (!controller)
+                             violation("no Connect command in time");
+                     }),
+      queue_(qp, limits.send_requests, limits.reads), requests_(std::size_t{2} * limits.depth) {
+    assert(limits.send_requests > most_descriptors);
+    sq_entries = limits.depth;
+    free_.reserve(requests_.size());
+    parked_.reserve(limits.depth);
+    for (std::size_t i = requests_.size(); i-- > 0;) {
+        request& r = requests_[i];
+        r.index = static_cast<std::uint16_t>(i);
+        r.qpair = this;
+        r.waiter.owner = &r;
+        r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
+            request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
+            auto& self = static_cast<qpair&>(*waiting.qpair);
+            self.buffer_line_.remove(waiting);
+            self.have_buffer(waiting, buffer, request::source::pool);
+        };
+        free_.push_back(&r);
+    }
+    connect_limit_.arm_after(connect_time_limit);
+}
+
+qpair::~qpair() = default;
+
+bool qpair::in_use() const noexcept {
+    return free_.size() != requests_.size();
+}
+
+void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
+    if (stopping_ || bytes < sizeof(nvme::command) || outstanding_ >= limits_.depth) {
+        group_.receives().recycle(slot);
+        if (bytes < sizeof(nvme::command))
+            violation("a capsule shorter than a command");
+        else if (outstanding_ >= limits_.depth)
+            violation("more commands than the queue is deep");
+        return;
+    }
+    ++outstanding_;
+    if (free_.empty()) {
+        // Responses are out whose completions are not in yet.
+        group_.stats().pending_free_request.add();
+        parked_.push_back({slot, bytes});
+        return;
+    }
+    request& r = *free_.back();
+    free_.pop_back();
+    start(r, slot, bytes);
+}
+
+void qpair::start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept {
+    r.arrived = home().now();
+    r.slot = slot;
+    r.from = request::source::none;
+    r.at = request::step::executing;
+    r.reads_outstanding = 0;
+    r.next_read = r.read_offset = 0;
+    r.segment_count = 0;
+    r.place.remote_count = 0;
+    r.place.invalidate = false;
+    r.wants_data_sent = false;
+    receive_pool& receives = group_.receives();
+    std::memcpy(&r.command, receives.command(slot), sizeof r.command);
+
+    const nvme::status begun = group_.target().begin(r);
+    if (!begun.ok())
+        return answer(r, begun);
+    if (r.transfer == nvmf::transfer::none || r.length == 0) {
+        give_back_slot(r);
+        return execute(r);
+    }
+    if (r.length > group_.max_io_size())
+        return answer(r, sc::data_sgl_length_invalid.with_dnr());
+
+    const std::span<const std::byte> data(receives.data(slot), bytes - sizeof(nvme::command));
+    const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.place);
+    if (!parsed.ok())
+        return answer(r, parsed);
+    if (r.place.in_capsule) {
+        r.segments[0] = {receives.data(slot) + r.place.capsule_offset, r.length};
+        r.segment_count = 1;
+        return execute(r);
+    }
+    if (r.transfer == nvmf::transfer::from_host && r.length <= receives.data_size()) {
+        // Fetched to where it could have come with the capsule: Connect waits for nobody's buffers.
+        r.lkey = receives.lkey();
+        return have_buffer(r, receives.data(slot), request::source::slot);
+    }
+    give_back_slot(r);
+    find_buffer(r);
+}
+
+void qpair::execute(request& r) noexcept {
+    r.at = request::step::executing;
+    group_.target().execute(r);
+}
+
+void qpair::respond(nvmf::request& done) noexcept {
+    auto& r = static_cast<request&>(done);
+    assert(r.at == request::step::executing);
+    r.wants_data_sent = r.has_data_for_host() && r.length > 0;
+    reply(r);
+}
+
+void qpair::answer(request& r, nvme::status s) noexcept {
+    r.completion = {};
+    r.set_status(s);
+    r.wants_data_sent = false;
+    reply(r);
+}
+
+std::uint32_t qpair::sends_needed(const request& r) const noexcept {
+    return (r.wants_data_sent ? r.place.remote_count : 0) + 1;
+}
+
+void qpair::reply(request& r) noexcept {
+    if (!r.wants_data_sent)
+        give_back_buffer(r);
+    give_back_slot(r);
+    group_.make_room(most_descriptors + 1);
+    if (stopping_)
+        return finish(r);
+    if (send_line_.empty() && queue_.room() >= sends_needed(r))
+        return send(r);
+    (r.wants_data_sent ? group_.stats().pending_rdma_write : group_.stats().pending_rdma_send).add();
+    r.at = request::step::waiting_send;
+    send_line_.push_back(r);
+}
+
+/// REQUIRES: room in the queue and in the arena. Appends RDMA WRITEs and the SEND. The device does them in order, so the host has the data when it sees the response.
+void qpair::send(request& r) noexcept {
+    const std::uint32_t needed = sends_needed(r);
+    r.at = request::step::sending;
+    --outstanding_;
+
+    std::uint32_t offset = 0;
+    for (std::uint32_t i = 0; i + 1 < needed; ++i) {
+        const remote_segment& to = r.place.remote[i];
+        work_arena::work& w = group_.arena().take();
+        w.piece = {reinterpret_cast<std::uint64_t>(r.data) + offset, to.length, r.lkey};
+        w.request.wr_id = wr_id{work_kind::data, 0, r.index, place, generation}.encode();
+        w.request.opcode = IBV_WR_RDMA_WRITE;
+        w.request.wr.rdma = {to.address, to.key};
+        queue_.append(w);
+        offset += to.length;
+    }
+
+    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % (sq_entries ? sq_entries : 1u));
+    r.completion.cid = r.command.cid;
+    r.completion.sqid = std::uint16_t{0};
+    r.completion.sqhd = sq_flow_control ? sqhd_ : nvme::sqhd_without_flow_control;
+    r.completion.set_status(r.status());
+
+    work_arena::work& w = group_.arena().take();
+    w.request.wr_id =
+        wr_id{work_kind::send, static_cast<std::uint16_t>(needed), r.index, place, generation}.encode();
+    w.request.opcode = IBV_WR_SEND;
+    w.request.send_flags = IBV_SEND_SIGNALED;
+    if (r.place.invalidate && group_.send_with_invalidate()) {
+        w.request.opcode = IBV_WR_SEND_WITH_INV;
+        w.request.invalidate_rkey = r.place.remote[0].key;
+    }
+    if (limits_.inline_response) {
+        w.request.send_flags |= IBV_SEND_INLINE;
+        w.piece = {reinterpret_cast<std::uint64_t>(&r.completion), sizeof r.completion, 0};
+    } else {
+        std::byte* at = own_.data() + group_.max_io_size() + std::size_t{r.index} * sizeof r.completion;
+        std::memcpy(at, &r.completion, sizeof r.completion);
+        w.piece = {reinterpret_cast<std::uint64_t>(at), sizeof r.completion, own_.lkey()};
+    }
+    queue_.append(w);
+    group_.mark_dirty(*this);
+}
+
+void qpair::finish(request& r) noexcept {
+    give_back_buffer(r);
+    give_back_slot(r);
+    r.at = request::step::free;
+    free_.push_back(&r);
+}
+
+void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
+    const bool ok = status == IBV_WC_SUCCESS;
+    if (!ok && !is_flush(status) && !stopping_) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: {} failed: {}", peer_.text(),
+                                id.kind == work_kind::send   ? "a response"
+                                : id.kind == work_kind::read ? "an RDMA READ"
+                                                             : "an RDMA READ or WRITE",
+                                ibv_wc_status_str(status));
+    }
+    if (id.index >= requests_.size() || id.kind == work_kind::none || id.kind == work_kind::receive)
+        return;
+    request& r = requests_[id.index];
+    if (id.kind != work_kind::data) {
+        queue_.retire(id);
+        if (id.kind == work_kind::read) {
+            read_done(r, id, ok);
+        } else {
+            group_.stats().request_latency.add(home().now() - r.arrived);
+            finish(r);
+        }
+    }
+    if (!ok)
+        disconnect(nvmf::disconnect_reason::transport_error);
+    pump();
+}
+
+void qpair::receive_failed(ibv_wc_status status) noexcept {
+    if (status == IBV_WC_LOC_LEN_ERR)
+        return violation("a capsule longer than announced");
+    disconnect(nvmf::disconnect_reason::transport_error);
+}
+
+/// What the turn has freed goes to who waits: responses first, for they free the most.
+void qpair::pump() noexcept {
+    while (!send_line_.empty()) {
+        group_.make_room(most_descriptors + 1);  // may post, and so learn that the connection is over
+        if (stopping_ || send_line_.empty() || queue_.room() < sends_needed(*send_line_.front()))
+            break;
+        send(*send_line_.pop_front());
+    }
+    pump_reads();
+    unpark();
+}
+
+void qpair::unpark() noexcept {
+    while (!stopping_ && !parked_.empty() && !free_.empty()) {
+        const parked oldest = parked_.front();
+        parked_.erase(parked_.begin());
+        request& r = *free_.back();
+        free_.pop_back();
+        start(r, oldest.slot, oldest.bytes);
+    }
+}
+
+ibv_send_wr* qpair::post() noexcept {
+    if (!queue_.dirty())
+        return nullptr;
+    group_.stats().total_send_wrs.add(queue_.chained());
+    group_.stats().send_doorbell_updates.add();
+    return queue_.post();
+}
+
+void qpair::violation(std::string_view what) noexcept {
+    if (!stopping_) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: {}", peer_.text(), what);
+    }
+    disconnect(nvmf::disconnect_reason::protocol_violation);
+}
+
+void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
+    if (std::exchange(stopping_, true))
+        return;
+    phase = state::disconnecting;
+    connect_limit_.cancel();
+    closed_by_us_(why);
+}
+
+bool qpair::abort_waiting(std::uint16_t cid) noexcept {
+    for (request& r : requests_) {
+        if (r.command.cid != cid)
+            continue;
+        if (r.at == request::step::waiting_buffer) {
+            group_.buffers().cancel(r.waiter);
+            buffer_line_.remove(r);
+        } else if (r.at == request::step::waiting_read && r.next_read == 0) {
+            read_line_.remove(r);
+        } else {
+            continue;
+        }
+        answer(r, sc::aborted_by_request);
+        return true;
+    }
+    return false;
+}
+
+void qpair::begin_close() noexcept {
+    stopping_ = true;
+    phase = state::disconnecting;
+    connect_limit_.cancel();
+    while (request* r = buffer_line_.pop_front()) {
+        group_.buffers().cancel(r->waiter);
+        finish(*r);
+    }
+    while (request* r = read_line_.pop_front()) {
+        r->at = request::step::reading;
+        if (r->reads_outstanding == 0)
+            finish(*r);
+    }
+    while (request* r = send_line_.pop_front())
+        finish(*r);
+    for (const parked& p : parked_)
+        group_.receives().recycle(p.slot);
+    parked_.clear();
+}
+
+void qpair::abandon_posted() noexcept {
+    for (request& r : requests_)
+        if (r.at == request::step::sending || r.at == request::step::reading)
+            finish(r);
+}
+
+}  // namespace causeway::rdma

@@ -1,0 +1,134 @@
+#pragma once
+
+#include "core/timer.h"
+#include "nvmf/transport.h"
+#include "transport/rdma/fifo.h"
+#include "transport/rdma/request.h"
+#include "transport/rdma/send_queue.h"
+#include "transport/rdma/verbs.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace causeway::rdma {
+
+class poll_group;
+
+/// What an accepted connection has been granted.
+struct qpair_limits {
+    std::uint16_t depth = 0;           ///< commands that the host may have outstanding
+    std::uint32_t send_requests = 0;   ///< room of the send queue, at least most_descriptors + 1
+    std::uint32_t reads = 0;           ///< RDMA READs at a time
+    bool inline_response = false;
+};
+
+/// The data path of one connection: capsules in, data both ways, responses out. Lives on its poll group's reactor, made
+/// and destroyed there by its connection.
+///
+/// A command is outstanding from its capsule until its response is handed to the send queue: that is what the host
+/// counts, and what may not exceed the depth. Its receive goes back to the shared queue before that response goes out,
+/// so a host that keeps to its depth always finds one. The request lives on until the SEND has completed, so there are
+/// up to twice as many requests as commands outstanding.
+class qpair final : public nvmf::qpair {
+  public:
+    /// `own` is one buffer of max_io_size and the responses behind it: what this connection can always use, however
+    /// busy the poll group's buffers are.
+    qpair(poll_group& group, ibv_qp* qp, const qpair_limits& limits, registered_memory own,
+          nvmf::transport_address local, nvmf::transport_address peer,
+          std::function<void(nvmf::disconnect_reason)> closed_by_us);
+    ~qpair() override;
+
+    // nvmf::qpair
+    void respond(nvmf::request& r) noexcept override;
+    void disconnect(nvmf::disconnect_reason why) noexcept override;
+    bool abort_waiting(std::uint16_t cid) noexcept override;
+    nvmf::transport_address local_address() const override { return local_; }
+    nvmf::transport_address peer_address() const override { return peer_; }
+    std::string_view transport_name() const noexcept override { return "RDMA"; }
+
+    // The poll group's.
+    void received(std::uint32_t slot, std::uint32_t bytes) noexcept;
+    void completed(const wr_id& id, ibv_wc_status status) noexcept;
+    /// A receive of this queue pair has failed.
+    void receive_failed(ibv_wc_status status) noexcept;
+    /// Posts the turn's chain; what the device refused comes back, linked.
+    ibv_send_wr* post() noexcept;
+
+    // The connection's, in this order.
+    /// Nothing new begins; what waits in a line here is dropped.
+    void begin_close() noexcept;
+    /// True: the device is done with all that was posted.
+    bool drained() const noexcept { return queue_.outstanding() == 0; }
+    /// The device's queue pair is destroyed: nothing of it will complete any more.
+    void abandon_posted() noexcept;
+    /// The device is gone, or about to go: what is registered with it is given back. May block.
+    void release_verbs() noexcept { own_.mr.reset(); }
+
+    const qpair_limits& limits() const noexcept { return limits_; }
+    ibv_qp* verbs() const noexcept { return qp_; }
+    std::uint32_t qp_num() const noexcept { return qp_num_; }
+    bool in_use() const noexcept;
+
+    /// Memory of `own` for a connection.
+    static std::size_t own_size(std::uint32_t max_io_size, std::uint16_t depth) noexcept {
+        return max_io_size + std::size_t{2} * depth * sizeof(nvme::completion);
+    }
+
+    // Its place in the poll group.
+    std::uint16_t place = 0;
+    std::uint16_t generation = 0;
+    bool marked_dirty = false;
+
+  private:
+    struct parked {
+        std::uint32_t slot;
+        std::uint32_t bytes;
+    };
+
+    // qpair.cc: a command's way
+    void start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept;
+    void answer(request& r, nvme::status s) noexcept;
+    void execute(request& r) noexcept;
+    void reply(request& r) noexcept;
+    void send(request& r) noexcept;
+    void finish(request& r) noexcept;
+    void pump() noexcept;
+    void unpark() noexcept;
+    void violation(std::string_view what) noexcept;
+
+    // qpair_data.cc: buffers and RDMA READs
+    void find_buffer(request& r) noexcept;
+    void have_buffer(request& r, std::byte* data, request::source from) noexcept;
+    void give_back_buffer(request& r) noexcept;
+    void give_back_slot(request& r) noexcept;
+    void read(request& r) noexcept;
+    void pump_reads() noexcept;
+    void read_done(request& r, const wr_id& id, bool ok) noexcept;
+    std::uint32_t sends_needed(const request& r) const noexcept;
+
+    poll_group& group_;
+    ibv_qp* qp_;
+    const std::uint32_t qp_num_;
+    const qpair_limits limits_;
+    registered_memory own_;
+    bool own_taken_ = false;
+    const nvmf::transport_address local_, peer_;
+    std::function<void(nvmf::disconnect_reason)> closed_by_us_;
+    core::timer connect_limit_;
+
+    send_queue queue_;
+    bool stopping_ = false;           ///< disconnect() has been called: nothing new begins
+    std::uint32_t outstanding_ = 0;   ///< commands received and not answered
+    std::uint16_t sqhd_ = 0;
+
+    std::vector<request> requests_;
+    std::vector<request*> free_;
+    std::vector<parked> parked_;      ///< capsules that wait for a request, oldest first
+    fifo<request> buffer_line_;
+    fifo<request> read_line_;
+    fifo<request> send_line_;
+};
+
+}  // namespace causeway::rdma

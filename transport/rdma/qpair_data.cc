@@ -1,0 +1,113 @@
+#include "transport/rdma/poll_group.h"
+#include "transport/rdma/qpair.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace causeway::rdma {
+
+void qpair::find_buffer(request& r) noexcept {
+    if (std::byte* b = group_.buffers().take(r.length))
+        return have_buffer(r, b, request::source::pool);
+    if (!own_taken_ && buffer_line_.empty()) {
+        own_taken_ = true;
+        return have_buffer(r, own_.data(), request::source::own);
+    }
+    r.at = request::step::waiting_buffer;
+    buffer_line_.push_back(r);
+    group_.buffers().wait(r.waiter, r.length);
+}
+
+void qpair::have_buffer(request& r, std::byte* data, request::source from) noexcept {
+    r.data = data;
+    r.from = from;
+    if (from == request::source::pool)
+        r.lkey = group_.buffers_lkey();
+    else if (from == request::source::own)
+        r.lkey = own_.mr ? own_.lkey() : 0;
+    r.segments[0] = {data, r.length};
+    r.segment_count = 1;
+    if (r.transfer == nvmf::transfer::from_host)
+        read(r);
+    else
+        execute(r);
+}
+
+void qpair::give_back_buffer(request& r) noexcept {
+    switch (std::exchange(r.from, request::source::none)) {
+    case request::source::pool:
+        group_.buffers().give_back(r.data, r.length);
+        break;
+    case request::source::own:
+        own_taken_ = false;
+        if (request* next = stopping_ ? nullptr : buffer_line_.pop_front()) {
+            group_.buffers().cancel(next->waiter);
+            own_taken_ = true;
+            have_buffer(*next, own_.data(), request::source::own);
+        }
+        break;
+    case request::source::slot:
+    case request::source::none:
+        break;
+    }
+}
+
+void qpair::give_back_slot(request& r) noexcept {
+    const std::uint32_t slot = std::exchange(r.slot, request::no_slot);
+    if (slot != request::no_slot)
+        group_.receives().recycle(slot);
+}
+
+void qpair::read(request& r) noexcept {
+    r.at = request::step::waiting_read;
+    if (stopping_)
+        return finish(r);
+    if (!read_line_.empty() || queue_.read_room() == 0 || queue_.room() == 0)
+        group_.stats().pending_rdma_read.add();
+    read_line_.push_back(r);
+    pump_reads();
+}
+
+/// In the order of arrival, as many as the two rooms allow; a request with many descriptors may go in parts.
+void qpair::pump_reads() noexcept {
+    while (!read_line_.empty()) {
+        group_.make_room(most_descriptors);  // may post, and so learn that the connection is over
+        if (stopping_ || read_line_.empty() || queue_.room() == 0 || queue_.read_room() == 0)
+            return;
+        request& r = *read_line_.front();
+        const std::uint32_t n = std::min({r.place.remote_count - r.next_read, queue_.room(), queue_.read_room()});
+        for (std::uint32_t i = 0; i < n; ++i) {
+            const remote_segment& from = r.place.remote[r.next_read++];
+            work_arena::work& w = group_.arena().take();
+            w.piece = {reinterpret_cast<std::uint64_t>(r.data) + r.read_offset, from.length, r.lkey};
+            w.request.opcode = IBV_WR_RDMA_READ;
+            w.request.wr.rdma = {from.address, from.key};
+            w.request.wr_id = wr_id{work_kind::data, 0, r.index, place, generation}.encode();
+            if (i + 1 == n) {  // READs of a queue pair complete in order: the last one speaks for all
+                w.request.send_flags = IBV_SEND_SIGNALED;
+                w.request.wr_id =
+                    wr_id{work_kind::read, static_cast<std::uint16_t>(n), r.index, place, generation}.encode();
+            }
+            queue_.append(w);
+            r.read_offset += from.length;
+        }
+        r.reads_outstanding += n;
+        group_.mark_dirty(*this);
+        if (r.next_read < r.place.remote_count)
+            return;
+        read_line_.remove(r);
+        r.at = request::step::reading;
+    }
+}
+
+void qpair::read_done(request& r, const wr_id& id, bool ok) noexcept {
+    r.reads_outstanding -= id.retires;
+    if (r.reads_outstanding != 0 || r.at != request::step::reading)
+        return;
+    if (!ok || stopping_)
+        finish(r);
+    else
+        execute(r);
+}
+
+}  // namespace causeway::rdma

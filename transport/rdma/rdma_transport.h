@@ -1,0 +1,16 @@
+#pragma once
+
+#include "core/result.h"
+#include "nvmf/target.h"
+#include "nvmf/transport.h"
+
+#include <memory>
+
+namespace causeway {
+
+/// NVMe over RDMA. On the control reactor. EINVAL: options out of range; ENODEV: this machine has no RDMA.
+/// REQUIRES: stop() has ended before it is destroyed.
+core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target& target,
+                                                                   nvmf::transport_options options);
+
+}  // namespace causeway

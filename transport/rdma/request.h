@@ -1,0 +1,53 @@
+#pragma once
+
+#include "core/buffer_pool.h"
+#include "nvmf/transport.h"
+#include "transport/rdma/sgl.h"
+
+#include <cstdint>
+#include <limits>
+
+namespace causeway::rdma {
+
+/// One command of a queue pair, from its capsule to the completion of its response.
+struct request final : nvmf::request {
+    enum class step : std::uint8_t {
+        free,
+        waiting_buffer,  ///< in line for a data buffer
+        waiting_read,    ///< in line for RDMA READs; some of them may be on their way
+        reading,         ///< all RDMA READs are posted
+        executing,       ///< the target's
+        waiting_send,    ///< in line for room in the send queue
+        sending,         ///< posted; over when the SEND completes
+    };
+    /// Where `data` comes from, and must go back to.
+    enum class source : std::uint8_t {
+        none,
+        slot,  ///< the capsule's own data area
+        pool,  ///< the poll group's buffers
+        own,   ///< the queue pair's one buffer
+    };
+    static constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
+
+    step at = step::free;
+    source from = source::none;
+    bool wants_data_sent = false;
+    std::uint16_t index = 0;                 ///< in its queue pair
+    std::uint32_t slot = no_slot;            ///< the receive that it holds
+    std::byte* data = nullptr;
+    std::uint32_t lkey = 0;
+    data_place place;
+    std::uint32_t next_read = 0;             ///< of place.remote
+    std::uint32_t read_offset = 0;           ///< in data
+    std::uint32_t reads_outstanding = 0;     ///< posted, not retired
+    core::ticks arrived = 0;
+
+    struct buffer_waiter final : core::buffer_pool::waiter {
+        request* owner = nullptr;
+    } waiter;
+
+    request* before = nullptr;  ///< fifo's
+    request* after = nullptr;
+};
+
+}  // namespace causeway::rdma

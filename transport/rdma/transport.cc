@@ -1,0 +1,239 @@
+#include "transport/rdma/transport.h"
+
+#include "core/log.h"
+#include "nvme/discovery.h"
+#include "nvme/identify.h"
+#include "nvmf/target.h"
+#include "transport/rdma/rdma_transport.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+namespace causeway::rdma {
+
+namespace {
+
+// How many hosts are answered at a time; the others wait in line. Each takes a thread that may block.
+constexpr unsigned most_accepting = 8;
+constexpr std::size_t longest_line = 1024;
+constexpr auto stop_check = std::chrono::milliseconds(1);
+
+core::result<> check(const nvmf::transport_options& o) {
+    if (o.max_queue_depth < 2 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
+        return core::fail(EINVAL, "queues must be 2 deep at least, the admin queue 4096 at most");
+    if (o.max_io_size < 8192 || !std::has_single_bit(o.max_io_size))
+        return core::fail(EINVAL, "max_io_size must be a power of two from 8192");
+    // 16 descriptors must fit, and everything stays aligned to cache lines.
+    if (o.in_capsule_data_size < 256 || o.in_capsule_data_size % 64 != 0 || o.in_capsule_data_size > 1u << 20)
+        return core::fail(EINVAL, "in_capsule_data_size must be a multiple of 64 from 256 to 1048576");
+    if (o.max_srq_depth < 32 || o.small_buffers == 0 || o.large_buffers == 0)
+        return core::fail(EINVAL, "max_srq_depth must be 32 at least, and there must be buffers");
+    if (o.ack_timeout > 31)
+        return core::fail(EINVAL, "ack_timeout must be 31 at most");
+    return {};
+}
+
+}  // namespace
+
+rdma_transport::rdma_transport(nvmf::target& target, nvmf::transport_options options,
+                               std::unique_ptr<cm_channel> channel)
+    : target_(target), options_(std::move(options)), channel_(std::move(channel)),
+      reopen_timer_(target.group().control(), [this] {
+          ++background_;
+          core::detach(reopen_listeners());
+      }) {}
+
+rdma_transport::~rdma_transport() {
+    assert(connections_.empty() && background_ == 0);
+}
+
+std::vector<std::unique_ptr<listener>>::iterator rdma_transport::find(const nvmf::transport_address& at) {
+    return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
+}
+
+core::task<core::result<>> rdma_transport::listen(nvmf::transport_address at) {
+    co_await listening_.enter();
+    if (auto it = find(at); it != listeners_.end()) {
+        ++(*it)->uses;
+        listening_.leave();
+        co_return core::result<>{};
+    }
+    auto made = std::make_unique<listener>(*this, at);
+    auto opened = stopping_ ? core::result<>(core::fail(ESHUTDOWN, at.text())) : co_await made->open();
+    if (opened) {
+        made->uses = 1;
+        listeners_.push_back(std::move(made));
+        core::log::notice("rdma: listening at {}", at.text());
+    }
+    listening_.leave();
+    co_return opened;
+}
+
+core::task<> rdma_transport::stop_listening(nvmf::transport_address at) {
+    co_await listening_.enter();
+    if (auto it = find(at); it != listeners_.end() && --(*it)->uses == 0) {
+        auto dying = std::move(*it);
+        listeners_.erase(it);
+        co_await dying->close();
+    }
+    listening_.leave();
+}
+
+core::task<> rdma_transport::stop() {
+    stopping_ = true;
+    reopen_timer_.cancel();
+    co_await listening_.enter();
+    for (const auto& l : listeners_)
+        co_await l->close();
+    listeners_.clear();
+    listening_.leave();
+
+    for (const auto& c : connections_)
+        c->close(nvmf::disconnect_reason::shutting_down);
+    while (!connections_.empty() || background_ != 0)
+        co_await core::sleep_for(stop_check);
+    for (const auto& d : devices_)
+        if (!d->lost())
+            co_await d->release_verbs();
+    devices_.clear();
+}
+
+device* rdma_transport::device_of(ibv_context* context) {
+    for (const auto& d : devices_)
+        if (d->context() == context && !d->lost())
+            return d.get();
+    auto made = device::open(context, target_, options_,
+                             {.fatal = [this](device& d) { lose(d); },
+                              .queue_pair =
+                                  [](void* of, ibv_event_type e) {
+                                      if (of)
+                                          static_cast<connection*>(of)->on_event(e);
+                                  }});
+    if (!made) {
+        core::log::error("rdma: {}", made.error().text());
+        return nullptr;
+    }
+    devices_.push_back(std::move(*made));
+    return devices_.back().get();
+}
+
+void rdma_transport::connect_requested(listener& at, const cm_event& e) {
+    e.id->context = nullptr;
+    const auto asked = read_request(e.private_data(), e.reads, options_);
+    if (const auto* why = std::get_if<nvme::rdma_cm_status>(&asked)) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: refused, its request is wrong: {}",
+                                address_of(*rdma_get_peer_addr(e.id)).text(), nvme::to_underlying(*why));
+        return refuse(e.id, *why);
+    }
+    device* const d = stopping_ ? nullptr : device_of(e.id->verbs);
+    if (!d || to_accept_.size() >= longest_line)
+        return refuse(e.id, nvme::rdma_cm_status::no_resources);
+    connections_.push_back(
+        std::make_unique<connection>(*this, *d, e.id, at.at(), std::get<connect_request>(asked)));
+    to_accept_.push_back(connections_.back().get());
+    accept_next();
+}
+
+void rdma_transport::accept_next() {
+    while (accepting_ < most_accepting && !to_accept_.empty()) {
+        connection* const c = to_accept_.front();
+        to_accept_.pop_front();
+        ++accepting_;
+        core::detach([](rdma_transport& self, connection& next) -> core::task<> {
+            co_await next.accept();
+            --self.accepting_;
+            self.accept_next();
+        }(*this, *c));
+    }
+}
+
+void rdma_transport::refuse(rdma_cm_id* id, nvme::rdma_cm_status why) {
+    ++background_;
+    core::detach([](rdma_transport& self, rdma_cm_id* id, nvme::rdma_cm_status why) -> core::task<> {
+        auto say_no = [&] {
+            nvme::rdma_cm_reject answer{};
+            answer.recfmt = std::uint16_t{0};
+            answer.status = nvme::to_underlying(why);
+            rdma_reject(id, &answer, sizeof answer);
+            rdma_destroy_id(id);
+        };
+        co_await core::run_blocking(self.target_.group(), say_no);
+        --self.background_;
+    }(*this, id, why));
+}
+
+void rdma_transport::remove(connection& c) {
+    std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
+    forget_lost_devices();
+}
+
+std::uint32_t rdma_transport::sgls() const noexcept {
+    return nvme::sgls_supported | nvme::sgls_keyed | nvme::sgls_larger_than_transfer | nvme::sgls_address_offset;
+}
+
+std::uint8_t rdma_transport::msdbd() const noexcept {
+    return most_descriptors;
+}
+
+std::vector<std::byte> rdma_transport::tsas() const {
+    nvme::rdma_tsas t{};
+    t.qptype = nvme::to_underlying(nvme::rdma_qp_type::reliable_connected);
+    t.prtype = nvme::to_underlying(nvme::rdma_provider::none);
+    t.cms = nvme::to_underlying(nvme::rdma_connection_service::rdma_cm);
+    std::vector<std::byte> bytes(sizeof t);
+    std::memcpy(bytes.data(), &t, sizeof t);
+    return bytes;
+}
+
+std::vector<nvmf::transport::device_statistics> rdma_transport::statistics(std::size_t core) const {
+    std::vector<device_statistics> all;
+    for (const auto& d : devices_) {
+        const poll_group* g = d->group(core);
+        if (!g)
+            continue;
+        const poll_group::statistics& s = g->stats();
+        const receive_pool::statistics& r = g->receive_stats();
+        all.push_back({d->name(),
+                       {{"polls", s.polls.get()},
+                        {"idle_polls", s.idle_polls.get()},
+                        {"completions", s.completions.get()},
+                        {"requests", s.requests.get()},
+                        {"request_latency", s.request_latency.get()},
+                        {"pending_free_request", s.pending_free_request.get()},
+                        {"pending_rdma_read", s.pending_rdma_read.get()},
+                        {"pending_rdma_write", s.pending_rdma_write.get()},
+                        {"pending_rdma_send", s.pending_rdma_send.get()},
+                        {"total_send_wrs", s.total_send_wrs.get()},
+                        {"send_doorbell_updates", s.send_doorbell_updates.get()},
+                        {"total_recv_wrs", r.posted.get()},
+                        {"recv_doorbell_updates", r.doorbells.get()}}});
+    }
+    return all;
+}
+
+std::uint64_t rdma_transport::pending_data_buffers(std::size_t core) const {
+    std::uint64_t waits = 0;
+    for (const auto& d : devices_)
+        if (const poll_group* g = d->group(core))
+            waits += g->buffer_waits();
+    return waits;
+}
+
+}  // namespace causeway::rdma
+
+namespace causeway {
+
+core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target& target,
+                                                                   nvmf::transport_options options) {
+    if (auto good = rdma::check(options); !good)
+        return tl::make_unexpected(good.error());
+    auto channel = rdma::cm_channel::open(target.group().control());
+    if (!channel)
+        return tl::make_unexpected(channel.error());
+    return std::make_unique<rdma::rdma_transport>(target, std::move(options), std::move(*channel));
+}
+
+}  // namespace causeway

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/timer.h"
+#include "nvmf/transport.h"
+#include "transport/rdma/connection.h"
+#include "transport/rdma/device.h"
+#include "transport/rdma/listener.h"
+#include "transport/rdma/turnstile.h"
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace causeway::rdma {
+
+/// The RDMA fabric: devices, listeners and connections. Control reactor, but for the statistics, which are counters.
+class rdma_transport final : public nvmf::transport {
+  public:
+    rdma_transport(nvmf::target& target, nvmf::transport_options options, std::unique_ptr<cm_channel> channel);
+    ~rdma_transport() override;
+
+    // nvmf::transport
+    std::string_view trtype() const noexcept override { return "RDMA"; }
+    const nvmf::transport_options& options() const noexcept override { return options_; }
+    core::task<core::result<>> listen(nvmf::transport_address at) override;
+    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<> stop() override;
+    std::vector<device_statistics> statistics(std::size_t core) const override;
+    std::uint64_t pending_data_buffers(std::size_t core) const override;
+    std::uint32_t sgls() const noexcept override;
+    std::uint8_t msdbd() const noexcept override;
+    std::vector<std::byte> tsas() const override;
+
+    nvmf::target& target() const noexcept { return target_; }
+    rdma_event_channel* channel() const noexcept { return channel_->get(); }
+
+    // Listeners'.
+    void connect_requested(listener& at, const cm_event& e);
+    void listener_lost(listener& which, bool with_device);
+    // Connections'.
+    void remove(connection& c);
+    /// The device has failed or is being removed: everything on it is closed and given back.
+    void lose(device& d);
+
+  private:
+    std::vector<std::unique_ptr<listener>>::iterator find(const nvmf::transport_address& at);
+    device* device_of(ibv_context* context);
+    void accept_next();
+    void refuse(rdma_cm_id* id, nvme::rdma_cm_status why);
+    core::task<> give_up(device& d);
+    core::task<> reopen_listeners();
+    void reopen_soon();
+    void forget_lost_devices();
+
+    nvmf::target& target_;
+    const nvmf::transport_options options_;
+    std::unique_ptr<cm_channel> channel_;
+    bool stopping_ = false;
+    unsigned background_ = 0;   ///< tasks of ours that nobody waits for but stop()
+
+    turnstile listening_;
+    std::vector<std::unique_ptr<listener>> listeners_;
+    std::vector<std::unique_ptr<device>> devices_;
+    std::vector<std::unique_ptr<connection>> connections_;
+    std::deque<connection*> to_accept_;
+    unsigned accepting_ = 0;
+    core::timer reopen_timer_;
+};
+
+}  // namespace causeway::rdma
