@@ -12,8 +12,8 @@ namespace {
 
 constexpr auto idle_time = std::chrono::seconds(10);
 
-/// A thread inherits the CPUs of the one that made it, and reactors are pinned: so they are always set, and with none
-/// named to all that the kernel grants.
+/// A thread inherits the CPUs of the one that made it, and reactors are pinned: so they are always set, and
+/// with none named to all that the kernel grants.
 void run_on(const std::vector<unsigned>& cpus) noexcept {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -28,16 +28,20 @@ void run_on(const std::vector<unsigned>& cpus) noexcept {
 
 blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most)
     : cpus_(std::move(cpus)), most_(most) {
-    // The first thread stays for good, so that work is always served, even when no more threads are to be had.
+    // The first thread stays for good, so that work is always served, even when no more threads are to be
+    // had.
     std::lock_guard lock(mutex_);
     add_thread();
 }
 
-blocking_pool::~blocking_pool() {
+void blocking_pool::stop() {
     std::unique_lock lock(mutex_);
     stopping_ = true;
     wanted_.notify_all();
     gone_.wait(lock, [&] { return threads_ == 0; });
+    // What was dropped goes without the lock: it may hold what submits again.
+    auto dropped = std::exchange(queue_, {});
+    lock.unlock();
 }
 
 void blocking_pool::add_thread() {
@@ -47,6 +51,8 @@ void blocking_pool::add_thread() {
 
 void blocking_pool::submit(std::function<void()> work) {
     std::lock_guard lock(mutex_);
+    if (stopping_)
+        return;
     queue_.push_back(std::move(work));
     wanted_.notify_one();
     if (queue_.size() <= idle_ || threads_ == most_)
