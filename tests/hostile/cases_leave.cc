@@ -33,12 +33,14 @@ std::string disconnect_in_flight(const endpoint& at) {
 }
 
 std::string vanish_in_flight(const endpoint& at) {
+    std::vector<session> dead;
     for (int i = 0; i < 4; ++i) {
         session s = open_session(at, 32);
         put_in_flight(s, 31);
         std::this_thread::sleep_for(milliseconds(i));
         s.io->vanish();
         s.admin->vanish();
+        dead.push_back(std::move(s));
     }
     session next = open_session(at);
     must_still_serve(next);

@@ -242,7 +242,7 @@ void raw_connection::disconnect() {
 
 void raw_connection::vanish() {
     ibv_qp_attr a{};
-    a.qp_state = IBV_QPS_RESET;
+    a.qp_state = IBV_QPS_ERR;  // packets are dropped from here on; RESET would be nearer, but upsets soft-RoCE's own counts
     ibv_modify_qp(id_->qp, &a, IBV_QP_STATE);
     closed_ = true;
 }

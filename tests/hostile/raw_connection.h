@@ -68,7 +68,7 @@ class raw_connection {
     bool closes_within(milliseconds time);
 
     void disconnect();
-    /// As a host that dies: nothing is said to the target.
+    /// As a host that dies: nothing is said to the target, for as long as this object lives.
     void vanish();
 
     /// Memory that the target may read and write under rkey().
