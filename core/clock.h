@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 
 namespace causeway::core {
 
@@ -22,11 +23,13 @@ class clock {
     virtual ticks now() const noexcept = 0;
     virtual ticks per_second() const noexcept = 0;
 
-    /// A time before now counts as none.
+    /// A negative duration counts as none, one beyond all ticks as all of them.
     ticks to_ticks(nanoseconds d) const noexcept {
-        return d.count() < 0
-                   ? 0
-                   : static_cast<ticks>(static_cast<wide>(d.count()) * per_second() / 1'000'000'000u);
+        if (d.count() < 0)
+            return 0;
+        const wide t = static_cast<wide>(d.count()) * per_second() / 1'000'000'000u;
+        return t < std::numeric_limits<ticks>::max() ? static_cast<ticks>(t)
+                                                     : std::numeric_limits<ticks>::max();
     }
     nanoseconds to_nanoseconds(ticks t) const noexcept {
         return nanoseconds(static_cast<std::int64_t>(static_cast<wide>(t) * 1'000'000'000u / per_second()));

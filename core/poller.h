@@ -13,7 +13,7 @@ class reactor;
 ///
 /// Sleeping is two-phase, so that no event falls between the last empty poll and the wait: the reactor calls
 /// `arm()` on every poller and sleeps only if all agree. After the sleep, or if one refused, `disarm()` is called on
-/// those that had agreed.
+/// those that had agreed. Neither registers nor removes a poller; poll() and flush() may, themselves included.
 class poller {
   public:
     virtual ~poller() = default;

@@ -1,10 +1,8 @@
 #include "core/reactor.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <limits>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <system_error>
@@ -13,12 +11,14 @@
 
 namespace causeway::core {
 
-thread_local reactor* reactor::current_ = nullptr;
+constinit thread_local reactor* reactor::current_ = nullptr;
 
 namespace {
 
 // A busy reactor spends one system call per this long on descriptors that nobody hurries for.
 constexpr auto descriptor_check_period = std::chrono::microseconds(500);
+
+constexpr std::uint64_t wake_up = 0;  // stands for the eventfd among the numbers of watches
 
 int checked(int fd, const char* what) {
     if (fd < 0)
@@ -48,7 +48,8 @@ reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock
       descriptor_check_ticks_(time.to_ticks(descriptor_check_period)),
       epoll_fd_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       event_fd_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-    epoll_event e{.events = EPOLLIN, .data = {.ptr = nullptr}};
+    // By edges: each write wakes once, and nobody need ever read it.
+    epoll_event e{.events = EPOLLIN | EPOLLET, .data = {.u64 = wake_up}};
     checked(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &e), "epoll_ctl");
 }
 
@@ -83,10 +84,12 @@ unsigned reactor::turn() noexcept {
     const unsigned messages = mailbox_.drain();
     unsigned events = messages;
     events += run_timers();
-    if (!watches_.empty() && begin >= next_descriptor_check_) {
-        next_descriptor_check_ = begin + descriptor_check_ticks_;
-        events += run_descriptors(0);
-    }
+    if (ready_count_ == 0 && !watches_.empty() && begin >= next_descriptor_check_)
+        wait_for_descriptors(0);
+    if (ready_count_)
+        events += run_descriptors();
+    if (events)
+        now_ = time_.now();  // or the first busy poller would be charged with all this
     events += run_pollers();
 
     const ticks end = time_.now();
@@ -99,11 +102,11 @@ unsigned reactor::turn() noexcept {
 
 unsigned reactor::run_timers() noexcept {
     unsigned count = 0;
-    // Only what is due now: a timer that arms itself with no delay waits for the next turn.
-    const std::size_t most = timers_.size();
-    while (count < most) {
+    // Only what is armed by now: a timer that arms itself with no delay waits for the next turn.
+    const std::uint64_t next_turns = timers_.inserted();
+    for (;;) {
         timer* t = timers_.earliest();
-        if (!t || t->due_ > now_)
+        if (!t || t->due_ > now_ || t->sequence_ >= next_turns)
             break;
         timers_.remove(*t);
         if (t->period_) {
@@ -111,8 +114,7 @@ unsigned reactor::run_timers() noexcept {
             timers_.insert(*t);
         }
         ++count;
-        const auto function = t->function_;  // a copy: the function may destroy its timer
-        function();
+        t->function_();
     }
     return count;
 }
@@ -139,25 +141,23 @@ unsigned reactor::run_pollers() noexcept {
     return events;
 }
 
-unsigned reactor::run_descriptors(int timeout_ms) noexcept {
-    std::array<epoll_event, 32> ready;
-    const int n = epoll_wait(epoll_fd_, ready.data(), ready.size(), timeout_ms);
+void reactor::wait_for_descriptors(int timeout_ms) noexcept {
+    const int n = ::epoll_wait(epoll_fd_, ready_.data(), static_cast<int>(ready_.size()), timeout_ms);
+    ready_count_ = n > 0 ? static_cast<std::size_t>(n) : 0;  // interrupted: as good as nothing
+    next_descriptor_check_ = time_.now() + descriptor_check_ticks_;
+}
+
+unsigned reactor::run_descriptors() noexcept {
     unsigned count = 0;
-    for (int i = 0; i < n; ++i) {
-        if (ready[i].data.ptr == nullptr) {
-            std::uint64_t ignored;
-            [[maybe_unused]] auto r = ::read(event_fd_, &ignored, sizeof ignored);
-            continue;
-        }
-        // A handler may have destroyed a later watch of this batch.
-        const auto it = std::find_if(watches_.begin(), watches_.end(),
-                                     [&](const auto& w) { return w.second == ready[i].data.ptr; });
+    for (std::size_t i = 0; i < ready_count_; ++i) {
+        // The watch may be gone: its descriptor was found ready before something else destroyed it.
+        const auto it = watches_.find(ready_[i].data.u64);
         if (it == watches_.end())
             continue;
         ++count;
-        const auto function = it->second->function_;
-        function(ready[i].events);
+        it->second->function_(ready_[i].events);
     }
+    ready_count_ = 0;
     return count;
 }
 
@@ -172,6 +172,7 @@ void reactor::run() noexcept {
         else
             __builtin_ia32_pause();
     }
+    turn();
 }
 
 int reactor::sleep_limit_ms() const noexcept {
@@ -204,20 +205,38 @@ void reactor::disarm(std::size_t armed) noexcept {
 void reactor::sleep() noexcept {
     const ticks begin = time_.now();
     reactor* const outer = std::exchange(current_, this);
+    bool slept = false;
     if (arm_all()) {
-        // The mailbox last: from here on every push wakes us. Stop is looked at after that, for it wakes only once.
+        // The mailbox last: from here on every push wakes us.
         if (mailbox_.arm()) {
-            const bool stay = stop_.load(std::memory_order_acquire);
-            run_descriptors(stay ? 0 : sleep_limit_ms());
+            slept = true;
+            stats_.sleeps.add();
+            // Looked at after arming: the wake-up that came with it may have been taken by an earlier wait.
+            const bool stopping = stop_.load(std::memory_order_acquire);
+            wait_for_descriptors(stopping ? 0 : sleep_limit_ms());
             mailbox_.disarm();
         }
         disarm(pollers_.size());
     }
     current_ = outer;
-    const ticks slept = time_.now() - begin;
-    stats_.idle_ticks.add(slept);
-    stats_.sleep_ticks.add(slept);
-    stats_.sleeps.add();
+    const ticks end = time_.now();
+    stats_.idle_ticks.add(end - begin);
+    if (slept) {
+        stats_.sleep_ticks.add(end - begin);
+    } else {
+        last_work_ = end;  // asked again after another window, for arming and disarming costs
+    }
+}
+
+bool reactor::idle() noexcept {
+    if (has_mail() || next_timer() <= time_.now())
+        return false;
+    reactor* const outer = std::exchange(current_, this);
+    const bool agreed = arm_all();
+    if (agreed)
+        disarm(pollers_.size());
+    current_ = outer;
+    return agreed;
 }
 
 void reactor::add(std::string_view name, poller& p) {
@@ -244,16 +263,21 @@ std::vector<reactor::poller_view> reactor::pollers() const {
     return all;
 }
 
-void reactor::watch(int fd, std::uint32_t events, fd_watch& w) {
-    epoll_event e{.events = events, .data = {.ptr = &w}};
-    const int op = watches_.contains(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    checked(epoll_ctl(epoll_fd_, op, fd, &e), "epoll_ctl");
-    watches_[fd] = &w;
+void reactor::watch(fd_watch& w, std::uint32_t events) {
+    w.number_ = ++last_watch_;
+    epoll_event e{.events = events, .data = {.u64 = w.number_}};
+    checked(::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, w.fd_, &e), "epoll_ctl");
+    watches_[w.number_] = &w;
 }
 
-void reactor::unwatch(int fd) noexcept {
-    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-    watches_.erase(fd);
+void reactor::rewatch(fd_watch& w, std::uint32_t events) {
+    epoll_event e{.events = events, .data = {.u64 = w.number_}};
+    checked(::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, w.fd_, &e), "epoll_ctl");
+}
+
+void reactor::unwatch(fd_watch& w) noexcept {
+    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, w.fd_, nullptr);
+    watches_.erase(w.number_);
 }
 
 poller_registration::poller_registration(reactor& r, std::string_view name, poller& p)
@@ -284,15 +308,15 @@ void poller_registration::reset() noexcept {
 
 fd_watch::fd_watch(reactor& r, int fd, std::uint32_t epoll_events, function f)
     : reactor_(r), fd_(fd), function_(std::move(f)) {
-    reactor_.watch(fd_, epoll_events, *this);
+    reactor_.watch(*this, epoll_events);
 }
 
 fd_watch::~fd_watch() {
-    reactor_.unwatch(fd_);
+    reactor_.unwatch(*this);
 }
 
 void fd_watch::set_events(std::uint32_t epoll_events) {
-    reactor_.watch(fd_, epoll_events, *this);
+    reactor_.rewatch(*this, epoll_events);
 }
 
 }  // namespace causeway::core

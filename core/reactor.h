@@ -6,6 +6,7 @@
 #include "core/poller.h"
 #include "core/timer.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/epoll.h>
 #include <vector>
 
 namespace causeway::core {
@@ -62,20 +64,23 @@ class reactor {
     /// One turn. Returns how many events it handled. Called by run(), or by a simulation that draws the turns.
     unsigned turn() noexcept;
 
-    /// Takes turns until stop().
+    /// Takes turns until stop(), and then one more: what was posted before stop() is still handled. What is posted
+    /// later never is.
     void run() noexcept;
-    void stop() noexcept;  ///< any thread
+    void stop() noexcept;  ///< any thread, a signal handler included
 
     /// When the earliest timer is due; the highest value if there is none.
     ticks next_timer() const noexcept;
     /// True: the mailbox holds something. For a simulation that looks for a reactor with work.
     bool has_mail() const noexcept { return !mailbox_.empty(); }
+    /// True: this reactor would sleep now. For a simulation, between turns: pollers are asked by arm().
+    bool idle() noexcept;
 
     struct statistics {
         counter busy_ticks;
         counter idle_ticks;   ///< awake or asleep, without work
         counter sleep_ticks;  ///< the part of idle_ticks spent asleep
-        counter sleeps;
+        counter sleeps;       ///< begun
         counter turns;
         counter messages;
     };
@@ -105,19 +110,21 @@ class reactor {
 
     void add(std::string_view name, poller& p);
     void remove(poller& p) noexcept;
-    void watch(int fd, std::uint32_t events, class fd_watch& w);
-    void unwatch(int fd) noexcept;
+    void watch(class fd_watch& w, std::uint32_t events);
+    void rewatch(class fd_watch& w, std::uint32_t events);
+    void unwatch(class fd_watch& w) noexcept;
 
     void wake() noexcept;
     unsigned run_timers() noexcept;
     unsigned run_pollers() noexcept;
-    unsigned run_descriptors(int timeout_ms) noexcept;
+    void wait_for_descriptors(int timeout_ms) noexcept;
+    unsigned run_descriptors() noexcept;
     void sleep() noexcept;
     bool arm_all() noexcept;
     void disarm(std::size_t armed) noexcept;
     int sleep_limit_ms() const noexcept;
 
-    static thread_local reactor* current_;
+    static constinit thread_local reactor* current_;
 
     reactor_group& group_;
     const unsigned index_;
@@ -139,7 +146,11 @@ class reactor {
     bool in_pollers_ = false;
 
     timer_queue timers_;
-    std::map<int, class fd_watch*> watches_;
+    // By a number that is never used again: what epoll still says of a watch that is gone reaches nobody.
+    std::map<std::uint64_t, class fd_watch*> watches_;
+    std::uint64_t last_watch_ = 0;
+    std::array<epoll_event, 32> ready_;  ///< what the last wait found
+    std::size_t ready_count_ = 0;        ///< and how much of it waits to be handled
     int epoll_fd_;
     int event_fd_;
     std::atomic<bool> stop_{false};
@@ -151,7 +162,8 @@ class reactor {
 
 /// Calls a function on a reactor when a file descriptor is ready: at once when the reactor sleeps, within a
 /// millisecond when it is busy. For control connections and event channels, not for the data path. Made and destroyed
-/// on that reactor, or while it does not run.
+/// on that reactor, or while it does not run, and before `fd` is closed. The function may destroy its watch. One watch
+/// for a descriptor on a reactor; what epoll refuses is thrown as std::system_error.
 class fd_watch {
   public:
     using function = std::function<void(std::uint32_t epoll_events)>;
@@ -166,8 +178,9 @@ class fd_watch {
   private:
     friend class reactor;
     reactor& reactor_;
-    int fd_;
-    function function_;
+    const int fd_;
+    std::uint64_t number_ = 0;  ///< among all watches of its reactor
+    callback<std::uint32_t> function_;
 };
 
 }  // namespace causeway::core

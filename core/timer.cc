@@ -2,9 +2,15 @@
 
 #include "core/reactor.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace causeway::core {
+
+bool timer_queue::before(const timer& a, const timer& b) noexcept {
+    return a.due_ != b.due_ ? a.due_ < b.due_ : a.sequence_ < b.sequence_;
+}
 
 void timer_queue::place(std::size_t i, timer* t) noexcept {
     heap_[i] = t;
@@ -13,7 +19,7 @@ void timer_queue::place(std::size_t i, timer* t) noexcept {
 
 void timer_queue::sift_up(std::size_t i) noexcept {
     timer* t = heap_[i];
-    while (i > 0 && t->due_ < heap_[(i - 1) / 2]->due_) {
+    while (i > 0 && before(*t, *heap_[(i - 1) / 2])) {
         place(i, heap_[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
@@ -26,9 +32,9 @@ void timer_queue::sift_down(std::size_t i) noexcept {
         std::size_t child = 2 * i + 1;
         if (child >= heap_.size())
             break;
-        if (child + 1 < heap_.size() && heap_[child + 1]->due_ < heap_[child]->due_)
+        if (child + 1 < heap_.size() && before(*heap_[child + 1], *heap_[child]))
             ++child;
-        if (t->due_ <= heap_[child]->due_)
+        if (before(*t, *heap_[child]))
             break;
         place(i, heap_[child]);
         i = child;
@@ -37,6 +43,7 @@ void timer_queue::sift_down(std::size_t i) noexcept {
 }
 
 void timer_queue::insert(timer& t) {
+    t.sequence_ = inserted_++;
     heap_.push_back(&t);
     sift_up(heap_.size() - 1);
 }
@@ -54,7 +61,9 @@ void timer_queue::remove(timer& t) noexcept {
 
 void timer::arm(nanoseconds delay, nanoseconds period) {
     cancel();
-    due_ = reactor_.time().now() + reactor_.time().to_ticks(delay);
+    const ticks now = reactor_.time().now();
+    // "Never" may be asked for by a delay of centuries.
+    due_ = now + std::min(reactor_.time().to_ticks(delay), std::numeric_limits<ticks>::max() - 1 - now);
     period_ = reactor_.time().to_ticks(period);
     reactor_.timers_.insert(*this);
 }

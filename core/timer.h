@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/callback.h"
 #include "core/clock.h"
 
 #include <cstddef>
@@ -11,20 +12,25 @@ namespace causeway::core {
 class reactor;
 class timer;
 
-/// The pending timers of one reactor, the earliest first: a binary heap of timers that know their place in it.
+/// The pending timers of one reactor, the earliest first, and among equals the one armed first: a binary heap of
+/// timers that know their place in it.
 class timer_queue {
   public:
     void insert(timer& t);
     void remove(timer& t) noexcept;
     timer* earliest() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
+    /// How many have ever been inserted: what is inserted later has this sequence number or a higher one.
+    std::uint64_t inserted() const noexcept { return inserted_; }
     std::size_t size() const noexcept { return heap_.size(); }
 
   private:
     void place(std::size_t i, timer* t) noexcept;
     void sift_up(std::size_t i) noexcept;
     void sift_down(std::size_t i) noexcept;
+    static bool before(const timer& a, const timer& b) noexcept;
 
     std::vector<timer*> heap_;
+    std::uint64_t inserted_ = 0;
 };
 
 /// Calls a function on its reactor when a time has come, once or again and again. Armed, cancelled and destroyed on
@@ -51,9 +57,10 @@ class timer {
     void arm(nanoseconds delay, nanoseconds period);
 
     reactor& reactor_;
-    function function_;
+    callback<> function_;
     ticks due_ = 0;
     ticks period_ = 0;
+    std::uint64_t sequence_ = 0;  ///< of its last insertion
     std::size_t place_ = nowhere;
 };
 

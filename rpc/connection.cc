@@ -28,17 +28,23 @@ connection::connection(core::reactor& r, unique_fd fd, dispatcher& requests, con
 
 void connection::on_events(std::uint32_t events) {
     const auto self = shared_from_this();
-    if (events & (EPOLLIN | EPOLLHUP)) {
-        // After a hang-up all that the client still wanted: it may have sent a request and gone.
-        do {
-            if (!read_some())
-                break;
-            process();
-        } while ((events & EPOLLHUP) && wants_input());
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        hung_up_ = true;
+        watch_.reset(); // it would be ready for ever
     }
     if (!closed_ && (events & EPOLLOUT))
         send();
-    if (events & (EPOLLHUP | EPOLLERR))
+    if (events & EPOLLIN)
+        read_some();
+    advance();
+}
+
+/// Serves what has come, and after a hang-up also what is still in the socket: a client may send requests and go.
+void connection::advance() {
+    do {
+        process();
+    } while (hung_up_ && read_some());
+    if (hung_up_ && input_ended_)
         close();
     update_events();
 }
@@ -105,8 +111,7 @@ void connection::process() {
         reactor_.execute([weak = weak_from_this()] {
             if (const auto self = weak.lock()) {
                 self->resumption_due_ = false;
-                self->process();
-                self->update_events();
+                self->advance();
             }
         });
     }
@@ -131,8 +136,8 @@ void connection::answered(dispatcher::reply r) {
         return;
     }
     send();
-    process();
-    update_events();
+    if (!processing_) // or it came at once, and process() goes on
+        advance();
 }
 
 /// There is no way on in this stream of bytes.
@@ -143,16 +148,18 @@ void connection::fail(rpc_error e) {
 }
 
 void connection::send() {
-    while (unsent()) {
+    while (unsent() && !deaf_) {
         const ssize_t n = ::send(fd_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0) {
             if (errno == EINTR)
                 continue;
-            if (errno != EAGAIN)
-                close();
-            else if (!stalled_.armed())
-                stalled_.arm_after(limits_.patience);
-            return;
+            if (errno == EAGAIN) {
+                if (!stalled_.armed())
+                    stalled_.arm_after(limits_.patience);
+                return;
+            }
+            deaf_ = true; // what it has sent before it went is still served
+            break;
         }
         sent_ += static_cast<std::size_t>(n);
         stalled_.cancel();
@@ -176,7 +183,7 @@ void connection::finish() {
 }
 
 void connection::update_events() {
-    if (closed_)
+    if (!watch_)
         return;
     std::uint32_t wanted = 0;
     if (wants_input())
@@ -192,6 +199,7 @@ void connection::update_events() {
 void connection::close() {
     if (closed_)
         return;
+    const auto self = shared_from_this();
     closed_ = true;
     stalled_.cancel();
     // A socket that is closed with bytes unread resets its peer, which then may not see the last answer.

@@ -42,6 +42,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   private:
     void on_events(std::uint32_t events);
+    void advance();
     bool read_some();
     void process();
     void start(std::string text);
@@ -72,6 +73,8 @@ class connection : public std::enable_shared_from_this<connection> {
 
     unsigned running_ = 0;
     bool input_ended_ = false; // no more requests are read
+    bool deaf_ = false;        // the client reads no more: answers are dropped
+    bool hung_up_ = false;     // the client is gone, its last requests perhaps not
     bool processing_ = false;
     bool resumption_due_ = false;
     bool closed_ = false;

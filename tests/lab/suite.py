@@ -1,20 +1,17 @@
-"""What `./test` does after the packages are there: builds, runs every test, adds up the counts.
+"""What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
     (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole-system tests
 """
 
-import contextlib
-import fcntl
 import os
-import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import places, processes
+from .building import build, logged
 from .progress import Progress
 
 NEEDS_CEPH = "ceph"
@@ -23,8 +20,8 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core",)
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-MINUTES = {"build": 25, "unit": 10, "system": 25}
-JOBS = os.cpu_count() or 2
+UNIT_MINUTES = 10
+SYSTEM_MINUTES = 25
 
 
 @dataclass
@@ -50,93 +47,49 @@ class Suite:
     counts: Counts = field(default_factory=Counts)
 
     def quick(self) -> None:
-        if self.build("release"):
-            self.unit_tests("release")
+        self.unit("release")
 
     def everything(self) -> None:
-        self.quick()
-        if self.build("asan"):
-            self.unit_tests("asan")
-        if self.build("tsan", UNDER_TSAN):
-            self.unit_tests("tsan", UNDER_TSAN)
-        self.system_tests()
+        self.unit("release")
+        self.unit("asan")
+        self.unit("tsan", UNDER_TSAN)
+        self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
+            sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
+            "--ignore=tests/bench", "--ignore=tests/fuzz", "tests"])
 
-    def build(self, preset: str, folders: tuple[str, ...] = ()) -> bool:
-        """Configures and builds; with `folders`, only their test programs. Two runs in one checkout take turns."""
+    def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
+        """Builds and runs ctest, less what needs a cluster and less what was not built."""
         log = self.run.logs / f"build-{preset}.log"
-        with self.progress.step(f"build {preset}") as step, build_lock(preset):
-            done = (self.logged(["cmake", "--preset", preset], log, "build") == 0
-                    and self.logged(["cmake", "--build", "--preset", preset, *self.targets(preset, folders)], log, "build") == 0)
-            step.failed = not done
-        if not done:
+        if not build(preset, log, self.progress, folders):
             self.counts.failed += 1
             self.show(log)
-        return done
+            return
+        self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
+            "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", "_NOT_BUILT$",
+            "--output-on-failure", "--output-junit", report])
 
-    def targets(self, preset: str, folders: tuple[str, ...]) -> list[str]:
-        """The test programs of `folders`, as build targets; nothing means all."""
-        if not folders:
-            return []
-        listed = processes.run(["ninja", "-C", places.CHECKOUT / "build" / preset, "-t", "targets", "all"]).stdout.splitlines()
-        programs = [line.partition(":")[0] for line in listed if "CXX_EXECUTABLE" in line]
-        return ["--target", *(p for p in programs if p.startswith(tuple(f"{f}/" for f in folders)) and p.endswith("_test"))]
-
-    def unit_tests(self, preset: str, folders: tuple[str, ...] = ()) -> None:
-        """ctest, less what needs a cluster and less what was not built."""
-        log, report = self.run.logs / f"unit-{preset}.log", self.run.folder / f"unit-{preset}.xml"
-        with self.progress.step(f"unit tests, {preset}") as step:
-            status = self.logged(["ctest", "--test-dir", f"build/{preset}", "-j", JOBS, "-LE", NEEDS_CEPH, "-E", "_NOT_BUILT$",
-                                  "--output-on-failure", "--output-junit", report], log, "unit")
-            counts = self.add(report, status)
+    def tests(self, title: str, name: str, minutes: float, command) -> None:
+        """Runs a test command that writes a JUnit report; shows the end of its log if anything failed."""
+        log, report = self.run.logs / f"{name}.log", self.run.folder / f"{name}.xml"
+        with self.progress.step(title) as step:
+            status = logged(command(report), log, self.progress, minutes)
+            counts = read_report(report) if report.exists() else Counts()
+            if status != 0 and counts.failed == 0:    # it failed without saying where, or never came to report
+                counts.failed = 1
             step.note, step.failed = str(counts), counts.failed > 0
-        if counts.failed:
-            self.show(log)
-
-    def system_tests(self) -> None:
-        log, report = self.run.logs / "system.log", self.run.folder / "system.xml"
-        with self.progress.step("whole-system tests") as step:
-            status = self.logged([sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-                                  "--ignore=tests/bench", "--ignore=tests/fuzz", "tests"], log, "system")
-            counts = self.add(report, status)
-            step.note, step.failed = str(counts), counts.failed > 0
-        if counts.failed:
-            self.show(log)
-
-    def add(self, report: Path, status: int) -> Counts:
-        """The counts of a report. A run that failed without saying where, or never reported, is one failure."""
-        counts = read_report(report) if report.exists() else Counts()
-        if status != 0 and counts.failed == 0:
-            counts.failed += 1
         self.counts += counts
-        return counts
-
-    def logged(self, argv, log: Path, kind: str) -> int:
-        """Runs a command into a log, in bounded time, showing the log's last line as it goes."""
-        deadline = time.monotonic() + 60 * MINUTES[kind]
-        process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)
-        try:
-            while process.poll() is None:
-                if time.monotonic() > deadline:
-                    with open(log, "a") as file:
-                        file.write(f"\nnot done after {MINUTES[kind]} minutes\n")
-                    return 1
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.3)
-                self.progress.detail = processes.last_line(log)
-            return process.returncode
-        finally:
-            processes.end(process, grace=30)
+        if counts.failed:
+            self.show(log)
 
     def show(self, log: Path) -> None:
-        self.progress.say(f"\n---- the end of {log}\n{processes.tail(log, 60)}\n----\n")
+        self.progress.say(f"\n---- from {log}\n{relevant(log)}\n----\n")
 
 
-@contextlib.contextmanager
-def build_lock(preset: str):
-    places.LAB.mkdir(parents=True, exist_ok=True)
-    with open(places.LAB / f"build-{preset}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def relevant(log: Path, lines: int = 60) -> str:
+    """Where a build broke; of other logs the end."""
+    text = log.read_text(errors="replace").splitlines()
+    broke = next((n for n, line in enumerate(text) if line.startswith(("FAILED:", "CMake Error"))), None)
+    return "\n".join(text[-lines:] if broke is None else text[broke:broke + lines])
 
 
 def read_report(path: Path) -> Counts:
@@ -154,18 +107,16 @@ def read_report(path: Path) -> Counts:
 
 def main(arguments: list[str]) -> int:
     processes.turn_signals_into_interrupts()
-    run = places.Run("test")
-    suite = Suite(Progress(), run)
-    try:
-        suite.quick() if arguments == ["quick"] else suite.everything()
+    with places.Run("test") as run:
+        suite = Suite(Progress(), run)
+        try:
+            suite.quick() if arguments == ["quick"] else suite.everything()
+        except KeyboardInterrupt:
+            suite.progress.say("interrupted")
+            return 130
         suite.progress.say(f"logs: {run.logs}")
         suite.progress.say(str(suite.counts))
         return 1 if suite.counts.failed else 0
-    except KeyboardInterrupt:
-        suite.progress.say("interrupted")
-        return 130
-    finally:
-        run.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "core/reactor_group.h"
+
+#include <future>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace causeway::core {
+
+/// Runs each reactor of a group on a plain thread, without DPDK: for tests of what really runs at once.
+class thread_runner {
+  public:
+    explicit thread_runner(reactor_group& group);
+    ~thread_runner() { stop(); }
+
+    /// Stops all reactors and waits for them. Not on a reactor.
+    void stop();
+
+    /// Runs `f` on `r` and returns its value. Not on a reactor.
+    template <class F>
+    static auto call(reactor& r, F f) -> std::invoke_result_t<F> {
+        // Shared: the value is there before the call on the reactor has returned.
+        auto work = std::make_shared<std::packaged_task<std::invoke_result_t<F>()>>(std::move(f));
+        r.execute([work] { (*work)(); });
+        return work->get_future().get();
+    }
+
+  private:
+    reactor_group& group_;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,59 @@
+"""Building a preset, with its log and its time bounded; and any other long command."""
+
+import contextlib
+import fcntl
+import subprocess
+import time
+from pathlib import Path
+
+from . import places, processes
+from .progress import Progress
+
+MINUTES = 25
+
+
+def logged(argv, log: Path, progress: Progress, minutes: float) -> int:
+    """Runs a command into a log, in bounded time, showing the log's last line as it goes. Its exit status."""
+    deadline = time.monotonic() + 60 * minutes
+    process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)
+    try:
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                with open(log, "a") as file:
+                    file.write(f"\nnot done after {minutes} minutes\n")
+                return 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            progress.detail = processes.last_line(log)
+        return process.returncode
+    finally:
+        processes.end(process, grace=30)
+
+
+def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = ()) -> bool:
+    """Configures and builds; with `folders`, only their test programs. Two runs in one checkout take turns."""
+    def ran(*argv) -> bool:
+        return logged(argv, log, progress, MINUTES) == 0
+
+    with progress.step(f"build {preset}") as step, _turn(preset):
+        step.failed = not (ran("cmake", "--preset", preset)
+                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders)))
+    return not step.failed
+
+
+def _targets(preset: str, folders: tuple[str, ...]) -> list[str]:
+    """The test programs of `folders`, as words for the build; no folders, no words: everything."""
+    if not folders:
+        return []
+    listed = processes.run(["ninja", "-C", places.CHECKOUT / "build" / preset, "-t", "targets", "all"]).stdout
+    programs = [line.partition(":")[0] for line in listed.splitlines() if "CXX_EXECUTABLE" in line]
+    beginnings = tuple(f"{folder}/" for folder in folders)
+    return ["--target", *(p for p in programs if p.startswith(beginnings) and p.endswith("_test"))]
+
+
+@contextlib.contextmanager
+def _turn(preset: str):
+    places.LAB.mkdir(parents=True, exist_ok=True)
+    with open(places.LAB / f"build-{preset}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
