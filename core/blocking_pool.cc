@@ -33,11 +33,14 @@ blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most)
     add_thread();
 }
 
-blocking_pool::~blocking_pool() {
+void blocking_pool::stop() {
     std::unique_lock lock(mutex_);
     stopping_ = true;
     wanted_.notify_all();
     gone_.wait(lock, [&] { return threads_ == 0; });
+    // What was dropped goes without the lock: it may hold what submits again.
+    auto dropped = std::exchange(queue_, {});
+    lock.unlock();
 }
 
 void blocking_pool::add_thread() {
@@ -47,6 +50,8 @@ void blocking_pool::add_thread() {
 
 void blocking_pool::submit(std::function<void()> work) {
     std::lock_guard lock(mutex_);
+    if (stopping_)
+        return;
     queue_.push_back(std::move(work));
     wanted_.notify_one();
     if (queue_.size() <= idle_ || threads_ == most_)

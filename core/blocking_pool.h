@@ -17,8 +17,11 @@ class blocking_pool final : public blocking_executor {
   public:
     /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty: anywhere.
     explicit blocking_pool(std::vector<unsigned> cpus = {}, unsigned most = 128);
-    /// Waits for what runs; what has not begun is dropped.
-    ~blocking_pool() override;
+    ~blocking_pool() override { stop(); }
+
+    /// Waits for what runs; what has not begun is dropped, and so is all that comes later. To be called while the
+    /// reactors that its work reports to still exist, running or not.
+    void stop();
 
     void submit(std::function<void()> work) override;
 

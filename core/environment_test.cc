@@ -2,13 +2,37 @@
 
 #include "core/buffer_pool.h"
 #include "core/dma_memory.h"
+#include "core/lcore_runner.h"
+#include "core/task.h"
+#include "core/test_support.h"
 
 #include <atomic>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
+#include <vector>
 
 namespace causeway::core {
 namespace {
+
+/// A task goes round all reactors and stops them from the last.
+void reactors_run_each_on_its_lcore(const environment& e) {
+    const tsc_clock clock;
+    test::blocking_on_the_spot blocking;
+    reactor_group group(e.cpus(), clock, blocking);
+    lcore_runner runner(e, group);
+    std::vector<unsigned> seen;
+    const auto go_round = [&]() -> task<> {
+        co_await for_each_reactor(group, [&](reactor& r) { seen.push_back(r.index()); });
+        runner.stop();
+    };
+    group.control().execute([&] { detach(go_round()); });
+    runner.run();
+    EXPECT_EQ(seen, (std::vector{0u, 1u, 2u}));
+    for (const auto& r : group)
+        EXPECT_NE(r->thread_id(), 0);
+    EXPECT_EQ(group.control().thread_id(), ::getpid()) << "the main thread runs the control reactor";
+}
 
 // DPDK starts once in a process and cannot start again: everything that needs it shares one case.
 
@@ -41,6 +65,8 @@ TEST(environment, runs_lcores_and_gives_memory) {
         EXPECT_EQ(seen, 7u);
         EXPECT_EQ(wrong_cpu, 0u);
     }
+
+    reactors_run_each_on_its_lcore(e);
 
     auto memory = dma_memory::allocate(1 << 20);
     ASSERT_TRUE(memory);

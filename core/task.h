@@ -107,10 +107,17 @@ inline void detach(task<> t) {
     [](task<> t) -> detail::detached { co_await std::move(t); }(std::move(t));
 }
 
-/// Starts `t` and calls `done(value)` when it ends.
+/// Starts `t` and calls `done(value)` when it ends, or `done()` where it has none.
 template <class T, class F>
 void detach(task<T> t, F done) {
-    [](task<T> t, F done) -> detail::detached { done(co_await std::move(t)); }(std::move(t), std::move(done));
+    [](task<T> t, F done) -> detail::detached {
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(t);
+            done();
+        } else {
+            done(co_await std::move(t));
+        }
+    }(std::move(t), std::move(done));
 }
 
 /// `co_await switch_to(r)`: goes on on reactor `r`. At once where that is the current one.
@@ -165,8 +172,9 @@ class [[nodiscard]] sleep_for {
 
 /// A value that comes once, from any thread, to one task that waits for it on a reactor.
 ///
-/// REQUIRES: lives until set() has returned and the awaiting task has resumed; where the two may race, hold it by
-/// shared_ptr on both sides.
+/// It may live in the frame of the task that waits: set() touches it for the last time with the exchange, or, where
+/// that found somebody waiting, with the push, and only these let the task go on. A task that may be destroyed while
+/// it waits holds it by shared_ptr, as the one who sets it does.
 template <class T>
 class one_shot : private message {
   public:
@@ -175,18 +183,26 @@ class one_shot : private message {
     /// Any thread, once.
     void set(T value) {
         value_.emplace(std::move(value));
+        // Nobody waits: from here on this object may be gone.
         if (state_.exchange(ready, std::memory_order_acq_rel) == awaited)
-            reactor_->post(*this);
+            reactor_->post(*this);  // it waits, and stays until it takes this message
     }
 
-    bool await_ready() const noexcept { return state_.load(std::memory_order_acquire) == ready; }
-    bool await_suspend(std::coroutine_handle<> h) noexcept {
-        handle_ = h;
-        reactor_ = reactor::current();
-        int expected = empty;
-        return state_.compare_exchange_strong(expected, awaited, std::memory_order_acq_rel);
+    /// On a reactor, once. By a helper, for g++ 12 would copy an awaiter that a pointer leads to.
+    auto operator co_await() noexcept {
+        struct awaiter {
+            one_shot& self;
+            bool await_ready() const noexcept { return self.state_.load(std::memory_order_acquire) == ready; }
+            bool await_suspend(std::coroutine_handle<> h) noexcept {
+                self.handle_ = h;
+                self.reactor_ = reactor::current();
+                int expected = empty;
+                return self.state_.compare_exchange_strong(expected, awaited, std::memory_order_acq_rel);
+            }
+            T await_resume() { return std::move(*self.value_); }
+        };
+        return awaiter{*this};
     }
-    T await_resume() { return std::move(*value_); }
 
   private:
     enum : int { empty, awaited, ready };
