@@ -53,9 +53,12 @@ def start_verify(machine: Machine, device: str, **how):
     return machine.start(verified(device, **how))
 
 
-def measure(machine: Machine, device: str, *, rw: str = "randread", bs: str = "4k", depth: int = 32, seconds: int = 5,
-            size: str = "100%") -> Outcome:
-    """How fast, for so many seconds after one to settle."""
-    command = (f"fio --name=measure --filename={device} --rw={rw} --bs={bs} --iodepth={depth} --size={size} {COMMON} "
-               f"--norandommap --time_based --runtime={seconds} --ramp_time=1")
-    return outcome(machine.out(command, seconds + 60))
+def measured(device: str, *, rw: str = "randread", bs: str = "4k", depth: int | str = 32, seconds: float = 5,
+             ramp_seconds: float = 1, size: str = "100%", more: str = "") -> str:
+    """The command that measures for so many seconds, after some to settle."""
+    return (f"fio --name=measure --filename={device} --rw={rw} --bs={bs} --iodepth={depth} --size={size} {COMMON} --norandommap "
+            f"--time_based --runtime={seconds * 1000:g}ms --ramp_time={ramp_seconds * 1000:g}ms {more}")
+
+
+def measure(machine: Machine, device: str, *, seconds: float = 5, **how) -> Outcome:
+    return outcome(machine.out(measured(device, seconds=seconds, **how), seconds + 60))

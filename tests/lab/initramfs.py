@@ -104,7 +104,7 @@ def cached(archive: Archive) -> Path:
 def load_order(kernel: Kernel, names: list[str]) -> list[str]:
     """Paths of the named modules and of all they depend on, each after its dependencies."""
     needs = _dependencies(kernel)
-    by_name = {_module_name(path): path for path in needs}
+    by_name = {module_name(path): path for path in needs}
     order: list[str] = []
 
     def visit(path: str) -> None:
@@ -124,5 +124,5 @@ def _dependencies(kernel: Kernel) -> dict[str, list[str]]:
     return {path: needed.split() for path, _, needed in (line.partition(":") for line in lines)}
 
 
-def _module_name(path: str) -> str:
+def module_name(path: str) -> str:
     return Path(path).name.partition(".")[0].replace("-", "_")
