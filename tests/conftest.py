@@ -23,12 +23,8 @@ def build() -> Path:
 @pytest.fixture(scope="session")
 def cluster():
     """A Ceph cluster on loopback, for what runs natively."""
-    run = places.Run("cluster")
-    try:
-        with Cluster(run.folder / "ceph", logs=run.logs) as running:
-            yield running
-    finally:
-        run.close()
+    with places.Run("cluster") as run, Cluster(run.folder / "ceph", logs=run.logs) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +32,7 @@ def lab():
     """A Ceph cluster on a bridge of its own and a booted guest beside it, soft-RoCE up and nvme-rdma loaded."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root, for a network of its own")
-    with Lab("pytest") as running:
+    with places.Run("pytest") as run, Lab(run) as running:
         yield running
 
 

@@ -105,14 +105,15 @@ class Client:
 class Cluster(Client):
     """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too."""
 
-    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30):
+    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30,
+                 outlive: bool = False):
+        """`outlive`: the daemons do not end with us."""
         self.folder = Path(folder).resolve()
         super().__init__(self.folder / "ceph.conf", network)
         self.keyring = self.folder / "keyring"
         self.fsid = str(uuid.uuid4())
         self.address = network.address if network else "127.0.0.1"
-        self.outlive = False
-        """Set before start: the daemons run on when we end."""
+        self._outlive = outlive
         self.start_seconds = 0.0
         self._logs = Path(logs or self.folder / "log")
         self._memory_bytes = memory_bytes
@@ -145,6 +146,9 @@ class Cluster(Client):
         for daemon in (self._osd, self._mon):
             processes.end(daemon, grace=0)
         self._osd = self._mon = None
+
+    def pids(self) -> list[int]:
+        return [daemon.pid for daemon in (self._mon, self._osd)]
 
     # What goes wrong
 
@@ -215,7 +219,7 @@ class Cluster(Client):
 
     def _daemon(self, program: str, *words) -> subprocess.Popen:
         """In the foreground: a child of ours, whose process id we know."""
-        return processes.spawn([program, "-f", "-c", self.conf, *words], network=self.network, outlive=self.outlive,
+        return processes.spawn([program, "-f", "-c", self.conf, *words], network=self.network, outlive=self._outlive,
                                log=self._logs / f"{program}.out")
 
     def _local(self, *argv) -> str:

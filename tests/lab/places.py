@@ -38,6 +38,12 @@ class Run:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder)
 
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
     def keep(self) -> None:
         """Hands the folder to processes that live on after us; `keep` in it tells later runs."""
         (self.folder / "keep").touch()

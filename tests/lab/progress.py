@@ -6,7 +6,7 @@ import threading
 import time
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-SIGN_OF_LIFE = 60
+SIGN_OF_LIFE = 30
 """Off a terminal, a step that takes longer says so this often (seconds)."""
 
 
@@ -32,8 +32,6 @@ class Progress:
         self.detail = ""
         done = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(step, done), daemon=True)
-        if not self._live:
-            self.say(f"     {title} ...")
         ticker.start()
         try:
             yield step

@@ -107,18 +107,16 @@ def read_report(path: Path) -> Counts:
 
 def main(arguments: list[str]) -> int:
     processes.turn_signals_into_interrupts()
-    run = places.Run("test")
-    suite = Suite(Progress(), run)
-    try:
-        suite.quick() if arguments == ["quick"] else suite.everything()
+    with places.Run("test") as run:
+        suite = Suite(Progress(), run)
+        try:
+            suite.quick() if arguments == ["quick"] else suite.everything()
+        except KeyboardInterrupt:
+            suite.progress.say("interrupted")
+            return 130
         suite.progress.say(f"logs: {run.logs}")
         suite.progress.say(str(suite.counts))
         return 1 if suite.counts.failed else 0
-    except KeyboardInterrupt:
-        suite.progress.say("interrupted")
-        return 130
-    finally:
-        run.close()
 
 
 if __name__ == "__main__":
