@@ -1,5 +1,7 @@
 #include "tests/simulation/operator.h"
 
+#include "nvmf/controller.h"
+
 #include <array>
 
 namespace causeway::simulation {
