@@ -48,6 +48,8 @@ osd data = {folder}/osd
 keyring = {folder}/osd/keyring
 # an OSD that is told to end saves its memory; one in a hurry would not
 osd fast shutdown = false
+# a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
+osd client watch timeout = 8
 osd objectstore = memstore
 memstore device bytes = {memory_bytes}
 osd memory target = 939524096

@@ -7,7 +7,6 @@ import pytest
 from lab import fio
 from lab.channel import GuestDied
 from lab.guest import Guest
-from lab.initiator import Initiator
 from lab.kernel_target import KernelTarget
 from lab.machine import Timeout
 
@@ -56,16 +55,16 @@ def test_soft_roce_is_up(guest):
     assert "state ACTIVE" in guest.out("rdma link show rxe0/1")
 
 
-def test_the_kernels_own_target_serves_a_verified_load(guest):
-    target, initiator = KernelTarget(guest), Initiator(guest)
+def test_the_kernels_own_target_serves_a_verified_load(guest, host):
+    target = KernelTarget(guest)
     try:
         where = target.expose(NQN, target.ram_disk())
-        assert [record["subnqn"] for record in initiator.discover(where)] == [NQN]
-        device = initiator.connect(where)
+        assert [record["subnqn"] for record in host.discover(where)] == [NQN]
+        device = host.connect(where)
         done = fio.verify(guest, device, bs="4k", size="4m")
         assert done.write.bytes == done.read.bytes == 4 << 20
-        initiator.disconnect(NQN)
     finally:
+        host.disconnect_all()
         target.close()
     assert guest.kernel_complaints() == ""
 
