@@ -191,6 +191,7 @@ core::task<> host::listen_to_events(loop::host_controller& c) {
         const nvme::completion answer = co_await c.admin().run(loop::make_async_event_request());
         if (!answer.status().ok()) {
             const bool may = c.admin().phase() != loop::host_queue::state::open || state_.leaving ||
+                             world_.subsystems()[state_.subsystem].unreachable.since(state_.began) ||
                              (state_.aborting && answer.status().is(nvme::sc::aborted_by_request));
             if (!may)
                 world_.fail("host {}: an event request was answered with {}", number_,
