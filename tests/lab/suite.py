@@ -1,7 +1,7 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole-system tests
+    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole system
 """
 
 import os
