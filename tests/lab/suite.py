@@ -20,6 +20,8 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core",)
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
+SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")
+
 UNIT_MINUTES = 10
 SYSTEM_MINUTES = 25
 
@@ -55,7 +57,7 @@ class Suite:
         self.unit("tsan", UNDER_TSAN)
         self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            "--ignore=tests/bench", "--ignore=tests/fuzz", "tests"])
+            *SYSTEM_FOLDERS])
 
     def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""
