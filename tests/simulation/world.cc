@@ -215,8 +215,8 @@ std::string world::what_is_left() const {
     std::string text = fmt::format(" {} connections", transport_->connections());
     for (std::size_t c = 0; c < plan_.reactors; ++c) {
         auto& loop = transport_->on(c);
-        text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c, loop.pending.get(),
-                            loop.buffers ? loop.buffers->taken() : 0);
+        text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c,
+                            loop.pending.get(), loop.buffers ? loop.buffers->taken() : 0);
         for (const auto* q = loop.qpairs; q; q = q->next)
             text += fmt::format("; queue {} of {}: phase {}, {} executing", q->qid, q->peer_address().trsvcid,
                                 static_cast<int>(q->phase), q->executing);
