@@ -21,7 +21,7 @@ tl::unexpected<core::error> connect_failure(int r, const client_options& o) {
     case EPERM:
         return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
     case ENOENT:
-        return core::fail(ENOENT, "no key of the user was found, or no monitor is named", user);
+        return core::fail(ENOENT, "no keyring of the user was found, or no monitor is named", user);
     default:
         return core::fail(-r, "cannot connect to the Ceph cluster: " + std::string(std::strerror(-r)), user);
     }
@@ -57,8 +57,8 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
 core::result<> client::configure(const client_options& o) {
     if (o.user_id.starts_with("client."))
         return core::fail(EINVAL, "user_id is written without \"client.\"", o.user_id);
-    const char* user = o.user_id.empty() ? nullptr : o.user_id.c_str();
-    if (const int r = rados_create(&rados_, user); r < 0)
+    // librados' own default is a user without a name, whose keyring nobody has.
+    if (const int r = rados_create(&rados_, o.user_id.empty() ? "admin" : o.user_id.c_str()); r < 0)
         return core::fail(-r, "librados refuses the user", o.user_id);
 
     const auto set = [&](const std::string& key, const std::string& value) -> core::result<> {

@@ -12,8 +12,8 @@ namespace {
 
 constexpr auto idle_time = std::chrono::seconds(10);
 
-/// A thread inherits the CPUs of the one that made it, and reactors are pinned: so they are always set, and with none
-/// named to all that the kernel grants.
+/// A thread inherits the CPUs of the one that made it, and reactors are pinned: so they are always set, and
+/// with none named to all that the kernel grants.
 void run_on(const std::vector<unsigned>& cpus) noexcept {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -28,7 +28,8 @@ void run_on(const std::vector<unsigned>& cpus) noexcept {
 
 blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most)
     : cpus_(std::move(cpus)), most_(most) {
-    // The first thread stays for good, so that work is always served, even when no more threads are to be had.
+    // The first thread stays for good, so that work is always served, even when no more threads are to be
+    // had.
     std::lock_guard lock(mutex_);
     add_thread();
 }

@@ -11,16 +11,17 @@
 
 namespace causeway::core {
 
-/// Plain threads for what can only block. A thread is added whenever none is free, up to `most`, so that one dead
-/// cluster does not hold up the others; idle threads go after a while, all but one.
+/// Plain threads for what can only block. A thread is added whenever none is free, up to `most`, so that one
+/// dead cluster does not hold up the others; idle threads go after a while, all but one.
 class blocking_pool final : public blocking_executor {
   public:
-    /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty: anywhere.
+    /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty:
+    /// anywhere.
     explicit blocking_pool(std::vector<unsigned> cpus = {}, unsigned most = 128);
     ~blocking_pool() override { stop(); }
 
-    /// Waits for what runs; what has not begun is dropped, and so is all that comes later. To be called while the
-    /// reactors that its work reports to still exist, running or not.
+    /// Waits for what runs; what has not begun is dropped, and so is all that comes later. To be called while
+    /// the reactors that its work reports to still exist, running or not.
     void stop();
 
     void submit(std::function<void()> work) override;

@@ -87,8 +87,8 @@ void buffer_pool::give_back(std::byte* buffer, std::uint32_t bytes) noexcept {
         serve_line(s);
 }
 
-/// A loop, and entered once only: who is served may give its buffer back at once, and a long line of such would
-/// otherwise be as deep a recursion.
+/// A loop, and entered once only: who is served may give its buffer back at once, and a long line of such
+/// would otherwise be as deep a recursion.
 void buffer_pool::serve_line(stock& s) noexcept {
     s.serving = true;
     while (s.first && !s.free.empty()) {

@@ -11,8 +11,8 @@
 
 namespace causeway::core {
 
-/// Buffers of a few sizes cut from one region, for one core. Taking and giving back is a few instructions; who finds
-/// none waits in line and is served in order, so that no request starves.
+/// Buffers of a few sizes cut from one region, for one core. Taking and giving back is a few instructions;
+/// who finds none waits in line and is served in order, so that no request starves.
 class buffer_pool {
   public:
     struct size_class {
@@ -38,8 +38,8 @@ class buffer_pool {
     std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
     std::uint32_t largest() const noexcept { return classes_[count_ - 1].bytes; }
 
-    /// REQUIRES: bytes <= largest(). A buffer of at least `bytes`; nullptr if there is none, or others wait for that
-    /// size.
+    /// REQUIRES: bytes <= largest(). A buffer of at least `bytes`; nullptr if there is none, or others wait
+    /// for that size.
     std::byte* take(std::uint32_t bytes) noexcept;
     /// `bytes` as given to take(). Goes to the first in line, if there is one, before this returns.
     void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;

@@ -5,7 +5,8 @@
 
 namespace causeway::core {
 
-/// A function kept by an object that the function itself may destroy. Calling it copies and allocates nothing.
+/// A function kept by an object that the function itself may destroy. Calling it copies and allocates
+/// nothing.
 ///
 /// While it runs it lives in the caller's frame, and goes back after it, unless this object is gone by then.
 template <class... Args>

@@ -34,9 +34,9 @@ std::pair<ticks, std::int64_t> read_both() noexcept {
     return best;
 }
 
-/// What the processor says itself. Believed only where no hypervisor stands between (it may scale or emulate the
-/// counter and still pass the host's leaf on), and only with the crystal's frequency given. Leaf 16h is not asked: it
-/// gives a nominal frequency, off by a per cent on some parts.
+/// What the processor says itself. Believed only where no hypervisor stands between (it may scale or emulate
+/// the counter and still pass the host's leaf on), and only with the crystal's frequency given. Leaf 16h is
+/// not asked: it gives a nominal frequency, off by a per cent on some parts.
 std::optional<ticks> frequency_from_cpuid() noexcept {
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (1u << 31)))

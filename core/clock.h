@@ -6,7 +6,8 @@
 
 namespace causeway::core {
 
-/// Units of a clock. In production cycles of the time stamp counter; in tests whatever the virtual clock says.
+/// Units of a clock. In production cycles of the time stamp counter; in tests whatever the virtual clock
+/// says.
 using ticks = std::uint64_t;
 
 using std::chrono::nanoseconds;

@@ -7,9 +7,9 @@
 
 namespace causeway::core {
 
-/// A zeroed region of memory that devices may read and write: from DPDK's heap (huge pages where there are some) once
-/// the environment runs, from the C library before, as in unit tests. What needs the region registered (an RDMA
-/// protection domain) registers it whole.
+/// A zeroed region of memory that devices may read and write: from DPDK's heap (huge pages where there are
+/// some) once the environment runs, from the C library before, as in unit tests. What needs the region
+/// registered (an RDMA protection domain) registers it whole.
 class dma_memory {
   public:
     dma_memory() noexcept = default;

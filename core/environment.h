@@ -19,8 +19,9 @@ struct environment_options {
 /// DPDK's environment: lcores, huge pages, later PCI devices. One per process.
 class environment {
   public:
-    /// REQUIRES: called once, on the main thread, which becomes the main lcore and is pinned from then on, with every
-    /// thread that it makes. A bad mask, or a CPU that is not there, is EINVAL, and DPDK has not been touched.
+    /// REQUIRES: called once, on the main thread, which becomes the main lcore and is pinned from then on,
+    /// with every thread that it makes. A bad mask, or a CPU that is not there, is EINVAL, and DPDK has not
+    /// been touched.
     static result<environment> start(const environment_options& options);
     environment(environment&& other) noexcept;
     environment& operator=(environment&&) = delete;
@@ -28,12 +29,13 @@ class environment {
 
     static bool running() noexcept;
 
-    /// The CPUs of the lcores, the main one first. Lcores may share a CPU: then it stands here more than once.
+    /// The CPUs of the lcores, the main one first. Lcores may share a CPU: then it stands here more than
+    /// once.
     const std::vector<unsigned>& cpus() const noexcept { return cpus_; }
     bool huge_pages() const noexcept { return huge_pages_; }
 
-    /// Runs `f(i)` on the lcore of cpus()[i], on all of them at once, the main thread taking i = 0; returns when all
-    /// have returned.
+    /// Runs `f(i)` on the lcore of cpus()[i], on all of them at once, the main thread taking i = 0; returns
+    /// when all have returned.
     void run_on_all(const std::function<void(unsigned)>& f) const;
 
   private:

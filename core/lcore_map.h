@@ -17,7 +17,8 @@ struct lcore {
 /// Which lcores a process has, by ascending id. Pure: whether the CPUs exist is another question.
 using lcore_map = std::vector<lcore>;
 
-/// What `-m` takes: "0x3", "3" (hexadecimal, too) or "[0,2-3]". One lcore per CPU, numbered from 0. Error: EINVAL.
+/// What `-m` takes: "0x3", "3" (hexadecimal, too) or "[0,2-3]". One lcore per CPU, numbered from 0. Error:
+/// EINVAL.
 result<lcore_map> parse_core_mask(std::string_view mask);
 
 /// What `--lcores` takes, DPDK's syntax: "0-3", "0@2,1@5", "(0-3)@0", "1@(4-7)". Error: EINVAL.

@@ -24,7 +24,8 @@ void set_print_level(level l) noexcept;
 level get_print_level() noexcept;
 void set_timestamps(bool on);
 
-/// A part of the house whose debug messages can be switched on by name (`-L nvmf`, log_set_flag). Static storage.
+/// A part of the house whose debug messages can be switched on by name (`-L nvmf`, log_set_flag). Static
+/// storage.
 class flag {
   public:
     explicit flag(std::string_view name) noexcept;
@@ -69,8 +70,8 @@ void debug(const flag& of, fmt::format_string<Args...> f, Args&&... args) {
         write(level::debug, fmt::format("{}: {}", of.name(), fmt::format(f, std::forward<Args>(args)...)));
 }
 
-/// For messages that a peer can provoke: at most ten a second pass; what was held back is counted and said with the
-/// next one that passes. Static storage, any thread.
+/// For messages that a peer can provoke: at most ten a second pass; what was held back is counted and said
+/// with the next one that passes. Static storage, any thread.
 class limiter {
   public:
     /// True: log now. `held_back` is how many have been swallowed since the last one that passed.

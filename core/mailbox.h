@@ -5,8 +5,8 @@
 
 namespace causeway::core {
 
-/// A node that a mailbox can carry. It lives inside the object that travels, so that sending allocates nothing
-/// and cannot fail. One message is in at most one mailbox at a time.
+/// A node that a mailbox can carry. It lives inside the object that travels, so that sending allocates
+/// nothing and cannot fail. One message is in at most one mailbox at a time.
 class message {
   public:
     using handler = void (*)(message&) noexcept;
@@ -23,10 +23,11 @@ class message {
     message* next_ = nullptr;
 };
 
-/// Many producers, one consumer, intrusive. Messages come out in the order in which each producer put them in.
+/// Many producers, one consumer, intrusive. Messages come out in the order in which each producer put them
+/// in.
 ///
-/// The head also says whether the consumer sleeps: a producer that finds the sentinel there, and only that one,
-/// must wake it. So a push to a reactor that is awake costs one compare-and-swap and no system call.
+/// The head also says whether the consumer sleeps: a producer that finds the sentinel there, and only that
+/// one, must wake it. So a push to a reactor that is awake costs one compare-and-swap and no system call.
 class mailbox {
   public:
     /// Any thread. True: the consumer sleeps, and this caller must wake it.
@@ -40,8 +41,8 @@ class mailbox {
         return head == asleep();
     }
 
-    /// The consumer's. Takes all that is there, runs each handler, and returns how many there were. What handlers
-    /// push in the meantime waits for the next call.
+    /// The consumer's. Takes all that is there, runs each handler, and returns how many there were. What
+    /// handlers push in the meantime waits for the next call.
     unsigned drain() noexcept {
         if (head_.load(std::memory_order_relaxed) == nullptr)
             return 0;

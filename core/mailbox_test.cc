@@ -133,8 +133,8 @@ TEST(mailbox, many_producers_each_in_order_and_nothing_lost) {
     EXPECT_EQ(box.drain(), 0u);
 }
 
-/// The consumer sleeps whenever it can. A wake-up lost between its last look and its sleep would leave it waiting for
-/// good.
+/// The consumer sleeps whenever it can. A wake-up lost between its last look and its sleep would leave it
+/// waiting for good.
 TEST(mailbox, no_wake_up_is_lost) {
     constexpr unsigned producers = 2;
     constexpr unsigned each = 20'000;

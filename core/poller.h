@@ -12,8 +12,9 @@ class reactor;
 /// Something that a reactor looks at once a turn: a completion queue, a set of connections.
 ///
 /// Sleeping is two-phase, so that no event falls between the last empty poll and the wait: the reactor calls
-/// `arm()` on every poller and sleeps only if all agree. After the sleep, or if one refused, `disarm()` is called on
-/// those that had agreed. Neither registers nor removes a poller; poll() and flush() may, themselves included.
+/// `arm()` on every poller and sleeps only if all agree. After the sleep, or if one refused, `disarm()` is
+/// called on those that had agreed. Neither registers nor removes a poller; poll() and flush() may,
+/// themselves included.
 class poller {
   public:
     virtual ~poller() = default;
@@ -21,11 +22,12 @@ class poller {
     /// Handles at most `budget` events and returns how many there were.
     virtual unsigned poll(unsigned budget) noexcept = 0;
 
-    /// Runs after all pollers of a turn: what the turn made ready is handed to the device in one go (one doorbell).
+    /// Runs after all pollers of a turn: what the turn made ready is handed to the device in one go (one
+    /// doorbell).
     virtual void flush() noexcept {}
 
-    /// True: nothing is pending, and whatever comes next wakes the reactor (by a file descriptor that it watches,
-    /// or by its mailbox).
+    /// True: nothing is pending, and whatever comes next wakes the reactor (by a file descriptor that it
+    /// watches, or by its mailbox).
     virtual bool arm() noexcept { return true; }
     virtual void disarm() noexcept {}
 };
@@ -37,7 +39,8 @@ struct poller_statistics {
     counter busy_ticks;  ///< time in those
 };
 
-/// Keeps a poller on a reactor for as long as it lives. Made and destroyed on that reactor, or while it does not run.
+/// Keeps a poller on a reactor for as long as it lives. Made and destroyed on that reactor, or while it does
+/// not run.
 class poller_registration {
   public:
     poller_registration() noexcept = default;

@@ -29,7 +29,8 @@ struct reactor_options {
     unsigned poll_budget = 64;
 };
 
-/// What one CPU core runs: it takes its mailbox, its timers and its pollers in turns, and sleeps when all are idle.
+/// What one CPU core runs: it takes its mailbox, its timers and its pollers in turns, and sleeps when all are
+/// idle.
 ///
 /// Everything that a reactor owns is touched by its thread alone. Others reach it with post().
 class reactor {
@@ -61,11 +62,12 @@ class reactor {
     /// Any thread. Control path: allocates.
     void execute(std::function<void()> f);
 
-    /// One turn. Returns how many events it handled. Called by run(), or by a simulation that draws the turns.
+    /// One turn. Returns how many events it handled. Called by run(), or by a simulation that draws the
+    /// turns.
     unsigned turn() noexcept;
 
-    /// Takes turns until stop(), and then one more: what was posted before stop() is still handled. What is posted
-    /// later never is.
+    /// Takes turns until stop(), and then one more: what was posted before stop() is still handled. What is
+    /// posted later never is.
     void run() noexcept;
     void stop() noexcept;  ///< any thread, a signal handler included
 
@@ -161,9 +163,9 @@ class reactor {
 };
 
 /// Calls a function on a reactor when a file descriptor is ready: at once when the reactor sleeps, within a
-/// millisecond when it is busy. For control connections and event channels, not for the data path. Made and destroyed
-/// on that reactor, or while it does not run, and before `fd` is closed. The function may destroy its watch. One watch
-/// for a descriptor on a reactor; what epoll refuses is thrown as std::system_error.
+/// millisecond when it is busy. For control connections and event channels, not for the data path. Made and
+/// destroyed on that reactor, or while it does not run, and before `fd` is closed. The function may destroy
+/// its watch. One watch for a descriptor on a reactor; what epoll refuses is thrown as std::system_error.
 class fd_watch {
   public:
     using function = std::function<void(std::uint32_t epoll_events)>;

@@ -8,8 +8,8 @@
 
 namespace causeway::core {
 
-/// Runs what can only block (connecting to a cluster) away from the reactors. Handed in: in production a pool of plain
-/// threads, in a simulation a turn of its own in virtual time.
+/// Runs what can only block (connecting to a cluster) away from the reactors. Handed in: in production a pool
+/// of plain threads, in a simulation a turn of its own in virtual time.
 class blocking_executor {
   public:
     virtual ~blocking_executor() = default;
@@ -19,8 +19,8 @@ class blocking_executor {
 
 /// All reactors of a process. Outlives everything that runs on them.
 ///
-/// The first one is also the control reactor: subsystems, devices and connections are made, listed and removed there,
-/// so that control state needs no lock.
+/// The first one is also the control reactor: subsystems, devices and connections are made, listed and
+/// removed there, so that control state needs no lock.
 class reactor_group {
   public:
     /// One reactor for each of `cpus`.
@@ -42,8 +42,8 @@ class reactor_group {
     std::vector<std::unique_ptr<reactor>> reactors_;
 };
 
-/// One T for each reactor, each on cache lines of its own. `local()` on a reactor; `on(i)` where T allows it, as
-/// counters do.
+/// One T for each reactor, each on cache lines of its own. `local()` on a reactor; `on(i)` where T allows it,
+/// as counters do.
 template <class T>
 class per_core {
   public:

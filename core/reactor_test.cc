@@ -90,7 +90,8 @@ TEST_F(reactor_turns, current_is_set_for_the_turn_only) {
     EXPECT_EQ(reactor::current(), nullptr);
 }
 
-/// Which poller, while it is polled or flushed, removes which; what the turn then looks like, and the next one.
+/// Which poller, while it is polled or flushed, removes which; what the turn then looks like, and the next
+/// one.
 struct removal {
     const char* sentence;
     char when;  ///< the poller that acts; a capital: when it is flushed

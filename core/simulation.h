@@ -10,12 +10,12 @@
 
 namespace causeway::core {
 
-/// Runs reactors in one thread, in virtual time, in an order drawn from a seed: whatever happens, happens again with
-/// the same seed. No descriptor is polled, no thread is made, nothing sleeps.
+/// Runs reactors in one thread, in virtual time, in an order drawn from a seed: whatever happens, happens
+/// again with the same seed. No descriptor is polled, no thread is made, nothing sleeps.
 ///
-/// Only reactors with work take turns (and now and then one without, as a poll too many must do no harm). When all are
-/// idle, time jumps to the next timer. A turn costs drawn nanoseconds, and sometimes a core stands still for a while,
-/// as one that the kernel has taken away: so the others get far ahead of it.
+/// Only reactors with work take turns (and now and then one without, as a poll too many must do no harm).
+/// When all are idle, time jumps to the next timer. A turn costs drawn nanoseconds, and sometimes a core
+/// stands still for a while, as one that the kernel has taken away: so the others get far ahead of it.
 class simulation {
   public:
     explicit simulation(std::uint64_t seed, std::size_t reactors = 1, reactor_options options = {});
@@ -29,8 +29,8 @@ class simulation {
     /// For tests, devices and hosts that want dice of the same seed.
     random_source& random() noexcept { return random_; }
 
-    /// One turn of one reactor, or one piece of blocking work, after a jump in time if need be. False: nothing is left
-    /// to do, now or ever.
+    /// One turn of one reactor, or one piece of blocking work, after a jump in time if need be. False:
+    /// nothing is left to do, now or ever.
     bool step();
 
     /// Steps until `done`. False: idle for ever, or `most_steps` taken, and it is still not so.

@@ -107,7 +107,8 @@ TEST(simulation, both_orders_of_two_independent_messages_occur) {
 }
 
 TEST(simulation, one_core_may_get_far_ahead_of_another) {
-    // Both count from 0 to 300, a turn each. Fair dice alone would keep them within some dozens of each other.
+    // Both count from 0 to 300, a turn each. Fair dice alone would keep them within some dozens of each
+    // other.
     std::uint64_t widest = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         simulation s(seed, 2);

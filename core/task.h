@@ -11,8 +11,8 @@
 
 namespace causeway::core {
 
-/// A control operation that reads top to bottom. Starts when awaited, resumes its awaiter when done, on whatever reactor
-/// it then is. Not for the data path: a frame is an allocation.
+/// A control operation that reads top to bottom. Starts when awaited, resumes its awaiter when done, on
+/// whatever reactor it then is. Not for the data path: a frame is an allocation.
 ///
 /// Errors travel as core::result. An exception that leaves a task ends the process: it is a bug of ours.
 template <class T = void>
@@ -102,7 +102,8 @@ struct detached {
 
 }  // namespace detail
 
-/// Starts a task that nobody waits for, on the current reactor (or, before reactors run, on the calling thread).
+/// Starts a task that nobody waits for, on the current reactor (or, before reactors run, on the calling
+/// thread).
 inline void detach(task<> t) {
     [](task<> t) -> detail::detached { co_await std::move(t); }(std::move(t));
 }
@@ -172,9 +173,9 @@ class [[nodiscard]] sleep_for {
 
 /// A value that comes once, from any thread, to one task that waits for it on a reactor.
 ///
-/// It may live in the frame of the task that waits: set() touches it for the last time with the exchange, or, where
-/// that found somebody waiting, with the push, and only these let the task go on. A task that may be destroyed while
-/// it waits holds it by shared_ptr, as the one who sets it does.
+/// It may live in the frame of the task that waits: set() touches it for the last time with the exchange, or,
+/// where that found somebody waiting, with the push, and only these let the task go on. A task that may be
+/// destroyed while it waits holds it by shared_ptr, as the one who sets it does.
 template <class T>
 class one_shot : private message {
   public:
@@ -214,7 +215,8 @@ class one_shot : private message {
     std::optional<T> value_;
 };
 
-/// `co_await run_blocking(group, f)`: runs `f` where blocking is allowed and goes on on the reactor that it left.
+/// `co_await run_blocking(group, f)`: runs `f` where blocking is allowed and goes on on the reactor that it
+/// left.
 template <class F>
 auto run_blocking(reactor_group& group, F f) -> task<std::invoke_result_t<F>> {
     using R = std::invoke_result_t<F>;

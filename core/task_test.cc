@@ -229,8 +229,8 @@ struct task_threads : ::testing::Test {
     ~task_threads() override { pool.stop(); }
 };
 
-/// The one_shot lives in the frame that goes as soon as the value is taken: what set() does after that would be found
-/// by the sanitizers.
+/// The one_shot lives in the frame that goes as soon as the value is taken: what set() does after that would
+/// be found by the sanitizers.
 TEST_F(task_threads, one_shot_may_go_while_set_returns) {
     constexpr int rounds = 3'000;
     std::atomic<int> done{0};

@@ -42,7 +42,8 @@ struct reactors_by_hand {
     }
 };
 
-/// Waits, in real time and on no reactor, for what other threads bring about. False: not within half a minute.
+/// Waits, in real time and on no reactor, for what other threads bring about. False: not within half a
+/// minute.
 template <class Condition>
 bool eventually(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);

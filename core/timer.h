@@ -12,8 +12,8 @@ namespace causeway::core {
 class reactor;
 class timer;
 
-/// The pending timers of one reactor, the earliest first, and among equals the one armed first: a binary heap of
-/// timers that know their place in it.
+/// The pending timers of one reactor, the earliest first, and among equals the one armed first: a binary heap
+/// of timers that know their place in it.
 class timer_queue {
   public:
     void insert(timer& t);
@@ -33,8 +33,8 @@ class timer_queue {
     std::uint64_t inserted_ = 0;
 };
 
-/// Calls a function on its reactor when a time has come, once or again and again. Armed, cancelled and destroyed on
-/// that reactor, or while it does not run. The function may arm, cancel or destroy the timer.
+/// Calls a function on its reactor when a time has come, once or again and again. Armed, cancelled and
+/// destroyed on that reactor, or while it does not run. The function may arm, cancel or destroy the timer.
 class timer {
   public:
     using function = std::function<void()>;

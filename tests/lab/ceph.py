@@ -1,6 +1,7 @@
 """A real Ceph cluster of one node, in memory: one monitor, one OSD (memstore), cephx, no manager.
 
-Made by hand, step by step, because that takes seconds where the usual tools take minutes. RBD needs no more than this.
+Made by hand, step by step, because that takes a second where the usual tools take minutes.
+RBD needs no more than this.
 """
 
 import json
@@ -48,6 +49,8 @@ osd data = {folder}/osd
 keyring = {folder}/osd/keyring
 # an OSD that is told to end saves its memory; one in a hurry would not
 osd fast shutdown = false
+# a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
+osd client watch timeout = 8
 osd objectstore = memstore
 memstore device bytes = {memory_bytes}
 osd memory target = 939524096
@@ -229,7 +232,8 @@ class Cluster(Client):
         end = time.monotonic() + STARTS_WITHIN
         while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 0:
             if time.monotonic() > end:
-                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
+                said = processes.tail(self._logs / "osd.0.log")
+                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{said}")
             time.sleep(0.1)
 
 

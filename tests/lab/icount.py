@@ -44,22 +44,22 @@ def add_verbs(contents: initramfs.Archive) -> None:
         contents.program(library)
 
 
-def run(kernel: Kernel, contents: initramfs.Archive, folder: Path, logs: Path, *, memory: str = "2G", words: str = "",
-        timeout: float = 900, extra_qemu=(), watch=lambda output: None) -> str:
-    """Boots, runs `/job`, and returns what it printed. `watch` sees that as it grows."""
-    initrd, output, serial = folder / "icount.cpio", logs / "icount.out", logs / "icount.serial"
+def run(kernel: Kernel, contents: initramfs.Archive, folder: Path, logs: Path, *, name: str = "icount", memory: str = "2G",
+        words: str = "", timeout: float = 900, extra_qemu=(), watch=lambda output: None) -> str:
+    """Boots, runs `/job`, and returns what it printed. `watch` sees that as it grows. `name` is that of the logs."""
+    initrd, output, serial, said = folder / f"{name}.cpio", *(logs / f"{name}.{kind}" for kind in ("out", "serial", "qemu"))
     initrd.write_bytes(contents.bytes())
     command = qemu.machine(kernel, initrd, smp=1, memory=memory, words=words, serial=serial, accel="tcg,thread=single", cpu=CPU)
     command += ["-icount", "shift=0,sleep=off", "-seed", str(SEED), "-rtc", "base=2024-01-01T00:00:00,clock=vm",
                 "-serial", f"file:{output}", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *extra_qemu]
-    emulator = processes.spawn(command, cwd=folder, log=logs / "icount.qemu")
+    emulator = processes.spawn(command, cwd=folder, log=said)
     try:
         status = _wait(emulator, timeout, lambda: watch(_text(output)))
     finally:
         processes.end(emulator, grace=0)
     if status != 2 * 16 + 1:
         raise GuestDied(f"the job failed, or the guest did: QEMU's status is {status}\n-- its output:\n{_text(output)[-4000:]}\n"
-                        f"-- end of its console, {serial}:\n{processes.tail(serial)}\n{processes.tail(logs / 'icount.qemu', 5)}")
+                        f"-- end of its console, {serial}:\n{processes.tail(serial)}\n{processes.tail(said, 5)}")
     return _text(output)
 
 

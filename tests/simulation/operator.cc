@@ -1,5 +1,7 @@
 #include "tests/simulation/operator.h"
 
+#include "nvmf/controller.h"
+
 #include <array>
 
 namespace causeway::simulation {
@@ -75,7 +77,10 @@ core::task<> gateway_operator::resize() {
 }
 
 core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
-    while (!co_await world_.add_namespace(d, subsystem)) {
+    for (;;) {
+        const bool added = co_await world_.add_namespace(d, subsystem);
+        if (added)
+            break;
         if (world_.failed())
             co_return;
         co_await core::sleep_for(1ms);

@@ -36,23 +36,21 @@ MODULES = ("dummy", "crc32-pclmul", "crc32_generic", "crc32c-intel", "crct10dif-
 
 
 def main() -> int:
-    wanted = arguments()
+    wanted = parser(__doc__).parse_args()
     processes.turn_signals_into_interrupts()
     progress = Progress(sys.stderr)
     run = places.Run("null-beside-nvmet")
     try:
         the_kernel = kernel.get()
-        total = len(wanted.targets) * wanted.rounds * len(WORKLOADS)
+        total = len(wanted.targets) * wanted.rounds * len(wanted.workloads)
         with progress.step(f"{total} measurements of {wanted.seconds:g} virtual seconds") as step:
             def watch(output: str) -> None:
                 progress.detail = f"{output.count('@ ')} of {total}"
             output = icount.run(the_kernel, contents(the_kernel, wanted), run.folder, run.logs, watch=watch,
                                 words=wanted.words, timeout=wanted.timeout)
-            step.note = f"output in {run.logs}"
-        measured = [Measurement(text) for text in output.split("@ ")[1:]]
-        print(f"{emulator()}, -icount, one virtual CPU; Linux {the_kernel.release}; soft-RoCE, MTU 4096\n"
-              f"{BLOCKS} blocks of {BLOCK_SIZE} bytes; null_blk {wanted.null_blk}; {wanted.seconds:g} virtual s a measurement\n")
-        print(table(measured, wanted.targets))
+            step.note = f"logs in {run.logs}"
+        measured = measurements(output)
+        print(circumstances(the_kernel, wanted) + "\n\n" + table(measured, wanted))
         if wanted.who:
             print(who_ran(measured))
         return 0
@@ -62,9 +60,11 @@ def main() -> int:
         run.close()
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", nargs="+", choices=PORTS, default=list(PORTS), help="in the order of their turns")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD",
+                        help="of %(choices)s; only these")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each (default: 2)")
     parser.add_argument("--seconds", type=float, default=1, help="virtual seconds of each measurement (default: 1)")
     parser.add_argument("--options", default="", help="more options for causewayd")
@@ -72,10 +72,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--words", default="", help="more words for the guest's kernel")
     parser.add_argument("--who", action="store_true", help="also print how long each of the guest's threads ran")
     parser.add_argument("--timeout", type=float, default=1800, help="real seconds for all of it (default: 1800)")
-    return parser.parse_args()
+    return parser
 
 
-def contents(the_kernel: kernel.Kernel, wanted: argparse.Namespace) -> initramfs.Archive:
+def contents(the_kernel: kernel.Kernel, wanted: argparse.Namespace, epilogue: str = "") -> initramfs.Archive:
+    """The guest. `epilogue`: what it does when all is measured."""
     archive = icount.archive(the_kernel, {"null_blk": wanted.null_blk, **dict.fromkeys(MODULES, "")})
     for program in ("fio", "nvme", "rdma"):
         archive.program(Path(shutil.which(program)))
@@ -83,7 +84,8 @@ def contents(the_kernel: kernel.Kernel, wanted: argparse.Namespace) -> initramfs
         archive.program(places.binary(DAEMON))
         archive.file("/etc/causewayd.json", json.dumps(configuration()).encode())
         icount.add_verbs(archive)
-    archive.file("/job", f"{settings(wanted)}\n{Path(__file__).with_suffix('.sh').read_text()}".encode())
+    job = Path(__file__).with_suffix(".sh").read_text()
+    archive.file("/job", f"{settings(wanted)}\n{job}\n{epilogue}".encode())
     return archive
 
 
@@ -93,7 +95,7 @@ def settings(wanted: argparse.Namespace) -> str:
     return "\n".join([
         f"ADDRESS={RXE_ADDRESS}", *(f"PORT_{target}={port}" for target, port in PORTS.items()),
         f"NQN={NQN}", f"HOST='-q nqn.2014-08.org.nvmexpress:uuid:{HOST} -I {HOST}'",
-        f"ROUNDS={wanted.rounds}", f"TARGETS='{' '.join(wanted.targets)}'", f"WORKLOADS='{' '.join(WORKLOADS)}'",
+        f"ROUNDS={wanted.rounds}", f"TARGETS='{' '.join(wanted.targets)}'", f"WORKLOADS='{' '.join(wanted.workloads)}'",
         f"CAUSEWAYD='{places.binary(DAEMON)} -m 0x1 -r /run/causewayd.sock --no-huge -c /etc/causewayd.json {wanted.options}'",
         f"load() {{ {load}; }}\n"])
 
@@ -130,15 +132,20 @@ class Measurement:
         return 1e9 / self.iops
 
 
+def measurements(output: str) -> list[Measurement]:
+    return [Measurement(text) for text in re.split("^@ ", output, flags=re.MULTILINE)[1:]]
+
+
 def runtimes(when: str, text: str) -> dict[tuple[str, str], int]:
     """Nanoseconds by thread, from the lines that `threads` prints."""
     return {(name, tid): int(ns) for ns, tid, name in re.findall(rf"^{when} (\d+) (\d+) (.*)$", text, re.MULTILINE)}
 
 
-def table(measured: list[Measurement], targets: list[str]) -> str:
+def table(measured: list[Measurement], wanted: argparse.Namespace) -> str:
+    targets = wanted.targets
     lines = [f"{'':14}" + "".join(f"{target:>12} IOPS  instructions" for target in targets)
              + (f"{targets[1] + '/' + targets[0]:>18} IOPS" if len(targets) > 1 else "")]
-    for workload in WORKLOADS:
+    for workload in wanted.workloads:
         by_target = {t: [m for m in measured if (m.target, m.workload) == (t, workload)] for t in targets}
         line = f"{workload:14}" + "".join(f"{cells([m.iops for m in ms]):>17}{cells([m.instructions for m in ms]):>14}"
                                           for ms in by_target.values())
@@ -166,8 +173,10 @@ def who_ran(measured: list[Measurement]) -> str:
     return "\n".join(["", *lines])
 
 
-def emulator() -> str:
-    return processes.run(["qemu-system-x86_64", "--version"]).stdout.splitlines()[0].replace(" emulator version", "")
+def circumstances(the_kernel: kernel.Kernel, wanted: argparse.Namespace) -> str:
+    emulator = processes.run(["qemu-system-x86_64", "--version"]).stdout.splitlines()[0].replace(" emulator version", "")
+    return (f"{emulator}, -icount, one virtual CPU; Linux {the_kernel.release}; soft-RoCE, MTU 4096\n"
+            f"{BLOCKS} blocks of {BLOCK_SIZE} bytes; null_blk {wanted.null_blk}; {wanted.seconds:g} virtual s a measurement")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,213 @@
+// Every operation of an RBD image, checked against what the cluster itself says the image holds.
+
+#include "bdev_rbd/ceph_fixture.h"
+
+#include <random>
+
+namespace causeway::bdev_rbd {
+namespace {
+
+using bdev::op;
+namespace sc = nvme::sc;
+
+constexpr std::size_t block = 512;
+
+class RbdIo : public CephTest {};
+
+TEST_F(RbdIo, what_either_core_writes_is_in_the_cluster) {
+    test_image image("write");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    EXPECT_EQ(d->blocks(), (64u << 20) / block);
+    EXPECT_EQ(d->name(), "Ceph0");
+    EXPECT_EQ(registry_.find("rbd/write"), d);
+
+    const bytes small = pattern(block, 1), large = pattern(128 << 10, 2), across = pattern(64 << 10, 3);
+    const std::uint64_t object = (4 << 20) / block;
+    EXPECT_EQ(write(*d, core(0), 7, small), sc::success);
+    EXPECT_EQ(write(*d, core(1), 4096, large), sc::success);
+    EXPECT_EQ(write(*d, core(1), object - 13, across), sc::success);  // from the first object into the second
+    EXPECT_EQ(write(*d, core(0), d->blocks() - 1, small), sc::success);
+
+    bytes expected(64 << 20);
+    std::copy(small.begin(), small.end(), expected.begin() + 7 * block);
+    std::copy(large.begin(), large.end(), expected.begin() + 4096 * block);
+    std::copy(across.begin(), across.end(), expected.begin() + static_cast<long>((object - 13) * block));
+    std::copy(small.begin(), small.end(), expected.end() - block);
+
+    for (std::size_t from = 0; from < 2; ++from) {
+        bytes back(across.size(), std::byte{0xee});
+        EXPECT_EQ(read(*d, core(from), object - 13, back), sc::success);
+        EXPECT_EQ(back, across);
+        bytes never_written(4096, std::byte{0xee});
+        EXPECT_EQ(read(*d, core(from), 100000, never_written), sc::success);
+        EXPECT_EQ(never_written, bytes(4096));
+    }
+    EXPECT_EQ(io(*d, core(0), {op::flush}), sc::success);
+    EXPECT_TRUE(image.content() == expected);
+}
+
+TEST_F(RbdIo, a_thousand_random_operations_leave_what_a_model_says) {
+    test_image image("model", "16M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    bytes model(16 << 20);
+    std::mt19937 random(20240917);
+    const auto below = [&](std::uint64_t n) { return std::uniform_int_distribution<std::uint64_t>(0, n - 1)(random); };
+
+    for (int n = 0; n < 1000; ++n) {
+        core::reactor& from = core(below(2));
+        const std::uint64_t length = 1 + below(below(4) ? 64 : 2048);
+        const std::uint64_t offset = below(d->blocks() - length + 1);
+        const auto begin = model.begin() + static_cast<long>(offset * block);
+        const auto end = begin + static_cast<long>(length * block);
+        switch (below(7)) {
+        case 0:
+        case 1: {
+            const bytes data = pattern(length * block, static_cast<unsigned>(n));
+            ASSERT_EQ(write(*d, from, offset, data, below(8) == 0), sc::success);
+            std::copy(data.begin(), data.end(), begin);
+            break;
+        }
+        case 2:
+            ASSERT_EQ(io(*d, from, {op::write_zeroes, offset, length}), sc::success);
+            std::fill(begin, end, std::byte{0});
+            break;
+        case 3: {
+            ASSERT_EQ(io(*d, from, {op::unmap, offset, length}), sc::success);
+            bytes after(length * block);
+            ASSERT_EQ(read(*d, from, offset, after), sc::success);
+            for (std::size_t i = 0; i < after.size(); ++i)  // zeroes, or what was there before
+                ASSERT_TRUE(after[i] == std::byte{0} || after[i] == begin[static_cast<long>(i)]) << n << " " << i;
+            std::copy(after.begin(), after.end(), begin);
+            break;
+        }
+        case 4: {
+            bytes data(begin, end);
+            const bool same = below(2);
+            if (!same)
+                data[below(data.size())] ^= std::byte{1};
+            ASSERT_EQ(io(*d, from, {op::compare, offset, length}, scattered(data)),
+                      same ? sc::success : sc::compare_failure.with_dnr());
+            break;
+        }
+        case 5: {
+            bytes old(begin, begin + block), fresh = pattern(block, static_cast<unsigned>(n) + 7);
+            const bool same = below(2);
+            if (!same)
+                old[below(block)] ^= std::byte{0x80};
+            const std::size_t piece = below(2) ? 200 : block;  // scattered, or flat
+            ASSERT_EQ(io(*d, from, {op::compare_and_write, offset, 1}, scattered(old, piece), scattered(fresh, piece)),
+                      same ? sc::success : sc::compare_failure.with_dnr());
+            if (same)
+                std::copy(fresh.begin(), fresh.end(), begin);
+            break;
+        }
+        default: {
+            bytes data(length * block, std::byte{0xee});
+            ASSERT_EQ(read(*d, from, offset, data), sc::success);
+            ASSERT_TRUE(std::equal(begin, end, data.begin())) << n;
+        }
+        }
+    }
+    EXPECT_EQ(io(*d, core(1), {op::flush}), sc::success);
+    EXPECT_TRUE(image.content() == model);
+}
+
+TEST_F(RbdIo, forced_unit_access_reaches_the_cluster_past_a_write_back_cache) {
+    test_image image("fua", "8M");
+    auto o = options();
+    o.config_param = {{"rbd_cache_policy", "writeback"},
+                      {"rbd_cache_writethrough_until_flush", "false"},
+                      {"rbd_cache_max_dirty_age", "3600"}};
+    ASSERT_TRUE(run(clusters_.add("write back", o)));
+    auto p = params(image);
+    p.cluster_name = "write back";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    EXPECT_TRUE(d->can().volatile_write_cache);
+
+    const bytes kept = pattern(block, 1), forced = pattern(block, 2), flushed = pattern(block, 3);
+    EXPECT_EQ(write(*d, core(0), 0, kept), sc::success);
+    EXPECT_TRUE(image.content() == bytes(8 << 20)) << "then this test says nothing";
+    EXPECT_EQ(write(*d, core(1), 1, forced, true), sc::success);
+    bytes now = image.content();
+    EXPECT_TRUE(std::equal(forced.begin(), forced.end(), now.begin() + block));
+    EXPECT_EQ(write(*d, core(1), 9, flushed), sc::success);
+    EXPECT_EQ(io(*d, core(0), {op::flush}), sc::success);
+    now = image.content();
+    EXPECT_TRUE(std::equal(flushed.begin(), flushed.end(), now.begin() + 9 * block));
+}
+
+TEST_F(RbdIo, without_a_cache_there_is_nothing_volatile) {
+    test_image image("nocache", "8M");
+    tool("rbd config image set rbd/nocache rbd_cache false");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    EXPECT_FALSE(d->can().volatile_write_cache);
+    EXPECT_EQ(write(*d, core(1), 5, pattern(block, 1), true), sc::success);
+    EXPECT_EQ(io(*d, core(1), {op::flush}), sc::success);
+}
+
+TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
+    test_image image("atomic", "8M");
+    const auto first = open(image);
+    ASSERT_TRUE(first);
+    // A second gateway: with clients and registry of its own, it may open the same image.
+    clusters other_clusters(group_);
+    bdev::registry other_registry(group_);
+    disks other(other_registry, other_clusters, homes_);
+    auto p = params(image);
+    p.cluster_name.clear();
+    p.client = options();
+    const auto second = run(other.create(p));
+    ASSERT_TRUE(second) << second.error().text();
+    EXPECT_EQ((*second)->id(), first->id()) << "hosts take both for the same disk";
+
+    const auto count_up = [&](bdev::device& d, core::reactor& from, unsigned times) {
+        for (unsigned done = 0; done < times;) {
+            bytes now(block);
+            ASSERT_EQ(read(d, from, 3, now), sc::success);
+            bytes next = now;
+            ++reinterpret_cast<std::uint64_t&>(next[0]);
+            const auto s = io(d, from, {op::compare_and_write, 3, 1}, scattered(now, block), scattered(next, block));
+            ASSERT_TRUE(s.ok() || s.is(sc::compare_failure)) << nvme::to_string(s);
+            done += s.ok();
+        }
+    };
+    std::thread a([&] { count_up(*first, core(0), 50); }), b([&] { count_up(*first, core(1), 50); }),
+        c([&] { count_up(**second, core(1), 50); });
+    a.join(), b.join(), c.join();
+    EXPECT_EQ(run(other.remove((*second)->name())).has_value(), true);
+    const bytes end = image.content();
+    EXPECT_EQ(reinterpret_cast<const std::uint64_t&>(end[3 * block]), 150u);
+}
+
+TEST_F(RbdIo, what_the_device_cannot_do_is_refused_before_librbd) {
+    test_image image("refuse", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    bytes two(2 * block);
+    EXPECT_EQ(write(*d, core(0), d->blocks() - 1, two), sc::lba_out_of_range.with_dnr());
+    EXPECT_EQ(io(*d, core(1), {op::unmap, ~0ull, 2}), sc::lba_out_of_range.with_dnr());
+    EXPECT_EQ(io(*d, core(1), {op::compare_and_write, 0, 2}, scattered(two), scattered(two)),
+              sc::atomic_write_unit_exceeded.with_dnr());
+}
+
+TEST_F(RbdIo, unmap_gives_memory_back_to_the_cluster) {
+    test_image image("unmap", "2G", "--object-size 1M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    for (unsigned n = 0; n < 4; ++n)
+        EXPECT_EQ(write(*d, core(1), n * (512u << 20) / block, pattern(64 << 10, n)), sc::success);
+    EXPECT_EQ(io(*d, core(0), {op::flush}), sc::success);
+    const std::string prefix = "rados -p rbd ls | grep -c rbd_data." + d->about().id + " || true";
+    EXPECT_EQ(std::stoi(tool(prefix)), 4);
+    // More than librbd takes at once.
+    EXPECT_EQ(io(*d, core(1), {op::unmap, 0, d->blocks()}), sc::success);
+    EXPECT_EQ(io(*d, core(1), {op::flush}), sc::success);
+    EXPECT_EQ(std::stoi(tool(prefix)), 0);
+}
+
+}  // namespace
+}  // namespace causeway::bdev_rbd

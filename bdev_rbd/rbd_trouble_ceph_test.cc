@@ -1,0 +1,227 @@
+// A cluster that is out of reach, hangs, or has thrown us out: what else runs must not feel it.
+
+#include "bdev_rbd/ceph_fixture.h"
+
+#include <filesystem>
+#include <fstream>
+#include <rados/librados.h>
+
+namespace causeway::bdev_rbd {
+namespace {
+
+using bdev::op;
+namespace sc = nvme::sc;
+
+class RbdTrouble : public CephTest {
+  protected:
+    /// Ceph's configuration with a monitor at a port where nobody answers.
+    client_options unreachable(core::nanoseconds limit) {
+        client_options o;
+        o.read_config_file = false;
+        o.config_param = {{"mon_host", "[v2:127.0.0.1:1,v1:127.0.0.1:2]"}, {"auth_client_required", "none"}};
+        o.time_limit = limit;
+        return o;
+    }
+};
+
+/// No turn of a reactor may take this long, on a machine that does other things, too.
+constexpr auto a_blink = 400ms;
+
+TEST_F(RbdTrouble, an_unreachable_cluster_costs_the_others_nothing) {
+    test_image image("x", "8M");
+    const auto disk = memory(core(0));
+    load on_home(*disk, core(0), op::read, 4), from_other(*disk, core(1), op::write, 4);
+    std::this_thread::sleep_for(1s);
+    const auto before = on_home.done() + from_other.done();
+    on_home.reset(), from_other.reset();
+
+    auto p = params(image, "far");
+    p.cluster_name.clear();
+    p.client = unreachable(3s);
+    const auto began = steady::now();
+    const auto opened = run(disks_.create(p));
+    const auto took = steady::now() - began;
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, ETIMEDOUT);
+    EXPECT_THAT(opened.error().text(), testing::StartsWith("client.admin: "));
+    EXPECT_GE(took, 2500ms);
+    EXPECT_LE(took, 5s);
+
+    const double rate = static_cast<double>(on_home.done() + from_other.done() - before) / (took / 1s);
+    std::printf("memory device: %lu I/O in the second before, %.0f per second meanwhile\n",
+                static_cast<unsigned long>(before), rate);
+    EXPECT_GT(rate, static_cast<double>(before) / 3);
+    EXPECT_LT(on_home.longest_gap(), a_blink);
+    EXPECT_LT(from_other.longest_gap(), a_blink);
+}
+
+TEST_F(RbdTrouble, an_opening_that_hangs_is_deleted_at_once) {
+    test_image image("x", "8M");
+    auto p = params(image, "far");
+    p.cluster_name.clear();
+    p.client = unreachable(6s);
+    auto opened = start(disks_.create(p));
+    ASSERT_TRUE(eventually([&] {
+        std::size_t n = 0;
+        on_control([&] { n = disks_.opening(); });
+        return n == 1;
+    }));
+    const auto began = steady::now();
+    EXPECT_TRUE(remove("far"));
+    const auto r = opened.get();
+    EXPECT_LT(steady::now() - began, a_blink);
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, ECANCELED);
+    // The name is free again, while the client of the first try still waits for its monitor.
+    p = params(image, "far");
+    EXPECT_TRUE(open(p));
+}
+
+TEST_F(RbdTrouble, a_registration_that_hangs_is_given_up_at_once) {
+    auto added = start(clusters_.add("far", unreachable(6s)));
+    ASSERT_TRUE(eventually([&] {
+        bool there = false;
+        on_control([&] { there = !clusters_.all().empty(); });
+        return there;
+    }));
+    test_image image("x", "8M");
+    auto p = params(image);
+    p.cluster_name = "far";
+    const auto early = run(disks_.create(p));
+    ASSERT_FALSE(early);
+    EXPECT_EQ(early.error().text(), "far: the cluster is still being connected");
+    const auto began = steady::now();
+    EXPECT_TRUE(run(clusters_.remove("far")));
+    const auto r = added.get();
+    EXPECT_LT(steady::now() - began, a_blink);
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, ECANCELED);
+    EXPECT_TRUE(run(clusters_.add("far", options())));
+}
+
+TEST_F(RbdTrouble, an_image_that_does_not_open_in_time_is_left_alone) {
+    test_image image("slow", "8M");
+    auto o = options();
+    o.time_limit = 2s;
+    ASSERT_TRUE(run(clusters_.add("c", o)));
+    auto p = params(image);
+    p.cluster_name = "c";
+    {
+        stopped_osd stopped;
+        const auto r = run(disks_.create(p));
+        ASSERT_FALSE(r);
+        EXPECT_EQ(r.error().text(), "rbd/slow: the image could not be opened within 2 s: the cluster does not serve "
+                                    "its header object");
+        // Nobody uses the cluster any more; the late opening has it to itself.
+        EXPECT_TRUE(run(clusters_.remove("c")));
+    }
+    EXPECT_TRUE(open(image));
+}
+
+TEST_F(RbdTrouble, a_hung_osd_holds_up_its_own_images_alone) {
+    test_image image("hung");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const auto disk = memory(*d->home());
+    load local(*disk, core(0), op::read, 4);
+    // Deeper than librados' stock limits, at which it would block whoever calls it.
+    load reads(*d, core(0), op::read, 1500), writes(*d, core(1), op::write, 1500);
+    ASSERT_TRUE(eventually([&] { return reads.done() > 3000 && writes.done() > 3000; }, 120s));
+    local.reset();
+
+    stopped_osd stopped;
+    ASSERT_TRUE(eventually([&, last = reads.done() + writes.done()]() mutable {
+        std::this_thread::sleep_for(500ms);
+        return last == std::exchange(last, reads.done() + writes.done());
+    }));
+    const auto stuck = reads.done() + writes.done(), began = local.done();
+    EXPECT_EQ(reads.in_flight() + writes.in_flight(), 3000u);
+    std::this_thread::sleep_for(4s);
+    std::printf("memory device beside 3,000 hung I/Os: %.0f I/O per second, longest gap %.1f ms\n",
+                static_cast<double>(local.done() - began) / 4,
+                std::chrono::duration<double, std::milli>(local.longest_gap()).count());
+    EXPECT_EQ(reads.done() + writes.done(), stuck);
+    EXPECT_GT(local.done() - began, 4000u);
+    EXPECT_LT(local.longest_gap(), a_blink);
+
+    stopped.resume();
+    EXPECT_TRUE(eventually([&] { return reads.done() + writes.done() > stuck + 6000; }, 120s));
+    reads.stop(), writes.stop(), local.stop();
+    EXPECT_EQ(reads.failed() + writes.failed(), 0u);
+}
+
+TEST_F(RbdTrouble, removing_an_image_waits_for_its_hung_io_and_nobody_else_does) {
+    test_image image("removed", "8M"), other("bystander", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    load writes(*d, core(1), op::write, 16);
+    ASSERT_TRUE(eventually([&] { return writes.done() > 100; }));
+    stopped_osd stopped;
+    std::this_thread::sleep_for(200ms);
+    auto stopping = std::async(std::launch::async, [&] { writes.stop(); });
+    auto removed = start(disks_.remove("Ceph0"));
+    EXPECT_EQ(removed.wait_for(1s), std::future_status::timeout);
+    // The control reactor goes on: names are listed, other commands answered.
+    std::size_t listed = 1;
+    const auto began = steady::now();
+    on_control([&] { listed = registry_.all().size(); });
+    EXPECT_LT(steady::now() - began, a_blink);
+    EXPECT_EQ(listed, 0u);
+    const auto again = run(disks_.create(params(image, "Ceph0")));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, EEXIST) << "not before the handle is closed";
+    stopped.resume();
+    EXPECT_TRUE(removed.get());
+    EXPECT_EQ(writes.failed(), 0u);
+    EXPECT_TRUE(open(params(image, "Ceph0")));
+}
+
+TEST_F(RbdTrouble, a_fenced_gateway_sends_hosts_elsewhere) {
+    test_image image("fenced", "8M");
+    ASSERT_TRUE(run(clusters_.add("to be fenced", options())));
+    auto p = params(image);
+    p.cluster_name = "to be fenced";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    EXPECT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);
+    EXPECT_FALSE(d->fenced());
+
+    char* address = nullptr;
+    on_control([&] {
+        auto lease = clusters_.use("to be fenced");
+        ASSERT_TRUE(lease);
+        rados_getaddrs(lease->get()->handle(), &address);
+    });
+    ASSERT_TRUE(address);
+    tool("ceph osd blocklist add " + std::string(address));
+    ::free(address);
+    bytes data = pattern(4096, 2);
+    nvme::status s{};
+    EXPECT_TRUE(eventually([&] { return !(s = write(*d, core(1), 0, data)).ok(); }));
+    EXPECT_EQ(s, sc::internal_path_error) << nvme::to_string(s);
+    EXPECT_EQ(read(*d, core(0), 0, data), sc::internal_path_error);
+    EXPECT_TRUE(d->fenced());
+    EXPECT_TRUE(remove("Ceph0"));
+    const bytes content = image.content();
+    EXPECT_TRUE(std::equal(content.begin(), content.begin() + 4096, pattern(4096, 1).begin()));
+}
+
+TEST_F(RbdTrouble, a_timeout_set_by_the_operator_ends_hung_io_as_a_path_error) {
+    test_image image("timeout", "8M");
+    auto o = options();
+    o.config_param = {{"rados_osd_op_timeout", "2"}};
+    ASSERT_TRUE(run(clusters_.add("impatient", o)));
+    auto p = params(image);
+    p.cluster_name = "impatient";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    bytes data(4096);
+    EXPECT_EQ(read(*d, core(1), 0, data), sc::success);
+    stopped_osd stopped;
+    const auto began = steady::now();
+    EXPECT_EQ(read(*d, core(1), 8, data), sc::internal_path_error);
+    EXPECT_LT(steady::now() - began, 10s);
+}
+
+}  // namespace
+}  // namespace causeway::bdev_rbd

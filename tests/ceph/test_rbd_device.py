@@ -1,0 +1,46 @@
+"""The RBD back end against a real cluster: the programs beside bdev_rbd/, run here with a cluster of their own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab import places, processes
+from lab.ceph import Cluster
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = "bdev_rbd/rbd_device_ceph_test"
+SUITES = ["RbdIo.*", "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*", "RbdMemory.*"]
+
+SANITIZERS = {
+    # What Ceph's libraries leave behind, or do by means that sanitizers cannot see: each line has its reason there.
+    "ASAN_OPTIONS": f"detect_leaks=1:suppressions={HERE}/asan.supp",
+    "LSAN_OPTIONS": f"suppressions={HERE}/lsan.supp:print_suppressions=0",
+    "TSAN_OPTIONS": f"suppressions={HERE}/tsan.supp:ignore_noninstrumented_modules=1:halt_on_error=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """Not the shared one: its OSD is stopped and its clients are blocklisted."""
+    run = places.Run("rbd-device")
+    try:
+        with Cluster(run.folder / "ceph", logs=run.logs) as running:
+            yield running
+    finally:
+        run.close()
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("preset", ["release", "asan", "tsan"])
+def test_rbd_device(own_cluster, preset, suite):
+    program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
+    if not program.exists():
+        pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")
+    env = {**os.environ, **SANITIZERS, "CEPH_CONF": str(own_cluster.conf), "OSD_PID": str(own_cluster._osd.pid)}
+    try:
+        done = processes.run([program, f"--gtest_filter={suite}", "--gtest_brief=1"], env=env, timeout=400)
+        print(done.stdout + done.stderr)
+    finally:
+        own_cluster.osd_resume()
