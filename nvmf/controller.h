@@ -1,10 +1,17 @@
 #pragma once
 
+#include "nvme/properties.h"
+#include "nvmf/async_events.h"
+#include "nvmf/error_log.h"
+#include "nvmf/features.h"
+#include "nvmf/keep_alive.h"
 #include "nvmf/transport.h"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,11 +19,27 @@ namespace causeway::nvmf {
 
 /// What one host has connected to one subsystem: an admin queue and its I/O queues, with the state that the host sets.
 /// Control reactor, but for what says otherwise.
-class controller {
+///
+/// Made by an admin queue's Connect; its subsystem lists it until that queue has gone or end() was called. Queue pairs share
+/// it, so that it lives until the last of them has finished its commands.
+class controller final : public std::enable_shared_from_this<controller> {
   public:
-    std::uint16_t cntlid() const noexcept { return cntlid_; }
-    const std::string& host_nqn() const noexcept { return host_nqn_; }
-    const std::array<std::uint8_t, 16>& host_id() const noexcept { return host_id_; }
+    struct identity {
+        std::uint16_t cntlid = 0;
+        std::string host_nqn;
+        std::array<std::uint8_t, 16> host_id{};
+    };
+
+    controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id);
+    ~controller();
+
+    std::uint16_t cntlid() const noexcept { return id_.cntlid; }
+    const std::string& host_nqn() const noexcept { return id_.host_nqn; }
+    const std::array<std::uint8_t, 16>& host_id() const noexcept { return id_.host_id; }
+    bool is_discovery() const noexcept { return is_discovery_; }
+    nvmf::subsystem& subsystem() const noexcept { return *subsystem_; }
+    transport& fabric() const noexcept { return fabric_; }
+    std::uint8_t trtype() const noexcept { return trtype_; }  ///< as the discovery log spells it; any reactor
 
     /// A line of nvmf_subsystem_get_qpairs.
     struct qpair_view {
@@ -27,10 +50,96 @@ class controller {
     };
     std::vector<qpair_view> qpairs() const;
 
+    // ---- Queues.
+
+    struct queue {
+        nvmf::qpair* qpair;
+        std::uint16_t qid;
+        qpair::state phase;
+        transport_address local, peer;
+    };
+    void attach(queue q);
+    /// Its connection closes. The end of the admin queue is the end of the controller.
+    void remove(qpair& q);
+    /// Nothing of it executes any more.
+    void drained(std::uint16_t qid, const qpair::io_counts& counts);
+    const queue* find_queue(std::uint16_t qid) const noexcept;
+    bool has_queues() const noexcept { return !queues_.empty(); }
+    bool has_io_queues() const noexcept { return io_queues_ != 0; }
+
+    /// Closes every queue and leaves the subsystem. More than once is fine.
+    void end(disconnect_reason why);
+    bool ended() const noexcept { return ended_; }
+
+    // ---- Properties.
+
+    nvme::cap cap() const noexcept;
+    nvme::cc cc() const noexcept { return cc_; }
+    nvme::csts csts() const noexcept { return csts_; }
+    void set_cc(nvme::cc value);
+    /// Any reactor: enabled, commands run.
+    bool ready() const noexcept { return ready_.load(std::memory_order_relaxed); }
+
+    // ---- Keep alive.
+
+    void heard_of_host() noexcept { keep_alive_.heard(); }  ///< any reactor
+    void traffic() noexcept { keep_alive_.traffic(); }      ///< any reactor
+    /// As Connect or Set Features has it; rounded up as KAS says.
+    void set_kato(std::uint32_t kato_ms);
+    std::uint32_t kato_ms() const noexcept { return kato_ms_; }
+    keep_alive& keep_alive_timer() noexcept { return keep_alive_; }
+    void host_is_silent();
+
+    // ---- The rest of what the host has set or may ask for.
+
+    feature_values& features() noexcept { return features_; }
+    async_events& events() noexcept { return events_; }
+    error_log& errors() noexcept { return errors_; }  ///< any reactor
+    void namespace_changed(std::uint32_t nsid);
+    nvme::changed_namespace_list changed_namespaces() const;  ///< the log page
+    /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
+    void log_page_read(nvme::lid page);
+
+    struct totals {
+        std::uint64_t read_commands = 0, write_commands = 0, read_units = 0, write_units = 0;
+    };
+    totals io_totals() const noexcept;  ///< of all its queues, gone ones too
+    std::uint64_t age_hours() const noexcept;
+
+    unsigned aborts_running = 0;
+
   private:
-    std::uint16_t cntlid_ = 0;
-    std::string host_nqn_;
-    std::array<std::uint8_t, 16> host_id_{};
+    friend class subsystem;
+    void close(queue& q, disconnect_reason why);
+    void close_io_queues(disconnect_reason why);
+    void reset();
+    void settle();
+    bool enable_is_valid() const noexcept;
+
+    const std::shared_ptr<nvmf::subsystem> subsystem_;
+    transport& fabric_;
+    const identity id_;
+    const bool is_discovery_;
+    const std::uint8_t trtype_;
+    const core::ticks born_;
+
+    std::vector<queue> queues_;
+    unsigned io_queues_ = 0;  ///< attached, or gone and not drained
+    totals past_;             ///< of queues that are gone
+    bool ended_ = false;
+
+    nvme::cc cc_;
+    nvme::csts csts_;
+    bool resetting_ = false;  ///< CC.EN was cleared, I/O queues are still closing
+    std::atomic<bool> ready_{false};
+
+    keep_alive keep_alive_;
+    std::uint32_t kato_ms_ = 0;
+    feature_values features_;
+    async_events events_;
+    error_log errors_;
+    std::set<std::uint32_t> changed_namespaces_;
+    bool too_many_changed_ = false;
 };
 
 }  // namespace causeway::nvmf

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "nvmf/name_space.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
@@ -12,7 +13,6 @@
 
 namespace causeway::nvmf {
 
-class name_space;
 class target;
 
 struct subsystem_options {
@@ -32,14 +32,17 @@ struct subsystem_options {
 struct namespace_params {
     std::string bdev_name;
     std::uint32_t nsid = 0;  ///< 0: the lowest free one
-    std::optional<std::array<std::uint8_t, 16>> nguid;
-    std::optional<std::array<std::uint8_t, 8>> eui64;
+    std::optional<nvmf::nguid> nguid;
+    std::optional<nvmf::eui64> eui64;
     std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
 };
 
 /// One NVM subsystem: its namespaces, the hosts that may use it, where it can be reached, and its controllers.
 /// Control reactor; each core has its own table of namespaces for the data path.
-class subsystem {
+///
+/// Nothing here waits for a device, but for the end of a removal. What an operator takes away is gone at once for hosts and
+/// for whoever asks; what is still in flight ends behind the scenes, and holds up nothing else if it hangs.
+class subsystem : public std::enable_shared_from_this<subsystem> {
   public:
     subsystem(target& t, subsystem_options options);
     ~subsystem();
@@ -48,14 +51,27 @@ class subsystem {
     const std::string& nqn() const noexcept { return options_.nqn; }
     bool is_discovery() const noexcept { return options_.discovery; }
 
-    core::task<core::result<std::uint32_t>> add_namespace(namespace_params p);  ///< the nsid
-    core::task<core::result<>> remove_namespace(std::uint32_t nsid);            ///< ENODEV
+    // ---- Namespaces.
+
+    /// The nsid. ENODEV (no such device), EBUSY (claimed), EEXIST (nsid or an identifier is taken), ENOSPC, EINVAL.
+    core::task<core::result<std::uint32_t>> add_namespace(namespace_params p);
+    /// Hosts and namespaces() no longer have it when the task first suspends. Ends when the device's claim is released, or
+    /// after a second if the device hangs: the claim is released later then. ENODEV.
+    core::task<core::result<>> remove_namespace(std::uint32_t nsid);
     /// By nsid.
-    const std::map<std::uint32_t, std::unique_ptr<name_space>>& namespaces() const noexcept { return namespaces_; }
+    const std::map<std::uint32_t, std::shared_ptr<name_space>>& namespaces() const noexcept { return namespaces_; }
+    bool has_volatile_write_cache() const noexcept;
+
+    // ---- Listeners.
 
     core::task<core::result<>> add_listener(transport_address at);     ///< EEXIST, ENODEV (no such transport), listen()'s
     core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT
     const std::vector<transport_address>& listeners() const noexcept { return listeners_; }
+    /// Whether a connection that came in at `local` came in by a listener of this subsystem. The discovery subsystem is
+    /// behind every listener.
+    bool listens_at(const transport_address& local) const noexcept;
+
+    // ---- Hosts.
 
     core::result<> add_host(std::string nqn);                      ///< EEXIST, EINVAL
     core::task<core::result<>> remove_host(std::string nqn);       ///< ENOENT; ends when its connections are gone
@@ -64,21 +80,47 @@ class subsystem {
     const std::set<std::string>& hosts() const noexcept { return hosts_; }
     bool allows(std::string_view host_nqn) const noexcept;
 
+    // ---- Controllers.
+
     /// Those that are connected now, by cntlid.
     const std::map<std::uint16_t, std::shared_ptr<controller>>& controllers() const noexcept { return controllers_; }
 
+    /// nullptr: no cntlid is free. For Connect.
+    std::shared_ptr<controller> make_controller(transport& fabric, core::reactor& admin_queue, std::string host_nqn,
+                                                const std::array<std::uint8_t, 16>& host_id);
+    bool closing() const noexcept { return closing_; }
+
     target& owner() const noexcept { return target_; }
+    /// This core's, which `on_core` indexes.
+    const namespace_table& table(std::size_t on_core) const noexcept { return tables_.on(on_core); }
 
   private:
     friend class target;
     friend class controller;
+    friend class name_space;
+
+    core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
+    std::uint32_t free_nsid() const noexcept;
+    std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
+    core::task<> withdraw(std::shared_ptr<name_space> ns);
+    core::task<> end_of_removals(std::vector<std::shared_ptr<name_space>> going) const;
+    void namespace_changed(std::uint32_t nsid);
+
+    void forget(const controller& c);
+    /// Ends the controllers that `which` picks, and waits until their connections are gone.
+    template <class Which>
+    core::task<> end_controllers(Which which, disconnect_reason why);
+    core::task<> close(disconnect_reason why);
+
     target& target_;
     subsystem_options options_;
-    std::map<std::uint32_t, std::unique_ptr<name_space>> namespaces_;
+    std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
+    core::per_core<namespace_table> tables_;
     std::vector<transport_address> listeners_;
     std::set<std::string> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;
     std::uint16_t next_cntlid_ = 0;
+    bool closing_ = false;
 };
 
 }  // namespace causeway::nvmf

@@ -2,10 +2,10 @@
 
 #include "bdev/registry.h"
 #include "core/reactor_group.h"
+#include "nvmf/core_counters.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,13 +30,19 @@ class target {
 
     // ---- What transports call, on the qpair's reactor.
 
-    /// Where the queue pair `qid` that a host asks for shall live: any reactor may ask, the answer comes from the control
-    /// reactor's placement (admin queues in turn, I/O queues to the core with the fewest). Control reactor.
+    /// Where the queue pair `qid` that a host asks for shall live: admin queues in turn, I/O queues on the core with the
+    /// fewest. Counted there until unplace_qpair(). Control reactor.
     core::reactor& place_qpair(std::uint16_t qid) noexcept;
     void unplace_qpair(core::reactor& r) noexcept;
 
     /// Step 1. Parses and checks `r.command`, fills transfer and length.
+    ///
+    /// Commands of a queue pair in the order of its submission queue: fused pairs are made here. May respond() to an earlier
+    /// one of them.
     nvme::status begin(request& r) noexcept;
+    /// Instead of step 3: a request that begin() has accepted will not reach execute(), because the transport answers it itself
+    /// (its SGL is wrong, it was aborted while it waited) or drops it. Before that answer. May respond() to its other half.
+    void abandon(request& r) noexcept;
     /// Step 3. Ends with r.qpair->respond(r).
     void execute(request& r) noexcept;
     /// The connection is closed for new commands: everything that the target holds of it (async event requests, a held
@@ -46,32 +52,30 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    core::result<> add_transport(std::unique_ptr<transport> t);
+    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
 
+    /// EEXIST, EINVAL, ENOSPC.
     core::task<core::result<subsystem*>> create_subsystem(subsystem_options options);
+    /// ENODEV; EINVAL for the discovery subsystem. Not listed any more when the task first suspends; ends when its connections
+    /// are gone.
     core::task<core::result<>> delete_subsystem(std::string nqn);
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
-    const std::vector<std::unique_ptr<subsystem>>& subsystems() const noexcept { return subsystems_; }
+    const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return subsystems_; }
     subsystem& discovery() const noexcept { return *subsystems_.front(); }
 
     core::reactor_group& group() const noexcept { return group_; }
     bdev::registry& devices() const noexcept { return devices_; }
+    const target_options& options() const noexcept { return options_; }
 
     /// The discovery log has changed for somebody: discovery controllers hear of it.
     void discovery_changed();
     std::uint64_t discovery_generation() const noexcept { return generation_; }
+    /// PORTID of discovery log entries: the same address has the same one in all subsystems.
+    std::uint16_t port_id(const transport_address& at) const noexcept;
 
-    /// What a core has seen. Written by that core.
-    struct core_counters {
-        core::counter admin_qpairs, io_qpairs;                  ///< ever
-        core::counter current_admin_qpairs, current_io_qpairs;  ///< now
-        core::counter current_unassociated_qpairs;
-        core::counter pending_bdev_io;
-        core::counter completed_nvme_io;
-        core::counter refused_commands;  ///< answered with a status before they ran
-    };
+    using core_counters = nvmf::core_counters;
     core::per_core<core_counters>& counters() noexcept { return counters_; }
 
     /// Ends all connections and removes all subsystems.
@@ -79,16 +83,32 @@ class target {
 
   private:
     friend class subsystem;
-    friend class controller;
+
+    /// An address that transports listen at on behalf of one or more subsystems.
+    struct port {
+        transport_address at;
+        unsigned users;
+        std::uint16_t id;
+        bool starting;
+    };
+
+    nvme::status begin_admin(request& r) noexcept;
+    core::task<core::result<>> listen(transport_address at);
+    core::task<> stop_listening(transport_address at);
+    port* find_port(const transport_address& at) noexcept;
+
     core::reactor_group& group_;
     bdev::registry& devices_;
     const target_options options_;
     std::vector<std::unique_ptr<transport>> transports_;
-    std::vector<std::unique_ptr<subsystem>> subsystems_;  ///< discovery first
+    std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
+    std::vector<port> ports_;
+    std::uint16_t last_port_id_ = 0;
     std::uint64_t generation_ = 1;
     core::per_core<core_counters> counters_;
     std::vector<unsigned> placed_;
     std::size_t next_core_ = 0;
+    bool closing_ = false;
 };
 
 }  // namespace causeway::nvmf

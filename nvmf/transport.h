@@ -6,7 +6,8 @@
 // in the slot where the capsule arrived) and goes through three steps, on the qpair's reactor:
 //
 //   1. begin(request)    parse and check. Answers which way data goes and how long it is, or a status: an invalid
-//                        command never costs a transfer.
+//                        command never costs a transfer. Then the transport answers it, with that status and the dw0 and
+//                        dw1 of request::completion, and the request never reaches execute().
 //   2. (the transport finds a buffer, and for data from the host fetches it)
 //   3. execute(request)  run it. Ends with qpair::respond(request), on the same reactor, maybe at once.
 //
@@ -17,6 +18,7 @@
 #include "core/result.h"
 #include "core/task.h"
 #include "nvme/command.h"
+#include "nvme/discovery.h"
 #include "nvme/status.h"
 
 #include <array>
@@ -35,6 +37,9 @@ class controller;
 class subsystem;
 class qpair;
 class request;
+class namespace_table;
+struct core_namespace;
+struct core_counters;
 
 enum class transfer : std::uint8_t { none, to_host, from_host };
 
@@ -48,6 +53,9 @@ struct transport_address {
     bool operator==(const transport_address&) const = default;
     std::string text() const;  ///< "RDMA 10.0.0.1:4420"
 };
+
+/// As the discovery log and error log entries spell it; what is not a network is within the host.
+nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
 /// One command on its way. Embedded in the transport's own request; lives on its qpair's reactor, and travels as a message
 /// to the control reactor and back when it is an admin command.
@@ -78,13 +86,17 @@ class request : public core::message {
     /// Bytes of `length` that are worth sending to the host (all of them, unless the command failed).
     bool has_data_for_host() const noexcept { return transfer == nvmf::transfer::to_host && status_.ok(); }
 
-    // The target's.
+    // The target's, from begin() to respond().
     bdev::io io;
-    request* next = nullptr;               ///< in a list of the target's (async event requests, held fused command)
-    const struct io_command* entry = nullptr;
-    request* fused = nullptr;              ///< the first command of a fused pair
-    class name_space* ns = nullptr;
-    core::ticks began = 0;
+    void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
+    core_namespace* ns = nullptr;              ///< that it executes on
+    std::uint64_t ns_generation = 0;           ///< of the namespace that it was checked against
+    request* fused = nullptr;                  ///< the other half of a fused pair
+    request* next = nullptr;                   ///< in a list of the target's
+    std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
+    bool stepping = false;                     ///< one of those is being started
+    bool stepped = false;                      ///< and has ended at once
+    bool waits_for_fused = false;              ///< executed; its other half has not been
 
   private:
     nvme::status status_{};
@@ -118,6 +130,7 @@ class qpair {
     /// Sends the response (and the data before it, where there are some) of a request that execute() was called for.
     virtual void respond(request& r) noexcept = 0;
     /// Begins to close the connection; the transport calls target::detach() when it may. May be called more than once.
+    /// What respond() has been given before still goes out first.
     virtual void disconnect(disconnect_reason why) noexcept = 0;
     /// A request of this qpair that has not reached execute() yet and carries `cid` is taken back and answered with
     /// Command Abort Requested. False: none such.
@@ -126,18 +139,38 @@ class qpair {
     virtual transport_address peer_address() const = 0;
     virtual std::string_view transport_name() const noexcept = 0;
 
+    /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the transport before
+    /// the first command; 0: as large as its options allow.
+    std::uint16_t sq_entries = 0;
+
     // What Connect has made of it. Written on the home reactor.
     std::uint16_t qid = 0;
-    std::uint16_t sq_entries = 0;          ///< as the transport granted; Connect's SQSIZE must fit
     bool sq_flow_control = true;           ///< false: the host asked to leave SQHD out
     std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
-    request* held_fused = nullptr;         ///< first command of a fused pair that waits for its second
-    std::uint32_t executing = 0;           ///< requests between execute() and respond()
-    request* executing_list = nullptr;     ///< those of them that Abort may look for
 
     enum class state : std::uint8_t { connecting, enabled, disconnecting };
     state phase = state::connecting;
+
+    /// What the host has done here. Written on the home reactor, read by any thread.
+    struct io_counts {
+        core::counter read_commands, write_commands;
+        core::counter read_units, write_units;  ///< of 512 bytes
+    };
+    io_counts counts;
+
+    // The target's, on the home reactor.
+    nvmf::target* target = nullptr;               ///< since the first command
+    core_counters* counters = nullptr;            ///< this core's; likewise
+    const namespace_table* namespaces = nullptr;  ///< this core's; nullptr but for a connected I/O queue
+    std::uint32_t max_io_bytes = 0;               ///< as MDTS says
+    std::uint32_t executing = 0;                  ///< requests between execute() and respond()
+    bool connect_runs = false;
+    core::message* drained = nullptr;             ///< posted when `executing`, or a running Connect, has ended
+    request* held_fused = nullptr;                ///< first command of a fused pair whose second has not come yet
+    bool fused_first_failed = false;              ///< the command before this one was a first one, and was refused
+    std::uint32_t fused_begun = 0;                ///< halves of fused pairs between begin() and execute()
+    request* fused_waiting = nullptr;             ///< executed halves that wait for the other one
 
   private:
     core::reactor& home_;

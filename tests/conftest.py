@@ -9,6 +9,7 @@ import pytest
 from lab import places, processes
 from lab.ceph import Cluster
 from lab.gateway import DAEMON, Gateway
+from lab.initiator import Initiator
 from lab.lab import Lab
 
 processes.turn_signals_into_interrupts()
@@ -23,12 +24,8 @@ def build() -> Path:
 @pytest.fixture(scope="session")
 def cluster():
     """A Ceph cluster on loopback, for what runs natively."""
-    run = places.Run("cluster")
-    try:
-        with Cluster(run.folder / "ceph", logs=run.logs) as running:
-            yield running
-    finally:
-        run.close()
+    with places.Run("cluster") as run, Cluster(run.folder / "ceph", logs=run.logs) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -40,25 +37,22 @@ def lab():
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def guest(lab):
-    """The shared guest, without connections from an earlier test."""
-    yield lab.guest
-    lab.guest.run("nvme disconnect-all", timeout=120)
+    """The shared guest."""
+    return lab.guest
+
+
+@pytest.fixture(scope="session")
+def host(guest) -> Initiator:
+    """The shared guest's kernel as an NVMe host."""
+    return Initiator(guest)
 
 
 @pytest.fixture
-def new_gateway(lab, guest):
-    """Starts gateways in the shared guest, each knowing the cluster and the RDMA transport: `new_gateway(cores="0x3")`."""
-    if not places.binary(DAEMON).exists():
-        pytest.skip(f"{places.binary(DAEMON)} is not built")
-    with contextlib.ExitStack() as running:
-        def start(**how) -> Gateway:
-            gateway = Gateway(guest, ceph_conf=lab.guest_conf, **how)
-            running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
-            running.enter_context(gateway)
-            running.callback(guest.run, "nvme disconnect-all", timeout=120)    # hosts go first
-            return gateway
+def new_gateway(lab):
+    """Starts gateways in the shared guest, as `new_gateway(cores="0x3")`; each knows the cluster and RDMA."""
+    with gateways(lab) as start:
         yield start
 
 
@@ -66,3 +60,24 @@ def new_gateway(lab, guest):
 def gateway(new_gateway) -> Gateway:
     """A gateway of the test's own."""
     return new_gateway()
+
+
+@pytest.fixture(scope="module")
+def lasting_gateway(lab):
+    """A gateway that the tests of a file share: for those that leave it as they found it."""
+    with gateways(lab) as start:
+        yield start()
+
+
+@contextlib.contextmanager
+def gateways(lab):
+    if not places.binary(DAEMON).exists():
+        pytest.skip(f"{places.binary(DAEMON)} is not built")
+    with contextlib.ExitStack() as running:
+        def start(**how) -> Gateway:
+            gateway = Gateway(lab.guest, ceph_conf=lab.guest_conf, **how)
+            running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
+            running.enter_context(gateway)
+            running.callback(lab.guest.run, "nvme disconnect-all", timeout=120)    # hosts go first
+            return gateway
+        yield start

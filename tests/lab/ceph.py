@@ -1,6 +1,7 @@
 """A real Ceph cluster of one node, in memory: one monitor, one OSD (memstore), cephx, no manager.
 
-Made by hand, step by step, because that takes seconds where the usual tools take minutes. RBD needs no more than this.
+Made by hand, step by step, because that takes a second where the usual tools take minutes.
+RBD needs no more than this.
 """
 
 import json
@@ -48,6 +49,8 @@ osd data = {folder}/osd
 keyring = {folder}/osd/keyring
 # an OSD that is told to end saves its memory; one in a hurry would not
 osd fast shutdown = false
+# a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
+osd client watch timeout = 8
 osd objectstore = memstore
 memstore device bytes = {memory_bytes}
 osd memory target = 939524096
@@ -105,14 +108,15 @@ class Client:
 class Cluster(Client):
     """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too."""
 
-    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30):
+    def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30,
+                 outlive: bool = False):
+        """`outlive`: the daemons do not end with us."""
         self.folder = Path(folder).resolve()
         super().__init__(self.folder / "ceph.conf", network)
         self.keyring = self.folder / "keyring"
         self.fsid = str(uuid.uuid4())
         self.address = network.address if network else "127.0.0.1"
-        self.outlive = False
-        """Set before start: the daemons run on when we end."""
+        self._outlive = outlive
         self.start_seconds = 0.0
         self._logs = Path(logs or self.folder / "log")
         self._memory_bytes = memory_bytes
@@ -145,6 +149,9 @@ class Cluster(Client):
         for daemon in (self._osd, self._mon):
             processes.end(daemon, grace=0)
         self._osd = self._mon = None
+
+    def pids(self) -> list[int]:
+        return [daemon.pid for daemon in (self._mon, self._osd)]
 
     # What goes wrong
 
@@ -215,7 +222,7 @@ class Cluster(Client):
 
     def _daemon(self, program: str, *words) -> subprocess.Popen:
         """In the foreground: a child of ours, whose process id we know."""
-        return processes.spawn([program, "-f", "-c", self.conf, *words], network=self.network, outlive=self.outlive,
+        return processes.spawn([program, "-f", "-c", self.conf, *words], network=self.network, outlive=self._outlive,
                                log=self._logs / f"{program}.out")
 
     def _local(self, *argv) -> str:
@@ -225,7 +232,8 @@ class Cluster(Client):
         end = time.monotonic() + STARTS_WITHIN
         while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 0:
             if time.monotonic() > end:
-                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
+                said = processes.tail(self._logs / "osd.0.log")
+                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{said}")
             time.sleep(0.1)
 
 

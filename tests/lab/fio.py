@@ -25,6 +25,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Outcome:
+    """Of all jobs together."""
     read: Figures
     write: Figures
 
@@ -35,27 +36,32 @@ def outcome(text: str) -> Outcome:
     return Outcome(Figures.of(job["read"]), Figures.of(job["write"]))
 
 
-def verified(device: str, *, rw: str = "randwrite", bs: str = "4k", depth: int = 8, size: str = "8m",
+def verified(*devices: str, rw: str = "randwrite", bs: str = "4k", depth: int = 8, size: str = "8m",
              more: str = "") -> str:
-    """The command that writes, then reads all of it back.
+    """The command that writes to each device, then reads all of it back.
 
     Every block carries its crc32c and its own offset; the first wrong one ends the job.
     """
-    return f"fio --name=verify --filename={device} --rw={rw} --bs={bs} --iodepth={depth} --size={size} {COMMON} {VERIFY} {more}"
+    jobs = " ".join(f"--name=verify{n} --filename={device}" for n, device in enumerate(devices))
+    return (f"fio --name=global --rw={rw} --bs={bs} --iodepth={depth} --size={size} --group_reporting "
+            f"{COMMON} {VERIFY} {more} {jobs}")
 
 
-def verify(machine: Machine, device: str, timeout: float = 120, **how) -> Outcome:
-    return outcome(machine.out(verified(device, **how), timeout))
+def verify(machine: Machine, *devices: str, timeout: float = 120, **how) -> Outcome:
+    return outcome(machine.out(verified(*devices, **how), timeout))
 
 
-def start_verify(machine: Machine, device: str, **how):
+def start_verify(machine: Machine, *devices: str, **how):
     """Verified load in the background; `outcome(process.wait().check().out)` when it is done."""
-    return machine.start(verified(device, **how))
+    return machine.start(verified(*devices, **how))
 
 
-def measure(machine: Machine, device: str, *, rw: str = "randread", bs: str = "4k", depth: int = 32, seconds: int = 5,
-            size: str = "100%") -> Outcome:
-    """How fast, for so many seconds after one to settle."""
-    command = (f"fio --name=measure --filename={device} --rw={rw} --bs={bs} --iodepth={depth} --size={size} {COMMON} "
-               f"--norandommap --time_based --runtime={seconds} --ramp_time=1")
-    return outcome(machine.out(command, seconds + 60))
+def measured(device: str, *, rw: str = "randread", bs: str = "4k", depth: int | str = 32, seconds: float = 5,
+             ramp_seconds: float = 1, size: str = "100%", more: str = "") -> str:
+    """The command that measures for so many seconds, after some to settle."""
+    return (f"fio --name=measure --filename={device} --rw={rw} --bs={bs} --iodepth={depth} --size={size} {COMMON} --norandommap "
+            f"--time_based --runtime={seconds * 1000:g}ms --ramp_time={ramp_seconds * 1000:g}ms {more}")
+
+
+def measure(machine: Machine, device: str, *, seconds: float = 5, **how) -> Outcome:
+    return outcome(machine.out(measured(device, seconds=seconds, **how), seconds + 60))

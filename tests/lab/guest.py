@@ -21,9 +21,10 @@ RXE_ADDRESS_V6 = "fd77::1"
 class Guest(Machine):
     def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24",
                  smp: int = 2, memory: str = "3G", root: Path | str = "/", package: str | None = None,
-                 words: str = "", extra_qemu=()):
-        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's root,
-        such as another Debian's. `package`: that kernel instead of the default one. `words`: more for its command line.
+                 words: str = "", extra_qemu=(), outlive: bool = False):
+        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's
+        root, such as another Debian's. `package`: that kernel instead of the default one. `words`: more for the
+        kernel's command line. `outlive`: the emulator does not end with us.
         """
         self.folder = Path(folder)
         self.share = self.folder / "out"
@@ -35,8 +36,7 @@ class Guest(Machine):
         self._smp, self._memory, self._root, self._words = smp, memory, root, words
         self._extra_qemu = list(extra_qemu)
         self._package = package
-        self.outlive = False
-        """Set before boot: the emulator runs on when we end."""
+        self._outlive = outlive
         self.emulator: subprocess.Popen | None = None
         self.channel: Channel | None = None
         self.boot_seconds = 0.0
@@ -52,7 +52,7 @@ class Guest(Machine):
         self.share.mkdir(parents=True, exist_ok=True)
         try:
             self.emulator = processes.spawn(self._command_line(), network=self.network, cwd=self.folder,
-                                            log=self.serial.with_suffix(".qemu"), outlive=self.outlive)
+                                            log=self.serial.with_suffix(".qemu"), outlive=self._outlive)
             self._connect(started + timeout)
             self._bring_network_up()
         except BaseException:

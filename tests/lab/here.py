@@ -17,17 +17,17 @@ class Unfit(Exception):
 
 
 class Here(Machine):
-    def __init__(self, share: Path):
+    def __init__(self, share: Path, outlive: bool = False):
+        self._outlive = outlive
         share.mkdir(parents=True, exist_ok=True)
         self.share = share
         self.inside = str(share)
-        self.address = rdma_address()
-        if processes.run(["modprobe", "nvme-rdma"], check=False).returncode and not Path("/sys/module/nvme_rdma").exists():
-            raise Unfit("this machine's kernel has no nvme-rdma")
+        self.address = check()
 
     def start(self, command, *, env=None, cwd="/root", input=""):
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(word) for word in command]
-        return LocalProcess(argv, command if isinstance(command, str) else " ".join(argv), env or {}, cwd, input)
+        shown = command if isinstance(command, str) else " ".join(argv)
+        return LocalProcess(processes.prefix(outlive=self._outlive) + argv, shown, env or {}, cwd, input)
 
 
 class LocalProcess:
@@ -38,7 +38,7 @@ class LocalProcess:
         with tempfile.TemporaryFile("w+") as given:
             given.write(text)
             given.seek(0)
-            self._process = subprocess.Popen(processes.prefix() + argv, stdin=given, stdout=self._out, stderr=self._err, cwd=cwd,
+            self._process = subprocess.Popen(argv, stdin=given, stdout=self._out, stderr=self._err, cwd=cwd,
                                              env={**os.environ, **env}, start_new_session=True)
         self.pid = self._process.pid
 
@@ -68,6 +68,15 @@ class LocalProcess:
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.running:
             os.killpg(self.pid, number)
+
+
+def check() -> str:
+    """This machine's RDMA address, if it has all that it takes; if not, `Unfit`."""
+    address = rdma_address()
+    loaded = processes.run(["modprobe", "nvme-rdma"], check=False).returncode == 0
+    if not loaded and not Path("/sys/module/nvme_rdma").exists():
+        raise Unfit("this machine's kernel has no nvme-rdma")
+    return address
 
 
 def rdma_address() -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from . import places, processes
 from .kernel import Kernel
 
-APPLETS = ("sh mount umount mkdir cat cut echo insmod modprobe switch_root poweroff reboot sleep ls ln cp dd date dmesg uname "
-           "mknod printf tr grep awk sed head tail ip chroot rm").split()
+APPLETS = ("sh mount umount mkdir cat cut echo insmod modprobe switch_root poweroff reboot sleep ls ln cp dd date "
+           "dmesg uname mknod printf tr grep awk sed head tail ip chroot rm").split()
 TO_REACH_THE_ROOT = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"]
 
 
@@ -55,7 +55,7 @@ class Archive:
 
     def bytes(self) -> bytes:
         entries = [*self._entries.items(), ("TRAILER!!!", (0, b""))]
-        return b"".join(_newc(number, name, mode, content) for number, (name, (mode, content)) in enumerate(entries, 1))
+        return b"".join(_newc(number, name, *entry) for number, (name, entry) in enumerate(entries, 1))
 
 
 def _newc(inode: int, name: str, mode: int, content: bytes) -> bytes:
@@ -104,7 +104,7 @@ def cached(archive: Archive) -> Path:
 def load_order(kernel: Kernel, names: list[str]) -> list[str]:
     """Paths of the named modules and of all they depend on, each after its dependencies."""
     needs = _dependencies(kernel)
-    by_name = {_module_name(path): path for path in needs}
+    by_name = {module_name(path): path for path in needs}
     order: list[str] = []
 
     def visit(path: str) -> None:
@@ -114,7 +114,7 @@ def load_order(kernel: Kernel, names: list[str]) -> list[str]:
             order.append(path)
 
     for name in names:
-        if path := by_name.get(name.replace("-", "_")):    # absent: built in, or not in this kernel; the guest will say
+        if path := by_name.get(name.replace("-", "_")):    # absent: built in, or the guest will say
             visit(path)
     return order
 
@@ -124,5 +124,5 @@ def _dependencies(kernel: Kernel) -> dict[str, list[str]]:
     return {path: needed.split() for path, _, needed in (line.partition(":") for line in lines)}
 
 
-def _module_name(path: str) -> str:
+def module_name(path: str) -> str:
     return Path(path).name.partition(".")[0].replace("-", "_")

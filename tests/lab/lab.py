@@ -9,47 +9,54 @@ from .places import Run
 
 
 class Lab:
-    """`with Lab("demo") as lab:` gives `lab.cluster`, `lab.guest` and `lab.guest_conf`, Ceph's configuration as the guest sees it."""
+    """`with Lab("name") as lab:` gives `lab.cluster` and `lab.guest`, its soft-RoCE up.
 
-    def __init__(self, name: str, *, smp: int = 2, memory: str = "3G", outlive: bool = False, progress=lambda step: None):
-        self.run = Run(name)
-        self.outlive = outlive
-        """Set it at any time before `close`: all that runs is left running."""
-        self._smp, self._memory, self._progress = smp, memory, progress
+    `lab.guest_conf` is Ceph's configuration as guests see it. A `Run` in the name's place is used and not ended. With a
+    `network` there is no cluster: the guest is to reach one that is there already. `outlive`: what is started does not
+    end with us. `step` is told of each step.
+    """
+
+    def __init__(self, run: str | Run, *, network=None, smp: int = 2, memory: str = "3G", outlive: bool = False,
+                 step=None):
+        self.run = run
+        self.cluster: Cluster | None = None
+        self.guest_conf: str | None = None
+        self._network = network
+        self._smp, self._memory, self._outlive = smp, memory, outlive
+        self._step = step or contextlib.nullcontext
         self._guests = 0
 
     def __enter__(self) -> "Lab":
         with contextlib.ExitStack() as undo:
-            undo.callback(self.run.close)
-            self.network = undo.enter_context(contextlib.closing(Network()))
-            self._stack = undo
-            self._progress("starting a Ceph cluster of one node, in memory")
-            self.cluster = Cluster(self.run.folder / "ceph", logs=self.run.logs, network=self.network)
-            self.cluster.outlive = self.outlive
-            undo.enter_context(self.cluster)
-            self._progress("booting a guest with a stock Debian kernel")
-            self.guest = undo.enter_context(self.new_guest())
-            self.guest_conf = self.cluster.guest_conf(self.guest.share)
-            self._progress("bringing soft-RoCE up in the guest")
-            self.guest.setup_rxe()
-            self._stack = undo.pop_all()
+            if isinstance(self.run, str):
+                self.run = undo.enter_context(Run(self.run))
+            if self._network is None:
+                self._start_cluster(undo)
+            with self._step("boot a guest with a stock Debian kernel"):
+                self.guest = undo.enter_context(self.new_guest())
+            if self.cluster:
+                self.guest_conf = self.cluster.guest_conf(self.guest.share)
+            with self._step("bring soft-RoCE up in the guest"):
+                self.guest.setup_rxe()
+            self._undo = undo.pop_all()
         return self
 
+    def __exit__(self, *_) -> None:
+        self._undo.close()
+
     def new_guest(self, **how) -> Guest:
-        """One more host on the same bridge, not booted yet: `with lab.new_guest() as other:`. Addresses count up from 10.9.0.2."""
+        """One more host, not booted yet: `with lab.new_guest() as other:`. Addresses count up from 10.9.0.2."""
         self._guests += 1
-        guest = Guest(self.run.folder / f"guest{self._guests}", logs=self.run.logs, network=self.network,
-                      address=f"10.9.0.{1 + self._guests}/24", **{"smp": self._smp, "memory": self._memory, **how})
-        guest.outlive = self.outlive
-        return guest
+        address = {"address": f"10.9.0.{1 + self._guests}/24"} if self.cluster else {}
+        return Guest(self.run.folder / f"guest{self._guests}", logs=self.run.logs, network=self._network,
+                     **{"smp": self._smp, "memory": self._memory, "outlive": self._outlive, **address, **how})
 
-    def __exit__(self, *exception) -> None:
-        self.close()
+    def pids(self) -> list[int]:
+        """The processes that all this consists of."""
+        return [self.guest.emulator.pid, *(self.cluster.pids() if self.cluster else [])]
 
-    def close(self) -> None:
-        self._stack.close()
-
-    def leave_running(self) -> None:
-        """Forgets to end anything. Needs `outlive` from the start, or the kernel ends it with us."""
-        self.run.keep()
-        self._stack.pop_all()
+    def _start_cluster(self, undo: contextlib.ExitStack) -> None:
+        with self._step("start a Ceph cluster of one node, in memory"):
+            self._network = undo.enter_context(contextlib.closing(Network()))
+            cluster = Cluster(self.run.folder / "ceph", logs=self.run.logs, network=self._network, outlive=self._outlive)
+            self.cluster = undo.enter_context(cluster)

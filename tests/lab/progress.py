@@ -6,7 +6,7 @@ import threading
 import time
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-SIGN_OF_LIFE = 60
+SIGN_OF_LIFE = 30
 """Off a terminal, a step that takes longer says so this often (seconds)."""
 
 
@@ -32,8 +32,6 @@ class Progress:
         self.detail = ""
         done = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(step, done), daemon=True)
-        if not self._live:
-            self.say(f"     {title} ...")
         ticker.start()
         try:
             yield step
@@ -43,7 +41,7 @@ class Progress:
         finally:
             done.set()
             ticker.join()
-            self.say(f"{'FAIL' if step.failed else ' ok '} {title}{f': {step.note}' if step.note else ''}  ({step.seconds():.1f} s)")
+            self.say(str(step))
 
     def _tick(self, step: "Step", done: threading.Event) -> None:
         frame = 0
@@ -68,6 +66,10 @@ class Step:
         self.note = ""
         self.failed = False
         self._started = time.monotonic()
+
+    def __str__(self) -> str:
+        note = f": {self.note}" if self.note else ""
+        return f"{'FAIL' if self.failed else ' ok '} {self.title}{note}  ({self.seconds():.1f} s)"
 
     def seconds(self) -> float:
         return time.monotonic() - self._started

@@ -6,16 +6,15 @@ from .kernel import Kernel
 
 KERNEL_WORDS = ("console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr tsc=reliable no_timer_check "
                 "cryptomgr.notests random.trust_cpu=on")
+CPU = "max,la57=off"
+"""`max` has AVX2 and no AVX-512; without la57 page tables are one level lower, which emulation feels."""
 AGENT = "agent.sock"
 
 
 def machine(kernel: Kernel, initramfs: Path, *, smp: int, memory: str, words: str, serial: Path,
-            accel: str = "tcg,thread=multi") -> list[str]:
-    """A machine that boots `kernel` and writes its console to `serial`. A panic ends it (panic=-1 with -no-reboot).
-
-    `max` has AVX2 and no AVX-512; without la57 page tables are one level lower, which emulation feels.
-    """
-    return ["qemu-system-x86_64", "-accel", accel, "-cpu", "max,la57=off", "-machine", "q35",
+            accel: str = "tcg,thread=multi", cpu: str = CPU) -> list[str]:
+    """A machine that boots `kernel` and writes its console to `serial`. A panic ends it (panic=-1 with -no-reboot)."""
+    return ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35",
             "-smp", str(smp), "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-serial", f"file:{serial}", "-kernel", str(kernel.vmlinux), "-initrd", str(initramfs),
             "-append", f"{KERNEL_WORDS} {words}".strip()]

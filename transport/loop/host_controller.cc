@@ -49,6 +49,7 @@ core::task<core::result<std::uint16_t>> host_controller::connect_queue(host_queu
     p.qid = qid;
     p.cntlid = cntlid_;
     p.kato_ms = qid ? 0 : o.kato_ms;
+    p.sq_flow_control = o.sq_flow_control;
     const nvme::completion answer = co_await q.connect(std::move(p));
     if (!answer.status().ok())
         co_return tl::make_unexpected(error_of(answer.status(), "connect"));

@@ -22,6 +22,7 @@ struct host_options {
     std::uint16_t admin_entries = 32;
     std::uint16_t io_entries = 128;
     std::uint32_t kato_ms = 0;
+    bool sq_flow_control = true;
 };
 
 /// A host that has connected to a subsystem: an admin queue, I/O queues, and what Linux does between opening the one and

@@ -41,6 +41,7 @@ core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uin
     if (!made)
         co_return tl::make_unexpected(made.error());
     phase_ = state::open;
+    connection_ = link_->number;
     co_return core::result<>{};
 }
 

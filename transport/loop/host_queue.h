@@ -62,6 +62,8 @@ class host_queue {
     unsigned outstanding() const noexcept { return outstanding_; }
     std::uint16_t entries() const noexcept { return entries_; }
     core::reactor* home() const noexcept { return home_; }
+    /// The number of its connection, from 1; 0 before open() has ended.
+    std::uint64_t connection() const noexcept { return connection_; }
     /// SQHD of the last answer.
     std::uint16_t sq_head() const noexcept { return sq_head_; }
     /// Answers that nobody had asked for.
@@ -80,6 +82,7 @@ class host_queue {
     std::uint16_t first_free_ = 0;
     std::uint16_t outstanding_ = 0;
     std::uint16_t sq_head_ = 0;
+    std::uint64_t connection_ = 0;
     std::uint64_t unasked_ = 0;
     core::one_shot<bool>* waiting_ = nullptr;
 };

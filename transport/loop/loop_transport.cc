@@ -74,6 +74,8 @@ core::result<link*> loop_transport::make_link(host_queue& host, core::reactor& h
 
 void loop_transport::forget(link& l) noexcept {
     target_.unplace_qpair(l.target_home);
+    if (on_connection_gone)
+        on_connection_gone(l.number);
     std::erase_if(links_, [&](const auto& each) { return each.get() == &l; });
 }
 

@@ -7,6 +7,7 @@
 #include "transport/loop/link.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -43,6 +44,8 @@ class loop_transport final : public nvmf::transport {
     nvmf::target& target() const noexcept { return target_; }
     data_path path() const noexcept { return path_; }
 
+    /// Control reactor: called when the target holds nothing of a connection any more. For tests.
+    std::function<void(std::uint64_t number)> on_connection_gone;
     /// Control reactor: connections that exist, those that are parting included.
     std::size_t connections() const noexcept { return links_.size(); }
 

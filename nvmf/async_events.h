@@ -1,0 +1,44 @@
+#pragma once
+
+#include "nvme/features.h"
+#include "nvme/log_page.h"
+#include "nvmf/admin_commands.h"
+
+#include <array>
+#include <cstdint>
+
+namespace causeway::nvmf {
+
+/// The Asynchronous Event Requests of one controller, and what they wait for. NVM Express Base Specification 2.0,
+/// "Asynchronous Event Request command".
+///
+/// An event of a kind is told once, and then not again until the host has read the kind's log page with RAE clear. One that
+/// finds no request outstanding waits for the next. Control reactor.
+class async_events {
+  public:
+    static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
+
+    enum kind : std::uint8_t { namespace_attribute, discovery_log, kinds };
+
+    outcome wait(request& r);
+    void raise(kind k);
+    /// The host has read the log page, RAE clear.
+    void page_read(nvme::lid page) noexcept;
+    /// Asynchronous Event Configuration: the bit of each kind is its bit in OAES.
+    void configure(std::uint32_t enabled) noexcept { enabled_ = enabled; }
+
+    bool abort(std::uint16_t cid) noexcept;
+    /// All requests come back, and what has happened is forgotten: a reset, or the end.
+    void end() noexcept;
+
+  private:
+    enum class state : std::uint8_t { quiet, pending, told };
+    void tell();
+
+    std::uint32_t enabled_ = 0;
+    std::array<state, kinds> states_{};
+    request* oldest_ = nullptr;
+    unsigned waiting_ = 0;
+};
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,72 @@
+// What transports call for each command: begin() and execute(). Runs on the qpair's core.
+
+#include "nvmf/admin_commands.h"
+#include "nvmf/io_commands.h"
+#include "nvmf/target.h"
+
+namespace causeway::nvmf {
+
+namespace {
+
+constexpr unsigned at_opcode = offsetof(nvme::command, opcode);
+constexpr unsigned at_flags = offsetof(nvme::command, flags);
+constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
+
+}  // namespace
+
+verdict check_io(request& r) noexcept {
+    const io_command& c = io_commands[r.command.opcode];
+    if (!c.check) [[unlikely]]
+        return {nvme::sc::invalid_opcode.with_dnr(), at_opcode};
+    if (r.command.psdt() != nvme::psdt::sgl) [[unlikely]]
+        return wrong_field(at_flags, 6);
+    r.transfer = c.direction;
+    r.run = c.run;
+    const std::uint32_t nsid = r.command.nsid;
+    const core_namespace* ns = r.qpair->namespaces->find(nsid);
+    if (!ns) [[unlikely]] {
+        if (c.takes_broadcast && nsid == nvme::broadcast_nsid)
+            return {};
+        return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
+    }
+    r.ns_generation = ns->generation;
+    return c.check(r, *ns);
+}
+
+nvme::status target::begin(request& r) noexcept {
+    qpair& q = *r.qpair;
+    r.transfer = transfer::none;
+    r.length = 0;
+    r.completion.set_result64(0);
+    r.fused = nullptr;
+    r.waits_for_fused = false;
+    if (!q.namespaces || r.command.opcode == nvme::fabrics_opcode) [[unlikely]]
+        return begin_admin(r);
+    if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]
+        return begin_unusual(r);
+    if (const verdict v = check_io(r); !v.ok()) [[unlikely]]
+        return refuse(r, v);
+    return {};
+}
+
+nvme::status target::begin_admin(request& r) noexcept {
+    qpair& q = *r.qpair;
+    if (!q.target) {
+        q.target = this;
+        q.counters = &counters_.on(q.home().index());
+    }
+    expect_no_second(q);
+    const verdict v = r.command.opcode == nvme::fabrics_opcode ? check_fabrics(r) : check_admin(r);
+    return v.ok() ? v.status : refuse(r, v);
+}
+
+void target::abandon(request& r) noexcept {
+    abandon_half(r);
+}
+
+void target::execute(request& r) noexcept {
+    ++r.qpair->executing;
+    r.run(r);
+}
+
+}  // namespace causeway::nvmf

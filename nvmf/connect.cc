@@ -1,0 +1,212 @@
+// Connect: who may come in, by which door, and what of. NVMe over Fabrics 1.1, "Connect Command".
+//
+// Begins on the qpair's core, decides on the control reactor, and comes back to install and to answer.
+
+#include "nvme/fabrics.h"
+
+#include "core/log.h"
+#include "nvme/nqn.h"
+#include "nvmf/admin_commands.h"
+#include "nvmf/controller.h"
+#include "nvmf/core_counters.h"
+#include "nvmf/subsystem.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace causeway::nvmf {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+core::log::limiter refusals;
+
+/// What the host asks for, and how it came here.
+struct application {
+    nvme::connect_command command;
+    nvme::connect_data data;
+    qpair* connection;
+    std::uint16_t granted_entries;
+    std::string transport_name;
+    transport_address local, peer;
+
+    std::uint16_t qid() const noexcept { return command.qid; }
+    std::string_view text(const char (&field)[256]) const noexcept { return {field, ::strnlen(field, sizeof field)}; }
+    std::string_view subnqn() const noexcept { return text(data.subnqn); }
+    std::string_view hostnqn() const noexcept { return text(data.hostnqn); }
+};
+
+/// What the host gets.
+struct admission {
+    verdict result{};
+    std::uint32_t dw0 = 0;
+    std::shared_ptr<controller> owner{};
+};
+
+// What may be different at the next try, when the gateway has been told of a subsystem or a host, is not final: a host that
+// saw Do Not Retry would give up on a gateway that is just starting.
+
+admission bad_command(unsigned at) {
+    return {{nvme::sc::connect_invalid_parameters, at},
+            nvme::connect_invalid_dw0(nvme::iattr::command, static_cast<std::uint16_t>(at))};
+}
+
+admission bad_data(unsigned at) {
+    return {nvme::sc::connect_invalid_parameters,
+            nvme::connect_invalid_dw0(nvme::iattr::data, static_cast<std::uint16_t>(at))};
+}
+
+constexpr unsigned at_qid = offsetof(nvme::connect_command, qid);
+constexpr unsigned at_sqsize = offsetof(nvme::connect_command, sqsize);
+constexpr unsigned at_hostid = offsetof(nvme::connect_data, hostid);
+constexpr unsigned at_cntlid = offsetof(nvme::connect_data, cntlid);
+constexpr unsigned at_subnqn = offsetof(nvme::connect_data, subnqn);
+constexpr unsigned at_hostnqn = offsetof(nvme::connect_data, hostnqn);
+
+application read(const request& r) {
+    const qpair& q = *r.qpair;
+    application a{};
+    a.command = std::bit_cast<nvme::connect_command>(r.command);
+    bdev::copy_out(reinterpret_cast<std::byte*>(&a.data), r.data(), sizeof a.data);
+    a.connection = r.qpair;
+    a.granted_entries = q.sq_entries;
+    a.transport_name = q.transport_name();
+    a.local = q.local_address();
+    a.peer = q.peer_address();
+    return a;
+}
+
+/// Hosts call themselves all sorts of things. But what they say goes into logs and JSON.
+bool is_name(std::string_view nqn) noexcept {
+    return !nqn.empty() && nqn.size() <= nvme::nqn_max_length && nvme::detail::is_printable_utf8(nqn);
+}
+
+bool size_fits(const application& a, const transport_options& fabric) noexcept {
+    const std::uint32_t entries = a.command.sqsize + 1u;
+    const std::uint32_t most = a.qid() == 0 ? fabric.max_aq_depth : fabric.max_queue_depth;
+    return entries >= 2 && entries <= most && (a.granted_entries == 0 || entries <= a.granted_entries);
+}
+
+/// What is checked of both kinds of queue; nothing: it is good.
+std::optional<admission> refusal(const application& a, subsystem* s, const transport* fabric) {
+    if (!is_name(a.subnqn()))
+        return bad_data(at_subnqn);
+    if (!is_name(a.hostnqn()))
+        return bad_data(at_hostnqn);
+    if (!s || s->closing() || !s->listens_at(a.local)) {
+        core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(), a.local.text());
+        return bad_data(at_subnqn);
+    }
+    if (!s->allows(a.hostnqn())) {
+        core::log::peer_warning(refusals, "{} does not allow host {} (from {})", a.subnqn(), a.hostnqn(), a.peer.text());
+        return admission{nvme::sc::connect_invalid_host};
+    }
+    if (!fabric || !size_fits(a, fabric->options()))
+        return bad_command(at_sqsize);
+    return {};
+}
+
+admission admit(const application& a, std::shared_ptr<controller> c) {
+    c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer});
+    return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c)};
+}
+
+admission admit_admin(const application& a, subsystem& s, transport& fabric) {
+    if (a.data.cntlid != nvme::cntlid_dynamic)
+        return bad_data(at_cntlid);
+    const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
+                                     std::to_array(a.data.hostid));
+    if (!c)
+        return {nvme::sc::connect_controller_busy};
+    core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
+    c->set_kato(a.command.kato);
+    return admit(a, c);
+}
+
+std::optional<admission> io_refusal(const application& a, const controller& c) {
+    if (a.hostnqn() != c.host_nqn())
+        return bad_data(at_hostnqn);
+    if (std::to_array(a.data.hostid) != c.host_id())
+        return bad_data(at_hostid);
+    if (a.transport_name != c.fabric().trtype())
+        return bad_data(at_cntlid);
+    if (!c.ready() || a.qid() > c.fabric().options().max_io_qpairs_per_ctrlr)
+        return bad_command(at_qid);
+    return {};
+}
+
+core::task<admission> admit_io(const application& a, subsystem& s) {
+    if (s.is_discovery())
+        co_return bad_command(at_qid);
+    const auto found = s.controllers().find(a.data.cntlid);
+    if (found == s.controllers().end())
+        co_return bad_data(at_cntlid);
+    const std::shared_ptr<controller> c = found->second;
+    // A host that has reset its queue may be here again before its old connection is off our books.
+    constexpr int patience_ms = 100;
+    for (int waited_ms = 0; c->find_queue(a.qid()) && waited_ms < patience_ms; ++waited_ms)
+        co_await core::sleep_for(1ms);
+    if (auto refused = io_refusal(a, *c))
+        co_return std::move(*refused);
+    if (c->find_queue(a.qid()))
+        co_return admission{{nvme::sc::command_sequence_error.with_dnr(), at_qid}};
+    co_return admit(a, c);
+}
+
+core::task<admission> decide(const application& a, target& t) {
+    subsystem* s = t.find_subsystem(a.subnqn());
+    transport* fabric = t.find_transport(a.transport_name);
+    if (auto refused = refusal(a, s, fabric))
+        co_return std::move(*refused);
+    if (a.qid() == 0)
+        co_return admit_admin(a, *s, *fabric);
+    const auto hold = s->shared_from_this();
+    co_return co_await admit_io(a, *s);
+}
+
+void install(qpair& q, const application& a, std::shared_ptr<controller> c) {
+    subsystem& s = c->subsystem();
+    q.qid = a.qid();
+    q.sq_flow_control = !(a.command.cattr & nvme::cattr_disable_sq_flow_control);
+    q.max_io_bytes = c->fabric().options().max_io_size;
+    q.subsystem = &s;
+    q.controller = std::move(c);
+    (q.qid == 0 ? q.counters->admin_qpairs : q.counters->io_qpairs).add();
+    (q.qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).add();
+    // A connection that has been lost meanwhile gets its controller all the same: detach() takes it out again.
+    if (q.phase == qpair::state::disconnecting)
+        return;
+    q.phase = qpair::state::enabled;
+    if (q.qid != 0)
+        q.namespaces = &s.table(q.home().index());
+}
+
+core::task<> connect(request& r) {
+    qpair& q = *r.qpair;
+    target& t = *q.target;
+    q.connect_runs = true;
+    q.counters->current_unassociated_qpairs.add();
+    const application a = read(r);
+
+    co_await core::switch_to(t.group().control());
+    admission given = co_await decide(a, t);
+    co_await core::switch_to(q.home());
+
+    q.counters->current_unassociated_qpairs.sub();
+    q.connect_runs = false;
+    r.completion.dw0 = given.dw0;
+    if (given.owner)
+        install(q, a, std::move(given.owner));
+    finish_noted(r, given.result);
+}
+
+}  // namespace
+
+void run_connect(request& r) noexcept {
+    core::detach(connect(r));
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,98 @@
+// Dataset Management: Deallocate unmaps up to 256 ranges; the other attributes are hints, and taken as such. Runs on the
+// qpair's core.
+
+#include "nvmf/core_counters.h"
+#include "nvmf/steps.h"
+
+namespace causeway::nvmf {
+
+namespace {
+
+nvme::dsm_range range_at(const request& r, std::uint32_t index) noexcept {
+    nvme::dsm_range range{};
+    std::size_t skip = index * sizeof range;
+    auto* to = reinterpret_cast<std::byte*>(&range);
+    std::size_t left = sizeof range;
+    for (const iovec& piece : r.data()) {
+        if (skip >= piece.iov_len) {
+            skip -= piece.iov_len;
+            continue;
+        }
+        const std::size_t n = std::min(left, piece.iov_len - skip);
+        std::memcpy(to, static_cast<const std::byte*>(piece.iov_base) + skip, n);
+        to += n;
+        left -= n;
+        skip = 0;
+        if (left == 0)
+            break;
+    }
+    return range;
+}
+
+/// All ranges before the first is touched: a command either is good or does nothing.
+verdict check_ranges(const request& r, const core_namespace& ns) noexcept {
+    const std::uint64_t size = ns.device->blocks();
+    const nvme::dsm_view c{r.command};
+    for (std::uint32_t i = 0; i < c.ranges(); ++i) {
+        const nvme::dsm_range range = range_at(r, i);
+        const std::uint64_t blocks = range.nlb;
+        if (blocks > size || range.slba > size - blocks)
+            return nvme::sc::lba_out_of_range.with_dnr();
+        if (c.deallocate() && ns.most_deallocate && blocks > ns.most_deallocate)
+            return nvme::sc::command_size_limit_exceeded.with_dnr();
+    }
+    return {};
+}
+
+void end(request& r, nvme::status s) noexcept {
+    leave(r);
+    qpair& q = *r.qpair;
+    if (s.ok()) {
+        q.counters->completed_nvme_io.add();
+        q.counts.write_commands.add();
+    }
+    finish_noted(r, s);
+}
+
+bdev::device* next_range(request& r) noexcept {
+    const nvme::dsm_view c{r.command};
+    while (r.cursor < c.ranges()) {
+        const nvme::dsm_range range = range_at(r, r.cursor++);
+        if (range.nlb == 0)
+            continue;
+        r.io.operation = bdev::op::unmap;
+        r.io.offset_blocks = range.slba;
+        r.io.length_blocks = range.nlb;
+        r.io.data = {};
+        return r.ns->device;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+verdict check_dataset_management(request& r, const core_namespace& ns) noexcept {
+    const nvme::dsm_view c{r.command};
+    if (c.deallocate() && ns.read_only)
+        return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
+    r.length = c.ranges() * sizeof(nvme::dsm_range);
+    return {};
+}
+
+void run_dataset_management(request& r) noexcept {
+    core_namespace* ns = enter(r);
+    if (!ns)
+        return;
+    if (const verdict v = check_ranges(r, *ns); !v.ok()) {
+        leave(r);
+        return finish_noted(r, v);
+    }
+    // Deallocation is advice: a device that cannot follow it has not failed.
+    if (!nvme::dsm_view{r.command}.deallocate() || !ns->device->can().supports(bdev::op::unmap))
+        return end(r, nvme::sc::success);
+    r.io.force_unit_access = false;
+    r.cursor = 0;
+    run_steps<next_range, end>(r);
+}
+
+}  // namespace causeway::nvmf

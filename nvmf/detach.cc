@@ -1,0 +1,62 @@
+// The end of a connection. Begins and ends on the qpair's core, passes through the control reactor.
+
+#include "core/log.h"
+#include "nvmf/controller.h"
+#include "nvmf/io_commands.h"
+#include "nvmf/subsystem.h"
+#include "nvmf/target.h"
+
+namespace causeway::nvmf {
+
+namespace {
+
+/// `co_await next_drained(q)`: goes on when finish() or the end of a Connect has looked at the queue pair again.
+class [[nodiscard]] next_drained : private core::message {
+  public:
+    explicit next_drained(qpair& q) noexcept : core::message(&resume), qpair_(q) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) noexcept {
+        handle_ = h;
+        qpair_.drained = this;
+    }
+    void await_resume() const noexcept {}
+
+  private:
+    static void resume(core::message& m) noexcept { static_cast<next_drained&>(m).handle_.resume(); }
+    qpair& qpair_;
+    std::coroutine_handle<> handle_;
+};
+
+}  // namespace
+
+core::task<> target::detach(qpair& q) {
+    q.phase = qpair::state::disconnecting;
+    end_fused(q);
+    while (q.connect_runs)
+        co_await next_drained(q);
+
+    const std::uint16_t qid = q.qid;
+    if (q.controller) {
+        // The controller lets go of the queue pair first, whatever hangs: hosts and operators see it gone.
+        co_await core::switch_to(group_.control());
+        q.controller->remove(q);
+        co_await core::switch_to(q.home());
+        // Messages that control has sent to this queue pair before are handled by now, or with the next turn where control is
+        // this reactor: nobody comes back to it.
+        co_await core::yield();
+        (qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).sub();
+    }
+    while (q.executing != 0)
+        co_await next_drained(q);
+
+    q.namespaces = nullptr;
+    q.subsystem = nullptr;
+    if (std::shared_ptr<controller> c = std::move(q.controller)) {
+        co_await core::switch_to(group_.control());
+        c->drained(qid, q.counts);
+        c.reset();  // here, where the last one must go
+        co_await core::switch_to(q.home());
+    }
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,204 @@
+// Identify: who answers to which CNS, and the pages about namespaces. The controller's own page is in identify_controller.cc.
+
+#include "nvme/identify.h"
+
+#include "nvmf/admin_commands.h"
+#include "nvmf/controller.h"
+#include "nvmf/identify_controller.h"
+#include "nvmf/subsystem.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace causeway::nvmf {
+
+namespace {
+
+constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
+constexpr unsigned at_cns = offsetof(nvme::command, cdw10);
+constexpr unsigned at_csi = offsetof(nvme::command, cdw11) + 3;
+
+constexpr verdict invalid_nsid{nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
+
+/// 0's based, as most fields want it; a count that does not fit is cut off at what does.
+std::uint16_t zero_based(std::uint64_t count) noexcept {
+    return static_cast<std::uint16_t>(std::clamp<std::uint64_t>(count, 1, 65536) - 1);
+}
+
+void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g, std::uint32_t max_io_bytes) {
+    const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
+    const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
+    // A physical block is written whole or not at all. Linux takes its physical block size from these two together.
+    id.nawun = id.nawupf = zero_based(physical);
+    id.nacwu = zero_based(g.atomic_compare_and_write_blocks);
+    id.npwg = zero_based(std::max(g.write_granularity_blocks, physical));
+    id.npwa = zero_based(std::max(g.write_alignment_blocks, physical));
+    id.npdg = zero_based(g.unmap_granularity_blocks);
+    id.npda = zero_based(g.unmap_alignment_blocks);
+    id.nsfeat = nvme::nsfeat_atomic_fields | nvme::nsfeat_optimal_io;
+    // Beyond what one command may carry both would only make hosts split their I/O at odd places.
+    const std::uint32_t optimal = std::min(g.optimal_write_blocks ? g.optimal_write_blocks : max_io_blocks, max_io_blocks);
+    id.nows = zero_based(optimal);
+    if (std::has_single_bit(g.optimal_write_blocks))
+        id.noiob = static_cast<std::uint16_t>(std::min<std::uint32_t>(optimal, 0x8000));
+}
+
+nvme::identify_namespace describe(const name_space& ns, const controller& c) {
+    const bdev::geometry& g = ns.device().shape();
+    nvme::identify_namespace id{};
+    id.nsze = id.ncap = id.nuse = ns.blocks();
+    id.nmic = nvme::nmic_shared;
+    id.dlfeat = nvme::dlfeat_write_zeroes_deac;
+    id.nsattr = ns.device().can().read_only ? nvme::nsattr_write_protected : 0;
+    describe_performance(id, g, c.fabric().options().max_io_size);
+    std::copy(ns.nguid().begin(), ns.nguid().end(), id.nguid);
+    if (ns.eui64())
+        std::copy(ns.eui64()->begin(), ns.eui64()->end(), id.eui64);
+    id.lbaf[0].lbads = static_cast<std::uint8_t>(std::countr_zero(g.block_size));
+    return id;
+}
+
+/// The active namespace of the command's NSID; nullptr: it is free. REQUIRES: valid(nsid).
+const name_space* find(const controller& c, std::uint32_t nsid) {
+    const auto& all = c.subsystem().namespaces();
+    const auto it = all.find(nsid);
+    return it != all.end() && it->second->active() ? it->second.get() : nullptr;
+}
+
+bool valid(const controller& c, std::uint32_t nsid) noexcept {
+    return nsid != 0 && nsid <= c.subsystem().options().max_namespaces;
+}
+
+/// For the pages about one namespace: zeroes stand for one that is not there.
+template <class Page, class Fill>
+outcome namespace_page(const controller& c, request& r, Fill fill) {
+    if (!valid(c, r.command.nsid))
+        return invalid_nsid;
+    const name_space* ns = find(c, r.command.nsid);
+    answer_with_struct(r, ns ? fill(*ns) : Page{});
+    return verdict();
+}
+
+outcome namespace_data(controller& c, request& r) {
+    return namespace_page<nvme::identify_namespace>(c, r, [&](const name_space& ns) { return describe(ns, c); });
+}
+
+outcome namespace_data_nvm(controller& c, request& r) {
+    return namespace_page<nvme::identify_namespace_nvm>(
+        c, r, [](const name_space&) { return nvme::identify_namespace_nvm{}; });  // all of it is about metadata
+}
+
+outcome namespace_data_independent(controller& c, request& r) {
+    return namespace_page<nvme::identify_namespace_independent>(c, r, [](const name_space& ns) {
+        nvme::identify_namespace_independent id{};
+        id.nmic = nvme::nmic_shared;
+        id.nsattr = ns.device().can().read_only ? nvme::nsattr_write_protected : 0;
+        id.nstat = nvme::nstat_ready;
+        return id;
+    });
+}
+
+outcome active_namespaces(controller& c, request& r) {
+    const std::uint32_t above = r.command.nsid;
+    if (above >= 0xfffffffe)
+        return invalid_nsid;
+    nvme::namespace_list list{};
+    std::size_t n = 0;
+    const auto& all = c.subsystem().namespaces();
+    for (auto it = all.upper_bound(above); it != all.end() && n < std::size(list.nsid); ++it)
+        if (it->second->active())
+            list.nsid[n++] = it->first;
+    answer_with_struct(r, list);
+    return verdict();
+}
+
+class descriptor_list {
+  public:
+    void add(nvme::nidt type, std::span<const std::uint8_t> id) {
+        bytes_[used_] = std::byte{nvme::to_underlying(type)};
+        bytes_[used_ + 1] = static_cast<std::byte>(id.size());
+        std::memcpy(&bytes_[used_ + sizeof(nvme::ns_id_descriptor_header)], id.data(), id.size());
+        used_ += sizeof(nvme::ns_id_descriptor_header) + id.size();
+    }
+    std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+  private:
+    std::array<std::byte, 128> bytes_{};  // all types together are 65 bytes long
+    std::size_t used_ = 0;
+};
+
+outcome namespace_descriptors(controller& c, request& r) {
+    const name_space* ns = valid(c, r.command.nsid) ? find(c, r.command.nsid) : nullptr;
+    if (!ns)
+        return invalid_nsid;
+    descriptor_list list;
+    if (ns->eui64())
+        list.add(nvme::nidt::eui64, *ns->eui64());
+    list.add(nvme::nidt::nguid, ns->nguid());
+    list.add(nvme::nidt::uuid, ns->uuid());
+    const std::uint8_t csi = nvme::to_underlying(nvme::csi::nvm);
+    list.add(nvme::nidt::csi, {&csi, 1});
+    answer_with(r, list.bytes());
+    return verdict();
+}
+
+outcome controller_data_nvm(controller& c, request& r) {
+    nvme::identify_controller_nvm id{};
+    id.wzsl = c.subsystem().options().wzsl;
+    id.dmrsl = c.subsystem().options().dmrsl;
+    answer_with_struct(r, id);
+    return verdict();
+}
+
+outcome controller_data(controller& c, request& r) {
+    answer_with_struct(r, identify_controller(c));
+    return verdict();
+}
+
+outcome command_set_combinations(controller&, request& r) {
+    nvme::command_set_combinations all{};
+    all.vector[0] = 1 << nvme::to_underlying(nvme::csi::nvm);
+    answer_with_struct(r, all);
+    return verdict();
+}
+
+struct page {
+    nvme::cns cns;
+    bool for_discovery;
+    bool nvm_only;  ///< is about the command set in CSI
+    outcome (*answer)(controller&, request&);
+};
+
+constexpr page pages[] = {
+    {nvme::cns::ns, false, false, namespace_data},
+    {nvme::cns::controller, true, false, controller_data},
+    {nvme::cns::active_ns_list, false, false, active_namespaces},
+    {nvme::cns::ns_id_descriptors, false, false, namespace_descriptors},
+    {nvme::cns::csi_ns, false, true, namespace_data_nvm},
+    {nvme::cns::csi_controller, false, true, controller_data_nvm},
+    {nvme::cns::csi_active_ns_list, false, true, active_namespaces},
+    {nvme::cns::ns_independent, false, false, namespace_data_independent},
+    {nvme::cns::command_set_combinations, false, false, command_set_combinations},
+};
+
+}  // namespace
+
+verdict check_identify(request& r) noexcept {
+    r.length = nvme::identify_bytes;
+    return {};
+}
+
+outcome identify(controller& c, request& r) {
+    const nvme::identify_view command{r.command};
+    for (const page& p : pages) {
+        if (p.cns != command.cns() || (c.is_discovery() && !p.for_discovery))
+            continue;
+        if (p.nvm_only && command.csi() != nvme::csi::nvm)
+            return wrong_field(at_csi);
+        return p.answer(c, r);
+    }
+    return wrong_field(at_cns);
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,96 @@
+#pragma once
+
+#include "bdev/device.h"
+#include "core/reactor_group.h"
+#include "core/task.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace causeway::nvmf {
+
+class subsystem;
+
+using nguid = std::array<std::uint8_t, 16>;
+using eui64 = std::array<std::uint8_t, 8>;
+
+/// What one core needs of a namespace to run I/O on it. Touched by that core alone.
+struct core_namespace {
+    bdev::device* device = nullptr;
+    std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
+    std::uint32_t nsid = 0;
+    std::uint8_t block_shift = 0;
+    bool read_only = false;
+    std::uint64_t most_zeroes = 0;     ///< blocks of one Write Zeroes; 0: no limit
+    std::uint64_t most_deallocate = 0; ///< blocks of one range of Dataset Management; 0: no limit
+
+    std::uint32_t in_flight = 0;       ///< commands of this core
+    core::message* drained = nullptr;  ///< posted when in_flight falls to 0
+};
+
+/// The namespaces of a subsystem by nsid, as one core's I/O sees them. Changed on that core.
+class namespace_table {
+  public:
+    core_namespace* find(std::uint32_t nsid) const noexcept {
+        const std::uint32_t i = nsid - 1;  // an nsid of 0 becomes the highest index
+        return i < slots_.size() ? slots_[i] : nullptr;
+    }
+    /// The first with an nsid above `nsid`; nullptr: none.
+    core_namespace* after(std::uint32_t nsid) const noexcept {
+        for (std::size_t i = nsid; i < slots_.size(); ++i)
+            if (slots_[i])
+                return slots_[i];
+        return nullptr;
+    }
+    void insert(core_namespace& ns);
+    /// Does nothing if another one has taken the place already.
+    void remove(const core_namespace& ns) noexcept;
+
+  private:
+    std::vector<core_namespace*> slots_;
+};
+
+/// A device under an nsid of a subsystem. Control reactor, but for its core_namespaces.
+class name_space final : public bdev::observer {
+  public:
+    struct identity {
+        std::uint32_t nsid = 0;
+        nvmf::nguid nguid{};
+        std::optional<nvmf::eui64> eui64;
+        bdev::uuid uuid{};
+    };
+
+    name_space(subsystem& s, identity id, std::shared_ptr<bdev::device> device);
+    ~name_space() override;
+
+    std::uint32_t nsid() const noexcept { return id_.nsid; }
+    const nvmf::nguid& nguid() const noexcept { return id_.nguid; }
+    const std::optional<nvmf::eui64>& eui64() const noexcept { return id_.eui64; }
+    const bdev::uuid& uuid() const noexcept { return id_.uuid; }
+    bdev::device& device() const noexcept { return *device_; }
+    std::uint64_t blocks() const noexcept { return device_->blocks(); }
+
+    /// Hosts see it: all cores know it.
+    bool active() const noexcept { return active_; }
+
+  private:
+    friend class subsystem;
+
+    void resized(bdev::device& d, std::uint64_t blocks) override;
+    void removed(bdev::device& d) override;
+    /// Ends when no core has a command on it. REQUIRES: no table has it any more.
+    core::task<> drain();
+
+    subsystem* subsystem_;  ///< nullptr once it is removed
+    const identity id_;
+    const std::shared_ptr<bdev::device> device_;
+    core::per_core<core_namespace> cores_;
+    bool active_ = false;
+    bool released_ = false;
+};
+
+}  // namespace causeway::nvmf

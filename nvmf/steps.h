@@ -1,0 +1,38 @@
+#pragma once
+
+#include "nvmf/io_commands.h"
+
+namespace causeway::nvmf {
+
+/// Runs the device I/Os of a command that takes several, one after the other. A device that completes at once costs no stack:
+/// the loop goes on, not the completion.
+///
+/// `Next(r)` fills in r.io's request and returns the device to start it on; nullptr: that was all. `End(r, status)` ends
+/// the command, at the first failure with its status.
+template <bdev::device* (*Next)(request&) noexcept, void (*End)(request&, nvme::status) noexcept>
+void run_steps(request& r) noexcept {
+    constexpr auto done = [](bdev::io& i) noexcept {
+        request& r = *static_cast<request*>(i.context);
+        if (r.stepping)
+            r.stepped = true;
+        else if (i.status.ok())
+            run_steps<Next, End>(r);
+        else
+            End(r, i.status);
+    };
+    while (bdev::device* d = Next(r)) {
+        r.io.done = done;
+        r.io.context = &r;
+        r.stepping = true;
+        r.stepped = false;
+        d->start(r.io);
+        r.stepping = false;
+        if (!r.stepped)
+            return;  // it goes on when the device is done
+        if (!r.io.status.ok())
+            return End(r, r.io.status);
+    }
+    End(r, nvme::sc::success);
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,151 @@
+// Subsystems: who may use them, where, and their controllers. Namespaces are in subsystem_namespaces.cc.
+
+#include "nvmf/subsystem.h"
+
+#include "core/log.h"
+#include "nvme/nqn.h"
+#include "nvmf/controller.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf {
+
+using namespace std::chrono_literals;
+
+subsystem::subsystem(target& t, subsystem_options options)
+    : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
+
+subsystem::~subsystem() = default;
+
+// ---- Listeners.
+
+core::task<core::result<>> subsystem::add_listener(transport_address at) {
+    const auto self = shared_from_this();
+    if (std::find(listeners_.begin(), listeners_.end(), at) != listeners_.end())
+        co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
+    // In the list before the first suspension, so that a second request for the same one finds it.
+    listeners_.push_back(at);
+    const auto listening = co_await target_.listen(at);
+    if (!listening) {
+        std::erase(listeners_, at);
+        co_return listening;
+    }
+    if (closing_ || std::find(listeners_.begin(), listeners_.end(), at) == listeners_.end()) {
+        co_await target_.stop_listening(at);
+        co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
+    }
+    core::log::info("{}: listens at {}", nqn(), at.text());
+    target_.discovery_changed();
+    co_return core::result<>();
+}
+
+core::task<core::result<>> subsystem::remove_listener(transport_address at) {
+    const auto self = shared_from_this();
+    if (std::erase(listeners_, at) == 0)
+        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    target_.discovery_changed();
+    co_await target_.stop_listening(at);
+    co_return core::result<>();
+}
+
+bool subsystem::listens_at(const transport_address& local) const noexcept {
+    if (is_discovery())
+        return true;
+    return std::any_of(listeners_.begin(), listeners_.end(), [&](const transport_address& at) {
+        const bool any_address = at.traddr == "0.0.0.0" || at.traddr == "::";
+        return at.trtype == local.trtype && at.trsvcid == local.trsvcid && (any_address || at.traddr == local.traddr);
+    });
+}
+
+// ---- Hosts.
+
+bool subsystem::allows(std::string_view host_nqn) const noexcept {
+    return is_discovery() || options_.allow_any_host || hosts_.contains(std::string(host_nqn));
+}
+
+core::result<> subsystem::add_host(std::string host_nqn) {
+    if (!nvme::valid_nqn(host_nqn))
+        return core::fail(EINVAL, "not an NVMe qualified name", host_nqn);
+    if (!hosts_.insert(host_nqn).second)
+        return core::fail(EEXIST, "the host is on the list", host_nqn);
+    if (!options_.allow_any_host)
+        target_.discovery_changed();
+    return {};
+}
+
+core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
+    const auto self = shared_from_this();
+    if (hosts_.erase(host_nqn) == 0)
+        co_return core::fail(ENOENT, "the host is not on the list", host_nqn);
+    if (!options_.allow_any_host) {
+        target_.discovery_changed();
+        co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },
+                                 disconnect_reason::host_removed);
+    }
+    co_return core::result<>();
+}
+
+core::task<> subsystem::set_allow_any_host(bool allow) {
+    const auto self = shared_from_this();
+    if (std::exchange(options_.allow_any_host, allow) == allow)
+        co_return;
+    target_.discovery_changed();
+    co_await end_controllers([&](const controller& c) { return !allows(c.host_nqn()); },
+                             disconnect_reason::host_removed);
+}
+
+// ---- Controllers.
+
+std::shared_ptr<controller> subsystem::make_controller(transport& fabric, core::reactor& admin_queue,
+                                                       std::string host_nqn,
+                                                       const std::array<std::uint8_t, 16>& host_id) {
+    // In turn, so that a cntlid rests for as long as possible before it means somebody else.
+    const std::uint32_t count = options_.max_cntlid - options_.min_cntlid + 1u;
+    for (std::uint32_t tried = 0; tried < count; ++tried) {
+        const std::uint16_t cntlid = next_cntlid_;
+        next_cntlid_ = cntlid == options_.max_cntlid ? options_.min_cntlid : cntlid + 1;
+        if (controllers_.contains(cntlid))
+            continue;
+        auto c = std::make_shared<controller>(shared_from_this(), fabric, admin_queue,
+                                              controller::identity{cntlid, std::move(host_nqn), host_id});
+        controllers_.emplace(cntlid, c);
+        return c;
+    }
+    return nullptr;
+}
+
+void subsystem::forget(const controller& c) {
+    const auto it = controllers_.find(c.cntlid());
+    if (it != controllers_.end() && it->second.get() == &c)
+        controllers_.erase(it);
+}
+
+template <class Which>
+core::task<> subsystem::end_controllers(Which which, disconnect_reason why) {
+    std::vector<std::shared_ptr<controller>> ending;
+    for (const auto& [cntlid, c] : controllers_)
+        if (which(*c))
+            ending.push_back(c);
+    for (const auto& c : ending)
+        c->end(why);
+    for (const auto& c : ending)
+        while (c->has_queues())
+            co_await core::sleep_for(1ms);
+}
+
+/// The end of a subsystem that the target does not list any more.
+core::task<> subsystem::close(disconnect_reason why) {
+    const auto self = shared_from_this();
+    closing_ = true;
+    const std::vector<transport_address> listeners = std::exchange(listeners_, {});
+    for (const transport_address& at : listeners)
+        co_await target_.stop_listening(at);
+    co_await end_controllers([](const controller&) { return true; }, why);
+    std::vector<std::shared_ptr<name_space>> going;
+    while (!namespaces_.empty())
+        going.push_back(begin_removal(namespaces_.begin()->first));
+    co_await end_of_removals(std::move(going));
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,127 @@
+// Namespaces come and go while hosts use the others.
+
+#include "core/log.h"
+#include "nvmf/controller.h"
+#include "nvmf/subsystem.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf {
+
+using namespace std::chrono_literals;
+
+std::uint32_t subsystem::free_nsid() const noexcept {
+    std::uint32_t nsid = 1;
+    for (const auto& [taken, ns] : namespaces_) {
+        if (taken != nsid)
+            break;
+        ++nsid;
+    }
+    return nsid;
+}
+
+core::result<name_space::identity> subsystem::identify_namespace(const namespace_params& p,
+                                                                 const bdev::device& d) const {
+    name_space::identity id;
+    id.nsid = p.nsid ? p.nsid : free_nsid();
+    if (id.nsid > options_.max_namespaces) {
+        if (p.nsid)
+            return core::fail(EINVAL, fmt::format("an nsid is at most {} here", options_.max_namespaces), nqn());
+        return core::fail(ENOSPC, fmt::format("there are {} namespaces, no more fit", namespaces_.size()), nqn());
+    }
+    if (namespaces_.contains(id.nsid))
+        return core::fail(EEXIST, fmt::format("nsid {} is taken", id.nsid), nqn());
+    id.uuid = p.uuid.value_or(d.id());
+    // The same on every gateway that has the same device, so that hosts see paths to one disk.
+    id.nguid = p.nguid.value_or(id.uuid);
+    id.eui64 = p.eui64;
+    for (const auto& [nsid, other] : namespaces_)
+        if (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64))
+            return core::fail(EEXIST, fmt::format("nsid {} has the same identifier", nsid), d.name());
+    return id;
+}
+
+core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_params p) {
+    const auto self = shared_from_this();
+    if (is_discovery() || closing_)
+        co_return core::fail(EINVAL, "no namespaces go here", nqn());
+    const std::shared_ptr<bdev::device> device = target_.devices().find(p.bdev_name);
+    if (!device)
+        co_return core::fail(ENODEV, "no such device", p.bdev_name);
+    auto id = identify_namespace(p, *device);
+    if (!id)
+        co_return tl::make_unexpected(std::move(id.error()));
+    const auto ns = std::make_shared<name_space>(*this, *id, device);
+    if (auto claimed = device->claim(*ns); !claimed)
+        co_return tl::make_unexpected(std::move(claimed.error()));
+    namespaces_.emplace(id->nsid, ns);
+
+    co_await core::for_each_reactor(target_.group(), [&](core::reactor& r) {
+        tables_.on(r.index()).insert(ns->cores_.on(r.index()));
+    });
+    if (!ns->subsystem_)  // its device, or this subsystem, went away meanwhile
+        co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
+    ns->active_ = true;
+    core::log::info("{}: namespace {} is {}", nqn(), id->nsid, device->name());
+    namespace_changed(id->nsid);
+    co_return id->nsid;
+}
+
+std::shared_ptr<name_space> subsystem::begin_removal(std::uint32_t nsid) {
+    const auto it = namespaces_.find(nsid);
+    if (it == namespaces_.end())
+        return nullptr;
+    std::shared_ptr<name_space> ns = it->second;
+    namespaces_.erase(it);
+    ns->active_ = false;
+    ns->subsystem_ = nullptr;
+    core::log::info("{}: namespace {} ({}) goes", nqn(), nsid, ns->device().name());
+    core::detach(withdraw(ns));
+    return ns;
+}
+
+core::task<> subsystem::end_of_removals(std::vector<std::shared_ptr<name_space>> going) const {
+    constexpr int patience_ms = 1000;
+    int waited_ms = 0;
+    for (const auto& ns : going) {
+        for (; !ns->released_ && waited_ms < patience_ms; ++waited_ms)
+            co_await core::sleep_for(1ms);
+        if (!ns->released_)
+            core::log::warning("{}: namespace {} is gone, but {} still has I/O of it in flight", nqn(), ns->nsid(),
+                               ns->device().name());
+    }
+}
+
+core::task<core::result<>> subsystem::remove_namespace(std::uint32_t nsid) {
+    const auto self = shared_from_this();
+    std::vector going{begin_removal(nsid)};
+    if (!going[0])
+        co_return core::fail(ENODEV, fmt::format("no namespace {}", nsid), nqn());
+    co_await end_of_removals(std::move(going));
+    co_return core::result<>();
+}
+
+/// Out of every core's table, so that no I/O begins any more; then what is in flight ends; then the device is free.
+core::task<> subsystem::withdraw(std::shared_ptr<name_space> ns) {
+    const auto self = shared_from_this();
+    co_await core::for_each_reactor(target_.group(), [&](core::reactor& r) {
+        tables_.on(r.index()).remove(ns->cores_.on(r.index()));
+    });
+    namespace_changed(ns->nsid());
+    co_await ns->drain();
+    ns->device().release(*ns);
+    ns->released_ = true;
+}
+
+void subsystem::namespace_changed(std::uint32_t nsid) {
+    for (const auto& [cntlid, c] : controllers_)
+        c->namespace_changed(nsid);
+}
+
+bool subsystem::has_volatile_write_cache() const noexcept {
+    return std::any_of(namespaces_.begin(), namespaces_.end(),
+                       [](const auto& entry) { return entry.second->device().can().volatile_write_cache; });
+}
+
+}  // namespace causeway::nvmf

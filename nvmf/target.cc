@@ -1,0 +1,184 @@
+#include "nvmf/target.h"
+
+#include "core/log.h"
+#include "nvme/fabrics.h"
+#include "nvme/nqn.h"
+#include "nvmf/controller.h"
+#include "nvmf/subsystem.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Each core keeps a pointer for every nsid up to the highest in use.
+constexpr std::uint32_t most_namespaces = 65536;
+
+bool is_ascii(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+core::result<> check(const subsystem_options& o) {
+    if (!nvme::valid_nqn(o.nqn))
+        return core::fail(EINVAL, "not an NVMe qualified name", o.nqn);
+    if (o.serial_number.size() > 20 || !is_ascii(o.serial_number))
+        return core::fail(EINVAL, "a serial number is at most 20 ASCII characters", o.serial_number);
+    if (o.model_number.empty() || o.model_number.size() > 40 || !is_ascii(o.model_number))
+        return core::fail(EINVAL, "a model number is 1 to 40 ASCII characters", o.model_number);
+    if (o.min_cntlid < 1 || o.max_cntlid > nvme::cntlid_max || o.min_cntlid > o.max_cntlid)
+        return core::fail(EINVAL, "cntlids are from 1 to 65519, min_cntlid not above max_cntlid", o.nqn);
+    if (o.max_namespaces > most_namespaces)
+        return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", most_namespaces), o.nqn);
+    if (o.wzsl > 40)  // beyond, the size in bytes is no number any more
+        return core::fail(EINVAL, "wzsl is at most 40", o.nqn);
+    return {};
+}
+
+}  // namespace
+
+target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
+    : group_(group), devices_(devices), options_(options), counters_(group.size()), placed_(group.size()) {
+    subsystem_options discovery;
+    discovery.nqn = nvme::discovery_nqn;
+    discovery.discovery = true;
+    discovery.allow_any_host = true;
+    discovery.max_namespaces = 0;
+    subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(discovery)));
+}
+
+target::~target() = default;
+
+// ---- Transports.
+
+core::result<> target::add_transport(std::unique_ptr<transport> t) {
+    if (find_transport(t->trtype()))
+        return core::fail(EEXIST, "there is a transport of this type", t->trtype());
+    transports_.push_back(std::move(t));
+    return {};
+}
+
+transport* target::find_transport(std::string_view trtype) const noexcept {
+    for (const auto& t : transports_)
+        if (t->trtype() == trtype)
+            return t.get();
+    return nullptr;
+}
+
+core::reactor& target::place_qpair(std::uint16_t qid) noexcept {
+    // Admin queues in turn, for they do little; I/O queues where the fewest queues are.
+    std::size_t core = next_core_;
+    if (qid == 0)
+        next_core_ = (next_core_ + 1) % group_.size();
+    else
+        core = static_cast<std::size_t>(std::min_element(placed_.begin(), placed_.end()) - placed_.begin());
+    ++placed_[core];
+    return group_[core];
+}
+
+void target::unplace_qpair(core::reactor& r) noexcept {
+    --placed_[r.index()];
+}
+
+// ---- Ports.
+
+target::port* target::find_port(const transport_address& at) noexcept {
+    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const port& p) { return p.at == at; });
+    return it == ports_.end() ? nullptr : &*it;
+}
+
+std::uint16_t target::port_id(const transport_address& at) const noexcept {
+    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const port& p) { return p.at == at; });
+    return it == ports_.end() ? std::uint16_t{0} : it->id;
+}
+
+core::task<core::result<>> target::listen(transport_address at) {
+    transport* fabric = find_transport(at.trtype);
+    if (!fabric)
+        co_return core::fail(ENODEV, "no such transport", at.trtype);
+    // Another subsystem may be starting or stopping it right now.
+    port* p = find_port(at);
+    while (p && (p->starting || p->users == 0)) {
+        co_await core::sleep_for(1ms);
+        p = find_port(at);
+    }
+    if (p) {
+        ++p->users;
+        co_return core::result<>();
+    }
+    ports_.push_back({at, 1, ++last_port_id_, true});
+    auto listening = co_await fabric->listen(at);
+    if (listening)
+        find_port(at)->starting = false;
+    else
+        std::erase_if(ports_, [&](const port& e) { return e.at == at; });
+    co_return listening;
+}
+
+core::task<> target::stop_listening(transport_address at) {
+    port* p = find_port(at);
+    if (!p || --p->users != 0)
+        co_return;
+    co_await find_transport(at.trtype)->stop_listening(at);
+    std::erase_if(ports_, [&](const port& e) { return e.at == at; });
+}
+
+// ---- Subsystems.
+
+core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options options) {
+    if (options.max_namespaces == 0)
+        options.max_namespaces = subsystem_options().max_namespaces;
+    if (auto good = check(options); !good)
+        co_return tl::make_unexpected(std::move(good.error()));
+    if (closing_ || options.discovery)
+        co_return core::fail(EINVAL, closing_ ? "the target ends" : "there is one discovery subsystem", options.nqn);
+    if (find_subsystem(options.nqn))
+        co_return core::fail(EEXIST, "there is a subsystem of this name", options.nqn);
+    if (subsystems_.size() > options_.max_subsystems)  // discovery does not count
+        co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, no more fit", options_.max_subsystems),
+                             options.nqn);
+    subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(options)));
+    co_return subsystems_.back().get();
+}
+
+core::task<core::result<>> target::delete_subsystem(std::string nqn) {
+    const auto it = std::find_if(subsystems_.begin(), subsystems_.end(), [&](const auto& s) { return s->nqn() == nqn; });
+    if (it == subsystems_.end())
+        co_return core::fail(ENODEV, "no such subsystem", nqn);
+    if ((*it)->is_discovery())
+        co_return core::fail(EINVAL, "the discovery subsystem stays", nqn);
+    const std::shared_ptr<subsystem> s = *it;
+    subsystems_.erase(it);
+    discovery_changed();
+    co_await s->close(disconnect_reason::subsystem_deleted);
+    co_return core::result<>();
+}
+
+subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
+    for (const auto& s : subsystems_)
+        if (s->nqn() == nqn)
+            return s.get();
+    return nullptr;
+}
+
+void target::discovery_changed() {
+    ++generation_;
+    for (const auto& [cntlid, c] : discovery().controllers())
+        c->events().raise(async_events::discovery_log);
+}
+
+core::task<> target::shutdown() {
+    closing_ = true;
+    while (subsystems_.size() > 1) {
+        const std::shared_ptr<subsystem> s = subsystems_.back();
+        subsystems_.pop_back();
+        co_await s->close(disconnect_reason::shutting_down);
+    }
+    co_await discovery().close(disconnect_reason::shutting_down);
+    for (const auto& t : transports_)
+        co_await t->stop();
+}
+
+}  // namespace causeway::nvmf

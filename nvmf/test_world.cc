@@ -1,0 +1,344 @@
+#include "nvmf/test_world.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf::test {
+
+// ---- The fabric.
+
+void fake_qpair::respond(request& r) noexcept {
+    auto& c = static_cast<capsule&>(r);
+    EXPECT_EQ(core::reactor::current(), &home());
+    EXPECT_FALSE(c.held);
+    ++c.answers;
+    c.answered = true;
+    connection_.order.push_back(c.command.cid);
+}
+
+void fake_qpair::disconnect(disconnect_reason why) noexcept {
+    EXPECT_EQ(core::reactor::current(), &home());
+    if (!connection_.closed)
+        connection_.closed = why;
+    if (!std::exchange(connection_.parting_, true))
+        core::detach(connection_.part());
+}
+
+bool fake_qpair::abort_waiting(std::uint16_t cid) noexcept {
+    for (const auto& c : connection_.capsules) {
+        if (c->held && c->command.cid == cid) {
+            c->held = false;
+            c->set_status(sc::aborted_by_request);
+            c->answered = true;
+            ++c->answers;
+            return true;
+        }
+    }
+    return false;
+}
+
+transport_address fake_qpair::local_address() const {
+    return connection_.at;
+}
+
+connection::connection(world& w, core::reactor& home, transport_address at)
+    : of(w), home(home), at(std::move(at)), qpair(std::make_unique<fake_qpair>(home, *this)) {}
+
+capsule& connection::send(nvme::command command, bytes data) {
+    capsules.push_back(std::make_unique<capsule>());
+    capsule& c = *capsules.back();
+    c.of = this;
+    c.command = command;
+    c.command.cid = next_cid_++;
+    c.data = std::move(data);
+    home.execute([this, &c] { arrive(c); });
+    return c;
+}
+
+void connection::arrive(capsule& c) {
+    if (parting_ || gone)
+        return;
+    c.qpair = qpair.get();
+    if (const status s = of.target.begin(c); !s.ok()) {
+        c.set_status(s);
+        c.refused = true;
+        c.answered = true;
+        ++c.answers;
+        order.push_back(c.command.cid);
+        return;
+    }
+    if (c.length != c.data.size()) {  // as a transport that compares with the SGL
+        if (c.transfer == transfer::from_host) {
+            c.set_status(sc::data_sgl_length_invalid);
+            c.answered = true;
+            ++c.answers;
+            return;
+        }
+        c.data.resize(c.length);
+    }
+    // In three pieces, to find out who counts on one.
+    const std::size_t third = c.data.size() / 3;
+    c.segments[0] = {c.data.data(), third};
+    c.segments[1] = {c.data.data() + third, third};
+    c.segments[2] = {c.data.data() + 2 * third, c.data.size() - 2 * third};
+    c.segment_count = 3;
+    if (hold)
+        c.held = true;
+    else
+        of.target.execute(c);
+}
+
+void connection::let_go(capsule& c) {
+    home.execute([this, &c] {
+        if (std::exchange(c.held, false) && !parting_)
+            of.target.execute(c);
+    });
+}
+
+capsule& connection::call(nvme::command command, bytes data) {
+    capsule& c = send(command, std::move(data));
+    EXPECT_TRUE(of.until([&] { return c.answered; }));
+    return c;
+}
+
+void connection::drop() {
+    home.execute([this] {
+        if (qpair)
+            qpair->disconnect(disconnect_reason::host_asked);
+    });
+}
+
+core::task<> connection::part() {
+    co_await core::yield();
+    co_await of.target.detach(*qpair);
+    EXPECT_EQ(core::reactor::current(), &home);
+    qpair.reset();
+    gone = true;
+}
+
+core::task<core::result<>> fake_transport::listen(transport_address a) {
+    co_await core::sleep_for(std::chrono::microseconds(50));
+    if (a.traddr == "in use")
+        co_return core::fail(EADDRINUSE, a.text());
+    EXPECT_EQ(std::count(listening.begin(), listening.end(), a), 0);
+    listening.push_back(a);
+    co_return core::result<>();
+}
+
+core::task<> fake_transport::stop_listening(transport_address a) {
+    co_await core::sleep_for(std::chrono::microseconds(50));
+    EXPECT_EQ(std::erase(listening, a), 1u);
+}
+
+core::task<> fake_transport::stop() {
+    stopped = true;
+    co_return;
+}
+
+// ---- Commands.
+
+nvme::command command(std::uint8_t opcode, std::uint32_t nsid) {
+    nvme::command c{};
+    c.opcode = opcode;
+    c.flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
+    c.nsid = nsid;
+    return c;
+}
+
+nvme::command admin(nvme::admin_opcode opcode, std::uint32_t nsid) {
+    return command(nvme::to_underlying(opcode), nsid);
+}
+
+nvme::command io(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba, std::uint32_t blocks) {
+    nvme::command c = command(nvme::to_underlying(opcode), nsid);
+    nvme::set_block_range(c, slba, blocks);
+    return c;
+}
+
+nvme::command fused(nvme::command c, nvme::fuse f) {
+    c.flags = static_cast<std::uint8_t>(c.flags | nvme::to_underlying(f));
+    return c;
+}
+
+nvme::command property_get(nvme::property p) {
+    nvme::property_get_command c{};
+    c.opcode = nvme::fabrics_opcode;
+    c.type = nvme::to_underlying(nvme::fctype::property_get);
+    c.attrib = nvme::property_bytes(p) == 8 ? 1 : 0;
+    c.ofst = nvme::to_underlying(p);
+    return std::bit_cast<nvme::command>(c);
+}
+
+nvme::command property_set(nvme::property p, std::uint64_t value) {
+    nvme::property_set_command c{};
+    c.opcode = nvme::fabrics_opcode;
+    c.type = nvme::to_underlying(nvme::fctype::property_set);
+    c.attrib = nvme::property_bytes(p) == 8 ? 1 : 0;
+    c.ofst = nvme::to_underlying(p);
+    c.value = value;
+    return std::bit_cast<nvme::command>(c);
+}
+
+nvme::command identify(nvme::cns cns, std::uint32_t nsid) {
+    nvme::command c = admin(nvme::admin_opcode::identify, nsid);
+    c.cdw10 = nvme::to_underlying(cns);
+    return c;
+}
+
+nvme::command get_log_page(nvme::lid lid, std::uint32_t length, std::uint64_t offset, bool rae) {
+    nvme::command c = admin(nvme::admin_opcode::get_log_page);
+    const std::uint32_t numd = length / 4 - 1;
+    c.cdw10 = nvme::to_underlying(lid) | (rae ? 1u << 15 : 0) | numd << 16;
+    c.cdw11 = numd >> 16;
+    c.cdw12 = static_cast<std::uint32_t>(offset);
+    c.cdw13 = static_cast<std::uint32_t>(offset >> 32);
+    return c;
+}
+
+nvme::command set_features(nvme::fid fid, std::uint32_t value, std::uint32_t nsid) {
+    nvme::command c = admin(nvme::admin_opcode::set_features, nsid);
+    c.cdw10 = nvme::to_underlying(fid);
+    c.cdw11 = value;
+    return c;
+}
+
+nvme::command get_features(nvme::fid fid, nvme::feature_select select) {
+    nvme::command c = admin(nvme::admin_opcode::get_features);
+    c.cdw10 = nvme::to_underlying(fid) | std::uint32_t{nvme::to_underlying(select)} << 8;
+    return c;
+}
+
+nvme::command abort(std::uint16_t sqid, std::uint16_t cid) {
+    nvme::command c = admin(nvme::admin_opcode::abort);
+    c.cdw10 = std::uint32_t{cid} << 16 | sqid;
+    return c;
+}
+
+nvme::command connect(std::uint16_t qid, std::uint16_t sqsize, std::uint32_t kato_ms) {
+    nvme::connect_command c{};
+    c.opcode = nvme::fabrics_opcode;
+    c.type = nvme::to_underlying(nvme::fctype::connect);
+    c.qid = qid;
+    c.sqsize = sqsize;
+    c.kato = kato_ms;
+    return std::bit_cast<nvme::command>(c);
+}
+
+nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnqn, std::uint16_t cntlid) {
+    nvme::connect_data d{};
+    std::fill(std::begin(d.hostid), std::end(d.hostid), hostnqn.back());
+    d.cntlid = cntlid;
+    std::copy(subnqn.begin(), subnqn.end(), d.subnqn);
+    std::copy(hostnqn.begin(), hostnqn.end(), d.hostnqn);
+    return d;
+}
+
+// ---- The world.
+
+world::world(std::uint64_t seed, std::size_t cores)
+    : sim(seed, cores), devices(sim.group()), target(sim.group(), devices) {
+    auto t = std::make_unique<fake_transport>();
+    fabric = t.get();
+    EXPECT_TRUE(target.add_transport(std::move(t)));
+}
+
+world::~world() {
+    for (const auto& c : connections)
+        c->drop();
+    run(target.shutdown());
+    EXPECT_TRUE(until([&] { return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; }); }));
+    while (!devices.all().empty())
+        EXPECT_TRUE(run(devices.remove(devices.all().back()->name())));
+    for (const auto& c : connections)
+        for (const auto& sent : c->capsules)
+            EXPECT_LE(sent->answers, 1u) << "cid " << sent->command.cid << " was answered more than once";
+}
+
+void world::run(core::task<> t) {
+    bool done = false;
+    sim.group().control().execute([&] {
+        core::detach([](core::task<> t, bool& done) -> core::task<> {
+            co_await std::move(t);
+            done = true;
+        }(std::move(t), done));
+    });
+    EXPECT_TRUE(sim.run_until([&] { return done; }));
+}
+
+void world::at_control(std::function<void()> f) {
+    bool done = false;
+    sim.group().control().execute([&] {
+        f();
+        done = true;
+    });
+    EXPECT_TRUE(sim.run_until([&] { return done; }));
+}
+
+std::shared_ptr<bdev::memory_device> world::make_memory(std::string name, std::uint64_t blocks) {
+    bdev::geometry g;
+    g.block_size = 512;
+    g.blocks = blocks;
+    auto d = bdev::memory_device::create(sim[sim.group().size() - 1], name, g, bdev::uuid_of_name(name));
+    EXPECT_TRUE(d);
+    EXPECT_TRUE(devices.add(*d));
+    return *d;
+}
+
+std::shared_ptr<bdev::fault_device> world::make_faulty(std::string name) {
+    auto base = make_memory(name + "_base");
+    std::shared_ptr<bdev::fault_device> made;
+    at_control([&] {
+        auto d = bdev::fault_device::create(name, base, bdev::uuid_of_name(name));
+        EXPECT_TRUE(d);
+        made = *d;
+        EXPECT_TRUE(devices.add(made));
+    });
+    return made;
+}
+
+subsystem& world::make_subsystem(std::string nqn) {
+    subsystem_options o;
+    o.nqn = std::move(nqn);
+    o.allow_any_host = true;
+    auto s = run(target.create_subsystem(o));
+    EXPECT_TRUE(s);
+    EXPECT_TRUE(run((*s)->add_listener(here)));
+    return **s;
+}
+
+std::uint32_t world::add(subsystem& s, std::string bdev, std::uint32_t nsid) {
+    namespace_params p;
+    p.bdev_name = std::move(bdev);
+    p.nsid = nsid;
+    auto added = run(s.add_namespace(std::move(p)));
+    EXPECT_TRUE(added) << added.error().text();
+    return added.value_or(0);
+}
+
+connection& world::connect_to(std::size_t core, transport_address at) {
+    connections.push_back(std::make_unique<connection>(*this, sim[core % sim.group().size()], std::move(at)));
+    return *connections.back();
+}
+
+host world::make_host(std::string nqn, unsigned io_queues, std::string subnqn, std::uint32_t kato_ms) {
+    host h;
+    h.nqn = nqn;
+    h.admin = &connect_to(connections.size());
+    const capsule& c = h.admin->call(connect(0, 31, kato_ms), raw(connect_data(subnqn, nqn)));
+    EXPECT_EQ(c.status(), sc::success) << nvme::to_string(c.status());
+    h.cntlid = static_cast<std::uint16_t>(c.dw0());
+    enable(h);
+    for (unsigned i = 0; i < io_queues; ++i) {
+        h.queues.push_back(&connect_to(connections.size()));
+        const capsule& q = h.queues.back()->call(connect(static_cast<std::uint16_t>(i + 1), 127),
+                                                 raw(connect_data(subnqn, nqn, h.cntlid)));
+        EXPECT_EQ(q.status(), sc::success) << nvme::to_string(q.status());
+    }
+    return h;
+}
+
+void world::enable(host& h) {
+    h.admin->call(property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
+    EXPECT_TRUE(h.csts().rdy());
+}
+
+}  // namespace causeway::nvmf::test

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "nvme_host.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway::hostile {
+
+/// Something that no host should do, and what a target must make of it. Returns what was seen, for the report; throws
+/// `unexpected` when it is not what it must be.
+struct hostile_case {
+    std::string_view name;
+    std::string_view sentence;
+    std::string (*run)(const endpoint& at);
+};
+
+std::span<const hostile_case> connect_cases();  ///< connection requests and Connect
+std::span<const hostile_case> sgl_cases();      ///< data pointers
+std::span<const hostile_case> capsule_cases();  ///< fields and lengths of capsules
+std::span<const hostile_case> flood_cases();    ///< more of something than was agreed
+std::span<const hostile_case> leave_cases();    ///< ways to go
+
+}  // namespace causeway::hostile

@@ -1,0 +1,39 @@
+"""An image served all the way: in the cluster, in the gateway, and as a block device of a host."""
+
+from dataclasses import dataclass
+
+from .gateway import Gateway
+from .initiator import Initiator, Target
+from .lab import Lab
+
+
+@dataclass(frozen=True)
+class Disk:
+    image: str
+    target: Target
+    device: str
+
+    @property
+    def nqn(self) -> str:
+        return self.target.nqn
+
+
+def serve(lab: Lab, gateway: Gateway, image: str, size: str = "16M", block_size: int = 4096) -> Target:
+    """A new image in a subsystem of its own."""
+    lab.cluster.create_image(image, size)
+    gateway.add_image(image, block_size=block_size)
+    return gateway.add_subsystem(f"nqn.2024-01.io.causeway:{image}", image)
+
+
+def attach(lab: Lab, gateway: Gateway, host: Initiator, image: str, size: str = "16M", options: str = "-i 2") -> Disk:
+    """A new image, served and connected to."""
+    target = serve(lab, gateway, image, size)
+    return Disk(image, target, host.connect(target, options))
+
+
+def withdraw(lab: Lab, gateway: Gateway, host: Initiator, disk: Disk) -> None:
+    """Takes all of it back."""
+    host.disconnect(disk.nqn)
+    gateway.remove_subsystem(disk.nqn)
+    gateway.remove_image(disk.image)
+    lab.cluster.remove_image(disk.image)

@@ -1,0 +1,224 @@
+#include "tests/simulation/operator.h"
+
+#include "nvmf/controller.h"
+
+#include <array>
+
+namespace causeway::simulation {
+
+using namespace std::chrono_literals;
+
+core::task<> gateway_operator::work(unsigned operations) {
+    co_await core::switch_to(world_.group().control());
+    const plan& p = world_.plans();
+    for (unsigned i = 0; i < operations && !world_.failed(); ++i) {
+        co_await core::sleep_for(world_.some_time(10ms));
+        switch (world_.random().below(6)) {
+        case 0:
+            if (p.has(trouble::resizes))
+                co_await resize();
+            break;
+        case 1:
+            if (p.has(trouble::namespaces))
+                co_await move_namespace();
+            break;
+        case 2:
+            if (p.has(trouble::devices))
+                co_await replace_device();
+            break;
+        case 3:
+            if (p.has(trouble::subsystems))
+                co_await remake_subsystem();
+            break;
+        case 4:
+            if (p.has(trouble::access))
+                co_await shut_hosts_out();
+            break;
+        default:
+            if (p.has(trouble::access))
+                co_await stop_listening();
+        }
+    }
+    done_ = true;
+}
+
+disk* gateway_operator::take_disk() {
+    disk& d = *world_.disks()[world_.random().below(world_.disks().size())];
+    if (d.busy || world_.subsystems()[d.subsystem].busy)
+        return nullptr;
+    d.busy = true;
+    return &d;
+}
+
+subsystem_state* gateway_operator::take_subsystem() {
+    const std::size_t i = world_.random().below(world_.subsystems().size());
+    subsystem_state& s = world_.subsystems()[i];
+    for (auto& d : world_.disks())
+        if (d->subsystem == i && d->busy)
+            return nullptr;
+    if (s.busy)
+        return nullptr;
+    s.busy = true;
+    return &s;
+}
+
+core::task<> gateway_operator::resize() {
+    disk* d = take_disk();
+    if (!d)
+        co_return;
+    d->resized.begin();
+    const auto smaller = world_.random().between(1, d->model.blocks());
+    world_.trace("operator: {} shrinks to {} blocks", d->name, smaller);
+    d->base->set_blocks(smaller);
+    co_await core::sleep_for(world_.some_time(5ms));
+    d->base->set_blocks(d->model.blocks());
+    d->resized.end(world_.now());
+    d->busy = false;
+}
+
+core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
+    for (;;) {
+        const bool added = co_await world_.add_namespace(d, subsystem);
+        if (added)
+            break;
+        if (world_.failed())
+            co_return;
+        co_await core::sleep_for(1ms);
+    }
+    world_.trace("operator: {} is namespace {} of subsystem {}", d.name, d.nsid, subsystem);
+}
+
+core::task<> gateway_operator::move_namespace() {
+    disk* d = take_disk();
+    if (!d)
+        co_return;
+    d->absent.begin();
+    world_.trace("operator: removes namespace {} of subsystem {}", d->nsid, d->subsystem);
+    auto* const s = world_.target().find_subsystem(world_.subsystems()[d->subsystem].nqn);
+    if (const auto removed = co_await s->remove_namespace(d->nsid); !removed)
+        world_.fail("cannot remove namespace {}: {}", d->nsid, removed.error().text());
+    co_await core::sleep_for(world_.some_time(5ms));
+    const std::size_t other = world_.random().below(world_.subsystems().size());
+    co_await bring_back(*d, world_.subsystems()[other].busy ? d->subsystem : other);
+    d->busy = false;
+}
+
+core::task<> gateway_operator::replace_device() {
+    disk* d = take_disk();
+    if (!d)
+        co_return;
+    d->absent.begin();
+    world_.trace("operator: removes device {}", d->name);
+    d->device.reset();
+    if (const auto removed = co_await world_.devices().remove(d->name); !removed)
+        world_.fail("cannot remove {}: {}", d->name, removed.error().text());
+    co_await core::sleep_for(world_.some_time(5ms));
+    co_await world_.make_device(*d);
+    co_await bring_back(*d, d->subsystem);
+    d->busy = false;
+}
+
+core::task<> gateway_operator::remake_subsystem() {
+    subsystem_state* s = take_subsystem();
+    if (!s)
+        co_return;
+    const auto index = static_cast<std::size_t>(s - world_.subsystems().data());
+    s->unreachable.begin();
+    std::vector<disk*> members;
+    for (auto& d : world_.disks()) {
+        if (d->subsystem == index) {
+            d->absent.begin();
+            members.push_back(d.get());
+        }
+    }
+    world_.trace("operator: deletes {}", s->nqn);
+    if (const auto deleted = co_await world_.target().delete_subsystem(s->nqn); !deleted)
+        world_.fail("cannot delete {}: {}", s->nqn, deleted.error().text());
+    co_await core::sleep_for(world_.some_time(5ms));
+    co_await world_.make_subsystem(index);
+    for (disk* d : members)
+        co_await bring_back(*d, index);
+    world_.trace("operator: {} is back", s->nqn);
+    s->unreachable.end(world_.now());
+    s->busy = false;
+}
+
+core::task<> gateway_operator::shut_hosts_out() {
+    subsystem_state* s = take_subsystem();
+    if (!s)
+        co_return;
+    const std::string nqn = world::host_nqn(world_.random().below(world_.plans().hosts.size()));
+    s->unreachable.begin();
+    world_.trace("operator: {} may not use {}", nqn, s->nqn);
+    auto* const made = world_.target().find_subsystem(s->nqn);
+    if (const auto removed = co_await made->remove_host(nqn); !removed)
+        world_.fail("cannot remove host {}: {}", nqn, removed.error().text());
+    for (const auto& [cntlid, c] : made->controllers())
+        if (c->host_nqn() == nqn)
+            world_.fail("{} was removed from {}, and still is controller {}", nqn, s->nqn, cntlid);
+    co_await core::sleep_for(world_.some_time(5ms));
+    if (const auto added = made->add_host(nqn); !added)
+        world_.fail("cannot add host {}: {}", nqn, added.error().text());
+    world_.trace("operator: {} may use {}", nqn, s->nqn);
+    s->unreachable.end(world_.now());
+    s->busy = false;
+}
+
+core::task<> gateway_operator::stop_listening() {
+    subsystem_state* s = take_subsystem();
+    if (!s)
+        co_return;
+    s->unreachable.begin();
+    world_.trace("operator: {} does not listen", s->nqn);
+    auto* const made = world_.target().find_subsystem(s->nqn);
+    if (const auto removed = co_await made->remove_listener(s->at); !removed)
+        world_.fail("cannot remove the listener: {}", removed.error().text());
+    co_await core::sleep_for(world_.some_time(5ms));
+    if (const auto added = co_await made->add_listener(s->at); !added)
+        world_.fail("cannot listen: {}", added.error().text());
+    world_.trace("operator: {} listens", s->nqn);
+    s->unreachable.end(world_.now());
+    s->busy = false;
+}
+
+void saboteur::spoil(bdev::fault_device& d) {
+    using kind = bdev::fault_rule::kind;
+    static constexpr std::array kinds{kind::fail, kind::fail_after, kind::delay, kind::delay, kind::hang};
+    static constexpr std::array statuses{nvme::sc::internal_error,      nvme::sc::unrecovered_read,
+                                         nvme::sc::write_fault,         nvme::sc::internal_path_error,
+                                         nvme::sc::command_interrupted, nvme::sc::capacity_exceeded};
+    auto& random = world_.random();
+    bdev::fault_rule r;
+    r.what = kinds[random.below(kinds.size())];
+    r.status = statuses[random.below(statuses.size())];
+    r.ops = static_cast<std::uint32_t>(random.next()) | 1u << random.below(bdev::op_count);
+    r.per_mille = static_cast<unsigned>(random.between(50, 1000));
+    r.times = random.between(1, 20);
+    r.delay = world_.some_time(20ms);
+    world_.trace("saboteur: {} {} with {:.3f} ms", d.name(),
+                 std::array{"fails", "fails after", "delays", "hangs"}[static_cast<unsigned>(r.what)],
+                 static_cast<double>(r.delay.count()) / 1e6);
+    d.add_rule(r);
+}
+
+core::task<> saboteur::work() {
+    co_await core::switch_to(world_.group().control());
+    auto& random = world_.random();
+    while (!stopping_ && !world_.failed()) {
+        co_await core::sleep_for(world_.some_time(10ms));
+        disk& d = *world_.disks()[random.below(world_.disks().size())];
+        auto device = d.device; // a hold on it: it may be removed meanwhile
+        if (!device)
+            continue;
+        d.faulty.begin();
+        spoil(*device);
+        co_await core::sleep_for(world_.some_time(10ms));
+        device->clear_rules();
+        co_await device->release_hung(random.chance(1, 2) ? nvme::sc::success : nvme::sc::internal_error);
+        d.faulty.end(world_.now());
+        world_.trace("saboteur: {} is healed", d.name);
+    }
+    done_ = true;
+}
+
+} // namespace causeway::simulation

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "tests/simulation/world.h"
+
+namespace causeway::simulation {
+
+/// Who runs the gateway: adds and removes namespaces, devices, subsystems, hosts; resizes disks. Each step undoes itself
+/// after a while. Several may work at once, on different things.
+class gateway_operator {
+  public:
+    explicit gateway_operator(world& w) : world_(w) {}
+    core::task<> work(unsigned operations);
+    bool done() const noexcept { return done_; }
+
+  private:
+    disk* take_disk();
+    subsystem_state* take_subsystem();
+
+    core::task<> resize();
+    core::task<> move_namespace();
+    core::task<> replace_device();
+    core::task<> remake_subsystem();
+    core::task<> shut_hosts_out();
+    core::task<> stop_listening();
+    core::task<> bring_back(disk& d, std::size_t subsystem);
+
+    world& world_;
+    bool done_ = false;
+};
+
+/// Who makes devices fail. Works until told to stop, and always heals what it has broken.
+class saboteur {
+  public:
+    explicit saboteur(world& w) : world_(w) {}
+    core::task<> work();
+    void stop() noexcept { stopping_ = true; }
+    bool done() const noexcept { return done_; }
+
+  private:
+    void spoil(bdev::fault_device& d);
+
+    world& world_;
+    bool stopping_ = false;
+    bool done_ = false;
+};
+
+} // namespace causeway::simulation

@@ -1,0 +1,148 @@
+"""What goes wrong around a gateway, and what its hosts must not notice beyond a pause."""
+
+import time
+
+import pytest
+
+from lab import disk, fio
+
+PATIENT = "-i 2 -c 1 -l 120 -k 5"
+"""Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
+
+SLOWLY = "--rate_iops=200"
+"""So that a verified load of 8 MiB writes for ten seconds."""
+
+
+@pytest.fixture
+def patient(lab, gateway, host, request):
+    """A disk of the test's own on a gateway of its own, its host patient."""
+    name = request.node.name.removeprefix("test_")[:40]
+    return disk.attach(lab, gateway, host, name, "16M", PATIENT)
+
+
+def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
+    controller = host.controllers(patient.nqn)[0]
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(4)
+    gateway.kill()
+    host.wait_for_state(controller, "connecting", 30)
+    assert load.running
+    gateway.restart()
+    host.wait_for_state(controller, "live", 90)
+    done = fio.outcome(load.wait(180).check().out)
+    assert done.read.bytes == 8 << 20
+
+
+def test_a_gateway_ended_in_order_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
+    controller = host.controllers(patient.nqn)[0]
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(4)
+    gateway.stop()
+    host.wait_for_state(controller, "connecting", 30)
+    gateway.restart()
+    host.wait_for_state(controller, "live", 60)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
+
+
+def test_an_osd_that_pauses_for_ten_seconds_only_delays(lab, guest, host, gateway, patient):
+    controller = host.controllers(patient.nqn)[0]
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(3)
+    lab.cluster.osd_pause()
+    try:
+        time.sleep(10)
+        assert gateway.rpc("nvmf_get_subsystems"), "the gateway answers while its cluster does not"
+        assert host.state(controller) == "live", "keep-alive does not wait for the cluster"
+    finally:
+        lab.cluster.osd_resume()
+    assert fio.outcome(load.wait(120).check().out).read.bytes == 8 << 20
+
+
+def test_an_osd_that_restarts_under_load_loses_nothing(lab, guest, gateway, patient):
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(3)
+    lab.cluster.kill_osd()
+    time.sleep(2)
+    lab.cluster.start_osd()
+    assert fio.outcome(load.wait(120).check().out).read.bytes == 8 << 20
+
+
+def test_a_fabric_that_goes_away_and_comes_back_loses_nothing(guest, host, gateway, patient):
+    controller = host.controllers(patient.nqn)[0]
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(3)
+    guest.out("ip link set dummy0 down")
+    try:
+        host.wait_for_state(controller, "connecting", 60)
+    finally:
+        guest.out("ip link set dummy0 up")
+    host.wait_for_state(controller, "live", 90)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
+    assert gateway.running
+
+
+def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_host):
+    other, target = far_host
+    baseline = gateway.resources()
+    device = other.connect(target, PATIENT)
+    fio.start_verify(other.machine, device, size="16m")
+    time.sleep(3)
+    assert connected(gateway, target) == 1
+    other.machine.kill()
+    wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is gone is gone")
+    wait_until(lambda: gateway.resources()["qp"] <= baseline["qp"], 30, "so are its queue pairs")
+    assert gateway.running
+
+
+def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, host, gateway):
+    for image in ("stays", "goes"):
+        lab.cluster.create_image(image, "16M")
+        gateway.add_image(image)
+    target = gateway.add_subsystem("nqn.2024-01.io.causeway:two", "stays", "goes")
+    staying, going = host.connect(target, PATIENT), host.device(target.nqn, 2)
+    hit = fio.start_verify(guest, going, more=SLOWLY)
+    beside = fio.start_verify(guest, staying, size="4m", more=SLOWLY)
+    time.sleep(2)
+    gateway.rpc("nvmf_subsystem_remove_ns", {"nqn": target.nqn, "nsid": 2})
+    assert not hit.wait(60).ok
+    assert beside.wait(60).ok
+    guest.until(f"! [ -b {going} ]", 30)
+    gateway.remove_image("goes")
+    assert gateway.running and host.state(host.controllers(target.nqn)[0]) == "live"
+
+
+def test_an_image_deleted_in_use_takes_its_namespace_along(lab, guest, host, gateway, patient):
+    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    time.sleep(2)
+    gateway.remove_image(patient.image)
+    assert not load.wait(60).ok
+    guest.until(f"! [ -b {patient.device} ]", 30)
+    assert gateway.running
+
+
+@pytest.fixture
+def far_host(lab, guest, gateway):
+    """A second guest, its initiator, and a target that it reaches over soft-RoCE on the network between the two."""
+    from lab.initiator import Initiator
+    guest.setup_rxe("eth0", guest.address, None, mtu=1500, name="rxe1")
+    try:
+        lab.cluster.create_image("far", "32M")
+        gateway.add_image("far")
+        target = gateway.add_subsystem("nqn.2024-01.io.causeway:far", "far", address=guest.address)
+        with lab.new_guest(smp=1, memory="1G") as other:
+            other.setup_rxe("eth0", other.address, None, mtu=1500)
+            yield Initiator(other), target
+    finally:
+        gateway.stop()
+        guest.out("rdma link delete rxe1")
+
+
+def connected(gateway, target) -> int:
+    return len(gateway.rpc("nvmf_subsystem_get_controllers", {"nqn": target.nqn}))
+
+
+def wait_until(condition, seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not after {seconds} s: {what}"
+        time.sleep(0.5)

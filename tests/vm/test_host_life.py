@@ -1,0 +1,95 @@
+"""What a Linux host does with its disk on an ordinary day."""
+
+import json
+
+import pytest
+
+from lab import disk, fio
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def served(lab, lasting_gateway, host):
+    """One disk for all these tests."""
+    attached = disk.attach(lab, lasting_gateway, host, "ordinary", "32M")
+    yield attached
+    disk.withdraw(lab, lasting_gateway, host, attached)
+
+
+def test_discovery_lists_it(host, served):
+    assert [(r["subnqn"], r["trtype"], r["traddr"], r["trsvcid"]) for r in host.discover(served.target)] == [
+        (served.nqn, "rdma", served.target.address, str(served.target.port))]
+
+
+def test_nvme_list_shows_it(guest, served):
+    listed = {each["DevicePath"]: each for each in json.loads(guest.out("nvme list -o json"))["Devices"]}
+    shown = listed[served.device]
+    assert (shown["SerialNumber"], shown["PhysicalSize"], shown["SectorSize"]) == ("ordinary", 32 * MIB, 4096)
+
+
+def test_the_controller_is_live(host, served):
+    assert [host.state(name) for name in host.controllers(served.nqn)] == ["live"]
+
+
+@pytest.mark.parametrize("bs", ["4k", "16k", "64k", "128k", "256k", "1m"])
+def test_random_writes_read_back_right(guest, served, bs):
+    size = 4 if bs.endswith("k") and int(bs[:-1]) < 64 else 16
+    done = fio.verify(guest, served.device, bs=bs, depth=16, size=f"{size}m")
+    assert done.write.bytes == done.read.bytes == size * MIB
+
+
+def test_mixed_block_sizes_read_back_right(guest, served):
+    fio.verify(guest, served.device, more="--bsrange=4k-256k --bs_unaligned=0", depth=16, size="8m")
+
+
+def test_reads_and_writes_at_once(guest, served):
+    fio.verify(guest, served.device, rw="randrw", bs="4k", depth=16, size="4m")
+
+
+def test_discard_and_write_zeroes(guest, served):
+    """What was discarded or zeroed reads as zeroes; what lies beside it is untouched."""
+    guest.out(f"""set -e
+        head -c 1M /dev/urandom > /tmp/before
+        dd if=/tmp/before of={served.device} bs=1M oflag=direct status=none
+        blkdiscard --zeroout --offset 64K --length 64K {served.device}
+        blkdiscard --offset 256K --length 256K {served.device}
+        dd if={served.device} of=/out/after bs=1M count=1 iflag=direct status=none
+        cp /tmp/before /out/before""")
+    before, after = ((guest.share / name).read_bytes() for name in ("before", "after"))
+    kib = 1 << 10
+    assert after[64 * kib:128 * kib] == bytes(64 * kib)
+    assert after[256 * kib:512 * kib] == bytes(256 * kib)
+    for start, end in ((0, 64), (128, 256), (512, 1024)):
+        assert after[start * kib:end * kib] == before[start * kib:end * kib]
+
+
+def test_a_file_system_lives_on_it(lab, host, guest, served, tmp_path):
+    """ext4 made, mounted, filled, unmounted and checked; then the cluster holds exactly what the device reads."""
+    guest.out(f"""set -e
+        mkfs.ext4 -q -F -b 4096 {served.device}
+        mkdir -p /mnt/life && mount {served.device} /mnt/life
+        cp -r /etc/apt /etc/init.d /mnt/life
+        dd if=/dev/urandom of=/mnt/life/random bs=1M count=8 status=none
+        sha256sum /mnt/life/random > /mnt/life/random.sum
+        sync && umount /mnt/life""", timeout=120)
+    guest.out(f"""mount -o ro {served.device} /mnt/life
+        sha256sum -c /mnt/life/random.sum && diff -r /etc/apt /mnt/life/apt
+        rc=$?; umount /mnt/life; exit $rc""", timeout=120)
+    guest.out(f"e2fsck -f -n {served.device}", timeout=120)
+    guest.out(f"dd if={served.device} of=/out/device bs=1M iflag=direct status=none", timeout=120)
+    exported = lab.cluster.export_image(served.image, tmp_path / "exported")
+    assert exported.read_bytes() == (guest.share / "device").read_bytes()
+
+
+def test_a_host_comes_back_to_its_data(host, guest, served):
+    guest.out("head -c 1M /dev/urandom > /tmp/mine")
+    guest.out(f"dd if=/tmp/mine of={served.device} bs=1M oflag=direct status=none")
+    host.disconnect(served.nqn)
+    assert host.controllers(served.nqn) == []
+    assert host.connect(served.target) == served.device
+    guest.out(f"dd if={served.device} bs=1M count=1 iflag=direct status=none | cmp - /tmp/mine")
+
+
+def test_the_kernel_had_nothing_to_complain_about(guest, served):
+    assert guest.kernel_complaints() == ""

@@ -1,0 +1,43 @@
+"""Hosts come and go; nothing of them may stay."""
+
+import time
+
+from lab import disk
+
+CYCLES = 200
+WARM_UP = 20
+"""Cycles before the first count: pools fill, arenas grow."""
+
+RSS_GROWTH_KIB = 4096
+"""A leak of one queue pair's buffers a cycle would be many times this."""
+
+
+def cycle(guest, target, times: int) -> None:
+    """Connects, reads a block, disconnects."""
+    guest.out(f"""
+        for n in $(seq {times}); do
+            nvme connect {target.words()} -n {target.nqn} -i 1 || exit
+            nvme disconnect -n {target.nqn} > /dev/null || exit
+        done""", timeout=600)
+
+
+def settled(gateway) -> dict[str, int]:
+    """What the gateway holds once it has let go of the last host."""
+    counts = gateway.resources()
+    for _ in range(30):
+        time.sleep(0.5)
+        before, counts = counts, gateway.resources()
+        if counts == before:
+            break
+    return counts
+
+
+def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, guest):
+    target = disk.serve(lab, gateway, "cycled", "8M")
+    cycle(guest, target, WARM_UP)
+    before = settled(gateway)
+    cycle(guest, target, CYCLES - WARM_UP)
+    after = settled(gateway)
+    assert after["rss_kib"] - before["rss_kib"] < RSS_GROWTH_KIB
+    del before["rss_kib"], after["rss_kib"]
+    assert after == before
