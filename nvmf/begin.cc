@@ -60,6 +60,10 @@ nvme::status target::begin_admin(request& r) noexcept {
     return v.ok() ? v.status : refuse(r, v);
 }
 
+void target::abandon(request& r) noexcept {
+    abandon_half(r);
+}
+
 void target::execute(request& r) noexcept {
     ++r.qpair->executing;
     r.run(r);

@@ -84,14 +84,14 @@ void run_to_failure(request& r) noexcept {
     finish_noted(r, r.status());
 }
 
-/// The first half will not run any more. It may not have been executed yet.
-void give_up(request& first, nvme::status s) noexcept {
-    if (first.waits_for_fused) {
-        unlist(first);
-        return finish_noted(first, s);
+/// A half whose other half will not run any more. It may not have been executed yet.
+void give_up(request& half, nvme::status s) noexcept {
+    if (half.waits_for_fused) {
+        unlist(half);
+        return finish_noted(half, s);
     }
-    first.set_status(s);
-    first.run = run_to_failure;
+    half.set_status(s);
+    half.run = run_to_failure;
 }
 
 bool same_range(const request& a, const request& b) noexcept {
@@ -150,6 +150,21 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
 }
 
 }  // namespace
+
+void abandon_half(request& r) noexcept {
+    qpair& q = *r.qpair;
+    if (r.run != run_half && r.run != run_to_failure)
+        return;
+    --q.fused_begun;
+    if (q.held_fused == &r) {
+        q.held_fused = nullptr;
+        q.fused_first_failed = true;
+    }
+    if (request* other = std::exchange(r.fused, nullptr)) {
+        other->fused = nullptr;
+        give_up(*other, nvme::sc::aborted_failed_fused);
+    }
+}
 
 void expect_no_second(qpair& q) noexcept {
     q.fused_first_failed = false;

@@ -47,6 +47,8 @@ void run_dataset_management(request& r) noexcept;
 nvme::status begin_unusual(request& r) noexcept;
 /// Another command has come where the second half of a fused pair was expected.
 void expect_no_second(qpair& q) noexcept;
+/// The transport takes back what begin() had accepted: a half takes its other half along.
+void abandon_half(request& r) noexcept;
 /// For Abort: takes back an executed half of a fused pair that waits for the other.
 bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
 /// At the end of a connection: no half waits any longer.

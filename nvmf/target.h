@@ -40,6 +40,9 @@ class target {
     /// Commands of a queue pair in the order of its submission queue: fused pairs are made here. May respond() to an earlier
     /// one of them.
     nvme::status begin(request& r) noexcept;
+    /// Instead of step 3: a request that begin() has accepted will not reach execute(), because the transport answers it itself
+    /// (its SGL is wrong, it was aborted while it waited) or drops it. Before that answer. May respond() to its other half.
+    void abandon(request& r) noexcept;
     /// Step 3. Ends with r.qpair->respond(r).
     void execute(request& r) noexcept;
     /// The connection is closed for new commands: everything that the target holds of it (async event requests, a held

@@ -10,6 +10,8 @@
 
 namespace causeway::rdma {
 
+using namespace std::chrono_literals;
+
 namespace {
 
 core::log::flag flag("rdma");
@@ -21,6 +23,7 @@ constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
 constexpr auto drain_limit = std::chrono::seconds(3);
 constexpr auto last_receive_limit = std::chrono::milliseconds(200);
+constexpr auto last_words_limit = std::chrono::milliseconds(200);
 constexpr auto drain_check = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -80,8 +83,7 @@ core::task<> connection::accept() {
 
     co_await core::switch_to(*home_);
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-    qpair_ = std::make_unique<qpair>(*group_, id_->qp, limits_, std::move(own), local_, peer_, on_close);
-    qpair_->qid = asked_.qid;
+    qpair_ = std::make_unique<qpair>(*group_, id_->qp, asked_.qid, limits_, std::move(own), local_, peer_, on_close);
     const bool joined = group_->join(*qpair_);
     if (!joined) {
         auto dying = std::move(qpair_);
@@ -193,6 +195,11 @@ core::task<> connection::take_apart() {
     core::reactor_group& group = transport_.target().group();
     co_await core::switch_to(*home_);
     qpair_->begin_close();
+    // Unless nobody listens any more, what has been said before goes out first: a refused Connect should say why.
+    const bool in_vain = peer_gone_ || why_ == nvmf::disconnect_reason::transport_error;
+    for (auto waited = 0ms; !in_vain && waited < last_words_limit && !qpair_->responses_out(); waited += drain_check)
+        co_await core::sleep_for(drain_check);
+    qpair_->break_off();
 
     auto to_error = [this] {
         rdma_disconnect(id_);
@@ -248,6 +255,7 @@ void connection::on_event(const cm_event& e) {
         transport_.lose(device_);
         break;
     case RDMA_CM_EVENT_DISCONNECTED:
+        peer_gone_ = true;
         close(nvmf::disconnect_reason::host_asked);
         break;
     default:

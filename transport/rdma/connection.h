@@ -49,6 +49,7 @@ class connection final : public cm_owner {
     qpair_limits limits_;
     state state_ = state::accepting;
     bool given_up_ = false;  ///< closed while it was being accepted
+    bool peer_gone_ = false;
     nvmf::disconnect_reason why_{};
     core::reactor* home_ = nullptr;
     poll_group* group_ = nullptr;

@@ -1,10 +1,13 @@
 #include "transport/rdma/qpair.h"
 
 #include "core/log.h"
+#include "nvme/fabrics.h"
 #include "nvmf/target.h"
 #include "transport/rdma/poll_group.h"
 
+#include <bit>
 #include <cassert>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -17,23 +20,29 @@ namespace sc = nvme::sc;
 /// Hosts send Connect at once. Who does not takes up a share of the receives for nothing.
 constexpr auto connect_time_limit = std::chrono::seconds(15);
 
+bool is_connect(const nvme::command& c) noexcept {
+    return c.opcode == nvme::fabrics_opcode &&
+           std::bit_cast<nvme::fabrics_command>(c).fctype() == nvme::fctype::connect;
+}
+
 bool is_flush(ibv_wc_status s) noexcept {
     return s == IBV_WC_WR_FLUSH_ERR;
 }
 
 }  // namespace
 
-qpair::qpair(poll_group& group, ibv_qp* qp, const qpair_limits& limits, registered_memory own,
+qpair::qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits, registered_memory own,
              nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), limits_(limits), own_(std::move(own)),
+    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
+      limits_(limits), own_(std::move(own)),
       local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller)
                              violation("no Connect command in time");
                      }),
-      queue_(qp, limits.send_requests, limits.reads), requests_(std::size_t{2} * limits.depth) {
+      queue_(qp, limits.send_requests, limits.reads), sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
     assert(limits.send_requests > most_descriptors);
     sq_entries = limits.depth;
     free_.reserve(requests_.size());
@@ -70,8 +79,8 @@ void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
         return;
     }
     ++outstanding_;
-    if (free_.empty()) {
-        // Responses are out whose completions are not in yet.
+    if (free_.empty() || !parked_.empty()) {
+        // Responses are out whose completions are not in yet. Commands begin in the order in which they came.
         group_.stats().pending_free_request.add();
         parked_.push_back({slot, bytes});
         return;
@@ -98,17 +107,22 @@ void qpair::start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept 
     const nvme::status begun = group_.target().begin(r);
     if (!begun.ok())
         return answer(r, begun);
+    if (const auto c = std::bit_cast<nvme::connect_command>(r.command); is_connect(r.command) && c.qid != asked_qid_) {
+        // The queue would be on a core, and of a depth, that were chosen for another one.
+        r.completion.dw0 = nvme::connect_invalid_dw0(nvme::iattr::command, offsetof(nvme::connect_command, qid));
+        return take_back(r, sc::connect_invalid_parameters.with_dnr());
+    }
     if (r.transfer == nvmf::transfer::none || r.length == 0) {
         give_back_slot(r);
         return execute(r);
     }
     if (r.length > group_.max_io_size())
-        return answer(r, sc::data_sgl_length_invalid.with_dnr());
+        return take_back(r, sc::data_sgl_length_invalid.with_dnr());
 
     const std::span<const std::byte> data(receives.data(slot), bytes - sizeof(nvme::command));
     const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.place);
     if (!parsed.ok())
-        return answer(r, parsed);
+        return take_back(r, parsed);
     if (r.place.in_capsule) {
         r.segments[0] = {receives.data(slot) + r.place.capsule_offset, r.length};
         r.segment_count = 1;
@@ -132,14 +146,27 @@ void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
     r.wants_data_sent = r.has_data_for_host() && r.length > 0;
+    if (is_connect(r.command) && r.status().ok())
+        sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
     reply(r);
 }
 
+/// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
 void qpair::answer(request& r, nvme::status s) noexcept {
-    r.completion = {};
     r.set_status(s);
     r.wants_data_sent = false;
     reply(r);
+}
+
+void qpair::take_back(request& r, nvme::status s) noexcept {
+    group_.target().abandon(r);
+    answer(r, s);
+}
+
+/// The same without an answer.
+void qpair::drop(request& r) noexcept {
+    group_.target().abandon(r);
+    finish(r);
 }
 
 std::uint32_t qpair::sends_needed(const request& r) const noexcept {
@@ -165,6 +192,7 @@ void qpair::send(request& r) noexcept {
     const std::uint32_t needed = sends_needed(r);
     r.at = request::step::sending;
     --outstanding_;
+    ++sending_;
 
     std::uint32_t offset = 0;
     for (std::uint32_t i = 0; i + 1 < needed; ++i) {
@@ -178,7 +206,7 @@ void qpair::send(request& r) noexcept {
         offset += to.length;
     }
 
-    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % (sq_entries ? sq_entries : 1u));
+    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
     r.completion.cid = r.command.cid;
     r.completion.sqid = std::uint16_t{0};
     r.completion.sqhd = sq_flow_control ? sqhd_ : nvme::sqhd_without_flow_control;
@@ -231,6 +259,7 @@ void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
             read_done(r, id, ok);
         } else {
             group_.stats().request_latency.add(home().now() - r.arrived);
+            --sending_;
             finish(r);
         }
     }
@@ -249,7 +278,7 @@ void qpair::receive_failed(ibv_wc_status status) noexcept {
 void qpair::pump() noexcept {
     while (!send_line_.empty()) {
         group_.make_room(most_descriptors + 1);  // may post, and so learn that the connection is over
-        if (stopping_ || send_line_.empty() || queue_.room() < sends_needed(*send_line_.front()))
+        if (broken_ || send_line_.empty() || queue_.room() < sends_needed(*send_line_.front()))
             break;
         send(*send_line_.pop_front());
     }
@@ -284,6 +313,8 @@ void qpair::violation(std::string_view what) noexcept {
 }
 
 void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
+    if (why == nvmf::disconnect_reason::transport_error)
+        broken_ = true;
     if (std::exchange(stopping_, true))
         return;
     phase = state::disconnecting;
@@ -303,7 +334,7 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
         } else {
             continue;
         }
-        answer(r, sc::aborted_by_request);
+        take_back(r, sc::aborted_by_request);
         return true;
     }
     return false;
@@ -315,24 +346,31 @@ void qpair::begin_close() noexcept {
     connect_limit_.cancel();
     while (request* r = buffer_line_.pop_front()) {
         group_.buffers().cancel(r->waiter);
-        finish(*r);
+        drop(*r);
     }
     while (request* r = read_line_.pop_front()) {
         r->at = request::step::reading;
         if (r->reads_outstanding == 0)
-            finish(*r);
+            drop(*r);
     }
-    while (request* r = send_line_.pop_front())
-        finish(*r);
     for (const parked& p : parked_)
         group_.receives().recycle(p.slot);
     parked_.clear();
 }
 
+void qpair::break_off() noexcept {
+    broken_ = true;
+    while (request* r = send_line_.pop_front())
+        finish(*r);
+}
+
 void qpair::abandon_posted() noexcept {
-    for (request& r : requests_)
-        if (r.at == request::step::sending || r.at == request::step::reading)
+    for (request& r : requests_) {
+        if (r.at == request::step::sending)
             finish(r);
+        else if (r.at == request::step::reading)
+            drop(r);
+    }
 }
 
 }  // namespace causeway::rdma

@@ -35,7 +35,7 @@ class qpair final : public nvmf::qpair {
   public:
     /// `own` is one buffer of max_io_size and the responses behind it: what this connection can always use, however
     /// busy the poll group's buffers are.
-    qpair(poll_group& group, ibv_qp* qp, const qpair_limits& limits, registered_memory own,
+    qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits, registered_memory own,
           nvmf::transport_address local, nvmf::transport_address peer,
           std::function<void(nvmf::disconnect_reason)> closed_by_us);
     ~qpair() override;
@@ -57,8 +57,12 @@ class qpair final : public nvmf::qpair {
     ibv_send_wr* post() noexcept;
 
     // The connection's, in this order.
-    /// Nothing new begins; what waits in a line here is dropped.
+    /// Nothing new begins, and what has not been executed is dropped. Responses still go out.
     void begin_close() noexcept;
+    /// True: none is on its way, or none can be any more.
+    bool responses_out() const noexcept { return broken_ || (send_line_.empty() && sending_ == 0); }
+    /// Nothing is posted any more.
+    void break_off() noexcept;
     /// True: the device is done with all that was posted.
     bool drained() const noexcept { return queue_.outstanding() == 0; }
     /// The device's queue pair is destroyed: nothing of it will complete any more.
@@ -90,6 +94,8 @@ class qpair final : public nvmf::qpair {
     // qpair.cc: a command's way
     void start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept;
     void answer(request& r, nvme::status s) noexcept;
+    void take_back(request& r, nvme::status s) noexcept;
+    void drop(request& r) noexcept;
     void execute(request& r) noexcept;
     void reply(request& r) noexcept;
     void send(request& r) noexcept;
@@ -111,6 +117,7 @@ class qpair final : public nvmf::qpair {
     poll_group& group_;
     ibv_qp* qp_;
     const std::uint32_t qp_num_;
+    const std::uint16_t asked_qid_;   ///< by the connection request
     const qpair_limits limits_;
     registered_memory own_;
     bool own_taken_ = false;
@@ -120,7 +127,10 @@ class qpair final : public nvmf::qpair {
 
     send_queue queue_;
     bool stopping_ = false;           ///< disconnect() has been called: nothing new begins
+    bool broken_ = false;             ///< the device's queue pair is in error, or about to be: nothing is posted
     std::uint32_t outstanding_ = 0;   ///< commands received and not answered
+    std::uint32_t sending_ = 0;       ///< responses posted, not completed
+    std::uint32_t sq_size_;           ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 
     std::vector<request> requests_;

@@ -61,7 +61,7 @@ void qpair::give_back_slot(request& r) noexcept {
 void qpair::read(request& r) noexcept {
     r.at = request::step::waiting_read;
     if (stopping_)
-        return finish(r);
+        return drop(r);
     if (!read_line_.empty() || queue_.read_room() == 0 || queue_.room() == 0)
         group_.stats().pending_rdma_read.add();
     read_line_.push_back(r);
@@ -105,7 +105,7 @@ void qpair::read_done(request& r, const wr_id& id, bool ok) noexcept {
     if (r.reads_outstanding != 0 || r.at != request::step::reading)
         return;
     if (!ok || stopping_)
-        finish(r);
+        drop(r);
     else
         execute(r);
 }
