@@ -194,7 +194,7 @@ TEST(life, a_changed_address_is_listened_at_again) {
     world w;
     host h = w.make_host();
     w.fabric.change_address();
-    w.pass(10ms);
+    w.pass(50ms);
     host next = w.make_host();
     EXPECT_FALSE(h.io->closed()) << "connections that exist stay";
 }

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <stdexcept>
 
 namespace causeway::rdma::test {
 
@@ -193,10 +194,10 @@ std::unique_ptr<host_queue> world::open(std::uint16_t qid, std::uint16_t depth, 
     r.hrqsize = depth;
     r.hsqsize = static_cast<std::uint16_t>(depth - 1);
     r.cntlid = cntlid;
-    host_end* end = fabric.request(here.traddr, 4420, r, reads);
-    EXPECT_NE(end, nullptr) << "nobody listens";
+    host_end* end = nullptr;
+    until([&] { return (end = fabric.request(here.traddr, 4420, r, reads)) != nullptr; });
     if (!end)
-        return nullptr;
+        throw std::runtime_error("nobody listens");
     EXPECT_TRUE(until([&] { return end->is != host_end::state::requesting; }));
     return std::make_unique<host_queue>(*this, *end, qid);
 }
