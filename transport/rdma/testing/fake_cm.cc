@@ -178,9 +178,9 @@ int rdma_notify(rdma_cm_id*, ibv_event_type) {
 }
 
 int rdma_get_cm_event(rdma_event_channel* channel, rdma_cm_event** out) {
-    std::uint64_t ignored;
-    [[maybe_unused]] auto n = ::read(channel->fd, &ignored, sizeof ignored);
     if (fab().events.empty()) {
+        std::uint64_t ignored;
+        [[maybe_unused]] auto n = ::read(channel->fd, &ignored, sizeof ignored);
         errno = EAGAIN;
         return -1;
     }

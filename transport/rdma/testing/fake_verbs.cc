@@ -208,9 +208,9 @@ int ibv_modify_qp(ibv_qp* qp, ibv_qp_attr* a, int mask) {
 }
 
 int ibv_get_async_event(ibv_context* c, ibv_async_event* e) {
-    std::uint64_t ignored;
-    [[maybe_unused]] auto n = ::read(c->async_fd, &ignored, sizeof ignored);
     if (fab().async_events.empty()) {
+        std::uint64_t ignored;
+        [[maybe_unused]] auto n = ::read(c->async_fd, &ignored, sizeof ignored);
         errno = EAGAIN;
         return -1;
     }
