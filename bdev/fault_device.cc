@@ -53,14 +53,6 @@ bool fits(const fault_rule& r, const io& i, std::uint64_t in_flight) {
            (i.offset_blocks <= r.last_block && i.offset_blocks + i.length_blocks > r.first_block);
 }
 
-// SplitMix64: the whole state is one number, and every seed is a good one.
-std::uint64_t next_random(std::uint64_t& state) {
-    std::uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
 geometry now_of(const device& d) {
     geometry g = d.shape();
     g.blocks = d.blocks();
@@ -105,7 +97,7 @@ bool fault_device::draw(const io& i, fault_rule& found) {
         return false;
     const std::uint64_t depth = in_flight();
     for (fault_rule& r : rules_) {
-        if (fits(r, i, depth) && (r.per_mille >= 1000 || next_random(random_) % 1000 < r.per_mille)) {
+        if (fits(r, i, depth) && (r.per_mille >= 1000 || random_.chance(r.per_mille, 1000))) {
             --r.times;
             found = r;
             return true;
@@ -162,8 +154,8 @@ core::task<> fault_device::close() {
     clear_rules();
     co_await release_hung(nvme::sc::internal_error);
     co_await drained();
-    base_->release(*this);
-    claimed_ = false;
+    if (std::exchange(claimed_, false))
+        base_->release(*this);
 }
 
 void fault_device::resized(device&, std::uint64_t blocks) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "core/random.h"
 
 #include <limits>
 #include <mutex>
@@ -77,7 +78,7 @@ class fault_device final : public device, private observer {
     bool claimed_ = true;
     std::mutex mutex_;
     std::vector<fault_rule> rules_;
-    std::uint64_t random_;
+    core::random_source random_;
     std::atomic<std::uint64_t> hung_{0};
     core::per_core<std::vector<passage*>> hanging_;
 };

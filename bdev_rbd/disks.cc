@@ -84,6 +84,8 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     o.block_size = params.block_size;
     o.id = params.uuid.value_or(identity);
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
+    o.cluster_name = params.cluster_name;
+    o.client = lease ? lease->options() : params.client;
     auto made = rbd_device::create(std::move(o), opened, place(homes_));
     if (!made) {
         destroy_elsewhere(group, std::move(opened));

@@ -64,7 +64,8 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)) {
+      spec_(image_->spec()), facts_(image_->about()), cluster_name_(std::move(o.cluster_name)),
+      client_(std::move(o.client)), place_(std::move(home)) {
     if (o.alias)
         add_alias(spec_.text());
     watch_.device = this;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "bdev_rbd/client.h"
 #include "bdev_rbd/image.h"
 #include "core/placement.h"
 
@@ -42,7 +43,9 @@ class rbd_device final : public bdev::device {
         std::string name;
         std::uint32_t block_size = 512;
         bdev::uuid id{};
-        bool alias = true;  ///< "pool/image" finds it, too
+        bool alias = true;         ///< "pool/image" finds it, too
+        std::string cluster_name;  ///< the registered client; empty: one of its own
+        client_options client;     ///< how the client was asked to connect
     };
 
     /// EINVAL (block size); `opened` is taken only if all is well.
@@ -53,6 +56,8 @@ class rbd_device final : public bdev::device {
     core::reactor* home() const noexcept override { return &home_; }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::facts& about() const noexcept { return facts_; }
+    const std::string& cluster_name() const noexcept { return cluster_name_; }
+    const client_options& client() const noexcept { return client_; }
     /// True: the cluster has blocklisted this gateway; the image has gone to somebody else. Any thread.
     bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
 
@@ -104,6 +109,8 @@ class rbd_device final : public bdev::device {
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::facts facts_;
+    const std::string cluster_name_;
+    const client_options client_;
     std::optional<place> place_;
 
     std::atomic<bool> fenced_{false};

@@ -84,6 +84,9 @@ void async_events::end() noexcept {
 }
 
 outcome async_event_request(controller& c, request& r) {
+    // It may have been on its way when the controller ended: nobody would ever hand it back.
+    if (c.ended())
+        return verdict(nvme::sc::aborted_sq_deletion);
     return c.events().wait(r);
 }
 

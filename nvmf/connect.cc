@@ -5,6 +5,7 @@
 #include "nvme/fabrics.h"
 
 #include "core/log.h"
+#include "nvme/nqn.h"
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
 #include "nvmf/core_counters.h"
@@ -78,8 +79,9 @@ application read(const request& r) {
     return a;
 }
 
+/// Hosts call themselves all sorts of things. But what they say goes into logs and JSON.
 bool is_name(std::string_view nqn) noexcept {
-    return !nqn.empty() && nqn.size() <= nvme::nqn_max_length;
+    return !nqn.empty() && nqn.size() <= nvme::nqn_max_length && nvme::detail::is_printable_utf8(nqn);
 }
 
 bool size_fits(const application& a, const transport_options& fabric) noexcept {

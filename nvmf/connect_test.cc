@@ -53,6 +53,9 @@ const row admin_rows[] = {
     {"a host name without an end", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 256); }, bad, in_data | 512},
     {"a host name one byte longer than names are", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 224); }, bad,
      in_data | 512},
+    {"a host whose name would break a log line", [](attempt& a) { set_text(a.data.hostnqn, "nqn.\nFAKE"); }, bad,
+     in_data | 512},
+    {"a host whose name is not UTF-8", [](attempt& a) { set_text(a.data.hostnqn, "nqn.\xff\xfe"); }, bad, in_data | 512},
     {"a host that is not on the list", [](attempt& a) { set_text(a.data.hostnqn, host_b); }, sc::connect_invalid_host, 0},
     {"an address that the subsystem does not listen at", [](attempt& a) { a.at = elsewhere; }, bad, in_data | 256},
 };

@@ -32,6 +32,11 @@ class dispatcher {
     /// The text of one request, or of a batch of them.
     core::task<reply> serve(std::string text);
 
+    /// From now on calls are refused: the gateway ends.
+    void close() noexcept { closed_ = true; }
+    /// Calls that have begun and not ended.
+    unsigned running() const noexcept { return running_; }
+
     /// An answer to what is no request at all.
     static std::string error_line(rpc_error e);
 
@@ -42,6 +47,8 @@ class dispatcher {
     core::reactor& control_;
     const method_table& methods_;
     const lifecycle& cycle_;
+    unsigned running_ = 0;
+    bool closed_ = false;
 };
 
 } // namespace causeway::rpc

@@ -11,12 +11,19 @@ core::task<core::result<>> lifecycle::start() {
     if (!done)
         co_return done;
     now_ = state::runtime;
-    release_waiters(true);
+    if (!held_)
+        end_waiting(true);
     co_return core::result<>{};
 }
 
-core::task<core::result<>> lifecycle::wait() {
+void lifecycle::release() {
+    held_ = false;
     if (now_ == state::runtime)
+        end_waiting(true);
+}
+
+core::task<core::result<>> lifecycle::wait() {
+    if (now_ == state::runtime && !held_)
         co_return core::result<>{};
     if (!abandoned_) {
         const auto mine = std::make_shared<core::one_shot<bool>>();
@@ -30,10 +37,10 @@ core::task<core::result<>> lifecycle::wait() {
 
 void lifecycle::abandon() {
     abandoned_ = true;
-    release_waiters(false);
+    end_waiting(false);
 }
 
-void lifecycle::release_waiters(bool has_come) {
+void lifecycle::end_waiting(bool has_come) {
     for (auto& w : std::exchange(waiters_, {}))
         w->set(has_come);
 }

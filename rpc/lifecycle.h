@@ -19,18 +19,22 @@ class lifecycle {
 
     /// Goes to `runtime`. EALREADY: it has, or is about to. After a failure it may be tried again.
     core::task<core::result<>> start();
-    /// Ends when `runtime` has come; ECANCELED: it never will.
+    /// Ends when `runtime` has come and all is ready; ECANCELED: it never will.
     core::task<core::result<>> wait();
+    /// From here to release(), wait() goes on waiting in `runtime` too: a configuration is being replayed.
+    void hold() noexcept { held_ = true; }
+    void release();
     /// The process ends: nobody waits any longer.
     void abandon();
 
   private:
     using waiter = std::shared_ptr<core::one_shot<bool>>;
-    void release_waiters(bool has_come);
+    void end_waiting(bool has_come);
 
     initializer initialize_;
     state now_ = state::startup;
     bool starting_ = false;
+    bool held_ = false;
     bool abandoned_ = false;
     std::vector<waiter> waiters_;
 };

@@ -11,19 +11,10 @@ namespace causeway::rpc {
 
 namespace {
 
-constexpr int backlog = 64;
 constexpr auto retry_after = std::chrono::seconds(1);
 constexpr auto stop_check_period = std::chrono::milliseconds(10);
 
 } // namespace
-
-core::result<std::unique_ptr<server>> server::listen(core::reactor& control, dispatcher& requests,
-                                                     std::string path, server_options options) {
-    auto socket = socket_path::listen(std::move(path), backlog);
-    if (!socket)
-        return tl::make_unexpected(socket.error());
-    return std::unique_ptr<server>(new server(control, requests, std::move(*socket), options));
-}
 
 server::server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options)
     : control_(control), requests_(requests), socket_(std::move(socket)), options_(options),

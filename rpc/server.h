@@ -16,9 +16,8 @@ struct server_options {
 /// destroyed there, or while it does not run. Nothing in it blocks.
 class server {
   public:
-    /// See socket_path::listen for errors.
-    static core::result<std::unique_ptr<server>> listen(core::reactor& control, dispatcher& requests,
-                                                        std::string path, server_options options = {});
+    /// Clients that have come to the socket before wait there.
+    server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options = {});
     server(const server&) = delete;
     server& operator=(const server&) = delete;
     ~server();
@@ -30,7 +29,6 @@ class server {
     const std::string& path() const noexcept { return socket_.path(); }
 
   private:
-    server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options);
     void accept_some();
     void watch_for_clients(bool on);
 

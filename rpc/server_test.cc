@@ -111,9 +111,9 @@ class rpc_server : public ::testing::Test {
     ~rpc_server() override { stop(); }
 
     void start(server_options options = {}) {
-        auto s = server::listen(group_.control(), dispatcher_, path_, options);
+        auto s = socket_path::listen(path_);
         ASSERT_TRUE(s) << s.error().text();
-        server_ = std::move(*s);
+        server_ = std::make_unique<server>(group_.control(), dispatcher_, std::move(*s), options);
         thread_ = std::thread([this] { group_.control().run(); });
     }
     void stop() {
@@ -373,7 +373,7 @@ TEST_F(rpc_server, stop_lets_what_runs_be_answered) {
 
 TEST_F(rpc_server, the_path_of_a_living_process_is_refused) {
     start();
-    const auto second = server::listen(group_.control(), dispatcher_, path_);
+    const auto second = socket_path::listen(path_);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, EADDRINUSE);
     client c(path_);
@@ -398,7 +398,7 @@ TEST_F(rpc_server, the_socket_of_a_dead_process_is_replaced) {
 
 TEST_F(rpc_server, a_file_that_is_no_socket_is_left_alone) {
     std::ofstream(path_) << "precious";
-    const auto s = server::listen(group_.control(), dispatcher_, path_);
+    const auto s = socket_path::listen(path_);
     ASSERT_FALSE(s);
     EXPECT_EQ(s.error().code, EEXIST);
     EXPECT_TRUE(fs::is_regular_file(path_));
@@ -406,8 +406,8 @@ TEST_F(rpc_server, a_file_that_is_no_socket_is_left_alone) {
 }
 
 TEST_F(rpc_server, a_path_that_cannot_be_is_refused) {
-    EXPECT_EQ(server::listen(group_.control(), dispatcher_, std::string(108, 'x')).error().code, EINVAL);
-    EXPECT_EQ(server::listen(group_.control(), dispatcher_, directory_ / "no/such").error().code, ENOENT);
+    EXPECT_EQ(socket_path::listen(std::string(108, 'x')).error().code, EINVAL);
+    EXPECT_EQ(socket_path::listen(directory_ / "no/such").error().code, ENOENT);
 }
 
 } // namespace

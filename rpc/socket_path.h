@@ -30,7 +30,7 @@ class unique_fd {
 class socket_path {
   public:
     /// EADDRINUSE: another process listens there. Else what the system said.
-    static core::result<socket_path> listen(std::string path, int backlog);
+    static core::result<socket_path> listen(std::string path, int backlog = 64);
     socket_path(socket_path&&) noexcept = default;
     socket_path& operator=(socket_path&&) = delete;
     ~socket_path();

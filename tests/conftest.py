@@ -33,7 +33,7 @@ def lab():
     """A Ceph cluster on a bridge of its own and a booted guest beside it, soft-RoCE up and nvme-rdma loaded."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root, for a network of its own")
-    with places.Run("pytest") as run, Lab(run) as running:
+    with Lab("pytest") as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def host(guest) -> Initiator:
 
 @pytest.fixture
 def new_gateway(lab):
-    """Starts gateways in the shared guest, each knowing the cluster and the RDMA transport: `new_gateway(cores="0x3")`."""
+    """Starts gateways in the shared guest, as `new_gateway(cores="0x3")`; each knows the cluster and RDMA."""
     with gateways(lab) as start:
         yield start
 

@@ -1,6 +1,7 @@
 """A real Ceph cluster of one node, in memory: one monitor, one OSD (memstore), cephx, no manager.
 
-Made by hand, step by step, because that takes seconds where the usual tools take minutes. RBD needs no more than this.
+Made by hand, step by step, because that takes a second where the usual tools take minutes.
+RBD needs no more than this.
 """
 
 import json
@@ -231,7 +232,8 @@ class Cluster(Client):
         end = time.monotonic() + STARTS_WITHIN
         while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 0:
             if time.monotonic() > end:
-                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{processes.tail(self._logs / 'osd.0.log')}")
+                said = processes.tail(self._logs / "osd.0.log")
+                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{said}")
             time.sleep(0.1)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +89,13 @@ class Demo:
                 self.place.cluster.create_image(image, IMAGE_SIZE)
                 if self.options.ceph_conf:
                     self.stack.callback(self.place.cluster.remove_image, image)
-                    self.kept.after.append(["rbd", "-c", str(self.options.ceph_conf), "rm", "--no-progress", f"rbd/{image}"])
+                    self.kept.after.append(["rbd", "-c", str(self.options.ceph_conf), "rm", f"rbd/{image}"])
             step.note = ", ".join(self.images)
 
     def start_gateway(self) -> None:
         with self.progress.step("start causewayd, and configure it over JSON-RPC") as step:
-            self.gateway = Gateway(self.place.machine, ceph_conf=self.place.conf, cores="0x3" if os.cpu_count() > 1 else "0x1")
+            cores = "0x3" if os.cpu_count() > 1 else "0x1"
+            self.gateway = Gateway(self.place.machine, ceph_conf=self.place.conf, cores=cores)
             self.stack.enter_context(self.gateway)
             self.targets = []
             for image in self.images:
@@ -130,13 +130,11 @@ class Demo:
             step.note = f"{sum(each.read.bytes for each in done) // MIB} MiB right"
         with self.progress.step("compare with what the cluster holds (rbd export)") as step:
             for image, device in zip(self.images, self.devices):
-                read = self.run.folder / "read"
-                self.place.machine.out(f"dd if={device} of={self.place.machine.inside}/read bs=1M iflag=direct", timeout=120)
-                shutil.move(self.place.machine.share / "read", read)
-                exported = self.place.cluster.export_image(image, self.run.folder / "exported")
-                if exported.read_bytes() != read.read_bytes():
+                machine = self.place.machine
+                machine.out(f"dd if={device} of={machine.inside}/read bs=1M iflag=direct", timeout=120)
+                exported = self.place.cluster.export_image(image, self.run.folder / image)
+                if exported.read_bytes() != (machine.share / "read").read_bytes():
                     raise RuntimeError(f"{device} and {image} differ")
-                exported.unlink()
             step.note = f"{len(self.images) * IMAGE_SIZE // MIB} MiB the same"
 
     def measure(self) -> None:

@@ -36,14 +36,15 @@ def outcome(text: str) -> Outcome:
     return Outcome(Figures.of(job["read"]), Figures.of(job["write"]))
 
 
-def verified(*devices: str, rw: str = "randwrite", bs: str = "4k", depth: int = 8, size: str = "8m", more: str = "") -> str:
+def verified(*devices: str, rw: str = "randwrite", bs: str = "4k", depth: int = 8, size: str = "8m",
+             more: str = "") -> str:
     """The command that writes to each device, then reads all of it back.
 
     Every block carries its crc32c and its own offset; the first wrong one ends the job.
     """
     jobs = " ".join(f"--name=verify{n} --filename={device}" for n, device in enumerate(devices))
-    return (f"fio --name=global --rw={rw} --bs={bs} --iodepth={depth} --size={size} --group_reporting {COMMON} {VERIFY} "
-            f"{more} {jobs}")
+    return (f"fio --name=global --rw={rw} --bs={bs} --iodepth={depth} --size={size} --group_reporting "
+            f"{COMMON} {VERIFY} {more} {jobs}")
 
 
 def verify(machine: Machine, *devices: str, timeout: float = 120, **how) -> Outcome:

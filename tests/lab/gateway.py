@@ -1,7 +1,6 @@
 """`causewayd` in a guest: started, configured over JSON-RPC, stopped or killed, and looked into."""
 
 import json
-import shlex
 import signal
 import time
 
@@ -24,17 +23,18 @@ class RpcError(Exception):
 class Gateway:
     """One daemon. What configured it is remembered, so that `restart` can hand it back as a configuration file.
 
-    `host` is the guest it runs in; its log is in the guest's share. With `ceph_conf`, a `with` block begins with a gateway
-    that knows that cluster and listens on RDMA.
+    `host` is the machine it runs on; its log is in that machine's share. With `ceph_conf`, a `with` block begins with
+    a gateway that knows that cluster, and RDMA.
     """
 
-    def __init__(self, host: Machine, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "", name: str = "causewayd"):
+    def __init__(self, host: Machine, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "",
+                 name: str = "causewayd"):
         self.host = host
         self._ceph_conf = ceph_conf
         self.name = name
         self.socket = f"/tmp/{name}.sock"
         self.log = host.share / f"{name}.log"
-        self._log_begin = len(self.log.read_text(errors="replace")) if self.log.exists() else 0    # the one before us wrote that
+        self._log_begin = len(self._log_text())    # the gateway before us wrote that
         self._command = f"{places.binary(DAEMON)} -m {cores} -r {self.socket} {options}"
         self._process: Process | None = None
         self._asked: list[tuple[str, dict]] = []
@@ -100,8 +100,11 @@ class Gateway:
 
     def last_words(self, lines: int = 30) -> str:
         """The end of its log; what the shell or the loader said, if it never came to write one."""
-        text = self.log.read_text(errors="replace")[self._log_begin:] if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:]) or (self._process.errors() if self._process else "") or "(it logged nothing)"
+        said = "\n".join(self._log_text()[self._log_begin:].splitlines()[-lines:])
+        return said or (self._process.errors() if self._process else "") or "(it logged nothing)"
+
+    def _log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     # What it is told
 
@@ -136,16 +139,15 @@ class Gateway:
 
     def add_image(self, image: str, *, block_size: int = 4096, pool: str = "rbd", cluster: str = "ceph") -> str:
         """An image as a block device of the same name."""
-        return self.tell("bdev_rbd_create", {"name": image, "pool_name": pool, "rbd_name": image, "block_size": block_size, "cluster_name": cluster})
+        return self.tell("bdev_rbd_create", {"name": image, "pool_name": pool, "rbd_name": image,
+                                             "block_size": block_size, "cluster_name": cluster})
 
     def add_subsystem(self, nqn: str, *bdevs: str, address: str = RXE_ADDRESS, port: int = 4420) -> Target:
         """A subsystem that any host may use, with these namespaces, listening on RDMA."""
         self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "serial_number": serial_number(nqn)})
         for bdev in bdevs:
             self.tell("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev}})
-        family = "IPv6" if ":" in address else "IPv4"
-        self.tell("nvmf_subsystem_add_listener",
-                  {"nqn": nqn, "listen_address": {"trtype": "RDMA", "adrfam": family, "traddr": address, "trsvcid": str(port)}})
+        self.tell("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": listen_address(address, port)})
         return Target(nqn, address, port)
 
     def remove_subsystem(self, nqn: str) -> None:
@@ -177,7 +179,12 @@ class Gateway:
 
     def _tool(self, method: str, params: dict | None = None):
         words = [] if params is None else [json.dumps(params)]
-        return self.host.run(shlex.join([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words]), timeout=60)
+        return self.host.run([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words], timeout=60)
+
+
+def listen_address(address: str, port: int) -> dict[str, str]:
+    """An RDMA listener's place, as the RPCs name it."""
+    return {"trtype": "RDMA", "adrfam": "IPv6" if ":" in address else "IPv4", "traddr": address, "trsvcid": str(port)}
 
 
 def serial_number(nqn: str) -> str:

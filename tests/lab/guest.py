@@ -22,9 +22,9 @@ class Guest(Machine):
     def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24",
                  smp: int = 2, memory: str = "3G", root: Path | str = "/", package: str | None = None,
                  words: str = "", extra_qemu=(), outlive: bool = False):
-        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's root,
-        such as another Debian's. `package`: that kernel instead of the default one. `words`: more for its command line.
-        `outlive`: the emulator does not end with us.
+        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's
+        root, such as another Debian's. `package`: that kernel instead of the default one. `words`: more for the
+        kernel's command line. `outlive`: the emulator does not end with us.
         """
         self.folder = Path(folder)
         self.share = self.folder / "out"

@@ -13,8 +13,8 @@ from pathlib import Path
 from . import places, processes
 from .kernel import Kernel
 
-APPLETS = ("sh mount umount mkdir cat cut echo insmod modprobe switch_root poweroff reboot sleep ls ln cp dd date dmesg uname "
-           "mknod printf tr grep awk sed head tail ip chroot rm").split()
+APPLETS = ("sh mount umount mkdir cat cut echo insmod modprobe switch_root poweroff reboot sleep ls ln cp dd date "
+           "dmesg uname mknod printf tr grep awk sed head tail ip chroot rm").split()
 TO_REACH_THE_ROOT = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"]
 
 
@@ -55,7 +55,7 @@ class Archive:
 
     def bytes(self) -> bytes:
         entries = [*self._entries.items(), ("TRAILER!!!", (0, b""))]
-        return b"".join(_newc(number, name, mode, content) for number, (name, (mode, content)) in enumerate(entries, 1))
+        return b"".join(_newc(number, name, *entry) for number, (name, entry) in enumerate(entries, 1))
 
 
 def _newc(inode: int, name: str, mode: int, content: bytes) -> bytes:
@@ -114,7 +114,7 @@ def load_order(kernel: Kernel, names: list[str]) -> list[str]:
             order.append(path)
 
     for name in names:
-        if path := by_name.get(name.replace("-", "_")):    # absent: built in, or not in this kernel; the guest will say
+        if path := by_name.get(name.replace("-", "_")):    # absent: built in, or the guest will say
             visit(path)
     return order
 

@@ -30,7 +30,8 @@ class Kept:
     def leave(self, run: places.Run, guest: Path | None, rbd: list[str]) -> str:
         """Writes the scripts and says how to use them."""
         run.keep()
-        state = {"processes": [[pid, started_at(pid)] for pid in self.pids], "before": self.before, "after": self.after}
+        state = {"processes": [[pid, started_at(pid)] for pid in self.pids],
+                 "before": self.before, "after": self.after}
         (run.folder / STATE).write_text(json.dumps(state, indent=1))
         shown = os.path.relpath(run.folder)
         lines = ["left running; to use it, from here:", ""]
@@ -39,7 +40,8 @@ class Kept:
             lines.append(f"    {shown}/guest nvme list           a command in the guest")
         script(run.folder / "rbd", shlex.join(rbd) + ' "$@"')
         script(run.folder / "end", this_module("end", str(run.folder)))
-        lines += [f"    {shown}/rbd ls                    the cluster's images", f"    {shown}/end                       ends it all"]
+        lines += [f"    {shown}/rbd ls                    the cluster's images",
+                  f"    {shown}/end                       ends it all"]
         return "\n".join(lines)
 
 
@@ -66,7 +68,8 @@ def in_guest(folder: Path, words: list[str]) -> int:
     process = channel.start(words[0] if len(words) == 1 else words)
     shown = 0
     while True:
-        over = channel.wait_for(lambda: not process.running or len(process.output()) > shown, 3600) and not process.running
+        channel.wait_for(lambda: not process.running or len(process.output()) > shown, 3600)
+        over = not process.running
         text = process.output()
         print(text[shown:], end="", flush=True)
         shown = len(text)
@@ -84,7 +87,8 @@ def started_at(pid: int) -> int | None:
 
 
 def this_module(*words: str) -> str:
-    return f"PYTHONPATH={shlex.quote(str(places.CHECKOUT / 'tests'))} exec {sys.executable} -m lab.keep {shlex.join(words)}"
+    path = shlex.quote(str(places.CHECKOUT / "tests"))
+    return f"PYTHONPATH={path} exec {sys.executable} -m lab.keep {shlex.join(words)}"
 
 
 def script(path: Path, command: str) -> None:

@@ -26,7 +26,7 @@ class Kernel:
 def get(package: str | None = None) -> Kernel:
     """The kernel of `package`, by default the one that linux-image-amd64 stands for today.
 
-    Once there is one in the cache, it is used without asking the package archive. Runs in parallel wait for each other.
+    Once one is in the cache, it is used without asking the package archive. Runs in parallel wait for each other.
     """
     cache = places.LAB / "kernel"
     cache.mkdir(parents=True, exist_ok=True)

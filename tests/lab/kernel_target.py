@@ -1,4 +1,4 @@
-"""The kernel's own NVMe-oF target (nvmet) in a guest: the peer we are measured against, and the proof that the lab works."""
+"""The kernel's own NVMe-oF target (nvmet): the peer that we are measured against, and the proof that the lab works."""
 
 from .guest import Guest, RXE_ADDRESS
 from .initiator import Target
@@ -10,7 +10,9 @@ class KernelTarget:
     def __init__(self, guest: Guest):
         self.guest = guest
         self._ports: dict[tuple[str, int], int] = {}
-        guest.out("modprobe -a nvmet nvmet-rdma nvmet-tcp && { [ -d /sys/kernel/config/nvmet ] || mount -t configfs configfs /sys/kernel/config; }")
+        guest.out(f"""set -e
+            modprobe -a nvmet nvmet-rdma nvmet-tcp
+            [ -d {NVMET} ] || mount -t configfs configfs /sys/kernel/config""")
 
     def ram_disk(self, mib: int = 64) -> str:
         self.guest.out(f"modprobe brd rd_nr=1 rd_size={mib * 1024}")
@@ -21,7 +23,8 @@ class KernelTarget:
         self.guest.out("modprobe rbd")
         return self.guest.out(f"rbd -c {conf} map -o noudev {image}").strip()
 
-    def expose(self, nqn: str, device: str, *, transport: str = "rdma", address: str = RXE_ADDRESS, port: int = 4420) -> Target:
+    def expose(self, nqn: str, device: str, *, transport: str = "rdma", address: str = RXE_ADDRESS,
+               port: int = 4420) -> Target:
         subsystem = f"{NVMET}/subsystems/{nqn}"
         self.guest.out(f"""set -e
             mkdir {subsystem} {subsystem}/namespaces/1
@@ -36,7 +39,9 @@ class KernelTarget:
         self.guest.out(f"rm -f {NVMET}/ports/*/subsystems/{nqn}; rmdir {subsystem}/namespaces/1 {subsystem}")
 
     def close(self) -> None:
-        self.guest.run(f"rm -f {NVMET}/ports/*/subsystems/*; rmdir {NVMET}/subsystems/*/namespaces/* {NVMET}/subsystems/* {NVMET}/ports/*")
+        self.guest.run(f"""cd {NVMET} || exit
+            rm -f ports/*/subsystems/*
+            rmdir subsystems/*/namespaces/* subsystems/* ports/*""")
         self._ports.clear()
 
     def _port(self, transport: str, address: str, port: int) -> str:

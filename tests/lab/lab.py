@@ -9,13 +9,15 @@ from .places import Run
 
 
 class Lab:
-    """`with Run("name") as run, Lab(run) as lab:` gives `lab.cluster` and `lab.guest`, its soft-RoCE up.
+    """`with Lab("name") as lab:` gives `lab.cluster` and `lab.guest`, its soft-RoCE up.
 
-    `lab.guest_conf` is Ceph's configuration as guests see it. With a `network` given there is no cluster: the guest is
-    to reach one that is there already. `outlive`: what is started does not end with us. `step`: told of each step.
+    `lab.guest_conf` is Ceph's configuration as guests see it. A `Run` in the name's place is used and not ended. With a
+    `network` there is no cluster: the guest is to reach one that is there already. `outlive`: what is started does not
+    end with us. `step` is told of each step.
     """
 
-    def __init__(self, run: Run, *, network=None, smp: int = 2, memory: str = "3G", outlive: bool = False, step=None):
+    def __init__(self, run: str | Run, *, network=None, smp: int = 2, memory: str = "3G", outlive: bool = False,
+                 step=None):
         self.run = run
         self.cluster: Cluster | None = None
         self.guest_conf: str | None = None
@@ -26,6 +28,8 @@ class Lab:
 
     def __enter__(self) -> "Lab":
         with contextlib.ExitStack() as undo:
+            if isinstance(self.run, str):
+                self.run = undo.enter_context(Run(self.run))
             if self._network is None:
                 self._start_cluster(undo)
             with self._step("boot a guest with a stock Debian kernel"):
@@ -54,5 +58,5 @@ class Lab:
     def _start_cluster(self, undo: contextlib.ExitStack) -> None:
         with self._step("start a Ceph cluster of one node, in memory"):
             self._network = undo.enter_context(contextlib.closing(Network()))
-            self.cluster = Cluster(self.run.folder / "ceph", logs=self.run.logs, network=self._network, outlive=self._outlive)
-            undo.enter_context(self.cluster)
+            cluster = Cluster(self.run.folder / "ceph", logs=self.run.logs, network=self._network, outlive=self._outlive)
+            self.cluster = undo.enter_context(cluster)

@@ -1,7 +1,7 @@
 """Networks for guests: one of our own, so that addresses and ports collide with nobody's, and the world outside.
 
-The former is a namespace that has no name and no process: it is held by an open file, so it is gone when we are, however we end,
-with its bridge and its taps. Processes started in it hold it too.
+The former is a namespace without a name and without a process. An open file holds it, so it is gone when we are,
+however we end, with its bridge and its taps. Processes started in it hold it too.
 """
 
 import ctypes

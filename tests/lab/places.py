@@ -81,6 +81,6 @@ def _remove_abandoned(runs: Path) -> None:
 
 
 def _remove_oldest(logs: Path, keep: int) -> None:
-    folders = sorted((f for f in logs.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime) if logs.is_dir() else []
-    for folder in folders[:-keep]:
+    folders = [folder for folder in logs.iterdir() if folder.is_dir()] if logs.is_dir() else []
+    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime)[:-keep]:
         shutil.rmtree(folder, ignore_errors=True)

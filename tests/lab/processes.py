@@ -24,25 +24,24 @@ def prefix(network=None, outlive: bool = False) -> list[str]:
     return tied + (network.enter() if network else [])
 
 
-def spawn(argv, *, network=None, log: Path | None = None, outlive: bool = False, cwd=None, env=None) -> subprocess.Popen:
+def spawn(argv, *, network=None, log: Path | None = None, outlive: bool = False, cwd=None) -> subprocess.Popen:
     """Starts a long-lived process in a session of its own: Ctrl-C reaches us alone, and we end it in order."""
+    command = prefix(network, outlive) + [str(word) for word in argv]
     output = open(log, "ab") if log else subprocess.DEVNULL
     try:
-        return subprocess.Popen(prefix(network, outlive) + [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output,
-                                stderr=subprocess.STDOUT, start_new_session=True, cwd=cwd, env=env,
-                                pass_fds=network.descriptors() if network else ())
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                start_new_session=True, cwd=cwd, pass_fds=network.descriptors() if network else ())
     finally:
         if log:
             output.close()
 
 
-def run(argv, *, network=None, timeout: float = 60, check: bool = True, input: str | None = None, env=None) -> subprocess.CompletedProcess:
+def run(argv, *, network=None, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess:
     """Runs a command to its end. `check`: its failure is an exception that says what it printed."""
-    argv = [str(a) for a in argv]
+    argv = [str(word) for word in argv]
     try:
-        done = subprocess.run(prefix(network) + argv, capture_output=True, text=True, errors="replace", timeout=timeout, input=input,
-                              stdin=subprocess.DEVNULL if input is None else None, env=env,
-                              pass_fds=network.descriptors() if network else ())
+        done = subprocess.run(prefix(network) + argv, capture_output=True, text=True, errors="replace", timeout=timeout,
+                              stdin=subprocess.DEVNULL, pass_fds=network.descriptors() if network else ())
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(f"{' '.join(argv)}: not done after {timeout} s") from late
     if check and done.returncode:

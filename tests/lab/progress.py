@@ -41,7 +41,7 @@ class Progress:
         finally:
             done.set()
             ticker.join()
-            self.say(f"{'FAIL' if step.failed else ' ok '} {title}{f': {step.note}' if step.note else ''}  ({step.seconds():.1f} s)")
+            self.say(str(step))
 
     def _tick(self, step: "Step", done: threading.Event) -> None:
         frame = 0
@@ -66,6 +66,10 @@ class Step:
         self.note = ""
         self.failed = False
         self._started = time.monotonic()
+
+    def __str__(self) -> str:
+        note = f": {self.note}" if self.note else ""
+        return f"{'FAIL' if self.failed else ' ok '} {self.title}{note}  ({self.seconds():.1f} s)"
 
     def seconds(self) -> float:
         return time.monotonic() - self._started

@@ -1,7 +1,7 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole-system tests
+    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole system
 """
 
 import os
@@ -19,6 +19,8 @@ NEEDS_CEPH = "ceph"
 
 UNDER_TSAN = ("core",)
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
+
+SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
 SYSTEM_MINUTES = 25
@@ -55,7 +57,7 @@ class Suite:
         self.unit("tsan", UNDER_TSAN)
         self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            "--ignore=tests/bench", "--ignore=tests/fuzz", "tests"])
+            *SYSTEM_FOLDERS])
 
     def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""

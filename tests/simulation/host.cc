@@ -50,7 +50,10 @@ core::task<> host::live() {
 
 core::task<> host::session() {
     state_ = {};
-    state_.subsystem = world_.random().below(world_.subsystems().size());
+    // Where disks are, mostly.
+    state_.subsystem = world_.random().chance(1, 16)
+                           ? world_.random().below(world_.subsystems().size())
+                           : world_.disks()[world_.random().below(world_.disks().size())]->subsystem;
     state_.began = world_.now();
     state_.most_bytes = world_.plans().transport.max_io_size;
     silent_ = false;
@@ -69,6 +72,11 @@ core::task<> host::session() {
                  c.admin().connection(), c.io(c.io_queues() - 1).connection());
     co_await play(c);
     world_.trace("host {} has left {}", number_, subsystem.nqn);
+}
+
+/// True: admin commands may fail, for the host or the operator puts an end to it, or has.
+bool host::may_be_parting() const {
+    return state_.leaving || world_.subsystems()[state_.subsystem].unreachable.since(state_.began);
 }
 
 host::ending host::draw_ending() {
@@ -116,8 +124,7 @@ core::task<> host::play(loop::host_controller& c) {
     }
     while (state_.workers)
         co_await core::sleep_for(20us);
-    if (!c.alive() && !state_.leaving &&
-        !world_.subsystems()[state_.subsystem].unreachable.since(state_.began))
+    if (!c.alive() && !may_be_parting())
         world_.fail("host {} has lost a connection without cause", number_);
     state_.leaving = true;
     silent_ = true;
@@ -176,8 +183,7 @@ core::task<> host::keep_alive(loop::host_controller& c) {
         if (next <= core::nanoseconds(0)) {
             next = period;
             const nvme::completion answer = co_await c.admin().run(loop::make_keep_alive());
-            if (!answer.status().ok() && c.admin().phase() == loop::host_queue::state::open &&
-                !state_.leaving)
+            if (!answer.status().ok() && !may_be_parting())
                 world_.fail("host {}: keep alive was answered with {}", number_,
                             nvme::to_string(answer.status()));
         }
@@ -190,8 +196,8 @@ core::task<> host::listen_to_events(loop::host_controller& c) {
     for (;;) {
         const nvme::completion answer = co_await c.admin().run(loop::make_async_event_request());
         if (!answer.status().ok()) {
-            const bool may = c.admin().phase() != loop::host_queue::state::open || state_.leaving ||
-                             (state_.aborting && answer.status().is(nvme::sc::aborted_by_request));
+            const bool may =
+                may_be_parting() || (state_.aborting && answer.status().is(nvme::sc::aborted_by_request));
             if (!may)
                 world_.fail("host {}: an event request was answered with {}", number_,
                             nvme::to_string(answer.status()));
@@ -223,7 +229,7 @@ core::task<> host::ask_for_commands_back(loop::host_controller& c) {
         const auto cid = static_cast<std::uint16_t>(random.below(plan_.entries));
         const nvme::completion answer =
             co_await c.admin().run(loop::make_abort(static_cast<std::uint16_t>(qid), cid));
-        if (!answer.status().ok() && c.admin().phase() == loop::host_queue::state::open && !state_.leaving &&
+        if (!answer.status().ok() && !may_be_parting() &&
             !answer.status().is(nvme::sc::abort_limit_exceeded) &&
             !answer.status().is(nvme::sc::aborted_by_request))
             world_.fail("host {}: abort was answered with {}", number_, nvme::to_string(answer.status()));

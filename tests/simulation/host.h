@@ -24,6 +24,7 @@ class host {
   private:
     enum class ending : std::uint8_t { in_order, drop, drop_one_queue, reset, vanish };
     ending draw_ending();
+    bool may_be_parting() const;
 
     loop::host_options options_for(std::size_t subsystem) const;
     core::task<> session();

@@ -77,7 +77,11 @@ core::task<> gateway_operator::resize() {
 }
 
 core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
-    while (!co_await world_.add_namespace(d, subsystem)) {
+    d.subsystem = subsystem;  // from now on nobody deletes that one
+    for (;;) {
+        const bool added = co_await world_.add_namespace(d, subsystem);
+        if (added)
+            break;
         if (world_.failed())
             co_return;
         co_await core::sleep_for(1ms);

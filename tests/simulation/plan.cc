@@ -58,8 +58,9 @@ plan::plan(std::uint64_t s) : seed(s) {
 
 std::string plan::text() const {
     std::string text = fmt::format(
-        "seed {}: {} reactors, {} subsystems, {} disks, {} hosts, data {}, troubles:", seed, reactors,
-        subsystems, disks.size(), hosts.size(), path_names[static_cast<unsigned>(path)]);
+        "seed {}: {} reactors, {} subsystems, {} disks, {} hosts, data {} ({} + {} buffers), troubles:", seed,
+        reactors, subsystems, disks.size(), hosts.size(), path_names[static_cast<unsigned>(path)],
+        transport.small_buffers, transport.large_buffers);
     for (unsigned t = 0; t < troubles; ++t)
         if (has(static_cast<trouble>(t)))
             text += fmt::format(" {}", names[t]);

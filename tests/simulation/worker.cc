@@ -32,7 +32,7 @@ worker::target_range worker::choose(std::uint32_t most_blocks) {
     auto& random = world_.random();
     std::vector<disk*> here;
     for (auto& d : world_.disks())
-        if (d->subsystem == session_.subsystem)
+        if (d->subsystem == session_.subsystem && (!d->absent.now() || random.chance(1, 8)))
             here.push_back(d.get());
     disk* d = here.empty() ? world_.disks()[random.below(world_.disks().size())].get()
                            : here[random.below(here.size())];
@@ -291,7 +291,9 @@ core::task<> worker::compare_and_write() {
     if (!b.status().is(nvme::sc::aborted_failed_fused) || a.status().ok())
         judge("the write of a fused pair", r, begin, b.status());
     check_compare(r, values, begin, a.status());
-    end_write(r, v, begin, b.status());
+    // Whether anything was written is what the compare's answer says.
+    const bool refused_with_it = b.status().is(nvme::sc::aborted_failed_fused);
+    end_write(r, v, begin, refused_with_it && !a.status().ok() ? a.status() : b.status());
     model.end_read(begin);
 }
 

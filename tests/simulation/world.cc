@@ -3,6 +3,7 @@
 #include "bdev/uuid.h"
 #include "core/task.h"
 #include "nvmf/controller.h"
+#include "transport/loop/loop_qpair.h"
 
 #include <cstdio>
 #include <utility>
@@ -186,7 +187,7 @@ bool world::run_task(const char* what, core::task<> t) {
     const core::ticks limit = simulation_.time().now() + simulation_.time().to_ticks(longest_run);
     simulation_.run_until([&] { return done || failed() || simulation_.time().now() > limit; }, most_steps);
     if (!done && !failed())
-        fail("{} does not end", what);
+        fail("{} does not end:{}", what, what_is_left());
     return !failed();
 }
 
@@ -200,7 +201,7 @@ bool world::play(const std::function<void()>& begin, const std::function<bool()>
     const core::ticks limit = simulation_.time().now() + simulation_.time().to_ticks(longest_run);
     simulation_.run_until([&] { return over() || failed() || simulation_.time().now() > limit; }, most_steps);
     if (!over() && !failed())
-        fail("it does not end");
+        fail("it does not end:{}", what_is_left());
     if (failed() || !run_task("putting right", put_right()) || !run_task("reading everything", audit()) ||
         !run_task("taking down", take_down()))
         return false;
@@ -208,6 +209,22 @@ bool world::play(const std::function<void()>& begin, const std::function<bool()>
         fail("it does not come to rest");
     look_for_leaks();
     return !failed();
+}
+
+std::string world::what_is_left() const {
+    std::string text = fmt::format(" {} connections", transport_->connections());
+    for (std::size_t c = 0; c < plan_.reactors; ++c) {
+        auto& loop = transport_->on(c);
+        text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c,
+                            loop.pending.get(), loop.buffers ? loop.buffers->taken() : 0);
+        for (const auto* q = loop.qpairs; q; q = q->next)
+            text += fmt::format("; queue {} of {}: phase {}, {} executing", q->qid, q->peer_address().trsvcid,
+                                static_cast<int>(q->phase), q->executing);
+    }
+    for (const auto& d : disks_)
+        text += fmt::format("; {}: {} in flight, {} of them at the base", d->name,
+                            d->device ? d->device->in_flight() : 0, d->base->in_flight());
+    return text;
 }
 
 void world::look_for_leaks() {

@@ -115,6 +115,7 @@ class world {
     core::task<> take_down();
     bool run_task(const char* what, core::task<> t);
     void look_for_leaks();
+    std::string what_is_left() const;
     void print(const std::string& text) const;
     void fail_with(std::string text);
     void laid_to_rest(std::uint64_t connection);

@@ -75,15 +75,16 @@ def test_ceph_is_reached_from_the_guest(lab, guest):
 
 
 def test_what_the_guest_writes_to_an_image_is_what_the_cluster_exports(lab, guest, tmp_path):
-    guest.out(f"head -c 8M /dev/urandom > /out/content && rbd -c {lab.guest_conf} import --no-progress /out/content rbd/written")
+    guest.out("head -c 8M /dev/urandom > /out/content")
+    guest.out(f"rbd -c {lab.guest_conf} import --no-progress /out/content rbd/written")
     exported = lab.cluster.export_image("written", tmp_path / "exported")
     assert exported.read_bytes() == (guest.share / "content").read_bytes()
 
 
 def test_fio_reaches_an_image_through_librbd(lab, guest):
     lab.cluster.create_image("fio", "16M")
-    guest.out("fio --name=v --ioengine=rbd --clientname=admin --pool=rbd --rbdname=fio --rw=randwrite --bs=4k --iodepth=8 --size=2m "
-              "--verify=crc32c --do_verify=1 --verify_fatal=1", env={"CEPH_CONF": lab.guest_conf})
+    guest.out("fio --name=v --ioengine=rbd --clientname=admin --pool=rbd --rbdname=fio --rw=randwrite --bs=4k "
+              f"--iodepth=8 --size=2m {fio.VERIFY}", env={"CEPH_CONF": lab.guest_conf})
 
 
 def test_a_paused_osd_answers_again_when_resumed(lab, guest):

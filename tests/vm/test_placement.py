@@ -1,4 +1,4 @@
-"""Where the images' main threads are: spread evenly, or all on one core as it was known not to scale. Both serve alike."""
+"""Where the images' main threads are: spread evenly, or all on one core, which does not scale. Both serve alike."""
 
 from collections import Counter
 

@@ -38,6 +38,7 @@ struct alignas(64) slot : core::message {
 
     // The target's, where data is copied.
     std::byte* buffer = nullptr;
+    std::unique_ptr<std::byte[]> own_buffer; ///< of a command that does not wait for one
     struct waiter : core::buffer_pool::waiter {
         slot* of = nullptr;
     } line;

@@ -108,8 +108,18 @@ void loop_qpair::borrow_memory(slot& s) noexcept {
     run(s, nullptr);
 }
 
+/// What must not wait for the buffers that I/O holds: admin commands and Connect, lest nobody connect while a disk is slow;
+/// and the second half of a fused pair, for the first one keeps its buffer until the second has come.
+bool loop_qpair::brings_its_buffer(const slot& s) const noexcept {
+    return qid == 0 || phase == state::connecting || s.request.command.fuse() == nvme::fuse::second;
+}
+
 void loop_qpair::find_buffer(slot& s) noexcept {
     auto& mine = link_.transport.local();
+    if (brings_its_buffer(s)) {
+        s.own_buffer = std::make_unique<std::byte[]>(s.request.length);
+        return run(s, s.own_buffer.get());
+    }
     if (std::byte* buffer = mine.buffers->take(s.request.length))
         return run(s, buffer);
     s.where = slot::place::waiting_for_buffer;
@@ -146,7 +156,10 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
     if (std::byte* buffer = std::exchange(s.buffer, nullptr)) {
         if (!closing_ && r.has_data_for_host())
             copy(buffer, s.host_data, r.length, true);
-        link_.transport.local().buffers->give_back(buffer, r.length);
+        if (s.own_buffer)
+            s.own_buffer.reset();
+        else
+            link_.transport.local().buffers->give_back(buffer, r.length);
     }
     answer(s);
 }

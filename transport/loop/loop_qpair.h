@@ -28,6 +28,7 @@ class loop_qpair final : public nvmf::qpair {
 
   private:
     void borrow_memory(slot& s) noexcept;
+    bool brings_its_buffer(const slot& s) const noexcept;
     void find_buffer(slot& s) noexcept;
     void run(slot& s, std::byte* buffer) noexcept;
     void answer(slot& s) noexcept;

@@ -30,7 +30,7 @@ class Job:
     def __init__(self, key, process):
         self.key = key
         self.process = process
-        self.pipes = {process.stdout.fileno(): ("out", process.stdout), process.stderr.fileno(): ("err", process.stderr)}
+        self.pipes = {pipe.fileno(): (name, pipe) for name, pipe in (("out", process.stdout), ("err", process.stderr))}
 
 
 class Agent:

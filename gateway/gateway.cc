@@ -1,0 +1,124 @@
+#include "gateway/gateway.h"
+
+#include "core/log.h"
+#include "rpc/bdev_methods.h"
+#include "rpc/framework_methods.h"
+#include "rpc/log_methods.h"
+#include "rpc/reactor_methods.h"
+#include "transport/rdma/rdma_transport.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace causeway::gateway {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long calls that run get to end, first while everything is still there, then after devices have been closed.
+constexpr auto grace = 2s;
+constexpr auto last_grace = 5s;
+constexpr auto end_check_period = 10ms;
+
+core::reactor_options reactor_options(const options& o) {
+    core::reactor_options r;
+    r.busy_poll_window = std::chrono::microseconds(o.busy_poll_us);
+    r.never_sleep = o.never_sleep;
+    return r;
+}
+
+} // namespace
+
+gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
+                 rpc::socket_path socket, std::vector<config_call> calls)
+    : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(std::move(spare_cpus)),
+      group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
+      homes_(group_, o.placement), clusters_(group_), disks_(devices_, clusters_, homes_),
+      cycle_([this] { return initialize(); }), dispatcher_(group_.control(), methods_, cycle_) {
+    add_methods();
+}
+
+gateway::~gateway() = default;
+
+void gateway::add_methods() {
+    config_.add_subsystem("bdev", {});
+    config_.add_subsystem("nvmf", {"bdev"});
+    nvmf_.factories["RDMA"] = make_rdma_transport;
+
+    rpc::add_framework_methods(methods_, cycle_, config_);
+    rpc::add_reactor_methods(methods_, group_, devices_);
+    rpc::add_log_methods(methods_);
+    rpc::add_bdev_methods(methods_, config_, devices_, kinds_);
+    rpc::add_small_device_methods(methods_, kinds_, devices_, homes_);
+    rpc::add_rbd_methods(methods_, config_, kinds_, clusters_, disks_);
+    rpc::add_nvmf_methods(methods_, config_, nvmf_);
+}
+
+bool gateway::run() {
+    group_.control().execute([this] { core::detach(start_up()); });
+    runner_.run();
+    blocking_.stop();
+    return !failed_;
+}
+
+core::task<core::result<>> gateway::initialize() {
+    nvmf_.target = std::make_unique<nvmf::target>(group_, devices_, nvmf_.options);
+    co_return core::result<>{};
+}
+
+core::task<> gateway::start_up() {
+    end_request_.emplace(group_.control(), [this] { core::detach(close()); });
+    server_ = std::make_unique<rpc::server>(group_.control(), dispatcher_, std::move(*socket_));
+    socket_.reset();
+    core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
+    if (!options_.wait_for_rpc) {
+        cycle_.hold();
+        const auto replayed = co_await replay(std::move(calls_), methods_, dispatcher_, cycle_);
+        cycle_.release();
+        if (!replayed && !closing_) {
+            failed_ = true;
+            fmt::print(stderr, "causewayd: {}\n", replayed.error().text());
+            core::detach(close());
+        }
+    }
+    starting_ = false;
+}
+
+core::task<> gateway::close() {
+    if (std::exchange(closing_, true))
+        co_return;
+    dispatcher_.close();
+    cycle_.abandon();
+    co_await server_->stop(grace);
+    if (nvmf_.target)
+        co_await nvmf_.target->shutdown();
+    co_await close_devices();
+    co_await end_of_calls();
+    server_.reset();
+    end_request_.reset();
+    runner_.stop();
+}
+
+core::task<> gateway::close_devices() {
+    while (!devices_.all().empty())
+        co_await devices_.remove(devices_.all().back()->name());
+    for (const auto& c : clusters_.all())
+        co_await clusters_.remove(c.name);
+}
+
+/// Calls that wait for what does not come keep pointers to all of this. Rather than pull it from under them, the process
+/// ends around them.
+core::task<> gateway::end_of_calls() {
+    const auto until = clock_.now() + clock_.to_ticks(last_grace);
+    while (starting_ || dispatcher_.running()) {
+        if (clock_.now() >= until) {
+            core::log::warning("{} calls have not ended: leaving them", dispatcher_.running());
+            server_.reset();
+            ::_exit(failed_ ? 1 : 0);
+        }
+        co_await core::sleep_for(end_check_period);
+    }
+}
+
+} // namespace causeway::gateway

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "bdev/registry.h"
+#include "bdev_rbd/clusters.h"
+#include "bdev_rbd/disks.h"
+#include "core/blocking_pool.h"
+#include "core/lcore_runner.h"
+#include "core/placement.h"
+#include "core/reactor_group.h"
+#include "gateway/config_file.h"
+#include "gateway/options.h"
+#include "gateway/signals.h"
+#include "rpc/device_kinds.h"
+#include "rpc/nvmf_service.h"
+#include "rpc/server.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace causeway::gateway {
+
+/// Everything that a gateway is made of, put together. Made and destroyed on the main thread, which runs the control
+/// reactor in between.
+class gateway {
+  public:
+    /// `spare_cpus`: where threads that may block run; empty: anywhere.
+    gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
+            rpc::socket_path socket, std::vector<config_call> calls);
+    gateway(const gateway&) = delete;
+    gateway& operator=(const gateway&) = delete;
+    ~gateway();
+
+    /// Returns when the gateway has been asked to end and everything is closed. False: the configuration could not be
+    /// replayed, and stderr says why.
+    bool run();
+
+  private:
+    void add_methods();
+    core::task<> start_up();
+    core::task<core::result<>> initialize();
+    core::task<> close();
+    core::task<> close_devices();
+    core::task<> end_of_calls();
+
+    const options options_;
+    std::optional<rpc::socket_path> socket_; ///< until the server has it
+    std::vector<config_call> calls_;
+
+    core::tsc_clock clock_;
+    core::blocking_pool blocking_;
+    core::reactor_group group_;
+    core::lcore_runner runner_;
+
+    bdev::registry devices_;
+    core::placement homes_;
+    bdev_rbd::clusters clusters_;
+    bdev_rbd::disks disks_;
+    rpc::nvmf_service nvmf_;
+
+    rpc::device_kinds kinds_;
+    rpc::saved_config config_;
+    rpc::method_table methods_;
+    rpc::lifecycle cycle_;
+    rpc::dispatcher dispatcher_;
+    std::unique_ptr<rpc::server> server_;
+    std::optional<end_request> end_request_;
+
+    bool starting_ = true;
+    bool closing_ = false;
+    bool failed_ = false;
+};
+
+} // namespace causeway::gateway

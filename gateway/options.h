@@ -1,0 +1,32 @@
+#pragma once
+
+#include "core/environment.h"
+#include "core/placement.h"
+
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace causeway::gateway {
+
+/// What the command line says.
+struct options {
+    core::environment_options environment;
+    std::string rpc_socket = "/var/tmp/spdk.sock";
+    std::string config_file; ///< empty: none
+    std::vector<std::string> log_flags;
+    bool wait_for_rpc = false;
+    bool never_sleep = false;
+    unsigned busy_poll_us = 50;
+    core::placement_policy placement = core::placement_policy::round_robin;
+};
+
+/// The command line asks for nothing to run: say `text` and end.
+struct last_words {
+    int exit_code; ///< 0: it was a question (--help, --version), and goes to stdout
+    std::string text;
+};
+
+tl::expected<options, last_words> parse_options(int argc, const char* const* argv);
+
+} // namespace causeway::gateway

@@ -1,0 +1,129 @@
+#include "nvme/discovery.h"
+
+#include "nvmf/test_world.h"
+
+namespace causeway::nvmf::test {
+namespace {
+
+class discovery : public testing::Test {
+  protected:
+    world w;
+
+    struct log {
+        nvme::discovery_log_header header;
+        std::vector<nvme::discovery_log_entry> entries;
+    };
+    log read(host& d) {
+        log l{};
+        l.header = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
+        for (std::uint64_t i = 0; i < l.header.numrec; ++i)
+            l.entries.push_back(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * (i + 1)))
+                                    .page<nvme::discovery_log_entry>());
+        return l;
+    }
+    host ask(std::string nqn) { return w.make_host(std::move(nqn), 0, std::string(nvme::discovery_nqn)); }
+};
+
+TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
+    auto& s = w.make_subsystem();
+    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv6", "fe80::1", "4421"})));
+    host d = ask(host_a);
+    const log l = read(d);
+    EXPECT_EQ(l.header.recfmt, 0u);
+    ASSERT_EQ(l.entries.size(), 2u);
+    const bytes e = raw(l.entries[0]);
+    const auto text = [&](std::size_t at, std::size_t n) { return std::string(reinterpret_cast<const char*>(&e[at]), n); };
+    EXPECT_EQ(e[0], std::byte{254}) << "TRTYPE: within the host";
+    EXPECT_EQ(e[1], std::byte{1}) << "ADRFAM: IPv4";
+    EXPECT_EQ(e[2], std::byte{2}) << "SUBTYPE: NVM subsystem";
+    EXPECT_EQ(e[3], std::byte{6}) << "TREQ: no secure channel, SQ flow control may be off";
+    EXPECT_EQ(bytes(e.begin() + 4, e.begin() + 6), raw(nvme::le16(1))) << "PORTID";
+    EXPECT_EQ(bytes(e.begin() + 6, e.begin() + 8), raw(nvme::le16(0xffff))) << "CNTLID: dynamic";
+    EXPECT_EQ(bytes(e.begin() + 8, e.begin() + 10), raw(nvme::le16(128))) << "ASQSZ";
+    EXPECT_EQ(bytes(e.begin() + 10, e.begin() + 32), bytes(22)) << "EFLAGS";
+    EXPECT_EQ(text(32, 32), "4420" + std::string(28, ' '));
+    EXPECT_EQ(text(256, 256), subsystem_nqn + std::string(256 - subsystem_nqn.size(), '\0'));
+    EXPECT_EQ(text(512, 256), "10.0.0.1" + std::string(248, ' '));
+    EXPECT_EQ(bytes(e.begin() + 768, e.begin() + 772), (bytes{std::byte{1}, std::byte{5}, std::byte{1}, std::byte{0}}))
+        << "TSAS, from the transport";
+    EXPECT_EQ(l.entries[1].adrfam, 2u);
+    EXPECT_EQ(l.entries[1].portid, 2u);
+}
+
+TEST_F(discovery, shows_a_host_what_it_may_use) {
+    auto& open = w.make_subsystem();
+    auto& closed = w.make_subsystem("nqn.2024-01.io.example:closed");
+    w.run(closed.set_allow_any_host(false));
+    EXPECT_TRUE(closed.add_host(host_b));
+    host a = ask(host_a), b = ask(host_b);
+    EXPECT_EQ(read(a).entries.size(), 1u);
+    EXPECT_EQ(read(b).entries.size(), 2u);
+    EXPECT_EQ(read(b).entries[0].portid, read(b).entries[1].portid) << "the same port";
+    EXPECT_TRUE(w.run(closed.remove_host(host_b)));
+    EXPECT_EQ(read(b).entries.size(), 1u);
+    EXPECT_TRUE(w.run(open.remove_listener(here)));
+    EXPECT_EQ(read(a).entries.size(), 0u);
+}
+
+TEST_F(discovery, generation_moves_with_every_change) {
+    auto& s = w.make_subsystem();
+    host d = ask(host_a);
+    std::uint64_t last = read(d).header.genctr;
+    EXPECT_EQ(read(d).header.genctr, last);
+    const auto moved = [&] {
+        const std::uint64_t now = read(d).header.genctr;
+        return std::exchange(last, now) < now;
+    };
+    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    EXPECT_TRUE(moved());
+    EXPECT_TRUE(w.run(s.remove_listener(elsewhere)));
+    EXPECT_TRUE(moved());
+    w.run(s.set_allow_any_host(false));
+    EXPECT_TRUE(moved());
+    EXPECT_TRUE(s.add_host(host_a));
+    EXPECT_TRUE(moved());
+    EXPECT_TRUE(w.run(s.remove_host(host_a)));
+    EXPECT_TRUE(moved());
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn)));
+    EXPECT_TRUE(moved());
+    EXPECT_FALSE(moved());
+}
+
+TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
+    for (int i = 0; i < 20; ++i)
+        w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));
+    host d = ask(host_a);
+    const bytes whole = d.admin->call(get_log_page(nvme::lid::discovery, 21 * 1024)).data;
+    bytes parts;
+    for (std::uint32_t at = 0; at < whole.size(); at += 4096) {
+        const auto n = std::min<std::uint32_t>(4096, static_cast<std::uint32_t>(whole.size()) - at);
+        const bytes part = d.admin->call(get_log_page(nvme::lid::discovery, n, at, true)).data;
+        parts.insert(parts.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(parts, whole);
+    EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 21 * 1024 + 4)).status().is(sc::invalid_field));
+}
+
+TEST_F(discovery, accepts_what_it_should_and_nothing_else) {
+    w.make_subsystem();
+    host d = ask(host_a);
+    for (unsigned opcode = 0; opcode < 256; ++opcode) {
+        const bool known = opcode == 0x02 || opcode == 0x06 || opcode == 0x09 || opcode == 0x0a || opcode == 0x0c ||
+                           opcode == 0x18 || opcode == 0x7f;
+        if (!known) {
+            EXPECT_TRUE(d.admin->call(command(static_cast<std::uint8_t>(opcode))).status().is(sc::invalid_opcode)) << opcode;
+        }
+    }
+    const capsule& io_queue =
+        w.connect_to(0).call(connect(1), raw(connect_data(nvme::discovery_nqn, host_a, d.cntlid)));
+    EXPECT_TRUE(io_queue.status().is(sc::connect_invalid_parameters));
+    EXPECT_EQ(io_queue.dw0(), 42u) << "QID, in the command";
+}
+
+TEST_F(discovery, is_behind_every_listener) {
+    w.make_subsystem();
+    EXPECT_EQ(w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(), sc::success);
+}
+
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -1,0 +1,275 @@
+#include "nvmf/test_world.h"
+
+#include <numeric>
+
+namespace causeway::nvmf::test {
+namespace {
+
+using nvme::cns;
+
+class identify_command : public testing::Test {
+  protected:
+    world w;
+    subsystem* s = nullptr;
+    host h;
+
+    void SetUp() override {
+        subsystem_options o;
+        o.nqn = subsystem_nqn;
+        o.allow_any_host = true;
+        o.serial_number = "SN42";
+        o.model_number = "Test disk";
+        o.max_namespaces = 200;
+        s = *w.run(w.target.create_subsystem(o));
+        ASSERT_TRUE(w.run(s->add_listener(here)));
+        h = w.make_host(host_a, 0);
+    }
+
+    /// A device that stores nothing, of any shape.
+    void add_shaped(bdev::geometry g, bdev::capabilities c = {}, std::uint32_t nsid = 1) {
+        struct shaped final : bdev::device {
+            using device::device;
+            std::string_view product_name() const noexcept override { return "shape"; }
+            void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
+        };
+        const std::string name = "shape" + std::to_string(nsid);
+        ASSERT_TRUE(w.devices.add(std::make_shared<shaped>(w.sim.group(), name, g, c, bdev::uuid_of_name(name))));
+        w.add(*s, name, nsid);
+    }
+    nvme::identify_namespace ns(std::uint32_t nsid) {
+        return h.admin->call(identify(cns::ns, nsid)).page<nvme::identify_namespace>();
+    }
+};
+
+/// By hand from "Identify Controller Data Structure", offsets in decimal as the tables have them.
+TEST_F(identify_command, controller_page_byte_by_byte) {
+    const capsule& c = h.admin->call(identify(cns::controller));
+    ASSERT_EQ(c.status(), sc::success);
+    ASSERT_EQ(c.data.size(), 4096u);
+    struct {
+        const char* field;
+        std::size_t offset;
+        bytes value;
+    } const rows[] = {
+        {"VID, SSVID: not a PCI device", 0, filled(4, 0)},
+        {"SN, padded with spaces", 4, raw(std::to_array("SN42                ")) },
+        {"MN", 24, raw(std::to_array("Test disk                               "))},
+        {"RAB", 72, {std::byte{6}}},
+        {"CMIC: several ports, several controllers", 76, {std::byte{3}}},
+        {"MDTS: 128 KiB in pages of 4 KiB", 77, {std::byte{5}}},
+        {"CNTLID", 78, raw(nvme::le16(h.cntlid))},
+        {"VER 2.0", 80, raw(nvme::le32(0x20000))},
+        {"OAES: namespace attribute notices", 92, raw(nvme::le32(0x100))},
+        {"CTRATT: 128-bit host identifiers", 96, raw(nvme::le32(1))},
+        {"CNTRLTYPE: I/O controller", 111, {std::byte{1}}},
+        {"OACS: none", 256, filled(2, 0)},
+        {"ACL, AERL: 4 each, 0's based", 258, {std::byte{3}, std::byte{3}}},
+        {"FRMW: one slot, read-only", 260, {std::byte{3}}},
+        {"LPA: effects, extended data, supported pages", 261, {std::byte{0x26}}},
+        {"ELPE: 64, 0's based", 262, {std::byte{63}}},
+        {"KAS: 10 s", 320, raw(nvme::le16(100))},
+        {"SQES, CQES: 64 and 16 bytes", 512, {std::byte{0x66}, std::byte{0x44}}},
+        {"MAXCMD", 514, raw(nvme::le16(128))},
+        {"NN", 516, raw(nvme::le32(200))},
+        {"ONCS: Compare, DSM, Write Zeroes, Select", 520, raw(nvme::le16(0x1d))},
+        {"FUSES: Compare and Write", 522, raw(nvme::le16(1))},
+        {"FNA", 524, {std::byte{0}}},
+        {"VWC: no cache; Flush of all is supported", 525, {std::byte{6}}},
+        {"AWUN, AWUPF: one block", 526, filled(4, 0)},
+        {"ACWU: one block", 532, filled(2, 0)},
+        {"SGLS", 536, raw(nvme::le32(0x100001))},
+        {"IOCCSZ: 64 bytes and 4096 of data", 1792, raw(nvme::le32(260))},
+        {"IORCSZ", 1796, raw(nvme::le32(1))},
+        {"ICDOFF", 1800, filled(2, 0)},
+        {"FCATT: dynamic controllers", 1802, {std::byte{0}}},
+        {"MSDBD", 1803, {std::byte{1}}},
+        {"OFCS: Disconnect", 1804, raw(nvme::le16(1))},
+    };
+    for (const auto& row : rows) {
+        // Text rows carry their terminating NUL, which is not in the field.
+        const std::size_t n = row.value.size() > 16 ? row.value.size() - 1 : row.value.size();
+        EXPECT_EQ(bytes(c.data.begin() + row.offset, c.data.begin() + row.offset + n),
+                  bytes(row.value.begin(), row.value.begin() + n))
+            << row.field;
+    }
+    EXPECT_STREQ(reinterpret_cast<const char*>(&c.data[768]), subsystem_nqn.c_str());
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(&c.data[64]), 5), "0.1.0");
+    const auto after_psds = std::accumulate(c.data.begin() + 3072, c.data.end(), 0, [](int sum, std::byte b) {
+        return sum + std::to_integer<int>(b);
+    });
+    EXPECT_EQ(after_psds, 0) << "nothing vendor specific";
+}
+
+TEST_F(identify_command, says_that_there_is_a_write_cache_where_a_device_has_one) {
+    add_shaped({.block_size = 512, .blocks = 100}, {.volatile_write_cache = true});
+    EXPECT_EQ(h.admin->call(identify(cns::controller)).page<nvme::identify_controller>().vwc, 7u);
+}
+
+TEST_F(identify_command, namespace_page_follows_the_device) {
+    bdev::geometry g;
+    g.block_size = 512;
+    g.blocks = 1000;
+    g.physical_block_size = 4096;
+    g.optimal_write_blocks = 64;
+    g.unmap_granularity_blocks = 128;
+    g.unmap_alignment_blocks = 32;
+    g.atomic_compare_and_write_blocks = 16;
+    add_shaped(g);
+    const auto id = ns(1);
+    EXPECT_EQ(id.nsze, 1000u);
+    EXPECT_EQ(id.ncap, 1000u);
+    EXPECT_EQ(id.nuse, 1000u);
+    EXPECT_EQ(id.nlbaf, 0u);
+    EXPECT_EQ(id.flbas, 0u);
+    EXPECT_EQ(id.lbaf[0].lbads, 9u);
+    EXPECT_EQ(id.lbaf[0].ms, 0u);
+    EXPECT_EQ(id.nmic, 1u);
+    EXPECT_EQ(id.nsfeat, 0x12u) << "atomic fields, optimal I/O fields";
+    EXPECT_EQ(id.nawun, 7u) << "0's based";
+    EXPECT_EQ(id.nawupf, 7u);
+    EXPECT_EQ(id.nacwu, 15u);
+    EXPECT_EQ(id.npwg, 7u);
+    EXPECT_EQ(id.npwa, 7u);
+    EXPECT_EQ(id.npdg, 127u);
+    EXPECT_EQ(id.npda, 31u);
+    EXPECT_EQ(id.nows, 63u);
+    EXPECT_EQ(id.noiob, 64u) << "not 0's based";
+    EXPECT_EQ(id.nsattr, 0u);
+    EXPECT_EQ(id.dlfeat, 8u);
+    EXPECT_EQ(std::memcmp(id.nguid, bdev::uuid_of_name("shape1").data(), 16), 0) << "the device's UUID";
+}
+
+TEST_F(identify_command, optimal_sizes_stay_within_one_command) {
+    add_shaped({.block_size = 4096, .blocks = 1 << 20, .optimal_write_blocks = 1024});  // 4 MiB, MDTS is 128 KiB
+    EXPECT_EQ(ns(1).nows, 31u);
+    EXPECT_EQ(ns(1).noiob, 32u);
+    add_shaped({.block_size = 4096, .blocks = 1 << 20}, {}, 2);
+    EXPECT_EQ(ns(2).nows, 31u);
+    EXPECT_EQ(ns(2).noiob, 0u) << "no boundary where the device has none";
+    add_shaped({.block_size = 512, .blocks = 1 << 20, .optimal_write_blocks = 24}, {}, 3);
+    EXPECT_EQ(ns(3).noiob, 0u) << "boundaries are powers of two";
+}
+
+TEST_F(identify_command, a_read_only_device_is_a_write_protected_namespace) {
+    add_shaped({.block_size = 512, .blocks = 8}, {.read_only = true});
+    EXPECT_EQ(ns(1).nsattr, 1u);
+    const auto independent =
+        h.admin->call(identify(cns::ns_independent, 1)).page<nvme::identify_namespace_independent>();
+    EXPECT_EQ(independent.nsattr, 1u);
+    EXPECT_EQ(independent.nmic, 1u);
+    EXPECT_EQ(independent.nstat, 1u);
+}
+
+TEST_F(identify_command, a_free_nsid_is_a_page_of_zeroes_and_an_invalid_one_an_error) {
+    for (const cns page : {cns::ns, cns::csi_ns, cns::ns_independent}) {
+        SCOPED_TRACE(static_cast<int>(page));
+        const capsule& free = h.admin->call(identify(page, 200));
+        EXPECT_EQ(free.status(), sc::success);
+        EXPECT_EQ(free.data, filled(4096, 0));
+        for (const std::uint32_t nsid : {0u, 201u, 0xfffffffeu, 0xffffffffu})
+            EXPECT_TRUE(h.admin->call(identify(page, nsid)).status().is(sc::invalid_namespace_or_format)) << nsid;
+    }
+    for (const std::uint32_t nsid : {0u, 1u, 201u, 0xffffffffu})
+        EXPECT_TRUE(h.admin->call(identify(cns::ns_id_descriptors, nsid)).status().is(sc::invalid_namespace_or_format));
+}
+
+TEST_F(identify_command, lists_active_namespaces_above_a_number) {
+    for (const std::uint32_t nsid : {1u, 5u, 200u})
+        add_shaped({.block_size = 512, .blocks = 8}, {}, nsid);
+    struct {
+        std::uint32_t above;
+        std::vector<std::uint32_t> list;
+    } const rows[] = {{0, {1, 5, 200}}, {1, {5, 200}}, {4, {5, 200}}, {199, {200}}, {200, {}}, {0xfffffffd, {}}};
+    for (const cns page : {cns::active_ns_list, cns::csi_active_ns_list}) {
+        for (const auto& row : rows) {
+            const auto list = h.admin->call(identify(page, row.above)).page<nvme::namespace_list>();
+            std::vector<std::uint32_t> found;
+            for (const std::uint32_t nsid : list.nsid)
+                if (nsid)
+                    found.push_back(nsid);
+            EXPECT_EQ(found, row.list) << row.above;
+        }
+        for (const std::uint32_t above : {0xfffffffeu, 0xffffffffu})
+            EXPECT_TRUE(h.admin->call(identify(page, above)).status().is(sc::invalid_namespace_or_format));
+    }
+}
+
+TEST_F(identify_command, describes_a_namespace_by_all_its_names) {
+    w.make_memory("disk");
+    namespace_params p;
+    p.bdev_name = "disk";
+    p.eui64 = {{1, 2, 3, 4, 5, 6, 7, 8}};
+    ASSERT_TRUE(w.run(s->add_namespace(p)));
+    const capsule& c = h.admin->call(identify(cns::ns_id_descriptors, 1));
+    const auto uuid = bdev::uuid_of_name("disk");
+    bytes expected;
+    const auto put = [&](std::initializer_list<unsigned> list) {
+        for (unsigned b : list)
+            expected.push_back(static_cast<std::byte>(b));
+    };
+    put({1, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8});  // EUI64
+    for (const unsigned type : {2u, 3u}) {      // NGUID, UUID
+        put({type, 16, 0, 0});
+        for (const std::uint8_t b : uuid)
+            put({b});
+    }
+    put({4, 1, 0, 0, 0});  // CSI: NVM
+    EXPECT_EQ(bytes(c.data.begin(), c.data.begin() + static_cast<std::ptrdiff_t>(expected.size())), expected);
+    EXPECT_EQ(bytes(c.data.begin() + static_cast<std::ptrdiff_t>(expected.size()), c.data.end()),
+              bytes(4096 - expected.size()));
+}
+
+TEST_F(identify_command, pages_of_the_nvm_command_set) {
+    const auto id = h.admin->call(identify(cns::csi_controller)).page<nvme::identify_controller_nvm>();
+    EXPECT_EQ(id.wzsl, 12u);
+    EXPECT_EQ(id.dmrsl, 2097152u);
+    EXPECT_EQ(id.dmrl, 0u);
+    EXPECT_EQ(id.vsl, 0u);
+    const auto sets = h.admin->call(identify(cns::command_set_combinations)).page<nvme::command_set_combinations>();
+    EXPECT_EQ(sets.vector[0], 1u);
+    EXPECT_EQ(sets.vector[1], 0u);
+    for (const cns page : {cns::csi_ns, cns::csi_controller, cns::csi_active_ns_list}) {
+        nvme::command zoned = identify(page, 1);
+        zoned.cdw11 = 2u << 24;
+        EXPECT_TRUE(h.admin->call(zoned).status().is(sc::invalid_field));
+    }
+}
+
+TEST_F(identify_command, has_no_other_pages) {
+    for (unsigned page = 0; page < 256; ++page) {
+        const bool known = page <= 3 || (page >= 5 && page <= 8) || page == 0x1c;
+        if (!known) {
+            EXPECT_TRUE(h.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field)) << page;
+        }
+    }
+}
+
+TEST_F(identify_command, discovery_controllers_have_one_page) {
+    host d = w.make_host(host_a, 0, std::string(nvme::discovery_nqn));
+    const capsule& c = d.admin->call(identify(cns::controller));
+    const auto id = c.page<nvme::identify_controller>();
+    EXPECT_EQ(id.cntrltype, 2u);
+    EXPECT_EQ(id.oaes, 0x80000000u);
+    EXPECT_EQ(id.nn, 0u);
+    EXPECT_EQ(id.oncs, 0u);
+    EXPECT_EQ(id.sqes, 0u);
+    EXPECT_EQ(id.mdts, 5u);
+    EXPECT_EQ(id.maxcmd, 128u);
+    EXPECT_EQ(std::string(id.subnqn), nvme::discovery_nqn);
+    for (unsigned page = 0; page < 256; page += page ? 1 : 2)  // all but 01h
+        EXPECT_TRUE(d.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field)) << page;
+}
+
+TEST_F(identify_command, two_controllers_of_a_subsystem_agree_on_everything_but_their_number) {
+    add_shaped({.block_size = 512, .blocks = 8});
+    host other = w.make_host(host_b, 0);
+    EXPECT_NE(other.cntlid, h.cntlid);
+    auto mine = h.admin->call(identify(cns::controller)).page<nvme::identify_controller>();
+    auto theirs = other.admin->call(identify(cns::controller)).page<nvme::identify_controller>();
+    mine.cntlid = theirs.cntlid;
+    EXPECT_EQ(raw(mine), raw(theirs));
+    EXPECT_EQ(h.admin->call(identify(cns::ns, 1)).data, other.admin->call(identify(cns::ns, 1)).data);
+}
+
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -1,0 +1,284 @@
+#include "nvmf/test_world.h"
+
+namespace causeway::nvmf::test {
+namespace {
+
+using namespace std::chrono_literals;
+using nvme::io_opcode;
+
+TEST(subsystem_options, are_checked) {
+    world w;
+    const auto code = [&](const std::function<void(subsystem_options&)>& spoil) {
+        subsystem_options o;
+        o.nqn = subsystem_nqn;
+        spoil(o);
+        const auto made = w.run(w.target.create_subsystem(o));
+        return made ? 0 : made.error().code;
+    };
+    EXPECT_EQ(code([](auto& o) { o.nqn = "disks"; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.nqn = nvme::discovery_nqn; }), EEXIST);
+    EXPECT_EQ(code([](auto& o) { o.discovery = true; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.serial_number = std::string(21, 'x'); }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.serial_number = "\n"; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.model_number = std::string(41, 'x'); }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.model_number = ""; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.min_cntlid = 0; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.max_cntlid = 0xfff0; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.min_cntlid = 10, o.max_cntlid = 9; }), EINVAL);
+    EXPECT_EQ(code([](auto& o) { o.max_namespaces = 65537; }), EINVAL);
+    EXPECT_EQ(code([](auto&) {}), 0);
+    EXPECT_EQ(code([](auto&) {}), EEXIST);
+    EXPECT_EQ(code([](auto& o) { o.nqn += "2", o.max_namespaces = 0; }), 0);
+    EXPECT_EQ(w.target.find_subsystem(subsystem_nqn + "2")->options().max_namespaces, 32u) << "0 is the default";
+}
+
+TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
+    core::simulation sim(1);
+    bdev::registry devices(sim.group());
+    target t(sim.group(), devices, {.max_subsystems = 2});
+    std::vector<int> codes;
+    for (const char* nqn : {"nqn.2024-01.io.example:1", "nqn.2024-01.io.example:2", "nqn.2024-01.io.example:3"}) {
+        subsystem_options o;
+        o.nqn = nqn;
+        sim.group().control().execute([&, o] {
+            core::detach(t.create_subsystem(o), [&](auto made) { codes.push_back(made ? 0 : made.error().code); });
+        });
+        EXPECT_TRUE(sim.run_until_idle());
+    }
+    EXPECT_EQ(codes, (std::vector{0, 0, ENOSPC}));
+}
+
+class subsystem_control : public testing::Test {
+  protected:
+    world w;
+    subsystem& s = w.make_subsystem();
+
+    bool admitted(const std::string& nqn) {
+        return w.connect_to(0).call(connect(0), raw(connect_data(subsystem_nqn, nqn))).status().ok();
+    }
+    template <class R>
+    static int code(const R& r) {
+        return r ? 0 : r.error().code;
+    }
+};
+
+TEST_F(subsystem_control, hosts_come_onto_the_list_and_off_it) {
+    w.run(s.set_allow_any_host(false));
+    EXPECT_FALSE(admitted(host_a));
+    EXPECT_EQ(code(s.add_host(host_a)), 0);
+    EXPECT_EQ(code(s.add_host(host_a)), EEXIST);
+    EXPECT_EQ(code(s.add_host("somebody")), EINVAL);
+    EXPECT_TRUE(admitted(host_a));
+    EXPECT_FALSE(admitted(host_b));
+    EXPECT_EQ(code(w.run(s.remove_host(host_b))), ENOENT);
+    EXPECT_EQ(code(w.run(s.remove_host(host_a))), 0);
+    EXPECT_FALSE(admitted(host_a));
+}
+
+TEST_F(subsystem_control, a_host_that_is_removed_loses_its_connections_and_others_keep_theirs) {
+    EXPECT_TRUE(s.add_host(host_a));
+    EXPECT_TRUE(s.add_host(host_b));
+    w.run(s.set_allow_any_host(false));
+    host a = w.make_host(host_a, 2);
+    host a2 = w.make_host(host_a, 1);
+    host b = w.make_host(host_b, 1);
+    EXPECT_TRUE(w.run(s.remove_host(host_a)));
+    for (connection* c : {a.admin, a.queues[0], a.queues[1], a2.admin, a2.queues[0]})
+        EXPECT_EQ(c->closed, disconnect_reason::host_removed);
+    EXPECT_EQ(s.controllers().size(), 1u);
+    EXPECT_FALSE(b.admin->closed);
+    EXPECT_EQ(b.admin->call(identify(nvme::cns::controller)).status(), sc::success);
+}
+
+TEST_F(subsystem_control, the_list_means_nothing_while_any_host_is_allowed) {
+    EXPECT_TRUE(s.add_host(host_a));
+    host a = w.make_host(host_a, 1);
+    host b = w.make_host(host_b, 1);
+    EXPECT_TRUE(w.run(s.remove_host(host_a)));
+    EXPECT_FALSE(a.admin->closed);
+    EXPECT_TRUE(s.add_host(host_a));
+    w.run(s.set_allow_any_host(false));
+    EXPECT_FALSE(a.admin->closed);
+    EXPECT_EQ(b.admin->closed, disconnect_reason::host_removed) << "it was never on the list";
+    EXPECT_EQ(b.queues[0]->closed, disconnect_reason::host_removed);
+}
+
+TEST_F(subsystem_control, listeners) {
+    EXPECT_EQ(code(w.run(s.add_listener(here))), EEXIST);
+    EXPECT_EQ(code(w.run(s.add_listener({"RDMA", "IPv4", "10.0.0.1", "4420"}))), ENODEV);
+    EXPECT_EQ(code(w.run(s.add_listener({"FAKE", "IPv4", "in use", "4420"}))), EADDRINUSE);
+    EXPECT_EQ(s.listeners().size(), 1u);
+    EXPECT_EQ(code(w.run(s.remove_listener(elsewhere))), ENOENT);
+    EXPECT_EQ(code(w.run(s.add_listener(elsewhere))), 0);
+    EXPECT_EQ(w.fabric->listening, (std::vector{here, elsewhere}));
+    host h = w.make_host(host_a, 1);
+    EXPECT_EQ(code(w.run(s.remove_listener(here))), 0);
+    EXPECT_EQ(w.fabric->listening, std::vector{elsewhere});
+    EXPECT_FALSE(h.admin->closed) << "connections that exist stay";
+    EXPECT_FALSE(admitted(host_a)) << "but no new one comes in there";
+}
+
+TEST_F(subsystem_control, subsystems_share_a_port_until_the_last_leaves_it) {
+    auto& t = w.make_subsystem("nqn.2024-01.io.example:other");
+    EXPECT_EQ(w.fabric->listening, std::vector{here});
+    EXPECT_TRUE(w.run(s.remove_listener(here)));
+    EXPECT_EQ(w.fabric->listening, std::vector{here});
+    EXPECT_TRUE(w.run(t.remove_listener(here)));
+    EXPECT_TRUE(w.fabric->listening.empty());
+}
+
+TEST_F(subsystem_control, listeners_that_start_and_stop_at_once_end_up_right) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        world v(seed);
+        auto& a = v.make_subsystem();
+        auto& b = v.make_subsystem("nqn.2024-01.io.example:other");
+        int ended = 0;
+        v.at_control([&] {
+            const auto done = [&](auto) { ++ended; };
+            core::detach(a.add_listener(elsewhere), done);
+            core::detach(b.add_listener(elsewhere), done);
+            core::detach(a.remove_listener(elsewhere), done);
+            core::detach(a.remove_listener(here), done);
+            core::detach(a.add_listener(here), done);
+            core::detach(b.remove_listener(here), done);
+        });
+        EXPECT_TRUE(v.until([&] { return ended == 6; }));
+        EXPECT_EQ(a.listeners(), std::vector{here});
+        EXPECT_EQ(b.listeners(), std::vector{elsewhere});
+        std::sort(v.fabric->listening.begin(), v.fabric->listening.end(),
+                  [](auto& x, auto& y) { return x.traddr < y.traddr; });
+        EXPECT_EQ(v.fabric->listening, (std::vector{here, elsewhere})) << seed;
+    }
+}
+
+TEST_F(subsystem_control, deleted_while_hosts_use_it) {
+    auto disk = w.make_memory("disk");
+    w.add(s, "disk");
+    host a = w.make_host(host_a, 2);
+    host b = w.make_host(host_b, 1);
+    auto& event = a.admin->send(admin(nvme::admin_opcode::async_event_request));
+    auto& running = a.queues[0]->send(io(io_opcode::read, 1), bytes(512));
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn)));
+    EXPECT_EQ(w.target.find_subsystem(subsystem_nqn), nullptr);
+    for (connection* c : {a.admin, a.queues[0], a.queues[1], b.admin, b.queues[0]})
+        EXPECT_EQ(c->closed, disconnect_reason::subsystem_deleted);
+    EXPECT_TRUE(w.until([&] { return a.admin->gone && a.queues[0]->gone; }));
+    EXPECT_EQ(event.answers, 1u);
+    EXPECT_LE(running.answers, 1u);
+    EXPECT_EQ(disk->claimed_by(), nullptr);
+    EXPECT_TRUE(w.fabric->listening.empty());
+    EXPECT_FALSE(admitted(host_a));
+    EXPECT_EQ(code(w.run(w.target.delete_subsystem(subsystem_nqn))), ENODEV);
+    EXPECT_EQ(code(w.run(w.target.delete_subsystem(std::string(nvme::discovery_nqn)))), EINVAL);
+    w.make_subsystem();
+    EXPECT_TRUE(admitted(host_a)) << "its name is free again";
+}
+
+TEST_F(subsystem_control, deleted_while_a_device_hangs) {
+    auto disk = w.make_faulty("disk");
+    w.add(s, "disk");
+    host h = w.make_host(host_a, 1);
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    auto& stuck = h.queues[0]->send(io(io_opcode::write, 1), filled(512, 1));
+    EXPECT_TRUE(w.until([&] { return disk->hung() == 1; }));
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn)));
+    EXPECT_TRUE(h.admin->gone);
+    EXPECT_FALSE(h.queues[0]->gone);
+    w.make_subsystem();
+    EXPECT_TRUE(admitted(host_a));
+    disk->clear_rules();
+    w.run(disk->release_hung());
+    EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));
+    EXPECT_EQ(stuck.answers, 1u);
+    EXPECT_TRUE(w.until([&] { return disk->claimed_by() == nullptr; }));
+}
+
+TEST_F(subsystem_control, several_hosts_and_controllers_each_with_their_own_queues) {
+    w.make_memory("disk");
+    w.add(s, "disk");
+    std::vector<host> hosts;
+    for (int i = 0; i < 10; ++i)
+        hosts.push_back(w.make_host(i % 2 ? host_a : host_b, 3));
+    EXPECT_EQ(s.controllers().size(), 10u);
+    for (std::size_t i = 0; i < hosts.size(); ++i)
+        for (connection* q : hosts[i].queues)
+            EXPECT_EQ(q->call(io(io_opcode::write, 1, i), filled(512, static_cast<unsigned char>(i))).status(), sc::success);
+    hosts[3].admin->drop();
+    EXPECT_TRUE(w.until([&] { return hosts[3].queues[2]->gone; })) << "I/O queues do not outlive their admin queue";
+    EXPECT_EQ(s.controllers().size(), 9u);
+    EXPECT_FALSE(s.controllers().contains(hosts[3].cntlid));
+    for (std::size_t i = 0; i < hosts.size(); ++i)
+        EXPECT_EQ(hosts[0].queues[0]->call(io(io_opcode::read, 1, i), bytes(512)).data[0], static_cast<std::byte>(i));
+
+    const auto views = s.controllers().at(hosts[5].cntlid)->qpairs();
+    ASSERT_EQ(views.size(), 4u);
+    for (std::uint16_t qid = 0; qid < 4; ++qid) {
+        EXPECT_EQ(views[qid].qid, qid);
+        EXPECT_EQ(views[qid].phase, qpair::state::enabled);
+        EXPECT_EQ(views[qid].listen_address, here);
+        EXPECT_EQ(views[qid].peer_address.traddr, "10.0.0.99");
+    }
+    EXPECT_EQ(views[1].reactor, hosts[5].queues[0]->home.index());
+}
+
+TEST_F(subsystem_control, counts_queues_by_core) {
+    host h = w.make_host(host_a, 3);
+    const auto sum = [&](core::counter core_counters::*member) {
+        std::uint64_t n = 0;
+        for (std::size_t core = 0; core < 3; ++core)
+            n += (w.target.counters().on(core).*member).get();
+        return n;
+    };
+    EXPECT_EQ(sum(&core_counters::current_admin_qpairs), 1u);
+    EXPECT_EQ(sum(&core_counters::current_io_qpairs), 3u);
+    h.queues[1]->drop();
+    EXPECT_TRUE(w.until([&] { return h.queues[1]->gone; }));
+    EXPECT_EQ(sum(&core_counters::current_io_qpairs), 2u);
+    h.admin->drop();
+    EXPECT_TRUE(w.until([&] { return h.admin->gone && h.queues[0]->gone && h.queues[2]->gone; }));
+    EXPECT_EQ(sum(&core_counters::current_admin_qpairs), 0u);
+    EXPECT_EQ(sum(&core_counters::current_io_qpairs), 0u);
+    EXPECT_EQ(sum(&core_counters::admin_qpairs), 1u);
+    EXPECT_EQ(sum(&core_counters::io_qpairs), 3u);
+}
+
+TEST(target, places_admin_queues_in_turn_and_io_queues_where_the_fewest_are) {
+    world w;
+    w.at_control([&] {
+        auto& t = w.target;
+        EXPECT_EQ(t.place_qpair(0).index(), 0u);
+        EXPECT_EQ(t.place_qpair(0).index(), 1u);
+        EXPECT_EQ(t.place_qpair(1).index(), 2u);
+        EXPECT_EQ(t.place_qpair(2).index(), 0u);
+        EXPECT_EQ(t.place_qpair(3).index(), 1u);
+        EXPECT_EQ(t.place_qpair(4).index(), 2u);
+        t.unplace_qpair(w.sim[1]);
+        t.unplace_qpair(w.sim[1]);
+        EXPECT_EQ(t.place_qpair(5).index(), 1u);
+        EXPECT_EQ(t.place_qpair(0).index(), 2u);
+    });
+}
+
+TEST(target, shuts_down_with_everything_in_use) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        world w(seed);
+        auto& s = w.make_subsystem();
+        auto disk = w.make_memory("disk");
+        w.add(s, "disk");
+        host h = w.make_host(host_a, 3);
+        host d = w.make_host(host_a, 0, std::string(nvme::discovery_nqn));
+        for (connection* q : h.queues)
+            for (int i = 0; i < 10; ++i)
+                q->send(io(io_opcode::write, 1, static_cast<std::uint64_t>(i)), filled(512, 1));
+        h.admin->send(admin(nvme::admin_opcode::async_event_request));
+        w.run(w.target.shutdown());
+        EXPECT_TRUE(w.fabric->stopped);
+        EXPECT_EQ(disk->claimed_by(), nullptr);
+        for (connection* c : {h.admin, h.queues[0], h.queues[1], h.queues[2], d.admin})
+            EXPECT_EQ(c->closed, disconnect_reason::shutting_down);
+        EXPECT_FALSE(w.connect_to(0).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_a))).status().ok());
+    }
+}
+
+}  // namespace
+}  // namespace causeway::nvmf::test

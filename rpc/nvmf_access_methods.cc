@@ -1,0 +1,156 @@
+#include "rpc/nvmf_service.h"
+
+namespace causeway::rpc {
+
+namespace {
+
+// ---- Hosts.
+
+struct add_host_params {
+    std::string tgt_name = target_name;
+    std::string nqn, host;
+};
+const fields<add_host_params> add_host_fields(
+    {
+        required("nqn", &add_host_params::nqn),
+        required("host", &add_host_params::host),
+        optional("tgt_name", &add_host_params::tgt_name),
+        unsupported<add_host_params>("psk", "connections are not encrypted"),
+        unsupported<add_host_params>("dhchap_key", "hosts cannot authenticate"),
+        unsupported<add_host_params>("dhchap_ctrlr_key", "hosts cannot authenticate"),
+    },
+    unknown_keys::ignored);
+
+answer add_host(nvmf_service& service, const add_host_params& p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        return tl::make_unexpected(s.error());
+    const auto added = (*s)->add_host(p.host);
+    return added ? ok() : answer(refuse_as(error_code::parameters, added.error()));
+}
+
+struct remove_host_params {
+    std::string tgt_name = target_name;
+    std::string nqn, host;
+};
+const fields<remove_host_params> remove_host_fields = {
+    required("nqn", &remove_host_params::nqn),
+    required("host", &remove_host_params::host),
+    optional("tgt_name", &remove_host_params::tgt_name),
+    // How long to wait for the host's connections to end. Ours are ended at once.
+    ignored<remove_host_params, std::uint64_t>("timeout_ms"),
+};
+
+core::task<answer> remove_host(nvmf_service& service, remove_host_params p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        co_return tl::make_unexpected(s.error());
+    const auto removed = co_await (*s)->remove_host(std::move(p.host));
+    co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
+}
+
+struct allow_params {
+    std::string tgt_name = target_name;
+    std::string nqn;
+    bool allow_any_host = false;
+};
+const fields<allow_params> allow_fields = {
+    required("nqn", &allow_params::nqn),
+    required("allow_any_host", &allow_params::allow_any_host),
+    optional("tgt_name", &allow_params::tgt_name),
+};
+
+core::task<answer> allow_any_host(nvmf_service& service, allow_params p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        co_return tl::make_unexpected(s.error());
+    co_await (*s)->set_allow_any_host(p.allow_any_host);
+    co_return ok();
+}
+
+// ---- Listeners.
+
+enum class ana_state { optimized };
+struct add_listener_params {
+    std::string tgt_name = target_name;
+    std::string nqn;
+    listen_address at;
+    ana_state access{};
+};
+const fields<add_listener_params> add_listener_fields(
+    {
+        required("nqn", &add_listener_params::nqn),
+        required("listen_address", &add_listener_params::at, listen_address_fields),
+        optional("tgt_name", &add_listener_params::tgt_name),
+        // Without ANA every path is an optimized one.
+        optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
+        only<add_listener_params>("secure_channel", false, "connections are not encrypted"),
+        unsupported<add_listener_params>("sock_impl", "there is one kind of sockets"),
+        only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
+    },
+    unknown_keys::ignored);
+
+core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        co_return tl::make_unexpected(s.error());
+    const auto listening = co_await (*s)->add_listener(p.at.normal());
+    co_return listening ? ok() : answer(refuse_as(error_code::parameters, listening.error()));
+}
+
+struct remove_listener_params {
+    std::string tgt_name = target_name;
+    std::string nqn;
+    listen_address at;
+};
+const fields<remove_listener_params> remove_listener_fields = {
+    required("nqn", &remove_listener_params::nqn),
+    required("listen_address", &remove_listener_params::at, listen_address_fields),
+    optional("tgt_name", &remove_listener_params::tgt_name),
+};
+
+core::task<answer> remove_listener(nvmf_service& service, remove_listener_params p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        co_return tl::make_unexpected(s.error());
+    const auto removed = co_await (*s)->remove_listener(p.at.normal());
+    co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
+}
+
+struct get_listeners_params {
+    std::string tgt_name = target_name;
+    std::string nqn;
+};
+const fields<get_listeners_params> get_listeners_fields = {
+    required("nqn", &get_listeners_params::nqn),
+    optional("tgt_name", &get_listeners_params::tgt_name),
+};
+
+answer get_listeners(const nvmf_service& service, const get_listeners_params& p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        return tl::make_unexpected(s.error());
+    json all = json::array();
+    for (const auto& at : (*s)->listeners())
+        all.push_back(json{{"address", to_json(at)}});
+    return all;
+}
+
+} // namespace
+
+void add_nvmf_access_methods(method_table& methods, nvmf_service& service) {
+    methods.add("nvmf_subsystem_add_host", states::runtime, add_host_fields,
+                [&service](const add_host_params& p) { return add_host(service, p); });
+    methods.add("nvmf_subsystem_remove_host", states::runtime, remove_host_fields,
+                [&service](remove_host_params p) { return remove_host(service, std::move(p)); });
+    methods.add("nvmf_subsystem_allow_any_host", states::runtime, allow_fields,
+                [&service](allow_params p) { return allow_any_host(service, std::move(p)); });
+    methods.add("nvmf_subsystem_add_listener", states::runtime, add_listener_fields,
+                [&service](add_listener_params p) { return add_listener(service, std::move(p)); });
+    methods.add("nvmf_subsystem_remove_listener", states::runtime, remove_listener_fields,
+                [&service](remove_listener_params p) { return remove_listener(service, std::move(p)); });
+    methods.add("nvmf_subsystem_get_listeners", states::runtime, get_listeners_fields,
+                [&service](const get_listeners_params& p) { return get_listeners(service, p); });
+}
+
+} // namespace causeway::rpc

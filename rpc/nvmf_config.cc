@@ -1,0 +1,77 @@
+#include "nvmf/name_space.h"
+#include "rpc/nvmf_service.h"
+
+#include <algorithm>
+
+namespace causeway::rpc {
+
+namespace {
+
+void write_settings(const nvmf::target_options& o, json& calls) {
+    const nvmf::target_options unchanged;
+    if (o.max_subsystems != unchanged.max_subsystems)
+        calls.push_back(
+            saved_config::call("nvmf_set_max_subsystems", {{"max_subsystems", o.max_subsystems}}));
+    if (!std::ranges::equal(o.crdt, unchanged.crdt))
+        calls.push_back(saved_config::call(
+            "nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
+}
+
+json create_params(const nvmf::subsystem& s) {
+    const auto& o = s.options();
+    json params = {{"nqn", o.nqn},
+                   {"allow_any_host", s.allow_any_host()},
+                   {"serial_number", o.serial_number},
+                   {"model_number", o.model_number},
+                   {"max_namespaces", o.max_namespaces},
+                   {"min_cntlid", o.min_cntlid},
+                   {"max_cntlid", o.max_cntlid},
+                   {"dmrsl", o.dmrsl},
+                   {"wzsl", o.wzsl},
+                   {"ana_reporting", false}};
+    if (!o.admin_label.empty())
+        params["admin_label"] = o.admin_label;
+    return params;
+}
+
+json namespace_params(const nvmf::subsystem& s, const nvmf::name_space& ns) {
+    json inner = {{"nsid", ns.nsid()}, {"bdev_name", ns.device().name()}};
+    if (std::ranges::any_of(ns.nguid(), [](auto b) { return b != 0; }))
+        inner["nguid"] = upper_hex(ns.nguid());
+    if (ns.eui64())
+        inner["eui64"] = upper_hex(*ns.eui64());
+    inner["uuid"] = bdev::to_string(ns.uuid());
+    return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
+}
+
+/// Everything but its listeners. The discovery subsystem is there already.
+void write_subsystem(const nvmf::subsystem& s, json& calls) {
+    if (!s.is_discovery())
+        calls.push_back(saved_config::call("nvmf_create_subsystem", create_params(s)));
+    for (const auto& host : s.hosts())
+        calls.push_back(saved_config::call("nvmf_subsystem_add_host", {{"nqn", s.nqn()}, {"host", host}}));
+    for (const auto& [nsid, ns] : s.namespaces())
+        calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
+}
+
+} // namespace
+
+void add_nvmf_config(saved_config& config, nvmf_service& service) {
+    config.add_writer("nvmf", config_phase::settings,
+                      [&service](json& calls) { write_settings(service.options, calls); });
+    config.add_writer("nvmf", config_phase::modules, [&service](json& calls) {
+        for (const auto& t : service.target->transports())
+            calls.push_back(saved_config::call("nvmf_create_transport", transport_to_json(*t)));
+    });
+    config.add_writer("nvmf", config_phase::objects, [&service](json& calls) {
+        for (const auto& s : service.target->subsystems())
+            write_subsystem(*s, calls);
+        // Last of all: a host that comes finds everything.
+        for (const auto& s : service.target->subsystems())
+            for (const auto& at : s->listeners())
+                calls.push_back(saved_config::call("nvmf_subsystem_add_listener",
+                                                   {{"nqn", s->nqn()}, {"listen_address", to_json(at)}}));
+    });
+}
+
+} // namespace causeway::rpc

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "nvmf/subsystem.h"
+#include "nvmf/target.h"
+#include "rpc/params.h"
+#include "rpc/saved_config.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace causeway::rpc {
+
+/// What the methods named nvmf_… work on. Control reactor; outlives every call.
+struct nvmf_service {
+    /// EINVAL, ENODEV, ENOMEM.
+    using transport_factory =
+        std::function<core::result<std::unique_ptr<nvmf::transport>>(nvmf::target&, nvmf::transport_options)>;
+
+    nvmf::target_options options;                       ///< as the startup state sets them
+    std::unique_ptr<nvmf::target> target;               ///< from the runtime state on
+    std::map<std::string, transport_factory> factories; ///< by transport type, in capitals
+};
+
+/// There is one target, and this is its name; every method may say it.
+inline constexpr const char* target_name = "nvmf_tgt";
+
+void add_nvmf_target_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_transport_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
+/// What framework_get_config says of "nvmf". REQUIRES: that subsystem is there.
+void add_nvmf_config(saved_config& config, nvmf_service& service);
+
+/// All of them.
+void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service& service);
+
+// ---- What these methods share.
+
+// Clients know the established target's codes: what a parameter names and is not there, or does not go together with
+// what is, is a wrong parameter (-32602); what fails on the way is an internal error (-32603). The text says the rest.
+tl::unexpected<rpc_error> refuse_as(int code, const core::error& e);
+
+/// -32603: no target of that name.
+tl::expected<nvmf::target*, rpc_error> find_target(const nvmf_service& service, const std::string& tgt_name);
+
+/// -32602: no such subsystem.
+tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& service,
+                                                         const std::string& tgt_name, const std::string& nqn);
+
+/// The parameter `listen_address` of methods, as the interface has it.
+struct listen_address {
+    std::string trtype, adrfam, traddr, trsvcid;
+
+    /// With the letters' case as the specifications spell them, and the address family that is meant where none is said.
+    nvmf::transport_address normal() const;
+};
+extern const fields<listen_address> listen_address_fields;
+
+json to_json(const nvmf::transport_address& a);
+/// An element of nvmf_get_transports, and the parameters that make the transport again.
+json transport_to_json(const nvmf::transport& t);
+/// "RDMA" of "rdma".
+std::string upper_case(std::string text);
+/// What namespaces are identified by: digits of hexadecimal, the most significant byte first.
+std::string upper_hex(std::span<const std::uint8_t> bytes);
+std::string lower_hex(std::span<const std::uint8_t> bytes);
+
+} // namespace causeway::rpc

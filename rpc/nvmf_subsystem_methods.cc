@@ -1,0 +1,188 @@
+#include "nvmf/name_space.h"
+#include "rpc/nvmf_service.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace causeway::rpc {
+
+namespace {
+
+constexpr std::size_t serial_number_length = 20;
+constexpr std::size_t model_number_length = 40;
+
+struct create_params {
+    std::string tgt_name = target_name;
+    nvmf::subsystem_options o;
+    std::optional<std::uint64_t> max_discard_size_kib, max_write_zeroes_size_kib;
+};
+using options = nvmf::subsystem_options;
+
+template <class T>
+field<create_params> option(std::string_view name, T options::*member, bool is_required = false) {
+    return {name, is_required,
+            [name, member](const json& v, create_params& p) -> std::optional<field_problem> {
+                if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
+                    return field_problem{std::string(name), std::move(wrong)};
+                return std::nullopt;
+            }};
+}
+
+const fields<create_params> create_fields = {
+    option("nqn", &options::nqn, true),
+    optional("tgt_name", &create_params::tgt_name),
+    option("serial_number", &options::serial_number),
+    option("model_number", &options::model_number),
+    option("admin_label", &options::admin_label),
+    option("max_namespaces", &options::max_namespaces),
+    option("allow_any_host", &options::allow_any_host),
+    option("min_cntlid", &options::min_cntlid),
+    option("max_cntlid", &options::max_cntlid),
+    option("dmrsl", &options::dmrsl),
+    option("wzsl", &options::wzsl),
+    optional("max_discard_size_kib", &create_params::max_discard_size_kib),
+    optional("max_write_zeroes_size_kib", &create_params::max_write_zeroes_size_kib),
+    only<create_params>("ana_reporting", false, "asymmetric namespace access is not supported"),
+    only<create_params>("passthrough", false, "commands are not passed through to devices"),
+    only<create_params>("enable_nssr", false, "hosts cannot reset the subsystem"),
+};
+
+bool is_text(const std::string& s, std::size_t most) {
+    return s.size() <= most && std::ranges::all_of(s, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+/// The older spellings, and what is out of range; empty: nothing is wrong.
+std::string settle(create_params& p) {
+    if (p.max_discard_size_kib) {
+        if (*p.max_discard_size_kib > 0xffffffff / 2)
+            return "parameter 'max_discard_size_kib' must be at most 2147483647";
+        p.o.dmrsl = static_cast<std::uint32_t>(*p.max_discard_size_kib * 2); // of 512 bytes
+    }
+    if (p.max_write_zeroes_size_kib) {
+        const std::uint64_t kib = *p.max_write_zeroes_size_kib;
+        if (kib != 0 && (kib < 8 || !std::has_single_bit(kib)))
+            return "parameter 'max_write_zeroes_size_kib' must be 0 or a power of two from 8";
+        p.o.wzsl = static_cast<std::uint8_t>(kib ? std::countr_zero(kib / 4) : 0); // 2^wzsl times 4 KiB
+    }
+    if (!is_text(p.o.serial_number, serial_number_length))
+        return "parameter 'serial_number' must be at most 20 characters of printable ASCII";
+    if (!is_text(p.o.model_number, model_number_length))
+        return "parameter 'model_number' must be at most 40 characters of printable ASCII";
+    if (p.o.min_cntlid < 1 || p.o.min_cntlid > p.o.max_cntlid || p.o.max_cntlid > 0xffef)
+        return "parameters 'min_cntlid' and 'max_cntlid' must be a range within 1 to 65519";
+    return {};
+}
+
+core::task<answer> create(nvmf_service& service, create_params p) {
+    const auto target = find_target(service, p.tgt_name);
+    if (!target)
+        co_return tl::make_unexpected(target.error());
+    if (auto wrong = settle(p); !wrong.empty())
+        co_return refuse_parameters(std::move(wrong));
+    if (p.o.max_namespaces == 0) // "no limit" of the interface
+        p.o.max_namespaces = options().max_namespaces;
+    const auto made = co_await (*target)->create_subsystem(std::move(p.o));
+    if (!made)
+        co_return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal,
+                            made.error());
+    co_return ok();
+}
+
+struct delete_params {
+    std::string tgt_name = target_name;
+    std::string nqn;
+};
+const fields<delete_params> delete_fields = {
+    required("nqn", &delete_params::nqn),
+    optional("tgt_name", &delete_params::tgt_name),
+};
+
+core::task<answer> remove(nvmf_service& service, delete_params p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        co_return tl::make_unexpected(s.error());
+    const auto gone = co_await service.target->delete_subsystem(p.nqn);
+    co_return gone ? ok() : answer(refuse_as(error_code::parameters, gone.error()));
+}
+
+struct get_params {
+    std::string tgt_name = target_name;
+    std::optional<std::string> nqn;
+};
+const fields<get_params> get_fields = {
+    optional("nqn", &get_params::nqn),
+    optional("tgt_name", &get_params::tgt_name),
+};
+
+json namespace_to_json(const nvmf::name_space& ns) {
+    const auto& device = ns.device().name();
+    json all = {{"nsid", ns.nsid()}, {"bdev_name", device}, {"name", device}};
+    if (std::ranges::any_of(ns.nguid(), [](auto b) { return b != 0; }))
+        all["nguid"] = upper_hex(ns.nguid());
+    if (ns.eui64())
+        all["eui64"] = upper_hex(*ns.eui64());
+    all["uuid"] = bdev::to_string(ns.uuid());
+    return all;
+}
+
+json subsystem_to_json(const nvmf::subsystem& s) {
+    json listeners = json::array();
+    for (const auto& at : s.listeners())
+        listeners.push_back(to_json(at));
+    json hosts = json::array();
+    for (const auto& nqn : s.hosts())
+        hosts.push_back(json{{"nqn", nqn}});
+    json all = {{"nqn", s.nqn()},
+                {"subtype", s.is_discovery() ? "Discovery" : "NVMe"},
+                {"listen_addresses", std::move(listeners)},
+                {"allow_any_host", s.allow_any_host()},
+                {"hosts", std::move(hosts)}};
+    if (s.is_discovery())
+        return all;
+    const options& o = s.options();
+    all["serial_number"] = o.serial_number;
+    all["model_number"] = o.model_number;
+    if (!o.admin_label.empty())
+        all["admin_label"] = o.admin_label;
+    all["max_namespaces"] = o.max_namespaces;
+    all["passthrough"] = false;
+    all["min_cntlid"] = o.min_cntlid;
+    all["max_cntlid"] = o.max_cntlid;
+    all["dmrsl"] = o.dmrsl;
+    all["wzsl"] = o.wzsl;
+    json namespaces = json::array();
+    for (const auto& [nsid, ns] : s.namespaces())
+        namespaces.push_back(namespace_to_json(*ns));
+    all["namespaces"] = std::move(namespaces);
+    return all;
+}
+
+answer get(const nvmf_service& service, const get_params& p) {
+    const auto target = find_target(service, p.tgt_name);
+    if (!target)
+        return tl::make_unexpected(target.error());
+    json all = json::array();
+    if (p.nqn) {
+        const auto* s = (*target)->find_subsystem(*p.nqn);
+        if (!s)
+            return refuse_errno(ENODEV, "no such subsystem", *p.nqn);
+        all.push_back(subsystem_to_json(*s));
+    } else {
+        for (const auto& s : (*target)->subsystems())
+            all.push_back(subsystem_to_json(*s));
+    }
+    return all;
+}
+
+} // namespace
+
+void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service) {
+    methods.add("nvmf_create_subsystem", states::runtime, create_fields,
+                [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add("nvmf_delete_subsystem", states::runtime, delete_fields,
+                [&service](delete_params p) { return remove(service, std::move(p)); });
+    methods.add("nvmf_get_subsystems", states::runtime, get_fields,
+                [&service](const get_params& p) { return get(service, p); });
+}
+
+} // namespace causeway::rpc

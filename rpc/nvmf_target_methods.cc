@@ -1,0 +1,107 @@
+#include "rpc/nvmf_service.h"
+
+#include <fmt/format.h>
+
+namespace causeway::rpc {
+
+namespace {
+
+struct target_params {
+    std::string tgt_name = target_name;
+};
+const fields<target_params> target_fields = {optional("tgt_name", &target_params::tgt_name)};
+
+struct max_subsystems_params {
+    std::uint32_t max_subsystems = 0;
+};
+const fields<max_subsystems_params> max_subsystems_fields = {
+    required("max_subsystems", &max_subsystems_params::max_subsystems)};
+
+struct crdt_params {
+    std::uint16_t crdt1 = 0, crdt2 = 0, crdt3 = 0;
+};
+const fields<crdt_params> crdt_fields = {
+    optional("crdt1", &crdt_params::crdt1),
+    optional("crdt2", &crdt_params::crdt2),
+    optional("crdt3", &crdt_params::crdt3),
+};
+
+enum class dup_host_policy { allow };
+struct config_params {
+    dup_host_policy duplicates{};
+};
+const json no_filters = json::array();
+const fields<config_params> config_fields = {
+    unsupported<config_params>("admin_cmd_passthru", "commands are not passed through to devices"),
+    unsupported<config_params>("poll_groups_mask", "queue pairs live on every core"),
+    only<config_params>("discovery_filter", "match_any", "the discovery log is not filtered"),
+    only<config_params>("discovery_filters", no_filters, "the discovery log is not filtered"),
+    unsupported<config_params>("dhchap_digests", "hosts cannot authenticate"),
+    unsupported<config_params>("dhchap_dhgroups", "hosts cannot authenticate"),
+    optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}}),
+};
+
+json transport_stats(const nvmf::transport& t, std::size_t core) {
+    json all = {{"trtype", t.trtype()}, {"pending_data_buffer", t.pending_data_buffers(core)}};
+    json devices = json::array();
+    for (const auto& d : t.statistics(core)) {
+        json device = {{"name", d.name}};
+        for (const auto& [name, value] : d.counters)
+            device[std::string(name)] = value;
+        devices.push_back(std::move(device));
+    }
+    if (!devices.empty())
+        all["devices"] = std::move(devices);
+    return all;
+}
+
+json poll_group_stats(nvmf::target& target, std::size_t core) {
+    const auto& c = target.counters().on(core);
+    json transports = json::array();
+    for (const auto& t : target.transports())
+        transports.push_back(transport_stats(*t, core));
+    return {{"name", fmt::format("nvmf_tgt_poll_group_{:03}", core)},
+            {"admin_qpairs", c.admin_qpairs.get()},
+            {"io_qpairs", c.io_qpairs.get()},
+            {"current_admin_qpairs", c.current_admin_qpairs.get()},
+            {"current_io_qpairs", c.current_io_qpairs.get()},
+            {"current_unassociated_qpairs", c.current_unassociated_qpairs.get()},
+            {"pending_bdev_io", c.pending_bdev_io.get()},
+            {"completed_nvme_io", c.completed_nvme_io.get()},
+            {"transports", std::move(transports)}};
+}
+
+answer get_stats(const nvmf_service& service, const target_params& p) {
+    const auto target = find_target(service, p.tgt_name);
+    if (!target)
+        return tl::make_unexpected(target.error());
+    auto& group = (*target)->group();
+    json groups = json::array();
+    for (std::size_t core = 0; core < group.size(); ++core)
+        groups.push_back(poll_group_stats(**target, core));
+    return json{{"tick_rate", group.time().per_second()}, {"poll_groups", std::move(groups)}};
+}
+
+} // namespace
+
+void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
+    methods.add("nvmf_get_targets", states::runtime, [] { return answer(json::array({target_name})); });
+    methods.add("nvmf_get_stats", states::runtime, target_fields,
+                [&service](const target_params& p) { return get_stats(service, p); });
+    methods.add("nvmf_set_max_subsystems", states::startup, max_subsystems_fields,
+                [&service](const max_subsystems_params& p) -> answer {
+                    if (p.max_subsystems == 0)
+                        return refuse_parameters("parameter 'max_subsystems' must be at least 1");
+                    service.options.max_subsystems = p.max_subsystems;
+                    return ok();
+                });
+    methods.add("nvmf_set_crdt", states::startup, crdt_fields, [&service](const crdt_params& p) -> answer {
+        service.options.crdt[0] = p.crdt1;
+        service.options.crdt[1] = p.crdt2;
+        service.options.crdt[2] = p.crdt3;
+        return ok();
+    });
+    methods.add("nvmf_set_config", states::startup, config_fields, [](const config_params&) { return ok(); });
+}
+
+} // namespace causeway::rpc

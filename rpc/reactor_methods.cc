@@ -1,0 +1,146 @@
+#include "rpc/reactor_methods.h"
+
+#include "rpc/cpu_facts.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace causeway::rpc {
+
+std::uint64_t thread_number(const core::reactor& r) noexcept {
+    return r.index() + 1; // 0 is no thread to existing clients
+}
+
+namespace {
+
+/// The bit of one CPU in hexadecimal digits, as long as it takes.
+std::string cpu_mask(unsigned cpu) {
+    return fmt::format("{:x}{:0>{}}", 1u << cpu % 4, "", cpu / 4);
+}
+
+json as_thread(const core::reactor& r) {
+    const auto& stats = r.stats();
+    return {{"name", r.name()},
+            {"id", thread_number(r)},
+            {"cpumask", cpu_mask(r.cpu())},
+            {"elapsed", stats.busy_ticks.get() + stats.idle_ticks.get()}};
+}
+
+struct cpu_facts {
+    int numa_node;
+    cpu_time time;
+};
+
+core::task<answer> get_reactors(core::reactor_group& group) {
+    const auto facts = co_await core::run_blocking(group, [&group] {
+        std::vector<cpu_facts> all;
+        for (const auto& r : group)
+            all.push_back({numa_node_of(r->cpu()), time_of(r->cpu())});
+        return all;
+    });
+    json reactors = json::array();
+    for (const auto& r : group) {
+        const auto& [numa_node, time] = facts[r->index()];
+        reactors.push_back({{"lcore", r->cpu()},
+                            {"numa_id", numa_node},
+                            {"tid", r->thread_id()},
+                            {"busy", r->stats().busy_ticks.get()},
+                            {"idle", r->stats().idle_ticks.get()},
+                            {"in_interrupt", !r->options().never_sleep},
+                            {"irq", time.interrupts},
+                            {"sys", time.system},
+                            {"usr", time.user},
+                            {"lw_threads", json::array({as_thread(*r)})}});
+    }
+    co_return json{{"tick_rate", group.time().per_second()}, {"pid", ::getpid()}, {"reactors", reactors}};
+}
+
+/// What only the reactor itself may look at.
+struct snapshot {
+    std::vector<core::reactor::poller_view> pollers;
+    std::size_t timers = 0;
+};
+
+core::task<std::vector<snapshot>> look_at_all(core::reactor_group& group) {
+    std::vector<snapshot> all(group.size());
+    co_await core::for_each_reactor(group, [&all](core::reactor& r) {
+        all[r.index()] = {r.pollers(), r.timer_count()};
+    });
+    co_return all;
+}
+
+json threads(const core::reactor_group& group, json list) {
+    return {{"tick_rate", group.time().per_second()}, {"threads", std::move(list)}};
+}
+
+core::task<answer> get_stats(core::reactor_group& group) {
+    const auto all = co_await look_at_all(group);
+    json list = json::array();
+    for (const auto& r : group) {
+        const snapshot& s = all[r->index()];
+        list.push_back({{"name", r->name()},
+                        {"id", thread_number(*r)},
+                        {"cpumask", cpu_mask(r->cpu())},
+                        {"busy", r->stats().busy_ticks.get()},
+                        {"idle", r->stats().idle_ticks.get()},
+                        {"active_pollers_count", s.pollers.size()},
+                        {"timed_pollers_count", s.timers},
+                        {"paused_pollers_count", 0}});
+    }
+    co_return threads(group, std::move(list));
+}
+
+core::task<answer> get_pollers(core::reactor_group& group) {
+    const auto all = co_await look_at_all(group);
+    json list = json::array();
+    for (const auto& r : group) {
+        json active = json::array();
+        for (const auto& p : all[r->index()].pollers)
+            active.push_back({{"name", p.name},
+                              {"id", active.size() + 1},
+                              {"state", "waiting"},
+                              {"run_count", p.runs},
+                              {"busy_count", p.busy_runs}});
+        // Timers have no names and are not listed; thread_get_stats counts them.
+        list.push_back({{"name", r->name()},
+                        {"id", thread_number(*r)},
+                        {"active_pollers", std::move(active)},
+                        {"timed_pollers", json::array()},
+                        {"paused_pollers", json::array()}});
+    }
+    co_return threads(group, std::move(list));
+}
+
+/// A device is used on its home reactor; one without on each.
+answer get_io_channels(const core::reactor_group& group, const bdev::registry& devices) {
+    json list = json::array();
+    for (const auto& r : group) {
+        json channels = json::array();
+        for (const auto& d : devices.all())
+            if (!d->home() || d->home() == r.get())
+                channels.push_back({{"name", d->name()}, {"ref", d->claimed_by() ? 1 : 0}});
+        list.push_back({{"name", r->name()}, {"io_channels", std::move(channels)}});
+    }
+    return threads(group, std::move(list));
+}
+
+/// Existing tools ask before they show cores. Nothing is ever moved, which is what their "static" stands for.
+json scheduler(const core::reactor_group& group) {
+    return {{"scheduler_name", "static"},
+            {"scheduler_period", 0},
+            {"isolated_core_mask", "0"},
+            {"scheduling_core", group.control().cpu()}};
+}
+
+} // namespace
+
+void add_reactor_methods(method_table& methods, core::reactor_group& group, const bdev::registry& devices) {
+    methods.add("framework_get_reactors", states::runtime, [&group] { return get_reactors(group); });
+    methods.add("framework_get_scheduler", states::any, [&group] { return answer(scheduler(group)); });
+    methods.add("thread_get_stats", states::runtime, [&group] { return get_stats(group); });
+    methods.add("thread_get_pollers", states::runtime, [&group] { return get_pollers(group); });
+    methods.add("thread_get_io_channels", states::runtime,
+                [&group, &devices] { return get_io_channels(group, devices); });
+}
+
+} // namespace causeway::rpc
