@@ -106,7 +106,8 @@ core::task<> connection::accept() {
     state_ = state::live;
     core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, home_->index(),
                      limits_.depth);
-    if (!accepted || given_up_)
+    const bool wanted = !std::exchange(given_up_, false);
+    if (!accepted || !wanted)
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
 }
 
@@ -227,6 +228,7 @@ core::task<> connection::take_apart() {
     group_->give_up_share(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
+    core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
     transport_.target().unplace_qpair(*home_);
     transport_.remove(*this);
 }
