@@ -1,6 +1,6 @@
 // More of something than was agreed.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <fmt/format.h>
 #include <thread>

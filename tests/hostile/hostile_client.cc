@@ -1,7 +1,7 @@
 // A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of it.
 // Writes to the first blocks of the namespace that it is given.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
