@@ -1,5 +1,6 @@
 // What devices have done: bdev_get_iostat, bdev_reset_iostat.
 
+#include "rpc/reactor_methods.h"
 #include "rpc/bdev_service.h"
 
 namespace causeway::rpc {
@@ -148,7 +149,7 @@ json by_core(const bdev_service& service, const bdev::device& d) {
     for (const auto& r : service.devices.group()) {
         sums s;
         s.add(d.stats().on(r->index()));
-        json one = {{"thread_id", r->index() + 1}}; // as thread_get_stats counts them
+        json one = {{"thread_id", thread_number(*r)}};
         write_members(one, s, d.shape().block_size);
         list.push_back(std::move(one));
     }

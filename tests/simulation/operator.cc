@@ -77,6 +77,7 @@ core::task<> gateway_operator::resize() {
 }
 
 core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
+    d.subsystem = subsystem;  // from now on nobody deletes that one
     for (;;) {
         const bool added = co_await world_.add_namespace(d, subsystem);
         if (added)
