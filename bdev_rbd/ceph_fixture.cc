@@ -46,11 +46,12 @@ bytes test_image::content() const {
     char path[] = "/tmp/rbd_content_XXXXXX";
     ::close(::mkstemp(path));
     tool("rm -f " + std::string(path) + "; rbd export --no-progress rbd/" + name_ + " " + path);
-    std::ifstream file(path, std::ios::binary);
-    const std::string all((std::istreambuf_iterator<char>(file)), {});
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    bytes all(static_cast<std::size_t>(file.tellg()));
+    file.seekg(0);
+    file.read(reinterpret_cast<char*>(all.data()), static_cast<std::streamsize>(all.size()));
     ::unlink(path);
-    const auto* first = reinterpret_cast<const std::byte*>(all.data());
-    return {first, first + all.size()};
+    return all;
 }
 
 stopped_osd::stopped_osd() : pid_(std::atoi(std::getenv("OSD_PID"))) {

@@ -30,7 +30,7 @@ tl::unexpected<core::error> connect_failure(int r, const client_options& o) {
 }  // namespace
 
 core::result<std::shared_ptr<client>> client::connect(const client_options& options,
-                                                      const core::reactor_group& reactors) {
+                                                      const std::vector<unsigned>& reactors) {
     std::shared_ptr<client> c(new client);
     c->time_limit_ = options.time_limit;
     if (options.core_mask.empty()) {

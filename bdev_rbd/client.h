@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/reactor_group.h"
+#include "core/clock.h"
 #include "core/result.h"
 
 #include <map>
@@ -8,6 +8,7 @@
 #include <rados/librados.h>
 #include <sched.h>
 #include <string>
+#include <vector>
 
 namespace causeway::bdev_rbd {
 
@@ -28,9 +29,10 @@ struct client_options {
 /// Connecting and destroying block: on plain threads only, never on a reactor. Constant in between: any thread.
 class client {
   public:
-    /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file), ETIMEDOUT, EACCES, …
+    /// `reactors`: their CPUs, to stay away from. REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses),
+    /// ENOENT (file, key), ETIMEDOUT, EACCES, …
     static core::result<std::shared_ptr<client>> connect(const client_options& options,
-                                                         const core::reactor_group& reactors);
+                                                         const std::vector<unsigned>& reactors);
     ~client();
     client(const client&) = delete;
     client& operator=(const client&) = delete;

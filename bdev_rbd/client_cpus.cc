@@ -18,7 +18,14 @@ core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask) {
     return set;
 }
 
-cpu_set_t cpus_beside(const core::reactor_group& reactors) {
+std::vector<unsigned> cpus_of(const core::reactor_group& reactors) {
+    std::vector<unsigned> cpus;
+    for (const auto& r : reactors)
+        cpus.push_back(r->cpu());
+    return cpus;
+}
+
+cpu_set_t cpus_beside(const std::vector<unsigned>& reactors) {
     // The whole set first, so that the kernel says which CPUs this process has at all.
     cpu_set_t set, before;
     CPU_ZERO(&set);
@@ -30,8 +37,8 @@ cpu_set_t cpus_beside(const core::reactor_group& reactors) {
     ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
 
     cpu_set_t beside = set;
-    for (const auto& r : reactors)
-        CPU_CLR(r->cpu(), &beside);
+    for (unsigned cpu : reactors)
+        CPU_CLR(cpu, &beside);
     return CPU_COUNT(&beside) ? beside : set;
 }
 

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <string_view>
+#include <vector>
 
 namespace causeway::bdev_rbd {
 
@@ -13,8 +14,9 @@ namespace causeway::bdev_rbd {
 
 /// "0x6", or "[1,2]". EINVAL.
 core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask);
-/// All but the reactors'; all, if the reactors have them all.
-cpu_set_t cpus_beside(const core::reactor_group& reactors);
+/// All but these, the reactors'; all, if the reactors have them all. REQUIRES: not on a reactor, for it moves the thread.
+cpu_set_t cpus_beside(const std::vector<unsigned>& reactors);
+std::vector<unsigned> cpus_of(const core::reactor_group& reactors);
 
 /// Keeps the calling thread, and the threads that it starts, on `cpus` while it lives.
 class scoped_cpus {

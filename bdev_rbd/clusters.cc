@@ -1,5 +1,7 @@
 #include "bdev_rbd/clusters.h"
 
+#include "bdev_rbd/client_cpus.h"
+
 #include <algorithm>
 
 namespace causeway::bdev_rbd {
@@ -18,8 +20,9 @@ core::task<core::result<std::shared_ptr<client>>> connect(core::reactor_group& g
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
     core::error too_late{ETIMEDOUT, "the Ceph cluster did not answer within " + std::to_string(seconds) + " s",
                          "client." + (options.user_id.empty() ? "admin" : options.user_id)};
-    attempt<std::shared_ptr<client>>::function work = [&group, options = std::move(options)] {
-        return client::connect(options, group);
+    // It may outlive everything here: it holds what it needs.
+    attempt<std::shared_ptr<client>>::function work = [reactors = cpus_of(group), options = std::move(options)] {
+        return client::connect(options, reactors);
     };
     co_return co_await trial.run(group, limit, std::move(too_late), std::move(work));
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "bdev/place.h"
 #include "bdev_rbd/image.h"
-#include "core/placement.h"
 
 #include <functional>
 #include <memory>
@@ -10,23 +10,6 @@
 #include <string>
 
 namespace causeway::bdev_rbd {
-
-/// A core that a placement has given out, given back by its destructor. Lives on the control reactor.
-class place {
-  public:
-    explicit place(core::placement& from) : from_(&from), reactor_(&from.pick()) {}
-    place(place&& other) noexcept : from_(std::exchange(other.from_, nullptr)), reactor_(other.reactor_) {}
-    place& operator=(place&&) = delete;
-    ~place() {
-        if (from_)
-            from_->release(*reactor_);
-    }
-    core::reactor& reactor() const noexcept { return *reactor_; }
-
-  private:
-    core::placement* from_;
-    core::reactor* reactor_;
-};
 
 /// An RBD image as a block device.
 ///
@@ -46,7 +29,7 @@ class rbd_device final : public bdev::device {
     };
 
     /// EINVAL (block size); `opened` is taken only if all is well.
-    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, place home);
+    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, bdev::place home);
     ~rbd_device() override;
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
@@ -75,7 +58,7 @@ class rbd_device final : public bdev::device {
         std::atomic<bool> pending{false};
     };
 
-    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, place home);
+    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home);
 
     // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
     void submit(bdev::io& i) noexcept override;
@@ -104,7 +87,7 @@ class rbd_device final : public bdev::device {
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::facts facts_;
-    std::optional<place> place_;
+    std::optional<bdev::place> place_;
 
     std::atomic<bool> fenced_{false};
     header_watch watch_;

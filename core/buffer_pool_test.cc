@@ -91,6 +91,19 @@ TEST_F(buffer_pool_test, nobody_overtakes_the_line) {
     pool.cancel(two);
 }
 
+TEST_F(buffer_pool_test, nobody_overtakes_the_line_while_it_is_served) {
+    std::byte* a = pool.take(16384);
+    client one(order, 1), two(order, 2);
+    pool.wait(one, 16384);
+    pool.wait(two, 16384);
+    one.then = [&] {
+        pool.give_back(one.buffer, 16384);  // the second one's, though it has not got it yet
+        EXPECT_EQ(pool.take(16384), nullptr);
+    };
+    pool.give_back(a, 16384);
+    EXPECT_EQ(two.buffer, a);
+}
+
 TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
     for (int cancelled = 0; cancelled < 3; ++cancelled) {
         order.clear();

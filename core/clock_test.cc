@@ -1,5 +1,6 @@
 #include "core/clock.h"
 
+#include <cmath>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -10,20 +11,22 @@ using namespace std::chrono_literals;
 
 TEST(tsc_clock, runs_as_fast_as_the_systems_clock) {
     const tsc_clock c;
-    const auto system_begin = std::chrono::steady_clock::now();
-    const ticks begin = c.now();
-    std::this_thread::sleep_for(50ms);
-    const auto measured = c.to_nanoseconds(c.now() - begin);
-    const auto expected = std::chrono::steady_clock::now() - system_begin;
-    const double ratio =
-        static_cast<double>(measured.count()) / static_cast<double>(nanoseconds(expected).count());
-    EXPECT_NEAR(ratio, 1.0, 0.01);
+    double best = 0;  // of some attempts: this thread may lose its CPU between two readings
+    for (int attempt = 0; attempt < 10 && std::abs(best - 1) > 0.0002; ++attempt) {
+        const auto system_begin = std::chrono::steady_clock::now();
+        const ticks begin = c.now();
+        std::this_thread::sleep_for(50ms);
+        const auto measured = c.to_nanoseconds(c.now() - begin);
+        const nanoseconds expected = std::chrono::steady_clock::now() - system_begin;
+        best = static_cast<double>(measured.count()) / static_cast<double>(expected.count());
+    }
+    EXPECT_NEAR(best, 1.0, 0.0002);
 }
 
 TEST(tsc_clock, measures_the_same_frequency_twice) {
     const double a = static_cast<double>(tsc_clock().per_second());
     const double b = static_cast<double>(tsc_clock().per_second());
-    EXPECT_NEAR(a / b, 1.0, 0.001);
+    EXPECT_NEAR(a / b, 1.0, 0.0002);
 }
 
 TEST(clock, conversions_do_not_overflow) {

@@ -44,6 +44,8 @@ std::string_view trimmed(std::string_view line) noexcept {
 
 ssize_t take_words(void*, const char* text, std::size_t size) {
     const auto line = trimmed({text, size});
+    if (line.empty())
+        return static_cast<ssize_t>(size);
     if (started.load(std::memory_order_acquire))
         log::warning("DPDK: {}", line);
     else if (first_words.empty())

@@ -1,6 +1,9 @@
 #include "core/log.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <functional>
 #include <gtest/gtest.h>
 #include <regex>
@@ -123,13 +126,24 @@ TEST_F(log_test, a_peer_cannot_flood_the_log) {
     EXPECT_EQ(passed + said + held_back, 4u * each + more);
 }
 
+std::time_t now_in_seconds() {
+    timespec t;
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return t.tv_sec;
+}
+
 TEST_F(log_test, what_was_held_back_is_said) {
     limiter l;
-    const auto burst = printed([&] {
-        for (int i = 0; i < 100; ++i)
-            peer_warning(l, "bad capsule {}", i);
-    });
-    EXPECT_EQ(burst.substr(0, 23), "WARNING: bad capsule 0\n");
+    std::string burst;
+    std::time_t begin;
+    do {  // until it fits into one second of the limiter's
+        begin = now_in_seconds();
+        burst = printed([&] {
+            for (int i = 0; i < 100; ++i)
+                peer_warning(l, "bad capsule {}", i);
+        });
+    } while (now_in_seconds() != begin || !burst.starts_with("WARNING"));
+    EXPECT_EQ(std::count(burst.begin(), burst.end(), '\n'), 10);
     std::this_thread::sleep_for(std::chrono::milliseconds(1100));
     const auto next = printed([&] { peer_warning(l, "bad capsule"); });
     EXPECT_TRUE(next.starts_with("WARNING: bad capsule (")) << next;

@@ -1,5 +1,6 @@
 #include "core/placement.h"
 
+#include <cassert>
 #include <utility>
 
 namespace causeway::core {
@@ -62,6 +63,7 @@ reactor& placement::pick() noexcept {
 }
 
 void placement::release(const reactor& r) noexcept {
+    assert(placed_[r.index()] > 0);
     --placed_[r.index()];
 }
 

@@ -439,6 +439,22 @@ TEST_F(reactor_descriptors, a_function_may_destroy_its_watch_and_others) {
     EXPECT_EQ(calls, 1);
 }
 
+TEST_F(reactor_descriptors, the_others_are_served_when_one_of_them_is_gone) {
+    const int third = ::eventfd(1, EFD_NONBLOCK);
+    std::optional<fd_watch> w[3];
+    const int all[] = {fds[0], fds[1], third};
+    for (int i = 0; i < 3; ++i) {
+        w[i].emplace(r, all[i], EPOLLIN, [&, i](std::uint32_t) {
+            if (++calls == 1)
+                w[(i + 1) % 3].reset();  // the one whose turn is next, in whichever direction
+        });
+    }
+    EXPECT_EQ(reactors.turn_after(1ms), 2u);
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(reactors.turn_after(1ms), 2u);
+    ::close(third);
+}
+
 TEST_F(reactor_descriptors, an_event_of_a_dead_watch_does_not_reach_its_heir) {
     std::optional<fd_watch> w[2];
     int inherited = 0;

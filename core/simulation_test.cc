@@ -93,17 +93,17 @@ TEST(simulation, different_seeds_give_different_runs) {
     EXPECT_EQ(fingerprints.size(), 20u);
 }
 
-TEST(simulation, both_orders_of_two_independent_messages_occur) {
-    std::set<std::string> orders;
-    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+TEST(simulation, both_orders_of_two_independent_messages_occur_alike) {
+    int first_core_first = 0;
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         simulation s(seed, 2);
         std::string order;
         s[0].execute([&] { order += 'a'; });
         s[1].execute([&] { order += 'b'; });
         EXPECT_TRUE(s.run_until_idle());
-        orders.insert(order);
+        first_core_first += order == "ab";
     }
-    EXPECT_EQ(orders, (std::set<std::string>{"ab", "ba"}));
+    EXPECT_NEAR(first_core_first, 100, 35);
 }
 
 TEST(simulation, one_core_may_get_far_ahead_of_another) {

@@ -218,6 +218,15 @@ TEST_F(task_test, one_shot_gives_its_value_set_before_or_after) {
     }
 }
 
+TEST_F(task_test, one_shot_set_between_the_look_and_the_wait_is_not_lost) {
+    one_shot<int> value;
+    auto waiting = value.operator co_await();
+    EXPECT_FALSE(waiting.await_ready());
+    value.set(3);
+    EXPECT_FALSE(waiting.await_suspend(std::noop_coroutine())) << "it must go on at once";
+    EXPECT_EQ(waiting.await_resume(), 3);
+}
+
 // On threads.
 
 struct task_threads : ::testing::Test {

@@ -5,6 +5,7 @@
 #include "core/test_support.h"
 
 #include <gtest/gtest.h>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -131,13 +132,26 @@ TEST_F(timer_test, a_periodic_function_may_stop_itself_or_choose_another_time) {
     EXPECT_FALSE(t->armed());
 }
 
-TEST_F(timer_test, delays_beyond_all_time_never_come) {
+TEST_F(timer_test, a_delay_below_nothing_is_none) {
     timer t(r, note(1));
-    reactors.turn_after(1h);
-    t.arm_after(nanoseconds::max());
-    EXPECT_EQ(reactors.turn_after(24h * 36500), 0u);
     t.arm_after(-5s);
     EXPECT_EQ(reactors.turn_after(0s), 1u);
+}
+
+TEST(timer, a_delay_beyond_all_ticks_never_comes) {
+    struct fast_clock final : clock {  // its ticks end before the nanoseconds do
+        ticks now() const noexcept override { return at; }
+        ticks per_second() const noexcept override { return 4'000'000'000; }
+        ticks at = 1'000'000;
+    } clock;
+    test::blocking_on_the_spot blocking;
+    reactor_group group({0}, clock, blocking);
+    bool fired = false;
+    timer t(group[0], [&] { fired = true; });
+    t.arm_after(nanoseconds::max());
+    EXPECT_EQ(group[0].turn(), 0u);
+    EXPECT_EQ(group[0].next_timer(), std::numeric_limits<ticks>::max() - 1);
+    EXPECT_FALSE(fired);
 }
 
 /// What the queue must do, said as plainly as possible.

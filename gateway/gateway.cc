@@ -48,6 +48,8 @@ void gateway::add_methods() {
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);
     rpc::add_log_methods(methods_);
+    rpc::add_bdev_methods(methods_, config_, bdev_);
+    rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
 }
 

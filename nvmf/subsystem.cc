@@ -13,6 +13,14 @@ namespace causeway::nvmf {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+bool contains(const std::vector<transport_address>& list, const transport_address& at) {
+    return std::find(list.begin(), list.end(), at) != list.end();
+}
+
+}  // namespace
+
 subsystem::subsystem(target& t, subsystem_options options)
     : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
 
@@ -22,16 +30,20 @@ subsystem::~subsystem() = default;
 
 core::task<core::result<>> subsystem::add_listener(transport_address at) {
     const auto self = shared_from_this();
-    if (std::find(listeners_.begin(), listeners_.end(), at) != listeners_.end())
+    if (closing_)
+        co_return core::fail(ENODEV, "the subsystem is being deleted", nqn());
+    if (contains(listeners_, at) || contains(starting_, at))
         co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
-    // In the list before the first suspension, so that a second request for the same one finds it.
+    // In the list before it listens: hosts that come with the first packet find it.
     listeners_.push_back(at);
+    starting_.push_back(at);
     const auto listening = co_await target_.listen(at);
+    std::erase(starting_, at);
     if (!listening) {
         std::erase(listeners_, at);
         co_return listening;
     }
-    if (closing_ || std::find(listeners_.begin(), listeners_.end(), at) == listeners_.end()) {
+    if (!contains(listeners_, at)) {
         co_await target_.stop_listening(at);
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
@@ -40,12 +52,17 @@ core::task<core::result<>> subsystem::add_listener(transport_address at) {
     co_return core::result<>();
 }
 
+core::task<> subsystem::stop_listening(transport_address at) {
+    if (!contains(starting_, at))  // else add_listener() finds it gone
+        co_await target_.stop_listening(at);
+}
+
 core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const auto self = shared_from_this();
     if (std::erase(listeners_, at) == 0)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
     target_.discovery_changed();
-    co_await target_.stop_listening(at);
+    co_await stop_listening(at);
     co_return core::result<>();
 }
 
@@ -140,7 +157,7 @@ core::task<> subsystem::close(disconnect_reason why) {
     closing_ = true;
     const std::vector<transport_address> listeners = std::exchange(listeners_, {});
     for (const transport_address& at : listeners)
-        co_await target_.stop_listening(at);
+        co_await stop_listening(at);
     co_await end_controllers([](const controller&) { return true; }, why);
     std::vector<std::shared_ptr<name_space>> going;
     while (!namespaces_.empty())

@@ -99,6 +99,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     friend class controller;
     friend class name_space;
 
+    core::task<> stop_listening(transport_address at);
     core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
     std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
@@ -117,6 +118,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
     core::per_core<namespace_table> tables_;
     std::vector<transport_address> listeners_;
+    std::vector<transport_address> starting_;  ///< whose add_listener() has not ended
     std::set<std::string> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;
     std::uint16_t next_cntlid_ = 0;

@@ -118,8 +118,7 @@ core::task<core::result<>> target::listen(transport_address at) {
 }
 
 core::task<> target::stop_listening(transport_address at) {
-    port* p = find_port(at);
-    if (!p || --p->users != 0)
+    if (--find_port(at)->users != 0)
         co_return;
     co_await find_transport(at.trtype)->stop_listening(at);
     std::erase_if(ports_, [&](const port& e) { return e.at == at; });

@@ -248,6 +248,7 @@ world::~world() {
     EXPECT_TRUE(until([&] { return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; }); }));
     while (!devices.all().empty())
         EXPECT_TRUE(run(devices.remove(devices.all().back()->name())));
+    EXPECT_TRUE(sim.run_until_idle()) << "something still runs that has no end";
     for (const auto& c : connections)
         for (const auto& sent : c->capsules)
             EXPECT_LE(sent->answers, 1u) << "cid " << sent->command.cid << " was answered more than once";

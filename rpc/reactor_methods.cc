@@ -7,15 +7,15 @@
 
 namespace causeway::rpc {
 
+std::uint64_t thread_number(const core::reactor& r) noexcept {
+    return r.index() + 1; // 0 is no thread to existing clients
+}
+
 namespace {
 
 /// The bit of one CPU in hexadecimal digits, as long as it takes.
 std::string cpu_mask(unsigned cpu) {
     return fmt::format("{:x}{:0>{}}", 1u << cpu % 4, "", cpu / 4);
-}
-
-std::uint64_t thread_number(const core::reactor& r) {
-    return r.index() + 1; // 0 is no thread to existing clients
 }
 
 json as_thread(const core::reactor& r) {

@@ -6,6 +6,9 @@
 
 namespace causeway::rpc {
 
+/// The number by which clients know a reactor's thread.
+std::uint64_t thread_number(const core::reactor& r) noexcept;
+
 /// framework_get_reactors, framework_get_scheduler, thread_get_stats, thread_get_pollers, thread_get_io_channels: what
 /// the cores do. Each reactor is shown as one thread of its own, which never moves. All arguments outlive the table's last
 /// call.

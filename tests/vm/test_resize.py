@@ -35,7 +35,7 @@ def test_an_image_shrunk_in_the_cluster_shrinks_for_its_host(lab, guest, served)
 def test_an_image_resized_through_the_gateway_is_resized_for_both(lab, lasting_gateway, guest, served):
     load = fio.start_verify(guest, served.device, size="4m", more="--rate_iops=300")
     for mib in (48, 24):
-        assert lasting_gateway.rpc("bdev_rbd_resize", {"name": served.image, "new_size": mib}) is True
+        assert lasting_gateway.rpc("bdev_rbd_resize", {"name": served.image, "new_size": mib, "allow_shrink": True}) is True
         wait_for_size(guest, served.device, mib * MIB)
         assert lab.cluster.image(served.image)["size"] == mib * MIB
     assert load.wait(60).ok, "what a resize does not touch goes on"

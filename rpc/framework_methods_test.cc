@@ -1,0 +1,146 @@
+#include "rpc/test_support.h"
+
+#include "core/log.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+namespace causeway::rpc {
+namespace {
+
+using test::method_world;
+using test::parsed;
+using ::testing::Contains;
+using ::testing::Not;
+
+class framework_methods : public ::testing::Test {
+  protected:
+    method_world w;
+};
+
+TEST_F(framework_methods, lists_all_methods_or_those_of_the_moment) {
+    const json all = w.result("rpc_get_methods");
+    EXPECT_EQ(all[0], "rpc_get_methods") << "in order of registration";
+    EXPECT_THAT(all, Contains("nvmf_create_subsystem"));
+    EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Contains("framework_start_init"));
+    EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Not(Contains("nvmf_create_subsystem")));
+    w.start();
+    EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Not(Contains("framework_start_init")));
+    EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Contains("nvmf_create_subsystem"));
+}
+
+TEST_F(framework_methods, waiting_ends_when_all_is_ready) {
+    w.cycle.hold();
+    bool waited = false;
+    w.sim[0].execute([&] {
+        core::detach(w.dispatcher.call("framework_wait_init", nullptr), [&](const answer& a) {
+            EXPECT_TRUE(a);
+            waited = true;
+        });
+    });
+    w.start();
+    w.sim.run_until_idle();
+    EXPECT_FALSE(waited) << "a configuration is being replayed";
+    w.cycle.release();
+    w.sim.run_until_idle();
+    EXPECT_TRUE(waited);
+    EXPECT_EQ(w.result("framework_wait_init"), json(true)) << "at once from now on";
+}
+
+TEST_F(framework_methods, whoever_waits_for_what_will_not_come_hears_of_it) {
+    answer a;
+    w.sim[0].execute([&] {
+        core::detach(w.dispatcher.call("framework_wait_init", nullptr),
+                     [&](answer got) { a = std::move(got); });
+    });
+    w.sim.run_until_idle();
+    w.cycle.abandon();
+    w.sim.run_until_idle();
+    ASSERT_FALSE(a);
+    EXPECT_EQ(a.error().code, -ECANCELED);
+}
+
+TEST_F(framework_methods, subsystems_and_their_configuration) {
+    w.start();
+    EXPECT_EQ(w.result("framework_get_subsystems"), parsed(R"([{"subsystem": "bdev", "depends_on": []},
+                                                              {"subsystem": "nvmf", "depends_on": ["bdev"]}])"));
+    EXPECT_EQ(w.result("framework_get_config", R"({"name": "bdev"})"), json(nullptr))
+        << "nobody writes it here";
+    EXPECT_EQ(w.result("framework_get_config", R"({"name": "nvmf"})"), json::array());
+    EXPECT_EQ(w.call("framework_get_config", R"({"name": "vhost"})").error().code, -32602);
+}
+
+TEST_F(framework_methods, reactors_are_shown_as_threads) {
+    w.start();
+    w.add_memory("Malloc0");
+    const json reactors = w.result("framework_get_reactors");
+    EXPECT_EQ(reactors["tick_rate"], 1'000'000'000);
+    EXPECT_EQ(reactors["pid"], ::getpid());
+    ASSERT_EQ(reactors["reactors"].size(), 2u);
+    const json& second = reactors["reactors"][1];
+    for (const char* key : {"lcore", "numa_id", "tid", "busy", "idle", "in_interrupt", "irq", "sys", "usr"})
+        EXPECT_TRUE(second.contains(key)) << key;
+    EXPECT_EQ(second["lw_threads"][0]["name"], "reactor_1");
+    EXPECT_EQ(second["lw_threads"][0]["id"], 2);
+
+    const json stats = w.result("thread_get_stats");
+    ASSERT_EQ(stats["threads"].size(), 2u);
+    EXPECT_EQ(stats["threads"][1]["id"], 2) << "the same number everywhere";
+    EXPECT_EQ(stats["threads"][0]["cpumask"], "1");
+    const json pollers = w.result("thread_get_pollers");
+    EXPECT_EQ(pollers["threads"][0]["active_pollers"].size(), stats["threads"][0]["active_pollers_count"]);
+    const json channels = w.result("thread_get_io_channels");
+    EXPECT_EQ(channels["threads"][0]["io_channels"], json::array()) << "it lives on the other core";
+    EXPECT_EQ(channels["threads"][1]["io_channels"], parsed(R"([{"name": "Malloc0", "ref": 0}])"));
+}
+
+TEST_F(framework_methods, log_levels_and_flags) {
+    static core::log::flag flag("rpc_test");
+    const json level = w.result("log_get_level");
+    EXPECT_EQ(w.result("log_set_level", R"({"level": "DEBUG"})"), json(true));
+    EXPECT_EQ(w.result("log_get_level"), "DEBUG");
+    EXPECT_EQ(w.result("log_set_level", json{{"level", level}}.dump().c_str()), json(true));
+    EXPECT_EQ(w.call("log_set_level", R"({"level": "LOUD"})").error().code, -32602);
+    EXPECT_EQ(w.result("log_get_flags")["rpc_test"], false);
+    EXPECT_EQ(w.result("log_set_flag", R"({"flag": "rpc_test"})"), json(true));
+    EXPECT_TRUE(flag.on());
+    EXPECT_EQ(w.result("log_clear_flag", R"({"flag": "rpc_test"})"), json(true));
+    EXPECT_FALSE(flag.on());
+    EXPECT_EQ(w.call("log_set_flag", R"({"flag": "nothing"})").error().message, "no such log flag: nothing");
+}
+
+TEST_F(framework_methods, the_version_in_words_and_numbers) {
+    const json v = w.result("spdk_get_version");
+    EXPECT_EQ(v["version"].get<std::string>().substr(0, 10), "Causeway v");
+    EXPECT_TRUE(v["fields"]["major"].is_number());
+    EXPECT_EQ(w.call("spdk_get_version", "{}").error().code, -32602);
+}
+
+TEST_F(framework_methods, signals_have_their_names) {
+    w.start();
+    EXPECT_EQ(w.call("spdk_kill_instance", R"({"sig_name": "SIGSTOP"})").error().code, -32602);
+    EXPECT_EQ(w.call("spdk_kill_instance", R"({"sig_name": 15})").error().code, -32602);
+}
+
+TEST(saved_config, writers_come_by_phase) {
+    saved_config c;
+    c.add_subsystem("x", {});
+    EXPECT_EQ(c.of("x"), json(nullptr));
+    EXPECT_EQ(c.of("y"), std::nullopt);
+    const auto write = [](const char* name) {
+        return [name](json& calls) { calls.push_back(saved_config::call(name, json::object())); };
+    };
+    c.add_writer("x", config_phase::policies, write("last"));
+    c.add_writer("x", config_phase::objects, write("second"));
+    c.add_writer("x", config_phase::settings, write("first"));
+    c.add_writer("x", config_phase::objects, write("third"));
+    std::vector<std::string> names;
+    const json calls = c.of("x").value();
+    for (const json& call : calls)
+        names.push_back(call["method"]);
+    EXPECT_EQ(names, (std::vector<std::string>{"first", "second", "third", "last"}));
+}
+
+} // namespace
+} // namespace causeway::rpc

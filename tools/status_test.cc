@@ -1,0 +1,112 @@
+#include "tools/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sstream>
+
+namespace causeway::tools {
+namespace {
+
+using ::testing::DoubleNear;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// A gateway of two cores with an image on the second, a null device on both, and one host.
+sample gateway(std::uint64_t ticks, std::uint64_t busy, std::uint64_t reads) {
+    sample s;
+    s.reactors = {{"reactors",
+                   {{{"lcore", 4}, {"busy", 100}, {"idle", ticks - 100}},
+                    {{"lcore", 7}, {"busy", busy}, {"idle", ticks - busy}}}}};
+    s.channels = {{"threads",
+                   {{{"name", "reactor_0"}, {"io_channels", {{{"name", "Null0"}, {"ref", 0}}}}},
+                    {{"name", "reactor_1"},
+                     {"io_channels", {{{"name", "Ceph0"}, {"ref", 1}}, {{"name", "Null0"}, {"ref", 0}}}}}}}};
+    s.bdevs = {{{"name", "Ceph0"},
+                {"product_name", "Ceph Rbd Disk"},
+                {"driver_specific", {{"rbd", {{"pool_name", "rbd"}, {"rbd_name", "vm-17"}}}}}},
+               {{"name", "Null0"}, {"product_name", "Null disk"}, {"driver_specific", json::object()}}};
+    s.iostat = {{"tick_rate", 1000},
+                {"ticks", ticks},
+                {"bdevs",
+                 {{{"name", "Ceph0"},
+                   {"num_read_ops", reads},
+                   {"num_write_ops", 2 * reads},
+                   {"bytes_read", reads * 4096},
+                   {"bytes_written", 0}},
+                  {{"name", "Null0"}, {"num_read_ops", 0}}}}};
+    s.subsystems = {{{"nqn", "nqn.a"}, {"namespaces", {{{"nsid", 3}, {"bdev_name", "Ceph0"}}}}}};
+    const json peer = {{"trtype", "RDMA"}, {"adrfam", "IPv4"}, {"traddr", "10.0.0.9"}, {"trsvcid", "4711"}};
+    s.qpairs["nqn.a"] = {
+        {{"cntlid", 1}, {"qid", 0}, {"thread", "reactor_0"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
+        {{"cntlid", 1}, {"qid", 1}, {"thread", "reactor_1"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
+        {{"cntlid", 1},
+         {"qid", 2},
+         {"thread", "reactor_1"},
+         {"hostnqn", "nqn.host"},
+         {"peer_address", peer}}};
+    return s;
+}
+
+TEST(status, rates_are_those_between_two_looks) {
+    const auto s = compare(gateway(1000, 500, 100), gateway(3000, 1500, 500));
+    EXPECT_THAT(s.seconds, DoubleNear(2, 1e-9));
+    ASSERT_EQ(s.cores.size(), 2u);
+    EXPECT_THAT(s.cores[0].busy, DoubleNear(0, 1e-9));
+    EXPECT_THAT(s.cores[1].busy, DoubleNear(0.5, 1e-9));
+    ASSERT_EQ(s.disks.size(), 2u);
+    EXPECT_THAT(s.disks[0].reads, DoubleNear(200, 1e-9));
+    EXPECT_THAT(s.disks[0].writes, DoubleNear(400, 1e-9));
+    EXPECT_THAT(s.disks[0].mib, DoubleNear(200 * 4096 / 1048576.0, 1e-9));
+    EXPECT_EQ(s.disks[1].reads, 0);
+}
+
+TEST(status, says_where_everything_is) {
+    const auto s = compare(gateway(1000, 500, 100), gateway(3000, 1500, 500));
+    EXPECT_EQ(s.disks[0].what, "rbd/vm-17");
+    EXPECT_EQ(s.disks[0].core, 1);
+    EXPECT_THAT(s.disks[0].exported, ElementsAre("nqn.a:3"));
+    EXPECT_EQ(s.disks[1].core, -1);
+    EXPECT_EQ(s.cores[1].disks, 1u);
+    EXPECT_EQ(s.cores[0].queues, 1u);
+    EXPECT_EQ(s.cores[1].queues, 2u);
+    ASSERT_EQ(s.hosts.size(), 1u);
+    EXPECT_EQ(s.hosts[0].address, "RDMA 10.0.0.9");
+    EXPECT_EQ(s.hosts[0].queues, 3u);
+    EXPECT_THAT(s.hosts[0].cores, ElementsAre(0, 1));
+}
+
+TEST(status, one_look_gives_no_rates_and_the_share_since_the_start) {
+    const sample once = gateway(1000, 250, 100);
+    const auto s = compare(once, once);
+    EXPECT_EQ(s.seconds, 0);
+    EXPECT_THAT(s.cores[1].busy, DoubleNear(0.25, 1e-9));
+    EXPECT_THAT(to_text(s), HasSubstr("since the start"));
+    EXPECT_FALSE(to_json(s)["disks"][0].contains("reads_per_second"));
+}
+
+TEST(status, a_disk_that_came_in_between_has_no_rates) {
+    sample before = gateway(1000, 500, 100);
+    before.iostat["bdevs"] = json::array();
+    const auto s = compare(before, gateway(3000, 1500, 500));
+    EXPECT_EQ(s.disks[0].reads, 0);
+}
+
+TEST(status, is_a_page_of_tables) {
+    const auto text = to_text(compare(gateway(1000, 500, 100), gateway(3000, 1500, 500)));
+    EXPECT_THAT(text, HasSubstr("CORES, over 2.0 s\n"));
+    EXPECT_THAT(text, HasSubstr("   1    7  50.0%      1       2\n"));
+    EXPECT_THAT(text, HasSubstr("Ceph0  rbd/vm-17     1      200       400    0.8  nqn.a:3\n"));
+    EXPECT_THAT(text, HasSubstr("nqn.host  RDMA 10.0.0.9  nqn.a           3  0,1\n"));
+}
+
+TEST(status, an_empty_gateway_says_so) {
+    sample s = gateway(1000, 500, 100);
+    s.bdevs = json::array();
+    s.qpairs.clear();
+    const auto text = to_text(compare(s, s));
+    EXPECT_THAT(text, HasSubstr("there are none"));
+    EXPECT_THAT(text, HasSubstr("none is connected"));
+}
+
+} // namespace
+} // namespace causeway::tools
