@@ -119,7 +119,6 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
 void fabric::push_event(fake_id& id, rdma_cm_event_type type, std::vector<std::byte> data, std::uint8_t reads,
                         fake_id* listener) {
     auto* e = new fake_event;
-    static_cast<rdma_cm_event&>(*e) = {};
     e->id = &id;
     e->listen_id = listener;
     e->event = type;

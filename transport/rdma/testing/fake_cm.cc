@@ -95,7 +95,6 @@ int rdma_create_qp(rdma_cm_id* id, ibv_pd* pd, ibv_qp_init_attr* a) {
         return -1;
     }
     auto* qp = new fake_qp;
-    static_cast<ibv_qp&>(*qp) = {};
     qp->context = pd->context;
     qp->pd = pd;
     qp->qp_context = a->qp_context;
