@@ -47,6 +47,13 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor
                                                             static_cast<std::byte*>(memory), bytes));
 }
 
+core::result<std::shared_ptr<memory_device>> memory_device::create(place home, std::string name, geometry g, uuid id) {
+    auto made = create(home.reactor(), std::move(name), g, id);
+    if (made)
+        (*made)->place_.emplace(std::move(home));
+    return made;
+}
+
 memory_device::memory_device(core::reactor& home, std::string name, geometry g, uuid id, std::byte* memory,
                              std::size_t bytes)
     : device(home.group(), std::move(name), g, {.ops = served}, id), home_(home), memory_(memory), bytes_(bytes) {}

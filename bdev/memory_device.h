@@ -1,6 +1,9 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "bdev/place.h"
+
+#include <optional>
 
 namespace causeway::bdev {
 
@@ -23,6 +26,8 @@ class memory_device final : public device {
     /// Control reactor. ENOMEM, EINVAL (a block size that is no power of two from 512, no blocks).
     static core::result<std::shared_ptr<memory_device>> create(core::reactor& home, std::string name, geometry g,
                                                                uuid id);
+    /// The same, with a main thread from a placement, given back with the device.
+    static core::result<std::shared_ptr<memory_device>> create(place home, std::string name, geometry g, uuid id);
     ~memory_device() override;
 
     std::string_view product_name() const noexcept override { return "Malloc disk"; }
@@ -38,6 +43,7 @@ class memory_device final : public device {
     void end(io& i, nvme::status s) noexcept;
     std::byte* at(std::uint64_t block) const noexcept { return memory_ + block * shape().block_size; }
 
+    std::optional<place> place_;
     core::reactor& home_;
     std::byte* const memory_;
     const std::size_t bytes_;

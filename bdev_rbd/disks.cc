@@ -84,16 +84,14 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     o.block_size = params.block_size;
     o.id = params.uuid.value_or(identity);
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
-    o.cluster_name = params.cluster_name;
-    o.client = lease ? lease->options() : params.client;
-    auto made = rbd_device::create(std::move(o), opened, place(homes_));
+    auto made = rbd_device::create(std::move(o), opened, bdev::place(homes_));
     if (!made) {
         destroy_elsewhere(group, std::move(opened));
         co_return tl::make_unexpected(made.error());
     }
 
     const std::shared_ptr<rbd_device> device = std::move(*made);
-    open_images_.insert(identity);
+    open_images_.emplace(identity, params);
     device->on_closed = [this, identity, keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
         open_images_.erase(identity);
         keep->reset();
@@ -107,6 +105,12 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     }
     core::log::info("{}: image {}, main thread on core {}", device->name(), params.image.text(), device->home()->cpu());
     co_return device;
+}
+
+const disk_params* disks::params_of(const bdev::device& d) const {
+    const auto* disk = dynamic_cast<const rbd_device*>(&d);
+    const auto it = disk ? open_images_.find(disk->about().identity) : open_images_.end();
+    return it == open_images_.end() ? nullptr : &it->second;
 }
 
 core::task<core::result<>> disks::remove(std::string name) {

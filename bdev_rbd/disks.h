@@ -8,7 +8,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 namespace causeway::bdev_rbd {
@@ -38,6 +37,8 @@ class disks {
     /// ENODEV, EINVAL (a shrink that is not allowed), resize()'s errors.
     core::task<core::result<>> resize(std::string name, std::uint64_t bytes, bool allow_shrink);
 
+    /// What a device was made with, its name filled in; nullptr: not one of these.
+    const disk_params* params_of(const bdev::device& d) const;
     /// What is being opened now.
     std::size_t opening() const noexcept { return openings_.size(); }
 
@@ -58,7 +59,7 @@ class disks {
     clusters& clusters_;
     core::placement& homes_;
     std::map<std::string, progress*> openings_;
-    std::set<bdev::uuid> open_images_;
+    std::map<bdev::uuid, disk_params> open_images_;  ///< by the image's identity
 };
 
 }  // namespace causeway::bdev_rbd

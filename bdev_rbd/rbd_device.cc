@@ -49,7 +49,7 @@ bdev::capabilities capabilities_of(const image::facts& about, bool read_only, st
 
 }  // namespace
 
-core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened, place home) {
+core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened, bdev::place home) {
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > opened->about().object_bytes)
         return core::fail(EINVAL, "the block size is a power of two from 512 up to the object size",
                           opened->spec().text());
@@ -60,12 +60,11 @@ core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::uni
     return std::shared_ptr<rbd_device>(new rbd_device(std::move(o), g, c, std::move(opened), std::move(home)));
 }
 
-rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, place home)
+rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home)
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()), cluster_name_(std::move(o.cluster_name)),
-      client_(std::move(o.client)), place_(std::move(home)) {
+      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)) {
     if (o.alias)
         add_alias(spec_.text());
     watch_.device = this;

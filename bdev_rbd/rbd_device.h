@@ -1,9 +1,8 @@
 #pragma once
 
 #include "bdev/device.h"
-#include "bdev_rbd/client.h"
+#include "bdev/place.h"
 #include "bdev_rbd/image.h"
-#include "core/placement.h"
 
 #include <functional>
 #include <memory>
@@ -11,23 +10,6 @@
 #include <string>
 
 namespace causeway::bdev_rbd {
-
-/// A core that a placement has given out, given back by its destructor. Lives on the control reactor.
-class place {
-  public:
-    explicit place(core::placement& from) : from_(&from), reactor_(&from.pick()) {}
-    place(place&& other) noexcept : from_(std::exchange(other.from_, nullptr)), reactor_(other.reactor_) {}
-    place& operator=(place&&) = delete;
-    ~place() {
-        if (from_)
-            from_->release(*reactor_);
-    }
-    core::reactor& reactor() const noexcept { return *reactor_; }
-
-  private:
-    core::placement* from_;
-    core::reactor* reactor_;
-};
 
 /// An RBD image as a block device.
 ///
@@ -43,21 +25,17 @@ class rbd_device final : public bdev::device {
         std::string name;
         std::uint32_t block_size = 512;
         bdev::uuid id{};
-        bool alias = true;         ///< "pool/image" finds it, too
-        std::string cluster_name;  ///< the registered client; empty: one of its own
-        client_options client;     ///< how the client was asked to connect
+        bool alias = true;  ///< "pool/image" finds it, too
     };
 
     /// EINVAL (block size); `opened` is taken only if all is well.
-    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, place home);
+    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, bdev::place home);
     ~rbd_device() override;
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
     core::reactor* home() const noexcept override { return &home_; }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::facts& about() const noexcept { return facts_; }
-    const std::string& cluster_name() const noexcept { return cluster_name_; }
-    const client_options& client() const noexcept { return client_; }
     /// True: the cluster has blocklisted this gateway; the image has gone to somebody else. Any thread.
     bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
 
@@ -80,7 +58,7 @@ class rbd_device final : public bdev::device {
         std::atomic<bool> pending{false};
     };
 
-    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, place home);
+    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home);
 
     // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
     void submit(bdev::io& i) noexcept override;
@@ -109,9 +87,7 @@ class rbd_device final : public bdev::device {
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::facts facts_;
-    const std::string cluster_name_;
-    const client_options client_;
-    std::optional<place> place_;
+    std::optional<bdev::place> place_;
 
     std::atomic<bool> fenced_{false};
     header_watch watch_;

@@ -28,10 +28,13 @@ TEST(blocking_pool, one_that_blocks_does_not_hold_the_others) {
 
 TEST(blocking_pool, has_no_more_threads_than_allowed_and_serves_all_the_same) {
     std::atomic<int> running{0}, most{0}, done{0};
+    std::latch all_three(3);
     blocking_pool pool({}, 3);
     for (int i = 0; i < 100; ++i) {
-        pool.submit([&] {
+        pool.submit([&, i] {
             const int now = ++running;
+            if (i < 3)
+                all_three.arrive_and_wait();
             for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
             }
             std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -44,22 +47,27 @@ TEST(blocking_pool, has_no_more_threads_than_allowed_and_serves_all_the_same) {
 }
 
 TEST(blocking_pool, waits_for_what_runs_and_drops_what_has_not_begun) {
-    std::atomic<bool> begun{false}, ended{false}, dropped_ran{false};
+    std::latch release(1);
+    std::atomic<bool> begun{false}, ended{false}, stopped{false}, dropped_ran{false};
     const auto held = std::make_shared<int>(1);
-    {
-        blocking_pool pool({}, 1);
-        pool.submit([&] {
-            begun = true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));
-            ended = true;
-        });
-        ASSERT_TRUE(eventually([&] { return begun.load(); }));
-        pool.submit([&, held] { dropped_ran = true; });
-        EXPECT_FALSE(ended);
+    blocking_pool pool({}, 1);
+    pool.submit([&] {
+        begun = true;
+        release.wait();
+        ended = true;
+    });
+    ASSERT_TRUE(eventually([&] { return begun.load(); }));
+    pool.submit([&, held] { dropped_ran = true; });
+    std::thread stopper([&] {
         pool.stop();
         EXPECT_TRUE(ended);
-        pool.submit([&] { dropped_ran = true; });
-    }
+        stopped = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(stopped);
+    release.count_down();
+    stopper.join();
+    pool.submit([&] { dropped_ran = true; });
     EXPECT_FALSE(dropped_ran);
     EXPECT_EQ(held.use_count(), 1);
 }

@@ -40,6 +40,7 @@ result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
         stock& s = pool.classes_[pool.count_++];
         s.bytes = c.bytes;
         s.free.resize(c.count);
+        s.left = c.count;
         offset = round_up(offset, alignment_of(c.bytes));
         for (std::uint32_t i = c.count; i-- > 0; offset += round_up(c.bytes, alignment_of(c.bytes)))
             s.free[i] = pool.memory_.data() + offset;  // taken from the back: the lowest address first
@@ -71,18 +72,16 @@ buffer_pool::stock& buffer_pool::of(std::uint32_t bytes) noexcept {
 
 std::byte* buffer_pool::take(std::uint32_t bytes) noexcept {
     stock& s = of(bytes);
-    if (s.free.empty() || s.first)
+    if (s.left == 0 || s.first)
         return nullptr;
-    std::byte* buffer = s.free.back();
-    s.free.pop_back();
-    return buffer;
+    return s.free[--s.left];
 }
 
 void buffer_pool::give_back(std::byte* buffer, std::uint32_t bytes) noexcept {
     assert(buffer >= memory_.data() && buffer < memory_.data() + memory_.size());
     stock& s = of(bytes);
-    assert(s.free.size() < s.free.capacity());
-    s.free.push_back(buffer);
+    assert(s.left < s.free.size());
+    s.free[s.left++] = buffer;
     if (s.first && !s.serving)
         serve_line(s);
 }
@@ -91,7 +90,7 @@ void buffer_pool::give_back(std::byte* buffer, std::uint32_t bytes) noexcept {
 /// would otherwise be as deep a recursion.
 void buffer_pool::serve_line(stock& s) noexcept {
     s.serving = true;
-    while (s.first && !s.free.empty()) {
+    while (s.first && s.left) {
         waiter& w = *s.first;
         s.first = w.next;
         if (w.next)
@@ -100,9 +99,7 @@ void buffer_pool::serve_line(stock& s) noexcept {
             s.last = nullptr;
         w.place = nullptr;
         w.next = nullptr;
-        std::byte* buffer = s.free.back();
-        s.free.pop_back();
-        w.ready(w, buffer);
+        w.ready(w, s.free[--s.left]);
     }
     s.serving = false;
 }
@@ -110,7 +107,7 @@ void buffer_pool::serve_line(stock& s) noexcept {
 void buffer_pool::wait(waiter& w, std::uint32_t bytes) noexcept {
     assert(!w.place && w.ready);
     stock& s = of(bytes);
-    assert(s.free.empty() || s.first || s.serving);
+    assert(s.left == 0 || s.first || s.serving);
     w.bytes = bytes;
     w.next = nullptr;
     w.place = s.last ? s.last : &s.first;

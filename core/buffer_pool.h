@@ -54,7 +54,8 @@ class buffer_pool {
     static constexpr std::size_t most_classes = 4;
     struct stock {
         std::uint32_t bytes = 0;
-        std::vector<std::byte*> free;  ///< reserved for all at creation: push_back never allocates
+        std::vector<std::byte*> free;  ///< of which the first `left` are there; never grows
+        std::size_t left = 0;
         waiter* first = nullptr;
         waiter** last = nullptr;  ///< nullptr while nobody waits
         bool serving = false;     ///< buffers are being handed to those in line

@@ -14,9 +14,9 @@
 // What a core pays for being a core. Times of a shared machine are not to be trusted far; instructions
 // repeat:
 //
-//   valgrind --tool=callgrind --toggle-collect='*measured*' reactor_bench --benchmark_filter='^turn/0$'
+//   valgrind --tool=callgrind --toggle-collect='*measured*' reactor_bench --benchmark_filter='^turn/0/'
 //
-// and the sum, divided by the number of iterations that it prints.
+// and the sum, divided by the number of iterations.
 
 namespace causeway::core {
 namespace {

@@ -1,7 +1,6 @@
 #include "gateway/gateway.h"
 
 #include "core/log.h"
-#include "rpc/bdev_methods.h"
 #include "rpc/framework_methods.h"
 #include "rpc/log_methods.h"
 #include "rpc/reactor_methods.h"
@@ -49,9 +48,8 @@ void gateway::add_methods() {
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);
     rpc::add_log_methods(methods_);
-    rpc::add_bdev_methods(methods_, config_, devices_, kinds_);
-    rpc::add_small_device_methods(methods_, kinds_, devices_, homes_);
-    rpc::add_rbd_methods(methods_, config_, kinds_, clusters_, disks_);
+    rpc::add_bdev_methods(methods_, config_, bdev_);
+    rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
 }
 

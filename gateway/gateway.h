@@ -10,7 +10,8 @@
 #include "gateway/config_file.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
-#include "rpc/device_kinds.h"
+#include "rpc/bdev_rbd_service.h"
+#include "rpc/bdev_service.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/server.h"
 
@@ -59,6 +60,8 @@ class gateway {
     rpc::nvmf_service nvmf_;
 
     rpc::device_kinds kinds_;
+    rpc::bdev_service bdev_{devices_, homes_, kinds_};
+    rpc::bdev_rbd_service bdev_rbd_{disks_, clusters_};
     rpc::saved_config config_;
     rpc::method_table methods_;
     rpc::lifecycle cycle_;

@@ -229,8 +229,7 @@ TEST_F(rpc_server, what_is_no_JSON_is_answered_and_ends_the_connection) {
         client c(path_);
         c.send(ping);
         EXPECT_EQ(c.line(), pong);
-        c.send(text);
-        c.send(ping);
+        c.send(std::string(text) + ping);  // in one go: the server closes when it has seen the first part
         EXPECT_NE(c.line().find("\"id\":null,\"error\":{\"code\":-32700,"), std::string::npos) << text;
         EXPECT_EQ(c.line(), "end") << text;
     }
@@ -240,7 +239,7 @@ TEST_F(rpc_server, what_is_no_JSON_is_answered_and_ends_the_connection) {
 TEST_F(rpc_server, a_nesting_bomb_ends_the_connection) {
     start();
     client c(path_);
-    c.send(std::string(100'000, '['));
+    c.send(std::string(10'000, '['));
     EXPECT_NE(c.line().find("nested deeper than 64 levels"), std::string::npos);
     EXPECT_EQ(c.line(), "end");
 }

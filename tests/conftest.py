@@ -8,9 +8,11 @@ import pytest
 
 from lab import places, processes
 from lab.ceph import Cluster
+from lab.channel import GuestDied
 from lab.gateway import DAEMON, Gateway
 from lab.initiator import Initiator
 from lab.lab import Lab
+from lab.processes import CommandFailed
 
 processes.turn_signals_into_interrupts()
 
@@ -73,11 +75,18 @@ def lasting_gateway(lab):
 def gateways(lab):
     if not places.binary(DAEMON).exists():
         pytest.skip(f"{places.binary(DAEMON)} is not built")
-    with contextlib.ExitStack() as running:
-        def start(**how) -> Gateway:
-            gateway = Gateway(lab.guest, ceph_conf=lab.guest_conf, **how)
-            running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
-            running.enter_context(gateway)
-            running.callback(lab.guest.run, "nvme disconnect-all", timeout=120)    # hosts go first
-            return gateway
-        yield start
+    running = contextlib.ExitStack()
+
+    def start(**how) -> Gateway:
+        gateway = Gateway(lab.guest, ceph_conf=lab.guest_conf, **how)
+        running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
+        running.enter_context(gateway)
+        running.callback(Initiator(lab.guest).disconnect_all)    # hosts go first
+        return gateway
+
+    try:
+        with running:
+            yield start
+    except (CommandFailed, GuestDied):    # of the cleaning up: a test's own failure does not come this way
+        lab.replace_guest()
+        raise

@@ -83,9 +83,13 @@ core::task<> gateway::add(std::shared_ptr<bdev::device> d, std::uint32_t nsid) {
     need(std::move(added));
 }
 
-core::task<> gateway::remove(std::uint32_t nsid, std::string name) {
+core::task<> gateway::withdraw(std::uint32_t nsid) {
     auto removed = co_await target_->find_subsystem(nqn)->remove_namespace(nsid);
     need(std::move(removed));
+}
+
+core::task<> gateway::remove(std::uint32_t nsid, std::string name) {
+    co_await withdraw(nsid);
     auto gone = co_await devices_->remove(name);
     need(std::move(gone));
 }

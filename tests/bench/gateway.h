@@ -34,8 +34,8 @@ class gateway {
     // On the control reactor.
     /// Adds the device and makes it namespace `nsid`.
     core::task<> add(std::shared_ptr<bdev::device> d, std::uint32_t nsid);
-    /// Takes the device out of both.
-    core::task<> remove(std::uint32_t nsid, std::string name);
+    core::task<> withdraw(std::uint32_t nsid);                  ///< the namespace
+    core::task<> remove(std::uint32_t nsid, std::string name);  ///< and the device
     core::task<> shut_down();
 
     loop::host_options host() const;

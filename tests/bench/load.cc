@@ -34,8 +34,9 @@ void load::send(flight& c) noexcept {
     const std::uint64_t places = options_.blocks / blocks;
     const std::uint64_t at = (random_ >> 33) % places * blocks;
     const bool write = (random_ >> 8) % 100 < options_.write_percent;
-    c.command = loop::make_block_command(write ? nvme::io_opcode::write : nvme::io_opcode::read, options_.nsid, at,
-                                         blocks, options_.bytes);
+    const auto nsid = options_.nsid + static_cast<std::uint32_t>((random_ >> 20) % options_.namespaces);
+    c.command = loop::make_block_command(write ? nvme::io_opcode::write : nvme::io_opcode::read, nsid, at, blocks,
+                                         options_.bytes);
     c.sent = time_->now();
     if (!queue_.submit(c))
         --outstanding_;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nvme_host.h"
+#include "tests/hostile/nvme_host.h"
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // Capsules whose fields or lengths are wrong.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <cstring>
 #include <fmt/format.h>

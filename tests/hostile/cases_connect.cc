@@ -1,6 +1,6 @@
 // Connection requests and Connect commands that are wrong.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <cstring>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 // Ways to go.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <fmt/format.h>
 #include <thread>

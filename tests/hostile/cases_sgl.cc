@@ -1,6 +1,6 @@
 // Data pointers that are wrong.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,7 +1,7 @@
 // A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of it.
 // Writes to the first blocks of the namespace that it is given.
 
-#include "cases.h"
+#include "tests/hostile/cases.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,11 +11,24 @@ using namespace causeway::hostile;
 
 namespace {
 
-std::vector<hostile_case> all_cases() {
-    std::vector<hostile_case> all;
-    for (const auto list : {connect_cases(), sgl_cases(), capsule_cases(), flood_cases(), leave_cases()})
-        all.insert(all.end(), list.begin(), list.end());
-    return all;
+struct group {
+    std::string_view name;
+    std::span<const hostile_case> cases;
+};
+
+std::vector<group> all_groups() {
+    return {{"connect", connect_cases()},
+            {"sgl", sgl_cases()},
+            {"capsule", capsule_cases()},
+            {"flood", flood_cases()},
+            {"leave", leave_cases()}};
+}
+
+/// Whether the command line asks for a case: by its name, by its group's, or by naming nothing.
+bool is_wanted(const std::vector<std::string>& names, const group& g, const hostile_case& c) {
+    return names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& n) {
+               return n == c.name || n == g.name;
+           });
 }
 
 bool run(const hostile_case& c, const endpoint& at) {
@@ -42,7 +55,7 @@ int main(int argc, char** argv) {
     bool list = false;
     unsigned patience_s = 20;
     CLI::App app("Sends a target what a hostile host would, and checks what comes of it.");
-    app.add_option("names", names, "cases to run; all of them if none is named");
+    app.add_option("names", names, "cases or groups of them to run; all if none is named");
     app.add_option("-a,--address", at.address, "of the target")->capture_default_str();
     app.add_option("-s,--port", at.port)->capture_default_str();
     app.add_option("-n,--nqn", at.nqn, "of a subsystem that any host may use");
@@ -53,10 +66,13 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     at.patience = std::chrono::seconds(patience_s);
 
-    const auto all = all_cases();
+    const auto groups = all_groups();
     if (list) {
-        for (const auto& c : all)
-            fmt::print("{:24} {}\n", c.name, c.sentence);
+        for (const auto& g : groups) {
+            fmt::print("{}\n", g.name);
+            for (const auto& c : g.cases)
+                fmt::print("  {:24} {}\n", c.name, c.sentence);
+        }
         return 0;
     }
     if (at.nqn.empty()) {
@@ -64,15 +80,20 @@ int main(int argc, char** argv) {
         return 2;
     }
     for (const auto& n : names) {
-        if (std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == n; })) {
-            fmt::print(stderr, "hostile_client: no such case: {} (see --list)\n", n);
+        const bool known = std::any_of(groups.begin(), groups.end(), [&](const group& g) {
+            return g.name == n ||
+                   std::any_of(g.cases.begin(), g.cases.end(), [&](const auto& c) { return c.name == n; });
+        });
+        if (!known) {
+            fmt::print(stderr, "hostile_client: no such case or group: {} (see --list)\n", n);
             return 2;
         }
     }
     unsigned good = 0, bad = 0;
-    for (const auto& c : all)
-        if (names.empty() || std::find(names.begin(), names.end(), c.name) != names.end())
-            ++(run(c, at) ? good : bad);
+    for (const auto& g : groups)
+        for (const auto& c : g.cases)
+            if (is_wanted(names, g, c))
+                ++(run(c, at) ? good : bad);
     fmt::print("{} as expected, {} not\n", good, bad);
     return bad == 0 ? 0 : 1;
 }

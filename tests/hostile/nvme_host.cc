@@ -1,4 +1,4 @@
-#include "nvme_host.h"
+#include "tests/hostile/nvme_host.h"
 
 #include <algorithm>
 #include <cstring>

@@ -3,7 +3,7 @@
 #include "nvme/fabrics.h"
 #include "nvme/properties.h"
 #include "nvme/status.h"
-#include "raw_connection.h"
+#include "tests/hostile/raw_connection.h"
 
 #include <functional>
 

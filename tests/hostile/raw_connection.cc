@@ -1,4 +1,4 @@
-#include "raw_connection.h"
+#include "tests/hostile/raw_connection.h"
 
 #include <arpa/inet.h>
 #include <cerrno>

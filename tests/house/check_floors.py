@@ -40,8 +40,8 @@ FOREIGN = [
      {"transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
 ]
 
-# Programs beside the files they test may use any floor.
-FREE = re.compile(r"_(test|bench|fuzz)\.(cc|h)$|(^|/)testing/")
+# Programs beside the files they test, and what only they include, may use any floor.
+FREE = re.compile(r"_(test|bench|fuzz)\.(cc|h)$|(^|/)(testing/|test_[^/]*\.h$)")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 SOURCES = {".h", ".cc"}

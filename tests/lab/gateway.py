@@ -8,6 +8,7 @@ from . import places
 from .channel import Process
 from .guest import RXE_ADDRESS
 from .machine import Machine
+from .processes import CommandFailed
 from .initiator import Target
 
 DAEMON = "gateway/causewayd"
@@ -16,8 +17,8 @@ STARTS_WITHIN = 60
 STOPS_WITHIN = 30
 
 
-class RpcError(Exception):
-    """The gateway refused a request."""
+class RpcError(CommandFailed):
+    """The gateway refused a request, or did not come or go as asked."""
 
 
 class Gateway:

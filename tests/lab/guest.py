@@ -50,6 +50,7 @@ class Guest(Machine):
     def boot(self, timeout: float = BOOTS_WITHIN) -> "Guest":
         started = time.monotonic()
         self.share.mkdir(parents=True, exist_ok=True)
+        (self.folder / qemu.AGENT).unlink(missing_ok=True)    # of an earlier boot
         try:
             self.emulator = processes.spawn(self._command_line(), network=self.network, cwd=self.folder,
                                             log=self.serial.with_suffix(".qemu"), outlive=self._outlive)

@@ -51,6 +51,12 @@ class Lab:
         return Guest(self.run.folder / f"guest{self._guests}", logs=self.run.logs, network=self._network,
                      **{"smp": self._smp, "memory": self._memory, "outlive": self._outlive, **address, **how})
 
+    def replace_guest(self) -> None:
+        """For a guest that hangs or cannot be cleaned: a fresh one in its place, and in the same object."""
+        self.guest.stop()
+        self.guest.boot()
+        self.guest.setup_rxe()
+
     def pids(self) -> list[int]:
         """The processes that all this consists of."""
         return [self.guest.emulator.pid, *(self.cluster.pids() if self.cluster else [])]

@@ -14,10 +14,10 @@ AGENT = "agent.sock"
 def machine(kernel: Kernel, initramfs: Path, *, smp: int, memory: str, words: str, serial: Path,
             accel: str = "tcg,thread=multi", cpu: str = CPU) -> list[str]:
     """A machine that boots `kernel` and writes its console to `serial`. A panic ends it (panic=-1 with -no-reboot)."""
-    return ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35",
-            "-smp", str(smp), "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-serial", f"file:{serial}", "-kernel", str(kernel.vmlinux), "-initrd", str(initramfs),
-            "-append", f"{KERNEL_WORDS} {words}".strip()]
+    return ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35", "-smp", str(smp), "-m", memory,
+            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-chardev", f"file,id=console,path={serial},append=on", "-serial", "chardev:console",
+            "-kernel", str(kernel.vmlinux), "-initrd", str(initramfs), "-append", f"{KERNEL_WORDS} {words}".strip()]
 
 
 def share(tag: str, folder: Path | str, writable: bool = False) -> list[str]:

@@ -17,7 +17,7 @@ from .progress import Progress
 NEEDS_CEPH = "ceph"
 """The ctest label of unit tests that want a cluster: tests/ceph runs those."""
 
-UNDER_TSAN = ("core",)
+UNDER_TSAN = ("core", "bdev", "bdev_rbd")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
 SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")

@@ -18,6 +18,8 @@ core::log::flag flag("rdma");
 
 // How often a sender repeats when the receiver has no receive posted, and after a lost packet: 7 is "for ever" and "most".
 constexpr std::uint8_t retries = 7;
+// Two requests for each command must have indexes of 16 bits.
+constexpr std::uint32_t most_depth = 32768;
 // What a host waits before it sends again to an empty receive queue: 0.64 ms. The default, 655 ms, looks like an outage.
 constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
@@ -51,7 +53,7 @@ core::task<> connection::accept() {
     const nvmf::transport_options& options = transport_.options();
     const device_limits& device = device_.limits();
 
-    const std::uint32_t most = asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth;
+    const std::uint32_t most = std::min(most_depth, asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth);
     limits_.send_requests =
         std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + most_descriptors, device.send_requests);
     limits_.depth = static_cast<std::uint16_t>(
@@ -94,7 +96,8 @@ core::task<> connection::accept() {
     co_await core::switch_to(control());
     if (!joined) {
         static core::log::limiter limit;
-        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no receives left", peer_.text(), home_->index());
+        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no room for {} more commands", peer_.text(), home_->index(),
+                                limits_.depth);
         co_await refuse(no_resources);
         co_return;
     }
@@ -106,7 +109,8 @@ core::task<> connection::accept() {
     state_ = state::live;
     core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, home_->index(),
                      limits_.depth);
-    if (!accepted || given_up_)
+    const bool wanted = !std::exchange(given_up_, false);
+    if (!accepted || !wanted)
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
 }
 
@@ -227,6 +231,7 @@ core::task<> connection::take_apart() {
     group_->give_up_share(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
+    core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
     transport_.target().unplace_qpair(*home_);
     transport_.remove(*this);
 }

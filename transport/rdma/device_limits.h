@@ -27,11 +27,12 @@ inline device_limits limits_of(const ibv_device_attr& a, std::string_view name,
     const auto positive = [](int v) { return static_cast<std::uint32_t>(std::max(v, 1)); };
     const bool software = a.vendor_id == rxe_vendor || name.starts_with("rxe") || name.starts_with("siw");
     device_limits l;
-    l.receives = std::min(options.max_srq_depth, positive(a.max_srq_wr));
-    // Every receive may complete, and in the worst case every send work request: four times the receives covers a
-    // full house of connections of the usual depth. What does not fit is refused at connection time.
-    const std::uint32_t wanted = options.num_cqe ? options.num_cqe : 4 * l.receives;
-    l.completions = std::min(wanted, positive(a.max_cqe));
+    // Every receive may complete, and in the worst case every send work request: four times the receives covers a full
+    // house of connections of the usual depth. What does not fit is refused at connection time.
+    constexpr std::uint32_t completions_per_receive = 4;
+    l.receives = std::min({options.max_srq_depth, positive(a.max_srq_wr),
+                           std::max(positive(a.max_cqe) / completions_per_receive, 1u)});
+    l.completions = std::min(std::max(options.num_cqe, completions_per_receive * l.receives), positive(a.max_cqe));
     l.send_requests = positive(a.max_qp_wr);
     l.reads = positive(a.max_qp_init_rd_atom);
     l.send_with_invalidate = !software && (a.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS);

@@ -61,7 +61,9 @@ core::task<core::result<>> rdma_transport::listen(nvmf::transport_address at) {
         co_return core::result<>{};
     }
     auto made = std::make_unique<listener>(*this, at);
-    auto opened = stopping_ ? core::result<>(core::fail(ESHUTDOWN, at.text())) : co_await made->open();
+    core::result<> opened = core::fail(ESHUTDOWN, at.text());
+    if (!stopping_)
+        opened = co_await made->open();
     if (opened) {
         made->uses = 1;
         listeners_.push_back(std::move(made));
@@ -131,8 +133,11 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
     device* const d = stopping_ ? nullptr : device_of(e.id->verbs);
     if (!d || to_accept_.size() >= longest_line)
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
-    connections_.push_back(
-        std::make_unique<connection>(*this, *d, e.id, at.at(), std::get<connect_request>(asked)));
+    // A listener at all addresses says nothing: subsystems want to know which one it was.
+    const bool any = at.at().traddr == "0.0.0.0" || at.at().traddr == "::";
+    connections_.push_back(std::make_unique<connection>(*this, *d, e.id,
+                                                        any ? address_of(*rdma_get_local_addr(e.id)) : at.at(),
+                                                        std::get<connect_request>(asked)));
     to_accept_.push_back(connections_.back().get());
     accept_next();
 }

@@ -1,0 +1,113 @@
+// What devices there are: bdev_get_bdevs, and methods about finding devices that have nothing to do here.
+
+#include "rpc/bdev_service.h"
+
+namespace causeway::rpc {
+
+namespace {
+
+using namespace std::chrono_literals;
+using bdev::op;
+
+constexpr auto look_again = 10ms;
+
+json io_types(const bdev::capabilities& c) {
+    return {{"read", c.supports(op::read)},
+            {"write", c.supports(op::write)},
+            {"unmap", c.supports(op::unmap)},
+            {"flush", c.supports(op::flush)},
+            {"reset", false},
+            {"nvme_admin", false},
+            {"nvme_io", false},
+            {"nvme_io_md", false},
+            {"write_zeroes", c.supports(op::write_zeroes)},
+            {"zcopy", false},
+            {"get_zone_info", false},
+            {"zone_management", false},
+            {"zone_append", false},
+            {"compare", c.supports(op::compare)},
+            {"compare_and_write", c.supports(op::compare_and_write)},
+            {"abort", false},
+            {"seek_hole", false},
+            {"seek_data", false},
+            {"copy", false},
+            {"nvme_iov_md", false},
+            {"nvme_nssr", false}};
+}
+
+json to_json(const bdev::device& d, const device_kinds& kinds) {
+    const auto& g = d.shape();
+    json all = {
+        {"name", d.name()},
+        {"aliases", d.aliases()},
+        {"product_name", d.product_name()},
+        {"block_size", g.block_size},
+        {"num_blocks", d.blocks()},
+        {"preferred_write_alignment", g.write_alignment_blocks},
+        {"preferred_write_granularity", g.write_granularity_blocks},
+        {"optimal_write_size", g.optimal_write_blocks},
+        {"preferred_unmap_alignment", g.unmap_alignment_blocks},
+        {"preferred_unmap_granularity", g.unmap_granularity_blocks},
+        {"uuid", bdev::to_string(d.id())},
+        {"assigned_rate_limits",
+         {{"rw_ios_per_sec", 0}, {"rw_mbytes_per_sec", 0}, {"r_mbytes_per_sec", 0}, {"w_mbytes_per_sec", 0}}},
+        {"claimed", d.claimed_by() != nullptr}};
+    if (d.claimed_by())
+        all["claim_type"] = "exclusive_write";
+    all["zoned"] = false;
+    all["supported_io_types"] = io_types(d.can());
+    all["driver_specific"] = kinds.driver_specific(d);
+    return all;
+}
+
+struct get_params {
+    std::optional<std::string> name;
+    std::uint64_t timeout = 0; ///< milliseconds
+};
+const fields<get_params> get_fields = {
+    optional("name", &get_params::name),
+    optional("timeout", &get_params::timeout),
+};
+
+/// With a timeout it waits for a device that is still to come.
+core::task<answer> get_bdevs(bdev_service& service, get_params p) {
+    json list = json::array();
+    if (!p.name) {
+        for (const auto& d : service.devices.all())
+            list.push_back(to_json(*d, service.kinds));
+        co_return list;
+    }
+    const auto& clock = service.devices.group().time();
+    const auto begun = clock.now();
+    auto d = service.devices.find(*p.name);
+    while (!d && clock.to_nanoseconds(clock.now() - begun) / 1ms < static_cast<std::int64_t>(p.timeout)) {
+        co_await core::sleep_for(look_again);
+        d = service.devices.find(*p.name);
+    }
+    if (!d)
+        co_return refuse_errno(ENODEV, "there is no such device", *p.name);
+    list.push_back(to_json(*d, service.kinds));
+    co_return list;
+}
+
+/// Sizes of pools that we do not have.
+struct option_params {};
+const fields<option_params> option_fields = {
+    ignored<option_params, std::uint32_t>("bdev_io_pool_size"),
+    ignored<option_params, std::uint32_t>("bdev_io_cache_size"),
+    ignored<option_params, bool>("bdev_auto_examine"),
+    ignored<option_params, std::uint32_t>("iobuf_small_cache_size"),
+    ignored<option_params, std::uint32_t>("iobuf_large_cache_size"),
+};
+
+} // namespace
+
+void add_bdev_info_methods(method_table& methods, bdev_service& service) {
+    methods.add("bdev_get_bdevs", states::runtime, get_fields,
+                [&service](get_params p) { return get_bdevs(service, std::move(p)); });
+    methods.add("bdev_set_options", states::startup, option_fields, [](option_params) { return ok(); });
+    // Devices are what the calls make of them: none is found by looking into another.
+    methods.add("bdev_wait_for_examine", states::runtime, [] { return ok(); });
+}
+
+} // namespace causeway::rpc

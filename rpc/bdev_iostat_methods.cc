@@ -1,0 +1,214 @@
+// What devices have done: bdev_get_iostat, bdev_reset_iostat.
+
+#include "rpc/reactor_methods.h"
+#include "rpc/bdev_service.h"
+
+namespace causeway::rpc {
+
+namespace {
+
+using bdev::op;
+using devices = std::vector<std::shared_ptr<bdev::device>>;
+
+enum class reset_mode : std::uint8_t { none, all, maxmin, error };
+const std::initializer_list<std::pair<std::string_view, reset_mode>> reset_modes = {
+    {"all", reset_mode::all},
+    {"maxmin", reset_mode::maxmin},
+    {"error", reset_mode::error},
+    {"none", reset_mode::none},
+};
+
+/// Sums of one or more cores.
+struct sums {
+    struct per_op {
+        std::uint64_t count = 0, blocks = 0, ticks = 0, slowest = 0, fastest = 0;
+    };
+    per_op read, write, unmap;
+    std::uint64_t failed = 0, miscompared = 0;
+
+    void add(const bdev::core_statistics& core) {
+        const auto of = [&](op o) -> const auto& {
+            return core.ops[static_cast<unsigned>(o)];
+        };
+        add(read, of(op::read));
+        add(write, of(op::write));
+        add(write, of(op::compare_and_write));
+        add(unmap, of(op::unmap));
+        failed += core.failed.get();
+        miscompared += core.miscompared.get();
+    }
+
+  private:
+    static void add(per_op& to, const bdev::core_statistics::per_op& from) {
+        if (from.count.get() == 0)
+            return;
+        to.count += from.count.get();
+        to.blocks += from.blocks.get();
+        to.ticks += from.ticks.get();
+        to.slowest = std::max(to.slowest, from.slowest.get());
+        const auto fastest = from.fastest.get();
+        if (fastest && (to.fastest == 0 || fastest < to.fastest))
+            to.fastest = fastest;
+    }
+};
+
+void write_members(json& to, const sums& s, std::uint32_t block_size) {
+    const auto add_counts = [&](const char* bytes, const char* ops, const sums::per_op& o) {
+        to[bytes] = o.blocks * block_size;
+        to[ops] = o.count;
+    };
+    const auto add_latency = [&](const std::string& name, const sums::per_op& o) {
+        to[name + "_latency_ticks"] = o.ticks;
+        to["max_" + name + "_latency_ticks"] = o.slowest;
+        to["min_" + name + "_latency_ticks"] = o.fastest;
+    };
+    const sums::per_op none; // nothing copies
+    add_counts("bytes_read", "num_read_ops", s.read);
+    add_counts("bytes_written", "num_write_ops", s.write);
+    add_counts("bytes_unmapped", "num_unmap_ops", s.unmap);
+    add_counts("bytes_copied", "num_copy_ops", none);
+    add_latency("read", s.read);
+    add_latency("write", s.write);
+    add_latency("unmap", s.unmap);
+    add_latency("copy", none);
+    if (s.failed) {
+        json errors = json::object();
+        if (s.failed > s.miscompared)
+            errors["nvme_error"] = s.failed - s.miscompared;
+        if (s.miscompared)
+            errors["miscompare"] = s.miscompared;
+        to["io_error"] = std::move(errors);
+    }
+}
+
+void reset(bdev::core_statistics& core, reset_mode mode) {
+    if (mode == reset_mode::all || mode == reset_mode::error) {
+        core.failed.set(0);
+        core.miscompared.set(0);
+    }
+    for (auto& o : core.ops) {
+        if (mode == reset_mode::all) {
+            o.count.set(0);
+            o.blocks.set(0);
+            o.ticks.set(0);
+        }
+        if (mode == reset_mode::all || mode == reset_mode::maxmin) {
+            o.slowest.set(0);
+            o.fastest.set(0);
+        }
+    }
+}
+
+/// Each core has counters that only it may write.
+core::task<> reset_all(bdev_service& service, devices of, reset_mode mode) {
+    if (mode == reset_mode::none)
+        co_return;
+    co_await core::for_each_reactor(service.devices.group(), [&](core::reactor& r) {
+        for (const auto& d : of)
+            reset(d->stats().on(r.index()), mode);
+    });
+}
+
+struct get_params {
+    std::optional<std::string> name; ///< the older spelling
+    std::optional<std::vector<std::string>> names;
+    bool per_channel = false;
+    reset_mode reset = reset_mode::none;
+};
+const fields<get_params> get_fields = {
+    optional("name", &get_params::name),
+    optional("names", &get_params::names),
+    optional("per_channel", &get_params::per_channel),
+    optional("reset_mode", &get_params::reset, reset_modes),
+};
+
+json header(const bdev_service& service) {
+    const auto& clock = service.devices.group().time();
+    return {{"tick_rate", clock.per_second()}, {"ticks", clock.now()}};
+}
+
+json by_device(const bdev_service& service, const devices& of) {
+    json all = header(service);
+    json list = json::array();
+    for (const auto& d : of) {
+        sums s;
+        for (std::size_t core = 0; core < d->stats().size(); ++core)
+            s.add(d->stats().on(core));
+        json one = {{"name", d->name()}};
+        write_members(one, s, d->shape().block_size);
+        list.push_back(std::move(one));
+    }
+    all["bdevs"] = std::move(list);
+    return all;
+}
+
+json by_core(const bdev_service& service, const bdev::device& d) {
+    json all = header(service);
+    all["name"] = d.name();
+    json list = json::array();
+    for (const auto& r : service.devices.group()) {
+        sums s;
+        s.add(d.stats().on(r->index()));
+        json one = {{"thread_id", thread_number(*r)}};
+        write_members(one, s, d.shape().block_size);
+        list.push_back(std::move(one));
+    }
+    all["channels"] = std::move(list);
+    return all;
+}
+
+tl::expected<devices, rpc_error> named(bdev_service& service, const get_params& p) {
+    if (!p.name && !p.names)
+        return service.devices.all();
+    devices found;
+    for (const auto& name : p.names ? *p.names : std::vector{*p.name}) {
+        auto d = find_device<bdev::device>(service, name);
+        if (!d)
+            return tl::make_unexpected(d.error());
+        found.push_back(std::move(*d));
+    }
+    return found;
+}
+
+core::task<answer> get_iostat(bdev_service& service, get_params p) {
+    if (p.name && p.names)
+        co_return refuse_parameters("parameter 'name' is the older spelling of 'names': one of them");
+    const auto of = named(service, p);
+    if (!of)
+        co_return tl::make_unexpected(of.error());
+    if (p.per_channel && (of->size() != 1 || (!p.name && !p.names)))
+        co_return refuse_parameters("parameter 'per_channel' needs the name of one device");
+    json all = p.per_channel ? by_core(service, *of->front()) : by_device(service, *of);
+    co_await reset_all(service, *of, p.reset);
+    co_return all;
+}
+
+struct reset_params {
+    std::optional<std::string> name;
+    reset_mode mode = reset_mode::all;
+};
+const fields<reset_params> reset_fields = {
+    optional("name", &reset_params::name),
+    optional("mode", &reset_params::mode, reset_modes),
+};
+
+core::task<answer> reset_iostat(bdev_service& service, reset_params p) {
+    get_params which;
+    which.name = p.name;
+    const auto of = named(service, which);
+    if (!of)
+        co_return tl::make_unexpected(of.error());
+    co_await reset_all(service, *of, p.mode);
+    co_return ok();
+}
+
+} // namespace
+
+void add_bdev_iostat_methods(method_table& methods, bdev_service& service) {
+    methods.add("bdev_get_iostat", states::runtime, get_fields,
+                [&service](get_params p) { return get_iostat(service, std::move(p)); });
+    methods.add("bdev_reset_iostat", states::runtime, reset_fields,
+                [&service](reset_params p) { return reset_iostat(service, std::move(p)); });
+}
+
+} // namespace causeway::rpc

@@ -1,0 +1,76 @@
+// bdev_malloc_create, bdev_malloc_delete.
+
+#include "bdev/memory_device.h"
+#include "rpc/bdev_service.h"
+#include "rpc/uuid_param.h"
+
+namespace causeway::rpc {
+
+namespace {
+
+struct create_params {
+    std::string name;
+    std::uint32_t block_size = 0;
+    std::uint64_t num_blocks = 0;
+    std::optional<bdev::uuid> uuid;
+    std::uint32_t physical_block_size = 0;
+};
+const fields<create_params> create_fields = {
+    optional("name", &create_params::name),
+    required("block_size", &create_params::block_size),
+    required("num_blocks", &create_params::num_blocks),
+    optional("uuid", &create_params::uuid),
+    optional("physical_block_size", &create_params::physical_block_size),
+    // What splits I/O, and where memory comes from: neither is a thing here.
+    ignored<create_params, std::uint32_t>("optimal_io_boundary"),
+    ignored<create_params, std::int32_t>("numa_id"),
+    only<create_params>("md_size", 0, "metadata is not supported"),
+    ignored<create_params, bool>("md_interleave"),
+    only<create_params>("dif_type", 0, "protection information is not supported"),
+    ignored<create_params, bool>("dif_is_head_of_md"),
+    ignored<create_params, std::uint32_t>("dif_pi_format"),
+};
+
+answer create(bdev_service& service, create_params p) {
+    if (auto wrong = check_shape(p.block_size, p.num_blocks, p.physical_block_size); !wrong.empty())
+        return refuse_parameters(std::move(wrong));
+    if (p.name.empty())
+        p.name = service.devices.free_name("Malloc");
+    auto name = service.devices.reserve(p.name);
+    if (!name)
+        return refuse(name.error());
+    bdev::geometry g;
+    g.block_size = p.block_size;
+    g.blocks = p.num_blocks;
+    g.physical_block_size = p.physical_block_size;
+    auto made = bdev::memory_device::create(bdev::place(service.homes), p.name, g,
+                                            p.uuid ? *p.uuid : bdev::random_uuid());
+    if (!made)
+        return refuse(made.error());
+    if (const auto added = service.devices.add(std::move(*made), std::move(*name)); !added)
+        return refuse(added.error());
+    return json(p.name);
+}
+
+std::optional<json> config(const bdev::device& d) {
+    if (!dynamic_cast<const bdev::memory_device*>(&d))
+        return std::nullopt;
+    return saved_config::call("bdev_malloc_create", {{"name", d.name()},
+                                                     {"num_blocks", d.blocks()},
+                                                     {"block_size", d.shape().block_size},
+                                                     {"physical_block_size", d.shape().physical_block_size},
+                                                     {"uuid", bdev::to_string(d.id())}});
+}
+
+} // namespace
+
+void add_bdev_malloc_methods(method_table& methods, bdev_service& service) {
+    service.kinds.add({config, {}});
+    methods.add("bdev_malloc_create", states::runtime, create_fields,
+                [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add("bdev_malloc_delete", states::runtime, name_fields, [&service](name_params p) {
+        return remove_device<bdev::memory_device>(service, std::move(p));
+    });
+}
+
+} // namespace causeway::rpc

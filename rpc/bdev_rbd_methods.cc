@@ -1,0 +1,139 @@
+// bdev_rbd_create, bdev_rbd_delete, bdev_rbd_resize.
+
+#include "rpc/bdev_rbd_service.h"
+#include "rpc/uuid_param.h"
+
+#include <algorithm>
+
+namespace causeway::rpc {
+
+namespace {
+
+struct create_params {
+    std::string name, pool_name, rados_namespace, rbd_name, cluster_name, user_id;
+    std::uint32_t block_size = 0;
+    std::optional<std::map<std::string, std::string>> config;
+    std::optional<bdev::uuid> uuid;
+    bool read_only = false;
+};
+const fields<create_params> create_fields = {
+    optional("name", &create_params::name),
+    required("pool_name", &create_params::pool_name),
+    optional("namespace", &create_params::rados_namespace),
+    required("rbd_name", &create_params::rbd_name),
+    required("block_size", &create_params::block_size),
+    optional("cluster_name", &create_params::cluster_name),
+    optional("user_id", &create_params::user_id),
+    optional("config", &create_params::config),
+    optional("uuid", &create_params::uuid),
+    optional("read_only", &create_params::read_only),
+};
+
+bdev_rbd::disk_params disk_of(create_params p) {
+    bdev_rbd::disk_params d;
+    d.name = std::move(p.name);
+    d.image = {std::move(p.pool_name), std::move(p.rados_namespace), std::move(p.rbd_name), p.read_only};
+    d.block_size = p.block_size;
+    d.cluster_name = std::move(p.cluster_name);
+    d.client.user_id = std::move(p.user_id);
+    if (p.config) { // then the usual files are left out
+        d.client.read_config_file = false;
+        d.client.config_param = std::move(*p.config);
+        take_time_limit(d.client);
+    }
+    d.uuid = p.uuid;
+    return d;
+}
+
+core::task<answer> create(bdev_rbd_service& service, create_params p) {
+    const auto made = co_await service.disks.create(disk_of(std::move(p)));
+    if (!made)
+        co_return refuse(made.error());
+    co_return json((*made)->name());
+}
+
+struct resize_params {
+    std::string name;
+    std::uint64_t new_size = 0; ///< mebibytes
+};
+const fields<resize_params> resize_fields = {
+    required("name", &resize_params::name),
+    required("new_size", &resize_params::new_size),
+};
+
+core::task<answer> resize(bdev_rbd_service& service, resize_params p) {
+    if (p.new_size > (std::uint64_t{1} << 43))
+        co_return refuse_errno(EINVAL, "the size is in mebibytes", p.name);
+    co_return ok_if(co_await service.disks.resize(p.name, p.new_size * mebibyte, false));
+}
+
+std::optional<json> config(const bdev_rbd_service& service, const bdev::device& d) {
+    const auto* made_with = service.disks.params_of(d);
+    if (!made_with)
+        return std::nullopt;
+    json params = {{"name", d.name()}, {"pool_name", made_with->image.pool}};
+    if (!made_with->image.rados_namespace.empty())
+        params["namespace"] = made_with->image.rados_namespace;
+    params["rbd_name"] = made_with->image.name;
+    params["block_size"] = made_with->block_size;
+    if (!made_with->cluster_name.empty()) {
+        params["cluster_name"] = made_with->cluster_name;
+    } else {
+        if (!made_with->client.user_id.empty())
+            params["user_id"] = made_with->client.user_id;
+        if (!made_with->client.read_config_file)
+            params["config"] = made_with->client.config_param;
+    }
+    if (made_with->uuid)
+        params["uuid"] = bdev::to_string(*made_with->uuid);
+    if (made_with->image.read_only)
+        params["read_only"] = true;
+    return saved_config::call("bdev_rbd_create", std::move(params));
+}
+
+std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev::device& d) {
+    const auto* disk = dynamic_cast<const bdev_rbd::rbd_device*>(&d);
+    if (!disk)
+        return std::nullopt;
+    json rbd = {{"pool_name", disk->spec().pool}, {"rbd_name", disk->spec().name}};
+    if (!disk->spec().rados_namespace.empty())
+        rbd["namespace"] = disk->spec().rados_namespace;
+    if (const auto* made_with = service.disks.params_of(d)) {
+        if (made_with->cluster_name.empty()) {
+            if (!made_with->client.user_id.empty())
+                rbd["user_id"] = made_with->client.user_id;
+            if (!made_with->client.read_config_file)
+                rbd["config"] = made_with->client.config_param;
+        } else {
+            rbd["cluster_name"] = made_with->cluster_name;
+            const auto all = service.clusters.all();
+            const auto used =
+                std::ranges::find(all, made_with->cluster_name, &bdev_rbd::clusters::view::name);
+            if (used != all.end())
+                write_client(rbd, used->options);
+        }
+    }
+    rbd["main_core"] = disk->home()->cpu();
+    rbd["main_reactor"] = disk->home()->index();
+    rbd["fenced"] = disk->fenced();
+    return json{{"rbd", std::move(rbd)}};
+}
+
+} // namespace
+
+void add_bdev_rbd_methods(method_table& methods, saved_config& saved, device_kinds& kinds,
+                          bdev_rbd_service& service) {
+    kinds.add({[&service](const bdev::device& d) { return config(service, d); },
+               [&service](const bdev::device& d) { return driver_specific(service, d); }});
+    methods.add("bdev_rbd_create", states::runtime, create_fields,
+                [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add("bdev_rbd_delete", states::runtime, name_fields,
+                [&service](name_params p) -> core::task<answer> {
+                    co_return ok_if(co_await service.disks.remove(std::move(p.name)));
+                });
+    methods.add("bdev_rbd_resize", states::runtime, resize_fields,
+                [&service](resize_params p) { return resize(service, std::move(p)); });
+    add_bdev_rbd_cluster_methods(methods, saved, service);
+}
+
+} // namespace causeway::rpc

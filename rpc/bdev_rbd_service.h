@@ -1,0 +1,34 @@
+#pragma once
+
+#include "bdev_rbd/clusters.h"
+#include "bdev_rbd/disks.h"
+#include "rpc/bdev_service.h"
+
+namespace causeway::rpc {
+
+/// What the methods named bdev_rbd_… work on. Control reactor; outlives every call.
+struct bdev_rbd_service {
+    bdev_rbd::disks& disks;
+    bdev_rbd::clusters& clusters;
+};
+
+/// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev" is
+/// there, and add_bdev_config() has been or will be called.
+void add_bdev_rbd_methods(method_table& methods, saved_config& config, device_kinds& kinds,
+                          bdev_rbd_service& service);
+void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service);
+
+// ---- What these methods share.
+
+/// Settings of librados: an object of strings.
+template <>
+struct value_reader<std::map<std::string, std::string>> {
+    static complaint read(const json& v, std::map<std::string, std::string>& to);
+};
+
+/// "user_id", "config_param", "config_file", "key_file", "core_mask", as far as they are set.
+void write_client(json& to, const bdev_rbd::client_options& o);
+/// An operator who sets client_mount_timeout means our time limit, too.
+void take_time_limit(bdev_rbd::client_options& o);
+
+} // namespace causeway::rpc

@@ -1,0 +1,105 @@
+// Load on one RBD image, through `loop` and bdev_rbd, as fio's rbd engine makes it: random 4 KiB, so many outstanding.
+// Run by rbd_beside_fio.py, which runs both. Prints JSON.
+
+#include "bdev_rbd/clusters.h"
+#include "bdev_rbd/disks.h"
+#include "core/placement.h"
+#include "tests/bench/gateway.h"
+#include "tests/bench/load.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace causeway::bench {
+namespace {
+
+struct settings {
+    std::string lcores = "0@0";
+    std::string conf, pool = "rbd", image;
+    load_options load;
+    core::reactor_options reactors;
+    double ramp = 1, seconds = 5;
+};
+
+core::nanoseconds seconds(double s) {
+    return core::nanoseconds(static_cast<std::int64_t>(s * 1e9));
+}
+
+core::task<> measure(gateway& g, const settings& s) {
+    core::placement homes(g.group(), core::placement_policy::round_robin);
+    bdev_rbd::clusters clusters(g.group());
+    bdev_rbd::disks disks(g.devices(), clusters, homes);
+    bdev_rbd::disk_params p;
+    p.name = "Ceph0";
+    p.image.pool = s.pool;
+    p.image.name = s.image;
+    p.client.config_file = s.conf;
+    auto opened = co_await disks.create(p);
+    const auto disk = need(std::move(opened));
+    co_await g.add(disk, 1);
+
+    load_options o = s.load;
+    o.block_size = disk->shape().block_size;
+    o.blocks = disk->blocks();
+    loop::host_controller host(g.transport());
+    auto connected = co_await host.connect(g.host());
+    need(std::move(connected));
+    load l(host.io(0), o);
+    l.start();
+
+    co_await core::sleep_for(seconds(s.ramp));
+    const std::uint64_t commands = l.completed(), waited = l.nanoseconds();
+    const double cpu = cpu_seconds();
+    const auto began = std::chrono::steady_clock::now();
+    co_await core::sleep_for(seconds(s.seconds));
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    const double used = cpu_seconds() - cpu;
+    const auto done = static_cast<double>(l.completed() - commands);
+    std::printf("{\"iops\": %.1f, \"cpu_us\": %.2f, \"latency_us\": %.1f, \"failed\": %llu}\n", done / took.count(),
+                used * 1e6 / done, static_cast<double>(l.nanoseconds() - waited) / done / 1e3,
+                static_cast<unsigned long long>(l.failed()));
+
+    co_await l.stop();
+    co_await host.disconnect();
+    // The image is opened for `disks`, and goes with its placement: before the gateway does.
+    co_await g.withdraw(1);
+    auto removed = co_await disks.remove("Ceph0");
+    need(std::move(removed));
+}
+
+}  // namespace
+}  // namespace causeway::bench
+
+int main(int argc, char** argv) {
+    using namespace causeway;
+    bench::settings s;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string word = argv[i], value = argv[i + 1];
+        if (word == "--lcores")
+            s.lcores = value;
+        else if (word == "--conf")
+            s.conf = value;
+        else if (word == "--pool")
+            s.pool = value;
+        else if (word == "--image")
+            s.image = value;
+        else if (word == "--depth")
+            s.load.depth = static_cast<unsigned>(std::stoul(value));
+        else if (word == "--write-percent")
+            s.load.write_percent = static_cast<unsigned>(std::stoul(value));
+        else if (word == "--ramp")
+            s.ramp = std::stod(value);
+        else if (word == "--seconds")
+            s.seconds = std::stod(value);
+        else if (word == "--busy-poll-us")
+            s.reactors.busy_poll_window = std::chrono::microseconds(std::stol(value));
+        else
+            bench::give_up("no such option: " + word);
+    }
+    if (s.image.empty())
+        bench::give_up("usage: rbd_bench --image NAME [--conf FILE] [--pool P] [--depth N] [--write-percent N] "
+                       "[--ramp S] [--seconds S] [--lcores L] [--busy-poll-us N]");
+    bench::gateway g(s.lcores, s.reactors);
+    g.run(bench::measure(g, s));
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+"""An RBD image through the gateway (loop and bdev_rbd, in one process), beside fio's own rbd engine on an equal image.
+
+A real Ceph cluster of one node, in memory, on this machine. Both images are written before anything is measured. The two
+take turns and change places every round. Processor time is that of the whole process with all of librbd's threads:
+rbd_bench looks at its own while it counts I/Os; of fio it is what the kernel says at its end, less that of a run which does
+next to nothing but connect and open the image.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab import places, processes
+from lab.ceph import Cluster
+from lab.progress import Progress
+
+NAMES = ("fio", "causeway")
+WORKLOADS = {"randread": 0, "randwrite": 100}
+RAMP = 1
+
+
+def main() -> int:
+    wanted = arguments()
+    processes.turn_signals_into_interrupts()
+    progress = Progress(sys.stderr)
+    run = places.Run("rbd-beside-fio")
+    try:
+        with progress.step("a Ceph cluster, and two images"):
+            cluster = Cluster(run.folder / "ceph", logs=run.logs).start()
+        try:
+            for name in NAMES:
+                cluster.create_image(name, wanted.size)
+                run_fio(cluster, name, "write", 8, ["--bs=1m"])
+            figures = {(name, rw): [] for name in NAMES for rw in WORKLOADS}
+            for turn in range(wanted.rounds):
+                with progress.step(f"round {turn + 1} of {wanted.rounds}"):
+                    for rw in WORKLOADS:
+                        for name in NAMES[::-1 if turn % 2 else 1]:
+                            progress.detail = f"{name} {rw}"
+                            figures[name, rw].append(measure(cluster, name, rw, wanted))
+            report(figures, wanted)
+        finally:
+            cluster.stop()
+    except processes.CommandFailed as failure:
+        print(f"rbd_beside_fio.py: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        run.close()
+    return 0
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
+    parser.add_argument("--depth", type=int, default=32)
+    parser.add_argument("--size", default="512M", help="of each image")
+    parser.add_argument("--lcores", default="0@0", help="of the gateway")
+    parser.add_argument("--busy-poll-us", type=int, help="how long a core of the gateway polls before it sleeps; its default")
+    parser.add_argument("--preload", default="", help="a library to load into fio, such as the allocator that the gateway uses")
+    return parser.parse_args()
+
+
+def measure(cluster, name, rw, wanted):
+    """(IOPS, microseconds of CPU per I/O)"""
+    if name == "fio":
+        timed = ["--bs=4k", "--time_based", f"--runtime={(RAMP + wanted.seconds) * 1000:.0f}ms"]
+        job, cpu = run_fio(cluster, name, rw, wanted.depth, timed, wanted.preload)
+        _, cpu_to_open = run_fio(cluster, name, rw, 1, ["--bs=4k", "--number_ios=1"], wanted.preload)
+        side = job["write" if rw == "randwrite" else "read"]
+        return side["iops"], (cpu - cpu_to_open) / side["total_ios"] * 1e6
+    said = json.loads(processes.run(
+        [places.binary("tests/bench/rbd_bench"), "--conf", cluster.conf, "--image", name, "--depth", wanted.depth,
+         "--write-percent", WORKLOADS[rw], "--ramp", RAMP, "--seconds", wanted.seconds, "--lcores", wanted.lcores,
+         *(["--busy-poll-us", wanted.busy_poll_us] if wanted.busy_poll_us is not None else [])],
+        timeout=wanted.seconds + 60).stdout)
+    if said["failed"]:
+        raise processes.CommandFailed(f"{said['failed']} commands failed")
+    return said["iops"], said["cpu_us"]
+
+
+def run_fio(cluster, image, rw, depth, more, preload=""):
+    """What fio says of its job, and the seconds of CPU that the process has used."""
+    preload = [f"LD_PRELOAD={preload}"] if preload else []
+    command = ["env", f"CEPH_CONF={cluster.conf}", *preload, "fio", "--name=measure", "--ioengine=rbd", "--pool=rbd", f"--rbdname={image}", "--clientname=admin", f"--rw={rw}",
+               f"--iodepth={depth}", "--thread", "--norandommap", "--output-format=json", *more]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = processes.run(command, timeout=600)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0], cpu
+
+
+def report(figures, wanted):
+    print(f"4 KiB at depth {wanted.depth}, {wanted.rounds} rounds of {wanted.seconds:g} s, medians\n")
+    print(f"{'':10}  {'IOPS: fio':>10} {'causeway':>9} {'of fio':>7}   {'CPU per I/O: fio':>17} {'causeway':>9} {'of fio':>7}")
+    for rw in WORKLOADS:
+        (fio_iops, fio_cpu), (our_iops, our_cpu) = (
+            (statistics.median(f[0] for f in figures[name, rw]), statistics.median(f[1] for f in figures[name, rw]))
+            for name in NAMES)
+        print(f"{rw:10}  {fio_iops:10.0f} {our_iops:9.0f} {our_iops / fio_iops:7.0%}   {fio_cpu:14.1f} us {our_cpu:6.1f} us "
+              f"{our_cpu / fio_cpu:7.0%}")
+    print("\nround by round, IOPS / us of CPU per I/O:")
+    for (name, rw), all_of_them in figures.items():
+        print(f"{rw:10} {name:9}" + "".join(f"  {iops:6.0f}/{cpu:5.1f}" for iops, cpu in all_of_them))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
