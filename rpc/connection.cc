@@ -78,8 +78,6 @@ bool connection::wants_input() const noexcept {
 
 /// Serves what has been read, as far as that is allowed now.
 void connection::process() {
-    if (processing_) // an answer that came at once
-        return;
     processing_ = true;
     std::size_t begin = 0; // of the value that is being scanned
     unsigned started = 0;

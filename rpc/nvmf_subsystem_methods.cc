@@ -79,7 +79,7 @@ core::task<answer> create(nvmf_service& service, create_params p) {
         co_return tl::make_unexpected(target.error());
     if (auto wrong = settle(p); !wrong.empty())
         co_return refuse_parameters(std::move(wrong));
-    if (p.o.max_namespaces == 0) // "no limit" of the interface
+    if (p.o.max_namespaces == 0) // stands for the default
         p.o.max_namespaces = options().max_namespaces;
     const auto made = co_await (*target)->create_subsystem(std::move(p.o));
     if (!made)
