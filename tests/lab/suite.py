@@ -23,7 +23,7 @@ UNDER_TSAN = ("core", "bdev", "bdev_rbd")
 SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
-SYSTEM_MINUTES = 25
+SYSTEM_MINUTES = 50
 
 
 @dataclass
