@@ -35,7 +35,7 @@ def test_rbd_device(own_cluster, preset, suite):
     program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
     if not program.exists():
         pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")
-    env = {**os.environ, **SANITIZERS, "CEPH_CONF": str(own_cluster.conf), "OSD_PID": str(own_cluster._osd.pid)}
+    env = {**os.environ, **SANITIZERS, "CEPH_CONF": str(own_cluster.conf), "OSD_PID": str(own_cluster.pids()[1])}
     try:
         done = processes.run([program, f"--gtest_filter={suite}", "--gtest_brief=1"], env=env, timeout=400)
         print(done.stdout + done.stderr)
