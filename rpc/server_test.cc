@@ -212,6 +212,7 @@ TEST_F(rpc_server, at_most_so_many_requests_of_a_client_run_and_the_rest_comes_a
     for (int i = 0; i < 5; ++i)
         c.send(R"({"id": 2, "method": "slow"})");
     c.send(ping);
+    EXPECT_TRUE(soon([&] { return slow_begun_ == 3; }));
     EXPECT_EQ(c.line(50ms), "silence");
     EXPECT_EQ(slow_begun_, 3);
     let_go_ = true;
