@@ -20,7 +20,7 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core", "bdev", "bdev_rbd")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")
+SYSTEM_FOLDERS = ("tests/gateway", "tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
 SYSTEM_MINUTES = 50
