@@ -7,6 +7,7 @@
 #include "transport/rdma/rdma_transport.h"
 
 #include <fmt/format.h>
+#include <future>
 #include <unistd.h>
 
 namespace causeway::gateway {
@@ -15,9 +16,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long calls that run get to end, first while everything is still there, then after devices have been closed.
+// How long calls that run get to end, first while everything is still there, then after devices have been closed; and
+// then what blocks, which a cluster that does not answer may do for half a minute.
 constexpr auto grace = 2s;
-constexpr auto last_grace = 5s;
+constexpr auto last_grace = 3s;
+constexpr auto blocking_grace = 1s;
 constexpr auto end_check_period = 10ms;
 
 core::reactor_options reactor_options(const options& o) {
@@ -56,8 +59,17 @@ void gateway::add_methods() {
 bool gateway::run() {
     group_.control().execute([this] { core::detach(start_up()); });
     runner_.run();
-    blocking_.stop();
+    const auto stopped = std::async(std::launch::async, [this] { blocking_.stop(); });
+    if (stopped.wait_for(blocking_grace) != std::future_status::ready)
+        leave("something still blocks");
     return !failed_;
+}
+
+/// What is left behind keeps pointers to all of this. Rather than pull it from under it, the process ends around it.
+void gateway::leave(std::string_view why) {
+    core::log::warning("{}: ending without it", why);
+    server_.reset();
+    ::_exit(failed_ ? 1 : 0);
 }
 
 core::task<core::result<>> gateway::initialize() {
@@ -105,16 +117,11 @@ core::task<> gateway::close_devices() {
         co_await clusters_.remove(c.name);
 }
 
-/// Calls that wait for what does not come keep pointers to all of this. Rather than pull it from under them, the process
-/// ends around them.
 core::task<> gateway::end_of_calls() {
     const auto until = clock_.now() + clock_.to_ticks(last_grace);
     while (starting_ || dispatcher_.running()) {
-        if (clock_.now() >= until) {
-            core::log::warning("{} calls have not ended: leaving them", dispatcher_.running());
-            server_.reset();
-            ::_exit(failed_ ? 1 : 0);
-        }
+        if (clock_.now() >= until)
+            leave(fmt::format("{} calls have not ended", dispatcher_.running()));
         co_await core::sleep_for(end_check_period);
     }
 }

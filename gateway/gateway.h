@@ -43,6 +43,7 @@ class gateway {
     core::task<> close();
     core::task<> close_devices();
     core::task<> end_of_calls();
+    [[noreturn]] void leave(std::string_view why);
 
     const options options_;
     std::optional<rpc::socket_path> socket_; ///< until the server has it

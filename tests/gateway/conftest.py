@@ -11,8 +11,9 @@ from daemon import Daemon    # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def built():
-    if not places.binary("gateway/causewayd").exists():
-        pytest.skip("causewayd is not built")
+    for name in ("gateway/causewayd", "tools/causeway"):
+        if not places.binary(name).exists():
+            pytest.skip(f"{places.binary(name)} is not built")
 
 
 @pytest.fixture(scope="module")

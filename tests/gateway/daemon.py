@@ -55,6 +55,13 @@ class Client:
         assert line.isascii()
         return json.loads(line)
 
+    def call_meanwhile(self, method: str):
+        """A call beside others that have not been answered yet."""
+        self.send(json.dumps({"id": method, "method": method}))
+        answer = self.receive()
+        assert answer["id"] == method
+        return answer["result"]
+
     def call(self, method: str, params=None):
         self._last_id += 1
         request = {"jsonrpc": "2.0", "id": self._last_id, "method": method}

@@ -213,6 +213,37 @@ def test_it_ends_while_it_waits_for_rpc(tmp_path):
         assert client.receive()["error"]["code"] < 0
 
 
+def test_it_ends_while_a_cluster_does_not_answer(tmp_path):
+    silent = {"mon_host": "v2:127.0.0.1:1"}
+    with Daemon(tmp_path) as daemon, daemon.client() as client:
+        client.call("framework_wait_init")
+        client.send(json.dumps({"id": 1, "method": "bdev_rbd_register_cluster",
+                                "params": {"name": "c", "config_param": silent}}))
+        client.send(json.dumps({"id": 2, "method": "bdev_rbd_create",
+                                "params": {"pool_name": "p", "rbd_name": "i", "block_size": 512, "config": silent}}))
+        assert client.call_meanwhile("spdk_get_version")
+        time.sleep(1)
+        begin = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - begin < 15    # librados would take 30 s, each
+        assert not daemon.socket.exists()
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(tmp_path, first):
+    with Daemon(tmp_path) as daemon, daemon.client() as client:
+        client.call("framework_wait_init")
+        client.send(json.dumps({"id": 1, "method": "bdev_rbd_create",
+                                "params": {"pool_name": "p", "rbd_name": "i", "block_size": 512,
+                                           "config": {"mon_host": "v2:127.0.0.1:1"}}}))
+        assert client.call_meanwhile("spdk_get_version")
+        daemon.process.send_signal(first)
+        time.sleep(0.5)
+        begin = time.monotonic()
+        assert daemon.end(signal.SIGTERM) == -signal.SIGTERM
+        assert time.monotonic() - begin < 1
+
+
 # The command for people
 
 def causeway(*words):
