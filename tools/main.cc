@@ -36,7 +36,9 @@ int run_rpc(const std::string& socket, const std::string& method, std::string pa
         try {
             value = json::parse(params);
         } catch (const json::parse_error& e) {
-            return complain(fmt::format("the parameters are not JSON: {}", e.what()), bad_usage);
+            std::string_view why = e.what(); // "[json.exception.…] parse error at line 1, column 2: …"
+            why.remove_prefix(why.find("] ") + 2);
+            return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
         }
     }
     auto gateway = tools::rpc_client::connect(socket);
