@@ -9,7 +9,9 @@ set(CAUSEWAY_SANITIZE "" CACHE STRING "Sanitizers, as given to -fsanitize")
 
 find_program(CCACHE ccache)
 if(CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+    # Checkouts share what they have compiled, wherever they lie.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=true
+                                    ${CCACHE})
 endif()
 
 # Emulated CPUs of test guests have AVX2 and nothing beyond.

@@ -74,11 +74,11 @@ core::result<std::vector<config_call>> parse_config(std::string_view text) {
 }
 
 core::result<std::vector<config_call>> read_config(const std::string& path) {
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
-    errno = 0;
     if (!file || !(text << file.rdbuf()))
-        return core::fail(errno ? errno : EIO, path);
+        return core::fail_errno(errno ? errno : EIO, path);
     auto calls = parse_config(text.str());
     if (!calls)
         return core::fail(calls.error().code, calls.error().text(), path);

@@ -49,7 +49,7 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
                    "configuration to begin with, as framework_get_config gives it");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
-        ->expected(1);
+        ->allow_extra_args(false);
     app.add_flag("--poll", o.never_sleep, "cores poll all the time, and never sleep");
     app.add_option("--busy-poll-us", o.busy_poll_us, "how long an idle core polls before it sleeps, us")
         ->check(CLI::Range(0u, 10'000'000u))

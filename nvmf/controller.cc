@@ -189,8 +189,9 @@ void controller::host_is_silent() {
     if (ended_)
         return;
     csts_.set_cfs(true);
-    core::log::peer_warning(silent_hosts, "{}: nothing heard of {} (controller {:#06x}) for {} ms: disconnecting it",
-                            subsystem_->nqn(), host_nqn(), cntlid(), kato_ms_);
+    core::log::peer_warning(silent_hosts, "{}: nothing heard of {} (controller {:#06x}) for {} s: disconnecting it",
+                            subsystem_->nqn(), host_nqn(), cntlid(),
+                            std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
     end(disconnect_reason::keep_alive_timeout);
 }
 

@@ -12,11 +12,16 @@ std::uint64_t lba_of(const request& r) noexcept {
     return r.qpair->qid != 0 && r.command.opcode != nvme::fabrics_opcode ? nvme::block_command_view{r.command}.slba() : 0;
 }
 
+/// Nothing went wrong with these: somebody wanted them back.
+bool taken_back(nvme::status s) noexcept {
+    return s.is(nvme::sc::aborted_by_request) || s.is(nvme::sc::aborted_sq_deletion);
+}
+
 }  // namespace
 
 nvme::status log_error(request& r, verdict v) noexcept {
     qpair& q = *r.qpair;
-    if (!q.controller)
+    if (!q.controller || taken_back(v.status))
         return v.status;
     const nvme::status s = v.status.with_more();
     nvme::error_information_entry e{};

@@ -32,7 +32,7 @@ void describe_any(nvme::identify_controller& id, const controller& c) {
     id.aerl = async_events::limit - 1;
     id.frmw = nvme::frmw_slot1_read_only | nvme::frmw_slots(1);
     id.elpe = error_log::entries - 1;
-    id.kas = fabric.kas;
+    id.kas = std::max<std::uint16_t>(fabric.kas, 1);  // 0 would say that there is no keep alive: hosts refuse that
     id.maxcmd = fabric.max_queue_depth;
     id.sgls = c.fabric().sgls() | nvme::sgls_supported;
     id.ioccsz = c.fabric().ioccsz();

@@ -33,6 +33,7 @@ class keep_alive {
     /// `timeout` of 0: off. `any_command`: not only Keep Alive counts.
     void start(controller& c, core::nanoseconds timeout, bool any_command);
     void stop() noexcept;
+    core::nanoseconds timeout() const noexcept { return timeout_; }
 
   private:
     void arm(core::nanoseconds delay) { timer_.arm_after(delay); }

@@ -199,6 +199,13 @@ TEST_F(log_page_command, errors_of_the_device_are_there_too) {
     EXPECT_EQ(e.parameter_error_location, 0xffffu) << "no field of the command is at fault";
 }
 
+TEST_F(log_page_command, commands_that_were_taken_back_are_no_errors) {
+    auto& event = h.admin->send(admin(nvme::admin_opcode::async_event_request));
+    h.admin->call(abort(0, event.command.cid));
+    EXPECT_EQ(event.status(), sc::aborted_by_request);
+    EXPECT_EQ(get(lid::error_information, 64).page<nvme::error_information_entry>().error_count, 0u);
+}
+
 TEST_F(log_page_command, each_controller_has_its_own_errors) {
     host other = w.make_host(host_b, 0);
     h.queues[0]->call(command(0xee, 1));

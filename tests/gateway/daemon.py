@@ -1,0 +1,122 @@
+"""A real causewayd, run natively without huge pages, and clients of its JSON-RPC socket."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from lab import places
+
+STARTS_WITHIN = 60
+ANSWERS_WITHIN = 30
+ENDS_WITHIN = 30
+
+
+class RpcError(Exception):
+    def __init__(self, code: int, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Client:
+    """A connection. `call` is for polite use; `send` and `receive` for the rest."""
+
+    def __init__(self, path: Path):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(ANSWERS_WITHIN)
+        self._socket.connect(str(path))
+        self._in = b""
+        self._last_id = 0
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._socket.close()
+
+    def send(self, text: str | bytes) -> None:
+        self._socket.sendall(text.encode() if isinstance(text, str) else text)
+
+    def say_no_more(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def receive(self):
+        """The next answer; None when the gateway has closed."""
+        while b"\n" not in self._in:
+            more = self._socket.recv(65536)
+            if not more:
+                assert not self._in, f"half an answer: {self._in!r}"
+                return None
+            self._in += more
+        line, self._in = self._in.split(b"\n", 1)
+        assert line.isascii()
+        return json.loads(line)
+
+    def call(self, method: str, params=None):
+        self._last_id += 1
+        request = {"jsonrpc": "2.0", "id": self._last_id, "method": method}
+        if params is not None:
+            request["params"] = params
+        self.send(json.dumps(request))
+        answer = self.receive()
+        assert answer["id"] == self._last_id
+        if "error" in answer:
+            raise RpcError(**answer["error"])
+        return answer["result"]
+
+
+class Daemon:
+    """One causewayd of a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str):
+        self.folder = folder
+        self.socket = folder / "rpc.sock"
+        self.log = folder / "causewayd.log"
+        self._options = options
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Daemon":
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command(self.socket, *self._options), stdout=log, stderr=log)
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not self.socket.exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, "it does not listen"
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def client(self) -> Client:
+        return Client(self.socket)
+
+    def call(self, method: str, params=None):
+        with self.client() as client:
+            return client.call(method, params)
+
+    def end(self, sig=signal.SIGTERM) -> int:
+        """Sends a signal; the exit status."""
+        self.process.send_signal(sig)
+        return self.process.wait(ENDS_WITHIN)
+
+    def save(self) -> dict:
+        """What a client's save_config makes."""
+        with self.client() as client:
+            return {"subsystems": [
+                {"subsystem": s["subsystem"], "config": client.call("framework_get_config", {"name": s["subsystem"]})}
+                for s in client.call("framework_get_subsystems")]}
+
+
+def command(path: Path, *options: str) -> list[str]:
+    return [str(places.binary("gateway/causewayd")), "--no-huge", "-s", "64", "-u", "-r", str(path), *options]
+
+
+def run_to_end(*options: str, path: Path) -> subprocess.CompletedProcess:
+    """A causewayd that is expected to refuse."""
+    return subprocess.run(command(path, *options), capture_output=True, text=True, timeout=STARTS_WITHIN)
