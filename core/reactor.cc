@@ -44,7 +44,7 @@ reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock
                  reactor_options options)
     : group_(group), index_(index), cpu_(cpu), name_("reactor_" + std::to_string(index)), time_(time),
       options_(options), now_(time.now()), last_work_(now_),
-      busy_poll_ticks_(time.to_ticks(options.busy_poll_window)),
+      busy_poll_(time.to_ticks(options.busy_poll_window)),
       descriptor_check_ticks_(time.to_ticks(descriptor_check_period)),
       epoll_fd_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       event_fd_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
@@ -164,10 +164,16 @@ unsigned reactor::run_descriptors() noexcept {
 void reactor::run() noexcept {
     thread_id_.store(static_cast<int>(::syscall(SYS_gettid)), std::memory_order_relaxed);
     last_work_ = time_.now();
+    bool waited = false;
     while (!stop_.load(std::memory_order_acquire)) {
-        if (turn())
+        if (turn()) {
+            if (std::exchange(waited, false))
+                busy_poll_.worked_after(now_ - last_work_);
             last_work_ = now_;
-        else if (!options_.never_sleep && now_ - last_work_ >= busy_poll_ticks_)
+            continue;
+        }
+        waited = true;
+        if (!options_.never_sleep && now_ - last_work_ >= busy_poll_.limit())
             sleep();
         else
             __builtin_ia32_pause();

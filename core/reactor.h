@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/busy_poll.h"
 #include "core/clock.h"
 #include "core/counter.h"
 #include "core/mailbox.h"
@@ -22,7 +23,7 @@ namespace causeway::core {
 class reactor_group;
 
 struct reactor_options {
-    /// How long a reactor without work goes on polling before it sleeps.
+    /// How long a reactor without work goes on polling before it sleeps, while that pays: see busy_poll.h.
     nanoseconds busy_poll_window = std::chrono::microseconds(50);
     bool never_sleep = false;
     /// The most events that one poller handles in a turn, so that its neighbours get theirs.
@@ -138,7 +139,7 @@ class reactor {
     ticks now_ = 0;
     ticks last_work_ = 0;
     ticks next_descriptor_check_ = 0;
-    const ticks busy_poll_ticks_;
+    busy_poll busy_poll_;
     const ticks descriptor_check_ticks_;
 
     std::vector<registered_poller> pollers_;

@@ -17,6 +17,7 @@ namespace {
 struct settings {
     std::string lcores = "0@0";
     std::string conf, pool = "rbd", image;
+    std::string core_mask;  ///< for Ceph's threads
     load_options load;
     core::reactor_options reactors;
     double ramp = 1, seconds = 5;
@@ -35,6 +36,7 @@ core::task<> measure(gateway& g, const settings& s) {
     p.image.pool = s.pool;
     p.image.name = s.image;
     p.client.config_file = s.conf;
+    p.client.core_mask = s.core_mask;
     auto opened = co_await disks.create(p);
     const auto disk = need(std::move(opened));
     co_await g.add(disk, 1);
@@ -92,6 +94,8 @@ int main(int argc, char** argv) {
             s.ramp = std::stod(value);
         else if (word == "--seconds")
             s.seconds = std::stod(value);
+        else if (word == "--core-mask")
+            s.core_mask = value;
         else if (word == "--busy-poll-us")
             s.reactors.busy_poll_window = std::chrono::microseconds(std::stol(value));
         else
@@ -99,7 +103,7 @@ int main(int argc, char** argv) {
     }
     if (s.image.empty())
         bench::give_up("usage: rbd_bench --image NAME [--conf FILE] [--pool P] [--depth N] [--write-percent N] "
-                       "[--ramp S] [--seconds S] [--lcores L] [--busy-poll-us N]");
+                       "[--ramp S] [--seconds S] [--lcores L] [--core-mask M] [--busy-poll-us N]");
     bench::gateway g(s.lcores, s.reactors);
     g.run(bench::measure(g, s));
 }

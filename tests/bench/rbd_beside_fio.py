@@ -63,6 +63,7 @@ def arguments():
     parser.add_argument("--size", default="512M", help="of each image")
     parser.add_argument("--lcores", default="0@0", help="of the gateway")
     parser.add_argument("--busy-poll-us", type=int, help="how long a core of the gateway polls before it sleeps; its default")
+    parser.add_argument("--core-mask", help="of the gateway, for Ceph's threads; its default: all CPUs but the reactors'")
     parser.add_argument("--preload", default="", help="a library to load into fio, such as the allocator that the gateway uses")
     return parser.parse_args()
 
@@ -75,11 +76,12 @@ def measure(cluster, name, rw, wanted):
         _, cpu_to_open = run_fio(cluster, name, rw, 1, ["--bs=4k", "--number_ios=1"], wanted.preload)
         side = job["write" if rw == "randwrite" else "read"]
         return side["iops"], (cpu - cpu_to_open) / side["total_ios"] * 1e6
-    said = json.loads(processes.run(
-        [places.binary("tests/bench/rbd_bench"), "--conf", cluster.conf, "--image", name, "--depth", wanted.depth,
-         "--write-percent", WORKLOADS[rw], "--ramp", RAMP, "--seconds", wanted.seconds, "--lcores", wanted.lcores,
-         *(["--busy-poll-us", wanted.busy_poll_us] if wanted.busy_poll_us is not None else [])],
-        timeout=wanted.seconds + 60).stdout)
+    command = [places.binary("tests/bench/rbd_bench"), "--conf", cluster.conf, "--image", name, "--depth", wanted.depth,
+               "--write-percent", WORKLOADS[rw], "--ramp", RAMP, "--seconds", wanted.seconds, "--lcores", wanted.lcores]
+    for option in ("busy_poll_us", "core_mask"):
+        if getattr(wanted, option) is not None:
+            command += ["--" + option.replace("_", "-"), getattr(wanted, option)]
+    said = json.loads(processes.run(command, timeout=wanted.seconds + 60).stdout)
     if said["failed"]:
         raise processes.CommandFailed(f"{said['failed']} commands failed")
     return said["iops"], said["cpu_us"]
@@ -98,14 +100,16 @@ def run_fio(cluster, image, rw, depth, more, preload=""):
 
 
 def report(figures, wanted):
-    print(f"4 KiB at depth {wanted.depth}, {wanted.rounds} rounds of {wanted.seconds:g} s, medians\n")
+    print(f"4 KiB at depth {wanted.depth}, {wanted.rounds} rounds of {wanted.seconds:g} s, medians; \"of fio\" is the median of the rounds' ratios\n")
     print(f"{'':10}  {'IOPS: fio':>10} {'causeway':>9} {'of fio':>7}   {'CPU per I/O: fio':>17} {'causeway':>9} {'of fio':>7}")
     for rw in WORKLOADS:
-        (fio_iops, fio_cpu), (our_iops, our_cpu) = (
-            (statistics.median(f[0] for f in figures[name, rw]), statistics.median(f[1] for f in figures[name, rw]))
-            for name in NAMES)
-        print(f"{rw:10}  {fio_iops:10.0f} {our_iops:9.0f} {our_iops / fio_iops:7.0%}   {fio_cpu:14.1f} us {our_cpu:6.1f} us "
-              f"{our_cpu / fio_cpu:7.0%}")
+        pairs = list(zip(figures["fio", rw], figures["causeway", rw]))
+        fio_iops, fio_cpu, our_iops, our_cpu = (
+            statistics.median(column) for column in zip(*((*fio, *ours) for fio, ours in pairs)))
+        # Of each round by itself: what disturbs the machine for longer than a round disturbs both.
+        iops = statistics.median(ours[0] / fio[0] for fio, ours in pairs)
+        cpu = statistics.median(ours[1] / fio[1] for fio, ours in pairs)
+        print(f"{rw:10}  {fio_iops:10.0f} {our_iops:9.0f} {iops:7.0%}   {fio_cpu:14.1f} us {our_cpu:6.1f} us {cpu:7.0%}")
     print("\nround by round, IOPS / us of CPU per I/O:")
     for (name, rw), all_of_them in figures.items():
         print(f"{rw:10} {name:9}" + "".join(f"  {iops:6.0f}/{cpu:5.1f}" for iops, cpu in all_of_them))

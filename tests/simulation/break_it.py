@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Shows that the simulation can fail: breaks the gateway in many ways, one at a time, and runs seeds until one says so.
+
+    break_it.py [--seeds N] [--only WORD]
+
+Works in a copy of the last commit, in a folder of its own that goes when it ends. Ends with 1 if a break was not noticed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What is broken, in which file, and how: text that stands there once, and what stands there instead.
+BREAKS = [
+    ("a device loses one completion in 3000", "bdev/memory_device.cc",
+     "void memory_device::end(io& i, nvme::status s) noexcept {\n",
+     "void memory_device::end(io& i, nvme::status s) noexcept {\n    static int n = 0;\n    if (++n % 3000 == 0)\n        return;\n"),
+    ("a device swaps two blocks of a long write", "bdev/memory_device.cc",
+     "    case op::write:\n        copy_out(place, i.data, bytes);\n",
+     "    case op::write:\n        copy_out(place, i.data, bytes);\n        if (i.length_blocks > 8)\n"
+     "            std::swap_ranges(place, place + shape().block_size, place + shape().block_size);\n"),
+    ("a device leaves out the last block of a long write", "bdev/memory_device.cc",
+     "    case op::write:\n        copy_out(place, i.data, bytes);\n",
+     "    case op::write:\n        copy_out(place, i.data, bytes - (i.length_blocks > 8 ? shape().block_size : 0));\n"),
+    ("a device acknowledges writes before it does them", "bdev/memory_device.cc",
+     "    case op::write:\n        copy_out(place, i.data, bytes);\n",
+     "    case op::write: {\n        std::vector<std::byte> late(bytes);\n        copy_out(late.data(), i.data, bytes);\n"
+     "        home_.execute([place, late] { std::copy(late.begin(), late.end(), place); });\n    }\n"),
+    ("a device writes to its buffer once more after it has said that it is done", "bdev/memory_device.cc",
+     "    case op::read:\n        copy_in(i.data, place, bytes);\n",
+     "    case op::read:\n        copy_in(i.data, place, bytes);\n"
+     "        home_.execute([at = i.data[0].iov_base] { *static_cast<char*>(at) = 0; });\n"),
+    ("compare and write is not atomic", "bdev/memory_device.cc",
+     "        copy_out(place, i.write_data, bytes);\n        break;\n",
+     "        i.data = i.write_data;\n        i.operation = op::write;\n"
+     "        i.handle = [](core::message& m) noexcept {\n            io& i = static_cast<io&>(m);\n"
+     "            static_cast<memory_device*>(i.owner)->run(i);\n        };\n        return home_.post(i);\n"),
+    ("a compare that fails still writes", "bdev/memory_device.cc",
+     "    case op::compare_and_write:\n        if (!equal(i.data, place, bytes))\n",
+     "    case op::compare_and_write:\n        if (!equal(i.data, place, bytes)) {\n            copy_out(place, i.write_data, bytes);\n        }\n"
+     "        if (!equal(i.data, place, bytes))\n"),
+    ("a command is answered twice, one in 3000", "nvmf/dispatch.cc",
+     "    q.respond(r);  // r may carry the next command now\n",
+     "    static int n = 0;\n    if (++n % 3000 == 0)\n        q.respond(r);\n    q.respond(r);\n"),
+    ("a queue pair does not wait for its commands to end", "nvmf/detach.cc",
+     "    while (q.executing != 0)\n        co_await next_drained(q);\n", ""),
+    ("a namespace is released with I/O in flight", "nvmf/subsystem_namespaces.cc",
+     "    co_await ns->drain();\n", ""),
+    ("a namespace that was replaced is not noticed", "nvmf/io_commands.h",
+     "if (!ns || ns->generation != r.ns_generation) [[unlikely]] {", "if (false) [[unlikely]] {"),
+    ("nobody notices that a host is silent", "nvmf/keep_alive.cc",
+     "        c->host_is_silent();\n", "        (void)c;\n"),
+    ("every host is taken for silent", "nvmf/keep_alive.cc",
+     "    if (silent < self.timeout_)\n", "    if (silent < self.timeout_ / 4)\n"),
+    ("an event request after the end of its controller stays", "nvmf/async_events.cc",
+     "    if (c.ended())\n", "    if (false)\n"),
+    ("a host that was taken off the list stays connected", "nvmf/subsystem.cc",
+     "        co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },\n"
+     "                                 disconnect_reason::host_removed);\n", ""),
+    ("a command reaches beyond the end of a disk that has shrunk", "bdev/device.cc",
+     "        return nvme::sc::lba_out_of_range.with_dnr();\n", "        return nvme::sc::success;\n"),
+    ("half of a fused pair is taken for a command", "nvmf/begin.cc",
+     "    if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]\n        return begin_unusual(r);\n", ""),
+    ("the transport forgets the buffer of a command that waits when its connection ends", "transport/loop/loop_qpair.cc",
+     "            drop_waiting(l.slots[cid]);\n", ""),
+    ("the transport hands out a buffer that is in use", "transport/loop/loop_qpair.cc",
+     "    answer(s);\n}\n\nvoid loop_qpair::answer",
+     "    answer(s);\n    static std::byte stray{};\n    if (r.segment_count && r.length)\n"
+     "        stray = *static_cast<std::byte*>(r.segments[0].iov_base), *static_cast<std::byte*>(r.segments[0].iov_base) = stray ^ std::byte{1};\n"
+     "}\n\nvoid loop_qpair::answer"),
+    ("half of a fused pair waits for a buffer", "transport/loop/loop_qpair.cc",
+     " || s.request.command.fuse() == nvme::fuse::second", ""),
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--only", default="", help="breaks whose description has this word")
+    wanted = parser.parse_args()
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="break-it-") as scratch:
+        copy = Path(scratch)
+        archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "x", "-C", copy], input=archive, check=True)
+        run(["cmake", "--preset", "release"], copy)
+        if not build(copy):
+            print("the unbroken gateway does not build", file=sys.stderr)
+            return 1
+        for what, file, old, new in BREAKS:
+            if wanted.only not in what:
+                continue
+            path = copy / file
+            sound = path.read_text()
+            if sound.count(old) != 1:
+                print(f"??  {what}: the place in {file} is not there any more", flush=True)
+                missed += 1
+                continue
+            path.write_text("#include <algorithm>\n#include <vector>\n" + sound.replace(old, new)
+                            if path.suffix == ".cc" else sound.replace(old, new))
+            said = seeds(copy, wanted.seeds) if build(copy) else "does not build"
+            path.write_text(sound)
+            os.utime(path)
+            found = said.startswith("seed ")
+            missed += not found
+            print(f"{'ok' if found else '!!'}  {what}\n        {said}", flush=True)
+    return 1 if missed else 0
+
+
+def run(command, copy):
+    return subprocess.run(command, cwd=copy, capture_output=True, text=True)
+
+
+def build(copy) -> bool:
+    return run(["ninja", "-C", "build/release", "-j1", "simulation_run"], copy).returncode == 0
+
+
+def seeds(copy, count) -> str:
+    """The first line of what it says."""
+    try:
+        done = subprocess.run(["build/release/tests/simulation/simulation_run", "--seeds", str(count)], cwd=copy,
+                              capture_output=True, text=True, timeout=600)
+    except subprocess.TimeoutExpired:
+        return "never ends"
+    lines = [line for line in (done.stderr + done.stdout).splitlines() if "seed" in line]
+    return (lines or ["?"])[0][:150] if done.returncode else f"not noticed: {lines[0] if lines else '?'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
