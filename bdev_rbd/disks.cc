@@ -107,6 +107,17 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     co_return device;
 }
 
+void disks::progress::cancel(const core::error& why) {
+    cancelled = true;
+    connecting.cancel(why);
+    opening.cancel(why);
+}
+
+void disks::give_up() {
+    for (const auto& [name, p] : openings_)  // the answers come in a later turn
+        p->cancel({ECANCELED, "the gateway ends", name});
+}
+
 const disk_params* disks::params_of(const bdev::device& d) const {
     const auto* disk = dynamic_cast<const rbd_device*>(&d);
     const auto it = disk ? open_images_.find(disk->about().identity) : open_images_.end();
@@ -115,10 +126,7 @@ const disk_params* disks::params_of(const bdev::device& d) const {
 
 core::task<core::result<>> disks::remove(std::string name) {
     if (const auto it = openings_.find(name); it != openings_.end()) {
-        progress& p = *it->second;
-        p.cancelled = true;
-        p.connecting.cancel(cancelled(name));
-        p.opening.cancel(cancelled(name));
+        it->second->cancel(cancelled(name));
         co_return core::result<>();
     }
     const auto device = devices_.find(name);

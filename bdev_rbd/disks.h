@@ -37,6 +37,8 @@ class disks {
     /// ENODEV, EINVAL (a shrink that is not allowed), resize()'s errors.
     core::task<core::result<>> resize(std::string name, std::uint64_t bytes, bool allow_shrink);
 
+    /// Gives up all that is still being opened: the gateway ends.
+    void give_up();
     /// What a device was made with, its name filled in; nullptr: not one of these.
     const disk_params* params_of(const bdev::device& d) const;
     /// What is being opened now.
@@ -47,6 +49,7 @@ class disks {
         attempt<std::shared_ptr<client>> connecting;
         attempt<std::unique_ptr<image>> opening;
         bool cancelled = false;
+        void cancel(const core::error& why);
     };
 
     core::task<core::result<std::unique_ptr<image>>> open(progress& p, const disk_params& params,

@@ -82,6 +82,15 @@ TEST_F(RbdLifecycle, an_image_has_one_handle) {
     ASSERT_FALSE(again);
     EXPECT_EQ(again.error().code, EEXIST);
 
+    // What is refused after it was opened is closed again.
+    test_image other("another", "8M");
+    p = params(other, "third");
+    p.uuid = d->id();
+    again = run(disks_.create(p));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, EEXIST);
+    EXPECT_TRUE(open(params(other, "third")));
+
     EXPECT_TRUE(remove("first"));
     p = params(image, "second");
     p.uuid = bdev::random_uuid();

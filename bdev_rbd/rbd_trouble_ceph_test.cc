@@ -72,7 +72,15 @@ TEST_F(RbdTrouble, an_opening_that_hangs_is_deleted_at_once) {
     EXPECT_LT(steady::now() - began, a_blink);
     ASSERT_FALSE(r);
     EXPECT_EQ(r.error().code, ECANCELED);
-    // The name is free again, while the client of the first try still waits for its monitor.
+    auto second = start(disks_.create(p));
+    ASSERT_TRUE(eventually([&] {
+        std::size_t n = 0;
+        on_control([&] { n = disks_.opening(); });
+        return n == 1;
+    }));
+    on_control([&] { disks_.give_up(); });
+    EXPECT_EQ(second.get().error().code, ECANCELED);
+    // The name is free again, while the clients of these tries still wait for their monitor.
     p = params(image, "far");
     EXPECT_TRUE(open(p));
 }
