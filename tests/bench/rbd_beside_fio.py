@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""An RBD image through the gateway (loop and bdev_rbd, in one process), beside fio's own rbd engine on an equal image.
+"""An RBD image through the gateway (loop and bdev_rbd, in one process), beside fio's own rbd engine on the same image.
 
-A real Ceph cluster of one node, in memory, on this machine. Both images are written before anything is measured. The two
+A real Ceph cluster of one node, in memory, on this machine. The image is written before anything is measured. The two
 take turns and change places every round. Processor time is that of the whole process with all of librbd's threads:
 rbd_bench looks at its own while it counts I/Os; of fio it is what the kernel says at its end, less that of a run which does
 next to nothing but connect and open the image.
@@ -21,6 +21,7 @@ from lab.ceph import Cluster
 from lab.progress import Progress
 
 NAMES = ("fio", "causeway")
+IMAGE = "image"
 WORKLOADS = {"randread": 0, "randwrite": 100}
 RAMP = 1
 
@@ -31,12 +32,11 @@ def main() -> int:
     progress = Progress(sys.stderr)
     run = places.Run("rbd-beside-fio")
     try:
-        with progress.step("a Ceph cluster, and two images"):
+        with progress.step("a Ceph cluster"):
             cluster = Cluster(run.folder / "ceph", logs=run.logs).start()
         try:
-            for name in NAMES:
-                cluster.create_image(name, wanted.size)
-                run_fio(cluster, name, "write", 8, ["--bs=1m"])
+            cluster.create_image(IMAGE, wanted.size)
+            run_fio(cluster, "write", 8, ["--bs=1m"])
             figures = {(name, rw): [] for name in NAMES for rw in WORKLOADS}
             for turn in range(wanted.rounds):
                 with progress.step(f"round {turn + 1} of {wanted.rounds}"):
@@ -72,11 +72,11 @@ def measure(cluster, name, rw, wanted):
     """(IOPS, microseconds of CPU per I/O)"""
     if name == "fio":
         timed = ["--bs=4k", "--time_based", f"--runtime={(RAMP + wanted.seconds) * 1000:.0f}ms"]
-        job, cpu = run_fio(cluster, name, rw, wanted.depth, timed, wanted.preload)
-        _, cpu_to_open = run_fio(cluster, name, rw, 1, ["--bs=4k", "--number_ios=1"], wanted.preload)
+        job, cpu = run_fio(cluster, rw, wanted.depth, timed, wanted.preload)
+        _, cpu_to_open = run_fio(cluster, rw, 1, ["--bs=4k", "--number_ios=1"], wanted.preload)
         side = job["write" if rw == "randwrite" else "read"]
         return side["iops"], (cpu - cpu_to_open) / side["total_ios"] * 1e6
-    command = [places.binary("tests/bench/rbd_bench"), "--conf", cluster.conf, "--image", name, "--depth", wanted.depth,
+    command = [places.binary("tests/bench/rbd_bench"), "--conf", cluster.conf, "--image", IMAGE, "--depth", wanted.depth,
                "--write-percent", WORKLOADS[rw], "--ramp", RAMP, "--seconds", wanted.seconds, "--lcores", wanted.lcores]
     for option in ("busy_poll_us", "core_mask"):
         if getattr(wanted, option) is not None:
@@ -87,10 +87,10 @@ def measure(cluster, name, rw, wanted):
     return said["iops"], said["cpu_us"]
 
 
-def run_fio(cluster, image, rw, depth, more, preload=""):
+def run_fio(cluster, rw, depth, more, preload=""):
     """What fio says of its job, and the seconds of CPU that the process has used."""
     preload = [f"LD_PRELOAD={preload}"] if preload else []
-    command = ["env", f"CEPH_CONF={cluster.conf}", *preload, "fio", "--name=measure", "--ioengine=rbd", "--pool=rbd", f"--rbdname={image}", "--clientname=admin", f"--rw={rw}",
+    command = ["env", f"CEPH_CONF={cluster.conf}", *preload, "fio", "--name=measure", "--ioengine=rbd", "--pool=rbd", f"--rbdname={IMAGE}", "--clientname=admin", f"--rw={rw}",
                f"--iodepth={depth}", "--thread", "--norandommap", "--output-format=json", *more]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = processes.run(command, timeout=600)

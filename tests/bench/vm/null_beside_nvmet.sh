@@ -32,14 +32,15 @@ start_nvmet() {
 # What it is told is in a file, so that nothing else of ours need run here.
 start_causewayd() {
     $CAUSEWAYD > /run/causewayd.log 2>&1 &
+    GATEWAY=$!
 }
 
-# Repeats a command for ten seconds until it succeeds.
+# Repeats a command until it succeeds, for ten seconds, or until causewayd has ended.
 try() {
     left=100
     until "$@" 2> /run/try.log; do
         left=$((left - 1))
-        [ $left -gt 0 ] || return 1
+        [ $left -gt 0 ] && { [ -z "$GATEWAY" ] || kill -0 $GATEWAY; } || return 1
         sleep 0.1
     done
 }
