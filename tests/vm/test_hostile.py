@@ -1,6 +1,7 @@
 """Hosts that keep to no rule, and disks that never answer: other hosts must not notice."""
 
 import contextlib
+import signal
 import time
 
 import pytest
@@ -31,7 +32,7 @@ def good(gateway, guest):
     load = fio.start_verify(guest, device, size="16m", bs="4k", depth=8, more="--loops=1000 --rate_iops=200")
     yield load
     assert load.running, f"the good host's load has ended: {load.output()}{load.errors()}"
-    load.kill()
+    load.kill(signal.SIGINT)    # not SIGKILL: fio's jobs would live on and write
     load.wait(30)
     assert fio.verify(guest, device, size="4m").write.bytes == 4 * MIB
     host.disconnect(GOOD)
