@@ -1,7 +1,8 @@
-// Abort: takes back a command that has not reached a device. NVM Express Base Specification 2.0, "Abort command".
+// Abort: takes back a command that has not reached a device. NVM Express Base Specification 2.0, "Abort
+// command".
 //
-// What a device is at work on stays: nothing can be called back from a cluster, and its buffers are in use. The host is told
-// so in dw0.
+// What a device is at work on stays: nothing can be called back from a cluster, and its buffers are in use.
+// The host is told so in dw0.
 
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
@@ -11,13 +12,14 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr unsigned limit = 4;  // ACL says so, 0's based
+constexpr unsigned limit = 4; // ACL says so, 0's based
 
 /// On the queue's core: commands that wait there, in our hands or in the transport's.
 bool take_back(qpair& q, std::uint16_t cid) noexcept {
     if (abort_fused(q, cid))
         return true;
-    // The transport cannot know of fused pairs: half of one taken back would leave the other waiting for ever.
+    // The transport cannot know of fused pairs: half of one taken back would leave the other waiting for
+    // ever.
     return q.fused_begun == 0 && q.abort_waiting(cid);
 }
 
@@ -33,7 +35,7 @@ core::task<> abort_on(std::shared_ptr<controller> c, request& r, qpair& q) {
     finish_at_home(r, {});
 }
 
-}  // namespace
+} // namespace
 
 outcome abort(controller& c, request& r) {
     const nvme::abort_view command{r.command};
@@ -51,4 +53,4 @@ outcome abort(controller& c, request& r) {
     return {};
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -13,21 +13,20 @@ namespace causeway::nvmf {
 
 namespace {
 
-using nvme::effect_changes_controller_capabilities;
-using nvme::effect_supported;
+constexpr std::uint32_t runs = nvme::effect_supported; // and none changes a namespace
 
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
 constexpr unsigned at_fctype = offsetof(nvme::fabrics_command, type);
 
 // clang-format off
 constexpr admin_command list[] = {
-    {0x02, "get_log_page",        transfer::to_host,   effect_supported, true,  check_get_log_page, get_log_page},
-    {0x06, "identify",            transfer::to_host,   effect_supported, true,  check_identify,     identify},
-    {0x08, "abort",               transfer::none,      effect_supported, false, nullptr,            abort},
-    {0x09, "set_features",        transfer::from_host, effect_supported, true,  check_set_features, set_features},
-    {0x0a, "get_features",        transfer::to_host,   effect_supported, true,  check_get_features, get_features},
-    {0x0c, "async_event_request", transfer::none,      effect_supported, true,  nullptr,            async_event_request},
-    {0x18, "keep_alive",          transfer::none,      effect_supported, true,  nullptr,            nullptr},
+    {0x02, "get_log_page",        transfer::to_host,   runs, true,  check_get_log_page, get_log_page},
+    {0x06, "identify",            transfer::to_host,   runs, true,  check_identify,     identify},
+    {0x08, "abort",               transfer::none,      runs, false, nullptr,            abort},
+    {0x09, "set_features",        transfer::from_host, runs, true,  check_set_features, set_features},
+    {0x0a, "get_features",        transfer::to_host,   runs, true,  check_get_features, get_features},
+    {0x0c, "async_event_request", transfer::none,      runs, true,  nullptr,            async_event_request},
+    {0x18, "keep_alive",          transfer::none,      runs, true,  nullptr,            nullptr},
 };
 // clang-format on
 
@@ -84,7 +83,7 @@ verdict check_disconnect(request& r) noexcept {
     return {};
 }
 
-}  // namespace
+} // namespace
 
 const std::array<admin_command, 256> admin_commands = [] {
     std::array<admin_command, 256> table{};
@@ -147,4 +146,4 @@ void answer_with(request& r, std::span<const std::byte> page, std::uint64_t offs
     }
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

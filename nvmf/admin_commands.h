@@ -14,14 +14,14 @@ class controller;
 /// What running an admin command came to; nothing: it is answered later.
 using outcome = std::optional<verdict>;
 
-/// An admin command: what begin() checks on the queue's core, what runs on the control reactor, and what the Commands Supported
-/// and Effects log page says of it.
+/// An admin command: what begin() checks on the queue's core, what runs on the control reactor, and what the
+/// Commands Supported and Effects log page says of it.
 struct admin_command {
     std::uint8_t opcode = 0;
-    std::string_view name{};  ///< empty: not supported
+    std::string_view name{}; ///< empty: not supported
     transfer direction = transfer::none;
     std::uint32_t effects = 0;
-    bool for_discovery = false;  ///< discovery controllers know it too
+    bool for_discovery = false; ///< discovery controllers know it too
     /// Sets r.length where data moves. nullptr: nothing to check.
     verdict (*check)(request& r) noexcept = nullptr;
     /// Control reactor. nullptr: answered on the queue's core.
@@ -50,7 +50,8 @@ outcome property_get(controller& c, request& r);
 outcome property_set(controller& c, request& r);
 void run_connect(request& r) noexcept;
 
-/// Copies a page, or the part of it from `offset`, into the request's data; zeroes follow where the page ends first.
+/// Copies a page, or the part of it from `offset`, into the request's data; zeroes follow where the page ends
+/// first.
 void answer_with(request& r, std::span<const std::byte> page, std::uint64_t offset = 0) noexcept;
 
 template <class Page>
@@ -59,4 +60,4 @@ void answer_with_struct(request& r, const Page& page, std::uint64_t offset = 0) 
     answer_with(r, std::as_bytes(std::span(&page, 1)), offset);
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

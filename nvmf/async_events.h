@@ -9,14 +9,14 @@
 
 namespace causeway::nvmf {
 
-/// The Asynchronous Event Requests of one controller, and what they wait for. NVM Express Base Specification 2.0,
-/// "Asynchronous Event Request command".
+/// The Asynchronous Event Requests of one controller, and what they wait for. NVM Express Base Specification
+/// 2.0, "Asynchronous Event Request command".
 ///
-/// An event of a kind is told once, and then not again until the host has read the kind's log page with RAE clear. One that
-/// finds no request outstanding waits for the next. Control reactor.
+/// An event of a kind is told once, and then not again until the host has read the kind's log page with RAE
+/// clear. One that finds no request outstanding waits for the next. Control reactor.
 class async_events {
   public:
-    static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
+    static constexpr unsigned limit = 4; ///< AERL says so, 0's based
 
     enum kind : std::uint8_t { namespace_attribute, discovery_log, kinds };
 
@@ -41,4 +41,4 @@ class async_events {
     unsigned waiting_ = 0;
 };
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

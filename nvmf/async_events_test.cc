@@ -6,8 +6,8 @@ namespace {
 using nvme::lid;
 
 constexpr std::uint32_t namespace_notices = 0x100;
-constexpr std::uint32_t namespace_changed_dw0 = 0x00040002;  // log page 04h, information 00h, type 2h
-constexpr std::uint32_t discovery_changed_dw0 = 0x0070f002;  // log page 70h, information F0h, type 2h
+constexpr std::uint32_t namespace_changed_dw0 = 0x00040002; // log page 04h, information 00h, type 2h
+constexpr std::uint32_t discovery_changed_dw0 = 0x0070f002; // log page 70h, information F0h, type 2h
 
 class async_events : public testing::Test {
   protected:
@@ -16,9 +16,13 @@ class async_events : public testing::Test {
     host h = w.make_host(host_a, 0);
     unsigned disks = 0;
 
-    capsule& ask(host& of) { return of.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request)); }
+    capsule& ask(host& of) {
+        return of.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request));
+    }
     capsule& ask() { return ask(h); }
-    void listen(std::uint32_t bits) { h.admin->call(set_features(nvme::fid::async_event_configuration, bits)); }
+    void listen(std::uint32_t bits) {
+        h.admin->call(set_features(nvme::fid::async_event_configuration, bits));
+    }
     std::uint32_t change() {
         const std::string name = "disk" + std::to_string(disks++);
         w.make_memory(name);
@@ -168,6 +172,18 @@ TEST_F(async_events, requests_come_back_when_the_connection_goes) {
     }
 }
 
+TEST_F(async_events, requests_that_come_too_late_come_back_too) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        world v(seed);
+        v.make_subsystem();
+        host g = v.make_host(host_a, 0);
+        auto& late = g.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request));
+        v.at_control([&] { core::detach(v.target.delete_subsystem(subsystem_nqn), [](auto) {}); });
+        EXPECT_TRUE(v.until([&] { return g.admin->gone; }));
+        EXPECT_LE(late.answers, 1u);
+    }
+}
+
 TEST_F(async_events, discovery_controllers_hear_of_every_change_of_the_log) {
     host d = w.make_host(host_b, 0, std::string(nvme::discovery_nqn));
     d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
@@ -189,5 +205,5 @@ TEST_F(async_events, discovery_controllers_hear_of_every_change_of_the_log) {
     expect_event("a subsystem goes", [&] { EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn))); });
 }
 
-}  // namespace
-}  // namespace causeway::nvmf::test
+} // namespace
+} // namespace causeway::nvmf::test

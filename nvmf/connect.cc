@@ -34,7 +34,9 @@ struct application {
     transport_address local, peer;
 
     std::uint16_t qid() const noexcept { return command.qid; }
-    std::string_view text(const char (&field)[256]) const noexcept { return {field, ::strnlen(field, sizeof field)}; }
+    std::string_view text(const char (&field)[256]) const noexcept {
+        return {field, ::strnlen(field, sizeof field)};
+    }
     std::string_view subnqn() const noexcept { return text(data.subnqn); }
     std::string_view hostnqn() const noexcept { return text(data.hostnqn); }
 };
@@ -46,8 +48,8 @@ struct admission {
     std::shared_ptr<controller> owner{};
 };
 
-// What may be different at the next try, when the gateway has been told of a subsystem or a host, is not final: a host that
-// saw Do Not Retry would give up on a gateway that is just starting.
+// What may be different at the next try, when the gateway has been told of a subsystem or a host, is not
+// final: a host that saw Do Not Retry would give up on a gateway that is just starting.
 
 admission bad_command(unsigned at) {
     return {{nvme::sc::connect_invalid_parameters, at},
@@ -97,11 +99,13 @@ std::optional<admission> refusal(const application& a, subsystem* s, const trans
     if (!is_name(a.hostnqn()))
         return bad_data(at_hostnqn);
     if (!s || s->closing() || !s->listens_at(a.local)) {
-        core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(), a.local.text());
+        core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(),
+                                a.local.text());
         return bad_data(at_subnqn);
     }
     if (!s->allows(a.hostnqn())) {
-        core::log::peer_warning(refusals, "{} does not allow host {} (from {})", a.subnqn(), a.hostnqn(), a.peer.text());
+        core::log::peer_warning(refusals, "{} does not allow host {} (from {})", a.subnqn(), a.hostnqn(),
+                                a.peer.text());
         return admission{nvme::sc::connect_invalid_host};
     }
     if (!fabric || !size_fits(a, fabric->options()))
@@ -121,7 +125,8 @@ admission admit_admin(const application& a, subsystem& s, transport& fabric) {
                                      std::to_array(a.data.hostid));
     if (!c)
         return {nvme::sc::connect_controller_busy};
-    core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
+    core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(),
+                    c->cntlid());
     c->set_kato(a.command.kato);
     return admit(a, c);
 }
@@ -176,7 +181,8 @@ void install(qpair& q, const application& a, std::shared_ptr<controller> c) {
     q.controller = std::move(c);
     (q.qid == 0 ? q.counters->admin_qpairs : q.counters->io_qpairs).add();
     (q.qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).add();
-    // A connection that has been lost meanwhile gets its controller all the same: detach() takes it out again.
+    // A connection that has been lost meanwhile gets its controller all the same: detach() takes it out
+    // again.
     if (q.phase == qpair::state::disconnecting)
         return;
     q.phase = qpair::state::enabled;
@@ -203,10 +209,10 @@ core::task<> connect(request& r) {
     finish_noted(r, given.result);
 }
 
-}  // namespace
+} // namespace
 
 void run_connect(request& r) noexcept {
     core::detach(connect(r));
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

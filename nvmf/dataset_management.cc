@@ -1,5 +1,5 @@
-// Dataset Management: Deallocate unmaps up to 256 ranges; the other attributes are hints, and taken as such. Runs on the
-// qpair's core.
+// Dataset Management: Deallocate unmaps up to 256 ranges; the other attributes are hints, and taken as such.
+// Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"
 #include "nvmf/steps.h"
@@ -69,9 +69,9 @@ bdev::device* next_range(request& r) noexcept {
     return nullptr;
 }
 
-}  // namespace
+} // namespace
 
-verdict check_dataset_management(request& r, const core_namespace& ns) noexcept {
+verdict check_dsm(request& r, const core_namespace& ns) noexcept {
     const nvme::dsm_view c{r.command};
     if (c.deallocate() && ns.read_only)
         return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
@@ -79,7 +79,7 @@ verdict check_dataset_management(request& r, const core_namespace& ns) noexcept 
     return {};
 }
 
-void run_dataset_management(request& r) noexcept {
+void run_dsm(request& r) noexcept {
     core_namespace* ns = enter(r);
     if (!ns)
         return;
@@ -95,4 +95,4 @@ void run_dataset_management(request& r) noexcept {
     run_steps<next_range, end>(r);
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -10,7 +10,8 @@ namespace causeway::nvmf {
 
 namespace {
 
-/// `co_await next_drained(q)`: goes on when finish() or the end of a Connect has looked at the queue pair again.
+/// `co_await next_drained(q)`: goes on when finish() or the end of a Connect has looked at the queue pair
+/// again.
 class [[nodiscard]] next_drained : private core::message {
   public:
     explicit next_drained(qpair& q) noexcept : core::message(&resume), qpair_(q) {}
@@ -27,7 +28,7 @@ class [[nodiscard]] next_drained : private core::message {
     std::coroutine_handle<> handle_;
 };
 
-}  // namespace
+} // namespace
 
 core::task<> target::detach(qpair& q) {
     q.phase = qpair::state::disconnecting;
@@ -41,8 +42,8 @@ core::task<> target::detach(qpair& q) {
         co_await core::switch_to(group_.control());
         q.controller->remove(q);
         co_await core::switch_to(q.home());
-        // Messages that control has sent to this queue pair before are handled by now, or with the next turn where control is
-        // this reactor: nobody comes back to it.
+        // Messages that control has sent to this queue pair before are handled by now, or with the next turn
+        // where control is this reactor: nobody comes back to it.
         co_await core::yield();
         (qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).sub();
     }
@@ -54,9 +55,9 @@ core::task<> target::detach(qpair& q) {
     if (std::shared_ptr<controller> c = std::move(q.controller)) {
         co_await core::switch_to(group_.control());
         c->drained(qid, q.counts);
-        c.reset();  // here, where the last one must go
+        c.reset(); // here, where the last one must go
         co_await core::switch_to(q.home());
     }
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

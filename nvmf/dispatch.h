@@ -16,12 +16,12 @@ void finish_noted(request& r, verdict v) noexcept;
 /// Any reactor. As finish_noted(), on the home reactor.
 void finish_at_home(request& r, verdict v) noexcept;
 
-/// On the request's home reactor. Counts a command that begin() does not let through and puts it into the controller's
-/// error log; the status to answer with.
+/// On the request's home reactor. Counts a command that begin() does not let through and puts it into the
+/// controller's error log; the status to answer with.
 nvme::status refuse(request& r, verdict v) noexcept;
 
-/// Any reactor, while the request's qpair is not in the hands of another. An entry of the error log; the status to answer with,
-/// which says More.
+/// Any reactor, while the request's qpair is not in the hands of another. An entry of the error log; the
+/// status to answer with, which says More.
 nvme::status log_error(request& r, verdict v) noexcept;
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -11,6 +11,8 @@ namespace causeway::nvmf {
 
 namespace {
 
+using nvme::fid;
+
 constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
 constexpr unsigned at_fid = offsetof(nvme::command, cdw10);
 constexpr unsigned at_select = offsetof(nvme::command, cdw10) + 1;
@@ -22,7 +24,7 @@ using getter = std::uint32_t (*)(controller&);
 
 /// A feature. What is absent from the table is refused, and absent from the effects log page.
 struct feature {
-    nvme::fid id;
+    fid id;
     bool changeable;
     bool for_discovery;
     getter get;
@@ -51,7 +53,7 @@ verdict set_power_management(controller&, request& r) {
 }
 
 verdict set_error_recovery(controller& c, request& r) {
-    if (r.command.cdw11 & nvme::error_recovery_dulbe)  // no namespace reports deallocated blocks
+    if (r.command.cdw11 & nvme::error_recovery_dulbe) // no namespace reports deallocated blocks
         return wrong_field(at_value + 2);
     return keep<&feature_values::error_recovery, 0xffff>(c, r);
 }
@@ -83,7 +85,7 @@ verdict set_queues(controller& c, request& r) {
         return wrong_field(at_value);
     if (nvme::bits<31, 16>(asked) == 0xffff)
         return wrong_field(at_value + 2);
-    r.completion.dw0 = queues(c);  // whatever was asked for: a host takes what it wants of them
+    r.completion.dw0 = queues(c); // whatever was asked for: a host takes what it wants of them
     return {};
 }
 
@@ -116,7 +118,7 @@ verdict set_host_behavior(controller& c, request& r) {
     nvme::host_behavior_support wanted;
     bdev::copy_out(reinterpret_cast<std::byte*>(&wanted), r.data(), sizeof wanted);
     if (wanted.acre > 1 || wanted.etdas > 1 || wanted.lbafee > 1)
-        return nvme::sc::invalid_field.with_dnr();  // in the data, which the error log has no location for
+        return nvme::sc::invalid_field.with_dnr(); // in the data, which the error log has no location for
     c.features().host_behavior = wanted;
     return {};
 }
@@ -126,26 +128,28 @@ verdict set_host_identifier(controller&, request&) {
     return {nvme::sc::command_sequence_error.with_dnr(), at_fid};
 }
 
+template <std::uint32_t feature_values::*Word, std::uint32_t Mask>
+constexpr feature word(fid id) {
+    return {id, true, false, kept<Word>, zero, keep<Word, Mask>};
+}
+
 using v = feature_values;
-constexpr auto default_events = zero;
 
-// clang-format off
 constexpr feature features[] = {
-    {nvme::fid::arbitration,               true,  false, kept<&v::arbitration>, zero, keep<&v::arbitration, 0xffffff07>},
-    {nvme::fid::power_management,          true,  false, zero, zero, set_power_management},
-    {nvme::fid::temperature_threshold,     true,  false, kept<&v::temperature_threshold>, zero, keep<&v::temperature_threshold, 0x003fffff>},
-    {nvme::fid::error_recovery,            true,  false, kept<&v::error_recovery>, zero, set_error_recovery},
-    {nvme::fid::volatile_write_cache,      false, false, write_cache, write_cache, set_write_cache},
-    {nvme::fid::number_of_queues,          true,  false, queues, queues, set_queues},
-    {nvme::fid::write_atomicity,           true,  false, kept<&v::write_atomicity>, zero, keep<&v::write_atomicity, nvme::write_atomicity_disable_normal>},
-    {nvme::fid::async_event_configuration, true,  true,  kept<&v::async_event_configuration>, default_events, set_async_events},
-    {nvme::fid::keep_alive_timer,          true,  true,  kato, zero, set_kato},
-    {nvme::fid::host_behavior_support,     true,  false, zero, zero, set_host_behavior},
-    {nvme::fid::host_identifier,           false, false, zero, zero, set_host_identifier},
+    word<&v::arbitration, 0xffffff07>(fid::arbitration),
+    {fid::power_management, true, false, zero, zero, set_power_management},
+    word<&v::temperature_threshold, 0x003fffff>(fid::temperature_threshold),
+    {fid::error_recovery, true, false, kept<&v::error_recovery>, zero, set_error_recovery},
+    {fid::volatile_write_cache, false, false, write_cache, write_cache, set_write_cache},
+    {fid::number_of_queues, true, false, queues, queues, set_queues},
+    word<&v::write_atomicity, nvme::write_atomicity_disable_normal>(fid::write_atomicity),
+    {fid::async_event_configuration, true, true, kept<&v::async_event_configuration>, zero, set_async_events},
+    {fid::keep_alive_timer, true, true, kato, zero, set_kato},
+    {fid::host_behavior_support, true, false, zero, zero, set_host_behavior},
+    {fid::host_identifier, false, false, zero, zero, set_host_identifier},
 };
-// clang-format on
 
-const feature* find(const controller& c, nvme::fid id) noexcept {
+const feature* find(const controller& c, fid id) noexcept {
     for (const feature& f : features)
         if (f.id == id)
             return !c.is_discovery() || f.for_discovery ? &f : nullptr;
@@ -157,10 +161,10 @@ bool names_a_namespace(const request& r) noexcept {
     return r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid;
 }
 
-}  // namespace
+} // namespace
 
 verdict check_set_features(request& r) noexcept {
-    if (nvme::features_view{r.command}.fid() == nvme::fid::host_behavior_support)
+    if (nvme::features_view{r.command}.fid() == fid::host_behavior_support)
         r.length = sizeof(nvme::host_behavior_support);
     return {};
 }
@@ -183,9 +187,9 @@ verdict check_get_features(request& r) noexcept {
         return wrong_field(at_select);
     if (command.select() == nvme::feature_select::capabilities)
         return {};
-    if (command.fid() == nvme::fid::host_behavior_support)
+    if (command.fid() == fid::host_behavior_support)
         r.length = sizeof(nvme::host_behavior_support);
-    if (command.fid() == nvme::fid::host_identifier)
+    if (command.fid() == fid::host_identifier)
         r.length = sizeof(nvme::connect_data::hostid);
     return {};
 }
@@ -201,9 +205,9 @@ outcome get_features(controller& c, request& r) {
         r.completion.dw0 = f->changeable ? nvme::feature_changeable : 0;
         return verdict();
     }
-    if (f->id == nvme::fid::host_behavior_support)
+    if (f->id == fid::host_behavior_support)
         answer_with_struct(r, current ? c.features().host_behavior : nvme::host_behavior_support{});
-    if (f->id == nvme::fid::host_identifier) {
+    if (f->id == fid::host_identifier) {
         if (!(command.value() & nvme::host_identifier_extended))
             return wrong_field(at_value);
         answer_with(r, std::as_bytes(std::span(c.host_id())));
@@ -221,4 +225,4 @@ nvme::feature_effects_log feature_effects(bool discovery) noexcept {
     return log;
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

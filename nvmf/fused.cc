@@ -1,8 +1,8 @@
-// Compare and Write: two commands that run as one. NVM Express Base Specification 2.0, "Fused Operations". Runs on the
-// qpair's core.
+// Compare and Write: two commands that run as one. NVM Express Base Specification 2.0, "Fused Operations".
+// Runs on the qpair's core.
 //
-// The halves pair up in begin(), for that sees them in the order of the submission queue. execute() may come in any order,
-// because each half waits for its own data: the pair runs when both have been there.
+// The halves pair up in begin(), for that sees them in the order of the submission queue. execute() may come
+// in any order, because each half waits for its own data: the pair runs when both have been there.
 
 #include "nvmf/core_counters.h"
 #include "nvmf/io_commands.h"
@@ -45,7 +45,8 @@ void done(bdev::io& i) noexcept {
 void run_pair(request& first, request& second) noexcept {
     core_namespace* ns = first.qpair->namespaces->find(first.command.nsid);
     if (!ns || ns->generation != first.ns_generation) {
-        finish_noted(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
+        finish_noted(first,
+                     {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
         return finish_noted(second, nvme::sc::aborted_failed_fused);
     }
     ++ns->in_flight;
@@ -149,7 +150,7 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
     return {};
 }
 
-}  // namespace
+} // namespace
 
 void abandon_half(request& r) noexcept {
     qpair& q = *r.qpair;
@@ -216,4 +217,4 @@ void end_fused(qpair& q) noexcept {
     }
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -30,7 +30,8 @@ class fused_commands : public testing::Test {
         return q->send(c, filled(n, with));
     }
     void wait(std::initializer_list<capsule*> all) {
-        EXPECT_TRUE(w.until([&] { return std::all_of(all.begin(), all.end(), [](capsule* c) { return c->answered; }); }));
+        EXPECT_TRUE(w.until(
+            [&] { return std::all_of(all.begin(), all.end(), [](capsule* c) { return c->answered; }); }));
     }
     std::byte first_byte() { return q->call(io(io_opcode::read, 1), bytes(512)).data[0]; }
 };
@@ -42,7 +43,8 @@ TEST_F(fused_commands, write_if_equal) {
     EXPECT_EQ(c.status(), sc::success);
     EXPECT_EQ(d.status(), sc::success);
     EXPECT_EQ(first_byte(), std::byte{7});
-    EXPECT_EQ(q->order, (std::vector<std::uint16_t>{1, 2, 3, 4})) << "Connect, the halves in their order, Read";
+    EXPECT_EQ(q->order, (std::vector<std::uint16_t>{1, 2, 3, 4}))
+        << "Connect, the halves in their order, Read";
 }
 
 TEST_F(fused_commands, do_not_write_if_not_equal) {
@@ -103,8 +105,8 @@ TEST_F(fused_commands, that_do_not_belong_together_fail_together) {
         {"another start", compare(0), write(1), sc::aborted_failed_fused, sc::invalid_field},
         {"another length", compare(0, 1), write(0, 2), sc::aborted_failed_fused, sc::invalid_field},
         {"another namespace", compare(), other_namespace, sc::aborted_failed_fused, sc::invalid_field},
-        {"a first one that is no Compare", fused(io(io_opcode::read, 1), fuse::first), write(), sc::invalid_field,
-         sc::aborted_failed_fused},
+        {"a first one that is no Compare", fused(io(io_opcode::read, 1), fuse::first), write(),
+         sc::invalid_field, sc::aborted_failed_fused},
         {"a second one that is no Write", compare(), fused(io(io_opcode::read, 1), fuse::second),
          sc::aborted_failed_fused, sc::invalid_field},
         {"both beyond the end", compare(4096), write(4096), sc::lba_out_of_range, sc::aborted_failed_fused},
@@ -120,7 +122,8 @@ TEST_F(fused_commands, that_do_not_belong_together_fail_together) {
         EXPECT_TRUE(c.status().is(row.first_answer)) << nvme::to_string(c.status());
         EXPECT_TRUE(d.status().is(row.second_answer)) << nvme::to_string(d.status());
     }
-    EXPECT_EQ(q->call(io(io_opcode::read, 1), bytes(512)).status(), sc::success) << "and nothing stays behind";
+    EXPECT_EQ(q->call(io(io_opcode::read, 1), bytes(512)).status(), sc::success)
+        << "and nothing stays behind";
 }
 
 TEST_F(fused_commands, that_are_longer_than_atomic_are_refused) {
@@ -130,11 +133,13 @@ TEST_F(fused_commands, that_are_longer_than_atomic_are_refused) {
         void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
     };
     ASSERT_TRUE(w.devices.add(std::make_shared<small>(
-        w.sim.group(), "small", bdev::geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
+        w.sim.group(), "small",
+        bdev::geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
         bdev::capabilities{.ops = bdev::null_device::served}, bdev::uuid_of_name("small"))));
-    ASSERT_TRUE(w.devices.add(std::make_shared<small>(
-        w.sim.group(), "none", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})}, bdev::uuid_of_name("none"))));
+    ASSERT_TRUE(w.devices.add(
+        std::make_shared<small>(w.sim.group(), "none", bdev::geometry{.block_size = 512, .blocks = 100},
+                                bdev::capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})},
+                                bdev::uuid_of_name("none"))));
     w.add(s, "small", 5);
     w.add(s, "none", 6);
     struct {
@@ -227,12 +232,21 @@ TEST_F(fused_commands, of_a_namespace_that_goes_meanwhile_fail) {
 }
 
 TEST_F(fused_commands, come_back_when_the_connection_goes) {
-    for (const bool with_second : {false, true}) {
+    struct {
+        bool with_second, abandons;
+        status answer;
+    } const rows[] = {
+        {false, true, sc::aborted_sq_deletion},
+        {true, true, sc::aborted_failed_fused},
+        {true, false, sc::aborted_sq_deletion},
+    };
+    for (const auto& row : rows) {
         host g = w.make_host(host_b, 1);
         q = g.queues[0];
-        q->hold = with_second;
+        q->hold = row.with_second;
+        q->abandons = row.abandons;
         auto& c = send(compare());
-        if (with_second) {
+        if (row.with_second) {
             auto& d = send(write());
             EXPECT_TRUE(w.until([&] { return d.held; }));
             q->let_go(c);
@@ -242,8 +256,34 @@ TEST_F(fused_commands, come_back_when_the_connection_goes) {
         q->drop();
         EXPECT_TRUE(w.until([&] { return q->gone; }));
         EXPECT_EQ(c.answers, 1u);
-        EXPECT_TRUE(c.status().is(sc::aborted_sq_deletion));
+        EXPECT_TRUE(c.status().is(row.answer)) << nvme::to_string(c.status());
     }
+}
+
+TEST_F(fused_commands, take_their_other_half_along_when_their_data_is_wrong) {
+    // The transport finds that an SGL is too short, and answers itself.
+    for (const bool waits : {false, true}) {
+        SCOPED_TRACE(waits ? "the first half has been executed" : "the first half waits for its data");
+        q->hold = !waits;
+        auto& first = send(compare());
+        q->hold = false;
+        auto& second = q->send(write(), filled(100, 1));
+        wait({&second});
+        q->let_go(first);
+        wait({&first});
+        EXPECT_TRUE(second.status().is(sc::data_sgl_length_invalid));
+        EXPECT_TRUE(first.status().is(sc::aborted_failed_fused));
+    }
+    auto& first = q->send(compare(), filled(100, 0));
+    auto& second = send(write());
+    wait({&first, &second});
+    EXPECT_TRUE(first.status().is(sc::data_sgl_length_invalid));
+    EXPECT_TRUE(second.status().is(sc::aborted_failed_fused));
+    // Nothing stays behind: Abort reaches the transport again.
+    q->hold = true;
+    auto& plain = send(io(io_opcode::write, 1));
+    EXPECT_TRUE(w.until([&] { return plain.held; }));
+    EXPECT_EQ(h.admin->call(abort(1, plain.command.cid)).dw0(), 0u);
 }
 
 TEST_F(fused_commands, are_atomic_between_hosts) {
@@ -257,9 +297,11 @@ TEST_F(fused_commands, are_atomic_between_hosts) {
         std::vector<capsule*> halves;
         for (host& each : hosts) {
             halves.push_back(&each.queues[0]->send(compare(), filled(512, now)));
-            halves.push_back(&each.queues[0]->send(write(), filled(512, static_cast<unsigned char>(now + 1))));
+            halves.push_back(
+                &each.queues[0]->send(write(), filled(512, static_cast<unsigned char>(now + 1))));
         }
-        EXPECT_TRUE(w.until([&] { return std::all_of(halves.begin(), halves.end(), [](auto* c) { return c->answered; }); }));
+        EXPECT_TRUE(w.until(
+            [&] { return std::all_of(halves.begin(), halves.end(), [](auto* c) { return c->answered; }); }));
         for (std::size_t i = 1; i < halves.size(); i += 2)
             succeeded += halves[i]->status().ok();
     }
@@ -267,5 +309,5 @@ TEST_F(fused_commands, are_atomic_between_hosts) {
     EXPECT_EQ(first_byte(), std::byte{20});
 }
 
-}  // namespace
-}  // namespace causeway::nvmf::test
+} // namespace
+} // namespace causeway::nvmf::test

@@ -1,4 +1,5 @@
-// Identify: who answers to which CNS, and the pages about namespaces. The controller's own page is in identify_controller.cc.
+// Identify: who answers to which CNS, and the pages about namespaces. The controller's own page is in
+// identify_controller.cc.
 
 #include "nvme/identify.h"
 
@@ -29,7 +30,8 @@ std::uint16_t zero_based(std::uint64_t count) noexcept {
 void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g, std::uint32_t max_io_bytes) {
     const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
     const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
-    // A physical block is written whole or not at all. Linux takes its physical block size from these two together.
+    // A physical block is written whole or not at all. Linux takes its physical block size from these two
+    // together.
     id.nawun = id.nawupf = zero_based(physical);
     id.nacwu = zero_based(g.atomic_compare_and_write_blocks);
     id.npwg = zero_based(std::max(g.write_granularity_blocks, physical));
@@ -38,7 +40,8 @@ void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g,
     id.npda = zero_based(g.unmap_alignment_blocks);
     id.nsfeat = nvme::nsfeat_atomic_fields | nvme::nsfeat_optimal_io;
     // Beyond what one command may carry both would only make hosts split their I/O at odd places.
-    const std::uint32_t optimal = std::min(g.optimal_write_blocks ? g.optimal_write_blocks : max_io_blocks, max_io_blocks);
+    const std::uint32_t optimal =
+        std::min(g.optimal_write_blocks ? g.optimal_write_blocks : max_io_blocks, max_io_blocks);
     id.nows = zero_based(optimal);
     if (std::has_single_bit(g.optimal_write_blocks))
         id.noiob = static_cast<std::uint16_t>(std::min<std::uint32_t>(optimal, 0x8000));
@@ -81,12 +84,14 @@ outcome namespace_page(const controller& c, request& r, Fill fill) {
 }
 
 outcome namespace_data(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace>(c, r, [&](const name_space& ns) { return describe(ns, c); });
+    return namespace_page<nvme::identify_namespace>(c, r,
+                                                    [&](const name_space& ns) { return describe(ns, c); });
 }
 
 outcome namespace_data_nvm(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace_nvm>(
-        c, r, [](const name_space&) { return nvme::identify_namespace_nvm{}; });  // all of it is about metadata
+    return namespace_page<nvme::identify_namespace_nvm>(c, r, [](const name_space&) {
+        return nvme::identify_namespace_nvm{};
+    }); // all of it is about metadata
 }
 
 outcome namespace_data_independent(controller& c, request& r) {
@@ -124,7 +129,7 @@ class descriptor_list {
     std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
   private:
-    std::array<std::byte, 128> bytes_{};  // all types together are 65 bytes long
+    std::array<std::byte, 128> bytes_{}; // all types together are 65 bytes long
     std::size_t used_ = 0;
 };
 
@@ -166,7 +171,7 @@ outcome command_set_combinations(controller&, request& r) {
 struct page {
     nvme::cns cns;
     bool for_discovery;
-    bool nvm_only;  ///< is about the command set in CSI
+    bool nvm_only; ///< is about the command set in CSI
     outcome (*answer)(controller&, request&);
 };
 
@@ -182,7 +187,7 @@ constexpr page pages[] = {
     {nvme::cns::command_set_combinations, false, false, command_set_combinations},
 };
 
-}  // namespace
+} // namespace
 
 verdict check_identify(request& r) noexcept {
     r.length = nvme::identify_bytes;
@@ -201,4 +206,4 @@ outcome identify(controller& c, request& r) {
     return wrong_field(at_cns);
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

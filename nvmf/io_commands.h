@@ -11,16 +11,17 @@
 
 namespace causeway::nvmf {
 
-/// An I/O command: what begin() checks, what execute() runs, and what the Commands Supported and Effects log page says of it.
+/// An I/O command: what begin() checks, what execute() runs, and what the Commands Supported and Effects log
+/// page says of it.
 struct io_command {
     std::uint8_t opcode = 0;
-    std::string_view name{};  ///< empty: not supported
+    std::string_view name{}; ///< empty: not supported
     transfer direction = transfer::none;
     std::uint32_t effects = 0;
     /// Sets r.length where data moves.
     verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
     void (*run)(request& r) noexcept = nullptr;
-    bool takes_broadcast = false;  ///< NSID FFFFFFFFh means all namespaces
+    bool takes_broadcast = false; ///< NSID FFFFFFFFh means all namespaces
 };
 
 // block_commands.cc
@@ -38,12 +39,12 @@ verdict check_flush(request& r, const core_namespace& ns) noexcept;
 void run_flush(request& r) noexcept;
 
 // dataset_management.cc
-verdict check_dataset_management(request& r, const core_namespace& ns) noexcept;
-void run_dataset_management(request& r) noexcept;
+verdict check_dsm(request& r, const core_namespace& ns) noexcept;
+void run_dsm(request& r) noexcept;
 
 // fused.cc
-/// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other bits than
-/// usual in its flags.
+/// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other
+/// bits than usual in its flags.
 nvme::status begin_unusual(request& r) noexcept;
 /// Another command has come where the second half of a fused pair was expected.
 void expect_no_second(qpair& q) noexcept;
@@ -64,12 +65,12 @@ inline constexpr auto io_commands = [] {
     constexpr std::uint32_t writes = effect_supported | effect_changes_content;
     // clang-format off
     constexpr io_command list[] = {
-        {0x00, "flush",              transfer::none,      writes, check_flush,              run_flush, true},
-        {0x01, "write",              transfer::from_host, writes, check_write,              run_write},
-        {0x02, "read",               transfer::to_host,   reads,  check_read,               run_read},
-        {0x05, "compare",            transfer::from_host, reads,  check_compare,            run_compare},
-        {0x08, "write_zeroes",       transfer::none,      writes, check_write_zeroes,       run_write_zeroes},
-        {0x09, "dataset_management", transfer::from_host, writes, check_dataset_management, run_dataset_management},
+        {0x00, "flush",        transfer::none,      writes, check_flush,        run_flush, true},
+        {0x01, "write",        transfer::from_host, writes, check_write,        run_write},
+        {0x02, "read",         transfer::to_host,   reads,  check_read,         run_read},
+        {0x05, "compare",      transfer::from_host, reads,  check_compare,      run_compare},
+        {0x08, "write_zeroes", transfer::none,      writes, check_write_zeroes, run_write_zeroes},
+        {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm},
     };
     // clang-format on
     std::array<io_command, 256> table{};
@@ -78,11 +79,12 @@ inline constexpr auto io_commands = [] {
     return table;
 }();
 
-/// Fabrics commands use SGLs: PSDT 01b, and no fused operation. All but a few commands have this in their flags.
+/// Fabrics commands use SGLs: PSDT 01b, and no fused operation. All but a few commands have this in their
+/// flags.
 inline constexpr std::uint8_t plain_flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
 
-/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone meanwhile, the request
-/// has been answered.
+/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
+/// meanwhile, the request has been answered.
 inline core_namespace* enter(request& r) noexcept {
     core_namespace* ns = r.qpair->namespaces->find(r.command.nsid);
     if (!ns || ns->generation != r.ns_generation) [[unlikely]] {
@@ -100,4 +102,4 @@ inline void leave(request& r) noexcept {
         r.qpair->home().post(*std::exchange(ns.drained, nullptr));
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -14,8 +14,8 @@ class controller;
 
 /// Finds out that a host has gone. NVM Express Base Specification 2.0, "Keep Alive".
 ///
-/// The queue's core notes when it heard of the host; the control reactor looks after that, when it may have been too long, and
-/// asks the queue's core first: one that was held up itself has not read its queue yet.
+/// The queue's core notes when it heard of the host; the control reactor looks after that, when it may have
+/// been too long, and asks the queue's core first: one that was held up itself has not read its queue yet.
 class keep_alive {
   public:
     /// `queue`: where the admin queue lives.
@@ -48,4 +48,4 @@ class keep_alive {
     core::timer timer_;
 };
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -4,11 +4,11 @@
 
 namespace causeway::nvmf {
 
-/// Runs the device I/Os of a command that takes several, one after the other. A device that completes at once costs no stack:
-/// the loop goes on, not the completion.
+/// Runs the device I/Os of a command that takes several, one after the other. A device that completes at once
+/// costs no stack: the loop goes on, not the completion.
 ///
-/// `Next(r)` fills in r.io's request and returns the device to start it on; nullptr: that was all. `End(r, status)` ends
-/// the command, at the first failure with its status.
+/// `Next(r)` fills in r.io's request and returns the device to start it on; nullptr: that was all. `End(r,
+/// status)` ends the command, at the first failure with its status.
 template <bdev::device* (*Next)(request&) noexcept, void (*End)(request&, nvme::status) noexcept>
 void run_steps(request& r) noexcept {
     constexpr auto done = [](bdev::io& i) noexcept {
@@ -28,11 +28,11 @@ void run_steps(request& r) noexcept {
         d->start(r.io);
         r.stepping = false;
         if (!r.stepped)
-            return;  // it goes on when the device is done
+            return; // it goes on when the device is done
         if (!r.io.status.ok())
             return End(r, r.io.status);
     }
     End(r, nvme::sc::success);
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

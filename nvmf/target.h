@@ -21,8 +21,8 @@ struct target_options {
     std::uint16_t crdt[3] = {0, 0, 0};
 };
 
-/// All that hosts can see: subsystems, who may use them, where, and the transports. Lives on the control reactor but
-/// for the data path's begin(), execute() and detach(), which run on a qpair's.
+/// All that hosts can see: subsystems, who may use them, where, and the transports. Lives on the control
+/// reactor but for the data path's begin(), execute() and detach(), which run on a qpair's.
 class target {
   public:
     target(core::reactor_group& group, bdev::registry& devices, target_options options = {});
@@ -30,36 +30,37 @@ class target {
 
     // ---- What transports call, on the qpair's reactor.
 
-    /// Where the queue pair `qid` that a host asks for shall live: admin queues in turn, I/O queues on the core with the
-    /// fewest. Counted there until unplace_qpair(). Control reactor.
+    /// Where the queue pair `qid` that a host asks for shall live: admin queues in turn, I/O queues on the
+    /// core with the fewest. Counted there until unplace_qpair(). Control reactor.
     core::reactor& place_qpair(std::uint16_t qid) noexcept;
     void unplace_qpair(core::reactor& r) noexcept;
 
     /// Step 1. Parses and checks `r.command`, fills transfer and length.
     ///
-    /// Commands of a queue pair in the order of its submission queue: fused pairs are made here. May respond() to an earlier
-    /// one of them.
+    /// Commands of a queue pair in the order of its submission queue: fused pairs are made here. May
+    /// respond() to an earlier one of them.
     nvme::status begin(request& r) noexcept;
-    /// Instead of step 3: a request that begin() has accepted will not reach execute(), because the transport answers it itself
-    /// (its SGL is wrong, it was aborted while it waited) or drops it. Before that answer. May respond() to its other half.
+    /// Instead of step 3: a request that begin() has accepted will not reach execute(), because the transport
+    /// answers it itself (its SGL is wrong, it was aborted while it waited) or drops it. Before that answer.
+    /// May respond() to its other half.
     void abandon(request& r) noexcept;
     /// Step 3. Ends with r.qpair->respond(r).
     void execute(request& r) noexcept;
-    /// The connection is closed for new commands: everything that the target holds of it (async event requests, a held
-    /// fused command) comes back through respond(); ends when nothing of it is executing any more. After that the
-    /// transport destroys the qpair.
+    /// The connection is closed for new commands: everything that the target holds of it (async event
+    /// requests, a held fused command) comes back through respond(); ends when nothing of it is executing any
+    /// more. After that the transport destroys the qpair.
     core::task<> detach(qpair& q);
 
     // ---- Control interface, on the control reactor.
 
-    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST
+    core::result<> add_transport(std::unique_ptr<transport> t); ///< EEXIST
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
 
     /// EEXIST, EINVAL, ENOSPC.
     core::task<core::result<subsystem*>> create_subsystem(subsystem_options options);
-    /// ENODEV; EINVAL for the discovery subsystem. Not listed any more when the task first suspends; ends when its connections
-    /// are gone.
+    /// ENODEV; EINVAL for the discovery subsystem. Not listed any more when the task first suspends; ends
+    /// when its connections are gone.
     core::task<core::result<>> delete_subsystem(std::string nqn);
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
     const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return subsystems_; }
@@ -101,7 +102,7 @@ class target {
     bdev::registry& devices_;
     const target_options options_;
     std::vector<std::unique_ptr<transport>> transports_;
-    std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
+    std::vector<std::shared_ptr<subsystem>> subsystems_; ///< discovery first
     std::vector<port> ports_;
     std::uint16_t last_port_id_ = 0;
     std::uint64_t generation_ = 1;
@@ -111,4 +112,4 @@ class target {
     bool closing_ = false;
 };
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

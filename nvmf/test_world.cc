@@ -27,6 +27,7 @@ bool fake_qpair::abort_waiting(std::uint16_t cid) noexcept {
     for (const auto& c : connection_.capsules) {
         if (c->held && c->command.cid == cid) {
             c->held = false;
+            connection_.of.target.abandon(*c);
             c->set_status(sc::aborted_by_request);
             c->answered = true;
             ++c->answers;
@@ -66,8 +67,9 @@ void connection::arrive(capsule& c) {
         order.push_back(c.command.cid);
         return;
     }
-    if (c.length != c.data.size()) {  // as a transport that compares with the SGL
+    if (c.length != c.data.size()) { // as a transport that compares with the SGL
         if (c.transfer == transfer::from_host) {
+            of.target.abandon(c);
             c.set_status(sc::data_sgl_length_invalid);
             c.answered = true;
             ++c.answers;
@@ -109,6 +111,9 @@ void connection::drop() {
 
 core::task<> connection::part() {
     co_await core::yield();
+    for (const auto& c : capsules)
+        if (std::exchange(c->held, false) && abandons)
+            of.target.abandon(*c);
     co_await of.target.detach(*qpair);
     EXPECT_EQ(core::reactor::current(), &home);
     qpair.reset();
@@ -245,7 +250,9 @@ world::~world() {
     for (const auto& c : connections)
         c->drop();
     run(target.shutdown());
-    EXPECT_TRUE(until([&] { return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; }); }));
+    EXPECT_TRUE(until([&] {
+        return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; });
+    }));
     while (!devices.all().empty())
         EXPECT_TRUE(run(devices.remove(devices.all().back()->name())));
     EXPECT_TRUE(sim.run_until_idle()) << "something still runs that has no end";
@@ -338,8 +345,9 @@ host world::make_host(std::string nqn, unsigned io_queues, std::string subnqn, s
 }
 
 void world::enable(host& h) {
-    h.admin->call(property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
+    h.admin->call(
+        property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
     EXPECT_TRUE(h.csts().rdy());
 }
 
-}  // namespace causeway::nvmf::test
+} // namespace causeway::nvmf::test

@@ -124,7 +124,8 @@ class threads : public testing::Test {
 };
 
 TEST_F(threads, io_admin_and_control_at_once) {
-    core::thread_runner::call(group.control(), [&] { EXPECT_TRUE(target.add_transport(std::make_unique<fake_transport>())); });
+    core::thread_runner::call(group.control(),
+                              [&] { EXPECT_TRUE(target.add_transport(std::make_unique<fake_transport>())); });
     subsystem_options o;
     o.nqn = subsystem_nqn;
     o.allow_any_host = true;
@@ -135,11 +136,13 @@ TEST_F(threads, io_admin_and_control_at_once) {
             EXPECT_TRUE(devices.add(std::make_shared<bdev::null_device>(
                 group, name, bdev::geometry{.block_size = 512, .blocks = 1000}, bdev::uuid_of_name(name))));
     });
-    ASSERT_TRUE(control<core::result<std::uint32_t>>([&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));
+    ASSERT_TRUE(control<core::result<std::uint32_t>>(
+        [&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));
 
     std::uint32_t cntlid = 0, ignored = 0;
     busy_qpair& admin_queue = connect_queue(1, 0, 0xffff, cntlid);
-    call(admin_queue, property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
+    call(admin_queue,
+         property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
     call(admin_queue, set_features(nvme::fid::async_event_configuration, 0x100));
     for (std::uint16_t qid = 1; qid <= 4; ++qid)
         connect_queue(qid % 3, qid, static_cast<std::uint16_t>(cntlid), ignored);
@@ -147,7 +150,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
     const auto io_mix = [] {
         static thread_local unsigned n = 0;
         ++n;
-        const std::uint32_t nsid = n % 3 + 1;  // 3 does not exist: the error log is written to
+        const std::uint32_t nsid = n % 3 + 1; // 3 does not exist: the error log is written to
         return n % 5 ? io(nvme::io_opcode::read, nsid, n % 1000) : io(nvme::io_opcode::flush, ~0u);
     };
     const auto admin_mix = [n = 0u]() mutable {
@@ -169,23 +172,24 @@ TEST_F(threads, io_admin_and_control_at_once) {
     for (busy_qpair& q : qpairs)
         q.home().execute([&] { &q == &admin_queue ? q.work(admin_mix) : q.work(io_mix); });
     for (int round = 0; round < 30; ++round) {
-        EXPECT_TRUE(control<core::result<std::uint32_t>>([&] { return s.add_namespace({.bdev_name = "restless", .nsid = 2}); }));
-        core::thread_runner::call(group.control(), [&] { devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round)); });
+        EXPECT_TRUE(control<core::result<std::uint32_t>>(
+            [&] { return s.add_namespace({.bdev_name = "restless", .nsid = 2}); }));
+        core::thread_runner::call(group.control(), [&] {
+            devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round));
+        });
         EXPECT_TRUE(control<core::result<>>([&] { return s.remove_namespace(2); }));
         core::thread_runner::call(group.control(), [&] { s.controllers().begin()->second->qpairs(); });
     }
-    EXPECT_TRUE(core::test::eventually([&] {
-        return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.answers > 1000; });
-    }));
+    EXPECT_TRUE(core::test::eventually(
+        [&] { return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.answers > 1000; }); }));
     control<bool>([&]() -> core::task<bool> {
         co_await target.shutdown();
         co_return true;
     });
-    EXPECT_TRUE(core::test::eventually([&] {
-        return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.gone.load(); });
-    }));
+    EXPECT_TRUE(core::test::eventually(
+        [&] { return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.gone.load(); }); }));
     runner.stop();
 }
 
-}  // namespace
-}  // namespace causeway::nvmf::test
+} // namespace
+} // namespace causeway::nvmf::test

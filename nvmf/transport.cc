@@ -44,4 +44,4 @@ std::string_view to_string(disconnect_reason r) noexcept {
     return "?";
 }
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf

@@ -2,12 +2,13 @@
 
 // The transport seam: what a transport offers to the target, and what it may call.
 //
-// A connection is a qpair of the transport's own class. For each command capsule it fills a request (embedded in its own,
-// in the slot where the capsule arrived) and goes through three steps, on the qpair's reactor:
+// A connection is a qpair of the transport's own class. For each command capsule it fills a request (embedded
+// in its own, in the slot where the capsule arrived) and goes through three steps, on the qpair's reactor:
 //
-//   1. begin(request)    parse and check. Answers which way data goes and how long it is, or a status: an invalid
-//                        command never costs a transfer. Then the transport answers it, with that status and the dw0 and
-//                        dw1 of request::completion, and the request never reaches execute().
+//   1. begin(request)    parse and check. Answers which way data goes and how long it is, or a status: an
+//                        invalid command never costs a transfer. Then the transport answers it, with that
+//                        status and the dw0 and dw1 of request::completion, and the request never reaches
+//                        execute().
 //   2. (the transport finds a buffer, and for data from the host fetches it)
 //   3. execute(request)  run it. Ends with qpair::respond(request), on the same reactor, maybe at once.
 //
@@ -45,20 +46,20 @@ enum class transfer : std::uint8_t { none, to_host, from_host };
 
 /// Where a transport listens, or a peer is. As JSON-RPC and the discovery log spell it.
 struct transport_address {
-    std::string trtype;   ///< "RDMA", "TCP", "LOOP"
-    std::string adrfam;   ///< "IPv4", "IPv6", "" for loop
+    std::string trtype; ///< "RDMA", "TCP", "LOOP"
+    std::string adrfam; ///< "IPv4", "IPv6", "" for loop
     std::string traddr;
     std::string trsvcid;
 
     bool operator==(const transport_address&) const = default;
-    std::string text() const;  ///< "RDMA 10.0.0.1:4420"
+    std::string text() const; ///< "RDMA 10.0.0.1:4420"
 };
 
 /// As the discovery log and error log entries spell it; what is not a network is within the host.
 nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
-/// One command on its way. Embedded in the transport's own request; lives on its qpair's reactor, and travels as a message
-/// to the control reactor and back when it is an admin command.
+/// One command on its way. Embedded in the transport's own request; lives on its qpair's reactor, and travels
+/// as a message to the control reactor and back when it is an admin command.
 class request : public core::message {
   public:
     request() noexcept = default;
@@ -71,9 +72,10 @@ class request : public core::message {
 
     // Filled by begin().
     nvmf::transfer transfer = nvmf::transfer::none;
-    std::uint32_t length = 0;  ///< bytes of data that the command moves
+    std::uint32_t length = 0; ///< bytes of data that the command moves
 
-    // Filled by the transport before execute(): `length` bytes altogether. Valid until respond() has been called.
+    // Filled by the transport before execute(): `length` bytes altogether. Valid until respond() has been
+    // called.
     static constexpr unsigned most_segments = 4;
     std::array<iovec, most_segments> segments;
     unsigned segment_count = 0;
@@ -88,35 +90,35 @@ class request : public core::message {
 
     // The target's, from begin() to respond().
     bdev::io io;
-    void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
-    core_namespace* ns = nullptr;              ///< that it executes on
-    std::uint64_t ns_generation = 0;           ///< of the namespace that it was checked against
-    request* fused = nullptr;                  ///< the other half of a fused pair
-    request* next = nullptr;                   ///< in a list of the target's
-    std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
-    bool stepping = false;                     ///< one of those is being started
-    bool stepped = false;                      ///< and has ended at once
-    bool waits_for_fused = false;              ///< executed; its other half has not been
+    void (*run)(request&) noexcept = nullptr; ///< what execute() calls; begin() has chosen it
+    core_namespace* ns = nullptr;             ///< that it executes on
+    std::uint64_t ns_generation = 0;          ///< of the namespace that it was checked against
+    request* fused = nullptr;                 ///< the other half of a fused pair
+    request* next = nullptr;                  ///< in a list of the target's
+    std::uint32_t cursor = 0;                 ///< of commands that take several device I/Os
+    bool stepping = false;                    ///< one of those is being started
+    bool stepped = false;                     ///< and has ended at once
+    bool waits_for_fused = false;             ///< executed; its other half has not been
 
   private:
     nvme::status status_{};
 };
 
 enum class disconnect_reason : std::uint8_t {
-    host_asked,          ///< Disconnect command, or the transport saw the peer close
+    host_asked, ///< Disconnect command, or the transport saw the peer close
     controller_reset,
     controller_shutdown,
     keep_alive_timeout,
-    host_removed,        ///< no longer on the allow list
+    host_removed, ///< no longer on the allow list
     subsystem_deleted,
     protocol_violation,
     transport_error,
-    shutting_down,       ///< the gateway ends
+    shutting_down, ///< the gateway ends
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
-/// One connection: an admin or I/O queue pair. The transport derives from it. Lives on one reactor; destroyed by the
-/// transport there, after detach() has ended.
+/// One connection: an admin or I/O queue pair. The transport derives from it. Lives on one reactor; destroyed
+/// by the transport there, after detach() has ended.
 class qpair {
   public:
     explicit qpair(core::reactor& home) noexcept : home_(home) {}
@@ -127,26 +129,27 @@ class qpair {
     core::reactor& home() const noexcept { return home_; }
 
     // Offered by the transport. On the home reactor.
-    /// Sends the response (and the data before it, where there are some) of a request that execute() was called for.
+    /// Sends the response (and the data before it, where there are some) of a request that execute() was
+    /// called for.
     virtual void respond(request& r) noexcept = 0;
-    /// Begins to close the connection; the transport calls target::detach() when it may. May be called more than once.
-    /// What respond() has been given before still goes out first.
+    /// Begins to close the connection; the transport calls target::detach() when it may. May be called more
+    /// than once. What respond() has been given before still goes out first.
     virtual void disconnect(disconnect_reason why) noexcept = 0;
-    /// A request of this qpair that has not reached execute() yet and carries `cid` is taken back and answered with
-    /// Command Abort Requested. False: none such.
+    /// A request of this qpair that has not reached execute() yet and carries `cid` is taken back and
+    /// answered with Command Abort Requested. False: none such.
     virtual bool abort_waiting(std::uint16_t cid) noexcept = 0;
     virtual transport_address local_address() const = 0;
     virtual transport_address peer_address() const = 0;
     virtual std::string_view transport_name() const noexcept = 0;
 
-    /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the transport before
-    /// the first command; 0: as large as its options allow.
+    /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the
+    /// transport before the first command; 0: as large as its options allow.
     std::uint16_t sq_entries = 0;
 
     // What Connect has made of it. Written on the home reactor.
     std::uint16_t qid = 0;
-    bool sq_flow_control = true;           ///< false: the host asked to leave SQHD out
-    std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
+    bool sq_flow_control = true;                  ///< false: the host asked to leave SQHD out
+    std::shared_ptr<nvmf::controller> controller; ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
 
     enum class state : std::uint8_t { connecting, enabled, disconnecting };
@@ -155,22 +158,22 @@ class qpair {
     /// What the host has done here. Written on the home reactor, read by any thread.
     struct io_counts {
         core::counter read_commands, write_commands;
-        core::counter read_units, write_units;  ///< of 512 bytes
+        core::counter read_units, write_units; ///< of 512 bytes
     };
     io_counts counts;
 
     // The target's, on the home reactor.
-    nvmf::target* target = nullptr;               ///< since the first command
-    core_counters* counters = nullptr;            ///< this core's; likewise
-    const namespace_table* namespaces = nullptr;  ///< this core's; nullptr but for a connected I/O queue
-    std::uint32_t max_io_bytes = 0;               ///< as MDTS says
-    std::uint32_t executing = 0;                  ///< requests between execute() and respond()
+    nvmf::target* target = nullptr;              ///< since the first command
+    core_counters* counters = nullptr;           ///< this core's; likewise
+    const namespace_table* namespaces = nullptr; ///< this core's; nullptr but for a connected I/O queue
+    std::uint32_t max_io_bytes = 0;              ///< as MDTS says
+    std::uint32_t executing = 0;                 ///< requests between execute() and respond()
     bool connect_runs = false;
-    core::message* drained = nullptr;             ///< posted when `executing`, or a running Connect, has ended
-    request* held_fused = nullptr;                ///< first command of a fused pair whose second has not come yet
-    bool fused_first_failed = false;              ///< the command before this one was a first one, and was refused
-    std::uint32_t fused_begun = 0;                ///< halves of fused pairs between begin() and execute()
-    request* fused_waiting = nullptr;             ///< executed halves that wait for the other one
+    core::message* drained = nullptr; ///< posted when `executing`, or a running Connect, has ended
+    request* held_fused = nullptr;    ///< first command of a fused pair whose second has not come yet
+    bool fused_first_failed = false;  ///< the command before this one was a first one, and was refused
+    std::uint32_t fused_begun = 0;    ///< halves of fused pairs between begin() and execute()
+    request* fused_waiting = nullptr; ///< executed halves that wait for the other one
 
   private:
     core::reactor& home_;
@@ -181,13 +184,13 @@ struct transport_options {
     std::uint16_t max_queue_depth = 128;
     std::uint16_t max_io_qpairs_per_ctrlr = 127;
     std::uint32_t in_capsule_data_size = 4096;
-    std::uint32_t max_io_size = 131072;   ///< a power of two from 8192; what MDTS tells hosts
+    std::uint32_t max_io_size = 131072; ///< a power of two from 8192; what MDTS tells hosts
     std::uint32_t max_aq_depth = 128;
-    std::uint32_t max_srq_depth = 4096;   ///< receives of one core on one device
-    std::uint32_t num_cqe = 0;            ///< 0: what the receive queue and its send queues need
+    std::uint32_t max_srq_depth = 4096; ///< receives of one core on one device
+    std::uint32_t num_cqe = 0;          ///< 0: what the receive queue and its send queues need
     int acceptor_backlog = 100;
     std::uint32_t ack_timeout = 0;
-    std::uint16_t kas = 100;              ///< keep-alive granularity, units of 100 ms
+    std::uint16_t kas = 100; ///< keep-alive granularity, units of 100 ms
     std::uint32_t min_kato_ms = 10000;
     /// Buffers per core: of 8 KiB, and of max_io_size.
     std::uint32_t small_buffers = 512;
@@ -199,7 +202,7 @@ class transport {
   public:
     virtual ~transport() = default;
 
-    virtual std::string_view trtype() const noexcept = 0;  ///< "RDMA"
+    virtual std::string_view trtype() const noexcept = 0; ///< "RDMA"
     virtual const transport_options& options() const noexcept = 0;
 
     /// Control reactor. EADDRINUSE, EADDRNOTAVAIL, ENODEV (no RDMA device has that address), EINVAL.
@@ -225,4 +228,4 @@ class transport {
     virtual std::vector<std::byte> tsas() const { return {}; }
 };
 
-}  // namespace causeway::nvmf
+} // namespace causeway::nvmf
