@@ -111,6 +111,7 @@ core::task<> gateway::close() {
 }
 
 core::task<> gateway::close_devices() {
+    disks_.give_up();
     while (!devices_.all().empty())
         co_await devices_.remove(devices_.all().back()->name());
     for (const auto& c : clusters_.all())

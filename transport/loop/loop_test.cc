@@ -1,6 +1,6 @@
 // The fabric without a network, in virtual time: a target on one side, hosts on the other.
 
-#include "transport/loop/loop_test_support.h"
+#include "transport/loop/loop_test.h"
 
 #include <deque>
 

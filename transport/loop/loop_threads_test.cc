@@ -2,7 +2,7 @@
 
 #include "core/blocking_pool.h"
 #include "core/thread_runner.h"
-#include "transport/loop/loop_test_support.h"
+#include "transport/loop/loop_test.h"
 
 #include <future>
 
