@@ -21,7 +21,7 @@ def test_eight_images_serve_a_verified_load(lab, new_gateway, guest, host, optio
 
     assert Counter(gateway.main_core(image) for image in images) == spread
 
-    devices = [host.connect(target, "-i 2") for target in targets]
+    devices = [host.connect(target, "-i 1") for target in targets]
     done = fio.verify(guest, *devices, bs="16k", depth=4, size="1m", timeout=180)
     assert done.write.bytes == done.read.bytes == IMAGES << 20
     assert Counter(gateway.main_core(image) for image in images) == spread, "I/O moves no image"
