@@ -22,9 +22,6 @@ UNDER_TSAN = ("core", "bdev", "bdev_rbd")
 
 SYSTEM_FOLDERS = ("tests/gateway", "tests/ceph", "tests/vm")
 
-NOT_YET = ("tests/vm/test_host_life.py", "tests/vm/test_leaks.py", "tests/vm/test_hostile.py")
-"""Written, but not yet seen to pass from end to end: run them by hand. They are no part of what is claimed."""
-
 UNIT_MINUTES = 10
 SYSTEM_MINUTES = 50
 
@@ -60,8 +57,7 @@ class Suite:
         self.unit("tsan", UNDER_TSAN)
         self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            *(f"--ignore={file}" for file in NOT_YET), *SYSTEM_FOLDERS])
-        self.progress.say("not run, for they are not proven yet: " + ", ".join(NOT_YET))
+            *SYSTEM_FOLDERS])
 
     def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""
