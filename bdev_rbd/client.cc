@@ -68,14 +68,20 @@ core::result<> client::configure(const client_options& o) {
     };
 
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(o.time_limit).count();
-    const std::pair<const char*, std::string> ours[] = {
+    const std::pair<const char*, std::string> defaults[] = {
         {"client_mount_timeout", std::to_string(std::max<std::int64_t>(seconds, 1))},
         // Who submits more than this is blocked by librados, and all images of the client with it: with the stock 1,024 a
         // hung OSD would take the other images along.
         {"objecter_inflight_ops", "65536"},
         {"objecter_inflight_op_bytes", std::to_string(4ull << 30)},
     };
-    for (const auto& [key, value] : ours)
+    const std::pair<const char*, const char*> for_a_gateway[] = {
+        // Hosts outlive a gateway that ends, and believe what it acknowledged. A cache in its memory must not.
+        {"rbd_cache", "false"},
+        // An image's I/O is submitted by its main thread, not by one of two threads that all images of a client share.
+        {"rbd_non_blocking_aio", "false"},
+    };
+    for (const auto& [key, value] : defaults)
         if (auto r = set(key, value); !r)
             return r;
     if (o.read_config_file) {
@@ -83,6 +89,9 @@ core::result<> client::configure(const client_options& o) {
         if (const int r = rados_conf_read_file(rados_, file); r < 0 && file)
             return core::fail(-r, "cannot read the Ceph configuration file", o.config_file);
     }
+    for (const auto& [key, value] : for_a_gateway)
+        if (auto r = set(key, value); !r)
+            return r;
     for (const auto& [key, value] : o.config_param)
         if (auto r = set(key, value); !r)
             return r;

@@ -39,7 +39,8 @@ cpu_set_t cpus_beside(const std::vector<unsigned>& reactors) {
     cpu_set_t beside = set;
     for (unsigned cpu : reactors)
         CPU_CLR(cpu, &beside);
-    return CPU_COUNT(&beside) ? beside : set;
+    constexpr int least = 2; // a client's messenger and its completions work at the same time
+    return CPU_COUNT(&beside) >= least ? beside : set;
 }
 
 scoped_cpus::scoped_cpus(const cpu_set_t& cpus) noexcept {

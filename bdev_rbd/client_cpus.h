@@ -14,7 +14,7 @@ namespace causeway::bdev_rbd {
 
 /// "0x6", or "[1,2]". EINVAL.
 core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask);
-/// All but these, the reactors'; all, if the reactors have them all. REQUIRES: not on a reactor, for it moves the thread.
+/// All but these, the reactors'; all, if that would leave fewer than two. REQUIRES: not on a reactor, for it moves the thread.
 cpu_set_t cpus_beside(const std::vector<unsigned>& reactors);
 std::vector<unsigned> cpus_of(const core::reactor_group& reactors);
 

@@ -91,6 +91,9 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     }
 
     const std::shared_ptr<rbd_device> device = std::move(*made);
+    if (device->about().cache)
+        core::log::warning("{}: rbd_cache is on: what hosts have not flushed is lost if this gateway ends unexpectedly",
+                           params.image.text());
     open_images_.emplace(identity, params);
     device->on_closed = [this, identity, keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
         open_images_.erase(identity);

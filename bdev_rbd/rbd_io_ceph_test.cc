@@ -3,7 +3,10 @@
 #include "bdev_rbd/ceph_fixture.h"
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <random>
+#include <unistd.h>
 
 namespace causeway::bdev_rbd {
 namespace {
@@ -122,7 +125,8 @@ TEST_F(RbdIo, a_thousand_random_operations_leave_what_a_model_says) {
 TEST_F(RbdIo, forced_unit_access_reaches_the_cluster_past_a_write_back_cache) {
     test_image image("fua", "8M");
     auto o = options();
-    o.config_param = {{"rbd_cache_policy", "writeback"},
+    o.config_param = {{"rbd_cache", "true"},
+                      {"rbd_cache_policy", "writeback"},
                       {"rbd_cache_writethrough_until_flush", "false"},
                       {"rbd_cache_max_dirty_age", "3600"}};
     ASSERT_TRUE(run(clusters_.add("write back", o)));
@@ -144,14 +148,29 @@ TEST_F(RbdIo, forced_unit_access_reaches_the_cluster_past_a_write_back_cache) {
     EXPECT_TRUE(std::equal(flushed.begin(), flushed.end(), now.begin() + 9 * block));
 }
 
-TEST_F(RbdIo, without_a_cache_there_is_nothing_volatile) {
-    test_image image("nocache", "8M");
-    tool("rbd config image set rbd/nocache rbd_cache false");
-    const auto d = open(image);
+TEST_F(RbdIo, nothing_volatile_is_kept_unless_it_was_asked_for) {
+    // Other clients of a cluster may well cache: their configuration file is no wish of a gateway's operator.
+    const auto file = std::filesystem::path(testing::TempDir()) / ("ceph.conf." + std::to_string(::getpid()));
+    auto o = options();
+    std::filesystem::copy_file(o.config_file, file, std::filesystem::copy_options::overwrite_existing);
+    std::ofstream(file, std::ios::app) << "\n[client]\nrbd_cache = true\n";
+    o.config_file = file;
+    ASSERT_TRUE(run(clusters_.add("caches by its file", o)));
+    std::filesystem::remove(file);
+
+    test_image plain("plain", "8M"), wished("wished", "8M");
+    tool("rbd config image set rbd/wished rbd_cache true");
+    auto p = params(plain);
+    p.cluster_name = "caches by its file";
+    const auto d = open(p);
     ASSERT_TRUE(d);
     EXPECT_FALSE(d->can().volatile_write_cache);
     EXPECT_EQ(write(*d, core(1), 5, pattern(block, 1), true), sc::success);
     EXPECT_EQ(io(*d, core(1), {op::flush}), sc::success);
+
+    const auto cached = open(wished);
+    ASSERT_TRUE(cached);
+    EXPECT_TRUE(cached->can().volatile_write_cache);
 }
 
 TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
