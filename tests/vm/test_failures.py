@@ -22,7 +22,8 @@ def patient(lab, gateway, host, request):
 
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
     controller = host.controllers(patient.nqn)[0]
-    load = fio.start_verify(guest, patient.device, more=SLOWLY)
+    # It flushes now and then, as file systems do: that must not make anything volatile.
+    load = fio.start_verify(guest, patient.device, more=SLOWLY + " --fdatasync=32")
     time.sleep(4)
     gateway.kill()
     host.wait_for_state(controller, "connecting", 30)
@@ -121,6 +122,20 @@ def far_host(lab, guest, gateway):
     finally:
         gateway.stop()
         guest.out("rdma link delete rxe1")
+
+
+def test_an_rdma_device_removed_and_made_again_under_load_loses_nothing(guest, gateway, far_host):
+    other, target = far_host
+    device = other.connect(target, PATIENT)
+    controller = other.controllers(target.nqn)[0]
+    load = fio.start_verify(other.machine, device, more=SLOWLY)
+    time.sleep(3)
+    guest.out("rdma link delete rxe1", timeout=60)    # returns when the gateway has let go of all it had there
+    assert gateway.rpc("nvmf_get_subsystems"), "the gateway lives"
+    other.wait_for_state(controller, "connecting", 60)
+    guest.out("rdma link add rxe1 type rxe netdev eth0")
+    other.wait_for_state(controller, "live", 60)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
 
 
 def connected(gateway, target) -> int:
