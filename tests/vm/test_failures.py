@@ -81,6 +81,20 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     assert gateway.running
 
 
+def test_an_rdma_device_removed_and_made_again_under_load_loses_nothing(guest, gateway, far_host):
+    other, target = far_host
+    device = other.connect(target, PATIENT)
+    controller = other.controllers(target.nqn)[0]
+    load = fio.start_verify(other.machine, device, more=SLOWLY)
+    time.sleep(3)
+    guest.out("rdma link delete rxe1", timeout=60)    # returns when the gateway has let go of all it had there
+    assert gateway.rpc("nvmf_get_subsystems"), "the gateway lives"
+    other.wait_for_state(controller, "connecting", 60)
+    guest.out("rdma link add rxe1 type rxe netdev eth0")
+    other.wait_for_state(controller, "live", 60)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
+
+
 def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, host, gateway):
     for image in ("stays", "goes"):
         lab.cluster.create_image(image, "16M")
@@ -122,20 +136,6 @@ def far_host(lab, guest, gateway):
     finally:
         gateway.stop()
         guest.out("rdma link delete rxe1")
-
-
-def test_an_rdma_device_removed_and_made_again_under_load_loses_nothing(guest, gateway, far_host):
-    other, target = far_host
-    device = other.connect(target, PATIENT)
-    controller = other.controllers(target.nqn)[0]
-    load = fio.start_verify(other.machine, device, more=SLOWLY)
-    time.sleep(3)
-    guest.out("rdma link delete rxe1", timeout=60)    # returns when the gateway has let go of all it had there
-    assert gateway.rpc("nvmf_get_subsystems"), "the gateway lives"
-    other.wait_for_state(controller, "connecting", 60)
-    guest.out("rdma link add rxe1 type rxe netdev eth0")
-    other.wait_for_state(controller, "live", 60)
-    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
 
 
 def connected(gateway, target) -> int:
