@@ -9,13 +9,20 @@
 
 namespace causeway::bdev_rbd {
 
-std::string ceph_conf() {
-    const char* conf = std::getenv("CEPH_CONF");
-    if (!conf) {
-        std::fprintf(stderr, "CEPH_CONF names no cluster: run tests/ceph/test_rbd_device.py\n");
+namespace {
+/// tests/ceph/test_rbd_device.py sets what the tests need.
+const char* needed(const char* variable) {
+    const char* const value = std::getenv(variable);
+    if (!value) {
+        std::fprintf(stderr, "%s is not set: run tests/ceph/test_rbd_device.py\n", variable);
         std::exit(2);
     }
-    return conf;
+    return value;
+}
+} // namespace
+
+std::string ceph_conf() {
+    return needed("CEPH_CONF");
 }
 
 std::string tool(const std::string& command_line) {
@@ -54,7 +61,7 @@ bytes test_image::content() const {
     return all;
 }
 
-stopped_osd::stopped_osd() : pid_(std::atoi(std::getenv("OSD_PID"))) {
+stopped_osd::stopped_osd() : pid_(std::atoi(needed("OSD_PID"))) {
     ::kill(pid_, SIGSTOP);
 }
 
