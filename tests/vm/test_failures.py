@@ -146,14 +146,15 @@ def test_an_image_deleted_in_use_takes_its_namespace_along(lab, guest, host, gat
 
 
 @pytest.fixture
-def far_host(lab, guest, gateway):
+def far_host(lab, guest, gateway, request):
     """A second guest, its initiator, and a target that it reaches over soft-RoCE on the network between the two."""
     from lab.initiator import Initiator
     guest.setup_rxe("eth0", guest.address, None, mtu=1500, name="rxe1")
     try:
-        lab.cluster.create_image("far", "32M")
-        gateway.add_image("far")
-        target = gateway.add_subsystem("nqn.2024-01.io.causeway:far", "far", address=guest.address)
+        image = request.node.name.removeprefix("test_")[:40]
+        lab.cluster.create_image(image, "32M")
+        gateway.add_image(image)
+        target = gateway.add_subsystem(f"nqn.2024-01.io.causeway:{image}", image, address=guest.address)
         with lab.new_guest(smp=1, memory="1G") as other:
             other.setup_rxe("eth0", other.address, None, mtu=1500)
             yield Initiator(other), target
