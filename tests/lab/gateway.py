@@ -178,6 +178,16 @@ class Gateway:
             true""").split()
         return dict(zip(("files", "rss_kib", "qp", "cq", "mr", "pd", "cm_id"), map(int, counted), strict=True))
 
+    def settled_resources(self, seconds: float = 30) -> dict[str, int]:
+        """`resources` once they have stopped to change: when it has let go of its last host."""
+        counts, end = self.resources(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            before, counts = counts, self.resources()
+            if counts == before:
+                break
+        return counts
+
     def _tool(self, method: str, params: dict | None = None):
         words = [] if params is None else [json.dumps(params)]
         return self.host.run([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words], timeout=60)

@@ -64,18 +64,12 @@ def test_a_hostile_host_gets_what_it_deserves_and_others_what_they_asked_for(gat
 
 
 def test_nothing_of_hostile_hosts_is_kept(gateway, hostile):
-    def settled():
-        counts = gateway.resources()
-        for _ in range(60):
-            time.sleep(0.5)
-            before, counts = counts, gateway.resources()
-            if counts == before:
-                break
-        return {kind: n for kind, n in counts.items() if kind != "rss_kib"}
+    def kept():
+        return {kind: n for kind, n in gateway.settled_resources().items() if kind != "rss_kib"}
     hostile("quick", "sgl-count-17")    # the device's objects are made
-    before = settled()
+    before = kept()
     hostile("quick", "disconnect-in-flight", "wrong-key-read", "private-data-garbage", "overrun-writes")
-    assert settled() == before
+    assert kept() == before
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Hosts come and go; nothing of them may stay."""
 
-import time
-
 from lab import disk
 
 CYCLES = 200
@@ -21,23 +19,12 @@ def cycle(guest, target, times: int) -> None:
         done""", timeout=600)
 
 
-def settled(gateway) -> dict[str, int]:
-    """What the gateway holds once it has let go of the last host."""
-    counts = gateway.resources()
-    for _ in range(30):
-        time.sleep(0.5)
-        before, counts = counts, gateway.resources()
-        if counts == before:
-            break
-    return counts
-
-
 def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, guest):
     target = disk.serve(lab, gateway, "cycled", "8M")
     cycle(guest, target, WARM_UP)
-    before = settled(gateway)
+    before = gateway.settled_resources()
     cycle(guest, target, CYCLES - WARM_UP)
-    after = settled(gateway)
+    after = gateway.settled_resources()
     assert after["rss_kib"] - before["rss_kib"] < RSS_GROWTH_KIB
     del before["rss_kib"], after["rss_kib"]
     assert after == before

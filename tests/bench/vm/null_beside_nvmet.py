@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What a 4 KiB I/O costs through causewayd and through the kernel's own target, in instructions of the whole guest.
 
-One guest, everything in its initramfs, under -icount: figures repeat to the digit, whatever else this machine does. Both
+One guest, everything in its initramfs, under -icount: figures repeat, to within half a percent, whatever else this machine does. Both
 targets are exported over RDMA on the same soft-RoCE device, each with a device behind it that does nothing, to the
 kernel's initiator. They take turns; one that is not measured is not connected.
 """
