@@ -9,6 +9,7 @@
 #include "tests/bench/gateway.h"
 #include "transport/loop/commands.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -127,26 +128,16 @@ core::task<> measure(gateway& g, const settings& s) {
 int main(int argc, char** argv) {
     using namespace causeway;
     bench::settings s;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string word = argv[i], value = argv[i + 1];
-        if (word == "--lcores")
-            s.lcores = value;
-        else if (word == "--conf")
-            s.conf = value;
-        else if (word == "--image")
-            s.image = value;
-        else if (word == "--disks")
-            s.disks = static_cast<unsigned>(std::stoul(value));
-        else if (word == "--connections")
-            s.connections = static_cast<unsigned>(std::stoul(value));
-        else if (word == "--kato-ms")
-            s.kato_ms = static_cast<std::uint32_t>(std::stoul(value));
-        else if (word == "--seconds")
-            s.seconds = std::stod(value);
-        else
-            bench::give_up("usage: idle_bench [--image NAME --conf FILE] [--disks N] [--connections N] [--kato-ms N] "
-                           "[--seconds S] [--lcores L]");
-    }
+    CLI::App app("What a gateway costs that has nothing to do.");
+    app.option_defaults()->always_capture_default();
+    app.add_option("--lcores", s.lcores, "of the gateway");
+    app.add_option("--conf", s.conf, "the cluster's configuration file");
+    app.add_option("--image", s.image, "of images NAME0, NAME1, …; without it disks in memory");
+    app.add_option("--disks", s.disks, "how many");
+    app.add_option("--connections", s.connections, "of each core, admin and I/O queues together");
+    app.add_option("--kato-ms", s.kato_ms, "keep-alive timers, ms");
+    app.add_option("--seconds", s.seconds, "of the measurement");
+    CLI11_PARSE(app, argc, argv);
     bench::gateway g(s.lcores);
     g.run(bench::measure(g, s));
 }

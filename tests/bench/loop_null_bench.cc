@@ -11,6 +11,7 @@
 #include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -113,25 +114,17 @@ int main(int argc, char** argv) {
     std::uint64_t commands = 1'000'000;
     bench::load_options o;
     o.blocks = bench::bench::blocks;
-    loop::data_path path = loop::data_path::borrow;
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        const bool more = i + 1 < argc;
-        if (word == "--copy")
-            path = loop::data_path::copy;
-        else if (word == "--write")
-            o.write_percent = 100;
-        else if (word == "--commands" && more)
-            commands = std::strtoull(argv[++i], nullptr, 10);
-        else if (word == "--depth" && more)
-            o.depth = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
-        else if (word == "--bytes" && more)
-            o.bytes = static_cast<std::uint32_t>(std::strtoul(argv[++i], nullptr, 10));
-        else {
-            std::fprintf(stderr, "usage: %s [--commands N] [--depth N] [--bytes N] [--write] [--copy]\n", argv[0]);
-            return 2;
-        }
-    }
+    bool write = false, copy = false;
+    CLI::App app("Commands through loop and the null device, on one core.");
+    app.option_defaults()->always_capture_default();
+    app.add_option("--commands", commands, "how many");
+    app.add_option("--depth", o.depth, "commands outstanding");
+    app.add_option("--bytes", o.bytes, "of each");
+    app.add_flag("--write", write, "write instead of read");
+    app.add_flag("--copy", copy, "copy the data, as a network would");
+    CLI11_PARSE(app, argc, argv);
+    o.write_percent = write ? 100 : 0;
+    const auto path = copy ? loop::data_path::copy : loop::data_path::borrow;
     bench::bench b(path, o);
     const auto began = std::chrono::steady_clock::now();
     b.run(commands);

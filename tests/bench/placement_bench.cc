@@ -6,6 +6,7 @@
 #include "tests/bench/gateway.h"
 #include "tests/bench/load.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -211,27 +212,16 @@ core::task<> compare(gateway& g, const settings& s) {
 int main(int argc, char** argv) {
     using namespace causeway;
     bench::settings s;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string word = argv[i];
-        const double n = std::atof(argv[i + 1]);
-        if (word == "--lcores")
-            s.lcores = argv[i + 1];
-        else if (word == "--disks")
-            s.disks = static_cast<unsigned>(n);
-        else if (word == "--hosts")
-            s.hosts = static_cast<unsigned>(n);
-        else if (word == "--depth")
-            s.depth = static_cast<unsigned>(n);
-        else if (word == "--rounds")
-            s.rounds = static_cast<unsigned>(n);
-        else if (word == "--burn-us")
-            s.burn_us = n;
-        else if (word == "--seconds")
-            s.seconds = n;
-        else
-            bench::give_up("usage: placement_bench [--lcores L] [--disks N] [--hosts N] [--depth N] [--burn-us U] [--rounds N] "
-                           "[--seconds S]");
-    }
+    CLI::App app("round_robin beside first, on disks whose submission costs time.");
+    app.option_defaults()->always_capture_default();
+    app.add_option("--lcores", s.lcores, "of the gateway");
+    app.add_option("--disks", s.disks, "how many");
+    app.add_option("--hosts", s.hosts, "how many");
+    app.add_option("--depth", s.depth, "commands outstanding of each host");
+    app.add_option("--burn-us", s.burn_us, "what a submission costs, us");
+    app.add_option("--rounds", s.rounds, "of each placement");
+    app.add_option("--seconds", s.seconds, "of each measurement");
+    CLI11_PARSE(app, argc, argv);
     bench::gateway g(s.lcores);
     g.run(bench::compare(g, s));
 }

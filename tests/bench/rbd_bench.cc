@@ -7,6 +7,7 @@
 #include "tests/bench/gateway.h"
 #include "tests/bench/load.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -76,34 +77,21 @@ core::task<> measure(gateway& g, const settings& s) {
 int main(int argc, char** argv) {
     using namespace causeway;
     bench::settings s;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string word = argv[i], value = argv[i + 1];
-        if (word == "--lcores")
-            s.lcores = value;
-        else if (word == "--conf")
-            s.conf = value;
-        else if (word == "--pool")
-            s.pool = value;
-        else if (word == "--image")
-            s.image = value;
-        else if (word == "--depth")
-            s.load.depth = static_cast<unsigned>(std::stoul(value));
-        else if (word == "--write-percent")
-            s.load.write_percent = static_cast<unsigned>(std::stoul(value));
-        else if (word == "--ramp")
-            s.ramp = std::stod(value);
-        else if (word == "--seconds")
-            s.seconds = std::stod(value);
-        else if (word == "--core-mask")
-            s.core_mask = value;
-        else if (word == "--busy-poll-us")
-            s.reactors.busy_poll_window = std::chrono::microseconds(std::stol(value));
-        else
-            bench::give_up("no such option: " + word);
-    }
-    if (s.image.empty())
-        bench::give_up("usage: rbd_bench --image NAME [--conf FILE] [--pool P] [--depth N] [--write-percent N] "
-                       "[--ramp S] [--seconds S] [--lcores L] [--core-mask M] [--busy-poll-us N]");
+    CLI::App app("An RBD image through loop and bdev_rbd, in one process.");
+    app.option_defaults()->always_capture_default();
+    std::uint32_t busy_poll_us = static_cast<std::uint32_t>(s.reactors.busy_poll_window / std::chrono::microseconds(1));
+    app.add_option("--image", s.image, "the image")->required();
+    app.add_option("--conf", s.conf, "the cluster's configuration file");
+    app.add_option("--pool", s.pool, "its pool");
+    app.add_option("--depth", s.load.depth, "commands outstanding");
+    app.add_option("--write-percent", s.load.write_percent, "writes, percent");
+    app.add_option("--ramp", s.ramp, "seconds before the measurement");
+    app.add_option("--seconds", s.seconds, "of the measurement");
+    app.add_option("--lcores", s.lcores, "of the gateway");
+    app.add_option("--core-mask", s.core_mask, "for Ceph's threads");
+    app.add_option("--busy-poll-us", busy_poll_us, "how long an idle core polls before it sleeps, us");
+    CLI11_PARSE(app, argc, argv);
+    s.reactors.busy_poll_window = std::chrono::microseconds(busy_poll_us);
     bench::gateway g(s.lcores, s.reactors);
     g.run(bench::measure(g, s));
 }
