@@ -1,13 +1,14 @@
 """A real causewayd, run natively without huge pages, and clients of its JSON-RPC socket."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from lab import places
+from lab import places, sanitizers
 
 STARTS_WITHIN = 60
 ANSWERS_WITHIN = 30
@@ -76,10 +77,12 @@ class Client:
 
 
 class Daemon:
-    """One causewayd of a folder of its own."""
+    """One causewayd of a folder of its own. `environment` comes on top of ours."""
 
-    def __init__(self, folder: Path, *options: str):
+    def __init__(self, folder: Path, *options: str, build: Path = places.BUILD, environment: dict[str, str] | None = None):
         self.folder = folder
+        self.build = build
+        self.environment = {**sanitizers.SETTINGS, **os.environ, **(environment or {})}
         self.socket = folder / "rpc.sock"
         self.log = folder / "causewayd.log"
         self._options = options
@@ -87,7 +90,8 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command(self.socket, *self._options), stdout=log, stderr=log)
+            self.process = subprocess.Popen(command(self.socket, *self._options, build=self.build), stdout=log, stderr=log,
+                                            env=self.environment)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self.socket.exists():
             assert self.process.poll() is None, self.log.read_text()
@@ -120,8 +124,8 @@ class Daemon:
                 for s in client.call("framework_get_subsystems")]}
 
 
-def command(path: Path, *options: str) -> list[str]:
-    return [str(places.binary("gateway/causewayd")), "--no-huge", "-s", "64", "-u", "-r", str(path), *options]
+def command(path: Path, *options: str, build: Path = places.BUILD) -> list[str]:
+    return [str(build / "gateway/causewayd"), "--no-huge", "-s", "64", "-u", "-r", str(path), *options]
 
 
 def run_to_end(*options: str, path: Path) -> subprocess.CompletedProcess:
