@@ -20,16 +20,6 @@ nvme::command blank(std::uint8_t opcode, std::uint16_t cid, std::uint32_t nsid) 
     return c;
 }
 
-nvme::command property_get(std::uint16_t cid, nvme::property which) {
-    nvme::property_get_command p{};
-    p.opcode = nvme::fabrics_opcode;
-    p.flags = sgl_flags;
-    p.cid = cid;
-    p.type = nvme::to_underlying(nvme::fctype::property_get);
-    p.ofst = nvme::to_underlying(which);
-    return as_command(p);
-}
-
 constexpr std::uint32_t cc_enabled = 0x00460001;  // EN, IOSQES 64, IOCQES 16
 
 }  // namespace
@@ -51,6 +41,16 @@ nvme::command property_set(std::uint16_t cid, nvme::property which, std::uint64_
     p.type = nvme::to_underlying(nvme::fctype::property_set);
     p.ofst = nvme::to_underlying(which);
     p.value = value;
+    return as_command(p);
+}
+
+nvme::command property_get(std::uint16_t cid, nvme::property which) {
+    nvme::property_get_command p{};
+    p.opcode = nvme::fabrics_opcode;
+    p.flags = sgl_flags;
+    p.cid = cid;
+    p.type = nvme::to_underlying(nvme::fctype::property_get);
+    p.ofst = nvme::to_underlying(which);
     return as_command(p);
 }
 

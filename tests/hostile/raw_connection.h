@@ -29,6 +29,7 @@ class raw_connection {
     std::optional<nvme::completion> receive();
     /// A response that is there; never waits.
     std::optional<nvme::completion> take();
+    int descriptor() const noexcept { return cm_.descriptor(); }
     bool closed() const noexcept { return closed_; }  ///< as of the last look at it
     /// Waits for the connection to end, dropping responses. Throws `unexpected` if it does not.
     void expect_closed();
