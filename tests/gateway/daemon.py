@@ -92,15 +92,17 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                processes.prefix() + command(self.socket, *self._options, build=self.build, mib=self._mib),
-                stdout=log, stderr=log, env=self.environment)
+            self.process = subprocess.Popen(processes.prefix() + self.words(), stdout=log, stderr=log, env=self.environment)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self.socket.exists():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.02)
         return self
+
+    def words(self) -> list[str]:
+        """What starts it."""
+        return command(self.socket, *self._options, build=self.build, mib=self._mib)
 
     def __exit__(self, *_) -> None:
         if self.process.poll() is None:
