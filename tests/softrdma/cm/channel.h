@@ -11,6 +11,8 @@ namespace softrdma::cm {
 struct id;
 
 struct cm_event : rdma_cm_event {
+    cm_event() : rdma_cm_event{} {}
+
     cm::id* counted =
         nullptr; ///< whose destruction waits for the acknowledgement: the listener's in case of a request
     std::array<std::uint8_t, reply_data> data{};

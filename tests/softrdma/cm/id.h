@@ -38,6 +38,8 @@ struct knock {
 /// An `rdma_cm_id` as the library sees it. The public part belongs to the application and its threads; the rest is
 /// under the world's lock.
 struct id : rdma_cm_id {
+    id() : rdma_cm_id{} {}
+
     std::uint64_t serial = 0;
     state at = state::idle;
     cm::channel* events = nullptr;
