@@ -12,6 +12,7 @@ build=(
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
     libgoogle-perftools-dev                      # tcmalloc, from which librbd gains
     libgtest-dev libgmock-dev libbenchmark-dev   # unit tests and micro-benchmarks
+    libxxhash-dev                                # tests/softrdma: whether a buffer was touched
 )
 test=(
     python3 python3-pytest                       # whole-system tests
@@ -19,7 +20,7 @@ test=(
     qemu-system-x86 busybox-static cpio kmod     # a guest with a stock kernel
     iproute2 nvme-cli fio e2fsprogs              # what a Linux host uses
     rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
-    rdmacm-utils
+    rdmacm-utils perftest
     valgrind                                     # instructions counted by callgrind
 )
 

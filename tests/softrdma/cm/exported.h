@@ -1,0 +1,4 @@
+#pragma once
+
+/// The functions of librdmacm; all else stays inside.
+#define EXPORTED __attribute__((visibility("default")))

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "tests/softrdma/cm/engine.h"
+#include "tests/softrdma/cm/record.h"
+
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <unordered_map>
+
+namespace softrdma::cm {
+
+struct id;
+
+/// All that the library knows, under one lock. Nothing of libibverbs is called while the lock is held: the device
+/// that goes tells us from within it. Never destroyed, as threads outlive the end of `main`.
+struct world {
+    std::mutex lock;
+    std::condition_variable acknowledged;
+    engine background;
+    std::unordered_map<std::uint64_t, id*> ids;
+    std::uint64_t next_serial = 1;
+    counts count;
+
+    id* find(std::uint64_t serial) {
+        auto it = ids.find(serial);
+        return it == ids.end() ? nullptr : it->second;
+    }
+};
+
+world& the_world();
+
+using locked = std::unique_lock<std::mutex>;
+
+inline locked lock_world() {
+    return locked(the_world().lock);
+}
+
+/// For `return fail(EINVAL);` in the functions of the interface.
+inline int fail(int code) noexcept {
+    errno = code;
+    return -1;
+}
+
+} // namespace softrdma::cm

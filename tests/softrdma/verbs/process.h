@@ -1,0 +1,53 @@
+#pragma once
+
+#include "tests/softrdma/verbs/engine.h"
+#include "tests/softrdma/verbs/layout.h"
+#include "tests/softrdma/verbs/segment_heap.h"
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace softrdma {
+
+class queue_pair;
+struct completion_queue;
+struct srq;
+
+/// This process' adapter: made when the first device is listed, and there until the process ends. A child of fork() starts
+/// with a new one.
+class process {
+  public:
+    static process& self();
+    /// Null before the first use.
+    static process* if_any() noexcept;
+
+    segment& memory() noexcept { return *segment_; }
+    segment_heap& heap() noexcept { return heap_; }
+    engine& work() noexcept { return *engine_; }
+    int memory_fd() const noexcept { return memory_fd_; }
+
+    /// Where peers ask for the segment: an abstract socket.
+    static std::string door(std::uint64_t instance);
+
+    /// By place in the segment's tables; null where nothing is.
+    std::array<std::atomic<queue_pair*>, most_queue_pairs> queue_pairs{};
+    std::array<std::atomic<completion_queue*>, most_completion_queues> completion_queues{};
+    std::array<std::atomic<srq*>, most_srqs> srqs{};
+
+    queue_pair* find(std::uint32_t number) noexcept;
+
+    /// Held while the engine acts on an object, and by who takes one away.
+    std::mutex acting;
+
+  private:
+    process(segment* memory, int memory_fd, int wake_fd);
+
+    segment* segment_;
+    int memory_fd_;
+    segment_heap heap_;
+    std::unique_ptr<engine> engine_;
+};
+
+} // namespace softrdma

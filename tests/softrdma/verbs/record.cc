@@ -1,0 +1,142 @@
+#include "tests/softrdma/verbs/record.h"
+
+#include "tests/softrdma/common/settings.h"
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+namespace softrdma::record {
+
+namespace {
+
+constexpr std::size_t counts = static_cast<std::size_t>(count::number_of_counts);
+
+constexpr std::array<const char*, counts> names = {
+    "send",
+    "send_bytes",
+    "send_with_invalidate",
+    "rdma_write",
+    "rdma_write_bytes",
+    "rdma_read",
+    "rdma_read_bytes",
+    "post_recv",
+    "recv",
+    "recv_bytes",
+    "send_doorbell",
+    "recv_doorbell",
+    "poll_cq",
+    "poll_cq_empty",
+    "completion",
+    "req_notify_cq",
+    "cq_event",
+    "rnr",
+    "no_answer",
+    "error",
+    "flushed",
+    "fault",
+    "queue_full",
+    "cq_could_overrun",
+};
+
+/// A thread's own, so that counting shares no cache line. Never freed: the sum is over threads that have ended, too.
+struct alignas(64) block {
+    std::array<std::atomic<std::uint64_t>, counts> values{};
+};
+
+struct registry {
+    std::mutex mutex;
+    std::vector<block*> blocks;
+    std::vector<std::string> violations;
+    std::uint64_t violation_count = 0;
+    std::string destination;
+    bool strict = false;
+};
+
+registry& all() {
+    static auto* r = new registry;
+    return *r;
+}
+
+constexpr std::size_t most_listed = 100;
+
+block& mine() noexcept {
+    thread_local block* b = [] {
+        auto* made = new block;
+        std::lock_guard hold(all().mutex);
+        all().blocks.push_back(made);
+        return made;
+    }();
+    return *b;
+}
+
+void print() {
+    const std::string& to = all().destination;
+    if (to == "none")
+        return;
+    std::FILE* out = to.empty() ? stderr : std::fopen(to.c_str(), "a");
+    if (!out)
+        return;
+    const std::string t = text();
+    if (to.empty()) {
+        for (std::size_t begin = 0; begin < t.size();) {
+            const std::size_t end = t.find('\n', begin);
+            std::fprintf(out, "softrdma: %s\n", t.substr(begin, end - begin).c_str());
+            begin = end + 1;
+        }
+        return;
+    }
+    std::fputs(t.c_str(), out);
+    std::fclose(out);
+}
+
+} // namespace
+
+void start() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        all().destination = setting("SOFTRDMA_RECORD");
+        all().strict = setting("SOFTRDMA_STRICT") == "1";
+        std::atexit(print);
+    });
+}
+
+void add(count what, std::uint64_t n) noexcept {
+    auto& value = mine().values[static_cast<std::size_t>(what)];
+    value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+void violation(const std::string& what) {
+    registry& r = all();
+    {
+        std::lock_guard hold(r.mutex);
+        if (++r.violation_count <= most_listed) {
+            r.violations.push_back(what);
+            std::fprintf(stderr, "softrdma: violation: %s\n", what.c_str());
+        }
+    }
+    if (r.strict)
+        std::abort();
+}
+
+std::string text() {
+    registry& r = all();
+    std::lock_guard hold(r.mutex);
+    std::string out;
+    for (std::size_t i = 0; i < counts; ++i) {
+        std::uint64_t sum = 0;
+        for (const block* b : r.blocks)
+            sum += b->values[i].load(std::memory_order_relaxed);
+        if (sum)
+            out += std::string(names[i]) + " " + std::to_string(sum) + "\n";
+    }
+    out += "violations " + std::to_string(r.violation_count) + "\n";
+    for (const std::string& v : r.violations)
+        out += "violation: " + v + "\n";
+    return out;
+}
+
+} // namespace softrdma::record
