@@ -1,5 +1,6 @@
 #include "tests/hostile/raw_connection.h"
 
+#include <algorithm>
 #include <cstring>
 #include <thread>
 
@@ -81,7 +82,7 @@ bool raw_connection::send(std::span<const std::byte> capsule) {
                                                           : std::size_t{send_slots} * 64);
     if (capsule.size() > longest_capsule)
         throw unexpected("capsule too long for this client");
-    std::memcpy(at, capsule.data(), capsule.size());
+    std::copy(capsule.begin(), capsule.end(), at);
     ibv_sge piece{reinterpret_cast<std::uint64_t>(at), static_cast<std::uint32_t>(capsule.size()), send_mr_->lkey};
     ibv_send_wr wr{}, *bad;
     wr.wr_id = send_mark;
