@@ -83,7 +83,6 @@ class Gateway(Daemon):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return {"files": len(os.listdir(f"/proc/{self.process.pid}/fd")),
                 "rss_kib": int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1]),
-                "threads": int(re.search(r"^Threads:\s+(\d+)", status, re.M)[1]),
                 **self.objects()}
 
     def objects(self) -> dict[str, int]:
@@ -92,12 +91,12 @@ class Gateway(Daemon):
         return {kind: int(n) for kind, n in re.findall(r"^open_(\w+) (\d+)$", record, re.M)}
 
     def settled_resources(self, seconds: float = 30) -> dict[str, int]:
-        """`resources` once they have stopped to change: when it has let go of its last host."""
+        """`resources` once they have stopped to change, resident memory aside: when it has let go of its last host."""
         counts, end = self.resources(), time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.5)
             before, counts = counts, self.resources()
-            if counts == before:
+            if counts == before | {"rss_kib": counts["rss_kib"]}:
                 break
         return counts
 
@@ -106,7 +105,7 @@ class Gateway(Daemon):
         assert self.running, f"the gateway has ended: {self.process.returncode}\n{processes.tail(self.log)}"
         status = self.end()
         assert not sanitizers.reports(self.log), sanitizers.reports(self.log)
-        assert status == 0, processes.tail(self.log)
+        assert status == 0, f"exit status {status}\n{processes.tail(self.log)}"
         assert self.fabric.record(self.name).exists()
         assert self.fabric.violations(self.name) == []
 

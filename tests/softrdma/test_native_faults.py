@@ -114,7 +114,7 @@ def cluster(tmp_path, preset):
         yield running
 
 
-def test_a_gateway_that_is_killed_and_restarted_under_verified_load(new_gateway, start_load, cluster):
+def test_a_gateway_that_is_killed_and_restarted_under_verified_load(cluster, new_gateway, start_load):
     """What it had acknowledged is in the cluster; what it had not is either there or not."""
     def image_served(gateway):
         gateway.add_transport()
