@@ -27,4 +27,4 @@ void serve_control(int fd) {
     ::close(fd);
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -64,7 +64,7 @@ segment* map(int fd, std::uint64_t instance) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 std::shared_ptr<peer> peer::find(const ibv_gid& gid) {
     const std::uint64_t instance = instance_of(gid);
@@ -146,7 +146,7 @@ void copy(std::span<const iovec> to, std::span<const iovec> from) {
     }
 }
 
-} // namespace
+}  // namespace
 
 int peer::write(std::span<const iovec> ours, std::span<const iovec> theirs) {
     if (self_) {
@@ -155,9 +155,8 @@ int peer::write(std::span<const iovec> ours, std::span<const iovec> theirs) {
     }
     if (dead())
         return ESRCH;
-    return finish(
-        ::process_vm_writev(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
-        bytes(ours));
+    return finish(::process_vm_writev(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
+                  bytes(ours));
 }
 
 int peer::read(std::span<const iovec> ours, std::span<const iovec> theirs) {
@@ -167,9 +166,8 @@ int peer::read(std::span<const iovec> ours, std::span<const iovec> theirs) {
     }
     if (dead())
         return ESRCH;
-    return finish(
-        ::process_vm_readv(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
-        bytes(theirs));
+    return finish(::process_vm_readv(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
+                  bytes(theirs));
 }
 
 void peer::wake_engine() {
@@ -217,4 +215,4 @@ std::uint32_t device_of(const ibv_gid& gid) noexcept {
     return gid.raw[3];
 }
 
-} // namespace softrdma
+}  // namespace softrdma

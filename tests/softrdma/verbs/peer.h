@@ -53,4 +53,4 @@ ibv_gid make_gid(std::uint64_t instance, std::uint32_t device) noexcept;
 std::uint64_t instance_of(const ibv_gid& gid) noexcept;
 std::uint32_t device_of(const ibv_gid& gid) noexcept;
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -93,7 +93,7 @@ void print() {
     std::fclose(out);
 }
 
-} // namespace
+}  // namespace
 
 void start() {
     static std::once_flag once;
@@ -139,4 +139,4 @@ std::string text() {
     return out;
 }
 
-} // namespace softrdma::record
+}  // namespace softrdma::record

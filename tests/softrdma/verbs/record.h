@@ -45,4 +45,4 @@ void violation(const std::string& what);
 /// All counts and violations as lines of "name value".
 std::string text();
 
-} // namespace softrdma::record
+}  // namespace softrdma::record
