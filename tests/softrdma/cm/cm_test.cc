@@ -1,6 +1,7 @@
 // Both sides in one process, on the two libraries of softrdma. Device by device as `SOFTRDMA_DEVICES` has it.
 
 #include "tests/softrdma/cm/message.h"
+#include "tests/softrdma/softrdma.h"
 
 #include <arpa/inet.h>
 #include <atomic>
@@ -23,9 +24,6 @@
 #include <thread>
 #include <unistd.h>
 #include <vector>
-
-// Takes a device away. Only where the verbs beneath are a stub that can.
-extern "C" __attribute__((weak)) void softrdma_stub_remove(int device);
 
 namespace {
 
@@ -787,13 +785,11 @@ TEST_F(cm, a_forked_child_ends_and_holds_nothing_open) {
 struct cm_removal : cm {};
 
 TEST_F(cm_removal, a_device_goes) {
-    if (!softrdma_stub_remove)
-        GTEST_SKIP() << "these verbs cannot lose a device at a word";
     const owned listener = listen_at(server, "127.0.0.1");
     const owned everywhere = listen_at(server, "0.0.0.0");
     const pair p = connect(listener);
     const owned waiting = resolved(client, "127.0.0.1", port_of(listener));
-    softrdma_stub_remove(0);
+    ASSERT_EQ(softrdma_fault("remove 0"), nullptr);
     for (int n = 0; n < 2; ++n) {
         const seen at_server = server.expect(RDMA_CM_EVENT_DEVICE_REMOVAL);
         EXPECT_TRUE(at_server.id == listener.get() || at_server.id == p.passive.get());

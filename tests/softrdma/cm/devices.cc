@@ -2,7 +2,7 @@
 
 #include "tests/softrdma/cm/link.h"
 #include "tests/softrdma/common/addresses.h"
-#include "tests/softrdma/verbs/removal.h"
+#include "tests/softrdma/softrdma.h"
 
 #include <algorithm>
 #include <atomic>

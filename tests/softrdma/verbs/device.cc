@@ -5,7 +5,7 @@
 #include "tests/softrdma/verbs/peer.h"
 #include "tests/softrdma/verbs/process.h"
 #include "tests/softrdma/verbs/queue_pair.h"
-#include "tests/softrdma/verbs/removal.h"
+#include "tests/softrdma/softrdma.h"
 
 #include <algorithm>
 #include <arpa/inet.h>

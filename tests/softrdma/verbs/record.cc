@@ -2,6 +2,7 @@
 
 #include "tests/softrdma/common/settings.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -73,6 +74,14 @@ block& mine() noexcept {
     return *b;
 }
 
+/// REQUIRES: the registry's mutex.
+std::uint64_t sum(const registry& r, std::size_t what) {
+    std::uint64_t n = 0;
+    for (const block* b : r.blocks)
+        n += b->values[what].load(std::memory_order_relaxed);
+    return n;
+}
+
 void print() {
     const std::string& to = all().destination;
     if (to == "none")
@@ -122,16 +131,22 @@ void violation(const std::string& what) {
         std::abort();
 }
 
+std::uint64_t value(std::string_view name) {
+    registry& r = all();
+    std::lock_guard hold(r.mutex);
+    if (name == "violations")
+        return r.violation_count;
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found == names.end() ? 0 : sum(r, static_cast<std::size_t>(found - names.begin()));
+}
+
 std::string text() {
     registry& r = all();
     std::lock_guard hold(r.mutex);
     std::string out;
     for (std::size_t i = 0; i < counts; ++i) {
-        std::uint64_t sum = 0;
-        for (const block* b : r.blocks)
-            sum += b->values[i].load(std::memory_order_relaxed);
-        if (sum)
-            out += std::string(names[i]) + " " + std::to_string(sum) + "\n";
+        if (const std::uint64_t n = sum(r, i))
+            out += std::string(names[i]) + " " + std::to_string(n) + "\n";
     }
     out += "violations " + std::to_string(r.violation_count) + "\n";
     for (const std::string& v : r.violations)
