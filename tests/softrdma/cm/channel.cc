@@ -20,6 +20,7 @@ channel* make_channel() {
         return nullptr;
     auto* c = new channel;
     c->fd = fd;
+    c->generation = the_world().background.generation();
     return c;
 }
 
@@ -32,14 +33,16 @@ void destroy_channel(channel* c) {
 
 void push(channel& c, cm_event* e) {
     c.queue.push_back(e);
-    ::eventfd_write(c.fd, 1);
+    if (c.generation == the_world().background.generation())
+        ::eventfd_write(c.fd, 1);
 }
 
 cm_event* pop(channel& c) {
     cm_event* const e = c.queue.front();
     c.queue.pop_front();
     eventfd_t one;
-    ::eventfd_read(c.fd, &one);
+    if (c.generation == the_world().background.generation())
+        ::eventfd_read(c.fd, &one);
     return e;
 }
 

@@ -22,6 +22,8 @@ struct cm_event : rdma_cm_event {
 /// that a read never blocks there, and who polls the descriptor is never woken for an event that was dropped.
 struct channel : rdma_event_channel {
     std::deque<cm_event*> queue;
+    unsigned generation =
+        0; ///< of the engine. A forked child shares the descriptor and must not count on it.
 };
 
 channel* make_channel();

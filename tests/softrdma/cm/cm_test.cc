@@ -528,6 +528,17 @@ TEST_F(cm, a_full_backlog_keeps_hosts_waiting) {
     EXPECT_EQ(rdma_get_dst_port(two.get()), rdma_get_src_port(second.get()));
 }
 
+TEST_F(cm, who_waits_too_long_gives_up) {
+    const owned listener = listen_at(server, "127.0.0.1", 0, 1);
+    const owned first = asking(client, "127.0.0.1", port_of(listener));
+    const owned second = asking(client, "127.0.0.1", port_of(listener));
+    const seen given_up = client.expect(RDMA_CM_EVENT_UNREACHABLE);
+    EXPECT_EQ(given_up.status, -ETIMEDOUT);
+    EXPECT_NE(given_up.id, nullptr);
+    const owned request(server.expect(RDMA_CM_EVENT_CONNECT_REQUEST).id);
+    EXPECT_TRUE(server.silent()) << "what was given up is not a request any more";
+}
+
 TEST_F(cm, a_listener_that_ends_refuses_who_waits) {
     owned listener = listen_at(server, "127.0.0.1", 0, 1);
     const owned first = asking(client, "127.0.0.1", port_of(listener));
@@ -815,6 +826,7 @@ TEST_F(cm_removal, a_device_goes) {
 int main(int argc, char** argv) {
     // A fabric of its own: what else runs on this machine must not be met.
     ::setenv("SOFTRDMA_DOMAIN", ("cm-test-" + std::to_string(::getpid())).c_str(), 0);
+    ::setenv("SOFTRDMA_CM_PATIENCE_MS", "2000", 0);
     constexpr std::string_view as_host = "--host=";
     if (argc > 1 && std::string_view(argv[1]).starts_with(as_host))
         return be_host(std::atoi(argv[1] + as_host.size()));

@@ -136,14 +136,14 @@ void watched::watch(engine::handler h) {
         e.rehandle(token_, std::move(h));
 }
 
+int watched::fd() const noexcept {
+    return fd_ >= 0 && generation_ == the_world().background.generation() ? fd_ : -1;
+}
+
 void watched::close() {
-    if (fd_ < 0)
-        return;
-    engine& e = the_world().background;
-    // After a fork the number may be another file's.
-    if (generation_ == e.generation()) {
+    if (fd() >= 0) {
         if (token_ != 0)
-            e.unwatch(token_);
+            the_world().background.unwatch(token_);
         ::close(fd_);
     }
     fd_ = -1;

@@ -57,8 +57,9 @@ class watched {
 
     void watch(engine::handler h);
     void close();
-    int fd() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
+    /// -1: none, or it was the parent's of a forked process and the number may be another file's by now.
+    int fd() const noexcept;
+    explicit operator bool() const noexcept { return fd() >= 0; }
 
   private:
     int fd_ = -1;

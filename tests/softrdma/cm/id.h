@@ -29,6 +29,8 @@ enum class state {
     over, ///< refused, given up or without its device
 };
 
+constexpr std::uint8_t default_ack_timeout = 14; ///< 4.096 us * 2^14 = 67 ms
+
 /// Someone who has connected to a listener and is not a request yet: it has said nothing so far, or the backlog is full.
 struct knock {
     watched socket;
@@ -51,7 +53,7 @@ struct id : rdma_cm_id {
     bool reuse_address = false;
     bool one_family = false;
     std::uint8_t tos = 0;
-    std::uint8_t ack_timeout = 14;
+    std::uint8_t ack_timeout = default_ack_timeout;
     ibv_sa_path_rec path{};
 
     // A listener, or one that could become one.

@@ -319,7 +319,7 @@ void ask(id& i) {
             watch_link(i);
             return;
         }
-        if (errno == EAGAIN)
+        if (errno != ECONNREFUSED) // too many wait there, or this process has no descriptor left
             return set_timer(i, crowd_check);
     }
     end_refused(i, reject_for(reason::no_such_service));

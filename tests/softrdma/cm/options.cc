@@ -45,7 +45,7 @@ int set(id& i, int option, const void* value, std::size_t size) {
     case RDMA_OPTION_ID_ACK_TIMEOUT:
         if (!read(value, size, byte) || byte > longest_ack_timeout)
             return EINVAL;
-        i.ack_timeout = byte;
+        i.ack_timeout = byte != 0 ? byte : default_ack_timeout;
         return 0;
     default:
         return ENOSYS;

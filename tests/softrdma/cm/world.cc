@@ -16,6 +16,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
     the_world().background.forget_parent();
+    the_world().first_own_serial = the_world().next_serial;
     the_world().count = {};
     the_world().lock.unlock();
 }
