@@ -24,9 +24,6 @@
 #include <unistd.h>
 #include <vector>
 
-// Takes a device away. Only where the verbs beneath are a stub that can.
-extern "C" __attribute__((weak)) void softrdma_stub_remove(int device);
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -794,17 +791,32 @@ TEST_F(cm, a_forked_child_ends_and_holds_nothing_open) {
     EXPECT_EQ(status, 0);
 }
 
+/// Tells the verbs beneath what is to happen to them. False: they do not take orders.
+bool order(const std::string& what) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    const std::string path = std::getenv("SOFTRDMA_CONTROL");
+    std::memcpy(name.sun_path, path.data(), path.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+    const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    std::string answer(64, '\0');
+    const bool sent = ::connect(fd, reinterpret_cast<sockaddr*>(&name), size) == 0 &&
+                      ::send(fd, what.data(), what.size(), MSG_NOSIGNAL) > 0 &&
+                      ::recv(fd, answer.data(), answer.size(), 0) > 0;
+    ::close(fd);
+    return sent && answer.starts_with("ok");
+}
+
 // The last suite: the device does not come back.
 struct cm_removal : cm {};
 
 TEST_F(cm_removal, a_device_goes) {
-    if (!softrdma_stub_remove)
-        GTEST_SKIP() << "these verbs cannot lose a device at a word";
     const owned listener = listen_at(server, "127.0.0.1");
     const owned everywhere = listen_at(server, "0.0.0.0");
     const pair p = connect(listener);
     const owned waiting = resolved(client, "127.0.0.1", port_of(listener));
-    softrdma_stub_remove(0);
+    if (!order("remove 0"))
+        GTEST_SKIP() << "these verbs do not lose a device at a word";
     for (int n = 0; n < 2; ++n) {
         const seen at_server = server.expect(RDMA_CM_EVENT_DEVICE_REMOVAL);
         EXPECT_TRUE(at_server.id == listener.get() || at_server.id == p.passive.get());
@@ -828,8 +840,14 @@ int main(int argc, char** argv) {
     ::setenv("SOFTRDMA_DOMAIN", ("cm-test-" + std::to_string(::getpid())).c_str(), 0);
     ::setenv("SOFTRDMA_CM_PATIENCE_MS", "2000", 0);
     constexpr std::string_view as_host = "--host=";
-    if (argc > 1 && std::string_view(argv[1]).starts_with(as_host))
+    if (argc > 1 && std::string_view(argv[1]).starts_with(as_host)) {
+        ::unsetenv("SOFTRDMA_CONTROL");
         return be_host(std::atoi(argv[1] + as_host.size()));
+    }
+    const std::string control = testing::TempDir() + "softrdma-cm-test-" + std::to_string(::getpid());
+    ::setenv("SOFTRDMA_CONTROL", control.c_str(), 1);
     testing::InitGoogleTest(&argc, argv);
-    return RUN_ALL_TESTS();
+    const int result = RUN_ALL_TESTS();
+    ::unlink(control.c_str());
+    return result;
 }
