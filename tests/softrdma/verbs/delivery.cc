@@ -23,11 +23,12 @@ class responder {
   public:
     responder(peer& at, shared_queue_pair& q, const operation& op) : peer_(at), in_(at.memory()), queue_(q), op_(op) {}
 
+    answer answer_to();
+
+  private:
     answer send();
     answer write();
     answer read();
-
-  private:
     bool moved(int rc) {
         failed_ = rc;
         return rc == 0;
@@ -165,6 +166,15 @@ answer responder::read() {
     return {answer::done};
 }
 
+answer responder::answer_to() {
+    switch (op_.wr.opcode) {
+    case IBV_WR_RDMA_WRITE:
+    case IBV_WR_RDMA_WRITE_WITH_IMM: return write();
+    case IBV_WR_RDMA_READ: return read();
+    default: return send();
+    }
+}
+
 bool hears(const segment& in, const shared_queue_pair& q, std::uint32_t number, const operation& op) {
     const bool ready = q.state == IBV_QPS_RTR || q.state == IBV_QPS_RTS || q.state == IBV_QPS_SQD;
     return q.number == number && ready && q.peer_number == op.from &&
@@ -187,12 +197,10 @@ answer deliver(peer& to, std::uint32_t number, const operation& op) {
         }
     }
     responder r(to, q, op);
-    switch (op.wr.opcode) {
-    case IBV_WR_RDMA_WRITE:
-    case IBV_WR_RDMA_WRITE_WITH_IMM: return r.write();
-    case IBV_WR_RDMA_READ: return r.read();
-    default: return r.send();
-    }
+    const answer a = r.answer_to();
+    // Nothing was copied: the dead would go on being not ready for ever.
+    const bool untouched = a.is == answer::not_ready || op.length == 0;
+    return untouched && !to.look_alive() ? answer{answer::no_answer} : a;
 }
 
 }  // namespace softrdma

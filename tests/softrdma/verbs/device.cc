@@ -1,11 +1,11 @@
 #include "tests/softrdma/verbs/device.h"
 
 #include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/softrdma.h"
 #include "tests/softrdma/verbs/operations.h"
 #include "tests/softrdma/verbs/peer.h"
 #include "tests/softrdma/verbs/process.h"
 #include "tests/softrdma/verbs/queue_pair.h"
-#include "tests/softrdma/softrdma.h"
 
 #include <algorithm>
 #include <arpa/inet.h>

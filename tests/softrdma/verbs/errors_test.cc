@@ -124,8 +124,9 @@ TEST(errors, end_both_sides_as_hardware_does) {
         r.post(p);
         const ibv_wc wc = p.a.next();
         EXPECT_EQ(wc.status, r.at_requester);
-        if (r.at_responder)
+        if (r.at_responder) {
             EXPECT_EQ(p.b.next().status, *r.at_responder);
+        }
         if (r.event) {
             const ibv_async_event e = p.b.event();
             EXPECT_EQ(e.event_type, *r.event);

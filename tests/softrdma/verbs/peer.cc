@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +104,13 @@ peer::~peer() {
         if (fd >= 0)
             ::close(fd);
     ::munmap(segment_, segment_->size);
+}
+
+bool peer::look_alive() {
+    pollfd p{pidfd_, POLLIN, 0};
+    if (!self_ && ::poll(&p, 1, 0) != 0)
+        dead_.store(true, std::memory_order_relaxed);
+    return !dead();
 }
 
 int peer::duplicate(int their_fd) {

@@ -42,6 +42,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     if (softrdma::context::of(pd->context).on().removed())
         return refuse<queue_pair*>(EIO);
     a.cap.max_send_sge = std::max(a.cap.max_send_sge, 1u);
+    a.cap.max_inline_data = most_inline;  // as hardware, which has its own idea of a work request's size
     if (a.srq)
         a.cap.max_recv_wr = a.cap.max_recv_sge = 0;
     process& own = process::self();

@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/record.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/common/record_output.h"
 
 #include <algorithm>
 #include <array>
@@ -53,7 +53,6 @@ struct registry {
     std::vector<block*> blocks;
     std::vector<std::string> violations;
     std::uint64_t violation_count = 0;
-    std::string destination;
     bool strict = false;
 };
 
@@ -82,34 +81,13 @@ std::uint64_t sum(const registry& r, std::size_t what) {
     return n;
 }
 
-void print() {
-    const std::string& to = all().destination;
-    if (to == "none")
-        return;
-    std::FILE* out = to.empty() ? stderr : std::fopen(to.c_str(), "a");
-    if (!out)
-        return;
-    const std::string t = text();
-    if (to.empty()) {
-        for (std::size_t begin = 0; begin < t.size();) {
-            const std::size_t end = t.find('\n', begin);
-            std::fprintf(out, "softrdma: %s\n", t.substr(begin, end - begin).c_str());
-            begin = end + 1;
-        }
-        return;
-    }
-    std::fputs(t.c_str(), out);
-    std::fclose(out);
-}
-
 }  // namespace
 
 void start() {
     static std::once_flag once;
     std::call_once(once, [] {
-        all().destination = setting("SOFTRDMA_RECORD");
         all().strict = setting("SOFTRDMA_STRICT") == "1";
-        std::atexit(print);
+        std::atexit([] { write_record(text()); });
     });
 }
 

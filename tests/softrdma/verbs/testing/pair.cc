@@ -45,8 +45,9 @@ side::side(ibv_context* on, const shape& s) : as(s), context(on), pd(ibv_alloc_p
 
 side::~side() {
     EXPECT_EQ(ibv_destroy_qp(qp), 0);
-    if (srq)
+    if (srq) {
         EXPECT_EQ(ibv_destroy_srq(srq), 0);
+    }
     EXPECT_EQ(ibv_destroy_cq(cq), 0);
     EXPECT_EQ(ibv_destroy_comp_channel(channel), 0);
     EXPECT_EQ(ibv_dereg_mr(mr), 0);
