@@ -191,6 +191,8 @@ std::string every_type(const endpoint& at) {
             if (id != 0x40)
                 throw unexpected(fmt::format("descriptor type {:#x} is served", id));
             ++served;
+            if (id == 0x4f)  // it may have invalidated the key: hosts register anew
+                s = open_session(at);
         } else {
             ++refused;
         }

@@ -71,7 +71,7 @@ int bind(id& i, const sockaddr& at) {
     int code = 0;
     if (port_of(at) == 0)
         code = hold_any_port(i);
-    else if (!i.reuse_address) // else others may hold it as well, as long as they do not listen
+    else if (!i.reuse_address)  // else others may hold it as well, as long as they do not listen
         code = hold_names(i);
     if (code == 0)
         i.at = state::bound;
@@ -105,9 +105,9 @@ void tell(id& i, state next, rdma_cm_event_type type) {
     post(i, type);
 }
 
-} // namespace
+}  // namespace
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm
 
 using namespace softrdma::cm;
 
@@ -186,4 +186,4 @@ EXPORTED int rdma_listen(rdma_cm_id* public_id, int backlog) {
     return 0;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -34,12 +34,11 @@ int look_up(const char* node, const char* service, const rdma_addrinfo& hints, a
     return ::getaddrinfo(node, service, &h, &out);
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
-EXPORTED int rdma_getaddrinfo(const char* node, const char* service, const rdma_addrinfo* wish,
-                              rdma_addrinfo** out) {
+EXPORTED int rdma_getaddrinfo(const char* node, const char* service, const rdma_addrinfo* wish, rdma_addrinfo** out) {
     static constexpr rdma_addrinfo none{};
     const rdma_addrinfo& hints = wish ? *wish : none;
     const bool passive = hints.ai_flags & RAI_PASSIVE;
@@ -82,4 +81,4 @@ EXPORTED void rdma_freeaddrinfo(rdma_addrinfo* r) {
     }
 }
 
-} // extern "C"
+}  // extern "C"

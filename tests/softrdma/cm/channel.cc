@@ -20,6 +20,7 @@ channel* make_channel() {
         return nullptr;
     auto* c = new channel;
     c->fd = fd;
+    c->generation = the_world().background.generation();
     return c;
 }
 
@@ -32,14 +33,16 @@ void destroy_channel(channel* c) {
 
 void push(channel& c, cm_event* e) {
     c.queue.push_back(e);
-    ::eventfd_write(c.fd, 1);
+    if (c.generation == the_world().background.generation())
+        ::eventfd_write(c.fd, 1);
 }
 
 cm_event* pop(channel& c) {
     cm_event* const e = c.queue.front();
     c.queue.pop_front();
     eventfd_t one;
-    ::eventfd_read(c.fd, &one);
+    if (c.generation == the_world().background.generation())
+        ::eventfd_read(c.fd, &one);
     return e;
 }
 
@@ -55,8 +58,7 @@ std::deque<cm_event*> take_out(channel& c, const id& counted) {
     return out;
 }
 
-cm_event* make_event(id& of, rdma_cm_event_type type, int status, const message* said,
-                     std::size_t data_size) {
+cm_event* make_event(id& of, rdma_cm_event_type type, int status, const message* said, std::size_t data_size) {
     auto* e = new cm_event;
     e->id = &of;
     e->event = type;
@@ -133,8 +135,7 @@ bool told_already(id& i) {
 bool finish(cm_event& e, channel& taken_from) {
     id& i = of(e.id);
     switch (e.event) {
-    case RDMA_CM_EVENT_CONNECT_REQUEST:
-        return introduce(i, of(e.listen_id), taken_from);
+    case RDMA_CM_EVENT_CONNECT_REQUEST: return introduce(i, of(e.listen_id), taken_from);
     case RDMA_CM_EVENT_CONNECT_RESPONSE:
         if (!i.qp)
             return true;
@@ -153,16 +154,14 @@ bool finish(cm_event& e, channel& taken_from) {
             return false;
         to_error(i);
         return true;
-    case RDMA_CM_EVENT_DISCONNECTED:
-        return !told_already(i);
-    default:
-        return true;
+    case RDMA_CM_EVENT_DISCONNECTED: return !told_already(i);
+    default: return true;
     }
 }
 
-} // namespace
+}  // namespace
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm
 
 using namespace softrdma::cm;
 
@@ -228,4 +227,4 @@ EXPORTED int rdma_migrate_id(rdma_cm_id* public_id, rdma_event_channel* to) {
     return 0;
 }
 
-} // extern "C"
+}  // extern "C"

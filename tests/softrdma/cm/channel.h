@@ -14,7 +14,7 @@ struct cm_event : rdma_cm_event {
     cm_event() : rdma_cm_event{} {}
 
     cm::id* counted =
-        nullptr; ///< whose destruction waits for the acknowledgement: the listener's in case of a request
+        nullptr;  ///< whose destruction waits for the acknowledgement: the listener's in case of a request
     std::array<std::uint8_t, reply_data> data{};
 };
 
@@ -22,6 +22,7 @@ struct cm_event : rdma_cm_event {
 /// that a read never blocks there, and who polls the descriptor is never woken for an event that was dropped.
 struct channel : rdma_event_channel {
     std::deque<cm_event*> queue;
+    unsigned generation = 0;  ///< of the engine. A forked child shares the descriptor and must not count on it.
 };
 
 channel* make_channel();
@@ -34,10 +35,9 @@ cm_event* pop(channel& c);
 std::deque<cm_event*> take_out(channel& c, const id& counted);
 
 /// Queues an event of an id, with what the other side said, padded with zeros to `data_size`.
-void post(id& of, rdma_cm_event_type type, int status = 0, const message* said = nullptr,
-          std::size_t data_size = 0);
+void post(id& of, rdma_cm_event_type type, int status = 0, const message* said = nullptr, std::size_t data_size = 0);
 
 /// A new event that is queued nowhere.
 cm_event* make_event(id& of, rdma_cm_event_type type, int status, const message* said, std::size_t data_size);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

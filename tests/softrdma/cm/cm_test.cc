@@ -1,6 +1,7 @@
 // Both sides in one process, on the two libraries of softrdma. Device by device as `SOFTRDMA_DEVICES` has it.
 
 #include "tests/softrdma/cm/message.h"
+#include "tests/softrdma/softrdma.h"
 
 #include <arpa/inet.h>
 #include <atomic>
@@ -23,9 +24,6 @@
 #include <thread>
 #include <unistd.h>
 #include <vector>
-
-// Takes a device away. Only where the verbs beneath are a stub that can.
-extern "C" __attribute__((weak)) void softrdma_stub_remove(int device);
 
 namespace {
 
@@ -132,8 +130,7 @@ int port_of(const owned& i) {
     return ntohs(rdma_get_src_port(i.get()));
 }
 
-owned listen_at(rdma_event_channel* c, const char* address, int port = 0, int backlog = 0,
-                void* context = nullptr) {
+owned listen_at(rdma_event_channel* c, const char* address, int port = 0, int backlog = 0, void* context = nullptr) {
     owned i = new_id(c, context);
     sockaddr_storage at = ip(address, port);
     EXPECT_EQ(rdma_bind_addr(i.get(), raw(at)), 0) << std::strerror(errno);
@@ -180,9 +177,8 @@ owned asking(channel& c, const char* address, int port, std::string_view data = 
 ibv_qp_attr attributes(rdma_cm_id* i) {
     ibv_qp_attr a{};
     ibv_qp_init_attr init{};
-    constexpr int all = IBV_QP_STATE | IBV_QP_AV | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_SQ_PSN |
-                        IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_DEST_RD_ATOMIC |
-                        IBV_QP_MAX_QP_RD_ATOMIC;
+    constexpr int all = IBV_QP_STATE | IBV_QP_AV | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_SQ_PSN | IBV_QP_TIMEOUT |
+                        IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MAX_QP_RD_ATOMIC;
     EXPECT_EQ(ibv_query_qp(i->qp, &a, all, &init), 0);
     return a;
 }
@@ -360,8 +356,7 @@ TEST_F(cm, disconnect) {
     ASSERT_EQ(rdma_disconnect(p.active.get()), 0);
     EXPECT_EQ(attributes(p.active.get()).qp_state, IBV_QPS_ERR);
     server.expect(RDMA_CM_EVENT_DISCONNECTED);
-    EXPECT_EQ(attributes(p.passive.get()).qp_state, IBV_QPS_RTS)
-        << "its own side is the application's to end";
+    EXPECT_EQ(attributes(p.passive.get()).qp_state, IBV_QPS_RTS) << "its own side is the application's to end";
     EXPECT_TRUE(client.silent()) << "the passive side has not answered";
     ASSERT_EQ(rdma_disconnect(p.passive.get()), 0);
     EXPECT_EQ(attributes(p.passive.get()).qp_state, IBV_QPS_ERR);
@@ -528,6 +523,17 @@ TEST_F(cm, a_full_backlog_keeps_hosts_waiting) {
     EXPECT_EQ(rdma_get_dst_port(two.get()), rdma_get_src_port(second.get()));
 }
 
+TEST_F(cm, who_waits_too_long_gives_up) {
+    const owned listener = listen_at(server, "127.0.0.1", 0, 1);
+    const owned first = asking(client, "127.0.0.1", port_of(listener));
+    const owned second = asking(client, "127.0.0.1", port_of(listener));
+    const seen given_up = client.expect(RDMA_CM_EVENT_UNREACHABLE);
+    EXPECT_EQ(given_up.status, -ETIMEDOUT);
+    EXPECT_NE(given_up.id, nullptr);
+    const owned request(server.expect(RDMA_CM_EVENT_CONNECT_REQUEST).id);
+    EXPECT_TRUE(server.silent()) << "what was given up is not a request any more";
+}
+
 TEST_F(cm, a_listener_that_ends_refuses_who_waits) {
     owned listener = listen_at(server, "127.0.0.1", 0, 1);
     const owned first = asking(client, "127.0.0.1", port_of(listener));
@@ -544,8 +550,7 @@ TEST_F(cm, rubbish_ends_the_conversation_only) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     const char* const domain = std::getenv("SOFTRDMA_DOMAIN");
-    const std::string text = "softrdma/" +
-                             (domain && *domain ? domain : "user-" + std::to_string(::getuid())) + "/" +
+    const std::string text = "softrdma/" + (domain && *domain ? domain : "user-" + std::to_string(::getuid())) + "/" +
                              std::to_string(RDMA_PS_TCP) + "/127.0.0.1/" + std::to_string(port_of(listener));
     std::memcpy(name.sun_path + 1, text.data(), text.size());
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
@@ -787,13 +792,11 @@ TEST_F(cm, a_forked_child_ends_and_holds_nothing_open) {
 struct cm_removal : cm {};
 
 TEST_F(cm_removal, a_device_goes) {
-    if (!softrdma_stub_remove)
-        GTEST_SKIP() << "these verbs cannot lose a device at a word";
     const owned listener = listen_at(server, "127.0.0.1");
     const owned everywhere = listen_at(server, "0.0.0.0");
     const pair p = connect(listener);
     const owned waiting = resolved(client, "127.0.0.1", port_of(listener));
-    softrdma_stub_remove(0);
+    ASSERT_EQ(softrdma_fault("remove 0"), nullptr);
     for (int n = 0; n < 2; ++n) {
         const seen at_server = server.expect(RDMA_CM_EVENT_DEVICE_REMOVAL);
         EXPECT_TRUE(at_server.id == listener.get() || at_server.id == p.passive.get());
@@ -810,11 +813,12 @@ TEST_F(cm_removal, a_device_goes) {
     EXPECT_EQ(errno, ENODEV);
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     // A fabric of its own: what else runs on this machine must not be met.
     ::setenv("SOFTRDMA_DOMAIN", ("cm-test-" + std::to_string(::getpid())).c_str(), 0);
+    ::setenv("SOFTRDMA_CM_PATIENCE_MS", "2000", 0);
     constexpr std::string_view as_host = "--host=";
     if (argc > 1 && std::string_view(argv[1]).starts_with(as_host))
         return be_host(std::atoi(argv[1] + as_host.size()));

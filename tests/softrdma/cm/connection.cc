@@ -25,8 +25,7 @@ void take_data(message& m, const void* data, std::size_t size) {
 bool within_limits(const id& i, const rdma_conn_param* p, const opened_device& on) {
     if (!p || i.ps != RDMA_PS_TCP)
         return true;
-    return (p->responder_resources == RDMA_MAX_RESP_RES ||
-            p->responder_resources <= on.most_responder_resources) &&
+    return (p->responder_resources == RDMA_MAX_RESP_RES || p->responder_resources <= on.most_responder_resources) &&
            (p->initiator_depth == RDMA_MAX_INIT_DEPTH || p->initiator_depth <= on.most_initiator_depth);
 }
 
@@ -67,9 +66,9 @@ int reject(id& i, std::uint16_t why, const void* data, std::size_t size) {
     return 0;
 }
 
-} // namespace
+}  // namespace
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm
 
 using namespace softrdma::cm;
 
@@ -92,8 +91,7 @@ EXPORTED int rdma_connect(rdma_cm_id* public_id, rdma_conn_param* p) {
             return fail(i.at == state::over && devices::gone(i.device) ? ENODEV : EINVAL);
         i.responder_resources =
             p ? own_or(p->responder_resources, on->most_responder_resources) : on->most_responder_resources;
-        i.initiator_depth =
-            p ? own_or(p->initiator_depth, on->most_initiator_depth) : on->most_initiator_depth;
+        i.initiator_depth = p ? own_or(p->initiator_depth, on->most_initiator_depth) : on->most_initiator_depth;
         compose(i, kind::request, p);
         ++the_world().count.asked;
         ask(i);
@@ -120,9 +118,8 @@ EXPORTED int rdma_accept(rdma_cm_id* public_id, rdma_conn_param* p) {
         i.responder_resources =
             p ? own_or(p->responder_resources, std::min(i.responder_resources, on->most_responder_resources))
               : std::min(i.responder_resources, on->most_responder_resources);
-        i.initiator_depth =
-            p ? own_or(p->initiator_depth, std::min(i.initiator_depth, on->most_initiator_depth))
-              : std::min(i.initiator_depth, on->most_initiator_depth);
+        i.initiator_depth = p ? own_or(p->initiator_depth, std::min(i.initiator_depth, on->most_initiator_depth))
+                              : std::min(i.initiator_depth, on->most_initiator_depth);
     }
     if (i.qp && !to_connected(i)) {
         const int code = errno;
@@ -199,4 +196,4 @@ EXPORTED int rdma_disconnect(rdma_cm_id* public_id) {
     return expects_event ? complete(i) : 0;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -2,7 +2,7 @@
 
 #include "tests/softrdma/cm/link.h"
 #include "tests/softrdma/common/addresses.h"
-#include "tests/softrdma/verbs/removal.h"
+#include "tests/softrdma/softrdma.h"
 
 #include <algorithm>
 #include <atomic>
@@ -51,7 +51,7 @@ bool known(int device) {
     return device >= 0 && device < count();
 }
 
-} // namespace
+}  // namespace
 
 int count() {
     return static_cast<int>(slots().size());
@@ -114,4 +114,4 @@ void drop_pd(int device) {
     }
 }
 
-} // namespace softrdma::cm::devices
+}  // namespace softrdma::cm::devices

@@ -31,6 +31,6 @@ const opened_device* open(int device);
 ibv_pd* hold_pd(int device);
 void drop_pd(int device);
 
-} // namespace devices
+}  // namespace devices
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

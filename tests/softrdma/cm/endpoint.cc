@@ -33,7 +33,7 @@ int prepare(id& i, const rdma_addrinfo& at, ibv_pd* pd, ibv_qp_init_attr* queues
     return rdma_create_qp(&i, pd, queues);
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
@@ -125,4 +125,4 @@ EXPORTED void rdma_destroy_srq(rdma_cm_id* i) {
     i->srq = nullptr;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -78,8 +78,7 @@ void engine::start() {
 int engine::next_timeout() const {
     if (timers_.empty())
         return -1;
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - clock::now()).count();
     return static_cast<int>(std::clamp<long long>(left, 0, 60000));
 }
 
@@ -109,7 +108,7 @@ void engine::run(int epoll_fd) {
             auto it = sockets_.find(e.data.u64);
             if (it == sockets_.end())
                 continue;
-            const handler h = it->second.h; // a copy: it may end itself
+            const handler h = it->second.h;  // a copy: it may end itself
             h(e.events);
         }
         run_timers();
@@ -136,18 +135,18 @@ void watched::watch(engine::handler h) {
         e.rehandle(token_, std::move(h));
 }
 
+int watched::fd() const noexcept {
+    return fd_ >= 0 && generation_ == the_world().background.generation() ? fd_ : -1;
+}
+
 void watched::close() {
-    if (fd_ < 0)
-        return;
-    engine& e = the_world().background;
-    // After a fork the number may be another file's.
-    if (generation_ == e.generation()) {
+    if (fd() >= 0) {
         if (token_ != 0)
-            e.unwatch(token_);
+            the_world().background.unwatch(token_);
         ::close(fd_);
     }
     fd_ = -1;
     token_ = 0;
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -39,7 +39,7 @@ class engine {
     int epoll_fd_ = -1;
     int wake_fd_ = -1;
     unsigned generation_ = 0;
-    std::uint64_t next_token_ = 1; // 0 is the wake-up
+    std::uint64_t next_token_ = 1;  // 0 is the wake-up
     std::unordered_map<std::uint64_t, watched_socket> sockets_;
     std::multimap<clock::time_point, std::function<void()>> timers_;
 };
@@ -57,8 +57,9 @@ class watched {
 
     void watch(engine::handler h);
     void close();
-    int fd() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
+    /// -1: none, or it was the parent's of a forked process and the number may be another file's by now.
+    int fd() const noexcept;
+    explicit operator bool() const noexcept { return fd() >= 0; }
 
   private:
     int fd_ = -1;
@@ -66,4 +67,4 @@ class watched {
     unsigned generation_ = 0;
 };
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -8,7 +8,7 @@
 namespace softrdma::cm {
 
 id* make_id(rdma_port_space ps, ibv_qp_type type, void* context) {
-    static std::minstd_rand dice{std::random_device{}()}; // under the lock, like all here
+    static std::minstd_rand dice{std::random_device{}()};  // under the lock, like all here
     auto* i = new id;
     i->ps = ps;
     i->qp_type = type;
@@ -50,7 +50,7 @@ void free_id(id* i) {
     delete i;
 }
 
-} // namespace
+}  // namespace
 
 void retire(id& i, locked& l) {
     say_goodbye(i);
@@ -64,9 +64,10 @@ void retire(id& i, locked& l) {
             continue;
         say_goodbye(*child);
         the_world().ids.erase(child->serial);
-        delete child; // never introduced: it holds nothing of a device
+        delete child;  // never introduced: it holds nothing of a device
     }
-    the_world().acknowledged.wait(l, [&] { return i.handed_out == 0; });
+    const bool inherited = i.serial < the_world().first_own_serial;  // who would acknowledge is in another process
+    the_world().acknowledged.wait(l, [&] { return i.handed_out == 0 || inherited; });
     l.unlock();
     free_id(&i);
 }
@@ -88,14 +89,13 @@ int complete(id& i) {
     return fail(status < 0 ? -status : status);
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm
 
 using namespace softrdma::cm;
 
 extern "C" {
 
-EXPORTED int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context,
-                            rdma_port_space ps) {
+EXPORTED int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context, rdma_port_space ps) {
     if (devices::count() == 0)
         return fail(ENODEV);
     if (ps == RDMA_PS_UDP || ps == RDMA_PS_IPOIB)
@@ -125,4 +125,4 @@ EXPORTED int rdma_destroy_id(rdma_cm_id* public_id) {
     return 0;
 }
 
-} // extern "C"
+}  // extern "C"

@@ -19,15 +19,17 @@ enum class state {
     route_resolved,
     listening,
     request_sent,
-    reply_received,   ///< the application has not yet taken it
-    request_received, ///< neither accepted nor rejected yet
+    reply_received,    ///< the application has not yet taken it
+    request_received,  ///< neither accepted nor rejected yet
     reply_sent,
     established,
     disconnect_sent,
     disconnect_received,
     time_wait,
-    over, ///< refused, given up or without its device
+    over,  ///< refused, given up or without its device
 };
+
+constexpr std::uint8_t default_ack_timeout = 14;  ///< 4.096 us * 2^14 = 67 ms
 
 /// Someone who has connected to a listener and is not a request yet: it has said nothing so far, or the backlog is full.
 struct knock {
@@ -44,33 +46,33 @@ struct id : rdma_cm_id {
     state at = state::idle;
     cm::channel* events = nullptr;
     bool synchronous = false;
-    int handed_out = 0; ///< events taken and not acknowledged
+    int handed_out = 0;  ///< events taken and not acknowledged
 
-    int device = -1; ///< -1: any
+    int device = -1;  ///< -1: any
     bool holds_pd = false;
     bool reuse_address = false;
     bool one_family = false;
     std::uint8_t tos = 0;
-    std::uint8_t ack_timeout = 14;
+    std::uint8_t ack_timeout = default_ack_timeout;
     ibv_sa_path_rec path{};
 
     // A listener, or one that could become one.
     std::vector<watched> names;
     std::list<knock> knocks;
     int backlog = 0;
-    int untaken = 0; ///< requests queued and not taken by the application
+    int untaken = 0;  ///< requests queued and not taken by the application
     std::optional<ibv_qp_init_attr> for_children;
 
     // A connection.
     watched link;
-    message own{};               ///< request or reply that this side sends
-    std::optional<message> peer; ///< request or reply of the other side
-    bool deaf = false; ///< asked and not accepted: as with the kernel, nothing is told of it until then
+    message own{};                ///< request or reply that this side sends
+    std::optional<message> peer;  ///< request or reply of the other side
+    bool deaf = false;            ///< asked and not accepted: as with the kernel, nothing is told of it until then
     bool connect_failed = false;
     std::uint8_t responder_resources = 0;
     std::uint8_t initiator_depth = 0;
     ibv_ece ece{};
-    unsigned timer = 0; ///< counts settings: an older timer means nothing
+    unsigned timer = 0;  ///< counts settings: an older timer means nothing
     engine::clock::time_point give_up{};
 
     const sockaddr& source() const { return route.addr.src_addr; }
@@ -93,4 +95,4 @@ void retire(id& i, locked& l);
 /// For a synchronous id: waits for the next event, leaves it at `id->event` and tells its status. 0 for others.
 int complete(id& i);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -48,15 +48,12 @@ void refused(id& i, const message& m) {
     case state::request_sent:
     case state::reply_received:
     case state::request_received:
-    case state::reply_sent:
-        end_refused(i, m);
-        break;
+    case state::reply_sent: end_refused(i, m); break;
     case state::established:
         i.at = state::disconnect_received;
         end_disconnected(i);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -67,13 +64,12 @@ void disconnect_asked(id& i) {
         i.at = state::disconnect_received;
         end_disconnected(i);
         break;
-    case state::disconnect_sent: // both at once
+    case state::disconnect_sent:  // both at once
         say(i, kind::disconnected);
         end_disconnected(i);
         enter_time_wait(i);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -99,20 +95,15 @@ void receive(id& i, const message& m) {
         ++the_world().count.established;
         post(i, RDMA_CM_EVENT_ESTABLISHED);
         break;
-    case kind::reject:
-        refused(i, m);
-        break;
-    case kind::disconnect:
-        disconnect_asked(i);
-        break;
+    case kind::reject: refused(i, m); break;
+    case kind::disconnect: disconnect_asked(i); break;
     case kind::disconnected:
         if (i.at != state::disconnect_sent)
             break;
         end_disconnected(i);
         enter_time_wait(i);
         break;
-    case kind::request:
-        break;
+    case kind::request: break;
     }
 }
 
@@ -120,22 +111,15 @@ void receive(id& i, const message& m) {
 void hung_up(id& i) {
     switch (i.at) {
     case state::request_sent:
-    case state::reply_received:
-        refused(i, reject_for(reason::consumer));
-        break;
+    case state::reply_received: refused(i, reject_for(reason::consumer)); break;
     case state::request_received:
-    case state::reply_sent:
-        refused(i, reject_for(reason::timeout));
-        break;
-    case state::established:
-        disconnect_asked(i);
-        break;
+    case state::reply_sent: refused(i, reject_for(reason::timeout)); break;
+    case state::established: disconnect_asked(i); break;
     case state::disconnect_sent:
         end_disconnected(i);
         enter_time_wait(i);
         break;
-    default:
-        break;
+    default: break;
     }
     i.link.close();
 }
@@ -151,8 +135,7 @@ heard listen_to(const watched& socket, message& out) {
         if (n < 0 && (errno == ECONNRESET || errno == EINTR))
             continue;
         const bool good = n == static_cast<ssize_t>(sizeof out) && out.magic == message_magic &&
-                          out.what >= kind::request && out.what <= kind::disconnected &&
-                          out.data_size <= reply_data;
+                          out.what >= kind::request && out.what <= kind::disconnected && out.data_size <= reply_data;
         return good ? heard::message : heard::end;
     }
     return heard::end;
@@ -162,14 +145,9 @@ void link_ready(id& i) {
     while (i.link) {
         message m;
         switch (listen_to(i.link, m)) {
-        case heard::message:
-            receive(i, m);
-            break;
-        case heard::nothing:
-            return;
-        case heard::end:
-            hung_up(i);
-            return;
+        case heard::message: receive(i, m); break;
+        case heard::nothing: return;
+        case heard::end: hung_up(i); return;
         }
     }
 }
@@ -201,8 +179,7 @@ void expired(id& i) {
         i.at = state::over;
         post(i, RDMA_CM_EVENT_TIMEWAIT_EXIT);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -238,8 +215,7 @@ void admit(id& listener, knock& k) {
 }
 
 void admit_while_room(id& listener) {
-    for (auto k = listener.knocks.begin();
-         k != listener.knocks.end() && listener.untaken < listener.backlog;) {
+    for (auto k = listener.knocks.begin(); k != listener.knocks.end() && listener.untaken < listener.backlog;) {
         if (k->request) {
             admit(listener, *k);
             k = listener.knocks.erase(k);
@@ -280,7 +256,7 @@ void door_ready(id& listener, int door) {
     }
 }
 
-} // namespace
+}  // namespace
 
 void say(id& i, const message& m) {
     if (i.link)
@@ -309,8 +285,7 @@ void ask(id& i) {
     }
     sockaddr_storage any = any_of(i.destination().sa_family);
     set_port(reinterpret_cast<sockaddr&>(any), port_of(i.destination()));
-    for (const sockaddr* name :
-         {&i.destination(), static_cast<const sockaddr*>(reinterpret_cast<sockaddr*>(&any))}) {
+    for (const sockaddr* name : {&i.destination(), static_cast<const sockaddr*>(reinterpret_cast<sockaddr*>(&any))}) {
         const int fd = reach_name(i.ps, *name);
         if (fd >= 0) {
             i.link = watched(fd);
@@ -319,7 +294,7 @@ void ask(id& i) {
             watch_link(i);
             return;
         }
-        if (errno == EAGAIN)
+        if (errno != ECONNREFUSED)  // too many wait there, or this process has no descriptor left
             return set_timer(i, crowd_check);
     }
     end_refused(i, reject_for(reason::no_such_service));
@@ -366,21 +341,12 @@ void enter_time_wait(id& i) {
 void say_goodbye(id& i) {
     switch (i.at) {
     case state::request_sent:
-    case state::reply_sent:
-        refuse(i.link, reason::timeout);
-        break;
+    case state::reply_sent: refuse(i.link, reason::timeout); break;
     case state::reply_received:
-    case state::request_received:
-        refuse(i.link, reason::consumer);
-        break;
-    case state::established:
-        say(i, kind::disconnect);
-        break;
-    case state::disconnect_received:
-        say(i, kind::disconnected);
-        break;
-    default:
-        break;
+    case state::request_received: refuse(i.link, reason::consumer); break;
+    case state::established: say(i, kind::disconnect); break;
+    case state::disconnect_received: say(i, kind::disconnected); break;
+    default: break;
     }
     i.link.close();
 }
@@ -427,4 +393,4 @@ bool make_ready(id& i) {
     return true;
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -34,4 +34,4 @@ bool introduce(id& child, id& listener, channel& taken_from);
 /// The active side's last word. False with errno. Takes the lock.
 bool make_ready(id& i);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -15,7 +15,7 @@ constexpr std::uint16_t timeout = 4;
 constexpr std::uint16_t no_such_service = 8;
 constexpr std::uint16_t consumer = 28;
 constexpr std::uint16_t vendor_option = 35;
-} // namespace reason
+}  // namespace reason
 
 /// What InfiniBand's messages have room for. An IP request spends 36 of its 92 bytes on the addresses.
 constexpr std::size_t request_data = 56;
@@ -29,8 +29,8 @@ struct message {
     std::uint32_t magic = message_magic;
     kind what{};
     std::uint8_t qp_type = 0;
-    std::uint8_t responder_resources = 0; ///< RDMA READs that the sender will answer at a time
-    std::uint8_t initiator_depth = 0;     ///< RDMA READs that the sender will have outstanding
+    std::uint8_t responder_resources = 0;  ///< RDMA READs that the sender will answer at a time
+    std::uint8_t initiator_depth = 0;      ///< RDMA READs that the sender will have outstanding
     std::uint8_t flow_control = 0;
     std::uint8_t retry_count = 0;
     std::uint8_t rnr_retry_count = 0;
@@ -39,7 +39,7 @@ struct message {
     std::uint32_t psn = 0;
     std::uint32_t ece_vendor = 0;
     std::uint32_t ece_options = 0;
-    std::uint16_t why = 0; ///< of a reject
+    std::uint16_t why = 0;  ///< of a reject
     std::uint16_t data_size = 0;
     std::array<std::uint8_t, 16> gid{};
     sockaddr_storage from{};
@@ -48,4 +48,4 @@ struct message {
 };
 static_assert(std::is_trivially_copyable_v<message>);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -27,21 +27,20 @@ const sockaddr_in6& v6(const sockaddr& a) {
 
 std::string text_of(const sockaddr& a) {
     char text[INET6_ADDRSTRLEN] = "?";
-    const void* bytes =
-        a.sa_family == AF_INET6 ? static_cast<const void*>(&v6(a).sin6_addr) : &v4(a).sin_addr;
+    const void* bytes = a.sa_family == AF_INET6 ? static_cast<const void*>(&v6(a).sin6_addr) : &v4(a).sin_addr;
     ::inet_ntop(a.sa_family, bytes, text, sizeof text);
     return text;
 }
 
 /// 0 if the name is too long.
 socklen_t name_of(rdma_port_space ps, const sockaddr& a, sockaddr_un& out) {
-    const std::string name = "softrdma/" + domain() + "/" + std::to_string(ps) + "/" + text_of(a) + "/" +
-                             std::to_string(port_of(a));
+    const std::string name =
+        "softrdma/" + domain() + "/" + std::to_string(ps) + "/" + text_of(a) + "/" + std::to_string(port_of(a));
     if (name.size() + 1 > sizeof out.sun_path)
         return 0;
     out = {};
     out.sun_family = AF_UNIX;
-    std::memcpy(out.sun_path + 1, name.data(), name.size()); // the zero byte before it makes it abstract
+    std::memcpy(out.sun_path + 1, name.data(), name.size());  // the zero byte before it makes it abstract
     return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
 }
 
@@ -64,7 +63,7 @@ int with_name(rdma_port_space ps, const sockaddr& a, int (*act)(int, const socka
     return fd;
 }
 
-} // namespace
+}  // namespace
 
 bool is_ip(const sockaddr& a) noexcept {
     return a.sa_family == AF_INET || a.sa_family == AF_INET6;
@@ -123,4 +122,4 @@ int reach_name(rdma_port_space ps, const sockaddr& a) {
     return with_name(ps, a, ::connect);
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -24,4 +24,4 @@ int hold_name(rdma_port_space ps, const sockaddr& a);
 /// A connected socket, non-blocking. -1 with errno: ECONNREFUSED if nobody listens there, EAGAIN if too many wait.
 int reach_name(rdma_port_space ps, const sockaddr& a);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -45,14 +45,13 @@ int set(id& i, int option, const void* value, std::size_t size) {
     case RDMA_OPTION_ID_ACK_TIMEOUT:
         if (!read(value, size, byte) || byte > longest_ack_timeout)
             return EINVAL;
-        i.ack_timeout = byte;
+        i.ack_timeout = byte != 0 ? byte : default_ack_timeout;
         return 0;
-    default:
-        return ENOSYS;
+    default: return ENOSYS;
     }
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
@@ -71,8 +70,8 @@ EXPORTED __be16 rdma_get_dst_port(rdma_cm_id* i) {
 }
 
 EXPORTED ibv_context** rdma_get_devices(int* count) {
-    auto** const list = static_cast<ibv_context**>(
-        std::calloc(static_cast<std::size_t>(devices::count()) + 1, sizeof(ibv_context*)));
+    auto** const list =
+        static_cast<ibv_context**>(std::calloc(static_cast<std::size_t>(devices::count()) + 1, sizeof(ibv_context*)));
     int n = 0;
     for (int d = 0; d < devices::count(); ++d)
         if (const opened_device* const on = devices::open(d))
@@ -88,9 +87,8 @@ EXPORTED void rdma_free_devices(ibv_context** list) {
 
 EXPORTED const char* rdma_event_str(rdma_cm_event_type type) {
     switch (type) {
-#define NAME(x)                                                                                              \
-    case x:                                                                                                  \
-        return #x;
+#define NAME(x)                                                                                                        \
+    case x: return #x;
         NAME(RDMA_CM_EVENT_ADDR_RESOLVED)
         NAME(RDMA_CM_EVENT_ADDR_ERROR)
         NAME(RDMA_CM_EVENT_ROUTE_RESOLVED)
@@ -133,4 +131,4 @@ EXPORTED int rdma_get_remote_ece(rdma_cm_id* i, ibv_ece* ece) {
     return 0;
 }
 
-} // extern "C"
+}  // extern "C"

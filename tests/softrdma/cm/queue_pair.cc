@@ -41,8 +41,8 @@ void fill_init(const id& i, ibv_qp_attr& a, int& mask) {
 }
 
 void fill_receive(const id& i, ibv_qp_attr& a, int& mask) {
-    mask = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-           IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+    mask = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
+           IBV_QP_MIN_RNR_TIMER;
     a.ah_attr = {};
     a.ah_attr.is_global = 1;
     std::memcpy(a.ah_attr.grh.dgid.raw, i.peer->gid.data(), i.peer->gid.size());
@@ -54,12 +54,12 @@ void fill_receive(const id& i, ibv_qp_attr& a, int& mask) {
     a.dest_qp_num = i.peer->qpn;
     a.rq_psn = i.peer->psn;
     a.max_dest_rd_atomic = agreed(i).responder;
-    a.min_rnr_timer = 0; // the kernel's: an application that wants less than 655 ms says so
+    a.min_rnr_timer = 0;  // the kernel's: an application that wants less than 655 ms says so
 }
 
 void fill_send(const id& i, ibv_qp_attr& a, int& mask) {
-    mask = IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-           IBV_QP_MAX_QP_RD_ATOMIC;
+    mask =
+        IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC;
     a.sq_psn = i.own.psn;
     a.timeout = i.ack_timeout;
     // The request rules the repeats of both sides, but each says how long it may be kept waiting for a receive.
@@ -103,29 +103,21 @@ void free_all_queues(id& i) {
     free_queues(i.send_cq, i.send_cq_channel);
 }
 
-} // namespace
+}  // namespace
 
 bool fill(id& i, ibv_qp_attr& a, int& mask) {
     locked l = lock_world();
-    const bool good = a.qp_state == IBV_QPS_INIT ? i.at >= state::bound && i.at != state::listening
-                                                 : i.peer && has_peer(i.at);
+    const bool good =
+        a.qp_state == IBV_QPS_INIT ? i.at >= state::bound && i.at != state::listening : i.peer && has_peer(i.at);
     if (!good || i.device < 0) {
         errno = EINVAL;
         return false;
     }
     switch (a.qp_state) {
-    case IBV_QPS_INIT:
-        fill_init(i, a, mask);
-        return true;
-    case IBV_QPS_RTR:
-        fill_receive(i, a, mask);
-        return true;
-    case IBV_QPS_RTS:
-        fill_send(i, a, mask);
-        return true;
-    default:
-        errno = EINVAL;
-        return false;
+    case IBV_QPS_INIT: fill_init(i, a, mask); return true;
+    case IBV_QPS_RTR: fill_receive(i, a, mask); return true;
+    case IBV_QPS_RTS: fill_send(i, a, mask); return true;
+    default: errno = EINVAL; return false;
     }
 }
 
@@ -147,7 +139,7 @@ void to_error(id& i) {
     ibv_modify_qp(i.qp, &a, IBV_QP_STATE);
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm
 
 using namespace softrdma::cm;
 
@@ -226,4 +218,4 @@ EXPORTED int rdma_init_qp_attr(rdma_cm_id* i, ibv_qp_attr* a, int* mask) {
     return fill(of(i), *a, *mask) ? 0 : -1;
 }
 
-} // extern "C"
+}  // extern "C"

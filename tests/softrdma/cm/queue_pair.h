@@ -11,4 +11,4 @@ bool fill(id& i, ibv_qp_attr& a, int& mask);
 bool to_connected(id& i);
 void to_error(id& i);
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

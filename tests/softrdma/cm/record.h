@@ -13,4 +13,4 @@ struct counts {
     std::uint64_t disconnected = 0;
 };
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

@@ -4,10 +4,10 @@
 #include <sys/types.h>
 
 // The arguments do not matter, and so the headers that declare them are not included.
-#define REFUSED(type, name, answer)                                                                          \
-    EXPORTED type name() {                                                                                   \
-        errno = ENOSYS;                                                                                      \
-        return answer;                                                                                       \
+#define REFUSED(type, name, answer)                                                                                    \
+    EXPORTED type name() {                                                                                             \
+        errno = ENOSYS;                                                                                                \
+        return answer;                                                                                                 \
     }
 
 extern "C" {

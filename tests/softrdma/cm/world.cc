@@ -16,11 +16,12 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
     the_world().background.forget_parent();
+    the_world().first_own_serial = the_world().next_serial;
     the_world().count = {};
     the_world().lock.unlock();
 }
 
-} // namespace
+}  // namespace
 
 world& the_world() {
     static world* const only = [] {
@@ -31,4 +32,4 @@ world& the_world() {
     return *only;
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

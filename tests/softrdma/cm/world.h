@@ -20,6 +20,7 @@ struct world {
     engine background;
     std::unordered_map<std::uint64_t, id*> ids;
     std::uint64_t next_serial = 1;
+    std::uint64_t first_own_serial = 1;  ///< older ids are those of the process that this one was forked from
     counts count;
 
     id* find(std::uint64_t serial) {
@@ -42,4 +43,4 @@ inline int fail(int code) noexcept {
     return -1;
 }
 
-} // namespace softrdma::cm
+}  // namespace softrdma::cm

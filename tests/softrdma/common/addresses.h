@@ -21,4 +21,4 @@ inline int device_of(const sockaddr& address, int devices) noexcept {
     return second < devices ? second : 0;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -23,4 +23,4 @@ inline int device_count() {
     return wanted < 1 ? 1 : wanted > 8 ? 8 : wanted;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

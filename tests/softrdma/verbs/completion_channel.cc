@@ -34,7 +34,7 @@ completion_queue* next_raised(completion_channel& channel) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 

@@ -1,5 +1,6 @@
 #include "tests/softrdma/verbs/control.h"
 
+#include "tests/softrdma/softrdma.h"
 #include "tests/softrdma/verbs/faults.h"
 #include "tests/softrdma/verbs/record.h"
 
@@ -27,4 +28,17 @@ void serve_control(int fd) {
     ::close(fd);
 }
 
-} // namespace softrdma
+}  // namespace softrdma
+
+extern "C" {
+
+const char* softrdma_fault(const char* rule) {
+    thread_local std::string wrong;
+    wrong = softrdma::faults::apply(rule);
+    return wrong.empty() ? nullptr : wrong.c_str();
+}
+
+unsigned long long softrdma_recorded(const char* name) {
+    return softrdma::record::value(name);
+}
+}

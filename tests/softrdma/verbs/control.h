@@ -6,4 +6,4 @@ namespace softrdma {
 /// wrong with it; or "record", answered by the record as it stands. Blocks; closes `fd`.
 void serve_control(int fd);
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -21,21 +21,19 @@ answer refused(ibv_wc_status status) {
 /// One operation at its responder, whose queue pair is locked.
 class responder {
   public:
-    responder(peer& at, shared_queue_pair& q, const operation& op)
-        : peer_(at), in_(at.memory()), queue_(q), op_(op) {}
+    responder(peer& at, shared_queue_pair& q, const operation& op) : peer_(at), in_(at.memory()), queue_(q), op_(op) {}
 
+    answer answer_to();
+
+  private:
     answer send();
     answer write();
     answer read();
-
-  private:
     bool moved(int rc) {
         failed_ = rc;
         return rc == 0;
     }
-    answer not_moved() const {
-        return failed_ == ESRCH ? answer{answer::no_answer} : refused(IBV_WC_REM_OP_ERR);
-    }
+    answer not_moved() const { return failed_ == ESRCH ? answer{answer::no_answer} : refused(IBV_WC_REM_OP_ERR); }
     /// The responder's queue pair ends too, and is told why.
     answer fail(attention what, ibv_wc_status at_requester);
     answer fail_receive(std::uint32_t slot, ibv_wc_status at_responder, ibv_wc_status at_requester);
@@ -91,8 +89,7 @@ bool responder::untouched(const posted_receive& r, std::span<const iovec> pieces
 void responder::complete_receive(std::uint32_t slot, ibv_wc wc) {
     shared_receive_queue& q = receives();
     const posted_receive& r = receive_at(q, in_, slot);
-    const bool with_immediate =
-        op_.wr.opcode == IBV_WR_SEND_WITH_IMM || op_.wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+    const bool with_immediate = op_.wr.opcode == IBV_WR_SEND_WITH_IMM || op_.wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
     wc.wr_id = r.wr_id;
     wc.opcode = op_.wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM ? IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV;
     wc.byte_len = static_cast<std::uint32_t>(op_.length);
@@ -118,7 +115,7 @@ answer responder::send() {
     buffers to(in_, {r.sg_list.data(), r.pieces}, r.pd, IBV_ACCESS_LOCAL_WRITE);
     if (!to.valid() || r.pd != queue_.pd)
         return fail_receive(*slot, IBV_WC_LOC_PROT_ERR, IBV_WC_REM_OP_ERR);
-    if (!untouched(r, to.pieces()))
+    if (!untouched(r, to.pieces()) && !shares_buffer(receives(), in_, *slot))
         record::violation("queue pair " + std::to_string(queue_.number) + ": the buffer of receive " +
                           std::to_string(r.wr_id) + " was written to before anything arrived in it");
     if (op_.length > to.length())
@@ -169,14 +166,23 @@ answer responder::read() {
     return {answer::done};
 }
 
+answer responder::answer_to() {
+    switch (op_.wr.opcode) {
+    case IBV_WR_RDMA_WRITE:
+    case IBV_WR_RDMA_WRITE_WITH_IMM: return write();
+    case IBV_WR_RDMA_READ: return read();
+    default: return send();
+    }
+}
+
 bool hears(const segment& in, const shared_queue_pair& q, std::uint32_t number, const operation& op) {
     const bool ready = q.state == IBV_QPS_RTR || q.state == IBV_QPS_RTS || q.state == IBV_QPS_SQD;
     return q.number == number && ready && q.peer_number == op.from &&
-           std::memcmp(q.peer.raw, op.from_gid.raw, sizeof q.peer.raw) == 0 &&
-           !in.devices[q.device].removed && !in.devices[q.device].port_down;
+           std::memcmp(q.peer.raw, op.from_gid.raw, sizeof q.peer.raw) == 0 && !in.devices[q.device].removed &&
+           !in.devices[q.device].port_down;
 }
 
-} // namespace
+}  // namespace
 
 answer deliver(peer& to, std::uint32_t number, const operation& op) {
     shared_queue_pair& q = to.memory().queue_pairs[queue_pair_place(number)];
@@ -191,15 +197,10 @@ answer deliver(peer& to, std::uint32_t number, const operation& op) {
         }
     }
     responder r(to, q, op);
-    switch (op.wr.opcode) {
-    case IBV_WR_RDMA_WRITE:
-    case IBV_WR_RDMA_WRITE_WITH_IMM:
-        return r.write();
-    case IBV_WR_RDMA_READ:
-        return r.read();
-    default:
-        return r.send();
-    }
+    const answer a = r.answer_to();
+    // Nothing was copied: the dead would go on being not ready for ever.
+    const bool untouched = a.is == answer::not_ready || op.length == 0;
+    return untouched && !to.look_alive() ? answer{answer::no_answer} : a;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -1,11 +1,11 @@
 #include "tests/softrdma/verbs/device.h"
 
 #include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/softrdma.h"
 #include "tests/softrdma/verbs/operations.h"
 #include "tests/softrdma/verbs/peer.h"
 #include "tests/softrdma/verbs/process.h"
 #include "tests/softrdma/verbs/queue_pair.h"
-#include "tests/softrdma/verbs/removal.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -56,10 +56,8 @@ const void* object_of(const ibv_async_event& e) {
     switch (e.event_type) {
     case IBV_EVENT_DEVICE_FATAL:
     case IBV_EVENT_PORT_ACTIVE:
-    case IBV_EVENT_PORT_ERR:
-        return nullptr;
-    default:
-        return e.element.qp;
+    case IBV_EVENT_PORT_ERR: return nullptr;
+    default: return e.element.qp;
     }
 }
 
@@ -70,7 +68,7 @@ void tell_contexts(std::uint32_t index, const ibv_async_event& e) {
             c->raise(e);
 }
 
-} // namespace
+}  // namespace
 
 device& device::number(std::uint32_t index) {
     return *all_devices().at(index);
@@ -147,7 +145,7 @@ void set_port(std::uint32_t index, bool up) {
     tell_contexts(index, e);
 }
 
-} // namespace softrdma
+}  // namespace softrdma
 
 using softrdma::context;
 using softrdma::device;
@@ -227,7 +225,7 @@ int ibv_get_async_event(ibv_context* base, ibv_async_event* e) {
         if (::read(base->async_fd, &one, sizeof one) != sizeof one)
             return -1;
         std::lock_guard hold(c.mutex);
-        if (c.events.empty()) // what it was about has been destroyed
+        if (c.events.empty())  // what it was about has been destroyed
             continue;
         *e = c.events.front();
         c.events.pop_front();

@@ -21,7 +21,7 @@ struct device : ibv_device {
     static device& number(std::uint32_t index);
 };
 
-inline constexpr int most_inline = 256; ///< bytes
+inline constexpr int most_inline = 256;  ///< bytes
 inline constexpr int most_work_requests = 16384;
 inline constexpr int most_completions = 1 << 18;
 inline constexpr int most_reads = 16;
@@ -58,4 +58,4 @@ T refuse(int code) noexcept {
     return nullptr;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -58,7 +58,7 @@ void send_descriptor(int to, int fd) {
     ::sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
-} // namespace
+}  // namespace
 
 void engine::start() {
     timer_fd_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -199,4 +199,4 @@ void engine::answer_control() {
     }
 }
 
-} // namespace softrdma
+}  // namespace softrdma

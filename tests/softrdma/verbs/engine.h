@@ -54,4 +54,4 @@ class engine {
     std::vector<std::function<void()>> posted_;
 };
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -37,7 +37,7 @@ struct rules {
 std::mutex mutex;
 rules current;
 std::uint64_t operations = 0;
-std::uint64_t epoch = 1; ///< changes with the seed
+std::uint64_t epoch = 1;  ///< changes with the seed
 std::atomic<bool> active{false};
 std::atomic<bool> held{false};
 
@@ -79,8 +79,7 @@ bool range(std::string_view text, chance& out) {
     const auto dots = text.find("..");
     if (dots == text.npos)
         return duration(text, out.from) && duration(text, out.to);
-    return duration(text.substr(0, dots), out.from) && duration(text.substr(dots + 2), out.to) &&
-           out.from <= out.to;
+    return duration(text.substr(0, dots), out.from) && duration(text.substr(dots + 2), out.to) && out.from <= out.to;
 }
 
 bool probability(std::string_view text, double& out) {
@@ -97,7 +96,7 @@ nanoseconds draw_from(std::mt19937_64& random, const chance& c) {
     return nanoseconds(std::uniform_int_distribution<std::int64_t>(c.from.count(), c.to.count())(random));
 }
 
-} // namespace
+}  // namespace
 
 void start() {
     const std::string text = setting("SOFTRDMA_FAULTS");
@@ -123,10 +122,8 @@ std::string apply(std::string_view rule) {
         ++epoch;
     } else if (what == "delay" && w.size() == 3 && probability(w[1], next.delay.probability) &&
                range(w[2], next.delay)) {
-    } else if (what == "late" && w.size() == 3 && probability(w[1], next.late.probability) &&
-               range(w[2], next.late)) {
-    } else if (what == "rnr" && (w.size() == 2 || (w.size() == 3 && number(w[2], n))) &&
-               probability(w[1], next.rnr)) {
+    } else if (what == "late" && w.size() == 3 && probability(w[1], next.late.probability) && range(w[2], next.late)) {
+    } else if (what == "rnr" && (w.size() == 2 || (w.size() == 3 && number(w[2], n))) && probability(w[1], next.rnr)) {
         next.rnr_left = w.size() == 3 ? n : ~std::uint64_t{0};
     } else if (what == "break" && w.size() == 2 && number(w[1], n) && n > 0) {
         next.break_at = operations + n;
@@ -139,8 +136,7 @@ std::string apply(std::string_view rule) {
         hold.unlock();
         remove_device(device);
         return "";
-    } else if (what == "port" && w.size() == 3 && is_device(w[1], device) &&
-               (w[2] == "down" || w[2] == "up")) {
+    } else if (what == "port" && w.size() == 3 && is_device(w[1], device) && (w[2] == "down" || w[2] == "up")) {
         hold.unlock();
         set_port(device, w[2] == "up");
         return "";
@@ -195,4 +191,4 @@ fate draw(lot& from, std::uint64_t order) {
     return f;
 }
 
-} // namespace softrdma::faults
+}  // namespace softrdma::faults

@@ -50,6 +50,6 @@ fate draw(lot& from, std::uint64_t order);
 
 bool holding() noexcept;
 
-} // namespace faults
+}  // namespace faults
 
-} // namespace softrdma
+}  // namespace softrdma

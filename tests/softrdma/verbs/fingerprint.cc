@@ -26,4 +26,4 @@ std::uint64_t fingerprint(std::span<const iovec> pieces) noexcept {
     return sum ? sum : 1;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -12,4 +12,4 @@ bool checks_on() noexcept;
 /// Of these bytes in this order, however they are cut; never 0. Tells whether somebody has touched them.
 std::uint64_t fingerprint(std::span<const iovec> pieces) noexcept;
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -64,7 +64,7 @@ int post_built(ibv_qp_ex* ex) {
     return rc;
 }
 
-} // namespace
+}  // namespace
 
 void set_operations(context& c) {
     c.query_port = query_port;
@@ -83,12 +83,8 @@ void set_extended_operations(queue_pair& q) {
     q.wr_abort = [](ibv_qp_ex* ex) { static_cast<queue_pair*>(ex)->building.clear(); };
     q.wr_send = [](ibv_qp_ex* ex) { begin(ex, IBV_WR_SEND); };
     q.wr_send_imm = [](ibv_qp_ex* ex, __be32 data) { begin(ex, IBV_WR_SEND_WITH_IMM).imm_data = data; };
-    q.wr_send_inv = [](ibv_qp_ex* ex, std::uint32_t key) {
-        begin(ex, IBV_WR_SEND_WITH_INV).invalidate_rkey = key;
-    };
-    q.wr_local_inv = [](ibv_qp_ex* ex, std::uint32_t key) {
-        begin(ex, IBV_WR_LOCAL_INV).invalidate_rkey = key;
-    };
+    q.wr_send_inv = [](ibv_qp_ex* ex, std::uint32_t key) { begin(ex, IBV_WR_SEND_WITH_INV).invalidate_rkey = key; };
+    q.wr_local_inv = [](ibv_qp_ex* ex, std::uint32_t key) { begin(ex, IBV_WR_LOCAL_INV).invalidate_rkey = key; };
     q.wr_rdma_read = [](ibv_qp_ex* ex, std::uint32_t key, std::uint64_t address) {
         begin_rdma(ex, IBV_WR_RDMA_READ, key, address);
     };
@@ -106,13 +102,11 @@ void set_extended_operations(queue_pair& q) {
         for (std::size_t i = 0; i < n; ++i)
             add_piece(ex, list[i]);
     };
-    q.wr_set_inline_data = [](ibv_qp_ex* ex, void* data, std::size_t length) {
-        add_inline(ex, data, length);
-    };
+    q.wr_set_inline_data = [](ibv_qp_ex* ex, void* data, std::size_t length) { add_inline(ex, data, length); };
     q.wr_set_inline_data_list = [](ibv_qp_ex* ex, std::size_t n, const ibv_data_buf* list) {
         for (std::size_t i = 0; i < n; ++i)
             add_inline(ex, list[i].addr, list[i].length);
     };
 }
 
-} // namespace softrdma
+}  // namespace softrdma

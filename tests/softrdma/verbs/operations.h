@@ -12,4 +12,4 @@ void set_operations(context& c);
 int query_port(ibv_context* base, std::uint8_t port, ibv_port_attr* out, std::size_t size);
 ibv_qp* create_qp_ex(ibv_context* base, ibv_qp_init_attr_ex* ex);
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,7 +65,7 @@ segment* map(int fd, std::uint64_t instance) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 std::shared_ptr<peer> peer::find(const ibv_gid& gid) {
     const std::uint64_t instance = instance_of(gid);
@@ -103,6 +104,13 @@ peer::~peer() {
         if (fd >= 0)
             ::close(fd);
     ::munmap(segment_, segment_->size);
+}
+
+bool peer::look_alive() {
+    pollfd p{pidfd_, POLLIN, 0};
+    if (!self_ && ::poll(&p, 1, 0) != 0)
+        dead_.store(true, std::memory_order_relaxed);
+    return !dead();
 }
 
 int peer::duplicate(int their_fd) {
@@ -146,7 +154,7 @@ void copy(std::span<const iovec> to, std::span<const iovec> from) {
     }
 }
 
-} // namespace
+}  // namespace
 
 int peer::write(std::span<const iovec> ours, std::span<const iovec> theirs) {
     if (self_) {
@@ -155,9 +163,8 @@ int peer::write(std::span<const iovec> ours, std::span<const iovec> theirs) {
     }
     if (dead())
         return ESRCH;
-    return finish(
-        ::process_vm_writev(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
-        bytes(ours));
+    return finish(::process_vm_writev(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
+                  bytes(ours));
 }
 
 int peer::read(std::span<const iovec> ours, std::span<const iovec> theirs) {
@@ -167,9 +174,8 @@ int peer::read(std::span<const iovec> ours, std::span<const iovec> theirs) {
     }
     if (dead())
         return ESRCH;
-    return finish(
-        ::process_vm_readv(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
-        bytes(theirs));
+    return finish(::process_vm_readv(segment_->pid, ours.data(), ours.size(), theirs.data(), theirs.size(), 0),
+                  bytes(theirs));
 }
 
 void peer::wake_engine() {
@@ -217,4 +223,4 @@ std::uint32_t device_of(const ibv_gid& gid) noexcept {
     return gid.raw[3];
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -21,7 +21,10 @@ class peer {
 
     segment& memory() noexcept { return *segment_; }
     bool is_self() const noexcept { return self_; }
+    /// Known to have died.
     bool dead() const noexcept { return dead_.load(std::memory_order_relaxed); }
+    /// Asks the system, where no copying of data would tell.
+    bool look_alive();
 
     /// Copies between our memory and theirs. 0, or an errno: ESRCH when it has died, EFAULT when memory is gone.
     int write(std::span<const iovec> ours, std::span<const iovec> theirs);
@@ -53,4 +56,4 @@ ibv_gid make_gid(std::uint64_t instance, std::uint32_t device) noexcept;
 std::uint64_t instance_of(const ibv_gid& gid) noexcept;
 std::uint32_t device_of(const ibv_gid& gid) noexcept;
 
-} // namespace softrdma
+}  // namespace softrdma

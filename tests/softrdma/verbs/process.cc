@@ -31,7 +31,7 @@ std::mutex making;
     std::abort();
 }
 
-} // namespace
+}  // namespace
 
 process* process::if_any() noexcept {
     return the_process.load(std::memory_order_acquire);
@@ -48,8 +48,7 @@ process& process::self() {
         die("cannot make shared memory");
     // Peers map it, and must not be killed for it.
     ::fcntl(memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-    void* mapped =
-        ::mmap(nullptr, segment_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
+    void* mapped = ::mmap(nullptr, segment_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
     const int wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (mapped == MAP_FAILED || wake_fd < 0)
         die("cannot map shared memory");
@@ -89,4 +88,4 @@ queue_pair* process::find(std::uint32_t number) noexcept {
     return q && q->number() == number ? q : nullptr;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

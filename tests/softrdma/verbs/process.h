@@ -50,4 +50,4 @@ class process {
     std::unique_ptr<engine> engine_;
 };
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -36,7 +36,7 @@ int query_port(ibv_context* base, std::uint8_t port, ibv_port_attr* out, std::si
     return 0;
 }
 
-} // namespace softrdma
+}  // namespace softrdma
 
 extern "C" {
 
@@ -54,8 +54,8 @@ int ibv_query_device(ibv_context* base, ibv_device_attr* a) {
     a->hw_ver = 1;
     a->max_qp = most_queue_pairs;
     a->max_qp_wr = most_work_requests;
-    a->device_cap_flags = IBV_DEVICE_MEM_MGT_EXTENSIONS | IBV_DEVICE_RC_RNR_NAK_GEN |
-                          IBV_DEVICE_PORT_ACTIVE_EVENT | IBV_DEVICE_SYS_IMAGE_GUID;
+    a->device_cap_flags = IBV_DEVICE_MEM_MGT_EXTENSIONS | IBV_DEVICE_RC_RNR_NAK_GEN | IBV_DEVICE_PORT_ACTIVE_EVENT |
+                          IBV_DEVICE_SYS_IMAGE_GUID;
     a->max_sge = a->max_sge_rd = a->max_srq_sge = most_sge;
     a->max_cq = most_completion_queues;
     a->max_cqe = most_completions;
@@ -75,8 +75,7 @@ int ibv_query_device(ibv_context* base, ibv_device_attr* a) {
 #undef ibv_query_port
 int ibv_query_port(ibv_context* base, std::uint8_t port, _compat_ibv_port_attr* out) {
     // Callers of this old entry have room for the attributes up to link_layer.
-    return softrdma::query_port(base, port, reinterpret_cast<ibv_port_attr*>(out),
-                                offsetof(ibv_port_attr, flags));
+    return softrdma::query_port(base, port, reinterpret_cast<ibv_port_attr*>(out), offsetof(ibv_port_attr, flags));
 }
 
 int ibv_query_gid(ibv_context* base, std::uint8_t port, int index, ibv_gid* gid) {
@@ -147,8 +146,7 @@ const char* ibv_get_sysfs_path() {
     return "/sys";
 }
 
-int ibv_resolve_eth_l2_from_gid(ibv_context*, ibv_ah_attr*, std::uint8_t mac[ETHERNET_LL_SIZE],
-                                std::uint16_t* vlan) {
+int ibv_resolve_eth_l2_from_gid(ibv_context*, ibv_ah_attr*, std::uint8_t mac[ETHERNET_LL_SIZE], std::uint16_t* vlan) {
     // A locally administered address; nobody is going to send to it.
     constexpr std::uint8_t any[ETHERNET_LL_SIZE] = {2, 's', 'o', 'f', 't', 0};
     std::memcpy(mac, any, sizeof any);

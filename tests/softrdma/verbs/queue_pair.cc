@@ -32,32 +32,29 @@ constexpr transition transitions[] = {
     {IBV_QPS_RESET, IBV_QPS_INIT, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS, 0},
     {IBV_QPS_INIT, IBV_QPS_INIT, 0, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS},
     {IBV_QPS_INIT, IBV_QPS_RTR,
-     IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
-         IBV_QP_MIN_RNR_TIMER,
+     IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER,
      IBV_QP_PKEY_INDEX | IBV_QP_ACCESS_FLAGS | IBV_QP_ALT_PATH},
     {IBV_QPS_RTR, IBV_QPS_RTS,
      IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC,
      IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_ALT_PATH | IBV_QP_PATH_MIG_STATE},
-    {IBV_QPS_RTS, IBV_QPS_RTS, 0,
-     IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_ALT_PATH | IBV_QP_PATH_MIG_STATE},
+    {IBV_QPS_RTS, IBV_QPS_RTS, 0, IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_ALT_PATH | IBV_QP_PATH_MIG_STATE},
 };
 
 const transition* find(ibv_qp_state from, ibv_qp_state to) noexcept {
     const auto* end = std::end(transitions);
-    const auto* t =
-        std::find_if(transitions, end, [&](const transition& t) { return t.from == from && t.to == to; });
+    const auto* t = std::find_if(transitions, end, [&](const transition& t) { return t.from == from && t.to == to; });
     return t == end ? nullptr : t;
 }
 
-} // namespace
+}  // namespace
 
 shared_queue_pair& queue_pair::shared() noexcept {
     return process::self().memory().queue_pairs[place_];
 }
 
 queue_pair::queue_pair(ibv_pd* pd, const ibv_qp_init_attr& a, std::uint32_t place, std::uint32_t number)
-    : ibv_qp_ex{}, slots_(std::max(a.cap.max_send_wr, 1u)), cap_(a.cap), all_signaled_(a.sq_sig_all),
-      order_(made++), place_(place) {
+    : ibv_qp_ex{}, slots_(std::max(a.cap.max_send_wr, 1u)), cap_(a.cap), all_signaled_(a.sq_sig_all), order_(made++),
+      place_(place) {
     self_ = peer::find(softrdma::context::of(pd->context).on().gid);
     qp_base.context = pd->context;
     qp_base.qp_context = a.qp_context;
@@ -205,7 +202,7 @@ int queue_pair::modify(const ibv_qp_attr& a, int mask) {
         return EINVAL;
     if (mask & IBV_QP_AV) {
         if (!a.ah_attr.is_global || a.ah_attr.grh.sgid_index != 0)
-            return EINVAL; // RoCE: there are GIDs and no LIDs
+            return EINVAL;  // RoCE: there are GIDs and no LIDs
         // Nobody there is no error here: packets will go unanswered.
         peer_ = peer::find(a.ah_attr.grh.dgid);
     }
@@ -271,4 +268,4 @@ void queue_pair::query(ibv_qp_attr& a, ibv_qp_init_attr& init) {
             .sq_sig_all = all_signaled_};
 }
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -25,9 +25,7 @@ struct srq;
 /// Locks, in this order: the send queue's; a shared queue pair's (one at a time); a receive queue's; a completion queue's.
 class queue_pair : public ibv_qp_ex {
   public:
-    static queue_pair& of(ibv_qp* qp) noexcept {
-        return *static_cast<queue_pair*>(reinterpret_cast<ibv_qp_ex*>(qp));
-    }
+    static queue_pair& of(ibv_qp* qp) noexcept { return *static_cast<queue_pair*>(reinterpret_cast<ibv_qp_ex*>(qp)); }
 
     queue_pair(ibv_pd* pd, const ibv_qp_init_attr& a, std::uint32_t place, std::uint32_t number);
     ~queue_pair();
@@ -36,7 +34,7 @@ class queue_pair : public ibv_qp_ex {
     std::uint32_t number() const noexcept { return qp_base.qp_num; }
     device& on() noexcept { return softrdma::context::of(qp_base.context).on(); }
     bool uses(completion_queue& q) noexcept;
-    bool extended = false; ///< made with ibv_create_qp_ex and send operations
+    bool extended = false;  ///< made with ibv_create_qp_ex and send operations
 
     int post_send(const ibv_send_wr* wr, const ibv_send_wr** bad);
     int post_receive(const ibv_recv_wr* wr, const ibv_recv_wr** bad);
@@ -94,9 +92,9 @@ class queue_pair : public ibv_qp_ex {
     void set_state(ibv_qp_state s);
     void raise(ibv_event_type type);
 
-    std::mutex mutex_; ///< the send queue's
+    std::mutex mutex_;  ///< the send queue's
     std::vector<slot> slots_;
-    std::uint32_t posted_ = 0; ///< counts on for ever, as the next ones do
+    std::uint32_t posted_ = 0;  ///< counts on for ever, as the next ones do
     std::uint32_t done_ = 0;
     std::uint32_t published_ = 0;
     std::atomic<std::uint32_t> retired_{0};
@@ -116,4 +114,4 @@ void set_extended_operations(queue_pair& q);
 /// All queue pairs of the process look at their work again.
 void resume_all();
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -15,10 +15,9 @@ namespace softrdma {
 
 namespace {
 
-constexpr std::uint64_t send_operations = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
-                                          IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
-                                          IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_SEND_WITH_INV |
-                                          IBV_QP_EX_WITH_LOCAL_INV;
+constexpr std::uint64_t send_operations =
+    IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | IBV_QP_EX_WITH_SEND |
+    IBV_QP_EX_WITH_SEND_WITH_IMM | IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_SEND_WITH_INV | IBV_QP_EX_WITH_LOCAL_INV;
 
 /// What the place's numbers began with; under `acting`. Locks are made once: a peer with a stale number may hold one.
 struct usage {
@@ -31,9 +30,8 @@ int check(const ibv_qp_init_attr& a) {
     if (a.qp_type != IBV_QPT_RC)
         return EOPNOTSUPP;
     const ibv_qp_cap& c = a.cap;
-    if (!a.send_cq || !a.recv_cq || c.max_send_wr > most_work_requests ||
-        c.max_recv_wr > most_work_requests || c.max_send_sge > most_sge || c.max_recv_sge > most_sge ||
-        c.max_inline_data > most_inline)
+    if (!a.send_cq || !a.recv_cq || c.max_send_wr > most_work_requests || c.max_recv_wr > most_work_requests ||
+        c.max_send_sge > most_sge || c.max_recv_sge > most_sge || c.max_inline_data > most_inline)
         return EINVAL;
     return 0;
 }
@@ -44,6 +42,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     if (softrdma::context::of(pd->context).on().removed())
         return refuse<queue_pair*>(EIO);
     a.cap.max_send_sge = std::max(a.cap.max_send_sge, 1u);
+    a.cap.max_inline_data = most_inline;  // as hardware, which has its own idea of a work request's size
     if (a.srq)
         a.cap.max_recv_wr = a.cap.max_recv_sge = 0;
     process& own = process::self();
@@ -82,7 +81,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     return made;
 }
 
-} // namespace
+}  // namespace
 
 ibv_qp* create_qp_ex(ibv_context*, ibv_qp_init_attr_ex* ex) {
     constexpr std::uint32_t known =
@@ -110,7 +109,7 @@ ibv_qp* create_qp_ex(ibv_context*, ibv_qp_init_attr_ex* ex) {
     return q->base();
 }
 
-} // namespace softrdma
+}  // namespace softrdma
 
 using namespace softrdma;
 

@@ -26,10 +26,18 @@ std::uint64_t fingerprint_of(segment& own, const ibv_recv_wr& wr, std::uint32_t 
     return b.valid() ? fingerprint(b.pieces()) : 0;
 }
 
-} // namespace
+bool overlap(const posted_receive& a, const posted_receive& b) {
+    for (std::uint32_t i = 0; i < a.pieces; ++i)
+        for (std::uint32_t j = 0; j < b.pieces; ++j)
+            if (a.sg_list[i].addr < b.sg_list[j].addr + b.sg_list[j].length &&
+                b.sg_list[j].addr < a.sg_list[i].addr + a.sg_list[i].length)
+                return true;
+    return false;
+}
 
-bool make_receives(shared_receive_queue& q, segment_heap& heap, std::uint32_t capacity,
-                   std::uint32_t pieces) {
+}  // namespace
+
+bool make_receives(shared_receive_queue& q, segment_heap& heap, std::uint32_t capacity, std::uint32_t pieces) {
     q.lock.init();
     q.capacity = q.posted = q.first = q.spare = q.limit = 0;
     q.most_pieces = pieces;
@@ -111,6 +119,15 @@ posted_receive& receive_at(shared_receive_queue& q, segment& in, std::uint32_t s
     return in.at<posted_receive>(q.slots)[slot];
 }
 
+bool shares_buffer(shared_receive_queue& q, segment& in, std::uint32_t slot) {
+    std::lock_guard hold(q.lock);
+    const posted_receive& mine = receive_at(q, in, slot);
+    for (std::uint32_t i = 0; i < q.capacity; ++i)
+        if (i != slot && overlap(mine, receive_at(q, in, i)))
+            return true;
+    return false;
+}
+
 void free_receive(shared_receive_queue& q, segment& own, std::uint32_t slot) {
     const posted_receive& r = receive_at(q, own, slot);
     refer_to(own, {r.sg_list.data(), r.pieces}, -1);
@@ -118,4 +135,4 @@ void free_receive(shared_receive_queue& q, segment& own, std::uint32_t slot) {
     own.at<std::uint32_t>(q.spares)[q.spare++] = slot;
 }
 
-} // namespace softrdma
+}  // namespace softrdma

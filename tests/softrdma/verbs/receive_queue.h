@@ -24,7 +24,10 @@ std::optional<std::uint32_t> take_receive(shared_receive_queue& q, segment& in);
 
 posted_receive& receive_at(shared_receive_queue& q, segment& in, std::uint32_t slot);
 
+/// Whether another receive of the queue has, or had, some of the same bytes: then what they hold says nothing.
+bool shares_buffer(shared_receive_queue& q, segment& in, std::uint32_t slot);
+
 /// Owner: the slot's completion has been polled, or thrown away.
 void free_receive(shared_receive_queue& q, segment& own, std::uint32_t slot);
 
-} // namespace softrdma
+}  // namespace softrdma

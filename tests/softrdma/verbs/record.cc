@@ -1,7 +1,8 @@
 #include "tests/softrdma/verbs/record.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/common/record_output.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -52,7 +53,6 @@ struct registry {
     std::vector<block*> blocks;
     std::vector<std::string> violations;
     std::uint64_t violation_count = 0;
-    std::string destination;
     bool strict = false;
 };
 
@@ -73,34 +73,21 @@ block& mine() noexcept {
     return *b;
 }
 
-void print() {
-    const std::string& to = all().destination;
-    if (to == "none")
-        return;
-    std::FILE* out = to.empty() ? stderr : std::fopen(to.c_str(), "a");
-    if (!out)
-        return;
-    const std::string t = text();
-    if (to.empty()) {
-        for (std::size_t begin = 0; begin < t.size();) {
-            const std::size_t end = t.find('\n', begin);
-            std::fprintf(out, "softrdma: %s\n", t.substr(begin, end - begin).c_str());
-            begin = end + 1;
-        }
-        return;
-    }
-    std::fputs(t.c_str(), out);
-    std::fclose(out);
+/// REQUIRES: the registry's mutex.
+std::uint64_t sum(const registry& r, std::size_t what) {
+    std::uint64_t n = 0;
+    for (const block* b : r.blocks)
+        n += b->values[what].load(std::memory_order_relaxed);
+    return n;
 }
 
-} // namespace
+}  // namespace
 
 void start() {
     static std::once_flag once;
     std::call_once(once, [] {
-        all().destination = setting("SOFTRDMA_RECORD");
         all().strict = setting("SOFTRDMA_STRICT") == "1";
-        std::atexit(print);
+        std::atexit([] { write_record(text()); });
     });
 }
 
@@ -122,16 +109,22 @@ void violation(const std::string& what) {
         std::abort();
 }
 
+std::uint64_t value(std::string_view name) {
+    registry& r = all();
+    std::lock_guard hold(r.mutex);
+    if (name == "violations")
+        return r.violation_count;
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found == names.end() ? 0 : sum(r, static_cast<std::size_t>(found - names.begin()));
+}
+
 std::string text() {
     registry& r = all();
     std::lock_guard hold(r.mutex);
     std::string out;
     for (std::size_t i = 0; i < counts; ++i) {
-        std::uint64_t sum = 0;
-        for (const block* b : r.blocks)
-            sum += b->values[i].load(std::memory_order_relaxed);
-        if (sum)
-            out += std::string(names[i]) + " " + std::to_string(sum) + "\n";
+        if (const std::uint64_t n = sum(r, i))
+            out += std::string(names[i]) + " " + std::to_string(n) + "\n";
     }
     out += "violations " + std::to_string(r.violation_count) + "\n";
     for (const std::string& v : r.violations)
@@ -139,4 +132,4 @@ std::string text() {
     return out;
 }
 
-} // namespace softrdma::record
+}  // namespace softrdma::record

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace softrdma::record {
 
@@ -42,7 +43,10 @@ void add(count what, std::uint64_t n = 1) noexcept;
 /// A wrong use of verbs, which hardware may let pass and may not. Said at once, counted, and listed at exit; with SOFTRDMA_STRICT the end of the process.
 void violation(const std::string& what);
 
+/// The value of one of these lines, 0 if there is none.
+std::uint64_t value(std::string_view name);
+
 /// All counts and violations as lines of "name value".
 std::string text();
 
-} // namespace softrdma::record
+}  // namespace softrdma::record

@@ -17,7 +17,7 @@ T* none() {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
@@ -76,7 +76,7 @@ int ibv_query_ece(ibv_qp*, ibv_ece*) {
 }
 int ibv_query_qp_data_in_order(ibv_qp*, ibv_wr_opcode, std::uint32_t) {
     return 0;
-} // nothing is promised
+}  // nothing is promised
 
 // Registered memory is not pinned: a child's copy is as good as any.
 int ibv_fork_init() {
@@ -110,9 +110,9 @@ ibv_context* verbs_open_device(ibv_device*, void*) {
     return none<ibv_context>();
 }
 
-#define REFUSED(name)                                                                                        \
-    int name() {                                                                                             \
-        return no();                                                                                         \
+#define REFUSED(name)                                                                                                  \
+    int name() {                                                                                                       \
+        return no();                                                                                                   \
     }
 // Conversions of what a kernel's connection manager says: there is none.
 REFUSED(ibv_copy_ah_attr_from_kern)

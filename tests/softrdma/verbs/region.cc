@@ -19,10 +19,9 @@ std::atomic<std::uint32_t> next_domain{1};
 std::mutex places_mutex;
 std::uint32_t last_place = 0;
 
-constexpr std::uint32_t remote_rights =
-    IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
-constexpr unsigned known_rights = IBV_ACCESS_LOCAL_WRITE | remote_rights | IBV_ACCESS_MW_BIND |
-                                  IBV_ACCESS_ZERO_BASED | IBV_ACCESS_HUGETLB | IBV_ACCESS_OPTIONAL_RANGE;
+constexpr std::uint32_t remote_rights = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+constexpr unsigned known_rights = IBV_ACCESS_LOCAL_WRITE | remote_rights | IBV_ACCESS_MW_BIND | IBV_ACCESS_ZERO_BASED |
+                                  IBV_ACCESS_HUGETLB | IBV_ACCESS_OPTIONAL_RANGE;
 
 shared_region* region_of(segment& in, std::uint32_t key) noexcept {
     const std::uint32_t place = region_place(key);
@@ -51,12 +50,12 @@ void give_back(std::uint32_t key) {
 }
 
 /// Null if `key` does not give `access` to these bytes; otherwise its owner cannot deregister it until `users` is taken back.
-shared_region* begin_use(segment& in, std::uint32_t key, std::uint32_t pd, std::uint64_t iova,
-                         std::uint64_t length, std::uint32_t access) noexcept {
+shared_region* begin_use(segment& in, std::uint32_t key, std::uint32_t pd, std::uint64_t iova, std::uint64_t length,
+                         std::uint32_t access) noexcept {
     shared_region* r = region_of(in, key);
     if (!r)
         return nullptr;
-    ++r->users; // before the key is read: whoever takes the key away waits for us
+    ++r->users;  // before the key is read: whoever takes the key away waits for us
     if (r->key.load() == key && r->pd == pd && (r->access.load() & access) == access && iova >= r->iova &&
         length <= r->length && iova - r->iova <= r->length - length)
         return r;
@@ -98,10 +97,10 @@ ibv_mr* make_region(ibv_pd* pd, void* address, std::size_t length, std::uint64_t
     return mr;
 }
 
-} // namespace
+}  // namespace
 
-region_use::region_use(segment& in, std::uint32_t key, std::uint32_t pd, std::uint64_t iova,
-                       std::uint64_t length, std::uint32_t access) noexcept
+region_use::region_use(segment& in, std::uint32_t key, std::uint32_t pd, std::uint64_t iova, std::uint64_t length,
+                       std::uint32_t access) noexcept
     : region_(begin_use(in, key, pd, iova, length, access)) {
     if (region_)
         address_ = address_in(*region_, iova);
@@ -112,8 +111,7 @@ region_use::~region_use() {
         --region_->users;
 }
 
-buffers::buffers(segment& in, std::span<const ibv_sge> list, std::uint32_t pd,
-                 std::uint32_t access) noexcept {
+buffers::buffers(segment& in, std::span<const ibv_sge> list, std::uint32_t pd, std::uint32_t access) noexcept {
     for (const ibv_sge& p : list) {
         if (p.length == 0)
             continue;
@@ -153,7 +151,7 @@ void refer_to(segment& own, std::span<const ibv_sge> pieces, int change) noexcep
             r->referred += change;
 }
 
-} // namespace softrdma
+}  // namespace softrdma
 
 using namespace softrdma;
 

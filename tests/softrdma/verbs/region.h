@@ -11,7 +11,7 @@ namespace softrdma {
 
 struct protection_domain : ibv_pd {
     std::uint32_t number;
-    std::atomic<unsigned> users{0}; ///< regions, queue pairs, SRQs
+    std::atomic<unsigned> users{0};  ///< regions, queue pairs, SRQs
 
     static protection_domain& of(ibv_pd* pd) noexcept { return *static_cast<protection_domain*>(pd); }
 };
@@ -61,4 +61,4 @@ bool invalidate(segment& in, std::uint32_t key, std::uint32_t pd) noexcept;
 /// Work requests that are posted and not polled hold on to what they refer to: deregistering that is reported.
 void refer_to(segment& own, std::span<const ibv_sge> pieces, int change) noexcept;
 
-} // namespace softrdma
+}  // namespace softrdma

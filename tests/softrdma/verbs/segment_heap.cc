@@ -28,4 +28,4 @@ void segment_heap::release(offset place, std::uint64_t bytes) {
     free_[size].push_back(place);
 }
 
-} // namespace softrdma
+}  // namespace softrdma

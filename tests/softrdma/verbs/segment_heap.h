@@ -24,7 +24,7 @@ class segment_heap {
     std::mutex mutex_;
     segment& segment_;
     offset next_;
-    std::map<std::uint64_t, std::vector<offset>> free_; ///< by size
+    std::map<std::uint64_t, std::vector<offset>> free_;  ///< by size
 };
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -19,7 +19,7 @@ namespace {
 
 using record::count;
 
-constexpr unsigned for_ever = 7; // of rnr_retry. IBTA 1.4, 9.7.5.2.8
+constexpr unsigned for_ever = 7;  // of rnr_retry. IBTA 1.4, 9.7.5.2.8
 
 bool is_read(const ibv_send_wr& wr) noexcept {
     return wr.opcode == IBV_WR_RDMA_READ;
@@ -28,14 +28,10 @@ bool is_read(const ibv_send_wr& wr) noexcept {
 ibv_wc_opcode completion_opcode(ibv_wr_opcode o) noexcept {
     switch (o) {
     case IBV_WR_RDMA_WRITE:
-    case IBV_WR_RDMA_WRITE_WITH_IMM:
-        return IBV_WC_RDMA_WRITE;
-    case IBV_WR_RDMA_READ:
-        return IBV_WC_RDMA_READ;
-    case IBV_WR_LOCAL_INV:
-        return IBV_WC_LOCAL_INV;
-    default:
-        return IBV_WC_SEND;
+    case IBV_WR_RDMA_WRITE_WITH_IMM: return IBV_WC_RDMA_WRITE;
+    case IBV_WR_RDMA_READ: return IBV_WC_RDMA_READ;
+    case IBV_WR_LOCAL_INV: return IBV_WC_LOCAL_INV;
+    default: return IBV_WC_SEND;
     }
 }
 
@@ -61,7 +57,7 @@ void count_done(const ibv_send_wr& wr, std::uint64_t bytes) {
     }
 }
 
-} // namespace
+}  // namespace
 
 int queue_pair::post_send(const ibv_send_wr* wr, const ibv_send_wr** bad) {
     std::lock_guard hold(mutex_);
@@ -90,14 +86,12 @@ int queue_pair::check(const ibv_send_wr& wr) const noexcept {
     case IBV_WR_SEND_WITH_INV:
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_WRITE_WITH_IMM:
-    case IBV_WR_LOCAL_INV:
-        break;
+    case IBV_WR_LOCAL_INV: break;
     case IBV_WR_RDMA_READ:
         if (wr.send_flags & IBV_SEND_INLINE || attr_.max_rd_atomic == 0)
             return EINVAL;
         break;
-    default:
-        return EINVAL;
+    default: return EINVAL;
     }
     if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge)
         return EINVAL;
@@ -208,19 +202,13 @@ bool queue_pair::step(slot& s) {
         return no_answer(s);
 
     const std::uint32_t reads = reads_posted_ - reads_retired_.load(std::memory_order_relaxed);
-    const operation op{s.wr,     pieces,   length,
-                       number(), on().gid, std::min<std::uint32_t>(reads, attr_.max_rd_atomic)};
+    const operation op{s.wr, pieces, length, number(), on().gid, std::min<std::uint32_t>(reads, attr_.max_rd_atomic)};
     const answer a = deliver(*peer_, attr_.dest_qp_num, op);
     switch (a.is) {
-    case answer::no_answer:
-        return no_answer(s);
-    case answer::not_ready:
-        return not_ready(s, a.rnr_timer);
-    case answer::refused:
-        s.status = a.status;
-        return true;
-    case answer::done:
-        break;
+    case answer::no_answer: return no_answer(s);
+    case answer::not_ready: return not_ready(s, a.rnr_timer);
+    case answer::refused: s.status = a.status; return true;
+    case answer::done: break;
     }
     count_done(s.wr, length);
     if (checks_on() && is_read(s.wr))
@@ -302,8 +290,7 @@ void queue_pair::retire(std::uint32_t position, ibv_wc_status status) noexcept {
             const buffers b(own, pieces_of(s.wr), pd, 0);
             if (b.valid() && fingerprint(b.pieces()) != s.fingerprint)
                 record::violation("queue pair " + std::to_string(number()) + ": the buffer of " +
-                                  (is_read(s.wr) ? "an RDMA READ, " : "a send, ") +
-                                  std::to_string(s.wr.wr_id) +
+                                  (is_read(s.wr) ? "an RDMA READ, " : "a send, ") + std::to_string(s.wr.wr_id) +
                                   ", was changed before its completion was polled");
         }
         refer_to(own, pieces_of(s.wr), -1);
@@ -326,4 +313,4 @@ void resume_all() {
     }
 }
 
-} // namespace softrdma
+}  // namespace softrdma

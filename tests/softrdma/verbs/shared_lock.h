@@ -42,4 +42,4 @@ class shared_lock {
     pthread_mutex_t mutex_;
 };
 
-} // namespace softrdma
+}  // namespace softrdma

@@ -36,7 +36,7 @@ int post_srq_receive(ibv_srq* base, ibv_recv_wr* wr, ibv_recv_wr** bad) {
     return 0;
 }
 
-} // namespace softrdma
+}  // namespace softrdma
 
 using namespace softrdma;
 
@@ -86,14 +86,14 @@ int ibv_destroy_srq(ibv_srq* base) {
 
 int ibv_modify_srq(ibv_srq* base, ibv_srq_attr* a, int mask) {
     if (mask & ~IBV_SRQ_LIMIT)
-        return EINVAL; // the size is what it is
+        return EINVAL;  // the size is what it is
     shared_receive_queue& q = srq::of(base).shared();
     std::lock_guard hold(q.lock);
     if (mask & IBV_SRQ_LIMIT) {
         if (a->srq_limit > q.capacity)
             return EINVAL;
         q.limit = a->srq_limit;
-        if (q.posted < q.limit) { // it is below already
+        if (q.posted < q.limit) {  // it is below already
             q.limit = 0;
             q.attention = 1;
             process::self().memory().attention = 1;

@@ -10,7 +10,7 @@ namespace softrdma {
 
 struct srq : ibv_srq {
     std::uint32_t place;
-    std::atomic<unsigned> users{0}; ///< queue pairs
+    std::atomic<unsigned> users{0};  ///< queue pairs
 
     static srq& of(ibv_srq* s) noexcept { return *static_cast<srq*>(s); }
     shared_receive_queue& shared() noexcept;
@@ -20,4 +20,4 @@ struct srq : ibv_srq {
 
 int post_srq_receive(ibv_srq* srq, ibv_recv_wr* wr, ibv_recv_wr** bad);
 
-} // namespace softrdma
+}  // namespace softrdma

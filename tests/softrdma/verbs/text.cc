@@ -60,13 +60,12 @@ static_assert(event_texts.size() == IBV_EVENT_WQ_FATAL + 1);
 
 template <std::size_t N>
 const char* word(const std::array<const char*, N>& words, int number) {
-    return number >= 0 && static_cast<std::size_t>(number) < N ? words[static_cast<std::size_t>(number)]
-                                                               : "unknown";
+    return number >= 0 && static_cast<std::size_t>(number) < N ? words[static_cast<std::size_t>(number)] : "unknown";
 }
 
 struct rate {
     ibv_rate code;
-    int multiple; ///< of 2.5 Gb/s; -1 when it is none
+    int multiple;  ///< of 2.5 Gb/s; -1 when it is none
     int mbps;
 };
 
@@ -83,12 +82,11 @@ constexpr rate rates[] = {
 
 template <class Field>
 const rate* find(Field rate::*field, Field value) {
-    const auto* r =
-        std::find_if(std::begin(rates), std::end(rates), [&](const rate& r) { return r.*field == value; });
+    const auto* r = std::find_if(std::begin(rates), std::end(rates), [&](const rate& r) { return r.*field == value; });
     return r == std::end(rates) ? nullptr : r;
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
