@@ -214,9 +214,15 @@ void admit(id& listener, knock& k) {
     push(*listener.events, e);
 }
 
+/// Who has given up, or gone, has said so behind its request; its turn to be heard is still to come.
+bool still_asks(const watched& socket) {
+    char first;
+    return ::recv(socket.fd(), &first, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void admit_while_room(id& listener) {
     for (auto k = listener.knocks.begin(); k != listener.knocks.end() && listener.untaken < listener.backlog;) {
-        if (k->request) {
+        if (k->request && still_asks(k->socket)) {
             admit(listener, *k);
             k = listener.knocks.erase(k);
         } else {
