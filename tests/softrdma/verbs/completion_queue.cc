@@ -194,8 +194,13 @@ int ibv_destroy_cq(ibv_cq* base) {
     if (q.users != 0)
         return EBUSY;
     process& own = process::self();
+    offset ring;
+    std::uint64_t bytes;
     {
+        // Once the place is free another queue may be there.
         std::lock_guard hold(own.acting);
+        ring = q.shared().ring;
+        bytes = q.shared().capacity * sizeof(completion);
         own.completion_queues[q.place] = nullptr;
     }
     softrdma::context::of(base->context).forget(base);
@@ -207,7 +212,7 @@ int ibv_destroy_cq(ibv_cq* base) {
         std::lock_guard counting(completion_channel::of(base->channel).mutex);
         --base->channel->refcnt;
     }
-    own.heap().release(q.shared().ring, q.shared().capacity * sizeof(completion));
+    own.heap().release(ring, bytes);
     delete &q;
     return 0;
 }
