@@ -133,11 +133,12 @@ int ibv_destroy_qp(ibv_qp* qp) {
     completion_queue::of(qp->send_cq).purge(qp->qp_num);
     completion_queue::of(qp->recv_cq).purge(qp->qp_num);
     {
+        // Once the place is free another queue pair may be there.
         std::lock_guard hold(own.acting);
+        destroy_receives(own.memory().queue_pairs[qp->handle].receives, own.heap());
         own.queue_pairs[qp->handle] = nullptr;
     }
     softrdma::context::of(qp->context).forget(qp);
-    destroy_receives(own.memory().queue_pairs[qp->handle].receives, own.heap());
     delete &q;
     return 0;
 }

@@ -74,11 +74,12 @@ int ibv_destroy_srq(ibv_srq* base) {
         return EBUSY;
     process& own = process::self();
     {
+        // Once the place is free another may be there.
         std::lock_guard hold(own.acting);
+        destroy_receives(s.shared(), own.heap());
         own.srqs[s.place] = nullptr;
     }
     softrdma::context::of(base->context).forget(base);
-    destroy_receives(s.shared(), own.heap());
     --protection_domain::of(base->pd).users;
     delete &s;
     return 0;
