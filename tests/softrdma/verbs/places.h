@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -35,6 +36,12 @@ class places {
     void give_back(std::uint32_t number) {
         std::lock_guard hold(mutex_);
         taken_[number].is = false;
+    }
+
+    std::size_t in_use() {
+        std::lock_guard hold(mutex_);
+        return static_cast<std::size_t>(
+            std::count_if(taken_.begin(), taken_.end(), [](const state& s) { return s.is; }));
     }
 
   private:
