@@ -3,7 +3,6 @@
 #include "tests/softrdma/verbs/process.h"
 #include "tests/softrdma/verbs/record.h"
 
-#include <array>
 #include <cerrno>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,9 +10,6 @@
 using namespace softrdma;
 
 namespace {
-
-std::mutex places_mutex;
-std::array<bool, most_channels> taken{};
 
 /// A queue of this channel with an event to fetch, each in its turn; null if the one that was counted has been destroyed.
 completion_queue* next_raised(completion_channel& channel) {
@@ -39,21 +35,20 @@ completion_queue* next_raised(completion_channel& channel) {
 extern "C" {
 
 ibv_comp_channel* ibv_create_comp_channel(ibv_context* base) {
-    std::lock_guard hold(places_mutex);
-    std::uint32_t place = 0;
-    while (place < most_channels && taken[place])
-        ++place;
-    const int fd = place < most_channels ? ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE) : -1;
-    if (fd < 0)
+    process& own = process::self();
+    const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    const auto place = fd < 0 ? std::nullopt : own.channel_places.take();
+    if (!place) {
+        ::close(fd);
         return refuse<ibv_comp_channel*>(ENOMEM);
-    taken[place] = true;
-    shared_channel& shared = process::self().memory().channels[place];
+    }
+    shared_channel& shared = own.memory().channels[place->number];
     shared.fd = fd;
     ++shared.generation;
     auto* made = new completion_channel{};
     made->ibv_comp_channel::context = base;
     made->fd = fd;
-    made->place = place;
+    made->place = place->number;
     return made;
 }
 
@@ -64,9 +59,8 @@ int ibv_destroy_comp_channel(ibv_comp_channel* base) {
         if (base->refcnt != 0)
             return EBUSY;
     }
-    std::lock_guard hold(places_mutex);
-    taken[channel.place] = false;
     ::close(base->fd);
+    process::self().channel_places.give_back(channel.place);
     delete &channel;
     return 0;
 }

@@ -158,13 +158,15 @@ ibv_cq* ibv_create_cq(ibv_context* base, int entries, void* cq_context, ibv_comp
         return refuse<ibv_cq*>(EIO);
     process& own = process::self();
     auto made = std::make_unique<completion_queue>();
-    const offset ring = own.heap().allocate(static_cast<std::uint64_t>(entries) * sizeof(completion));
-    std::unique_lock hold(own.acting);
-    std::uint32_t place = 0;
-    while (place < most_completion_queues && own.completion_queues[place])
-        ++place;
-    if (!ring || place == most_completion_queues)
+    const auto taken = own.completion_queue_places.take();
+    if (!taken)
         return refuse<ibv_cq*>(ENOMEM);
+    const std::uint32_t place = taken->number;
+    const offset ring = own.heap().allocate(static_cast<std::uint64_t>(entries) * sizeof(completion));
+    if (!ring) {
+        own.completion_queue_places.give_back(place);
+        return refuse<ibv_cq*>(ENOMEM);
+    }
     shared_completion_queue& q = own.memory().completion_queues[place];
     q.lock.init();
     q.head = q.tail = 0;
@@ -181,7 +183,6 @@ ibv_cq* ibv_create_cq(ibv_context* base, int entries, void* cq_context, ibv_comp
     pthread_mutex_init(&made->mutex, nullptr);
     pthread_cond_init(&made->cond, nullptr);
     own.completion_queues[place] = made.get();
-    hold.unlock();
     if (channel) {
         std::lock_guard counting(completion_channel::of(channel).mutex);
         ++channel->refcnt;
@@ -194,13 +195,8 @@ int ibv_destroy_cq(ibv_cq* base) {
     if (q.users != 0)
         return EBUSY;
     process& own = process::self();
-    offset ring;
-    std::uint64_t bytes;
     {
-        // Once the place is free another queue may be there.
         std::lock_guard hold(own.acting);
-        ring = q.shared().ring;
-        bytes = q.shared().capacity * sizeof(completion);
         own.completion_queues[q.place] = nullptr;
     }
     softrdma::context::of(base->context).forget(base);
@@ -212,7 +208,8 @@ int ibv_destroy_cq(ibv_cq* base) {
         std::lock_guard counting(completion_channel::of(base->channel).mutex);
         --base->channel->refcnt;
     }
-    own.heap().release(ring, bytes);
+    own.heap().release(q.shared().ring, q.shared().capacity * sizeof(completion));
+    own.completion_queue_places.give_back(q.place);
     delete &q;
     return 0;
 }

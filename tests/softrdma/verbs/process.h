@@ -2,6 +2,7 @@
 
 #include "tests/softrdma/verbs/engine.h"
 #include "tests/softrdma/verbs/layout.h"
+#include "tests/softrdma/verbs/places.h"
 #include "tests/softrdma/verbs/segment_heap.h"
 
 #include <array>
@@ -35,6 +36,12 @@ class process {
     std::array<std::atomic<queue_pair*>, most_queue_pairs> queue_pairs{};
     std::array<std::atomic<completion_queue*>, most_completion_queues> completion_queues{};
     std::array<std::atomic<srq*>, most_srqs> srqs{};
+
+    places queue_pair_places{most_queue_pairs, 1};
+    places completion_queue_places{most_completion_queues};
+    places srq_places{most_srqs};
+    places channel_places{most_channels};
+    places region_places{most_regions, 1};
 
     queue_pair* find(std::uint32_t number) noexcept;
 

@@ -7,7 +7,6 @@
 #include "tests/softrdma/verbs/receive_queue.h"
 #include "tests/softrdma/verbs/region.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -19,13 +18,6 @@ namespace {
 constexpr std::uint64_t send_operations =
     IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | IBV_QP_EX_WITH_SEND |
     IBV_QP_EX_WITH_SEND_WITH_IMM | IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_SEND_WITH_INV | IBV_QP_EX_WITH_LOCAL_INV;
-
-/// What the place's numbers began with; under `acting`. Locks are made once: a peer with a stale number may hold one.
-struct usage {
-    bool locked = false;
-    std::uint32_t times = 0;
-};
-std::array<usage, most_queue_pairs> usages;
 
 int check(const ibv_qp_init_attr& a) {
     if (a.qp_type != IBV_QPT_RC)
@@ -47,27 +39,20 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     if (a.srq)
         a.cap.max_recv_wr = a.cap.max_recv_sge = 0;
     process& own = process::self();
-    std::lock_guard hold(own.acting);
-    // From the place after the last one: numbers come back late.
-    static std::uint32_t last = 0;
-    std::uint32_t place = 0;
-    for (std::uint32_t i = 1; i <= most_queue_pairs && !place; ++i)
-        if (const std::uint32_t p = (last + i) % most_queue_pairs; p != 0 && !own.queue_pairs[p])
-            place = p;
-    if (!place)
+    const auto taken = own.queue_pair_places.take();
+    if (!taken)
         return refuse<queue_pair*>(ENOMEM);
-    last = place;
-    usage& used = usages[place];
+    const std::uint32_t place = taken->number;
+    const std::uint32_t number = place + most_queue_pairs * (taken->times % (1u << 11));
     shared_queue_pair& q = own.memory().queue_pairs[place];
-    if (!used.locked) {
+    if (taken->times == 0)  // once only: a peer with a stale number may hold it later
         q.lock.init();
-        used.locked = true;
-    }
-    const std::uint32_t number = place + most_queue_pairs * (used.times++ % (1u << 11));
     {
         std::lock_guard arriving(q.lock);
-        if (!make_receives(q.receives, own.heap(), a.cap.max_recv_wr, std::max(a.cap.max_recv_sge, 1u)))
+        if (!make_receives(q.receives, own.heap(), a.cap.max_recv_wr, std::max(a.cap.max_recv_sge, 1u))) {
+            own.queue_pair_places.give_back(place);
             return refuse<queue_pair*>(ENOMEM);
+        }
         q.state = IBV_QPS_RESET;
         q.device = softrdma::context::of(pd->context).on().index;
         q.pd = protection_domain::of(pd).number;
@@ -131,7 +116,7 @@ int ibv_destroy_qp(ibv_qp* qp) {
         std::lock_guard arriving(shared.lock);
         shared.number = 0;
         shared.state = IBV_QPS_RESET;
-        if (const std::uint32_t taken = std::exchange(shared.taken, 0)) {    // who was sending to it has died
+        if (const std::uint32_t taken = std::exchange(shared.taken, 0)) {  // who was sending to it has died
             const posted_receive& r = receive_at(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives,
                                                  own.memory(), taken - 1);
             refer_to(own.memory(), {r.sg_list.data(), r.pieces}, -1);
@@ -140,12 +125,12 @@ int ibv_destroy_qp(ibv_qp* qp) {
     completion_queue::of(qp->send_cq).purge(qp->qp_num);
     completion_queue::of(qp->recv_cq).purge(qp->qp_num);
     {
-        // Once the place is free another queue pair may be there.
         std::lock_guard hold(own.acting);
-        destroy_receives(own.memory().queue_pairs[qp->handle].receives, own.heap());
         own.queue_pairs[qp->handle] = nullptr;
     }
     softrdma::context::of(qp->context).forget(qp);
+    destroy_receives(own.memory().queue_pairs[qp->handle].receives, own.heap());
+    own.queue_pair_places.give_back(qp->handle);
     delete &q;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "tests/softrdma/verbs/record.h"
 
 #include "tests/softrdma/common/record_output.h"
+#include "tests/softrdma/verbs/process.h"
 
 #include <algorithm>
 #include <array>
@@ -73,6 +74,23 @@ block& mine() noexcept {
     return *b;
 }
 
+/// What the program has made and not destroyed.
+std::string open_objects() {
+    process* const p = process::if_any();
+    if (!p)
+        return "";
+    const std::pair<const char*, places*> kinds[] = {{"qp", &p->queue_pair_places},
+                                                     {"cq", &p->completion_queue_places},
+                                                     {"srq", &p->srq_places},
+                                                     {"comp_channel", &p->channel_places},
+                                                     {"mr", &p->region_places}};
+    std::string out;
+    for (const auto& [name, kind] : kinds)
+        if (const std::size_t n = kind->in_use())
+            out += std::string("open_") + name + " " + std::to_string(n) + "\n";
+    return out;
+}
+
 /// REQUIRES: the registry's mutex.
 std::uint64_t sum(const registry& r, std::size_t what) {
     std::uint64_t n = 0;
@@ -126,6 +144,7 @@ std::string text() {
         if (const std::uint64_t n = sum(r, i))
             out += std::string(names[i]) + " " + std::to_string(n) + "\n";
     }
+    out += open_objects();
     out += "violations " + std::to_string(r.violation_count) + "\n";
     for (const std::string& v : r.violations)
         out += "violation: " + v + "\n";

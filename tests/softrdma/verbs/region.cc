@@ -5,7 +5,6 @@
 #include "tests/softrdma/verbs/record.h"
 
 #include <algorithm>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -15,10 +14,6 @@ namespace {
 
 std::atomic<std::uint32_t> next_domain{1};
 
-// Places are handed out in a ring, so that a key that was just given up is not soon another's.
-std::mutex places_mutex;
-std::uint32_t last_place = 0;
-
 constexpr std::uint32_t remote_rights = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
 constexpr unsigned known_rights = IBV_ACCESS_LOCAL_WRITE | remote_rights | IBV_ACCESS_MW_BIND | IBV_ACCESS_ZERO_BASED |
                                   IBV_ACCESS_HUGETLB | IBV_ACCESS_OPTIONAL_RANGE;
@@ -26,27 +21,6 @@ constexpr unsigned known_rights = IBV_ACCESS_LOCAL_WRITE | remote_rights | IBV_A
 shared_region* region_of(segment& in, std::uint32_t key) noexcept {
     const std::uint32_t place = region_place(key);
     return key != 0 && place < most_regions ? &in.regions[place] : nullptr;
-}
-
-std::array<std::uint8_t, most_regions> variants{};
-std::array<bool, most_regions> taken{};
-
-/// The key of a place that nobody uses; 0 when all are taken.
-std::uint32_t take_key() {
-    std::lock_guard hold(places_mutex);
-    for (std::uint32_t i = 0; i < most_regions; ++i) {
-        last_place = (last_place + 1) % most_regions;
-        if (taken[last_place] || last_place == 0)
-            continue;
-        taken[last_place] = true;
-        return last_place << 8 | ++variants[last_place];
-    }
-    return 0;
-}
-
-void give_back(std::uint32_t key) {
-    std::lock_guard hold(places_mutex);
-    taken[region_place(key)] = false;
 }
 
 /// Null if `key` does not give `access` to these bytes; otherwise its owner cannot deregister it until `users` is taken back.
@@ -74,10 +48,12 @@ ibv_mr* make_region(ibv_pd* pd, void* address, std::size_t length, std::uint64_t
         return refuse<ibv_mr*>(EINVAL);
     if (context::of(pd->context).on().removed())
         return refuse<ibv_mr*>(EIO);
-    const std::uint32_t key = take_key();
-    if (!key)
+    process& own = process::self();
+    const auto place = own.region_places.take();
+    if (!place)
         return refuse<ibv_mr*>(ENOMEM);
-    shared_region* const shared = &process::self().memory().regions[region_place(key)];
+    const std::uint32_t key = place->number << 8 | (place->times & 0xff);
+    shared_region* const shared = &own.memory().regions[place->number];
     auto& domain = protection_domain::of(pd);
     ++domain.users;
     shared->pd = domain.number;
@@ -92,7 +68,7 @@ ibv_mr* make_region(ibv_pd* pd, void* address, std::size_t length, std::uint64_t
     mr->pd = pd;
     mr->addr = address;
     mr->length = length;
-    mr->handle = region_place(key);
+    mr->handle = place->number;
     mr->lkey = mr->rkey = key;
     return mr;
 }
@@ -201,7 +177,7 @@ int ibv_dereg_mr(ibv_mr* mr) {
     while (r.users.load() != 0 && clock::now() < patience)
         std::this_thread::yield();
     r.users = 0;
-    give_back(mr->lkey);
+    process::self().region_places.give_back(mr->handle);
     --protection_domain::of(mr->pd).users;
     delete mr;
     return 0;

@@ -49,13 +49,14 @@ ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* a) {
         return refuse<ibv_srq*>(EIO);
     process& own = process::self();
     auto made = std::make_unique<srq>();
-    std::lock_guard hold(own.acting);
-    std::uint32_t place = 0;
-    while (place < most_srqs && own.srqs[place])
-        ++place;
-    if (place == most_srqs ||
-        !make_receives(own.memory().srqs[place], own.heap(), a->attr.max_wr, std::max(a->attr.max_sge, 1u)))
+    const auto taken = own.srq_places.take();
+    if (!taken)
         return refuse<ibv_srq*>(ENOMEM);
+    const std::uint32_t place = taken->number;
+    if (!make_receives(own.memory().srqs[place], own.heap(), a->attr.max_wr, std::max(a->attr.max_sge, 1u))) {
+        own.srq_places.give_back(place);
+        return refuse<ibv_srq*>(ENOMEM);
+    }
     made->ibv_srq::context = pd->context;
     made->srq_context = a->srq_context;
     made->pd = pd;
@@ -74,13 +75,13 @@ int ibv_destroy_srq(ibv_srq* base) {
         return EBUSY;
     process& own = process::self();
     {
-        // Once the place is free another may be there.
         std::lock_guard hold(own.acting);
-        destroy_receives(s.shared(), own.heap());
         own.srqs[s.place] = nullptr;
     }
     softrdma::context::of(base->context).forget(base);
+    destroy_receives(s.shared(), own.heap());
     --protection_domain::of(base->pd).users;
+    own.srq_places.give_back(s.place);
     delete &s;
     return 0;
 }
