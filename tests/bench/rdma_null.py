@@ -34,7 +34,6 @@ PARTS = {
     "data": "zeroing or copying data, as vector instructions",
     "libibverbs.so": "libibverbs of softrdma",
     "librdmacm.so": "librdmacm of softrdma",
-    "other": "other libraries",
 }
 
 
@@ -114,7 +113,7 @@ def counted(run: places.Run, build: Path, depth: int, commands: int) -> Counter:
 def part_of(file: str, function: str) -> str:
     if re.match(r"_*(mem(set|cpy|move))", function):
         return "data"
-    return next((part for part in PARTS if file.startswith(part)), "other")
+    return next((part for part in PARTS if file.startswith(part)), file)
 
 
 def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> None:
@@ -128,8 +127,8 @@ def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> No
         for (file, function), n in each.items():
             parts[part_of(file, function)] += n
         print(f"\ninstructions of causewayd per 4 KiB read, depth {depth}:")
-        for part, title in PARTS.items():
-            print(f"{parts[part]:9.1f}  {title}")
+        for part in [*PARTS, *(p for p in parts if p not in PARTS and abs(parts[p]) >= 1)]:
+            print(f"{parts[part]:9.1f}  {PARTS.get(part, part or 'unknown')}")
         print(f"{parts.total():9.1f}  all")
         if wanted.functions:
             ours = sorted(((n, f) for (file, f), n in each.items() if part_of(file, f) == "causewayd"), reverse=True)
