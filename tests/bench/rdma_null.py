@@ -36,6 +36,8 @@ PARTS = {
     "librdmacm.so": "librdmacm of softrdma",
 }
 
+NAMES = {"libibverbs.so": r"softrdma::(?!cm::)|^ibv_", "librdmacm.so": r"softrdma::cm::|^rdma_", "causewayd": r"causeway::"}
+
 
 class MeasuredGateway(Gateway):
     """With a null disk of 4 GiB; on its CPU alone; under callgrind, if it is to be counted."""
@@ -105,14 +107,17 @@ def counted(run: places.Run, build: Path, depth: int, commands: int) -> Counter:
                            capture_output=True, text=True, check=True).stdout
     found: Counter = Counter()
     # "1,020,156  FILE:causeway::rdma::poll_group::poll(unsigned int) [OBJECT]"
-    for count, function, file in re.findall(r"^ *([\d,]+) +\S*?:(.*?)(?: \[([^\]]*)\])?$", table, re.M):
+    for count, function, file in re.findall(r"^ *([\d,]+) +\S*?:(.*?)(?: \[(/[^\]]*)\])?$", table, re.M):
         found[Path(file).name, function] += int(count.replace(",", ""))
     return found
 
 
 def part_of(file: str, function: str) -> str:
+    """By object file; callgrind_annotate names none for what a header's code is in, so then by name."""
     if re.match(r"_*(mem(set|cpy|move))", function):
         return "data"
+    if not file:
+        file = next((part for part, words in NAMES.items() if re.search(words, function)), "")
     return next((part for part in PARTS if file.startswith(part)), file)
 
 
@@ -131,9 +136,12 @@ def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> No
             print(f"{parts[part]:9.1f}  {PARTS.get(part, part or 'unknown')}")
         print(f"{parts.total():9.1f}  all")
         if wanted.functions:
-            ours = sorted(((n, f) for (file, f), n in each.items() if part_of(file, f) == "causewayd"), reverse=True)
-            for n, function in ours[:wanted.functions]:
-                print(f"    {n:9.1f}  {re.sub(r'[(].*', '', function.replace('(anonymous namespace)::', ''))}")
+            ours: Counter = Counter()    # by name: what is inlined from a header comes as a line of its own
+            for (file, function), n in each.items():
+                if part_of(file, function) == "causewayd":
+                    ours[re.sub(r"[(].*", "", function.replace("(anonymous namespace)::", ""))] += n
+            for function, n in ours.most_common(wanted.functions):
+                print(f"    {n:9.1f}  {function}")
 
 
 def main() -> int:
