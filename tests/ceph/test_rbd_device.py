@@ -2,18 +2,11 @@
 
 import pytest
 
-from lab import places, processes
+from lab import places, processes, sanitizers
 from lab.ceph import Cluster
 
 PROGRAM = "bdev_rbd/rbd_device_ceph_test"
 SUITES = ["RbdIo.*", "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*", "RbdMemory.*"]
-
-SANITIZERS = {
-    "ASAN_OPTIONS": "detect_leaks=1",
-    # Ceph's libraries are not built with it: what they do among themselves it cannot judge. Nothing else is left out.
-    "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=1",
-    "UBSAN_OPTIONS": "print_stacktrace=1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +26,7 @@ def test_rbd_device(own_cluster, preset, suite):
     program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
     if not program.exists():
         pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")
-    settings = {**SANITIZERS, "CEPH_CONF": own_cluster.conf, "OSD_PID": own_cluster._osd.pid}
+    settings = {**sanitizers.SETTINGS, "CEPH_CONF": own_cluster.conf, "OSD_PID": own_cluster._osd.pid}
     try:
         done = processes.run(["env", *(f"{name}={value}" for name, value in settings.items()), program,
                               f"--gtest_filter={suite}", "--gtest_brief=1"], timeout=400)

@@ -1,13 +1,14 @@
 """A real causewayd, run natively without huge pages, and clients of its JSON-RPC socket."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from lab import places
+from lab import places, processes, sanitizers
 
 STARTS_WITHIN = 60
 ANSWERS_WITHIN = 30
@@ -76,24 +77,32 @@ class Client:
 
 
 class Daemon:
-    """One causewayd of a folder of its own."""
+    """One causewayd of a folder of its own. `environment` comes on top of ours."""
 
-    def __init__(self, folder: Path, *options: str):
+    def __init__(self, folder: Path, *options: str, build: Path = places.BUILD,
+                 environment: dict[str, str] | None = None, mib: int = 64):
         self.folder = folder
+        self.build = build
+        self.environment = {**sanitizers.SETTINGS, **os.environ, **(environment or {})}
         self.socket = folder / "rpc.sock"
         self.log = folder / "causewayd.log"
         self._options = options
+        self._mib = mib
         self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> "Daemon":
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command(self.socket, *self._options), stdout=log, stderr=log)
+            self.process = subprocess.Popen(processes.prefix() + self.words(), stdout=log, stderr=log, env=self.environment)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self.socket.exists():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.02)
         return self
+
+    def words(self) -> list[str]:
+        """What starts it."""
+        return command(self.socket, *self._options, build=self.build, mib=self._mib)
 
     def __exit__(self, *_) -> None:
         if self.process.poll() is None:
@@ -120,8 +129,8 @@ class Daemon:
                 for s in client.call("framework_get_subsystems")]}
 
 
-def command(path: Path, *options: str) -> list[str]:
-    return [str(places.binary("gateway/causewayd")), "--no-huge", "-s", "64", "-u", "-r", str(path), *options]
+def command(path: Path, *options: str, build: Path = places.BUILD, mib: int = 64) -> list[str]:
+    return [str(build / "gateway/causewayd"), "--no-huge", "-s", str(mib), "-u", "-r", str(path), *options]
 
 
 def run_to_end(*options: str, path: Path) -> subprocess.CompletedProcess:

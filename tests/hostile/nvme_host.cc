@@ -20,31 +20,39 @@ nvme::command blank(std::uint8_t opcode, std::uint16_t cid, std::uint32_t nsid) 
     return c;
 }
 
-nvme::command property_set(std::uint16_t cid, std::uint32_t offset, std::uint64_t value) {
+constexpr std::uint32_t cc_enabled = 0x00460001;  // EN, IOSQES 64, IOCQES 16
+
+}  // namespace
+
+nvme::connect_data connect_data(const endpoint& at, std::uint16_t cntlid) {
+    nvme::connect_data d{};
+    std::copy(at.host_id.begin(), at.host_id.end(), std::begin(d.hostid));
+    d.cntlid = cntlid;
+    std::strncpy(d.subnqn, at.nqn.c_str(), sizeof d.subnqn - 1);
+    std::strncpy(d.hostnqn, at.host_nqn.c_str(), sizeof d.hostnqn - 1);
+    return d;
+}
+
+nvme::command property_set(std::uint16_t cid, nvme::property which, std::uint64_t value) {
     nvme::property_set_command p{};
     p.opcode = nvme::fabrics_opcode;
     p.flags = sgl_flags;
     p.cid = cid;
     p.type = nvme::to_underlying(nvme::fctype::property_set);
-    p.ofst = offset;
+    p.ofst = nvme::to_underlying(which);
     p.value = value;
     return as_command(p);
 }
 
-nvme::command property_get(std::uint16_t cid, std::uint32_t offset) {
+nvme::command property_get(std::uint16_t cid, nvme::property which) {
     nvme::property_get_command p{};
     p.opcode = nvme::fabrics_opcode;
     p.flags = sgl_flags;
     p.cid = cid;
     p.type = nvme::to_underlying(nvme::fctype::property_get);
-    p.ofst = offset;
+    p.ofst = nvme::to_underlying(which);
     return as_command(p);
 }
-
-constexpr std::uint32_t cc_offset = 0x14, csts_offset = 0x1c;
-constexpr std::uint32_t cc_enabled = 0x00460001;  // EN, IOSQES 64, IOCQES 16
-
-}  // namespace
 
 nvme::command keyed(nvme::command c, const raw_connection& q, std::uint32_t length, std::uint32_t offset) {
     c.sgl = nvme::sgl_descriptor::keyed_data_block(q.address() + offset, length, q.rkey());
@@ -53,11 +61,7 @@ nvme::command keyed(nvme::command c, const raw_connection& q, std::uint32_t leng
 
 nvme::connect_command connect_command(raw_connection& q, const endpoint& at, std::uint16_t qid, std::uint16_t sqsize,
                                       std::uint16_t cntlid) {
-    nvme::connect_data d{};
-    std::fill(std::begin(d.hostid), std::end(d.hostid), std::uint8_t{0xba});
-    d.cntlid = cntlid;
-    std::strncpy(d.subnqn, at.nqn.c_str(), sizeof d.subnqn - 1);
-    std::strncpy(d.hostnqn, at.host_nqn.c_str(), sizeof d.hostnqn - 1);
+    const nvme::connect_data d = connect_data(at, cntlid);
     std::memcpy(q.memory().data(), &d, sizeof d);
     nvme::connect_command c{};
     c.opcode = nvme::fabrics_opcode;
@@ -75,6 +79,14 @@ nvme::command identify_controller(const raw_connection& q, std::uint16_t cid) {
     nvme::command c = blank(nvme::to_underlying(nvme::admin_opcode::identify), cid, 0);
     c.cdw10 = 1u;
     return keyed(c, q, 4096);
+}
+
+nvme::command identify_namespace(const raw_connection& q, std::uint16_t cid, std::uint32_t nsid) {
+    return keyed(blank(nvme::to_underlying(nvme::admin_opcode::identify), cid, nsid), q, 4096);
+}
+
+nvme::command keep_alive(std::uint16_t cid) {
+    return blank(nvme::to_underlying(nvme::admin_opcode::keep_alive), cid, 0);
 }
 
 nvme::command read_blocks(const endpoint& at, std::uint16_t cid, std::uint64_t lba, std::uint32_t blocks) {
@@ -132,9 +144,9 @@ std::unique_ptr<raw_connection> open_admin(const endpoint& at, std::uint16_t& cn
 }
 
 void enable(raw_connection& admin) {
-    must_succeed(must_answer(admin, property_set(2, cc_offset, cc_enabled)));
+    must_succeed(must_answer(admin, property_set(2, nvme::property::cc, cc_enabled)));
     for (int i = 0; i < 200; ++i) {
-        const auto csts = must_answer(admin, property_get(3, csts_offset));
+        const auto csts = must_answer(admin, property_get(3, nvme::property::csts));
         must_succeed(csts);
         if (csts.dw0 & 1)
             return;
@@ -159,8 +171,7 @@ session open_session(const endpoint& at, std::uint16_t depth) {
     s.at = at;
     s.admin = open_admin(at, s.cntlid);
     enable(*s.admin);
-    nvme::command c = blank(nvme::to_underlying(nvme::admin_opcode::identify), 4, at.nsid);
-    must_succeed(must_answer(*s.admin, keyed(c, *s.admin, 4096)));
+    must_succeed(must_answer(*s.admin, identify_namespace(*s.admin, 4, at.nsid)));
     std::uint64_t size;
     std::memcpy(&size, s.admin->memory().data(), sizeof size);
     const auto flbas = std::to_integer<unsigned>(s.admin->memory()[26]) & 0xf;

@@ -11,11 +11,16 @@ namespace causeway::hostile {
 
 // Commands as a well-behaved host builds them. Cases take one and spoil a field.
 
+nvme::connect_data connect_data(const endpoint& at, std::uint16_t cntlid);
+nvme::command property_set(std::uint16_t cid, nvme::property p, std::uint64_t value);
+nvme::command property_get(std::uint16_t cid, nvme::property p);
 nvme::command keyed(nvme::command c, const raw_connection& q, std::uint32_t length, std::uint32_t offset = 0);
 /// A Connect whose data is laid down at the start of the connection's memory.
 nvme::connect_command connect_command(raw_connection& q, const endpoint& at, std::uint16_t qid, std::uint16_t sqsize,
                                       std::uint16_t cntlid);
 nvme::command identify_controller(const raw_connection& q, std::uint16_t cid);
+nvme::command identify_namespace(const raw_connection& q, std::uint16_t cid, std::uint32_t nsid);
+nvme::command keep_alive(std::uint16_t cid);
 nvme::command read_blocks(const endpoint& at, std::uint16_t cid, std::uint64_t lba, std::uint32_t blocks);
 nvme::command write_blocks(const endpoint& at, std::uint16_t cid, std::uint64_t lba, std::uint32_t blocks);
 nvme::command flush(const endpoint& at, std::uint16_t cid);

@@ -1,12 +1,7 @@
 #include "tests/hostile/raw_connection.h"
 
-#include <arpa/inet.h>
-#include <cerrno>
+#include <algorithm>
 #include <cstring>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <netdb.h>
-#include <poll.h>
 #include <thread>
 
 namespace causeway::hostile {
@@ -19,77 +14,21 @@ constexpr std::size_t longest_capsule = 16384;
 constexpr std::uint32_t send_slots = 1024;
 constexpr std::uint64_t send_mark = 1ull << 63;
 
-[[noreturn]] void fail(const std::string& what) {
-    throw unexpected(fmt::format("{}: {}", what, std::strerror(errno)));
-}
-
 }  // namespace
 
 std::variant<std::unique_ptr<raw_connection>, std::uint16_t> raw_connection::open(const endpoint& at, const ask& what) {
-    std::unique_ptr<raw_connection> c(new raw_connection);
-    c->at_ = at;
-    c->channel_ = rdma_create_event_channel();
-    if (!c->channel_ || rdma_create_id(c->channel_, &c->id_, nullptr, RDMA_PS_TCP) != 0)
-        fail("rdma_create_id");
-    fcntl(c->channel_->fd, F_SETFL, fcntl(c->channel_->fd, F_GETFL) | O_NONBLOCK);
-
-    addrinfo hints{};
-    hints.ai_flags = AI_NUMERICHOST;
-    addrinfo* found = nullptr;
-    if (getaddrinfo(at.address.c_str(), std::to_string(at.port).c_str(), &hints, &found) != 0)
-        throw unexpected("not an address: " + at.address);
-    const int resolved = rdma_resolve_addr(c->id_, nullptr, found->ai_addr, 5000);
-    freeaddrinfo(found);
-    rdma_cm_event* e = nullptr;
-    if (resolved != 0 || c->wait_event(10s, &e) != RDMA_CM_EVENT_ADDR_RESOLVED)
-        throw unexpected("the address does not resolve");
-    rdma_ack_cm_event(e);
-    if (rdma_resolve_route(c->id_, 5000) != 0 || c->wait_event(10s, &e) != RDMA_CM_EVENT_ROUTE_RESOLVED)
-        throw unexpected("the route does not resolve");
-    rdma_ack_cm_event(e);
+    std::unique_ptr<raw_connection> c(new raw_connection(at));
     c->make_queue_pair(what);
-
-    nvme::rdma_cm_request request{};
-    request.recfmt = what.recfmt;
-    request.qid = what.qid;
-    request.hrqsize = what.hrqsize;
-    request.hsqsize = what.hsqsize;
-    request.cntlid = what.cntlid;
-    rdma_conn_param p{};
-    p.private_data = what.raw ? static_cast<const void*>(what.raw->data()) : &request;
-    p.private_data_len = static_cast<std::uint8_t>(what.raw ? what.raw->size() : sizeof request);
-    p.responder_resources = what.reads;
-    p.retry_count = 7;
-    p.rnr_retry_count = 7;
-    if (rdma_connect(c->id_, &p) != 0)
-        fail("rdma_connect");
-    const auto said = c->wait_event(at.patience, &e);
-    if (said == RDMA_CM_EVENT_REJECTED) {
-        nvme::rdma_cm_reject why{};
-        if (e->param.conn.private_data && e->param.conn.private_data_len >= sizeof why)
-            std::memcpy(&why, e->param.conn.private_data, sizeof why);
-        rdma_ack_cm_event(e);
+    if (const auto rejected = c->cm_.connect(what)) {
         c->closed_ = true;
-        return why.status.value();
+        return *rejected;
     }
-    if (said != RDMA_CM_EVENT_ESTABLISHED) {
-        const std::string text = e ? rdma_event_str(e->event) : "nothing";
-        if (e)
-            rdma_ack_cm_event(e);
-        throw unexpected("the connection request was answered with " + text);
-    }
-    if (e->param.conn.private_data && e->param.conn.private_data_len >= sizeof(nvme::rdma_cm_accept)) {
-        nvme::rdma_cm_accept yes;
-        std::memcpy(&yes, e->param.conn.private_data, sizeof yes);
-        c->crqsize_ = yes.crqsize;
-    }
-    rdma_ack_cm_event(e);
     return c;
 }
 
 void raw_connection::make_queue_pair(const ask& what) {
-    pd_ = ibv_alloc_pd(id_->verbs);
-    cq_ = pd_ ? ibv_create_cq(id_->verbs, 4096, nullptr, nullptr, 0) : nullptr;
+    pd_ = ibv_alloc_pd(cm_.id()->verbs);
+    cq_ = pd_ ? ibv_create_cq(cm_.id()->verbs, 4096, nullptr, nullptr, 0) : nullptr;
     if (!cq_)
         fail("ibv_create_cq");
     memory_.resize(memory_size);
@@ -107,15 +46,15 @@ void raw_connection::make_queue_pair(const ask& what) {
     a.sq_sig_all = 1;
     a.cap = {.max_send_wr = send_slots, .max_recv_wr = what.receives + 1, .max_send_sge = 1, .max_recv_sge = 1,
              .max_inline_data = 0};
-    if (rdma_create_qp(id_, pd_, &a) != 0)
+    if (rdma_create_qp(cm_.id(), pd_, &a) != 0)
         fail("rdma_create_qp");
     for (std::uint32_t i = 0; i < what.receives; ++i)
         post_receive(i);
 }
 
 raw_connection::~raw_connection() {
-    if (id_ && id_->qp)
-        rdma_destroy_qp(id_);
+    if (cm_.id()->qp)
+        rdma_destroy_qp(cm_.id());
     for (ibv_mr* mr : {remote_, send_mr_, receive_mr_})
         if (mr)
             ibv_dereg_mr(mr);
@@ -123,18 +62,6 @@ raw_connection::~raw_connection() {
         ibv_destroy_cq(cq_);
     if (pd_)
         ibv_dealloc_pd(pd_);
-    if (id_)
-        rdma_destroy_id(id_);
-    if (channel_)
-        rdma_destroy_event_channel(channel_);
-}
-
-rdma_cm_event_type raw_connection::wait_event(milliseconds time, rdma_cm_event** out) {
-    *out = nullptr;
-    pollfd p{channel_->fd, POLLIN, 0};
-    if (::poll(&p, 1, static_cast<int>(time.count())) != 1 || rdma_get_cm_event(channel_, out) != 0)
-        return RDMA_CM_EVENT_UNREACHABLE;
-    return (*out)->event;
 }
 
 void raw_connection::post_receive(std::uint32_t i) {
@@ -144,7 +71,7 @@ void raw_connection::post_receive(std::uint32_t i) {
     wr.wr_id = i;
     wr.sg_list = &piece;
     wr.num_sge = 1;
-    ibv_post_recv(id_->qp, &wr, &bad);
+    ibv_post_recv(cm_.id()->qp, &wr, &bad);
 }
 
 bool raw_connection::send(std::span<const std::byte> capsule) {
@@ -155,7 +82,7 @@ bool raw_connection::send(std::span<const std::byte> capsule) {
                                                           : std::size_t{send_slots} * 64);
     if (capsule.size() > longest_capsule)
         throw unexpected("capsule too long for this client");
-    std::memcpy(at, capsule.data(), capsule.size());
+    std::copy(capsule.begin(), capsule.end(), at);
     ibv_sge piece{reinterpret_cast<std::uint64_t>(at), static_cast<std::uint32_t>(capsule.size()), send_mr_->lkey};
     ibv_send_wr wr{}, *bad;
     wr.wr_id = send_mark;
@@ -163,7 +90,7 @@ bool raw_connection::send(std::span<const std::byte> capsule) {
     wr.num_sge = 1;
     wr.opcode = IBV_WR_SEND;
     wr.send_flags = IBV_SEND_SIGNALED;
-    for (int i = 0; ibv_post_send(id_->qp, &wr, &bad) != 0; ++i) {
+    for (int i = 0; ibv_post_send(cm_.id()->qp, &wr, &bad) != 0; ++i) {
         look();
         if (closed_ || i > 1000)
             return false;
@@ -191,26 +118,24 @@ void raw_connection::look() {
             }
         }
     }
-    rdma_cm_event* e;
-    while (rdma_get_cm_event(channel_, &e) == 0) {
-        const auto type = e->event;
-        rdma_ack_cm_event(e);
-        if (type != RDMA_CM_EVENT_TIMEWAIT_EXIT && type != RDMA_CM_EVENT_ESTABLISHED) {
-            closed_ = true;
-            rdma_disconnect(id_);
-        }
-    }
+    if (cm_.is_over())
+        closed_ = true;
+}
+
+std::optional<nvme::completion> raw_connection::take() {
+    look();
+    if (arrived_.empty())
+        return std::nullopt;
+    const nvme::completion c = arrived_.front();
+    arrived_.pop_front();
+    return c;
 }
 
 std::optional<nvme::completion> raw_connection::receive() {
     const auto end = clock::now() + at_.patience;
     while (clock::now() < end) {
-        look();
-        if (!arrived_.empty()) {
-            const nvme::completion c = arrived_.front();
-            arrived_.pop_front();
+        if (const auto c = take())
             return c;
-        }
         if (closed_)
             return std::nullopt;
         std::this_thread::sleep_for(200us);
@@ -236,14 +161,14 @@ void raw_connection::expect_closed() {
 }
 
 void raw_connection::disconnect() {
-    rdma_disconnect(id_);
+    cm_.disconnect();
     closed_ = true;
 }
 
 void raw_connection::vanish() {
     ibv_qp_attr a{};
     a.qp_state = IBV_QPS_ERR;  // packets are dropped from here on; RESET would be nearer, but upsets soft-RoCE's own counts
-    ibv_modify_qp(id_->qp, &a, IBV_QP_STATE);
+    ibv_modify_qp(cm_.id()->qp, &a, IBV_QP_STATE);
     closed_ = true;
 }
 

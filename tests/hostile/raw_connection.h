@@ -1,52 +1,17 @@
 #pragma once
 
 #include "nvme/command.h"
-#include "nvme/rdma.h"
+#include "tests/hostile/cm_connection.h"
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
-#include <rdma/rdma_cma.h>
 #include <span>
-#include <stdexcept>
-#include <string>
 #include <variant>
 #include <vector>
 
 namespace causeway::hostile {
-
-using namespace std::chrono_literals;
-using std::chrono::milliseconds;
-
-/// What went otherwise than a well-behaved target would have it.
-struct unexpected : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-/// Where the target is.
-struct endpoint {
-    std::string address = "10.77.1.1";
-    std::uint16_t port = 4420;
-    std::string nqn;
-    std::string host_nqn = "nqn.2014-08.org.nvmexpress:uuid:0c5a7b3e-57ac-4d4e-9d0b-9d6f6e1f0bad";
-    std::uint32_t nsid = 1;
-    milliseconds patience = 20s;  ///< for one answer
-};
-
-/// What a connection request says, right or wrong.
-struct ask {
-    std::uint16_t recfmt = 0;
-    std::uint16_t qid = 0;
-    std::uint16_t hrqsize = 32;
-    std::uint16_t hsqsize = 31;
-    std::uint16_t cntlid = 0;
-    std::uint8_t reads = 16;                       ///< RDMA READs that we serve at a time
-    unsigned receives = 64;                        ///< posted for responses
-    std::optional<std::vector<std::byte>> raw;     ///< private data instead of the above
-};
 
 /// One queue pair of a host, with nothing between the caller and the wire. Not thread safe.
 class raw_connection {
@@ -62,6 +27,10 @@ class raw_connection {
 
     /// The next response; nullopt: the connection is closed. Throws `unexpected` when neither comes in time.
     std::optional<nvme::completion> receive();
+    /// A response that is there; never waits.
+    std::optional<nvme::completion> take();
+    int descriptor() const noexcept { return cm_.descriptor(); }
+    bool closed() const noexcept { return closed_; }  ///< as of the last look at it
     /// Waits for the connection to end, dropping responses. Throws `unexpected` if it does not.
     void expect_closed();
     /// True: it ends within `time`.
@@ -76,21 +45,19 @@ class raw_connection {
     std::uint32_t rkey() const noexcept { return remote_->rkey; }
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(memory_.data()); }
 
-    std::uint16_t crqsize() const noexcept { return crqsize_; }
+    std::uint16_t crqsize() const noexcept { return cm_.crqsize(); }
     std::uint32_t responses() const noexcept { return responses_; }
 
     static constexpr std::size_t memory_size = 1 << 20;
 
   private:
-    raw_connection() = default;
-    rdma_cm_event_type wait_event(milliseconds time, rdma_cm_event** out);
+    explicit raw_connection(const endpoint& at) : at_(at), cm_(at) {}
     void make_queue_pair(const ask& what);
     void post_receive(std::uint32_t i);
     void look();  ///< takes completions and events that are there
 
     endpoint at_;
-    rdma_event_channel* channel_ = nullptr;
-    rdma_cm_id* id_ = nullptr;
+    cm_connection cm_;
     ibv_pd* pd_ = nullptr;
     ibv_cq* cq_ = nullptr;
     std::vector<std::byte> memory_, sends_, receives_;
@@ -98,7 +65,6 @@ class raw_connection {
     std::deque<nvme::completion> arrived_;
     std::uint32_t next_send_ = 0;
     std::uint32_t responses_ = 0;
-    std::uint16_t crqsize_ = 0;
     bool closed_ = false;
 };
 

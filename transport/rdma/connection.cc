@@ -200,8 +200,10 @@ core::task<> connection::take_apart() {
     co_await core::switch_to(*home_);
     qpair_->begin_close();
     // Unless nobody listens any more, what has been said before goes out first: a refused Connect should say why.
-    const bool in_vain = peer_gone_ || why_ == nvmf::disconnect_reason::transport_error;
-    for (auto waited = 0ms; !in_vain && waited < last_words_limit && !qpair_->responses_out(); waited += drain_check)
+    const auto in_vain = [this] {
+        return peer_gone_.load(std::memory_order_relaxed) || why_ == nvmf::disconnect_reason::transport_error;
+    };
+    for (auto waited = 0ms; !in_vain() && waited < last_words_limit && !qpair_->responses_out(); waited += drain_check)
         co_await core::sleep_for(drain_check);
     qpair_->break_off();
 
@@ -260,7 +262,7 @@ void connection::on_event(const cm_event& e) {
         transport_.lose(device_);
         break;
     case RDMA_CM_EVENT_DISCONNECTED:
-        peer_gone_ = true;
+        peer_gone_.store(true, std::memory_order_relaxed);
         close(nvmf::disconnect_reason::host_asked);
         break;
     default:

@@ -68,6 +68,8 @@ std::optional<std::uint32_t> responder::take() {
     const auto slot = q.capacity ? take_receive(q, in_) : std::nullopt;
     if (q.attention.load(std::memory_order_relaxed))
         peer_.wake_engine();
+    if (slot)
+        queue_.taken = *slot + 1;
     return slot;
 }
 
@@ -105,6 +107,7 @@ void responder::complete_receive(std::uint32_t slot, ibv_wc wc) {
     const bool data_here = wc.opcode == IBV_WC_RECV && wc.status == IBV_WC_SUCCESS && checks_on();
     const completion c{wc, slot, in_.of(&q), data_here ? fingerprint(op_.local) : 0};
     complete(peer_, in_.completion_queues[queue_.receive_cq], c, op_.wr.send_flags & IBV_SEND_SOLICITED);
+    queue_.taken = 0;
 }
 
 answer responder::send() {
@@ -123,7 +126,7 @@ answer responder::send() {
     if (op_.wr.opcode == IBV_WR_SEND_WITH_INV && !invalidate(in_, op_.wr.invalidate_rkey, queue_.pd))
         return fail_receive(*slot, IBV_WC_LOC_QP_OP_ERR, IBV_WC_REM_INV_REQ_ERR);
     if (!moved(peer_.write(op_.local, to.pieces(op_.length))))
-        return not_moved();
+        return failed_ == ESRCH ? not_moved() : fail_receive(*slot, IBV_WC_LOC_PROT_ERR, IBV_WC_REM_OP_ERR);
     complete_receive(*slot, {});
     return {answer::done};
 }

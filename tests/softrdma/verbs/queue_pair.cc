@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace softrdma {
 
@@ -124,20 +125,29 @@ int queue_pair::post_receive(const ibv_recv_wr* wr, const ibv_recv_wr** bad) {
 }
 
 void queue_pair::flush_receives() {
+    segment& own = process::self().memory();
+    shared_receive_queue& q = shared().srq ? own.srqs[shared().srq - 1] : shared().receives;
+    {
+        std::lock_guard arriving(shared().lock);
+        if (const std::uint32_t taken = std::exchange(shared().taken, 0))
+            flush_receive(q, taken - 1);    // who was sending to it has died
+    }
     if (qp_base.srq)
         return raise(IBV_EVENT_QP_LAST_WQE_REACHED);
+    while (const auto slot = q.capacity ? take_receive(q, own) : std::nullopt)
+        flush_receive(q, *slot);
+}
+
+void queue_pair::flush_receive(shared_receive_queue& q, std::uint32_t slot) {
     segment& own = process::self().memory();
-    shared_receive_queue& q = shared().receives;
-    while (const auto slot = q.capacity ? take_receive(q, own) : std::nullopt) {
-        completion c{};
-        c.wc.wr_id = receive_at(q, own, *slot).wr_id;
-        c.wc.status = IBV_WC_WR_FLUSH_ERR;
-        c.wc.opcode = IBV_WC_RECV;
-        c.wc.qp_num = number();
-        c.position = *slot;
-        c.receives = own.of(&q);
-        complete(*self_, completion_queue::of(qp_base.recv_cq).shared(), c, false);
-    }
+    completion c{};
+    c.wc.wr_id = receive_at(q, own, slot).wr_id;
+    c.wc.status = IBV_WC_WR_FLUSH_ERR;
+    c.wc.opcode = IBV_WC_RECV;
+    c.wc.qp_num = number();
+    c.position = slot;
+    c.receives = own.of(&q);
+    complete(*self_, completion_queue::of(qp_base.recv_cq).shared(), c, false);
 }
 
 void queue_pair::fail() {
@@ -250,6 +260,7 @@ void queue_pair::reset() {
         retire(posted_ - 1, IBV_WC_WR_FLUSH_ERR);
     done_ = published_ = posted_;
     shared().heard = false;
+    shared().taken = 0;
     qp_base.state = IBV_QPS_RESET;
 }
 

@@ -83,6 +83,7 @@ class queue_pair : public ibv_qp_ex {
     void publish();
     void flush();
     void flush_receives();
+    void flush_receive(shared_receive_queue& q, std::uint32_t slot);
     bool reads_in_order(const slot& s);
     int to_init(const ibv_qp_attr& a, int mask);
     int to_ready_to_receive(const ibv_qp_attr& a, int mask);

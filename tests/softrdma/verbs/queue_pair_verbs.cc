@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace softrdma {
 
@@ -58,6 +59,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
         q.receive_cq = completion_queue::of(a.recv_cq).place;
         q.srq = a.srq ? a.srq->handle + 1 : 0;
         q.heard = false;
+        q.taken = 0;
         q.attention = 0;
         q.number = number;
     }
@@ -114,6 +116,11 @@ int ibv_destroy_qp(ibv_qp* qp) {
         std::lock_guard arriving(shared.lock);
         shared.number = 0;
         shared.state = IBV_QPS_RESET;
+        if (const std::uint32_t taken = std::exchange(shared.taken, 0)) {  // who was sending to it has died
+            const posted_receive& r = receive_at(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives,
+                                                 own.memory(), taken - 1);
+            refer_to(own.memory(), {r.sg_list.data(), r.pieces}, -1);
+        }
     }
     completion_queue::of(qp->send_cq).purge(qp->qp_num);
     completion_queue::of(qp->recv_cq).purge(qp->qp_num);

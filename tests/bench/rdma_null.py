@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""The gateway over RDMA with a disk that does nothing: causewayd on one core, rdma_load on another, natively.
+
+The RDMA is that of tests/softrdma, in user space: its IOPS say what gateway, host and it do together on this machine, and are
+no hardware's. What the gateway itself costs is told in instructions, counted by callgrind on causewayd alone: two runs that
+differ in nothing but the number of commands, subtracted, so that starting, connecting and ending drop out. They are told apart by
+object file. Doorbells are the gateway's own count.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "softrdma")]
+
+from fabric import LIBRARIES, Fabric    # noqa: E402
+from lab import places, processes    # noqa: E402
+from lab.progress import Progress    # noqa: E402
+from programs import LOAD, Gateway, Load    # noqa: E402
+
+NQN = "nqn.2024-01.io.causeway:null"
+GATEWAY_CPU, HOST_CPU = 0, 1
+
+# As in instructions.sh: "rep stosb" counts as thousands of instructions; the vector loop in its place can be counted.
+COUNTABLE = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_stosb_threshold=1048576:glibc.cpu.x86_rep_movsb_threshold=1048576"}
+
+PARTS = {
+    "causewayd": "Causeway's own code",
+    "data": "zeroing or copying data, as vector instructions",
+    "libibverbs.so": "libibverbs of softrdma",
+    "librdmacm.so": "librdmacm of softrdma",
+    "other": "other libraries",
+}
+
+
+class MeasuredGateway(Gateway):
+    """With a null disk of 4 GiB; on its CPU alone; under callgrind, if it is to be counted."""
+
+    def __init__(self, folder: Path, fabric: Fabric, profile: Path | None = None):
+        super().__init__(folder, fabric, "--busy-poll-us", "1000" if profile else "50", cores=hex(1 << GATEWAY_CPU))
+        self._profile = profile
+        # Whether a buffer is used as it should be is the tests' business.
+        self.environment |= {"SOFTRDMA_CHECK": "off"} | (COUNTABLE if profile else {})
+
+    def words(self) -> list[str]:
+        callgrind = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=no", f"--callgrind-out-file={self._profile}"]
+        return ["taskset", "-c", str(GATEWAY_CPU), *(callgrind if self._profile else []), *super().words()]
+
+    def __enter__(self) -> "MeasuredGateway":
+        super().__enter__()
+        self.add_transport(max_queue_depth=256)
+        self.call("bdev_null_create", {"name": "Null0", "block_size": 512, "num_blocks": 8 << 20})
+        self.serve(NQN, "Null0")
+        return self
+
+    def device_statistics(self) -> Counter:
+        groups = self.call("nvmf_get_stats")["poll_groups"]
+        found: Counter = Counter()
+        for group in groups:
+            for transport in group["transports"]:
+                for device in transport.get("devices", []):
+                    found.update({key: n for key, n in device.items() if isinstance(n, int)})
+        return found
+
+
+def drive(fabric: Fabric, *words) -> dict:
+    with Load(fabric, "host", NQN, "--size", 4096, *words, polls=True) as load:
+        os.sched_setaffinity(load.process.pid, {HOST_CPU})
+        return load.done(600)
+
+
+def timed(run: places.Run, build: Path, wanted) -> None:
+    print(f"4 KiB random reads, {wanted.seconds:g} s each; latencies in us\n")
+    print(f"{'depth':>5} {'IOPS':>9} {'mean':>7} {'p50':>7} {'p99':>7} {'p99.9':>7} {'p99.99':>8}   send doorbells: per completion, per request")
+    for depth in wanted.depths:
+        folder = run.folder / f"timed-{depth}"
+        folder.mkdir()
+        fabric = Fabric(run.folder, build)
+        with MeasuredGateway(folder, fabric) as gateway:
+            drive(fabric, "--depth", depth, "--seconds", 0.5)
+            before = gateway.device_statistics()
+            said = drive(fabric, "--depth", depth, "--seconds", wanted.seconds)
+            did = gateway.device_statistics() - before
+            gateway.must_end_well()
+        us = said["read"]["latency_us"]
+        rings = did["send_doorbell_updates"]
+        print(f"{depth:5} {said['read']['iops']:9.0f} {us['mean']:7.1f} {us['p50']:7.1f} {us['p99']:7.1f} {us['p99.9']:7.1f} {us['p99.99']:8.1f}"
+              f"   {rings / did['completions']:.3f}  {rings / did['requests']:.3f}")
+
+
+def counted(run: places.Run, build: Path, depth: int, commands: int) -> Counter:
+    """Instructions of causewayd by (object, function), in a life that serves so many commands."""
+    folder = run.folder / f"counted-{depth}-{commands}"
+    folder.mkdir()
+    profile = folder / "callgrind.out"
+    fabric = Fabric(run.folder, build)
+    with MeasuredGateway(folder, fabric, profile) as gateway:
+        drive(fabric, "--depth", depth, "--count", commands, "--timeout", 300, "--patience", 120, "--keep-alive", 0)
+        gateway.end()
+    table = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", "--show-percs=no", str(profile)],
+                           capture_output=True, text=True, check=True).stdout
+    found: Counter = Counter()
+    # "1,020,156  FILE:causeway::rdma::poll_group::poll(unsigned int) [OBJECT]"
+    for count, function, file in re.findall(r"^ *([\d,]+) +\S*?:(.*?)(?: \[([^\]]*)\])?$", table, re.M):
+        found[Path(file).name, function] += int(count.replace(",", ""))
+    return found
+
+
+def part_of(file: str, function: str) -> str:
+    if re.match(r"_*(mem(set|cpy|move))", function):
+        return "data"
+    return next((part for part in PARTS if file.startswith(part)), "other")
+
+
+def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> None:
+    few, many = wanted.commands // 4, wanted.commands
+    for depth in wanted.depths:
+        with progress.step(f"instructions at depth {depth}"):
+            less = counted(run, build, depth, few)
+            more = counted(run, build, depth, many)
+        each = {key: (more[key] - less[key]) / (many - few) for key in more.keys() | less.keys()}
+        parts: Counter = Counter()
+        for (file, function), n in each.items():
+            parts[part_of(file, function)] += n
+        print(f"\ninstructions of causewayd per 4 KiB read, depth {depth}:")
+        for part, title in PARTS.items():
+            print(f"{parts[part]:9.1f}  {title}")
+        print(f"{parts.total():9.1f}  all")
+        if wanted.functions:
+            ours = sorted(((n, f) for (file, f), n in each.items() if part_of(file, f) == "causewayd"), reverse=True)
+            for n, function in ours[:wanted.functions]:
+                print(f"    {n:9.1f}  {re.sub(r'[(].*', '', function.replace('(anonymous namespace)::', ''))}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--build", type=Path, default=places.BUILD)
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 32, 128])
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--commands", type=int, default=20000, help="of the longer one of two runs under callgrind")
+    parser.add_argument("--functions", type=int, default=0, metavar="N", help="list the N costliest of Causeway's own")
+    parser.add_argument("--only", choices=["time", "instructions"])
+    wanted = parser.parse_args()
+    build = wanted.build.resolve()
+    for needed in ("gateway/causewayd", LOAD, LIBRARIES):
+        if not (build / needed).exists():
+            print(f"rdma_null.py: {build / needed} is not built", file=sys.stderr)
+            return 1
+    if not {GATEWAY_CPU, HOST_CPU} <= os.sched_getaffinity(0):
+        print(f"rdma_null.py: it needs CPUs {GATEWAY_CPU} and {HOST_CPU}", file=sys.stderr)
+        return 1
+    processes.turn_signals_into_interrupts()
+    with places.Run("rdma-null") as run:
+        if wanted.only != "instructions":
+            timed(run, build, wanted)
+        if wanted.only != "time":
+            instructions(run, build, wanted, Progress(sys.stderr))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

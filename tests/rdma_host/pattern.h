@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace causeway::rdma_host {
+
+/// Content that tells of itself: which block, the how manieth time written, and by which run. A block that is somewhere
+/// else, older or another run's is recognised as that.
+class pattern {
+  public:
+    pattern(std::uint64_t seed, std::uint32_t block_size) : seed_(seed), block_size_(block_size) {}
+
+    /// Fills whole blocks, the first of which is `lba`.
+    void fill(std::span<std::byte> data, std::uint64_t lba, std::uint64_t generation) const noexcept;
+    bool is(std::span<const std::byte> block, std::uint64_t lba, std::uint64_t generation) const noexcept;
+    /// What is in a block that is not what it should be, for a message.
+    std::string describe(std::span<const std::byte> block) const;
+
+    std::uint32_t block_size() const noexcept { return block_size_; }
+
+  private:
+    std::uint64_t seed_;
+    std::uint32_t block_size_;
+};
+
+}  // namespace causeway::rdma_host

@@ -1,0 +1,187 @@
+"""The programs that meet on the fabric: a gateway, and hosts that drive its disks."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from fabric import Fabric, tell
+from gateway.daemon import Daemon
+from lab import processes, sanitizers
+from lab.gateway import listen_address, serial_number
+
+MIB = 1 << 20
+LOAD = "tests/rdma_host/rdma_load"
+DISCOVER = "tests/rdma_host/rdma_discover"
+HOSTILE = "tests/hostile/hostile_client"
+
+SLOWER = {"release": 1, "asan": 4, "tsan": 8}
+"""By so much a build is slower, for time limits."""
+
+
+class Gateway(Daemon):
+    """A causewayd on the fabric, with an RDMA transport."""
+
+    def __init__(self, folder: Path, fabric: Fabric, *options: str, cores: str = "0x3", faults: str = "", mib: int = 384):
+        self.name = folder.name
+        self.fabric = fabric
+        self.control = fabric.control(self.name)
+        self.was_killed = False
+        more = {"control": str(self.control)} | ({"faults": faults} if faults else {})
+        super().__init__(folder, "-m", cores, *options, build=fabric.build, mib=mib,
+                         environment=fabric.environment(self.name, **more))
+
+    def __enter__(self) -> "Gateway":
+        super().__enter__()
+        self.call("framework_wait_init")
+        return self
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        self.was_killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def told(self, *rules: str) -> None:
+        """Faults of the fabric on this side."""
+        assert set(tell(self.control, *rules)) <= {"ok"}, rules
+
+    def add_transport(self, **options) -> None:
+        self.call("nvmf_create_transport", {"trtype": "RDMA", **options})
+
+    def add_disk(self, name: str, mib: int, block_size: int = 512) -> str:
+        return self.call("bdev_malloc_create", {"name": name, "block_size": block_size,
+                                                "num_blocks": mib * MIB // block_size})
+
+    def serve(self, nqn: str, bdev: str, *places: tuple[str, int]) -> None:
+        """A subsystem that any host may use, with this namespace, listening there."""
+        self.call("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "serial_number": serial_number(nqn)})
+        self.call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev}})
+        for address, port in places or (("127.0.0.1", 4420),):
+            self.listen(nqn, address, port)
+
+    def listen(self, nqn: str, address: str, port: int = 4420) -> None:
+        self.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": listen_address(address, port)})
+
+    def commands(self, bdev: str) -> int:
+        """Reads and writes that a device has done."""
+        shown = self.call("bdev_get_iostat", {"name": bdev})["bdevs"][0]
+        return shown["num_read_ops"] + shown["num_write_ops"]
+
+    def controllers(self, nqn: str) -> list[dict]:
+        return self.call("nvmf_subsystem_get_controllers", {"nqn": nqn})
+
+    def resources(self) -> dict[str, int]:
+        """What a leak would show in."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return {"files": len(os.listdir(f"/proc/{self.process.pid}/fd")),
+                "rss_kib": int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1]),
+                **self.objects()}
+
+    def objects(self) -> dict[str, int]:
+        """Its objects on the fabric, by kind."""
+        record = tell(self.control, "record")[0]
+        return {kind: int(n) for kind, n in re.findall(r"^open_(\w+) (\d+)$", record, re.M)}
+
+    def settled_resources(self, seconds: float = 30) -> dict[str, int]:
+        """`resources` once they have stopped to change, resident memory aside: when it has let go of its last host."""
+        counts, end = self.resources(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            before, counts = counts, self.resources()
+            if counts == before | {"rss_kib": counts["rss_kib"]}:
+                break
+        return counts
+
+    def must_end_well(self) -> None:
+        """It lives, ends in order, had nothing reported of it, and used verbs as they are to be used."""
+        assert self.running, f"the gateway has ended: {self.process.returncode}\n{processes.tail(self.log)}"
+        status = self.end()
+        assert not sanitizers.reports(self.log), sanitizers.reports(self.log)
+        assert status == 0, f"exit status {status}\n{processes.tail(self.log)}"
+        assert self.fabric.record(self.name).exists()
+        assert self.fabric.violations(self.name) == []
+
+
+class Program:
+    """A program on the fabric, its words in files. To be used in `with`."""
+
+    def __init__(self, fabric: Fabric, name: str, program: str, *words, faults: str = ""):
+        self.name = name
+        self.fabric = fabric
+        self.command = processes.prefix() + [str(fabric.build / program), *map(str, words)]
+        self._environment = fabric.environment(name, **({"faults": faults} if faults else {}))
+        self._out, self._err = (fabric.folder / f"{name}.{end}" for end in ("out", "err"))
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self):
+        with open(self._out, "w") as out, open(self._err, "w") as err:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=self._environment)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def output(self) -> str:
+        return self._out.read_text(errors="replace")
+
+    def errors(self) -> str:
+        return self._err.read_text(errors="replace")
+
+    def kill(self) -> None:
+        if self.running:
+            self.process.kill()
+        self.process.wait()
+
+    def status(self, timeout: float) -> int:
+        """Its exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} does not end:\n{self.output()}{self.errors()}") from None
+
+    def wait_for(self, words: str, timeout: float = 60) -> None:
+        """Until it has said so on its standard error."""
+        wait_until(lambda: words in self.errors() or not self.running, f"{self.name} does not say: {words}", timeout)
+        assert words in self.errors(), f"{self.name} has ended:\n{self.output()}{self.errors()}"
+
+
+class Load(Program):
+    """A well-behaved host: rdma_load."""
+
+    def __init__(self, fabric: Fabric, name: str, nqn: str, *words, address: str = "127.0.0.1", port: int = 4420,
+                 polls: bool = False, **how):
+        super().__init__(fabric, name, LOAD, "-a", address, "-s", port, "-n", nqn, "-q", f"nqn.2024-01.io.causeway:{name}",
+                         "--json", *([] if polls else ["--events"]), *words, **how)
+
+    def done(self, timeout: float = 120) -> dict:
+        """Its result, when it has ended by itself and well."""
+        status = self.status(timeout)
+        assert status == 0, f"{self.name}: exit status {status}\n{self.output()}{self.errors()}"
+        assert self.fabric.violations(self.name) == []
+        return json.loads(self.output())
+
+    def stop(self, timeout: float = 120) -> dict:
+        """Ends the load; its result, all that was written verified."""
+        assert self.running, f"{self.name} has ended:\n{self.output()}{self.errors()}"
+        self.process.send_signal(signal.SIGTERM)
+        return self.done(timeout)
+
+
+def wait_until(true, otherwise: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)

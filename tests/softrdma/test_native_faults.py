@@ -1,0 +1,137 @@
+"""A fabric that misbehaves, and gateways that end: what was acknowledged stays, and only those concerned notice."""
+
+import pytest
+from lab.ceph import Cluster
+from programs import MIB, wait_until
+
+NQN = "nqn.2024-01.io.causeway:disk"
+OTHER = "nqn.2024-01.io.causeway:other"
+
+VERIFY = ("--verify", "--mix", 50, "--region", 8 * MIB)
+KEEPS_ON = ("--reconnect", 60)
+
+FAULTS = {
+    "completions that come late": "late 0.2 10us..2ms",
+    "operations that wait": "delay 0.2 10us..1ms",
+    "receives that are not ready": "rnr 0.05",
+    "all of it": "late 0.1 10us..1ms; delay 0.1 10us..1ms; rnr 0.02",
+}
+
+
+def serve(gateway, nqn: str, name: str, *at) -> None:
+    gateway.add_disk(name, 32)
+    gateway.serve(nqn, name, *at)
+
+
+@pytest.mark.parametrize("rules", FAULTS.values(), ids=FAULTS)
+def test_load_over_a_bad_fabric_is_served(new_gateway, start_load, slower, rules):
+    """Both sides draw faults of their own; the connection holds."""
+    gateway = new_gateway(faults=f"seed 5; {rules}")
+    gateway.add_transport()
+    serve(gateway, NQN, "disk")
+    done = start_load("host", NQN, *VERIFY, "--queues", 2, "--count", int(8000 // slower), faults=f"seed 6; {rules}").done(240)
+    assert done["reconnects"] == 0 and done["verified_blocks"] > 0
+
+
+def test_a_storm_of_receives_that_are_not_ready(gateway, start_load):
+    """All that the gateway sends finds no receive for a while; the load goes on afterwards as if nothing had been."""
+    serve(gateway, NQN, "disk")
+    load = start_load("host", NQN, *VERIFY)
+    for _ in range(3):
+        seen = gateway.commands("disk")
+        wait_until(lambda: gateway.commands("disk") > seen + 500, "the load stands still")
+        gateway.told("rnr 1 60")
+    gateway.told("clear")
+    load.stop()
+
+
+def test_completions_that_are_held_back(gateway, start_load):
+    """The gateway hears of nothing that it sent; when it does, all goes on."""
+    serve(gateway, NQN, "disk")
+    load = start_load("host", NQN, *VERIFY)
+    for _ in range(3):
+        seen = gateway.commands("disk")
+        wait_until(lambda: gateway.commands("disk") > seen + 500, "the load stands still")
+        gateway.told("hold")
+        gateway.told("release")
+    assert load.stop()["reconnects"] == 0
+
+
+def test_connections_that_break(gateway, start_load):
+    """One operation in some thousands finds its peer gone; another host does not notice."""
+    serve(gateway, NQN, "disk")
+    serve(gateway, OTHER, "other")
+    load = start_load("host", NQN, *VERIFY, "--queues", 2, *KEEPS_ON)
+    for n in range(1, 6):
+        seen = gateway.commands("disk")
+        wait_until(lambda: gateway.commands("disk") > seen + 300, "the load stands still")
+        gateway.told(f"break {100 * n}")
+        wait_until(lambda: load.errors().count("connected again") >= n, "the host does not come back")
+    assert load.stop()["reconnects"] >= 5
+
+
+@pytest.fixture
+def two(new_gateway):
+    """A gateway with a disk behind each of two devices."""
+    gateway = new_gateway()
+    gateway.add_transport()
+    serve(gateway, NQN, "disk", ("127.0.0.1", 4420))
+    serve(gateway, OTHER, "other", ("127.1.0.1", 4420))
+    return gateway
+
+
+@pytest.mark.parametrize("devices", [2])
+def test_a_device_that_is_removed_takes_its_own_hosts_only(two, start_load):
+    stays = start_load("stays", NQN, *VERIFY)
+    goes = start_load("goes", OTHER, *VERIFY, address="127.1.0.1")
+    wait_until(lambda: two.commands("disk") > 500 and two.commands("other") > 500, "the disks are not used")
+    two.told("remove 1")
+    assert goes.status(60) == 3, goes.errors()
+    wait_until(lambda: not two.controllers(OTHER), "the controller of a device that is gone stays")
+    seen = two.commands("disk")
+    wait_until(lambda: two.commands("disk") > seen + 500, "the other device's load stands still")
+    assert stays.stop()["reconnects"] == 0
+
+
+@pytest.mark.parametrize("devices", [2])
+def test_a_port_that_goes_down_and_comes_up(two, start_load):
+    load = start_load("host", OTHER, *VERIFY, *KEEPS_ON, address="127.1.0.1")
+    stays = start_load("stays", NQN, *VERIFY)
+    for _ in range(2):
+        seen = two.commands("other")
+        wait_until(lambda: two.commands("other") > seen + 500, "the load stands still")
+        two.told("port 1 down", "port 1 up")
+    seen = two.commands("other")
+    wait_until(lambda: two.commands("other") > seen + 500, "the load does not come back")
+    load.stop()
+    assert stays.stop()["reconnects"] == 0
+
+
+@pytest.fixture
+def cluster(tmp_path, preset):
+    with Cluster(tmp_path / "ceph", logs=tmp_path) as running:
+        running.create_image("disk", "32M")
+        yield running
+
+
+def test_a_gateway_that_is_killed_and_restarted_under_verified_load(cluster, new_gateway, start_load):
+    """What it had acknowledged is in the cluster; what it had not is either there or not."""
+    def image_served(gateway):
+        gateway.add_transport()
+        gateway.call("bdev_rbd_register_cluster", {"name": "ceph", "user_id": "admin", "config_file": str(cluster.conf)})
+        gateway.call("bdev_rbd_create", {"name": "disk", "pool_name": "rbd", "rbd_name": "disk", "block_size": 4096,
+                                         "cluster_name": "ceph"})
+        gateway.serve(NQN, "disk")
+
+    gateway = new_gateway("first")
+    image_served(gateway)
+    load = start_load("host", NQN, *VERIFY, "--queues", 2, *KEEPS_ON)
+    for n in range(1, 4):
+        seen = gateway.commands("disk")
+        wait_until(lambda: gateway.commands("disk") > seen + 300, "the load stands still")
+        gateway.kill()
+        gateway = new_gateway(f"next{n}")
+        image_served(gateway)
+        wait_until(lambda: load.errors().count("connected again") >= n, "the host does not come back")
+    done = load.stop()
+    assert done["reconnects"] >= 3 and done["redriven"] > 0
