@@ -105,7 +105,7 @@ def test_devices_are_listed(example_fabric):
     environment = example_fabric.environment("devinfo") | {"SOFTRDMA_DEVICES": "2"}
     said = subprocess.run(["ibv_devinfo", "-v"], capture_output=True, text=True, env=environment, timeout=20, check=True).stdout
     assert re.findall(r"hca_id:\s+(\S+)", said) == ["softrdma0", "softrdma1"]
-    assert re.findall(r"state:\s+(\S+)", said) == ["PORT_ACTIVE"] * 2
+    assert re.findall(r"^\s+state:\s+(\S+)", said, re.M) == ["PORT_ACTIVE"] * 2
     assert len(set(re.findall(r"GID\[\s*0\]:\s+(\S+)", said))) == 2
 
 
