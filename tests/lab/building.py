@@ -30,14 +30,14 @@ def logged(argv, log: Path, progress: Progress, minutes: float) -> int:
         processes.end(process, grace=30)
 
 
-def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = ()) -> bool:
-    """Configures and builds; with `folders`, only their test programs. Two runs in one checkout take turns."""
+def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> bool:
+    """Configures and builds; with `folders`, only their test programs, and the targets `also`. Two runs in one checkout take turns."""
     def ran(*argv) -> bool:
         return logged(argv, log, progress, MINUTES) == 0
 
     with progress.step(f"build {preset}") as step, _turn(preset):
         step.failed = not (ran("cmake", "--preset", preset)
-                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders)))
+                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders), *also))
     return not step.failed
 
 

@@ -17,10 +17,13 @@ from .progress import Progress
 NEEDS_CEPH = "ceph"
 """The ctest label of unit tests that want a cluster: tests/ceph runs those."""
 
-UNDER_TSAN = ("core", "bdev", "bdev_rbd")
+UNDER_TSAN = ("core", "bdev", "bdev_rbd", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-SYSTEM_FOLDERS = ("tests/gateway", "tests/ceph", "tests/vm")
+ALSO_UNDER_TSAN = ("causewayd", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
+"""Programs that whole-system tests run under it."""
+
+SYSTEM_FOLDERS = ("tests/gateway", "tests/softrdma", "tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
 SYSTEM_MINUTES = 50
@@ -54,15 +57,15 @@ class Suite:
     def everything(self) -> None:
         self.unit("release")
         self.unit("asan")
-        self.unit("tsan", UNDER_TSAN)
+        self.unit("tsan", UNDER_TSAN, ALSO_UNDER_TSAN)
         self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
             *SYSTEM_FOLDERS])
 
-    def unit(self, preset: str, folders: tuple[str, ...] = ()) -> None:
+    def unit(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""
         log = self.run.logs / f"build-{preset}.log"
-        if not build(preset, log, self.progress, folders):
+        if not build(preset, log, self.progress, folders, also):
             self.counts.failed += 1
             self.show(log)
             return

@@ -104,6 +104,19 @@ TEST(record, receives_that_share_a_buffer_are_the_programs_own_choice) {
     EXPECT_EQ(violations(), 0u);
 }
 
+TEST(record, a_work_request_changed_while_it_is_posted) {
+    pair p;
+    auto* const piece = reinterpret_cast<ibv_sge*>(p.a.data(0));
+    *piece = p.a.piece(0, sizeof *piece);  // the READ arrives in the very list that says where
+    ibv_send_wr wr{}, *bad;
+    wr.sg_list = piece;
+    wr.num_sge = 1;
+    wr.opcode = IBV_WR_RDMA_READ;
+    wr.wr.rdma = {.remote_addr = reinterpret_cast<std::uint64_t>(p.b.data()), .rkey = p.b.mr->rkey};
+    ASSERT_EQ(ibv_post_send(p.a.qp, &wr, &bad), 0);
+    EXPECT_EQ(violations(), 1u);
+}
+
 TEST(record, a_region_deregistered_under_posted_work) {
     pair p;
     std::vector<std::byte> more(4096);

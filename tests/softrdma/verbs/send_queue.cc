@@ -39,6 +39,16 @@ std::span<const ibv_sge> pieces_of(const ibv_send_wr& wr) noexcept {
     return {wr.sg_list, static_cast<std::size_t>(wr.num_sge)};
 }
 
+/// Whether the caller's work request is still what was copied of it.
+bool as_posted(const ibv_send_wr& now, const ibv_send_wr& copy) noexcept {
+    return now.wr_id == copy.wr_id && now.opcode == copy.opcode && now.send_flags == copy.send_flags &&
+           now.num_sge == copy.num_sge && now.wr.rdma.remote_addr == copy.wr.rdma.remote_addr &&
+           now.wr.rdma.rkey == copy.wr.rdma.rkey && now.imm_data == copy.imm_data &&
+           std::ranges::equal(pieces_of(now), pieces_of(copy), [](const ibv_sge& a, const ibv_sge& b) {
+               return a.addr == b.addr && a.length == b.length && a.lkey == b.lkey;
+           });
+}
+
 void count_done(const ibv_send_wr& wr, std::uint64_t bytes) {
     switch (completion_opcode(wr.opcode)) {
     case IBV_WC_RDMA_WRITE:
@@ -64,6 +74,7 @@ int queue_pair::post_send(const ibv_send_wr* wr, const ibv_send_wr** bad) {
     const ibv_qp_state s = state();
     int rc = s == IBV_QPS_RTS || s == IBV_QPS_SQD || s == IBV_QPS_SQE || s == IBV_QPS_ERR ? 0 : EINVAL;
     record::add(count::send_doorbells);
+    const std::uint32_t first = posted_;
     const ibv_send_wr* next = wr;
     for (; next && rc == 0; next = next->next) {
         rc = check(*next);
@@ -72,10 +83,16 @@ int queue_pair::post_send(const ibv_send_wr* wr, const ibv_send_wr** bad) {
         accept(*next);
     }
     *bad = next;
+    const std::uint32_t end = posted_;
     if (s == IBV_QPS_ERR)
         flush();
     else
         run();
+    if (checks_on())
+        for (std::uint32_t i = first; i != end; ++i, wr = wr->next)
+            if (!as_posted(*wr, at(i).wr))
+                record::violation("queue pair " + std::to_string(number()) + ": work request " +
+                                  std::to_string(at(i).wr.wr_id) + " was changed while it was being posted");
     return rc;
 }
 
