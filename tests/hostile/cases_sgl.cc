@@ -191,14 +191,13 @@ std::string every_type(const endpoint& at) {
             if (id != 0x40)
                 throw unexpected(fmt::format("descriptor type {:#x} is served", id));
             ++served;
-            if (id == 0x4f)  // it may have invalidated the key: hosts register anew
-                s = open_session(at);
         } else {
             ++refused;
         }
     }
     must_still_serve(s);
-    // Where the device can send with invalidate it is taken at its word; but a region's own key cannot be invalidated.
+    // Where the device can send with invalidate it is taken at its word; what a device makes of that for a region's own key
+    // differs, and afterwards the key is of no use.
     nvme::command c = keyed(read_blocks(at, invalidates, 0, 1), *s.io, s.block_size);
     c.sgl.identifier = invalidates;
     s.io->send(c);
