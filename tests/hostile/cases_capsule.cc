@@ -2,6 +2,7 @@
 
 #include "tests/hostile/cases.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <random>
@@ -16,7 +17,7 @@ std::string must_close_on(const endpoint& at, std::size_t bytes) {
     session s = open_session(at);
     const auto c = flush(at, 3);
     std::vector<std::byte> capsule(bytes);
-    std::memcpy(capsule.data(), &c, std::min(bytes, sizeof c));
+    std::copy_n(std::as_bytes(std::span(&c, 1)).begin(), std::min(bytes, sizeof c), capsule.begin());
     s.io->send(capsule);
     s.io->expect_closed();
     session next = open_session(at);
