@@ -94,11 +94,19 @@ class Daemon:
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(processes.prefix() + self.words(), stdout=log, stderr=log, env=self.environment)
         deadline = time.monotonic() + STARTS_WITHIN
-        while not self.socket.exists():
+        while not self._listens():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.02)
         return self
+
+    def _listens(self) -> bool:
+        """The file is there before its owner listens; or was left by another."""
+        try:
+            self.client().__exit__()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def words(self) -> list[str]:
         """What starts it."""
