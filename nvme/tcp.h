@@ -31,11 +31,11 @@ inline constexpr std::uint8_t tcp_success = 1 << 3;   ///< C2HData, with LAST_PD
 
 /// "PDU Common Header".
 struct tcp_common_header {
-    std::uint8_t type;   ///< tcp_pdu_type
+    std::uint8_t type;  ///< tcp_pdu_type
     std::uint8_t flags;
-    std::uint8_t hlen;   ///< bytes of the PDU's header, without its digest
-    std::uint8_t pdo;    ///< where the data begins, in bytes from the beginning of the PDU; 0 where there is none
-    le32 plen;           ///< bytes of the whole PDU, padding and digests included
+    std::uint8_t hlen;  ///< bytes of the PDU's header, without its digest
+    std::uint8_t pdo;   ///< where the data begins, in bytes from the beginning of the PDU; 0 where there is none
+    le32 plen;          ///< bytes of the whole PDU, padding and digests included
 };
 static_assert(wire_image<tcp_common_header, 8>);
 static_assert(offsetof(tcp_common_header, pdo) == 3);
@@ -50,10 +50,10 @@ inline constexpr std::uint8_t tcp_most_alignment = 31;  ///< of HPDA and CPDA: d
 /// "Initialize Connection Request (ICReq)". No digests.
 struct tcp_ic_req {
     tcp_common_header common;
-    le16 pfv;            ///< PDU format version: 0
-    std::uint8_t hpda;   ///< alignment of data that the host gets, in dwords, 0's based
+    le16 pfv;           ///< PDU format version: 0
+    std::uint8_t hpda;  ///< alignment of data that the host gets, in dwords, 0's based
     std::uint8_t dgst;
-    le32 maxr2t;         ///< R2Ts outstanding for one command, 0's based
+    le32 maxr2t;  ///< R2Ts outstanding for one command, 0's based
     std::uint8_t reserved16[112];
 };
 static_assert(wire_image<tcp_ic_req, 128>);
@@ -63,10 +63,10 @@ static_assert(offsetof(tcp_ic_req, maxr2t) == 12);
 /// "Initialize Connection Response (ICResp)". No digests.
 struct tcp_ic_resp {
     tcp_common_header common;
-    le16 pfv;            ///< 0
-    std::uint8_t cpda;   ///< alignment of data that the controller gets, in dwords, 0's based
+    le16 pfv;           ///< 0
+    std::uint8_t cpda;  ///< alignment of data that the controller gets, in dwords, 0's based
     std::uint8_t dgst;
-    le32 maxh2cdata;     ///< bytes of data in one H2CData PDU; a multiple of 4 from 4096
+    le32 maxh2cdata;  ///< bytes of data in one H2CData PDU; a multiple of 4 from 4096
     std::uint8_t reserved16[112];
 };
 static_assert(wire_image<tcp_ic_resp, 128>);
@@ -74,18 +74,18 @@ static_assert(offsetof(tcp_ic_resp, maxh2cdata) == 12);
 
 /// "Fatal Error Status" of both termination requests. Where two are one number, the first is the controller's.
 enum class tcp_fatal_error : std::uint16_t {
-    invalid_header_field = 0x01,         ///< FEI: offset of the field in the PDU header
+    invalid_header_field = 0x01,  ///< FEI: offset of the field in the PDU header
     pdu_sequence_error = 0x02,
-    header_digest_error = 0x03,          ///< FEI: the digest as it was received
+    header_digest_error = 0x03,  ///< FEI: the digest as it was received
     data_transfer_out_of_range = 0x04,
-    data_transfer_limit_exceeded = 0x05, ///< in H2CTermReq: R2T limit exceeded
-    unsupported_parameter = 0x06,        ///< FEI: offset of the field in the PDU header
+    data_transfer_limit_exceeded = 0x05,  ///< in H2CTermReq: R2T limit exceeded
+    unsupported_parameter = 0x06,         ///< FEI: offset of the field in the PDU header
 };
 
 /// "H2CTermReq" and "C2HTermReq". No digests; its data is the header of the PDU at fault, as received.
 struct tcp_term_req {
     tcp_common_header common;
-    le16 fes;            ///< tcp_fatal_error
+    le16 fes;  ///< tcp_fatal_error
     le32 fei;
     std::uint8_t reserved14[10];
 };
@@ -112,10 +112,10 @@ static_assert(wire_image<tcp_capsule_resp, 24>);
 /// and SUCCESS toward the host.
 struct tcp_data {
     tcp_common_header common;
-    le16 cccid;          ///< CID of the command
-    le16 ttag;           ///< H2CData: of the R2T that it answers; C2HData: reserved
-    le32 datao;          ///< bytes from the beginning of the command's data; a multiple of 4
-    le32 datal;          ///< bytes of data in this PDU
+    le16 cccid;  ///< CID of the command
+    le16 ttag;   ///< H2CData: of the R2T that it answers; C2HData: reserved
+    le32 datao;  ///< bytes from the beginning of the command's data; a multiple of 4
+    le32 datal;  ///< bytes of data in this PDU
     std::uint8_t reserved20[4];
 };
 static_assert(wire_image<tcp_data, 24>);
@@ -127,9 +127,9 @@ static_assert(offsetof(tcp_data, datal) == 16);
 struct tcp_r2t {
     tcp_common_header common;
     le16 cccid;
-    le16 ttag;           ///< chosen by the controller, for the H2CData that come of it
-    le32 r2to;           ///< bytes from the beginning of the command's data; a multiple of 4
-    le32 r2tl;           ///< bytes
+    le16 ttag;  ///< chosen by the controller, for the H2CData that come of it
+    le32 r2to;  ///< bytes from the beginning of the command's data; a multiple of 4
+    le32 r2tl;  ///< bytes
     std::uint8_t reserved20[4];
 };
 static_assert(wire_image<tcp_r2t, 24>);

@@ -33,11 +33,10 @@ TEST(tcp, initialize_connection_request) {
 
 TEST(tcp, initialize_connection_response) {
     image<128> bytes = {
-        0x01, 0x00, 0x80, 0x00, 0x80, 0x00, 0x00, 0x00,
-        0x00, 0x00,              // PFV
-        0x03,                    // CPDA: 16 bytes
-        0x01,                    // header digest
-        0x00, 0x00, 0x02, 0x00,  // MAXH2CDATA 131072
+        0x01, 0x00, 0x80, 0x00, 0x80, 0x00, 0x00, 0x00, 0x00, 0x00,  // PFV
+        0x03,                                                        // CPDA: 16 bytes
+        0x01,                                                        // header digest
+        0x00, 0x00, 0x02, 0x00,                                      // MAXH2CDATA 131072
     };
     tcp_ic_resp r{};
     r.common = {to_underlying(tcp_pdu_type::ic_resp), 0, sizeof r, 0, sizeof r};
@@ -63,8 +62,8 @@ TEST(tcp, termination_request) {
 
 TEST(tcp, command_capsule) {
     image<72> bytes = {
-        0x04, 0x03, 0x48, 0x50,              // CapsuleCmd, HDGSTF and DDGSTF, HLEN 72, data at byte 80
-        0x54, 0x10, 0x00, 0x00,              // PLEN 4180: 80, 4096 of data, 4 of digest
+        0x04, 0x03, 0x48, 0x50,                 // CapsuleCmd, HDGSTF and DDGSTF, HLEN 72, data at byte 80
+        0x54, 0x10, 0x00, 0x00,                 // PLEN 4180: 80, 4096 of data, 4 of digest
         0x01, 0x40, 0x2a, 0x00, 0x01, 0, 0, 0,  // a write, SGLs, CID 42, namespace 1
     };
     const auto c = read<tcp_capsule_cmd>(bytes);
@@ -80,9 +79,8 @@ TEST(tcp, command_capsule) {
 
 TEST(tcp, response_capsule) {
     constexpr image<24> bytes = {
-        0x05, 0x00, 0x18, 0x00, 0x18, 0x00, 0x00, 0x00,
-        0, 0, 0, 0, 0, 0, 0, 0,  // command specific
-        0x05, 0x00, 0x00, 0x00,  // SQHD 5, SQID reserved
+        0x05, 0x00, 0x18, 0x00, 0x18, 0x00, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 0, 0,  // command specific
+        0x05, 0x00, 0x00, 0x00,                                                  // SQHD 5, SQID reserved
         0x2a, 0x00, 0x04, 0x80,  // CID 42; Invalid Field in Command, Do Not Retry
     };
     const auto c = read<tcp_capsule_resp>(bytes);
