@@ -9,6 +9,7 @@
 #include "tests/softrdma/verbs/record.h"
 #include "tests/softrdma/verbs/region.h"
 
+#include <bit>
 #include <cerrno>
 
 namespace softrdma {
@@ -17,8 +18,13 @@ namespace {
 
 using record::count;
 
+/// A power of two: positions go around.
+std::uint32_t ring_size(std::uint32_t capacity) {
+    return std::bit_ceil(capacity);
+}
+
 completion& entry(shared_completion_queue& q, segment& in, std::uint32_t position) {
-    return in.at<completion>(q.ring)[position % q.capacity];
+    return in.at<completion>(q.ring)[position % ring_size(q.capacity)];
 }
 
 /// A receive's buffers are the program's from here on; nobody should have touched them before.
@@ -162,7 +168,7 @@ ibv_cq* ibv_create_cq(ibv_context* base, int entries, void* cq_context, ibv_comp
     if (!taken)
         return refuse<ibv_cq*>(ENOMEM);
     const std::uint32_t place = taken->number;
-    const offset ring = own.heap().allocate(static_cast<std::uint64_t>(entries) * sizeof(completion));
+    const offset ring = own.heap().allocate(ring_size(static_cast<std::uint32_t>(entries)) * sizeof(completion));
     if (!ring) {
         own.completion_queue_places.give_back(place);
         return refuse<ibv_cq*>(ENOMEM);
@@ -208,7 +214,7 @@ int ibv_destroy_cq(ibv_cq* base) {
         std::lock_guard counting(completion_channel::of(base->channel).mutex);
         --base->channel->refcnt;
     }
-    own.heap().release(q.shared().ring, q.shared().capacity * sizeof(completion));
+    own.heap().release(q.shared().ring, ring_size(q.shared().capacity) * sizeof(completion));
     own.completion_queue_places.give_back(q.place);
     delete &q;
     return 0;

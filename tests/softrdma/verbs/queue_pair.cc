@@ -10,6 +10,7 @@
 #include "tests/softrdma/verbs/srq.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -54,7 +55,7 @@ shared_queue_pair& queue_pair::shared() noexcept {
 }
 
 queue_pair::queue_pair(ibv_pd* pd, const ibv_qp_init_attr& a, std::uint32_t place, std::uint32_t number)
-    : ibv_qp_ex{}, slots_(std::max(a.cap.max_send_wr, 1u)), cap_(a.cap), all_signaled_(a.sq_sig_all), order_(made++),
+    : ibv_qp_ex{}, slots_(std::bit_ceil(std::max(a.cap.max_send_wr, 1u))), cap_(a.cap), all_signaled_(a.sq_sig_all), order_(made++),
       place_(place) {
     self_ = peer::find(softrdma::context::of(pd->context).on().gid);
     qp_base.context = pd->context;

@@ -8,6 +8,7 @@
 #include "tests/softrdma/verbs/peer.h"
 
 #include <atomic>
+#include <deque>
 #include <infiniband/verbs.h>
 #include <memory>
 #include <mutex>
@@ -84,17 +85,13 @@ class queue_pair : public ibv_qp_ex {
     void flush();
     void flush_receives();
     void flush_receive(shared_receive_queue& q, std::uint32_t slot);
-    bool reads_in_order(const slot& s);
-    int to_init(const ibv_qp_attr& a, int mask);
-    int to_ready_to_receive(const ibv_qp_attr& a, int mask);
-    int to_ready_to_send(const ibv_qp_attr& a, int mask);
     void reset();
     ibv_qp_state state() noexcept;
     void set_state(ibv_qp_state s);
     void raise(ibv_event_type type);
 
-    std::mutex mutex_;  ///< the send queue's
-    std::vector<slot> slots_;
+    std::mutex mutex_;          ///< the send queue's
+    std::vector<slot> slots_;   ///< a power of two: positions go around
     std::uint32_t posted_ = 0;  ///< counts on for ever, as the next ones do
     std::uint32_t done_ = 0;
     std::uint32_t published_ = 0;

@@ -9,7 +9,6 @@
 #include "tests/softrdma/verbs/timing.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -119,7 +118,7 @@ int queue_pair::check(const ibv_send_wr& wr) const noexcept {
         if (length > cap_.max_inline_data)
             return EINVAL;
     }
-    if (posted_ - retired_.load(std::memory_order_acquire) == slots_.size()) {
+    if (posted_ - retired_.load(std::memory_order_acquire) >= cap_.max_send_wr) {
         record::add(count::queue_full);
         return ENOMEM;
     }
