@@ -7,6 +7,7 @@ build=(
     g++ cmake ninja-build pkg-config ccache      # the build
     libdpdk-dev                                  # lcores, huge pages, PCI
     libibverbs-dev librdmacm-dev                 # RDMA
+    libisal-dev                                  # CRC-32C, the digests of NVMe over TCP
     librbd-dev librados-dev                      # Ceph
     nlohmann-json3-dev libcli11-dev              # JSON, options
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results

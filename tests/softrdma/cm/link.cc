@@ -1,7 +1,7 @@
 #include "tests/softrdma/cm/link.h"
 
 #include "tests/softrdma/cm/names.h"
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 
 #include <cstring>
 #include <sys/epoll.h>

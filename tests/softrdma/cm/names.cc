@@ -1,6 +1,6 @@
 #include "tests/softrdma/cm/names.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 
 #include <arpa/inet.h>
 #include <cerrno>

@@ -1,7 +1,7 @@
 #include "tests/softrdma/cm/record.h"
 
 #include "tests/softrdma/cm/world.h"
-#include "tests/softrdma/common/record_output.h"
+#include "tests/softrdma/record_output.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 // What arrives where, and in what order, within one process.
 
 #include "tests/softrdma/softrdma.h"
-#include "tests/softrdma/verbs/testing/pair.h"
+#include "tests/softrdma/verbs/test_pair.h"
 
 #include <arpa/inet.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/device.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 #include "tests/softrdma/softrdma.h"
 #include "tests/softrdma/verbs/operations.h"
 #include "tests/softrdma/verbs/peer.h"

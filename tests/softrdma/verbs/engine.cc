@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/engine.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 #include "tests/softrdma/verbs/completion_queue.h"
 #include "tests/softrdma/verbs/control.h"
 #include "tests/softrdma/verbs/process.h"

@@ -1,7 +1,7 @@
 // Errors as hardware gives them, to both sides.
 
 #include "tests/softrdma/softrdma.h"
-#include "tests/softrdma/verbs/testing/pair.h"
+#include "tests/softrdma/verbs/test_pair.h"
 
 namespace softrdma::testing {
 

@@ -1,7 +1,7 @@
 // Faults on request: each rule does what it says, and the same again from the same seed.
 
 #include "tests/softrdma/softrdma.h"
-#include "tests/softrdma/verbs/testing/pair.h"
+#include "tests/softrdma/verbs/test_pair.h"
 
 #include <csignal>
 #include <sys/socket.h>

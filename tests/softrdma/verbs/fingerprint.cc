@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/fingerprint.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

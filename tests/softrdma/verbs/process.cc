@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/process.h"
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 #include "tests/softrdma/verbs/faults.h"
 #include "tests/softrdma/verbs/queue_pair.h"
 #include "tests/softrdma/verbs/record.h"

@@ -1,6 +1,6 @@
 #include "tests/softrdma/verbs/record.h"
 
-#include "tests/softrdma/common/record_output.h"
+#include "tests/softrdma/record_output.h"
 #include "tests/softrdma/verbs/process.h"
 
 #include <algorithm>

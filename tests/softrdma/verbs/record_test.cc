@@ -1,7 +1,7 @@
 // Wrong uses that hardware punishes now and then are reported each time; right ones never.
 
 #include "tests/softrdma/softrdma.h"
-#include "tests/softrdma/verbs/testing/pair.h"
+#include "tests/softrdma/verbs/test_pair.h"
 
 #include <csignal>
 #include <cstddef>

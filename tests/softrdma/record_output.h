@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/softrdma/common/settings.h"
+#include "tests/softrdma/settings.h"
 
 #include <fcntl.h>
 #include <string>

@@ -1,4 +1,4 @@
-#include "tests/softrdma/verbs/testing/pair.h"
+#include "tests/softrdma/verbs/test_pair.h"
 
 #include <poll.h>
 
