@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 constexpr auto grace = 2s;
 constexpr auto last_grace = 3s;
 constexpr auto blocking_grace = 1s;
+// How long hosts get to be let go and the next device to be closed. A cluster that does not answer keeps an image open for ever.
+constexpr auto closing_limit = 20s;
 constexpr auto end_check_period = 10ms;
 
 core::reactor_options reactor_options(const options& o) {
@@ -101,21 +103,28 @@ core::task<> gateway::close() {
     dispatcher_.close();
     cycle_.abandon();
     co_await server_->stop(grace);
+    core::timer limit(group_.control(), [this] { leave("what is still open does not close"); });
+    limit.arm_after(closing_limit);
     if (nvmf_.target)
         co_await nvmf_.target->shutdown();
-    co_await close_devices();
+    co_await close_devices(limit);
+    limit.cancel();
     co_await end_of_calls();
     server_.reset();
     end_request_.reset();
     runner_.stop();
 }
 
-core::task<> gateway::close_devices() {
+core::task<> gateway::close_devices(core::timer& limit) {
     disks_.give_up();
-    while (!devices_.all().empty())
+    while (!devices_.all().empty()) {
+        limit.arm_after(closing_limit);
         co_await devices_.remove(devices_.all().back()->name());
-    for (const auto& c : clusters_.all())
+    }
+    for (const auto& c : clusters_.all()) {
+        limit.arm_after(closing_limit);
         co_await clusters_.remove(c.name);
+    }
 }
 
 core::task<> gateway::end_of_calls() {

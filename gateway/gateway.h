@@ -7,6 +7,7 @@
 #include "core/lcore_runner.h"
 #include "core/placement.h"
 #include "core/reactor_group.h"
+#include "core/timer.h"
 #include "gateway/config_file.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
@@ -41,7 +42,7 @@ class gateway {
     core::task<> start_up();
     core::task<core::result<>> initialize();
     core::task<> close();
-    core::task<> close_devices();
+    core::task<> close_devices(core::timer& limit);
     core::task<> end_of_calls();
     [[noreturn]] void leave(std::string_view why);
 

@@ -114,24 +114,36 @@ def cluster(tmp_path, preset):
         yield running
 
 
+def serve_image(gateway, cluster) -> None:
+    gateway.add_transport()
+    gateway.call("bdev_rbd_register_cluster", {"name": "ceph", "user_id": "admin", "config_file": str(cluster.conf)})
+    gateway.call("bdev_rbd_create", {"name": "disk", "pool_name": "rbd", "rbd_name": "disk", "block_size": 4096,
+                                     "cluster_name": "ceph"})
+    gateway.serve(NQN, "disk")
+
+
 def test_a_gateway_that_is_killed_and_restarted_under_verified_load(cluster, new_gateway, start_load):
     """What it had acknowledged is in the cluster; what it had not is either there or not."""
-    def image_served(gateway):
-        gateway.add_transport()
-        gateway.call("bdev_rbd_register_cluster", {"name": "ceph", "user_id": "admin", "config_file": str(cluster.conf)})
-        gateway.call("bdev_rbd_create", {"name": "disk", "pool_name": "rbd", "rbd_name": "disk", "block_size": 4096,
-                                         "cluster_name": "ceph"})
-        gateway.serve(NQN, "disk")
-
     gateway = new_gateway("first")
-    image_served(gateway)
+    serve_image(gateway, cluster)
     load = start_load("host", NQN, *VERIFY, "--queues", 2, *KEEPS_ON)
     for n in range(1, 4):
         seen = gateway.commands("disk")
         wait_until(lambda: gateway.commands("disk") > seen + 300, "the load stands still")
         gateway.kill()
         gateway = new_gateway(f"next{n}")
-        image_served(gateway)
+        serve_image(gateway, cluster)
         wait_until(lambda: load.errors().count("connected again") >= n, "the host does not come back")
     done = load.stop()
     assert done["reconnects"] >= 3 and done["redriven"] > 0
+
+
+def test_a_gateway_ends_although_its_cluster_does_not_answer(tmp_path, new_gateway, start_load):
+    """With an image open that a host has used. Nothing has been said of what would be lost."""
+    gateway = new_gateway()
+    with Cluster(tmp_path / "ceph", logs=tmp_path) as cluster:
+        cluster.create_image("disk", "32M")
+        serve_image(gateway, cluster)
+        start_load("host", NQN, *VERIFY, "--count", 500).done()
+    assert gateway.end() == 0
+    gateway.was_killed = True    # what does not close is left behind, and with it the record
