@@ -15,8 +15,7 @@ namespace sc = nvme::sc;
 /// Ends each I/O when it is told to, from a "thread" of its own.
 class slow_device final : public device {
   public:
-    slow_device(core::reactor_group& g, geometry shape, capabilities c)
-        : device(g, "slow", shape, c, random_uuid()) {}
+    slow_device(core::reactor_group& g, geometry shape, capabilities c) : device(g, "slow", shape, c, random_uuid()) {}
     std::string_view product_name() const noexcept override { return "Slow"; }
     io* waiting = nullptr;
 
@@ -109,10 +108,12 @@ TEST(device, close_waits_for_what_is_in_flight) {
     s[1].execute([&] { d.start(r); });
     s.run_until_idle();
     bool closed = false;
-    s[0].execute([&] { core::detach([](device& d, bool& closed) -> core::task<> {
-        co_await d.close();
-        closed = true;
-    }(d, closed)); });
+    s[0].execute([&] {
+        core::detach([](device& d, bool& closed) -> core::task<> {
+            co_await d.close();
+            closed = true;
+        }(d, closed));
+    });
     s.run_for(100ms);
     EXPECT_FALSE(closed);
     r.complete_from_anywhere(sc::success);

@@ -69,8 +69,7 @@ core::result<std::shared_ptr<fault_device>> fault_device::create(std::string nam
     return std::shared_ptr<fault_device>(new fault_device(std::move(name), std::move(base), c, id, seed));
 }
 
-fault_device::fault_device(std::string name, std::shared_ptr<device> base, capabilities c, uuid id,
-                           std::uint64_t seed)
+fault_device::fault_device(std::string name, std::shared_ptr<device> base, capabilities c, uuid id, std::uint64_t seed)
     : device(base->group(), std::move(name), now_of(*base), c, id), base_(std::move(base)), random_(seed),
       hanging_(group().size()) {
     (void)base_->claim(*this);
@@ -123,11 +122,9 @@ void fault_device::submit(io& i) noexcept {
         return o->go_on();
     o->rule = rule;
     switch (rule.what) {
-    case fault_rule::kind::fail:
-        return o->end(rule.status);
+    case fault_rule::kind::fail: return o->end(rule.status);
     case fault_rule::kind::fail_after:
-    case fault_rule::kind::corrupt:
-        return o->go_on();
+    case fault_rule::kind::corrupt: return o->go_on();
     case fault_rule::kind::delay:
         o->timer.emplace(*i.origin, [o] { o->go_on(); });
         return o->timer->arm_after(rule.delay);

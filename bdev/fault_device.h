@@ -12,11 +12,11 @@ namespace causeway::bdev {
 /// What goes wrong with which I/O of a fault_device.
 struct fault_rule {
     enum class kind : std::uint8_t {
-        fail,         ///< ends with `status`; the base never sees it
-        fail_after,   ///< done by the base, then reported as failed: a lost answer
-        delay,        ///< reaches the base only after `delay`
-        hang,         ///< stays until released
-        corrupt,      ///< done, but the byte at `corrupt_offset` of the data becomes `corrupt_value`
+        fail,        ///< ends with `status`; the base never sees it
+        fail_after,  ///< done by the base, then reported as failed: a lost answer
+        delay,       ///< reaches the base only after `delay`
+        hang,        ///< stays until released
+        corrupt,     ///< done, but the byte at `corrupt_offset` of the data becomes `corrupt_value`
     };
 
     kind what = kind::fail;
@@ -24,7 +24,7 @@ struct fault_rule {
     std::uint64_t first_block = 0;  ///< I/O that touches one of these blocks; flush touches them all
     std::uint64_t last_block = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t times = std::numeric_limits<std::uint64_t>::max();  ///< then the rule is used up
-    unsigned per_mille = 1000;  ///< how often, drawn from the device's seed
+    unsigned per_mille = 1000;                                        ///< how often, drawn from the device's seed
     /// Only while at least this many I/Os are in flight.
     std::uint64_t from_depth = 0;
 

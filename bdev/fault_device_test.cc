@@ -40,7 +40,11 @@ TEST_F(FaultTest, without_rules_it_is_its_base) {
 }
 
 TEST_F(FaultTest, a_rule_hits_its_operations_and_blocks_so_many_times) {
-    d->add_rule({.what = kind::fail, .ops = ops({op::write}), .first_block = 10, .last_block = 19, .times = 2,
+    d->add_rule({.what = kind::fail,
+                 .ops = ops({op::write}),
+                 .first_block = 10,
+                 .last_block = 19,
+                 .times = 2,
                  .status = sc::write_fault});
     EXPECT_EQ(write(9), sc::success);
     EXPECT_EQ(write(20), sc::success);
@@ -101,7 +105,10 @@ TEST_F(FaultTest, what_hangs_may_be_ended_with_an_error) {
 
 TEST_F(FaultTest, corrupts_the_byte_that_it_is_told_to) {
     EXPECT_EQ(write(3), sc::success);
-    d->add_rule({.what = kind::corrupt, .ops = ops({op::read}), .times = 1, .corrupt_offset = 100,
+    d->add_rule({.what = kind::corrupt,
+                 .ops = ops({op::read}),
+                 .times = 1,
+                 .corrupt_offset = 100,
                  .corrupt_value = std::byte{'!'}});
     std::string expected = x;
     expected[100] = '!';

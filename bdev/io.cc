@@ -67,20 +67,13 @@ bool equal(std::span<const iovec> a, const std::byte* b, std::size_t bytes) noex
 
 std::string_view to_string(op o) noexcept {
     switch (o) {
-    case op::read:
-        return "read";
-    case op::write:
-        return "write";
-    case op::flush:
-        return "flush";
-    case op::write_zeroes:
-        return "write_zeroes";
-    case op::unmap:
-        return "unmap";
-    case op::compare:
-        return "compare";
-    case op::compare_and_write:
-        return "compare_and_write";
+    case op::read: return "read";
+    case op::write: return "write";
+    case op::flush: return "flush";
+    case op::write_zeroes: return "write_zeroes";
+    case op::unmap: return "unmap";
+    case op::compare: return "compare";
+    case op::compare_and_write: return "compare_and_write";
     }
     return "?";
 }

@@ -50,8 +50,8 @@ struct io : core::message {
     device* owner = nullptr;
     core::reactor* origin = nullptr;  ///< the reactor that issued it
     core::ticks started = 0;
-    io* next = nullptr;               ///< for a list of the device's own
-    void* back_end = nullptr;         ///< whatever the back end needs to find again
+    io* next = nullptr;        ///< for a list of the device's own
+    void* back_end = nullptr;  ///< whatever the back end needs to find again
     std::uint64_t back_end_value = 0;
 
     /// On the issuing reactor: ends the I/O and calls `done`, which may reuse or free it.

@@ -43,8 +43,8 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return core::fail(ENOMEM, "there is not that much memory", name);
-    return std::shared_ptr<memory_device>(new memory_device(home, std::move(name), completed(g), id,
-                                                            static_cast<std::byte*>(memory), bytes));
+    return std::shared_ptr<memory_device>(
+        new memory_device(home, std::move(name), completed(g), id, static_cast<std::byte*>(memory), bytes));
 }
 
 core::result<std::shared_ptr<memory_device>> memory_device::create(place home, std::string name, geometry g, uuid id) {
@@ -78,18 +78,11 @@ void memory_device::run(io& i) noexcept {
     std::byte* const place = at(i.offset_blocks);
     const std::size_t bytes = i.length_blocks * shape().block_size;
     switch (i.operation) {
-    case op::read:
-        copy_in(i.data, place, bytes);
-        break;
-    case op::write:
-        copy_out(place, i.data, bytes);
-        break;
-    case op::flush:
-        break;
+    case op::read: copy_in(i.data, place, bytes); break;
+    case op::write: copy_out(place, i.data, bytes); break;
+    case op::flush: break;
     case op::write_zeroes:
-    case op::unmap:
-        i.back_end_value = 0;
-        return zero_piece(i);
+    case op::unmap: i.back_end_value = 0; return zero_piece(i);
     case op::compare:
         if (!equal(i.data, place, bytes))
             return end(i, nvme::sc::compare_failure.with_dnr());

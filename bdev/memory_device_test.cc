@@ -65,8 +65,7 @@ TEST(memory_device, a_long_zeroing_lets_others_in_between) {
 
 /// A number in one block, counted up by compare_and_write from three cores at once.
 struct counting : request {
-    counting(device& d, std::uint64_t times)
-        : request(op::read, 7, 1), target(d), left(times) {
+    counting(device& d, std::uint64_t times) : request(op::read, 7, 1), target(d), left(times) {
         done = [](io& i) noexcept { static_cast<counting&>(i).next(); };
     }
     void begin() {
@@ -123,8 +122,8 @@ TEST(memory_device, refuses_shapes_that_cannot_be) {
     const auto make = [&](std::uint32_t block_size, std::uint64_t blocks) {
         return memory_device::create(s[0], "m", {.block_size = block_size, .blocks = blocks}, random_uuid());
     };
-    for (const auto& [block_size, blocks] : {std::pair<std::uint32_t, std::uint64_t>{500, 8}, {256, 8}, {0, 8}, {512, 0},
-                                             {4096, ~0ull}}) {
+    for (const auto& [block_size, blocks] :
+         {std::pair<std::uint32_t, std::uint64_t>{500, 8}, {256, 8}, {0, 8}, {512, 0}, {4096, ~0ull}}) {
         const auto d = make(block_size, blocks);
         ASSERT_FALSE(d) << block_size << " " << blocks;
         EXPECT_EQ(d.error().code, EINVAL);

@@ -21,9 +21,7 @@ null_device::null_device(core::reactor_group& group, std::string name, geometry 
 void null_device::submit(io& i) noexcept {
     nvme::status status = nvme::sc::success;
     switch (i.operation) {
-    case op::read:
-        fill(i.data, std::byte{0});
-        break;
+    case op::read: fill(i.data, std::byte{0}); break;
     case op::compare:
     case op::compare_and_write:
         if (!all_zero(i.data))
@@ -32,8 +30,7 @@ void null_device::submit(io& i) noexcept {
     case op::write:
     case op::flush:
     case op::write_zeroes:
-    case op::unmap:
-        break;
+    case op::unmap: break;
     }
     i.complete(status);
 }

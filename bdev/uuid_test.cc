@@ -15,9 +15,10 @@ TEST(uuid, text_and_bytes_say_the_same) {
 }
 
 TEST(uuid, what_is_none_is_refused) {
-    for (const char* text : {"", "f81d4fae", "f81d4fae-7dec-11d0-a765-00a0c91e6bf", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6a",
-                             "f81d4fae7dec11d0a76500a0c91e6bf6", "g81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-                             "f81d4fae-7dec-11d0-a765_00a0c91e6bf6", "f81d4fa-e7dec-11d0-a765-00a0c91e6bf6"}) {
+    for (const char* text :
+         {"", "f81d4fae", "f81d4fae-7dec-11d0-a765-00a0c91e6bf", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6a",
+          "f81d4fae7dec11d0a76500a0c91e6bf6", "g81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+          "f81d4fae-7dec-11d0-a765_00a0c91e6bf6", "f81d4fa-e7dec-11d0-a765-00a0c91e6bf6"}) {
         const auto u = uuid_from(text);
         ASSERT_FALSE(u) << text;
         EXPECT_EQ(u.error().code, EINVAL);

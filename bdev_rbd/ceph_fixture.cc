@@ -19,7 +19,7 @@ const char* needed(const char* variable) {
     }
     return value;
 }
-} // namespace
+}  // namespace
 
 std::string ceph_conf() {
     return needed("CEPH_CONF");

@@ -18,12 +18,9 @@ tl::unexpected<core::error> connect_failure(int r, const client_options& o) {
         return core::fail(ETIMEDOUT, "no monitor of the Ceph cluster answered within " + std::to_string(seconds) + " s",
                           user);
     case EACCES:
-    case EPERM:
-        return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
-    case ENOENT:
-        return core::fail(ENOENT, "no keyring of the user was found, or no monitor is named", user);
-    default:
-        return core::fail(-r, "cannot connect to the Ceph cluster: " + std::string(std::strerror(-r)), user);
+    case EPERM: return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
+    case ENOENT: return core::fail(ENOENT, "no keyring of the user was found, or no monitor is named", user);
+    default: return core::fail(-r, "cannot connect to the Ceph cluster: " + std::string(std::strerror(-r)), user);
     }
 }
 

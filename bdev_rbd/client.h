@@ -20,7 +20,8 @@ struct client_options {
     bool read_config_file = true;
     std::map<std::string, std::string> config_param;
     std::string key_file;
-    std::string core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
+    std::string
+        core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
     core::nanoseconds time_limit = std::chrono::seconds(30);  ///< for connecting, and for opening an image
 };
 

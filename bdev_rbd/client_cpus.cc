@@ -39,7 +39,7 @@ cpu_set_t cpus_beside(const std::vector<unsigned>& reactors) {
     cpu_set_t beside = set;
     for (unsigned cpu : reactors)
         CPU_CLR(cpu, &beside);
-    constexpr int least = 2; // a client's messenger and its completions work at the same time
+    constexpr int least = 2;  // a client's messenger and its completions work at the same time
     return CPU_COUNT(&beside) >= least ? beside : set;
 }
 

@@ -79,7 +79,8 @@ core::result<clusters::lease> clusters::use(const std::string& name) {
 std::vector<clusters::view> clusters::all() const {
     std::vector<view> views;
     for (const auto& e : entries_)
-        views.push_back({e->name, e->options, e->connected != nullptr, e->users, e->connected ? e->connected->fsid() : ""});
+        views.push_back(
+            {e->name, e->options, e->connected != nullptr, e->users, e->connected ? e->connected->fsid() : ""});
     return views;
 }
 

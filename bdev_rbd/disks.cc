@@ -60,8 +60,10 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
 
     const auto limit = with->time_limit();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    core::error too_late{ETIMEDOUT, "the image could not be opened within " + std::to_string(seconds) +
-                         " s: the cluster does not serve its header object", params.image.text()};
+    core::error too_late{ETIMEDOUT,
+                         "the image could not be opened within " + std::to_string(seconds) +
+                             " s: the cluster does not serve its header object",
+                         params.image.text()};
     // The client goes along: whoever lets go of it last must be allowed to block.
     attempt<std::unique_ptr<image>>::function work = [with = std::move(with), spec = params.image] {
         return image::open(with, spec);

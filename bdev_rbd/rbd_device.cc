@@ -49,7 +49,8 @@ bdev::capabilities capabilities_of(const image::facts& about, bool read_only, st
 
 }  // namespace
 
-core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened, bdev::place home) {
+core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened,
+                                                             bdev::place home) {
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > opened->about().object_bytes)
         return core::fail(EINVAL, "the block size is a power of two from 512 up to the object size",
                           opened->spec().text());
@@ -60,7 +61,8 @@ core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::uni
     return std::shared_ptr<rbd_device>(new rbd_device(std::move(o), g, c, std::move(opened), std::move(home)));
 }
 
-rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home)
+rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened,
+                       bdev::place home)
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
@@ -132,16 +134,11 @@ void rbd_device::issue(bdev::io& i) noexcept {
         return call_librbd(i, write_ended, [&](rbd_completion_t c) {
             return rbd_aio_writev(handle_, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
         });
-    case op::flush:
-        return flush(i);
+    case op::flush: return flush(i);
     case op::write_zeroes:
-    case op::unmap:
-        i.back_end_value = 0;
-        return zero_next(i);
-    case op::compare:
-        return compare(i);
-    case op::compare_and_write:
-        return compare_and_write(i);
+    case op::unmap: i.back_end_value = 0; return zero_next(i);
+    case op::compare: return compare(i);
+    case op::compare_and_write: return compare_and_write(i);
     }
 }
 

@@ -29,7 +29,8 @@ class rbd_device final : public bdev::device {
     };
 
     /// EINVAL (block size); `opened` is taken only if all is well.
-    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened, bdev::place home);
+    static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened,
+                                                            bdev::place home);
     ~rbd_device() override;
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }

@@ -20,8 +20,8 @@ struct errno_meaning {
 inline constexpr errno_meaning meanings[] = {
     // This gateway is cut off, not the image: another path may serve it. A media error here would reach the file
     // system above.
-    {ESHUTDOWN, nvme::sc::internal_path_error},     // blocklisted: fenced by whoever took over
-    {ETIMEDOUT, nvme::sc::internal_path_error},     // rados_osd_op_timeout
+    {ESHUTDOWN, nvme::sc::internal_path_error},  // blocklisted: fenced by whoever took over
+    {ETIMEDOUT, nvme::sc::internal_path_error},  // rados_osd_op_timeout
     {ENOTCONN, nvme::sc::internal_path_error},
     {ECONNREFUSED, nvme::sc::internal_path_error},
     {ECONNRESET, nvme::sc::internal_path_error},
@@ -55,8 +55,8 @@ inline constexpr errno_meaning meanings[] = {
 constexpr nvme::status to_status(std::int64_t librbd_result, bdev::op operation, std::uint64_t bytes) noexcept {
     using bdev::op;
     if (librbd_result >= 0) {
-        const bool short_read = (operation == op::read || operation == op::compare) &&
-                                static_cast<std::uint64_t>(librbd_result) < bytes;
+        const bool short_read =
+            (operation == op::read || operation == op::compare) && static_cast<std::uint64_t>(librbd_result) < bytes;
         return short_read ? nvme::sc::lba_out_of_range.with_dnr() : nvme::sc::success;
     }
     if (librbd_result == -EIO)  // the cluster has tried all copies

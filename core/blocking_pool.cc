@@ -26,8 +26,7 @@ void run_on(const std::vector<unsigned>& cpus) noexcept {
 
 }  // namespace
 
-blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most)
-    : cpus_(std::move(cpus)), most_(most) {
+blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most) : cpus_(std::move(cpus)), most_(most) {
     // The first thread stays for good, so that work is always served, even when no more threads are to be
     // had.
     std::lock_guard lock(mutex_);

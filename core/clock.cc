@@ -57,8 +57,7 @@ ticks measured_frequency() noexcept {
     }
     const auto [last_ticks, last_ns] = read_both();
     const auto passed = static_cast<wide>(last_ticks - first_ticks);
-    const auto frequency =
-        static_cast<ticks>(passed * 1'000'000'000u / static_cast<std::uint64_t>(last_ns - first_ns));
+    const auto frequency = static_cast<ticks>(passed * 1'000'000'000u / static_cast<std::uint64_t>(last_ns - first_ns));
     return frequency ? frequency : 1;
 }
 

@@ -29,8 +29,7 @@ class clock {
         if (d.count() < 0)
             return 0;
         const wide t = static_cast<wide>(d.count()) * per_second() / 1'000'000'000u;
-        return t < std::numeric_limits<ticks>::max() ? static_cast<ticks>(t)
-                                                     : std::numeric_limits<ticks>::max();
+        return t < std::numeric_limits<ticks>::max() ? static_cast<ticks>(t) : std::numeric_limits<ticks>::max();
     }
     nanoseconds to_nanoseconds(ticks t) const noexcept {
         return nanoseconds(static_cast<std::int64_t>(static_cast<wide>(t) * 1'000'000'000u / per_second()));

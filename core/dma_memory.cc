@@ -23,8 +23,7 @@ result<dma_memory> dma_memory::allocate(std::size_t bytes, std::size_t alignment
 }
 
 dma_memory::dma_memory(dma_memory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
-      from_dpdk_(other.from_dpdk_) {}
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), from_dpdk_(other.from_dpdk_) {}
 
 dma_memory& dma_memory::operator=(dma_memory&& other) noexcept {
     std::swap(data_, other.data_);

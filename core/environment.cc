@@ -71,8 +71,7 @@ bool may_run_on(unsigned cpu) noexcept {
     cpu_set_t wanted;
     CPU_ZERO(&wanted);
     CPU_SET(cpu, &wanted);
-    if (::sched_getaffinity(0, sizeof before, &before) != 0 ||
-        ::sched_setaffinity(0, sizeof wanted, &wanted) != 0)
+    if (::sched_getaffinity(0, sizeof before, &before) != 0 || ::sched_setaffinity(0, sizeof wanted, &wanted) != 0)
         return false;
     ::sched_setaffinity(0, sizeof before, &before);
     return true;
@@ -145,11 +144,9 @@ memory_choice choose_memory(const environment_options& o) {
 
 // Start.
 
-std::vector<std::string> arguments(const environment_options& o, const lcore_map& lcores,
-                                   const memory_choice& memory) {
-    std::vector<std::string> args{o.name,           "--lcores=" + to_string(lcores),
-                                  "--no-pci",       "--no-telemetry",
-                                  "--iova-mode=va", "--log-level=error"};
+std::vector<std::string> arguments(const environment_options& o, const lcore_map& lcores, const memory_choice& memory) {
+    std::vector<std::string> args{
+        o.name, "--lcores=" + to_string(lcores), "--no-pci", "--no-telemetry", "--iova-mode=va", "--log-level=error"};
     // Either way no file is shared with others: two gateways on one machine do not meet.
     if (memory.huge)
         args.push_back("--in-memory");
@@ -167,8 +164,7 @@ result<> start_dpdk(std::vector<std::string> args) {
     listen_to_dpdk();
     if (::rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
         const int code = rte_errno ? rte_errno : EIO;
-        return fail(code,
-                    "DPDK does not start: " + (first_words.empty() ? std::strerror(code) : first_words));
+        return fail(code, "DPDK does not start: " + (first_words.empty() ? std::strerror(code) : first_words));
     }
     started.store(true, std::memory_order_release);
     return {};
@@ -189,8 +185,8 @@ result<environment> environment::start(const environment_options& options) {
     e.huge_pages_ = memory.huge;
     e.lcores_ = {::rte_get_main_lcore()};
     unsigned id;
-    RTE_LCORE_FOREACH_WORKER (id)
-        e.lcores_.push_back(id);
+    RTE_LCORE_FOREACH_WORKER(id)
+    e.lcores_.push_back(id);
     for (unsigned l : e.lcores_)
         for (const auto& wanted : *lcores)
             if (wanted.id == l)

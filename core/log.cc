@@ -113,8 +113,7 @@ void write(level l, std::string_view text) {
     if (l != level::debug && (l > get_level() || l > get_print_level()))
         return;
     const bool clean = std::none_of(text.begin(), text.end(), is_control);
-    sink().log(spdlog::level::critical, "{}: {}", to_string(l),
-               clean ? text : std::string_view(escaped(text)));
+    sink().log(spdlog::level::critical, "{}: {}", to_string(l), clean ? text : std::string_view(escaped(text)));
 }
 
 bool limiter::pass(std::uint64_t& held_back) noexcept {

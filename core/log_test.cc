@@ -35,8 +35,7 @@ struct log_test : ::testing::Test {
 TEST_F(log_test, a_line_is_time_level_and_text) {
     set_timestamps(true);
     const auto line = printed([] { notice("disk {} on core {}", "rbd/vm-17", 3); });
-    const std::regex format(
-        R"(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] NOTICE: disk rbd/vm-17 on core 3\n)");
+    const std::regex format(R"(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] NOTICE: disk rbd/vm-17 on core 3\n)");
     EXPECT_TRUE(std::regex_match(line, format)) << line;
 }
 
@@ -113,8 +112,7 @@ TEST_F(log_test, a_peer_cannot_flood_the_log) {
     }
     for (auto& t : threads)
         t.join();
-    const auto windows =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+    const auto windows = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
     EXPECT_GE(passed, 10u);
     EXPECT_LE(passed, 10u * (2 + static_cast<unsigned>(windows.count())));
 

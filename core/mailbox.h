@@ -36,8 +36,7 @@ class mailbox {
         do {
             m.next_ = head == asleep() ? nullptr : head;
             // Release: the consumer that takes the node sees all that the sender wrote before.
-        } while (
-            !head_.compare_exchange_weak(head, &m, std::memory_order_release, std::memory_order_relaxed));
+        } while (!head_.compare_exchange_weak(head, &m, std::memory_order_release, std::memory_order_relaxed));
         return head == asleep();
     }
 

@@ -40,12 +40,9 @@ placement::placement(const reactor_group& group, placement_policy policy)
 
 std::size_t placement::choose() noexcept {
     switch (policy_) {
-    case placement_policy::first:
-        return 0;
-    case placement_policy::round_robin:
-        return next_++ % placed_.size();
-    case placement_policy::least_loaded:
-        break;
+    case placement_policy::first: return 0;
+    case placement_policy::round_robin: return next_++ % placed_.size();
+    case placement_policy::least_loaded: break;
     }
     std::size_t best = 0;
     for (std::size_t i = 1; i < placed_.size(); ++i) {

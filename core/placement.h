@@ -14,7 +14,7 @@ namespace causeway::core {
 enum class placement_policy : std::uint8_t {
     round_robin,   ///< to each core in turn (the default)
     least_loaded,  ///< to the core that has fewest of them, the least busy one among equals
-    first,  ///< all to the first core: the known-bad behaviour, kept so that the difference can be measured
+    first,         ///< all to the first core: the known-bad behaviour, kept so that the difference can be measured
 };
 
 std::optional<placement_policy> placement_policy_from(std::string_view name) noexcept;

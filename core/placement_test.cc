@@ -57,8 +57,7 @@ TEST_F(placement_test, least_loaded_prefers_the_less_busy_among_equals) {
 }
 
 TEST(placement, policies_have_names) {
-    for (const auto p :
-         {placement_policy::round_robin, placement_policy::least_loaded, placement_policy::first})
+    for (const auto p : {placement_policy::round_robin, placement_policy::least_loaded, placement_policy::first})
         EXPECT_EQ(placement_policy_from(to_string(p)), p);
     EXPECT_EQ(placement_policy_from("least_loaded"), placement_policy::least_loaded);
     EXPECT_EQ(placement_policy_from("best"), std::nullopt);

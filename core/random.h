@@ -40,17 +40,13 @@ class random_source {
     }
 
     /// REQUIRES: first <= last, and not all numbers there are. Both included.
-    std::uint64_t between(std::uint64_t first, std::uint64_t last) noexcept {
-        return first + below(last - first + 1);
-    }
+    std::uint64_t between(std::uint64_t first, std::uint64_t last) noexcept { return first + below(last - first + 1); }
 
     /// True in `part` cases out of `of`.
     bool chance(std::uint64_t part, std::uint64_t of) noexcept { return below(of) < part; }
 
   private:
-    static constexpr std::uint64_t rotated(std::uint64_t x, int by) noexcept {
-        return (x << by) | (x >> (64 - by));
-    }
+    static constexpr std::uint64_t rotated(std::uint64_t x, int by) noexcept { return (x << by) | (x >> (64 - by)); }
     std::array<std::uint64_t, 4> state_;
 };
 

@@ -40,11 +40,9 @@ class posted_function final : public message {
 
 }  // namespace
 
-reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock& time,
-                 reactor_options options)
+reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock& time, reactor_options options)
     : group_(group), index_(index), cpu_(cpu), name_("reactor_" + std::to_string(index)), time_(time),
-      options_(options), now_(time.now()), last_work_(now_),
-      busy_poll_(time.to_ticks(options.busy_poll_window)),
+      options_(options), now_(time.now()), last_work_(now_), busy_poll_(time.to_ticks(options.busy_poll_window)),
       descriptor_check_ticks_(time.to_ticks(descriptor_check_period)),
       epoll_fd_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       event_fd_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
@@ -250,8 +248,7 @@ void reactor::add(std::string_view name, poller& p) {
 }
 
 void reactor::remove(poller& p) noexcept {
-    const auto it =
-        std::find_if(pollers_.begin(), pollers_.end(), [&](const auto& r) { return r.object == &p; });
+    const auto it = std::find_if(pollers_.begin(), pollers_.end(), [&](const auto& r) { return r.object == &p; });
     assert(it != pollers_.end());
     const auto i = static_cast<std::size_t>(it - pollers_.begin());
     if (in_pollers_) {
@@ -286,8 +283,7 @@ void reactor::unwatch(fd_watch& w) noexcept {
     watches_.erase(w.number_);
 }
 
-poller_registration::poller_registration(reactor& r, std::string_view name, poller& p)
-    : reactor_(&r), poller_(&p) {
+poller_registration::poller_registration(reactor& r, std::string_view name, poller& p) : reactor_(&r), poller_(&p) {
     r.add(name, p);
 }
 

@@ -143,9 +143,8 @@ class reactor {
     const ticks descriptor_check_ticks_;
 
     std::vector<registered_poller> pollers_;
-    std::vector<registered_poller>
-        retired_;              ///< unregistered from within a poll; gone at the end of the turn
-    std::size_t polling_ = 0;  ///< index of the poller that runs, while one does
+    std::vector<registered_poller> retired_;  ///< unregistered from within a poll; gone at the end of the turn
+    std::size_t polling_ = 0;                 ///< index of the poller that runs, while one does
     bool in_pollers_ = false;
 
     timer_queue timers_;

@@ -2,8 +2,8 @@
 
 namespace causeway::core {
 
-reactor_group::reactor_group(const std::vector<unsigned>& cpus, const clock& time,
-                             blocking_executor& blocking, reactor_options options)
+reactor_group::reactor_group(const std::vector<unsigned>& cpus, const clock& time, blocking_executor& blocking,
+                             reactor_options options)
     : time_(time), blocking_(blocking) {
     for (unsigned cpu : cpus) {
         const auto index = static_cast<unsigned>(reactors_.size());

@@ -106,8 +106,7 @@ void simulation::take_turn(std::size_t who) {
     }
     clock_.advance_to(clock_.now() + random_.between(cost_of_a_turn.first, cost_of_a_turn.second));
     if (who < group_.size() && random_.chance(1, turns_before_a_stall))
-        stalled_until_[who] =
-            clock_.now() + random_.between(length_of_a_stall.first, length_of_a_stall.second);
+        stalled_until_[who] = clock_.now() + random_.between(length_of_a_stall.first, length_of_a_stall.second);
 }
 
 void simulation::note(std::uint64_t what) noexcept {

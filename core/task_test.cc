@@ -206,8 +206,7 @@ TEST_F(task_test, one_shot_gives_its_value_set_before_or_after) {
         if (before)
             value.set(3);
         s[1].execute([&] {
-            detach([](one_shot<int>& v) -> task<int> { co_return co_await v; }(value),
-                   [&](int n) { got = n; });
+            detach([](one_shot<int>& v) -> task<int> { co_return co_await v; }(value), [&](int n) { got = n; });
         });
         EXPECT_TRUE(s.run_until_idle());
         EXPECT_EQ(got.has_value(), before);

@@ -11,7 +11,7 @@ using rpc::json;
 namespace {
 
 core::result<> take_entry(const json& entry, const std::string& where, std::vector<config_call>& calls) {
-    if (entry.is_array()) { // calls that may go together
+    if (entry.is_array()) {  // calls that may go together
         for (const json& e : entry)
             if (auto r = take_entry(e, where, calls); !r)
                 return r;
@@ -54,7 +54,7 @@ core::result<> take_subsystem(const json& section, std::size_t number, std::vect
     return {};
 }
 
-} // namespace
+}  // namespace
 
 core::result<std::vector<config_call>> parse_config(std::string_view text) {
     auto parsed = rpc::parse_json(text, {.comments = true});
@@ -100,12 +100,11 @@ core::task<core::result<>> replay(std::vector<config_call> calls, const rpc::met
                 continue;
             const auto a = co_await dispatcher.call(c.method, std::move(c.params));
             if (!a)
-                co_return core::fail(EINVAL, fmt::format("{} (code {})", a.error().message, a.error().code),
-                                     c.method);
-            c.method.clear(); // done
+                co_return core::fail(EINVAL, fmt::format("{} (code {})", a.error().message, a.error().code), c.method);
+            c.method.clear();  // done
         }
     }
     co_return core::result<>{};
 }
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

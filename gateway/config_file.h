@@ -26,4 +26,4 @@ core::result<std::vector<config_call>> read_config(const std::string& path);
 core::task<core::result<>> replay(std::vector<config_call> calls, const rpc::method_table& methods,
                                   rpc::dispatcher& dispatcher, rpc::lifecycle& cycle);
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

@@ -63,8 +63,7 @@ TEST(config_file, says_where_it_is_wrong) {
 }
 
 TEST(config_file, names_the_file_that_cannot_be_read) {
-    EXPECT_EQ(read_config("/nowhere/at/all.json").error().text(),
-              "/nowhere/at/all.json: No such file or directory");
+    EXPECT_EQ(read_config("/nowhere/at/all.json").error().text(), "/nowhere/at/all.json: No such file or directory");
     EXPECT_EQ(read_config("/").error().text().substr(0, 3), "/: ");
     const std::string name = testing::TempDir() + "causeway-config.json";
     std::ofstream(name) << "{";
@@ -114,5 +113,5 @@ TEST_F(replay_of, an_unknown_method_stops_it_before_anything_is_done) {
     EXPECT_EQ(w.cycle.now(), rpc::state::startup);
 }
 
-} // namespace
-} // namespace causeway::gateway
+}  // namespace
+}  // namespace causeway::gateway

@@ -32,7 +32,7 @@ core::reactor_options reactor_options(const options& o) {
     return r;
 }
 
-} // namespace
+}  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
                  rpc::socket_path socket, std::vector<config_call> calls)
@@ -136,4 +136,4 @@ core::task<> gateway::end_of_calls() {
     }
 }
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

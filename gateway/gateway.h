@@ -27,8 +27,8 @@ namespace causeway::gateway {
 class gateway {
   public:
     /// `spare_cpus`: where threads that may block run; empty: anywhere.
-    gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
-            rpc::socket_path socket, std::vector<config_call> calls);
+    gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus, rpc::socket_path socket,
+            std::vector<config_call> calls);
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
     ~gateway();
@@ -47,7 +47,7 @@ class gateway {
     [[noreturn]] void leave(std::string_view why);
 
     const options options_;
-    std::optional<rpc::socket_path> socket_; ///< until the server has it
+    std::optional<rpc::socket_path> socket_;  ///< until the server has it
     std::vector<config_call> calls_;
 
     core::tsc_clock clock_;
@@ -76,4 +76,4 @@ class gateway {
     bool failed_ = false;
 };
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

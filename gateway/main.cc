@@ -55,12 +55,11 @@ int start(const gateway::options& o) {
     if (!environment)
         return refuse(environment.error().text());
 
-    gateway::gateway all(o, *environment, without(cpus, environment->cpus()), std::move(*socket),
-                         std::move(calls));
+    gateway::gateway all(o, *environment, without(cpus, environment->cpus()), std::move(*socket), std::move(calls));
     return all.run() ? 0 : cannot_start;
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     const auto o = gateway::parse_options(argc, argv);

@@ -26,22 +26,21 @@ tl::unexpected<last_words> refuse(const std::string& why) {
         last_words{bad_usage, fmt::format("causewayd: {} (see causewayd --help)", one_line(why))});
 }
 
-} // namespace
+}  // namespace
 
 tl::expected<options, last_words> parse_options(int argc, const char* const* argv) {
     options o;
     std::string placement{core::to_string(o.placement)};
-    bool no_pci = false; // nothing looks for PCI devices yet: accepted for the sake of scripts
+    bool no_pci = false;  // nothing looks for PCI devices yet: accepted for the sake of scripts
 
     CLI::App app("Causeway: an NVMe over Fabrics gateway to Ceph.", "causewayd");
     app.set_version_flag("--version", "causewayd " CAUSEWAY_VERSION);
     app.get_formatter()->column_width(34);
 
-    auto* const mask = app.add_option("-m,--cpumask", o.environment.core_mask,
-                                      "cores: 0x3, or [0,2-3]; default: the first CPU");
+    auto* const mask =
+        app.add_option("-m,--cpumask", o.environment.core_mask, "cores: 0x3, or [0,2-3]; default: the first CPU");
     app.add_option("--lcores", o.environment.lcores, "cores, as DPDK writes them: 0@4,1@5")->excludes(mask);
-    app.add_option("-s,--mem-size", o.environment.memory_mb, "memory for data, MiB")
-        ->check(CLI::Range(64u, 1u << 24));
+    app.add_option("-s,--mem-size", o.environment.memory_mb, "memory for data, MiB")->check(CLI::Range(64u, 1u << 24));
     app.add_flag("--no-huge", o.environment.no_huge, "do without huge pages");
     app.add_flag("-u,--no-pci", no_pci, "look for no PCI devices");
     app.add_option("-r,--rpc-socket", o.rpc_socket, "where JSON-RPC listens")->capture_default_str();
@@ -54,8 +53,7 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
     app.add_option("--busy-poll-us", o.busy_poll_us, "how long an idle core polls before it sleeps, us")
         ->check(CLI::Range(0u, 10'000'000u))
         ->capture_default_str();
-    app.add_option("--placement", placement,
-                   "which core gets the next disk: round_robin, least_loaded, first")
+    app.add_option("--placement", placement, "which core gets the next disk: round_robin, least_loaded, first")
         ->capture_default_str();
 
     try {
@@ -77,4 +75,4 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
     return o;
 }
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

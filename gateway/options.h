@@ -13,7 +13,7 @@ namespace causeway::gateway {
 struct options {
     core::environment_options environment;
     std::string rpc_socket = "/var/tmp/spdk.sock";
-    std::string config_file; ///< empty: none
+    std::string config_file;  ///< empty: none
     std::vector<std::string> log_flags;
     bool wait_for_rpc = false;
     bool never_sleep = false;
@@ -23,10 +23,10 @@ struct options {
 
 /// The command line asks for nothing to run: say `text` and end.
 struct last_words {
-    int exit_code; ///< 0: it was a question (--help, --version), and goes to stdout
+    int exit_code;  ///< 0: it was a question (--help, --version), and goes to stdout
     std::string text;
 };
 
 tl::expected<options, last_words> parse_options(int argc, const char* const* argv);
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

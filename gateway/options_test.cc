@@ -22,9 +22,8 @@ TEST(options, have_their_defaults) {
 }
 
 TEST(options, are_those_of_the_command_line) {
-    const auto o =
-        parse({"-m", "[0,2-3]", "-r", "/run/cw.sock", "-u", "-s", "512", "-c", "a.json", "-L", "rdma", "-L",
-               "nvmf", "--no-huge", "--poll", "--busy-poll-us", "200", "--placement", "least_loaded"});
+    const auto o = parse({"-m", "[0,2-3]", "-r", "/run/cw.sock", "-u", "-s", "512", "-c", "a.json", "-L", "rdma", "-L",
+                          "nvmf", "--no-huge", "--poll", "--busy-poll-us", "200", "--placement", "least_loaded"});
     ASSERT_TRUE(o) << o.error().text;
     EXPECT_EQ(o->environment.core_mask, "[0,2-3]");
     EXPECT_EQ(o->environment.memory_mb, 512u);
@@ -43,7 +42,7 @@ TEST(options, are_those_of_the_command_line) {
 struct row {
     const char* sentence;
     std::vector<const char*> words;
-    const char* names; // what the message must name
+    const char* names;  // what the message must name
 };
 const row refusals[] = {
     {"an unknown option", {"--colour"}, "--colour"},
@@ -78,5 +77,5 @@ TEST(options, questions_are_answered) {
     EXPECT_EQ(version.error().text.substr(0, 10), "causewayd ");
 }
 
-} // namespace
-} // namespace causeway::gateway
+}  // namespace
+}  // namespace causeway::gateway

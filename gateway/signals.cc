@@ -21,7 +21,7 @@ sigset_t end_signals() {
     return set;
 }
 
-} // namespace
+}  // namespace
 
 void block_signals() {
     const sigset_t set = end_signals();
@@ -47,4 +47,4 @@ void end_request::read() {
         std::exchange(asked_, {})();
 }
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

@@ -23,4 +23,4 @@ class end_request {
     core::fd_watch watch_;
 };
 
-} // namespace causeway::gateway
+}  // namespace causeway::gateway

@@ -89,13 +89,13 @@ enum class psdt : std::uint8_t { prp = 0, sgl = 1, sgl_metadata_sgl = 2, reserve
 /// see fabrics.h, which lays other structs over the same 64 bytes.
 struct command {
     std::uint8_t opcode;
-    std::uint8_t flags; ///< FUSE in bits 1:0, PSDT in bits 7:6
+    std::uint8_t flags;  ///< FUSE in bits 1:0, PSDT in bits 7:6
     le16 cid;
     le32 nsid;
     le32 cdw2;
     le32 cdw3;
     le64 mptr;
-    sgl_descriptor sgl; ///< DPTR
+    sgl_descriptor sgl;  ///< DPTR
     le32 cdw10;
     le32 cdw11;
     le32 cdw12;
@@ -118,12 +118,12 @@ static_assert(offsetof(command, cdw15) == 60);
 
 /// Completion queue entry. NVM Express Base Specification 2.0, "Common Completion Queue Entry".
 struct completion {
-    le32 dw0;  ///< command specific result
-    le32 dw1;  ///< command specific result
-    le16 sqhd; ///< submission queue head
-    le16 sqid; ///< reserved over fabrics
+    le32 dw0;   ///< command specific result
+    le32 dw1;   ///< command specific result
+    le16 sqhd;  ///< submission queue head
+    le16 sqid;  ///< reserved over fabrics
     le16 cid;
-    le16 status_word; ///< the status in bits 15:1, the phase tag in bit 0 (0 over fabrics)
+    le16 status_word;  ///< the status in bits 15:1, the phase tag in bit 0 (0 over fabrics)
 
     constexpr std::uint64_t result64() const noexcept { return std::uint64_t{dw1} << 32 | dw0; }
     constexpr void set_result64(std::uint64_t value) noexcept {
@@ -164,9 +164,7 @@ struct block_command_view {
     /// Write Zeroes only: the blocks may be deallocated.
     constexpr bool deac() const noexcept { return bits<25, 25>(cdw12()) != 0; }
     constexpr bool stc() const noexcept { return bits<24, 24>(cdw12()) != 0; }
-    constexpr std::uint8_t prinfo() const noexcept {
-        return static_cast<std::uint8_t>(bits<29, 26>(cdw12()));
-    }
+    constexpr std::uint8_t prinfo() const noexcept { return static_cast<std::uint8_t>(bits<29, 26>(cdw12())); }
     constexpr bool fua() const noexcept { return bits<30, 30>(cdw12()) != 0; }
     constexpr bool limited_retry() const noexcept { return bits<31, 31>(cdw12()) != 0; }
     /// Write only: directive type.
@@ -183,9 +181,9 @@ constexpr void set_block_range(command& sqe, std::uint64_t slba, std::uint32_t b
     sqe.cdw12 = with_bits<15, 0>(sqe.cdw12.value(), blocks - 1);
 }
 
-inline constexpr std::uint32_t rw_fua = 1u << 30;            ///< in `cdw12`
-inline constexpr std::uint32_t rw_limited_retry = 1u << 31;  ///< in `cdw12`
-inline constexpr std::uint32_t write_zeroes_deac = 1u << 25; ///< in `cdw12`
+inline constexpr std::uint32_t rw_fua = 1u << 30;             ///< in `cdw12`
+inline constexpr std::uint32_t rw_limited_retry = 1u << 31;   ///< in `cdw12`
+inline constexpr std::uint32_t write_zeroes_deac = 1u << 25;  ///< in `cdw12`
 
 /// NVM Command Set Specification 1.0, "Dataset Management command".
 struct dsm_view {
@@ -202,8 +200,8 @@ inline constexpr std::uint32_t dsm_max_ranges = 256;
 
 /// NVM Command Set Specification 1.0, "Dataset Management - Range Definition".
 struct dsm_range {
-    le32 cattr; ///< context attributes: hints
-    le32 nlb;   ///< the number of blocks, not 0's based
+    le32 cattr;  ///< context attributes: hints
+    le32 nlb;    ///< the number of blocks, not 0's based
     le64 slba;
 };
 static_assert(wire_image<dsm_range, 16>);
@@ -227,7 +225,7 @@ struct copy_view {
 struct copy_range {
     std::uint8_t reserved0[8];
     le64 slba;
-    le16 nlb; ///< 0's based
+    le16 nlb;  ///< 0's based
     std::uint8_t reserved18[6];
     le32 eilbrt;
     le16 elbat;
@@ -243,14 +241,10 @@ static_assert(offsetof(copy_range, eilbrt) == 24);
 struct abort_view {
     const command& sqe;
 
-    constexpr std::uint16_t sqid() const noexcept {
-        return static_cast<std::uint16_t>(bits<15, 0>(sqe.cdw10.value()));
-    }
-    constexpr std::uint16_t cid() const noexcept {
-        return static_cast<std::uint16_t>(bits<31, 16>(sqe.cdw10.value()));
-    }
+    constexpr std::uint16_t sqid() const noexcept { return static_cast<std::uint16_t>(bits<15, 0>(sqe.cdw10.value())); }
+    constexpr std::uint16_t cid() const noexcept { return static_cast<std::uint16_t>(bits<31, 16>(sqe.cdw10.value())); }
 };
 
-inline constexpr std::uint32_t abort_not_aborted = 1u << 0; ///< in `dw0` of Abort's completion
+inline constexpr std::uint32_t abort_not_aborted = 1u << 0;  ///< in `dw0` of Abort's completion
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -14,23 +14,23 @@ using testing::sent;
 // A read of 8 blocks at LBA 1_0000_0002h of namespace 5, FUA, all checks of protection information, into
 // host memory at 7f00_1234_5000h under key cafe_f00dh, which the host wants invalidated.
 constexpr image<64> read_capsule = {
-    0x02,                                           // opcode
-    0x40,                                           // PSDT 01b, FUSE 00b
-    0xef, 0xbe,                                     // CID
-    0x05, 0x00, 0x00, 0x00,                         // NSID
-    0x00, 0x00, 0x00, 0x00,                         // CDW2
-    0x00, 0x00, 0x00, 0x00,                         // CDW3
-    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // MPTR
-    0x00, 0x50, 0x34, 0x12, 0x00, 0x7f, 0x00, 0x00, // SGL1: address
-    0x00, 0x10, 0x00,                               //       length 4096
-    0x0d, 0xf0, 0xfe, 0xca,                         //       key
-    0x4f,                                           //       keyed data block, invalidate key
-    0x02, 0x00, 0x00, 0x00,                         // CDW10: SLBA, low
-    0x01, 0x00, 0x00, 0x00,                         // CDW11: SLBA, high
-    0x07, 0x00, 0x00, 0x5c,                         // CDW12: NLB 7, PRINFO 0111b, FUA
-    0x00, 0x00, 0x00, 0x00,                         // CDW13
-    0x00, 0x00, 0x00, 0x00,                         // CDW14
-    0x00, 0x00, 0x00, 0x00,                         // CDW15
+    0x02,                                            // opcode
+    0x40,                                            // PSDT 01b, FUSE 00b
+    0xef, 0xbe,                                      // CID
+    0x05, 0x00, 0x00, 0x00,                          // NSID
+    0x00, 0x00, 0x00, 0x00,                          // CDW2
+    0x00, 0x00, 0x00, 0x00,                          // CDW3
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  // MPTR
+    0x00, 0x50, 0x34, 0x12, 0x00, 0x7f, 0x00, 0x00,  // SGL1: address
+    0x00, 0x10, 0x00,                                //       length 4096
+    0x0d, 0xf0, 0xfe, 0xca,                          //       key
+    0x4f,                                            //       keyed data block, invalidate key
+    0x02, 0x00, 0x00, 0x00,                          // CDW10: SLBA, low
+    0x01, 0x00, 0x00, 0x00,                          // CDW11: SLBA, high
+    0x07, 0x00, 0x00, 0x5c,                          // CDW12: NLB 7, PRINFO 0111b, FUA
+    0x00, 0x00, 0x00, 0x00,                          // CDW13
+    0x00, 0x00, 0x00, 0x00,                          // CDW14
+    0x00, 0x00, 0x00, 0x00,                          // CDW15
 };
 
 TEST(command, reads_every_field_of_a_read) {
@@ -97,17 +97,17 @@ TEST(command, write_zeroes_may_deallocate) {
 }
 
 TEST(command, an_opcode_tells_the_way_of_its_data) {
-    EXPECT_EQ(transfer_of(0x00), data_transfer::none);               // flush
-    EXPECT_EQ(transfer_of(0x01), data_transfer::host_to_controller); // write
-    EXPECT_EQ(transfer_of(0x02), data_transfer::controller_to_host); // read
-    EXPECT_EQ(transfer_of(0x08), data_transfer::none);               // write zeroes
-    EXPECT_EQ(transfer_of(0x09), data_transfer::host_to_controller); // dataset management
+    EXPECT_EQ(transfer_of(0x00), data_transfer::none);                // flush
+    EXPECT_EQ(transfer_of(0x01), data_transfer::host_to_controller);  // write
+    EXPECT_EQ(transfer_of(0x02), data_transfer::controller_to_host);  // read
+    EXPECT_EQ(transfer_of(0x08), data_transfer::none);                // write zeroes
+    EXPECT_EQ(transfer_of(0x09), data_transfer::host_to_controller);  // dataset management
 }
 
 TEST(sgl, in_capsule_data_block) {
-    constexpr image<16> bytes = {0x00, 0x02, 0, 0,   0, 0, 0, 0, // offset 512
-                                 0x00, 0x10, 0, 0,               // length 4096
-                                 0,    0,    0, 0x01};           // data block, offset
+    constexpr image<16> bytes = {0x00, 0x02, 0, 0,   0, 0, 0, 0,  // offset 512
+                                 0x00, 0x10, 0, 0,                // length 4096
+                                 0,    0,    0, 0x01};            // data block, offset
     const auto d = read<sgl_descriptor>(bytes);
     EXPECT_TRUE(d.is(sgl_type::data_block, sgl_subtype::offset));
     EXPECT_EQ(d.as_data_block().address, 512u);
@@ -116,9 +116,9 @@ TEST(sgl, in_capsule_data_block) {
 }
 
 TEST(sgl, last_segment_in_the_capsule) {
-    constexpr image<16> bytes = {0,    0, 0, 0,   0, 0, 0, 0, // offset 0
-                                 0x20, 0, 0, 0,               // two descriptors
-                                 0,    0, 0, 0x31};           // last segment, offset
+    constexpr image<16> bytes = {0,    0, 0, 0,   0, 0, 0, 0,  // offset 0
+                                 0x20, 0, 0, 0,                // two descriptors
+                                 0,    0, 0, 0x31};            // last segment, offset
     const auto d = read<sgl_descriptor>(bytes);
     EXPECT_TRUE(d.is(sgl_type::last_segment, sgl_subtype::offset));
     EXPECT_EQ(d.as_segment().length, 32u);
@@ -140,12 +140,12 @@ TEST(sgl, a_keyed_length_has_24_bits) {
 
 TEST(completion, has_the_layout_of_the_specification) {
     constexpr image<16> bytes = {
-        0x44, 0x33, 0x22, 0x11, // DW0
-        0x88, 0x77, 0x66, 0x55, // DW1
-        0x10, 0x00,             // SQHD
-        0x03, 0x00,             // SQID
-        0xef, 0xbe,             // CID
-        0x05, 0x80,             // DNR, Invalid Field in Command, phase 1
+        0x44, 0x33, 0x22, 0x11,  // DW0
+        0x88, 0x77, 0x66, 0x55,  // DW1
+        0x10, 0x00,              // SQHD
+        0x03, 0x00,              // SQID
+        0xef, 0xbe,              // CID
+        0x05, 0x80,              // DNR, Invalid Field in Command, phase 1
     };
     const auto read_back = read<completion>(bytes);
     EXPECT_EQ(read_back.result64(), 0x5566778811223344u);
@@ -181,12 +181,12 @@ TEST(dataset_management, range) {
 }
 
 TEST(copy, source_range) {
-    constexpr image<32> bytes = {0,    0,    0,    0,    0, 0, 0, 0, // reserved
-                                 0x00, 0x10, 0,    0,    0, 0, 0, 0, // SLBA
-                                 0x07, 0x00,                         // NLB
-                                 0,    0,    0,    0,    0, 0,       // reserved
-                                 0x04, 0x03, 0x02, 0x01,             // EILBRT
-                                 0x06, 0x05, 0x08, 0x07};            // ELBAT, ELBATM
+    constexpr image<32> bytes = {0,    0,    0,    0,    0, 0, 0, 0,  // reserved
+                                 0x00, 0x10, 0,    0,    0, 0, 0, 0,  // SLBA
+                                 0x07, 0x00,                          // NLB
+                                 0,    0,    0,    0,    0, 0,        // reserved
+                                 0x04, 0x03, 0x02, 0x01,              // EILBRT
+                                 0x06, 0x05, 0x08, 0x07};             // ELBAT, ELBATM
     const auto r = read<copy_range>(bytes);
     EXPECT_EQ(r.slba, 0x1000u);
     EXPECT_EQ(r.nlb, 7);
@@ -210,5 +210,5 @@ TEST(abort, names_queue_and_command) {
     EXPECT_EQ(abort_view{c}.cid(), 0x42);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -27,9 +27,9 @@ enum class address_family : std::uint8_t {
 
 /// NVMe over Fabrics 1.1, "Discovery Log Page Entry", SUBTYPE.
 enum class subsystem_type : std::uint8_t {
-    referral = 1,          ///< another discovery service
-    nvm = 2,               ///< a subsystem with namespaces
-    current_discovery = 3, ///< the discovery subsystem that answers; NVM Express Base Specification 2.0
+    referral = 1,           ///< another discovery service
+    nvm = 2,                ///< a subsystem with namespaces
+    current_discovery = 3,  ///< the discovery subsystem that answers; NVM Express Base Specification 2.0
 };
 
 /// TREQ bits 1:0: whether the entry wants a secure channel.
@@ -78,9 +78,9 @@ static_assert(wire_image<tcp_tsas, 256>);
 /// Head of the Discovery log page (LID 70h); `numrec` entries follow. NVMe over Fabrics 1.1, "Discovery Log
 /// Page".
 struct discovery_log_header {
-    le64 genctr; ///< one more for every change of the page; a host that sees it move starts over
+    le64 genctr;  ///< one more for every change of the page; a host that sees it move starts over
     le64 numrec;
-    le16 recfmt; ///< 0
+    le16 recfmt;  ///< 0
     std::uint8_t reserved18[1006];
 };
 static_assert(wire_image<discovery_log_header, 1024>);
@@ -94,15 +94,15 @@ struct discovery_log_entry {
     std::uint8_t subtype;
     std::uint8_t treq;
     le16 portid;
-    le16 cntlid; ///< FFFFh: dynamic controller model
-    le16 asqsz;  ///< admin submission queue, entries
+    le16 cntlid;  ///< FFFFh: dynamic controller model
+    le16 asqsz;   ///< admin submission queue, entries
     le16 eflags;
     std::uint8_t reserved12[20];
-    char trsvcid[32]; ///< ASCII, padded with spaces
+    char trsvcid[32];  ///< ASCII, padded with spaces
     std::uint8_t reserved64[192];
-    char subnqn[256];       ///< NUL terminated
-    char traddr[256];       ///< ASCII, padded with spaces
-    std::uint8_t tsas[256]; ///< rdma_tsas or tcp_tsas
+    char subnqn[256];        ///< NUL terminated
+    char traddr[256];        ///< ASCII, padded with spaces
+    std::uint8_t tsas[256];  ///< rdma_tsas or tcp_tsas
 };
 static_assert(wire_image<discovery_log_entry, 1024>);
 static_assert(offsetof(discovery_log_entry, portid) == 4);
@@ -114,4 +114,4 @@ static_assert(offsetof(discovery_log_entry, subnqn) == 256);
 static_assert(offsetof(discovery_log_entry, traddr) == 512);
 static_assert(offsetof(discovery_log_entry, tsas) == 768);
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

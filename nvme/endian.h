@@ -96,4 +96,4 @@ constexpr Value with_bits(Value value, std::type_identity_t<Value> field) noexce
     return static_cast<Value>((value & ~(Value{mask} << Low)) | ((field & mask) << Low));
 }
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -49,5 +49,5 @@ TEST(bits, replacing_leaves_the_neighbours) {
     static_assert(with_bits<12, 11>(std::uint16_t{0xffff}, 0) == 0xe7ff);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

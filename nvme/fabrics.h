@@ -31,12 +31,12 @@ inline constexpr std::uint16_t cntlid_max = 0xffef;
 
 /// What every fabrics command has in common. NVMe over Fabrics 1.1, "Fabrics Command Capsule".
 struct fabrics_command {
-    std::uint8_t opcode; ///< fabrics_opcode
-    std::uint8_t flags;  ///< PSDT in bits 7:6
+    std::uint8_t opcode;  ///< fabrics_opcode
+    std::uint8_t flags;   ///< PSDT in bits 7:6
     le16 cid;
-    std::uint8_t type; ///< FCTYPE
+    std::uint8_t type;  ///< FCTYPE
     std::uint8_t reserved5[19];
-    sgl_descriptor sgl; ///< reserved where no data moves
+    sgl_descriptor sgl;  ///< reserved where no data moves
     std::uint8_t specific[24];
 
     constexpr nvme::fctype fctype() const noexcept { return static_cast<nvme::fctype>(type); }
@@ -54,12 +54,12 @@ struct connect_command {
     std::uint8_t type;
     std::uint8_t reserved5[19];
     sgl_descriptor sgl;
-    le16 recfmt; ///< 0
-    le16 qid;    ///< 0 is the admin queue
-    le16 sqsize; ///< 0's based
+    le16 recfmt;  ///< 0
+    le16 qid;     ///< 0 is the admin queue
+    le16 sqsize;  ///< 0's based
     std::uint8_t cattr;
     std::uint8_t reserved47;
-    le32 kato; ///< ms, admin queue only; 0 turns the keep alive timer off
+    le32 kato;  ///< ms, admin queue only; 0 turns the keep alive timer off
     std::uint8_t reserved52[12];
 };
 static_assert(wire_image<connect_command, 64>);
@@ -73,15 +73,15 @@ static_assert(offsetof(connect_command, kato) == 48);
 
 inline constexpr std::uint8_t cattr_priority_mask = 0x03;
 inline constexpr std::uint8_t cattr_disable_sq_flow_control = 1 << 2;
-inline constexpr std::uint8_t cattr_io_queue_deletion = 1 << 3; ///< the host supports Disconnect
+inline constexpr std::uint8_t cattr_io_queue_deletion = 1 << 3;  ///< the host supports Disconnect
 
 /// NVMe over Fabrics 1.1, "Connect Command - Data".
 struct connect_data {
     std::uint8_t hostid[16];
     le16 cntlid;
     std::uint8_t reserved18[238];
-    char subnqn[256];  ///< NUL terminated, if the host keeps to the rules
-    char hostnqn[256]; ///< likewise
+    char subnqn[256];   ///< NUL terminated, if the host keeps to the rules
+    char hostnqn[256];  ///< likewise
     std::uint8_t reserved768[256];
 };
 static_assert(wire_image<connect_data, 1024>);
@@ -96,8 +96,8 @@ struct connect_response {
 };
 static_assert(wire_image<connect_response, 4>);
 
-inline constexpr std::uint16_t authreq_in_band = 1 << 1;        ///< ATR: authentication transactions required
-inline constexpr std::uint16_t authreq_secure_channel = 1 << 2; ///< ASCR: and a secure channel made from them
+inline constexpr std::uint16_t authreq_in_band = 1 << 1;         ///< ATR: authentication transactions required
+inline constexpr std::uint16_t authreq_secure_channel = 1 << 2;  ///< ASCR: and a secure channel made from them
 
 constexpr std::uint32_t connect_success_dw0(std::uint16_t cntlid, std::uint16_t authreq = 0) noexcept {
     return std::uint32_t{authreq} << 16 | cntlid;
@@ -160,7 +160,7 @@ struct disconnect_command {
     le16 cid;
     std::uint8_t type;
     std::uint8_t reserved5[35];
-    le16 recfmt; ///< 0
+    le16 recfmt;  ///< 0
     std::uint8_t reserved42[22];
 };
 static_assert(wire_image<disconnect_command, 64>);
@@ -175,10 +175,10 @@ struct authentication_command {
     std::uint8_t reserved5[19];
     sgl_descriptor sgl;
     std::uint8_t reserved40;
-    std::uint8_t spsp0; ///< 1
-    std::uint8_t spsp1; ///< 1
-    std::uint8_t secp;  ///< secp_nvme
-    le32 length;        ///< bytes: TL of Send, AL of Receive
+    std::uint8_t spsp0;  ///< 1
+    std::uint8_t spsp1;  ///< 1
+    std::uint8_t secp;   ///< secp_nvme
+    le32 length;         ///< bytes: TL of Send, AL of Receive
     std::uint8_t reserved48[16];
 };
 static_assert(wire_image<authentication_command, 64>);
@@ -189,4 +189,4 @@ static_assert(offsetof(authentication_command, length) == 44);
 /// Security protocol assigned to NVMe.
 inline constexpr std::uint8_t secp_nvme = 0xe9;
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

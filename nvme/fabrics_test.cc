@@ -16,19 +16,19 @@ using testing::sent;
 
 TEST(connect, command) {
     constexpr image<64> bytes = {
-        0x7f, 0x40, 0x01, 0x00,                                              // opcode, PSDT 01b, CID
-        0x01,                                                                // FCTYPE
-        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // reserved 5-23
-        0,    0,    0,    0,    0, 0, 0, 0,                                  // SGL1: offset 0
-        0x00, 0x04, 0x00, 0x00,                                              // 1024 bytes
-        0,    0,    0,    0x01,                                              // data block, offset
-        0x00, 0x00,                                                          // RECFMT
-        0x03, 0x00,                                                          // QID
-        0x7f, 0x00,                                                          // SQSIZE
-        0x04,                                                                // CATTR: no SQ flow control
-        0x00,                                                                // reserved
-        0xc0, 0xd4, 0x01, 0x00,                                              // KATO 120000 ms
-        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0,                      // reserved 52-63
+        0x7f, 0x40, 0x01, 0x00,                                               // opcode, PSDT 01b, CID
+        0x01,                                                                 // FCTYPE
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  // reserved 5-23
+        0,    0,    0,    0,    0, 0, 0, 0,                                   // SGL1: offset 0
+        0x00, 0x04, 0x00, 0x00,                                               // 1024 bytes
+        0,    0,    0,    0x01,                                               // data block, offset
+        0x00, 0x00,                                                           // RECFMT
+        0x03, 0x00,                                                           // QID
+        0x7f, 0x00,                                                           // SQSIZE
+        0x04,                                                                 // CATTR: no SQ flow control
+        0x00,                                                                 // reserved
+        0xc0, 0xd4, 0x01, 0x00,                                               // KATO 120000 ms
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0,                       // reserved 52-63
     };
     const auto c = read<connect_command>(bytes);
     EXPECT_EQ(c.opcode, fabrics_opcode);
@@ -75,11 +75,11 @@ TEST(connect, response) {
 
 TEST(property, get) {
     constexpr image<64> bytes = {
-        0x7f, 0x40, 0x02, 0x00, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, //
-        0,    0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // reserved to 39
-        0x01,                                                                      // ATTRIB: 8 bytes
-        0,    0,    0,                                                             // reserved
-        0x00, 0x00, 0x00, 0x00,                                                    // OFST: CAP
+        0x7f, 0x40, 0x02, 0x00, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  //
+        0,    0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  // reserved to 39
+        0x01,                                                                       // ATTRIB: 8 bytes
+        0,    0,    0,                                                              // reserved
+        0x00, 0x00, 0x00, 0x00,                                                     // OFST: CAP
     };
     const auto c = read<property_get_command>(bytes);
     EXPECT_EQ(c.type, to_underlying(fctype::property_get));
@@ -90,10 +90,10 @@ TEST(property, get) {
 TEST(property, set) {
     image<64> bytes{};
     bytes[0] = 0x7f;
-    bytes[4] = 0x00;  // FCTYPE
-    bytes[40] = 0x00; // 4 bytes
-    bytes[44] = 0x14; // OFST: CC
-    bytes[48] = 0x01; // value 460001h
+    bytes[4] = 0x00;   // FCTYPE
+    bytes[40] = 0x00;  // 4 bytes
+    bytes[44] = 0x14;  // OFST: CC
+    bytes[48] = 0x01;  // value 460001h
     bytes[50] = 0x46;
     const auto c = read<property_set_command>(bytes);
     EXPECT_EQ(c.type, to_underlying(fctype::property_set));
@@ -212,5 +212,5 @@ TEST(text, a_field_without_its_nul_is_not_read_past_its_end) {
     EXPECT_EQ(terminated_text(field), std::nullopt);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -78,11 +78,11 @@ constexpr std::uint32_t number_of_queues(std::uint32_t submission, std::uint32_t
     return (completion - 1) << 16 | (submission - 1);
 }
 
-inline constexpr std::uint32_t volatile_write_cache_enable = 1u << 0;    ///< WCE
-inline constexpr std::uint32_t write_atomicity_disable_normal = 1u << 0; ///< DN
-inline constexpr std::uint32_t error_recovery_dulbe = 1u << 16;          ///< deallocated block error
-inline constexpr std::uint32_t host_identifier_extended = 1u << 0;       ///< EXHID: 128 bits
-inline constexpr std::uint32_t reservation_persistence_ptpl = 1u << 0;   ///< persist through power loss
+inline constexpr std::uint32_t volatile_write_cache_enable = 1u << 0;     ///< WCE
+inline constexpr std::uint32_t write_atomicity_disable_normal = 1u << 0;  ///< DN
+inline constexpr std::uint32_t error_recovery_dulbe = 1u << 16;           ///< deallocated block error
+inline constexpr std::uint32_t host_identifier_extended = 1u << 0;        ///< EXHID: 128 bits
+inline constexpr std::uint32_t reservation_persistence_ptpl = 1u << 0;    ///< persist through power loss
 inline constexpr std::uint32_t reservation_mask_registration_preempted = 1u << 1;
 inline constexpr std::uint32_t reservation_mask_reservation_released = 1u << 2;
 inline constexpr std::uint32_t reservation_mask_reservation_preempted = 1u << 3;
@@ -90,9 +90,9 @@ inline constexpr std::uint32_t reservation_mask_reservation_preempted = 1u << 3;
 /// Data of Host Behavior Support. NVM Express Base Specification 2.0, "Host Behavior Support - Data
 /// Structure".
 struct host_behavior_support {
-    std::uint8_t acre;   ///< 1: the host retries Command Interrupted after CRD
-    std::uint8_t etdas;  ///< 1: extended telemetry data area 4
-    std::uint8_t lbafee; ///< 1: the host knows extended LBA formats
+    std::uint8_t acre;    ///< 1: the host retries Command Interrupted after CRD
+    std::uint8_t etdas;   ///< 1: extended telemetry data area 4
+    std::uint8_t lbafee;  ///< 1: the host knows extended LBA formats
     std::uint8_t reserved3[509];
 };
 static_assert(wire_image<host_behavior_support, 512>);
@@ -157,7 +157,7 @@ constexpr std::uint32_t async_event_dw0(notice_event notice, std::uint8_t log_pa
 
 /// Bits of the Asynchronous Event Configuration feature. The notices are the bits of OAES of Identify
 /// Controller. NVM Express Base Specification 2.0, "Asynchronous Event Configuration".
-inline constexpr std::uint32_t async_config_smart_mask = 0xff; ///< critical warnings, bit by bit
+inline constexpr std::uint32_t async_config_smart_mask = 0xff;  ///< critical warnings, bit by bit
 inline constexpr std::uint32_t async_config_namespace_attribute = 1u << 8;
 inline constexpr std::uint32_t async_config_firmware_activation = 1u << 9;
 inline constexpr std::uint32_t async_config_telemetry_log = 1u << 10;
@@ -168,4 +168,4 @@ inline constexpr std::uint32_t async_config_endurance_group = 1u << 14;
 inline constexpr std::uint32_t async_config_normal_shutdown = 1u << 15;
 inline constexpr std::uint32_t async_config_discovery_log_change = 1u << 31;
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

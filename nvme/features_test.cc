@@ -29,12 +29,10 @@ TEST(features, number_of_queues_counts_from_zero) {
 }
 
 TEST(async_event, dw0) {
-    EXPECT_EQ(async_event_dw0(notice_event::namespace_attribute_changed,
-                              to_underlying(lid::changed_namespace_list)),
+    EXPECT_EQ(async_event_dw0(notice_event::namespace_attribute_changed, to_underlying(lid::changed_namespace_list)),
               0x00040002u);
     EXPECT_EQ(async_event_dw0(notice_event::ana_change, to_underlying(lid::ana)), 0x000c0302u);
-    EXPECT_EQ(async_event_dw0(notice_event::discovery_log_change, to_underlying(lid::discovery)),
-              0x0070f002u);
+    EXPECT_EQ(async_event_dw0(notice_event::discovery_log_change, to_underlying(lid::discovery)), 0x0070f002u);
     EXPECT_EQ(async_event_dw0(async_event_type::error, to_underlying(error_event::persistent_internal_error),
                               to_underlying(lid::error_information)),
               0x00010300u);
@@ -53,5 +51,5 @@ TEST(host_behavior, bytes) {
     EXPECT_EQ(testing::byte_at(h, 2), 1);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

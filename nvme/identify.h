@@ -17,10 +17,10 @@ enum class cns : std::uint8_t {
     active_ns_list = 0x02,
     ns_id_descriptors = 0x03,
     nvm_set_list = 0x04,
-    csi_ns = 0x05,         ///< namespace, specific to an I/O command set
-    csi_controller = 0x06, ///< controller, specific to an I/O command set
+    csi_ns = 0x05,          ///< namespace, specific to an I/O command set
+    csi_controller = 0x06,  ///< controller, specific to an I/O command set
     csi_active_ns_list = 0x07,
-    ns_independent = 0x08, ///< namespace, independent of the I/O command set
+    ns_independent = 0x08,  ///< namespace, independent of the I/O command set
     ns_format = 0x09,
     csi_ns_format = 0x0a,
     allocated_ns_list = 0x10,
@@ -56,9 +56,7 @@ struct identify_view {
     constexpr std::uint16_t cns_specific() const noexcept {
         return static_cast<std::uint16_t>(bits<15, 0>(sqe.cdw11.value()));
     }
-    constexpr nvme::csi csi() const noexcept {
-        return static_cast<nvme::csi>(bits<31, 24>(sqe.cdw11.value()));
-    }
+    constexpr nvme::csi csi() const noexcept { return static_cast<nvme::csi>(bits<31, 24>(sqe.cdw11.value())); }
     constexpr std::uint8_t uuid_index() const noexcept {
         return static_cast<std::uint8_t>(bits<6, 0>(sqe.cdw14.value()));
     }
@@ -70,13 +68,10 @@ enum class nidt : std::uint8_t { eui64 = 1, nguid = 2, uuid = 3, csi = 4 };
 /// Length of the identifier after a descriptor header of this type.
 constexpr std::uint8_t nid_bytes(nidt type) noexcept {
     switch (type) {
-    case nidt::eui64:
-        return 8;
+    case nidt::eui64: return 8;
     case nidt::nguid:
-    case nidt::uuid:
-        return 16;
-    case nidt::csi:
-        return 1;
+    case nidt::uuid: return 16;
+    case nidt::csi: return 1;
     }
     return 0;
 }
@@ -84,7 +79,7 @@ constexpr std::uint8_t nid_bytes(nidt type) noexcept {
 /// CNS 03h is a run of these, each followed by `nidl` bytes; a `type` of 0 ends it.
 /// NVM Express Base Specification 2.0, "Namespace Identification Descriptor".
 struct ns_id_descriptor_header {
-    std::uint8_t type; ///< NIDT
+    std::uint8_t type;  ///< NIDT
     std::uint8_t nidl;
     std::uint8_t reserved2[2];
 };
@@ -111,4 +106,4 @@ struct command_set_combinations {
 };
 static_assert(wire_image<command_set_combinations, 4096>);
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -9,9 +9,9 @@ namespace causeway::nvme {
 
 /// NVM Command Set Specification 1.0, "LBA Format Data Structure, NVM Command Set Specific".
 struct lba_format {
-    le16 ms;            ///< metadata, bytes per block
-    std::uint8_t lbads; ///< blocks of 2^LBADS bytes; 0 is no format
-    std::uint8_t rp;    ///< relative performance, bits 1:0; 0 is best
+    le16 ms;             ///< metadata, bytes per block
+    std::uint8_t lbads;  ///< blocks of 2^LBADS bytes; 0 is no format
+    std::uint8_t rp;     ///< relative performance, bits 1:0; 0 is best
 };
 static_assert(wire_image<lba_format, 4>);
 static_assert(offsetof(lba_format, lbads) == 2);
@@ -19,12 +19,12 @@ static_assert(offsetof(lba_format, lbads) == 2);
 /// CNS 00h. NVM Command Set Specification 1.0, "Identify Namespace Data Structure, NVM Command Set Specific".
 /// All zeroes for a namespace that is not active.
 struct identify_namespace {
-    le64 nsze; ///< blocks
-    le64 ncap; ///< blocks
-    le64 nuse; ///< blocks
+    le64 nsze;  ///< blocks
+    le64 ncap;  ///< blocks
+    le64 nuse;  ///< blocks
     std::uint8_t nsfeat;
-    std::uint8_t nlbaf; ///< 0's based
-    std::uint8_t flbas; ///< format index in bits 3:0 and 6:5, extended metadata in bit 4
+    std::uint8_t nlbaf;  ///< 0's based
+    std::uint8_t flbas;  ///< format index in bits 3:0 and 6:5, extended metadata in bit 4
     std::uint8_t mc;
     std::uint8_t dpc;
     std::uint8_t dps;
@@ -32,30 +32,30 @@ struct identify_namespace {
     std::uint8_t rescap;
     std::uint8_t fpi;
     std::uint8_t dlfeat;
-    le16 nawun; ///< blocks, 0's based, as are those below unless they say otherwise
+    le16 nawun;  ///< blocks, 0's based, as are those below unless they say otherwise
     le16 nawupf;
     le16 nacwu;
     le16 nabsn;
-    le16 nabo; ///< blocks, not 0's based
+    le16 nabo;  ///< blocks, not 0's based
     le16 nabspf;
-    le16 noiob;   ///< blocks, not 0's based
-    le128 nvmcap; ///< bytes
+    le16 noiob;    ///< blocks, not 0's based
+    le128 nvmcap;  ///< bytes
     le16 npwg;
     le16 npwa;
     le16 npdg;
     le16 npda;
     le16 nows;
-    le16 mssrl;        ///< blocks of one source range of Copy, not 0's based
-    le32 mcl;          ///< blocks of one Copy, not 0's based
-    std::uint8_t msrc; ///< source ranges of one Copy
+    le16 mssrl;         ///< blocks of one source range of Copy, not 0's based
+    le32 mcl;           ///< blocks of one Copy, not 0's based
+    std::uint8_t msrc;  ///< source ranges of one Copy
     std::uint8_t reserved81[11];
     le32 anagrpid;
     std::uint8_t reserved96[3];
     std::uint8_t nsattr;
     le16 nvmsetid;
     le16 endgid;
-    std::uint8_t nguid[16]; ///< big-endian
-    std::uint8_t eui64[8];  ///< big-endian
+    std::uint8_t nguid[16];  ///< big-endian
+    std::uint8_t eui64[8];   ///< big-endian
     lba_format lbaf[64];
     std::uint8_t vendor_specific[3712];
 };
@@ -83,11 +83,10 @@ static_assert(offsetof(identify_namespace, vendor_specific) == 384);
 // Bits of Identify Namespace fields.
 
 inline constexpr std::uint8_t nsfeat_thin_provisioning = 1 << 0;
-inline constexpr std::uint8_t nsfeat_atomic_fields = 1 << 1; ///< NAWUN, NAWUPF and NACWU are valid
+inline constexpr std::uint8_t nsfeat_atomic_fields = 1 << 1;  ///< NAWUN, NAWUPF and NACWU are valid
 inline constexpr std::uint8_t nsfeat_dealloc_error = 1 << 2;
 inline constexpr std::uint8_t nsfeat_uid_reuse = 1 << 3;
-inline constexpr std::uint8_t nsfeat_optimal_io =
-    1 << 4; ///< OPTPERF: NPWG, NPWA, NPDG, NPDA and NOWS are valid
+inline constexpr std::uint8_t nsfeat_optimal_io = 1 << 4;  ///< OPTPERF: NPWG, NPWA, NPDG, NPDA and NOWS are valid
 
 inline constexpr std::uint8_t flbas_extended_metadata = 1 << 4;
 inline constexpr std::uint8_t nmic_shared = 1 << 0;
@@ -146,4 +145,4 @@ static_assert(offsetof(identify_namespace_independent, nstat) == 14);
 
 inline constexpr std::uint8_t nstat_ready = 1 << 0;
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -118,7 +118,7 @@ TEST(identify_controller, fields_are_where_the_specification_puts_them) {
 TEST(identify_controller, a_fabrics_controller_in_bytes) {
     identify_controller c{};
     copy_padded(c.sn, "SPDK00000000000001");
-    c.ieee[0] = 0x5c; // OUI E4-D2-5C, low byte first
+    c.ieee[0] = 0x5c;  // OUI E4-D2-5C, low byte first
     c.ieee[1] = 0xd2;
     c.ieee[2] = 0xe4;
     c.cmic = cmic_multi_port | cmic_multi_controller | cmic_ana;
@@ -244,5 +244,5 @@ TEST(identify, command) {
     EXPECT_EQ(identify_view{c}.uuid_index(), 1);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

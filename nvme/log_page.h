@@ -44,9 +44,7 @@ struct get_log_page_view {
 
     constexpr nvme::lid lid() const noexcept { return static_cast<nvme::lid>(bits<7, 0>(sqe.cdw10.value())); }
     /// Log specific field.
-    constexpr std::uint8_t lsp() const noexcept {
-        return static_cast<std::uint8_t>(bits<14, 8>(sqe.cdw10.value()));
-    }
+    constexpr std::uint8_t lsp() const noexcept { return static_cast<std::uint8_t>(bits<14, 8>(sqe.cdw10.value())); }
     /// Retain Asynchronous Event: if clear, reading the page re-arms its event.
     constexpr bool rae() const noexcept { return bits<15, 15>(sqe.cdw10.value()) != 0; }
     /// Bytes asked for. NUMDU and NUMDL are dwords, 0's based: up to 16 GiB, hence 64 bits.
@@ -55,36 +53,32 @@ struct get_log_page_view {
         return (numd + 1) * 4;
     }
     /// Log specific identifier.
-    constexpr std::uint16_t lsi() const noexcept {
-        return static_cast<std::uint16_t>(bits<31, 16>(sqe.cdw11.value()));
-    }
+    constexpr std::uint16_t lsi() const noexcept { return static_cast<std::uint16_t>(bits<31, 16>(sqe.cdw11.value())); }
     /// LPOU and LPOL: bytes, or an index where `offset_is_index()`.
     constexpr std::uint64_t offset() const noexcept { return std::uint64_t{sqe.cdw13} << 32 | sqe.cdw12; }
     constexpr bool offset_is_index() const noexcept { return bits<23, 23>(sqe.cdw14.value()) != 0; }
     constexpr std::uint8_t uuid_index() const noexcept {
         return static_cast<std::uint8_t>(bits<6, 0>(sqe.cdw14.value()));
     }
-    constexpr std::uint8_t csi() const noexcept {
-        return static_cast<std::uint8_t>(bits<31, 24>(sqe.cdw14.value()));
-    }
+    constexpr std::uint8_t csi() const noexcept { return static_cast<std::uint8_t>(bits<31, 24>(sqe.cdw14.value())); }
 };
 
 /// LID 00h. NVM Express Base Specification 2.0, "Supported Log Pages".
 struct supported_log_pages {
-    le32 page[256]; ///< by LID
+    le32 page[256];  ///< by LID
 };
 static_assert(wire_image<supported_log_pages, 1024>);
 
-inline constexpr std::uint32_t log_page_supported = 1u << 0;    ///< LSUPP
-inline constexpr std::uint32_t log_page_index_offset = 1u << 1; ///< IOS
+inline constexpr std::uint32_t log_page_supported = 1u << 0;     ///< LSUPP
+inline constexpr std::uint32_t log_page_index_offset = 1u << 1;  ///< IOS
 
 /// LID 01h, an entry. NVM Express Base Specification 2.0, "Error Information Log Entry Data Structure".
 struct error_information_entry {
-    le64 error_count; ///< 0 is no entry
+    le64 error_count;  ///< 0 is no entry
     le16 sqid;
     le16 cid;
-    le16 status_word;              ///< as in a completion
-    le16 parameter_error_location; ///< byte of the command in 7:0, bit of it in 10:8; FFFFh: none
+    le16 status_word;               ///< as in a completion
+    le16 parameter_error_location;  ///< byte of the command in 7:0, bit of it in 10:8; FFFFh: none
     le64 lba;
     le32 nsid;
     std::uint8_t vendor_specific;
@@ -113,27 +107,27 @@ constexpr std::uint16_t parameter_error_location(unsigned byte, unsigned bit = 0
 /// LID 02h. NVM Express Base Specification 2.0, "SMART / Health Information Log Page".
 struct smart_log {
     std::uint8_t critical_warning;
-    le16 composite_temperature;             ///< kelvin
-    std::uint8_t available_spare;           ///< percent
-    std::uint8_t available_spare_threshold; ///< percent
+    le16 composite_temperature;              ///< kelvin
+    std::uint8_t available_spare;            ///< percent
+    std::uint8_t available_spare_threshold;  ///< percent
     std::uint8_t percentage_used;
     std::uint8_t endurance_group_critical_warning;
     std::uint8_t reserved7[25];
-    le128 data_units_read;    ///< 1000 units of 512 bytes, rounded up
-    le128 data_units_written; ///< likewise
+    le128 data_units_read;     ///< 1000 units of 512 bytes, rounded up
+    le128 data_units_written;  ///< likewise
     le128 host_read_commands;
     le128 host_write_commands;
-    le128 controller_busy_time; ///< minutes
+    le128 controller_busy_time;  ///< minutes
     le128 power_cycles;
     le128 power_on_hours;
     le128 unsafe_shutdowns;
     le128 media_errors;
     le128 error_log_entries;
-    le32 warning_temperature_time;  ///< minutes
-    le32 critical_temperature_time; ///< minutes
-    le16 temperature_sensor[8];     ///< kelvin
+    le32 warning_temperature_time;   ///< minutes
+    le32 critical_temperature_time;  ///< minutes
+    le16 temperature_sensor[8];      ///< kelvin
     le32 thermal_transitions[2];
-    le32 thermal_time[2]; ///< seconds
+    le32 thermal_time[2];  ///< seconds
     std::uint8_t reserved232[280];
 };
 static_assert(wire_image<smart_log, 512>);
@@ -154,9 +148,9 @@ inline constexpr std::uint8_t critical_warning_backup = 1 << 4;
 
 /// LID 03h. NVM Express Base Specification 2.0, "Firmware Slot Information".
 struct firmware_slot_log {
-    std::uint8_t afi; ///< active slot in bits 2:0, the next one in bits 6:4
+    std::uint8_t afi;  ///< active slot in bits 2:0, the next one in bits 6:4
     std::uint8_t reserved1[7];
-    char frs[7][8]; ///< ASCII, padded with spaces
+    char frs[7][8];  ///< ASCII, padded with spaces
     std::uint8_t reserved64[448];
 };
 static_assert(wire_image<firmware_slot_log, 512>);
@@ -171,23 +165,23 @@ static_assert(wire_image<changed_namespace_list, 4096>);
 
 /// LID 05h. NVM Express Base Specification 2.0, "Commands Supported and Effects".
 struct commands_effects_log {
-    le32 admin[256]; ///< by opcode
-    le32 io[256];    ///< by opcode
+    le32 admin[256];  ///< by opcode
+    le32 io[256];     ///< by opcode
     std::uint8_t reserved2048[2048];
 };
 static_assert(wire_image<commands_effects_log, 4096>);
 static_assert(offsetof(commands_effects_log, io) == 1024);
 
 /// NVM Express Base Specification 2.0, "Commands Supported and Effects Data Structure".
-inline constexpr std::uint32_t effect_supported = 1u << 0;                       ///< CSUPP
-inline constexpr std::uint32_t effect_changes_content = 1u << 1;                 ///< LBCC
-inline constexpr std::uint32_t effect_changes_namespace_capabilities = 1u << 2;  ///< NCC
-inline constexpr std::uint32_t effect_changes_namespace_inventory = 1u << 3;     ///< NIC
-inline constexpr std::uint32_t effect_changes_controller_capabilities = 1u << 4; ///< CCC
-inline constexpr std::uint32_t effect_exclusive_per_namespace = 1u << 16;        ///< CSE 001b
-inline constexpr std::uint32_t effect_exclusive_per_controller = 2u << 16;       ///< CSE 010b
-inline constexpr std::uint32_t effect_uuid_selection = 1u << 19;                 ///< USS
-inline constexpr std::uint32_t effect_scope_namespace = 1u << 20;                ///< CSP, as are those below
+inline constexpr std::uint32_t effect_supported = 1u << 0;                        ///< CSUPP
+inline constexpr std::uint32_t effect_changes_content = 1u << 1;                  ///< LBCC
+inline constexpr std::uint32_t effect_changes_namespace_capabilities = 1u << 2;   ///< NCC
+inline constexpr std::uint32_t effect_changes_namespace_inventory = 1u << 3;      ///< NIC
+inline constexpr std::uint32_t effect_changes_controller_capabilities = 1u << 4;  ///< CCC
+inline constexpr std::uint32_t effect_exclusive_per_namespace = 1u << 16;         ///< CSE 001b
+inline constexpr std::uint32_t effect_exclusive_per_controller = 2u << 16;        ///< CSE 010b
+inline constexpr std::uint32_t effect_uuid_selection = 1u << 19;                  ///< USS
+inline constexpr std::uint32_t effect_scope_namespace = 1u << 20;                 ///< CSP, as are those below
 inline constexpr std::uint32_t effect_scope_controller = 1u << 21;
 inline constexpr std::uint32_t effect_scope_nvm_set = 1u << 22;
 inline constexpr std::uint32_t effect_scope_endurance_group = 1u << 23;
@@ -196,13 +190,13 @@ inline constexpr std::uint32_t effect_scope_subsystem = 1u << 25;
 
 /// LID 12h. NVM Express Base Specification 2.0, "Feature Identifiers Supported and Effects".
 struct feature_effects_log {
-    le32 feature[256]; ///< by FID
+    le32 feature[256];  ///< by FID
 };
 static_assert(wire_image<feature_effects_log, 1024>);
 
-inline constexpr std::uint32_t feature_effect_supported = 1u << 0;         ///< FSUPP
-inline constexpr std::uint32_t feature_effect_changes_user_data = 1u << 1; ///< UDCC
-inline constexpr std::uint32_t feature_effect_scope_namespace = 1u << 20;  ///< FSP, as are those below
+inline constexpr std::uint32_t feature_effect_supported = 1u << 0;          ///< FSUPP
+inline constexpr std::uint32_t feature_effect_changes_user_data = 1u << 1;  ///< UDCC
+inline constexpr std::uint32_t feature_effect_scope_namespace = 1u << 20;   ///< FSP, as are those below
 inline constexpr std::uint32_t feature_effect_scope_controller = 1u << 21;
 
 /// NVM Express Base Specification 2.0, "Asymmetric Namespace Access State".
@@ -229,7 +223,7 @@ struct ana_group_descriptor {
     le32 grpid;
     le32 nnsids;
     le64 chgcnt;
-    std::uint8_t state; ///< ana_state, bits 3:0
+    std::uint8_t state;  ///< ana_state, bits 3:0
     std::uint8_t reserved17[15];
 };
 static_assert(wire_image<ana_group_descriptor, 32>);
@@ -250,9 +244,9 @@ enum class reservation_notice : std::uint8_t {
 
 /// LID 80h. NVM Express Base Specification 2.0, "Reservation Notification".
 struct reservation_notification_log {
-    le64 count;        ///< 0 only in an empty page
-    std::uint8_t type; ///< reservation_notice
-    std::uint8_t nalp; ///< further pages available
+    le64 count;         ///< 0 only in an empty page
+    std::uint8_t type;  ///< reservation_notice
+    std::uint8_t nalp;  ///< further pages available
     std::uint8_t reserved10[2];
     le32 nsid;
     std::uint8_t reserved16[48];
@@ -261,4 +255,4 @@ static_assert(wire_image<reservation_notification_log, 64>);
 static_assert(offsetof(reservation_notification_log, type) == 8);
 static_assert(offsetof(reservation_notification_log, nsid) == 12);
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

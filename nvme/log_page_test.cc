@@ -14,11 +14,11 @@ using testing::sent;
 
 TEST(get_log_page, command) {
     command c{};
-    c.cdw10 = 0x03ff8170; // NUMDL 3FFh, RAE, LSP 1, LID 70h
-    c.cdw11 = 0x00050000; // LSI 5, NUMDU 0
+    c.cdw10 = 0x03ff8170;  // NUMDL 3FFh, RAE, LSP 1, LID 70h
+    c.cdw11 = 0x00050000;  // LSI 5, NUMDU 0
     c.cdw12 = 0x00000400;
     c.cdw13 = 0x00000001;
-    c.cdw14 = 0x02800003; // CSI 2, OT, UUID index 3
+    c.cdw14 = 0x02800003;  // CSI 2, OT, UUID index 3
     const get_log_page_view v{c};
     EXPECT_EQ(v.lid(), lid::discovery);
     EXPECT_EQ(v.lsp(), 1);
@@ -49,13 +49,13 @@ TEST(error_information, entry) {
     e.nsid = 2;
     e.trtype = 1;
     image<64> bytes = {
-        0x03, 0,    0,    0,    0, 0, 0, 0, // error count
-        0x01, 0x00, 0xef, 0xbe,             // SQID, CID
-        0x04, 0x80,                         // status
-        0x30, 0x05,                         // byte 48, bit 5
-        0x00, 0x10, 0,    0,    0, 0, 0, 0, // LBA
-        0x02, 0,    0,    0,                // NSID
-        0x00, 0x01,                         // vendor, TRTYPE
+        0x03, 0,    0,    0,    0, 0, 0, 0,  // error count
+        0x01, 0x00, 0xef, 0xbe,              // SQID, CID
+        0x04, 0x80,                          // status
+        0x30, 0x05,                          // byte 48, bit 5
+        0x00, 0x10, 0,    0,    0, 0, 0, 0,  // LBA
+        0x02, 0,    0,    0,                 // NSID
+        0x00, 0x01,                          // vendor, TRTYPE
     };
     EXPECT_EQ(sent(e), bytes);
 }
@@ -145,5 +145,5 @@ TEST(reservation_notification, page) {
     EXPECT_EQ(r.nsid, 7u);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -109,7 +109,7 @@ constexpr bool is_printable_utf8(std::string_view s) noexcept {
     return true;
 }
 
-} // namespace detail
+}  // namespace detail
 
 /// Whether `name` has one of the two forms of an NVMe Qualified Name: "nqn.yyyy-mm.reverse.domain:string", or
 /// "nqn.2014-08.org.nvmexpress:uuid:" and a UUID. The well-known discovery name, which lacks the colon, is
@@ -129,8 +129,8 @@ constexpr bool valid_nqn(std::string_view name) noexcept {
     }
     const std::string_view rest = name.substr(12);
     const std::size_t colon = rest.find(':');
-    return colon != std::string_view::npos && colon + 1 < rest.size() &&
-           detail::is_domain(rest.substr(0, colon)) && detail::is_printable_utf8(rest.substr(colon + 1));
+    return colon != std::string_view::npos && colon + 1 < rest.size() && detail::is_domain(rest.substr(0, colon)) &&
+           detail::is_printable_utf8(rest.substr(colon + 1));
 }
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -21,8 +21,7 @@ const row rows[] = {
     {"the well-known discovery name has no colon", "nqn.2014-08.org.nvmexpress.discovery", true},
     {"a UUID", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true},
     {"a UUID in capitals", "nqn.2014-08.org.nvmexpress:uuid:F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6", true},
-    {"an older initiator's form", "nqn.2014-08.org.nvmexpress:NVMf:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-     true},
+    {"an older initiator's form", "nqn.2014-08.org.nvmexpress:NVMf:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true},
     {"UTF-8 in the string", "nqn.2016-06.io.spdk:gr\xc3\xbcn\xe2\x82\xac\xf0\x9f\x90\x99", true},
     {"a domain label that starts with a digit", "nqn.2016-06.io.3com:a", true},
     {"223 bytes", domain_form + std::string(223 - domain_form.size(), 'a'), true},
@@ -45,14 +44,10 @@ const row rows[] = {
     {"letters in the date", "nqn.20x6-06.io.spdk:cnode1", false},
     {"no dash in the date", "nqn.2016.06.io.spdk:cnode1", false},
     {"cut off in the date", "nqn.2016-06", false},
-    {"a UUID that lacks a digit", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf",
-     false},
-    {"a UUID with a digit too many", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6f",
-     false},
-    {"a UUID with a dash astray", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae7-dec-11d0-a765-00a0c91e6bf6",
-     false},
-    {"a UUID with a letter beyond f", "nqn.2014-08.org.nvmexpress:uuid:g81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-     false},
+    {"a UUID that lacks a digit", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf", false},
+    {"a UUID with a digit too many", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6f", false},
+    {"a UUID with a dash astray", "nqn.2014-08.org.nvmexpress:uuid:f81d4fae7-dec-11d0-a765-00a0c91e6bf6", false},
+    {"a UUID with a letter beyond f", "nqn.2014-08.org.nvmexpress:uuid:g81d4fae-7dec-11d0-a765-00a0c91e6bf6", false},
     {"a control character", "nqn.2016-06.io.spdk:a\nb", false},
     {"a NUL inside", std::string("nqn.2016-06.io.spdk:a\0b", 23), false},
     {"a stray continuation byte", "nqn.2016-06.io.spdk:\x80", false},
@@ -74,5 +69,5 @@ TEST(nqn, works_at_compile_time) {
     static_assert(valid_nqn(discovery_nqn));
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -42,10 +42,8 @@ constexpr unsigned property_bytes(property p) noexcept {
     case property::asq:
     case property::acq:
     case property::bpmbl:
-    case property::cmbmsc:
-        return 8;
-    default:
-        return 4;
+    case property::cmbmsc: return 8;
+    default: return 4;
     }
 }
 
@@ -190,4 +188,4 @@ struct crto {
     }
 };
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -105,5 +105,5 @@ TEST(properties, offsets) {
     EXPECT_EQ(to_underlying(property::crto), 0x68u);
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -16,12 +16,11 @@ inline constexpr std::uint16_t discovery_ip_port = 8009;
 /// Private data of a connection request. NVMe RDMA Transport Specification 1.0, "RDMA_CM_REQUEST Private Data
 /// Format".
 struct rdma_cm_request {
-    le16 recfmt;  ///< 0
-    le16 qid;     ///< 0 is the admin queue
-    le16 hrqsize; ///< the host's receive queue, entries
-    le16 hsqsize; ///< the host's send queue, entries, 0's based
-    le16
-        cntlid; ///< of the association for an I/O queue; later than revision 1.0 of the fabrics specification
+    le16 recfmt;   ///< 0
+    le16 qid;      ///< 0 is the admin queue
+    le16 hrqsize;  ///< the host's receive queue, entries
+    le16 hsqsize;  ///< the host's send queue, entries, 0's based
+    le16 cntlid;   ///< of the association for an I/O queue; later than revision 1.0 of the fabrics specification
     std::uint8_t reserved10[22];
 };
 static_assert(wire_image<rdma_cm_request, 32>);
@@ -33,8 +32,8 @@ static_assert(offsetof(rdma_cm_request, cntlid) == 8);
 /// Private data of an acceptance. NVMe RDMA Transport Specification 1.0, "RDMA_CM_ACCEPT Private Data
 /// Format".
 struct rdma_cm_accept {
-    le16 recfmt;  ///< 0
-    le16 crqsize; ///< the controller's receive queue, entries
+    le16 recfmt;   ///< 0
+    le16 crqsize;  ///< the controller's receive queue, entries
     std::uint8_t reserved4[28];
 };
 static_assert(wire_image<rdma_cm_accept, 32>);
@@ -55,10 +54,10 @@ enum class rdma_cm_status : std::uint16_t {
 
 /// Private data of a rejection. NVMe RDMA Transport Specification 1.0, "RDMA_CM_REJECT Private Data Format".
 struct rdma_cm_reject {
-    le16 recfmt; ///< 0
-    le16 status; ///< rdma_cm_status
+    le16 recfmt;  ///< 0
+    le16 status;  ///< rdma_cm_status
 };
 static_assert(wire_image<rdma_cm_reject, 4>);
 static_assert(offsetof(rdma_cm_reject, status) == 2);
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

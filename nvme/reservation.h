@@ -20,11 +20,7 @@ enum class reservation_type : std::uint8_t {
 };
 
 /// RREGA. NVM Express Base Specification 2.0, "Reservation Register command".
-enum class reservation_register_action : std::uint8_t {
-    register_key = 0,
-    unregister_key = 1,
-    replace_key = 2
-};
+enum class reservation_register_action : std::uint8_t { register_key = 0, unregister_key = 1, replace_key = 2 };
 
 /// RACQA. NVM Express Base Specification 2.0, "Reservation Acquire command".
 enum class reservation_acquire_action : std::uint8_t { acquire = 0, preempt = 1, preempt_and_abort = 2 };
@@ -60,9 +56,7 @@ struct reservation_view {
     }
 
   private:
-    constexpr std::uint8_t action() const noexcept {
-        return static_cast<std::uint8_t>(bits<2, 0>(sqe.cdw10.value()));
-    }
+    constexpr std::uint8_t action() const noexcept { return static_cast<std::uint8_t>(bits<2, 0>(sqe.cdw10.value())); }
 };
 
 /// NVM Express Base Specification 2.0, "Reservation Report command".
@@ -77,33 +71,33 @@ struct reservation_report_view {
 
 /// NVM Express Base Specification 2.0, "Reservation Register Data Structure".
 struct reservation_register_data {
-    le64 crkey; ///< current key
-    le64 nrkey; ///< new key
+    le64 crkey;  ///< current key
+    le64 nrkey;  ///< new key
 };
 static_assert(wire_image<reservation_register_data, 16>);
 static_assert(offsetof(reservation_register_data, nrkey) == 8);
 
 /// NVM Express Base Specification 2.0, "Reservation Acquire Data Structure".
 struct reservation_acquire_data {
-    le64 crkey; ///< current key
-    le64 prkey; ///< key to preempt
+    le64 crkey;  ///< current key
+    le64 prkey;  ///< key to preempt
 };
 static_assert(wire_image<reservation_acquire_data, 16>);
 static_assert(offsetof(reservation_acquire_data, prkey) == 8);
 
 /// NVM Express Base Specification 2.0, "Reservation Release Data Structure".
 struct reservation_release_data {
-    le64 crkey; ///< current key
+    le64 crkey;  ///< current key
 };
 static_assert(wire_image<reservation_release_data, 8>);
 
 /// Head of both reports. NVM Express Base Specification 2.0, "Reservation Status Data Structure".
 struct reservation_status_header {
-    le32 gen; ///< one more for every registration, clear and preemption
+    le32 gen;  ///< one more for every registration, clear and preemption
     std::uint8_t rtype;
-    le16 regctl; ///< registered controllers
+    le16 regctl;  ///< registered controllers
     std::uint8_t reserved7[2];
-    std::uint8_t ptpls; ///< 1: persists through power loss
+    std::uint8_t ptpls;  ///< 1: persists through power loss
     std::uint8_t reserved10[14];
 };
 static_assert(wire_image<reservation_status_header, 24>);
@@ -115,7 +109,7 @@ static_assert(offsetof(reservation_status_header, ptpls) == 9);
 /// Structure".
 struct registered_controller {
     le16 cntlid;
-    std::uint8_t rcsts; ///< bit 0: holds the reservation
+    std::uint8_t rcsts;  ///< bit 0: holds the reservation
     std::uint8_t reserved3[5];
     le64 hostid;
     le64 rkey;
@@ -135,7 +129,7 @@ static_assert(wire_image<reservation_status_extended_header, 64>);
 /// NVM Express Base Specification 2.0, "Registered Controller Extended Data Structure".
 struct registered_controller_extended {
     le16 cntlid;
-    std::uint8_t rcsts; ///< bit 0: holds the reservation
+    std::uint8_t rcsts;  ///< bit 0: holds the reservation
     std::uint8_t reserved3[5];
     le64 rkey;
     std::uint8_t hostid[16];
@@ -147,4 +141,4 @@ static_assert(offsetof(registered_controller_extended, hostid) == 16);
 
 inline constexpr std::uint8_t rcsts_holds_reservation = 1 << 0;
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

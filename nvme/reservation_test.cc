@@ -12,7 +12,7 @@ using testing::sent;
 
 TEST(reservation, command) {
     command c{};
-    c.cdw10 = 0xc000060a; // CPTPL 11b, RTYPE 6, IEKEY, action 2
+    c.cdw10 = 0xc000060a;  // CPTPL 11b, RTYPE 6, IEKEY, action 2
     const reservation_view v{c};
     EXPECT_EQ(v.register_action(), reservation_register_action::replace_key);
     EXPECT_EQ(v.acquire_action(), reservation_acquire_action::preempt_and_abort);
@@ -52,5 +52,5 @@ TEST(reservation, report) {
     EXPECT_EQ(sent(x), (image<64>{0x01, 0, 0x01, 0, 0, 0, 0, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0x02}));
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

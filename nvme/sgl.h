@@ -23,9 +23,9 @@ enum class sgl_type : std::uint8_t {
 /// Transport Specification 1.0, "Keyed SGL Data Block Descriptor".
 enum class sgl_subtype : std::uint8_t {
     address = 0x0,
-    offset = 0x1,         ///< from the start of the capsule's data (plus ICDOFF)
-    transport = 0xa,      ///< the transport knows where the data is
-    invalidate_key = 0xf, ///< keyed data block: the host asks for a send with invalidate of the key
+    offset = 0x1,          ///< from the start of the capsule's data (plus ICDOFF)
+    transport = 0xa,       ///< the transport knows where the data is
+    invalidate_key = 0xf,  ///< keyed data block: the host asks for a send with invalidate of the key
 };
 
 constexpr std::uint8_t sgl_identifier(sgl_type type, sgl_subtype subtype) noexcept {
@@ -35,9 +35,9 @@ constexpr std::uint8_t sgl_identifier(sgl_type type, sgl_subtype subtype) noexce
 /// NVM Express Base Specification 2.0, "SGL Data Block descriptor". In a capsule `address` is an offset.
 struct sgl_data_block {
     le64 address;
-    le32 length; ///< bytes
+    le32 length;  ///< bytes
     std::uint8_t reserved12[3];
-    std::uint8_t identifier; ///< type in the high nibble, subtype in the low one
+    std::uint8_t identifier;  ///< type in the high nibble, subtype in the low one
 };
 static_assert(wire_image<sgl_data_block, 16>);
 static_assert(offsetof(sgl_data_block, length) == 8);
@@ -49,10 +49,10 @@ using sgl_segment = sgl_data_block;
 
 /// NVM Express Base Specification 2.0, "Keyed SGL Data Block descriptor".
 struct sgl_keyed_data_block {
-    le64 address;            ///< host virtual address under `key`
-    le24 length;             ///< bytes
-    le32 key;                ///< remote key of the host's memory region
-    std::uint8_t identifier; ///< type in the high nibble, subtype in the low one
+    le64 address;             ///< host virtual address under `key`
+    le24 length;              ///< bytes
+    le32 key;                 ///< remote key of the host's memory region
+    std::uint8_t identifier;  ///< type in the high nibble, subtype in the low one
 };
 static_assert(wire_image<sgl_keyed_data_block, 16>);
 static_assert(offsetof(sgl_keyed_data_block, length) == 8);
@@ -81,8 +81,7 @@ struct sgl_descriptor {
         return std::bit_cast<sgl_descriptor>(
             sgl_data_block{address, length, {}, sgl_identifier(sgl_type::data_block, subtype)});
     }
-    static constexpr sgl_descriptor keyed_data_block(std::uint64_t address, std::uint32_t length,
-                                                     std::uint32_t key,
+    static constexpr sgl_descriptor keyed_data_block(std::uint64_t address, std::uint32_t length, std::uint32_t key,
                                                      sgl_subtype subtype = sgl_subtype::address) noexcept {
         return std::bit_cast<sgl_descriptor>(
             sgl_keyed_data_block{address, length, key, sgl_identifier(sgl_type::keyed_data_block, subtype)});
@@ -94,14 +93,11 @@ struct sgl_descriptor {
     }
     /// As NVMe/TCP uses it for data outside the capsule.
     static constexpr sgl_descriptor transport_data_block(std::uint32_t length) noexcept {
-        return std::bit_cast<sgl_descriptor>(
-            sgl_data_block{std::uint64_t{0},
-                           length,
-                           {},
-                           sgl_identifier(sgl_type::transport_data_block, sgl_subtype::transport)});
+        return std::bit_cast<sgl_descriptor>(sgl_data_block{
+            std::uint64_t{0}, length, {}, sgl_identifier(sgl_type::transport_data_block, sgl_subtype::transport)});
     }
 };
 static_assert(wire_image<sgl_descriptor, 16>);
 static_assert(offsetof(sgl_descriptor, identifier) == 15);
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

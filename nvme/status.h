@@ -12,8 +12,8 @@ namespace causeway::nvme {
 enum class sct : std::uint8_t {
     generic = 0,
     command_specific = 1,
-    media = 2, ///< media and data integrity errors
-    path = 3,  ///< path related: the host's multipathing tries another path
+    media = 2,  ///< media and data integrity errors
+    path = 3,   ///< path related: the host's multipathing tries another path
     vendor = 7,
 };
 
@@ -217,22 +217,17 @@ inline constexpr named_status all[] = {
 #undef X
 };
 
-} // namespace sc
+}  // namespace sc
 
 #undef CAUSEWAY_NVME_STATUS_LIST
 
 constexpr std::string_view to_string(sct type) noexcept {
     switch (type) {
-    case sct::generic:
-        return "generic";
-    case sct::command_specific:
-        return "command_specific";
-    case sct::media:
-        return "media";
-    case sct::path:
-        return "path";
-    case sct::vendor:
-        return "vendor";
+    case sct::generic: return "generic";
+    case sct::command_specific: return "command_specific";
+    case sct::media: return "media";
+    case sct::path: return "path";
+    case sct::vendor: return "vendor";
     }
     return "reserved";
 }
@@ -263,4 +258,4 @@ inline std::string to_string(status s) {
     return out;
 }
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

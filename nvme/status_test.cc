@@ -17,7 +17,7 @@ TEST(status, default_is_success) {
 struct row {
     const char* what;
     status value;
-    std::uint16_t word; ///< bytes 15:14 of the completion
+    std::uint16_t word;  ///< bytes 15:14 of the completion
 };
 
 // Base 2.0, "Completion Queue Entry: Status Field": bit 0 P, 8:1 SC, 11:9 SCT, 13:12 CRD, 14 M, 15 DNR.
@@ -143,12 +143,11 @@ TEST(status, to_string_names_it) {
     EXPECT_EQ(to_string(sc::invalid_field.with_dnr()), "invalid_field dnr");
     EXPECT_EQ(to_string(sc::command_interrupted.with_crd(1).with_more()), "command_interrupted crd=1 more");
     EXPECT_EQ(to_string(sc::connect_invalid_host), "connect_invalid_host");
-    EXPECT_EQ(to_string(sc::connect_controller_busy),
-              "invalid_protection_information|connect_controller_busy");
+    EXPECT_EQ(to_string(sc::connect_controller_busy), "invalid_protection_information|connect_controller_busy");
     EXPECT_EQ(to_string(status{sct::vendor, 0x2a, true}), "vendor/0x2a dnr");
     EXPECT_EQ(to_string(status{sct::generic, 0x7f}), "generic/0x7f");
     EXPECT_EQ(to_string(status{static_cast<sct>(5), 0x01}), "reserved/0x01");
 }
 
-} // namespace
-} // namespace causeway::nvme
+}  // namespace
+}  // namespace causeway::nvme

@@ -43,4 +43,4 @@ constexpr std::optional<std::string_view> terminated_text(const char (&field)[N]
     return all.substr(0, end);
 }
 
-} // namespace causeway::nvme
+}  // namespace causeway::nvme

@@ -12,7 +12,7 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr unsigned limit = 4; // ACL says so, 0's based
+constexpr unsigned limit = 4;  // ACL says so, 0's based
 
 /// On the queue's core: commands that wait there, in our hands or in the transport's.
 bool take_back(qpair& q, std::uint16_t cid) noexcept {
@@ -35,7 +35,7 @@ core::task<> abort_on(std::shared_ptr<controller> c, request& r, qpair& q) {
     finish_at_home(r, {});
 }
 
-} // namespace
+}  // namespace
 
 outcome abort(controller& c, request& r) {
     const nvme::abort_view command{r.command};
@@ -53,4 +53,4 @@ outcome abort(controller& c, request& r) {
     return {};
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

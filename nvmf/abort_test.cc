@@ -61,8 +61,7 @@ TEST_F(abort_command, takes_back_a_lone_first_half_and_fails_the_second) {
     w.pass(std::chrono::milliseconds(1));
     EXPECT_TRUE(abort(1, first));
     EXPECT_TRUE(first.status().is(sc::aborted_by_request));
-    const capsule& second =
-        h.queues[0]->call(fused(io(io_opcode::write, 1), nvme::fuse::second), filled(512, 0));
+    const capsule& second = h.queues[0]->call(fused(io(io_opcode::write, 1), nvme::fuse::second), filled(512, 0));
     EXPECT_TRUE(second.status().is(sc::aborted_failed_fused));
 }
 
@@ -111,8 +110,8 @@ TEST_F(abort_command, four_run_at_once) {
     }
     EXPECT_TRUE(aborts[4]->answered);
     EXPECT_TRUE(aborts[4]->status().is(sc::abort_limit_exceeded));
-    EXPECT_TRUE(w.until(
-        [&] { return std::all_of(aborts.begin(), aborts.end(), [](auto* a) { return a->answered; }); }));
+    EXPECT_TRUE(
+        w.until([&] { return std::all_of(aborts.begin(), aborts.end(), [](auto* a) { return a->answered; }); }));
     EXPECT_EQ(aborts[0]->status(), sc::success);
 }
 
@@ -126,10 +125,9 @@ TEST_F(abort_command, may_cross_the_end_of_the_queue_that_it_visits) {
         g.queues[0]->drop();
         if (seed % 2)
             g.admin->drop();
-        EXPECT_TRUE(
-            v.until([&] { return g.queues[0]->gone && ((a.answered && b.answered) || g.admin->gone); }));
+        EXPECT_TRUE(v.until([&] { return g.queues[0]->gone && ((a.answered && b.answered) || g.admin->gone); }));
     }
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -13,7 +13,7 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr std::uint32_t runs = nvme::effect_supported; // and none changes a namespace
+constexpr std::uint32_t runs = nvme::effect_supported;  // and none changes a namespace
 
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
 constexpr unsigned at_fctype = offsetof(nvme::fabrics_command, type);
@@ -83,7 +83,7 @@ verdict check_disconnect(request& r) noexcept {
     return {};
 }
 
-} // namespace
+}  // namespace
 
 const std::array<admin_command, 256> admin_commands = [] {
     std::array<admin_command, 256> table{};
@@ -100,16 +100,10 @@ verdict check_fabrics(request& r) noexcept {
     if (!q.controller)
         return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
     switch (type) {
-    case nvme::fctype::property_get:
-        r.run = run_at_control<property_get>;
-        return check_property(r);
-    case nvme::fctype::property_set:
-        r.run = run_at_control<property_set>;
-        return check_property(r);
-    case nvme::fctype::disconnect:
-        return check_disconnect(r);
-    default:
-        return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};
+    case nvme::fctype::property_get: r.run = run_at_control<property_get>; return check_property(r);
+    case nvme::fctype::property_set: r.run = run_at_control<property_set>; return check_property(r);
+    case nvme::fctype::disconnect: return check_disconnect(r);
+    default: return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};
     }
 }
 
@@ -146,4 +140,4 @@ void answer_with(request& r, std::span<const std::byte> page, std::uint64_t offs
     }
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -18,10 +18,10 @@ using outcome = std::optional<verdict>;
 /// Commands Supported and Effects log page says of it.
 struct admin_command {
     std::uint8_t opcode = 0;
-    std::string_view name{}; ///< empty: not supported
+    std::string_view name{};  ///< empty: not supported
     transfer direction = transfer::none;
     std::uint32_t effects = 0;
-    bool for_discovery = false; ///< discovery controllers know it too
+    bool for_discovery = false;  ///< discovery controllers know it too
     /// Sets r.length where data moves. nullptr: nothing to check.
     verdict (*check)(request& r) noexcept = nullptr;
     /// Control reactor. nullptr: answered on the queue's core.
@@ -60,4 +60,4 @@ void answer_with_struct(request& r, const Page& page, std::uint64_t offset = 0) 
     answer_with(r, std::as_bytes(std::span(&page, 1)), offset);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -21,7 +21,7 @@ constexpr description descriptions[] = {
 };
 static_assert(std::size(descriptions) == async_events::kinds);
 
-} // namespace
+}  // namespace
 
 outcome async_events::wait(request& r) {
     if (waiting_ == limit)
@@ -50,8 +50,7 @@ void async_events::tell() {
         states_[k] = state::told;
         request& r = *std::exchange(oldest_, oldest_->next);
         --waiting_;
-        r.completion.dw0 =
-            nvme::async_event_dw0(descriptions[k].event, nvme::to_underlying(descriptions[k].page));
+        r.completion.dw0 = nvme::async_event_dw0(descriptions[k].event, nvme::to_underlying(descriptions[k].page));
         finish_at_home(r, {});
     }
 }
@@ -91,4 +90,4 @@ outcome async_event_request(controller& c, request& r) {
     return c.events().wait(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -16,7 +16,7 @@ namespace causeway::nvmf {
 /// clear. One that finds no request outstanding waits for the next. Control reactor.
 class async_events {
   public:
-    static constexpr unsigned limit = 4; ///< AERL says so, 0's based
+    static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
 
     enum kind : std::uint8_t { namespace_attribute, discovery_log, kinds };
 
@@ -41,4 +41,4 @@ class async_events {
     unsigned waiting_ = 0;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -6,8 +6,8 @@ namespace {
 using nvme::lid;
 
 constexpr std::uint32_t namespace_notices = 0x100;
-constexpr std::uint32_t namespace_changed_dw0 = 0x00040002; // log page 04h, information 00h, type 2h
-constexpr std::uint32_t discovery_changed_dw0 = 0x0070f002; // log page 70h, information F0h, type 2h
+constexpr std::uint32_t namespace_changed_dw0 = 0x00040002;  // log page 04h, information 00h, type 2h
+constexpr std::uint32_t discovery_changed_dw0 = 0x0070f002;  // log page 70h, information F0h, type 2h
 
 class async_events : public testing::Test {
   protected:
@@ -16,21 +16,17 @@ class async_events : public testing::Test {
     host h = w.make_host(host_a, 0);
     unsigned disks = 0;
 
-    capsule& ask(host& of) {
-        return of.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request));
-    }
+    capsule& ask(host& of) { return of.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request)); }
     capsule& ask() { return ask(h); }
-    void listen(std::uint32_t bits) {
-        h.admin->call(set_features(nvme::fid::async_event_configuration, bits));
-    }
+    void listen(std::uint32_t bits) { h.admin->call(set_features(nvme::fid::async_event_configuration, bits)); }
     std::uint32_t change() {
         const std::string name = "disk" + std::to_string(disks++);
         w.make_memory(name);
         return w.add(s, name);
     }
     std::vector<std::uint32_t> changed(bool rae = false) {
-        const auto list = h.admin->call(get_log_page(lid::changed_namespace_list, 4096, 0, rae))
-                              .page<nvme::changed_namespace_list>();
+        const auto list =
+            h.admin->call(get_log_page(lid::changed_namespace_list, 4096, 0, rae)).page<nvme::changed_namespace_list>();
         std::vector<std::uint32_t> found;
         for (const std::uint32_t nsid : list.nsid)
             if (nsid)
@@ -205,5 +201,5 @@ TEST_F(async_events, discovery_controllers_hear_of_every_change_of_the_log) {
     expect_event("a subsystem goes", [&] { EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn))); });
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -12,7 +12,7 @@ constexpr unsigned at_opcode = offsetof(nvme::command, opcode);
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
 constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
 
-} // namespace
+}  // namespace
 
 verdict check_io(request& r) noexcept {
     const io_command& c = io_commands[r.command.opcode];
@@ -69,4 +69,4 @@ void target::execute(request& r) noexcept {
     r.run(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

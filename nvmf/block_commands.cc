@@ -17,7 +17,7 @@ constexpr unsigned at_dtype = offsetof(nvme::command, cdw12) + 2;
 verdict check_range(const nvme::block_command_view& c, const core_namespace& ns) noexcept {
     const std::uint64_t size = ns.device->blocks();
     const std::uint64_t blocks = c.blocks();
-    if (blocks > size || c.slba() > size - blocks) [[unlikely]] // in this order nothing overflows
+    if (blocks > size || c.slba() > size - blocks) [[unlikely]]  // in this order nothing overflows
         return {nvme::sc::lba_out_of_range.with_dnr(), at_slba};
     return {};
 }
@@ -44,7 +44,7 @@ void count(qpair& q, std::uint64_t units) noexcept {
         q.counts.read_units.add(units);
     } else {
         q.counts.write_commands.add();
-        if constexpr (Op == op::write) // as SMART wants it: data that came from the host
+        if constexpr (Op == op::write)  // as SMART wants it: data that came from the host
             q.counts.write_units.add(units);
     }
 }
@@ -78,7 +78,7 @@ void run(request& r) noexcept {
     ns->device->start(r.io);
 }
 
-} // namespace
+}  // namespace
 
 verdict check_read(request& r, const core_namespace& ns) noexcept {
     return check_transfer(r, ns);
@@ -119,4 +119,4 @@ void run_write_zeroes(request& r) noexcept {
     run<op::write_zeroes>(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -34,9 +34,7 @@ struct application {
     transport_address local, peer;
 
     std::uint16_t qid() const noexcept { return command.qid; }
-    std::string_view text(const char (&field)[256]) const noexcept {
-        return {field, ::strnlen(field, sizeof field)};
-    }
+    std::string_view text(const char (&field)[256]) const noexcept { return {field, ::strnlen(field, sizeof field)}; }
     std::string_view subnqn() const noexcept { return text(data.subnqn); }
     std::string_view hostnqn() const noexcept { return text(data.hostnqn); }
 };
@@ -121,12 +119,11 @@ admission admit(const application& a, std::shared_ptr<controller> c) {
 admission admit_admin(const application& a, subsystem& s, transport& fabric) {
     if (a.data.cntlid != nvme::cntlid_dynamic)
         return bad_data(at_cntlid);
-    const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
-                                     std::to_array(a.data.hostid));
+    const auto c =
+        s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()), std::to_array(a.data.hostid));
     if (!c)
         return {nvme::sc::connect_controller_busy};
-    core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(),
-                    c->cntlid());
+    core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
     c->set_kato(a.command.kato);
     return admit(a, c);
 }
@@ -209,10 +206,10 @@ core::task<> connect(request& r) {
     finish_noted(r, given.result);
 }
 
-} // namespace
+}  // namespace
 
 void run_connect(request& r) noexcept {
     core::detach(connect(r));
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

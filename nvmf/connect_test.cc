@@ -16,12 +16,9 @@ struct attempt {
     transport_address at = here;
 
     attempt(std::uint16_t qid, std::string_view nqn, std::uint16_t cntlid)
-        : command(std::bit_cast<nvme::connect_command>(connect(qid))),
-          data(connect_data(subsystem_nqn, nqn, cntlid)) {}
+        : command(std::bit_cast<nvme::connect_command>(connect(qid))), data(connect_data(subsystem_nqn, nqn, cntlid)) {}
 
-    capsule& make(world& w) {
-        return w.connect_to(1, at).call(std::bit_cast<nvme::command>(command), raw(data));
-    }
+    capsule& make(world& w) { return w.connect_to(1, at).call(std::bit_cast<nvme::command>(command), raw(data)); }
 };
 
 struct row {
@@ -43,28 +40,24 @@ const row admin_rows[] = {
     {"another record format is not understood", [](attempt& a) { a.command.recfmt = 1; },
      sc::connect_incompatible_format, 0},
     {"a queue of one entry holds nothing", [](attempt& a) { a.command.sqsize = 0; }, bad, 44},
-    {"an admin queue is not deeper than the transport allows", [](attempt& a) { a.command.sqsize = 128; },
-     bad, 44},
+    {"an admin queue is not deeper than the transport allows", [](attempt& a) { a.command.sqsize = 128; }, bad, 44},
     {"static controllers do not exist", [](attempt& a) { a.data.cntlid = 1; }, bad, in_data | 16},
     {"nor does a host get any static one", [](attempt& a) { a.data.cntlid = 0xfffe; }, bad, in_data | 16},
-    {"a subsystem that is not here",
-     [](attempt& a) { set_text(a.data.subnqn, "nqn.2024-01.io.example:other"); }, bad, in_data | 256},
-    {"a subsystem without a name", [](attempt& a) { set_text(a.data.subnqn, ""); }, bad, in_data | 256},
-    {"a subsystem name without an end", [](attempt& a) { std::memset(a.data.subnqn, 'n', 256); }, bad,
+    {"a subsystem that is not here", [](attempt& a) { set_text(a.data.subnqn, "nqn.2024-01.io.example:other"); }, bad,
      in_data | 256},
+    {"a subsystem without a name", [](attempt& a) { set_text(a.data.subnqn, ""); }, bad, in_data | 256},
+    {"a subsystem name without an end", [](attempt& a) { std::memset(a.data.subnqn, 'n', 256); }, bad, in_data | 256},
     {"a host without a name", [](attempt& a) { set_text(a.data.hostnqn, ""); }, bad, in_data | 512},
-    {"a host name without an end", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 256); }, bad,
+    {"a host name without an end", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 256); }, bad, in_data | 512},
+    {"a host name one byte longer than names are", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 224); }, bad,
      in_data | 512},
-    {"a host name one byte longer than names are", [](attempt& a) { std::memset(a.data.hostnqn, 'n', 224); },
-     bad, in_data | 512},
-    {"a host whose name would break a log line", [](attempt& a) { set_text(a.data.hostnqn, "nqn.\nFAKE"); },
-     bad, in_data | 512},
+    {"a host whose name would break a log line", [](attempt& a) { set_text(a.data.hostnqn, "nqn.\nFAKE"); }, bad,
+     in_data | 512},
     {"a host whose name is not UTF-8", [](attempt& a) { set_text(a.data.hostnqn, "nqn.\xff\xfe"); }, bad,
      in_data | 512},
-    {"a host that is not on the list", [](attempt& a) { set_text(a.data.hostnqn, host_b); },
-     sc::connect_invalid_host, 0},
-    {"an address that the subsystem does not listen at", [](attempt& a) { a.at = elsewhere; }, bad,
-     in_data | 256},
+    {"a host that is not on the list", [](attempt& a) { set_text(a.data.hostnqn, host_b); }, sc::connect_invalid_host,
+     0},
+    {"an address that the subsystem does not listen at", [](attempt& a) { a.at = elsewhere; }, bad, in_data | 256},
 };
 
 TEST(connect, refuses_an_admin_queue_for_a_reason) {
@@ -90,8 +83,7 @@ const row io_rows[] = {
     {"a controller that is not here", [](attempt& a) { a.data.cntlid = 77; }, bad, in_data | 16},
     {"no controller in particular", [](attempt& a) { a.data.cntlid = 0xffff; }, bad, in_data | 16},
     {"another host's controller", [](attempt& a) { set_text(a.data.hostnqn, host_b); }, bad, in_data | 512},
-    {"the same host name with another identifier", [](attempt& a) { a.data.hostid[15] ^= 1; }, bad,
-     in_data | 0},
+    {"the same host name with another identifier", [](attempt& a) { a.data.hostid[15] ^= 1; }, bad, in_data | 0},
     {"a queue beyond those that were granted", [](attempt& a) { a.command.qid = 128; }, bad, 42},
     {"a queue deeper than CAP.MQES", [](attempt& a) { a.command.sqsize = 128; }, bad, 44},
     {"a queue that exists", [](attempt& a) { a.command.qid = 1; }, sc::command_sequence_error, 0},
@@ -261,8 +253,7 @@ TEST(disconnect, closes_an_io_queue_after_its_answer) {
     EXPECT_FALSE(h.admin->closed);
 
     d.recfmt = 1;
-    EXPECT_TRUE(
-        h.queues[1]->call(std::bit_cast<nvme::command>(d)).status().is(sc::connect_incompatible_format));
+    EXPECT_TRUE(h.queues[1]->call(std::bit_cast<nvme::command>(d)).status().is(sc::connect_incompatible_format));
     d.recfmt = 0;
     EXPECT_TRUE(h.admin->call(std::bit_cast<nvme::command>(d)).status().is(sc::invalid_queue_type));
 }
@@ -281,5 +272,5 @@ TEST(fabrics, knows_no_other_commands) {
     }
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -13,14 +13,11 @@ namespace {
 
 core::log::limiter silent_hosts;
 
-} // namespace
+}  // namespace
 
-controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue,
-                       identity id)
-    : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
-      is_discovery_(subsystem_->is_discovery()),
-      trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))),
-      born_(subsystem_->owner().group().time().now()),
+controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
+    : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)), is_discovery_(subsystem_->is_discovery()),
+      trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))), born_(subsystem_->owner().group().time().now()),
       keep_alive_(subsystem_->owner().group().control(), admin_queue) {}
 
 controller::~controller() = default;
@@ -42,14 +39,12 @@ void controller::attach(queue q) {
 }
 
 const controller::queue* controller::find_queue(std::uint16_t qid) const noexcept {
-    const auto it =
-        std::find_if(queues_.begin(), queues_.end(), [&](const queue& q) { return q.qid == qid; });
+    const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& q) { return q.qid == qid; });
     return it == queues_.end() ? nullptr : &*it;
 }
 
 void controller::remove(qpair& q) {
-    const auto it =
-        std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
+    const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
     const std::uint16_t qid = it->qid;
     queues_.erase(it);
     if (qid == 0)
@@ -99,8 +94,7 @@ void controller::close_io_queues(disconnect_reason why) {
 void controller::end(disconnect_reason why) {
     if (std::exchange(ended_, true))
         return;
-    core::log::info("{}: controller {:#06x} of {} ends: {}", subsystem_->nqn(), cntlid(), host_nqn(),
-                    to_string(why));
+    core::log::info("{}: controller {:#06x} of {} ends: {}", subsystem_->nqn(), cntlid(), host_nqn(), to_string(why));
     ready_.store(false, std::memory_order_relaxed);
     keep_alive_.stop();
     events_.end();
@@ -112,7 +106,7 @@ void controller::end(disconnect_reason why) {
 // ---- Properties: CC and what follows from it.
 
 nvme::cap controller::cap() const noexcept {
-    constexpr std::uint8_t ready_timeout = 30; // 15 s: a slow device may hold a reset up, see settle()
+    constexpr std::uint8_t ready_timeout = 30;  // 15 s: a slow device may hold a reset up, see settle()
     return nvme::cap()
         .set_mqes(static_cast<std::uint16_t>(fabric_.options().max_queue_depth - 1))
         .set_cqr(true)
@@ -178,11 +172,10 @@ void controller::settle() {
 
 void controller::set_kato(std::uint32_t kato_ms) {
     using std::chrono::milliseconds;
-    constexpr std::uint32_t discovery_activity_ms = 120'000; // the specification's own figure
+    constexpr std::uint32_t discovery_activity_ms = 120'000;  // the specification's own figure
     if (kato_ms == 0) {
         kato_ms_ = 0;
-        return keep_alive_.start(*this, milliseconds(is_discovery_ ? discovery_activity_ms : 0),
-                                 is_discovery_);
+        return keep_alive_.start(*this, milliseconds(is_discovery_ ? discovery_activity_ms : 0), is_discovery_);
     }
     const std::uint64_t step = std::max<std::uint64_t>(fabric_.options().kas, 1) * 100;
     const std::uint64_t least = std::max(kato_ms, fabric_.options().min_kato_ms);
@@ -195,8 +188,7 @@ void controller::host_is_silent() {
     if (ended_)
         return;
     csts_.set_cfs(true);
-    core::log::peer_warning(silent_hosts,
-                            "{}: nothing heard of {} (controller {:#06x}) for {} s: disconnecting it",
+    core::log::peer_warning(silent_hosts, "{}: nothing heard of {} (controller {:#06x}) for {} s: disconnecting it",
                             subsystem_->nqn(), host_nqn(), cntlid(),
                             std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
     end(disconnect_reason::keep_alive_timeout);
@@ -230,4 +222,4 @@ void controller::log_page_read(nvme::lid page) {
     events_.page_read(page);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

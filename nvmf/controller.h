@@ -30,8 +30,7 @@ class controller final : public std::enable_shared_from_this<controller> {
         std::array<std::uint8_t, 16> host_id{};
     };
 
-    controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue,
-               identity id);
+    controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id);
     ~controller();
 
     std::uint16_t cntlid() const noexcept { return id_.cntlid; }
@@ -40,7 +39,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     bool is_discovery() const noexcept { return is_discovery_; }
     nvmf::subsystem& subsystem() const noexcept { return *subsystem_; }
     transport& fabric() const noexcept { return fabric_; }
-    std::uint8_t trtype() const noexcept { return trtype_; } ///< as the discovery log spells it; any reactor
+    std::uint8_t trtype() const noexcept { return trtype_; }  ///< as the discovery log spells it; any reactor
 
     /// A line of nvmf_subsystem_get_qpairs.
     struct qpair_view {
@@ -83,8 +82,8 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     // ---- Keep alive.
 
-    void heard_of_host() noexcept { keep_alive_.heard(); } ///< any reactor
-    void traffic() noexcept { keep_alive_.traffic(); }     ///< any reactor
+    void heard_of_host() noexcept { keep_alive_.heard(); }  ///< any reactor
+    void traffic() noexcept { keep_alive_.traffic(); }      ///< any reactor
     /// As Connect or Set Features has it; rounded up as KAS says.
     void set_kato(std::uint32_t kato_ms);
     std::uint32_t kato_ms() const noexcept { return kato_ms_; }
@@ -95,16 +94,16 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     feature_values& features() noexcept { return features_; }
     async_events& events() noexcept { return events_; }
-    error_log& errors() noexcept { return errors_; } ///< any reactor
+    error_log& errors() noexcept { return errors_; }  ///< any reactor
     void namespace_changed(std::uint32_t nsid);
-    nvme::changed_namespace_list changed_namespaces() const; ///< the log page
+    nvme::changed_namespace_list changed_namespaces() const;  ///< the log page
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
     void log_page_read(nvme::lid page);
 
     struct totals {
         std::uint64_t read_commands = 0, write_commands = 0, read_units = 0, write_units = 0;
     };
-    totals io_totals() const noexcept; ///< of all its queues, gone ones too
+    totals io_totals() const noexcept;  ///< of all its queues, gone ones too
     std::uint64_t age_hours() const noexcept;
 
     unsigned aborts_running = 0;
@@ -125,13 +124,13 @@ class controller final : public std::enable_shared_from_this<controller> {
     const core::ticks born_;
 
     std::vector<queue> queues_;
-    unsigned io_queues_ = 0; ///< attached, or gone and not drained
-    totals past_;            ///< of queues that are gone
+    unsigned io_queues_ = 0;  ///< attached, or gone and not drained
+    totals past_;             ///< of queues that are gone
     bool ended_ = false;
 
     nvme::cc cc_;
     nvme::csts csts_;
-    bool resetting_ = false; ///< CC.EN was cleared, I/O queues are still closing
+    bool resetting_ = false;  ///< CC.EN was cleared, I/O queues are still closing
     std::atomic<bool> ready_{false};
 
     keep_alive keep_alive_;
@@ -143,4 +142,4 @@ class controller final : public std::enable_shared_from_this<controller> {
     bool too_many_changed_ = false;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -6,13 +6,13 @@ namespace causeway::nvmf {
 
 /// What the target has seen on one core. Written by that core, read by any thread.
 struct core_counters {
-    core::counter admin_qpairs, io_qpairs;                 ///< ever
-    core::counter current_admin_qpairs, current_io_qpairs; ///< now
-    core::counter current_unassociated_qpairs;             ///< whose Connect runs
-    core::counter pending_bdev_io; ///< always 0: nothing waits between here and the devices
+    core::counter admin_qpairs, io_qpairs;                  ///< ever
+    core::counter current_admin_qpairs, current_io_qpairs;  ///< now
+    core::counter current_unassociated_qpairs;              ///< whose Connect runs
+    core::counter pending_bdev_io;                          ///< always 0: nothing waits between here and the devices
     core::counter completed_nvme_io;
-    core::counter refused_commands; ///< answered with a status before they ran
-    core::counter failed_commands;  ///< answered with another status than success after they ran
+    core::counter refused_commands;  ///< answered with a status before they ran
+    core::counter failed_commands;   ///< answered with another status than success after they ran
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

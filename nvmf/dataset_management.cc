@@ -69,7 +69,7 @@ bdev::device* next_range(request& r) noexcept {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 verdict check_dsm(request& r, const core_namespace& ns) noexcept {
     const nvme::dsm_view c{r.command};
@@ -95,4 +95,4 @@ void run_dsm(request& r) noexcept {
     run_steps<next_range, end>(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

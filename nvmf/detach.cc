@@ -28,7 +28,7 @@ class [[nodiscard]] next_drained : private core::message {
     std::coroutine_handle<> handle_;
 };
 
-} // namespace
+}  // namespace
 
 core::task<> target::detach(qpair& q) {
     q.phase = qpair::state::disconnecting;
@@ -55,9 +55,9 @@ core::task<> target::detach(qpair& q) {
     if (std::shared_ptr<controller> c = std::move(q.controller)) {
         co_await core::switch_to(group_.control());
         c->drained(qid, q.counts);
-        c.reset(); // here, where the last one must go
+        c.reset();  // here, where the last one must go
         co_await core::switch_to(q.home());
     }
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

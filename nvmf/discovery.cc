@@ -49,7 +49,7 @@ void append(std::vector<std::byte>& page, const T& part) {
     page.insert(page.end(), raw.begin(), raw.end());
 }
 
-} // namespace
+}  // namespace
 
 std::vector<std::byte> discovery_log_page(const controller& c) {
     const target& t = c.subsystem().owner();
@@ -70,4 +70,4 @@ std::vector<std::byte> discovery_log_page(const controller& c) {
     return page;
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -46,8 +46,7 @@ TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
     EXPECT_EQ(text(32, 32), "4420" + std::string(28, ' '));
     EXPECT_EQ(text(256, 256), subsystem_nqn + std::string(256 - subsystem_nqn.size(), '\0'));
     EXPECT_EQ(text(512, 256), "10.0.0.1" + std::string(248, ' '));
-    EXPECT_EQ(bytes(e.begin() + 768, e.begin() + 772),
-              (bytes{std::byte{1}, std::byte{5}, std::byte{1}, std::byte{0}}))
+    EXPECT_EQ(bytes(e.begin() + 768, e.begin() + 772), (bytes{std::byte{1}, std::byte{5}, std::byte{1}, std::byte{0}}))
         << "TSAS, from the transport";
     EXPECT_EQ(l.entries[1].adrfam, 2u);
     EXPECT_EQ(l.entries[1].portid, 2u);
@@ -104,20 +103,17 @@ TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
         parts.insert(parts.end(), part.begin(), part.end());
     }
     EXPECT_EQ(parts, whole);
-    EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 21 * 1024 + 4))
-                    .status()
-                    .is(sc::invalid_field));
+    EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 21 * 1024 + 4)).status().is(sc::invalid_field));
 }
 
 TEST_F(discovery, accepts_what_it_should_and_nothing_else) {
     w.make_subsystem();
     host d = ask(host_a);
     for (unsigned opcode = 0; opcode < 256; ++opcode) {
-        const bool known = opcode == 0x02 || opcode == 0x06 || opcode == 0x09 || opcode == 0x0a ||
-                           opcode == 0x0c || opcode == 0x18 || opcode == 0x7f;
+        const bool known = opcode == 0x02 || opcode == 0x06 || opcode == 0x09 || opcode == 0x0a || opcode == 0x0c ||
+                           opcode == 0x18 || opcode == 0x7f;
         if (!known) {
-            EXPECT_TRUE(
-                d.admin->call(command(static_cast<std::uint8_t>(opcode))).status().is(sc::invalid_opcode))
+            EXPECT_TRUE(d.admin->call(command(static_cast<std::uint8_t>(opcode))).status().is(sc::invalid_opcode))
                 << opcode;
         }
     }
@@ -129,10 +125,9 @@ TEST_F(discovery, accepts_what_it_should_and_nothing_else) {
 
 TEST_F(discovery, is_behind_every_listener) {
     w.make_subsystem();
-    EXPECT_EQ(
-        w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(),
-        sc::success);
+    EXPECT_EQ(w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(),
+              sc::success);
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -9,9 +9,8 @@ namespace {
 
 /// Where a command with this opcode has an LBA. Fabrics and admin commands have none.
 std::uint64_t lba_of(const request& r) noexcept {
-    return r.qpair->qid != 0 && r.command.opcode != nvme::fabrics_opcode
-               ? nvme::block_command_view{r.command}.slba()
-               : 0;
+    return r.qpair->qid != 0 && r.command.opcode != nvme::fabrics_opcode ? nvme::block_command_view{r.command}.slba()
+                                                                         : 0;
 }
 
 /// Nothing went wrong with these: somebody wanted them back.
@@ -19,7 +18,7 @@ bool taken_back(nvme::status s) noexcept {
     return s.is(nvme::sc::aborted_by_request) || s.is(nvme::sc::aborted_sq_deletion);
 }
 
-} // namespace
+}  // namespace
 
 nvme::status log_error(request& r, verdict v) noexcept {
     qpair& q = *r.qpair;
@@ -47,7 +46,7 @@ void finish(request& r, nvme::status s) noexcept {
     qpair& q = *r.qpair;
     r.set_status(s);
     --q.executing;
-    q.respond(r); // r may carry the next command now
+    q.respond(r);  // r may carry the next command now
     if (q.drained && q.executing == 0) [[unlikely]]
         q.home().post(*std::exchange(q.drained, nullptr));
 }
@@ -72,4 +71,4 @@ void finish_at_home(request& r, verdict v) noexcept {
     r.qpair->home().post(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -24,4 +24,4 @@ nvme::status refuse(request& r, verdict v) noexcept;
 /// status to answer with, which says More.
 nvme::status log_error(request& r, verdict v) noexcept;
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -24,12 +24,11 @@ class error_log {
         slot& s = slots_[count % entries];
         std::uint32_t version = s.version.load(std::memory_order_relaxed);
         // Odd: another core writes here right now, 64 errors behind or ahead of us. Its entry will do.
-        if (version % 2 ||
-            !s.version.compare_exchange_strong(version, version + 1, std::memory_order_acquire))
+        if (version % 2 || !s.version.compare_exchange_strong(version, version + 1, std::memory_order_acquire))
             return;
         const auto words = std::bit_cast<image>(e);
         for (std::size_t i = 0; i < words.size(); ++i)
-            s.words[i].store(words[i], std::memory_order_release); // after the odd version, for a reader
+            s.words[i].store(words[i], std::memory_order_release);  // after the odd version, for a reader
         s.version.store(version + 2, std::memory_order_release);
     }
 
@@ -49,7 +48,7 @@ class error_log {
   private:
     using image = std::array<std::uint64_t, sizeof(nvme::error_information_entry) / 8>;
     struct slot {
-        std::atomic<std::uint32_t> version{0}; ///< odd while it is written
+        std::atomic<std::uint32_t> version{0};  ///< odd while it is written
         std::array<std::atomic<std::uint64_t>, std::tuple_size_v<image>> words{};
     };
 
@@ -58,7 +57,7 @@ class error_log {
         const std::uint32_t before = s.version.load(std::memory_order_acquire);
         image words;
         for (std::size_t i = 0; i < words.size(); ++i)
-            words[i] = s.words[i].load(std::memory_order_acquire); // before the second look at the version
+            words[i] = s.words[i].load(std::memory_order_acquire);  // before the second look at the version
         if (before % 2 || s.version.load(std::memory_order_relaxed) != before)
             return false;
         e = std::bit_cast<nvme::error_information_entry>(words);
@@ -69,4 +68,4 @@ class error_log {
     std::array<slot, entries> slots_;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

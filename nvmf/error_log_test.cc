@@ -42,5 +42,5 @@ TEST(error_log, cores_add_while_another_reads_and_no_entry_is_torn) {
         c.join();
 }
 
-} // namespace
-} // namespace causeway::nvmf
+}  // namespace
+}  // namespace causeway::nvmf

@@ -53,7 +53,7 @@ verdict set_power_management(controller&, request& r) {
 }
 
 verdict set_error_recovery(controller& c, request& r) {
-    if (r.command.cdw11 & nvme::error_recovery_dulbe) // no namespace reports deallocated blocks
+    if (r.command.cdw11 & nvme::error_recovery_dulbe)  // no namespace reports deallocated blocks
         return wrong_field(at_value + 2);
     return keep<&feature_values::error_recovery, 0xffff>(c, r);
 }
@@ -85,7 +85,7 @@ verdict set_queues(controller& c, request& r) {
         return wrong_field(at_value);
     if (nvme::bits<31, 16>(asked) == 0xffff)
         return wrong_field(at_value + 2);
-    r.completion.dw0 = queues(c); // whatever was asked for: a host takes what it wants of them
+    r.completion.dw0 = queues(c);  // whatever was asked for: a host takes what it wants of them
     return {};
 }
 
@@ -118,7 +118,7 @@ verdict set_host_behavior(controller& c, request& r) {
     nvme::host_behavior_support wanted;
     bdev::copy_out(reinterpret_cast<std::byte*>(&wanted), r.data(), sizeof wanted);
     if (wanted.acre > 1 || wanted.etdas > 1 || wanted.lbafee > 1)
-        return nvme::sc::invalid_field.with_dnr(); // in the data, which the error log has no location for
+        return nvme::sc::invalid_field.with_dnr();  // in the data, which the error log has no location for
     c.features().host_behavior = wanted;
     return {};
 }
@@ -161,7 +161,7 @@ bool names_a_namespace(const request& r) noexcept {
     return r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid;
 }
 
-} // namespace
+}  // namespace
 
 verdict check_set_features(request& r) noexcept {
     if (nvme::features_view{r.command}.fid() == fid::host_behavior_support)
@@ -225,4 +225,4 @@ nvme::feature_effects_log feature_effects(bool discovery) noexcept {
     return log;
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -21,4 +21,4 @@ struct feature_values {
 /// Feature Identifiers Supported and Effects, of an I/O or of a discovery controller.
 nvme::feature_effects_log feature_effects(bool discovery) noexcept;
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -38,8 +38,8 @@ TEST_F(features_command, what_is_set_is_given_back_and_what_is_wrong_refused) {
         {"without a cache there is nothing to switch", fid::volatile_write_cache, 1, sc::invalid_field, 0},
         {"write atomicity is kept", fid::write_atomicity, 1, sc::success, 1},
         {"namespace notices can be asked for", fid::async_event_configuration, 0x1ff, sc::success, 0x1ff},
-        {"discovery notices are another controller's", fid::async_event_configuration, 0x80000000,
-         sc::invalid_field, 0x1ff},
+        {"discovery notices are another controller's", fid::async_event_configuration, 0x80000000, sc::invalid_field,
+         0x1ff},
         {"nor does anything tell of ANA", fid::async_event_configuration, 0x800, sc::invalid_field, 0x1ff},
         {"a keep alive timeout is rounded up to KAS", fid::keep_alive_timer, 10001, sc::success, 20000},
         {"one below the least is the least", fid::keep_alive_timer, 1, sc::success, 10000},
@@ -88,9 +88,8 @@ TEST_F(features_command, queues_are_as_many_as_the_transport_allows) {
 
 TEST_F(features_command, queues_cannot_be_counted_again_once_there_are_some) {
     host with_queues = w.make_host(host_b, 1);
-    EXPECT_TRUE(with_queues.admin->call(set_features(fid::number_of_queues, 0))
-                    .status()
-                    .is(sc::command_sequence_error));
+    EXPECT_TRUE(
+        with_queues.admin->call(set_features(fid::number_of_queues, 0)).status().is(sc::command_sequence_error));
 }
 
 TEST_F(features_command, host_behavior_travels_as_data) {
@@ -100,8 +99,7 @@ TEST_F(features_command, host_behavior_travels_as_data) {
     const nvme::command command = set_features(fid::host_behavior_support, 0);
     EXPECT_EQ(h.admin->call(command, raw(wanted)).status(), sc::success);
     EXPECT_EQ(h.admin->call(get_features(fid::host_behavior_support)).data, raw(wanted));
-    EXPECT_EQ(h.admin->call(get_features(fid::host_behavior_support, feature_select::defaults)).data,
-              filled(512, 0));
+    EXPECT_EQ(h.admin->call(get_features(fid::host_behavior_support, feature_select::defaults)).data, filled(512, 0));
     wanted.acre = 2;
     EXPECT_TRUE(h.admin->call(command, raw(wanted)).status().is(sc::invalid_field));
 }
@@ -131,16 +129,15 @@ TEST_F(features_command, nothing_is_saved_and_nothing_is_a_namespaces_own) {
     nvme::command c = set_features(fid::arbitration, 1);
     c.cdw10 = c.cdw10 | 1u << 31;
     EXPECT_TRUE(h.admin->call(c).status().is(sc::feature_not_saveable));
-    EXPECT_TRUE(
-        h.admin->call(set_features(fid::arbitration, 1, 1)).status().is(sc::feature_not_namespace_specific));
+    EXPECT_TRUE(h.admin->call(set_features(fid::arbitration, 1, 1)).status().is(sc::feature_not_namespace_specific));
     EXPECT_EQ(h.admin->call(set_features(fid::arbitration, 1, 0xffffffff)).status(), sc::success);
 }
 
 TEST_F(features_command, others_are_refused_and_absent_from_the_effects) {
     host d = w.make_host(host_a, 0, std::string(nvme::discovery_nqn));
     for (host* each : {&h, &d}) {
-        const auto effects = each->admin->call(get_log_page(nvme::lid::feature_effects, 1024))
-                                 .page<nvme::feature_effects_log>();
+        const auto effects =
+            each->admin->call(get_log_page(nvme::lid::feature_effects, 1024)).page<nvme::feature_effects_log>();
         unsigned known = 0;
         for (unsigned f = 0; f < 256; ++f) {
             const auto id = static_cast<fid>(f);
@@ -156,5 +153,5 @@ TEST_F(features_command, others_are_refused_and_absent_from_the_effects) {
     }
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -46,7 +46,7 @@ bdev::device* the_next(request& r) noexcept {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 verdict check_flush(request&, const core_namespace&) noexcept {
     return {};
@@ -61,4 +61,4 @@ void run_flush(request& r) noexcept {
         run_steps<the_one, end>(r);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -45,8 +45,7 @@ void done(bdev::io& i) noexcept {
 void run_pair(request& first, request& second) noexcept {
     core_namespace* ns = first.qpair->namespaces->find(first.command.nsid);
     if (!ns || ns->generation != first.ns_generation) {
-        finish_noted(first,
-                     {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
+        finish_noted(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
         return finish_noted(second, nvme::sc::aborted_failed_fused);
     }
     ++ns->in_flight;
@@ -150,7 +149,7 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
     return {};
 }
 
-} // namespace
+}  // namespace
 
 void abandon_half(request& r) noexcept {
     qpair& q = *r.qpair;
@@ -217,4 +216,4 @@ void end_fused(qpair& q) noexcept {
     }
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

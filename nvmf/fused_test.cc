@@ -30,8 +30,8 @@ class fused_commands : public testing::Test {
         return q->send(c, filled(n, with));
     }
     void wait(std::initializer_list<capsule*> all) {
-        EXPECT_TRUE(w.until(
-            [&] { return std::all_of(all.begin(), all.end(), [](capsule* c) { return c->answered; }); }));
+        EXPECT_TRUE(
+            w.until([&] { return std::all_of(all.begin(), all.end(), [](capsule* c) { return c->answered; }); }));
     }
     std::byte first_byte() { return q->call(io(io_opcode::read, 1), bytes(512)).data[0]; }
 };
@@ -43,8 +43,7 @@ TEST_F(fused_commands, write_if_equal) {
     EXPECT_EQ(c.status(), sc::success);
     EXPECT_EQ(d.status(), sc::success);
     EXPECT_EQ(first_byte(), std::byte{7});
-    EXPECT_EQ(q->order, (std::vector<std::uint16_t>{1, 2, 3, 4}))
-        << "Connect, the halves in their order, Read";
+    EXPECT_EQ(q->order, (std::vector<std::uint16_t>{1, 2, 3, 4})) << "Connect, the halves in their order, Read";
 }
 
 TEST_F(fused_commands, do_not_write_if_not_equal) {
@@ -105,8 +104,8 @@ TEST_F(fused_commands, that_do_not_belong_together_fail_together) {
         {"another start", compare(0), write(1), sc::aborted_failed_fused, sc::invalid_field},
         {"another length", compare(0, 1), write(0, 2), sc::aborted_failed_fused, sc::invalid_field},
         {"another namespace", compare(), other_namespace, sc::aborted_failed_fused, sc::invalid_field},
-        {"a first one that is no Compare", fused(io(io_opcode::read, 1), fuse::first), write(),
-         sc::invalid_field, sc::aborted_failed_fused},
+        {"a first one that is no Compare", fused(io(io_opcode::read, 1), fuse::first), write(), sc::invalid_field,
+         sc::aborted_failed_fused},
         {"a second one that is no Write", compare(), fused(io(io_opcode::read, 1), fuse::second),
          sc::aborted_failed_fused, sc::invalid_field},
         {"both beyond the end", compare(4096), write(4096), sc::lba_out_of_range, sc::aborted_failed_fused},
@@ -122,8 +121,7 @@ TEST_F(fused_commands, that_do_not_belong_together_fail_together) {
         EXPECT_TRUE(c.status().is(row.first_answer)) << nvme::to_string(c.status());
         EXPECT_TRUE(d.status().is(row.second_answer)) << nvme::to_string(d.status());
     }
-    EXPECT_EQ(q->call(io(io_opcode::read, 1), bytes(512)).status(), sc::success)
-        << "and nothing stays behind";
+    EXPECT_EQ(q->call(io(io_opcode::read, 1), bytes(512)).status(), sc::success) << "and nothing stays behind";
 }
 
 TEST_F(fused_commands, that_are_longer_than_atomic_are_refused) {
@@ -133,13 +131,11 @@ TEST_F(fused_commands, that_are_longer_than_atomic_are_refused) {
         void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
     };
     ASSERT_TRUE(w.devices.add(std::make_shared<small>(
-        w.sim.group(), "small",
-        bdev::geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
+        w.sim.group(), "small", bdev::geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
         bdev::capabilities{.ops = bdev::null_device::served}, bdev::uuid_of_name("small"))));
-    ASSERT_TRUE(w.devices.add(
-        std::make_shared<small>(w.sim.group(), "none", bdev::geometry{.block_size = 512, .blocks = 100},
-                                bdev::capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})},
-                                bdev::uuid_of_name("none"))));
+    ASSERT_TRUE(w.devices.add(std::make_shared<small>(
+        w.sim.group(), "none", bdev::geometry{.block_size = 512, .blocks = 100},
+        bdev::capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})}, bdev::uuid_of_name("none"))));
     w.add(s, "small", 5);
     w.add(s, "none", 6);
     struct {
@@ -297,11 +293,10 @@ TEST_F(fused_commands, are_atomic_between_hosts) {
         std::vector<capsule*> halves;
         for (host& each : hosts) {
             halves.push_back(&each.queues[0]->send(compare(), filled(512, now)));
-            halves.push_back(
-                &each.queues[0]->send(write(), filled(512, static_cast<unsigned char>(now + 1))));
+            halves.push_back(&each.queues[0]->send(write(), filled(512, static_cast<unsigned char>(now + 1))));
         }
-        EXPECT_TRUE(w.until(
-            [&] { return std::all_of(halves.begin(), halves.end(), [](auto* c) { return c->answered; }); }));
+        EXPECT_TRUE(
+            w.until([&] { return std::all_of(halves.begin(), halves.end(), [](auto* c) { return c->answered; }); }));
         for (std::size_t i = 1; i < halves.size(); i += 2)
             succeeded += halves[i]->status().ok();
     }
@@ -309,5 +304,5 @@ TEST_F(fused_commands, are_atomic_between_hosts) {
     EXPECT_EQ(first_byte(), std::byte{20});
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -84,14 +84,12 @@ outcome namespace_page(const controller& c, request& r, Fill fill) {
 }
 
 outcome namespace_data(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace>(c, r,
-                                                    [&](const name_space& ns) { return describe(ns, c); });
+    return namespace_page<nvme::identify_namespace>(c, r, [&](const name_space& ns) { return describe(ns, c); });
 }
 
 outcome namespace_data_nvm(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace_nvm>(c, r, [](const name_space&) {
-        return nvme::identify_namespace_nvm{};
-    }); // all of it is about metadata
+    return namespace_page<nvme::identify_namespace_nvm>(
+        c, r, [](const name_space&) { return nvme::identify_namespace_nvm{}; });  // all of it is about metadata
 }
 
 outcome namespace_data_independent(controller& c, request& r) {
@@ -129,7 +127,7 @@ class descriptor_list {
     std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
   private:
-    std::array<std::byte, 128> bytes_{}; // all types together are 65 bytes long
+    std::array<std::byte, 128> bytes_{};  // all types together are 65 bytes long
     std::size_t used_ = 0;
 };
 
@@ -171,7 +169,7 @@ outcome command_set_combinations(controller&, request& r) {
 struct page {
     nvme::cns cns;
     bool for_discovery;
-    bool nvm_only; ///< is about the command set in CSI
+    bool nvm_only;  ///< is about the command set in CSI
     outcome (*answer)(controller&, request&);
 };
 
@@ -187,7 +185,7 @@ constexpr page pages[] = {
     {nvme::cns::command_set_combinations, false, false, command_set_combinations},
 };
 
-} // namespace
+}  // namespace
 
 verdict check_identify(request& r) noexcept {
     r.length = nvme::identify_bytes;
@@ -206,4 +204,4 @@ outcome identify(controller& c, request& r) {
     return wrong_field(at_cns);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -13,9 +13,9 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr unsigned min_page_size = 4096;        // of CAP.MPSMIN
-constexpr std::uint8_t abort_limit = 3;         // 0's based
-constexpr std::uint16_t warning_kelvin = 0x157; // a gateway has no sensor that could come near
+constexpr unsigned min_page_size = 4096;         // of CAP.MPSMIN
+constexpr std::uint8_t abort_limit = 3;          // 0's based
+constexpr std::uint16_t warning_kelvin = 0x157;  // a gateway has no sensor that could come near
 constexpr std::uint16_t critical_kelvin = 0x175;
 
 /// What both kinds of controller say.
@@ -32,8 +32,7 @@ void describe_any(nvme::identify_controller& id, const controller& c) {
     id.aerl = async_events::limit - 1;
     id.frmw = nvme::frmw_slot1_read_only | nvme::frmw_slots(1);
     id.elpe = error_log::entries - 1;
-    id.kas =
-        std::max<std::uint16_t>(fabric.kas, 1); // 0 would say that there is no keep alive: hosts refuse that
+    id.kas = std::max<std::uint16_t>(fabric.kas, 1);  // 0 would say that there is no keep alive: hosts refuse that
     id.maxcmd = fabric.max_queue_depth;
     id.sgls = c.fabric().sgls() | nvme::sgls_supported;
     id.ioccsz = c.fabric().ioccsz();
@@ -65,8 +64,7 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
     id.sqes = 6 << 4 | 6;
     id.cqes = 4 << 4 | 4;
     id.nn = c.subsystem().options().max_namespaces;
-    id.oncs =
-        nvme::oncs_compare | nvme::oncs_dataset_management | nvme::oncs_write_zeroes | nvme::oncs_save_select;
+    id.oncs = nvme::oncs_compare | nvme::oncs_dataset_management | nvme::oncs_write_zeroes | nvme::oncs_save_select;
     id.fuses = nvme::fuses_compare_and_write;
     id.vwc = nvme::vwc_flush_all_supported;
     if (c.subsystem().has_volatile_write_cache())
@@ -74,7 +72,7 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
     id.ofcs = nvme::ofcs_disconnect;
 }
 
-} // namespace
+}  // namespace
 
 void pad_with_spaces(std::span<char> field, std::string_view text) noexcept {
     text = text.substr(0, field.size());
@@ -91,4 +89,4 @@ nvme::identify_controller identify_controller(const controller& c) {
     return id;
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -33,8 +33,7 @@ class identify_command : public testing::Test {
             void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
         };
         const std::string name = "shape" + std::to_string(nsid);
-        ASSERT_TRUE(
-            w.devices.add(std::make_shared<shaped>(w.sim.group(), name, g, c, bdev::uuid_of_name(name))));
+        ASSERT_TRUE(w.devices.add(std::make_shared<shaped>(w.sim.group(), name, g, c, bdev::uuid_of_name(name))));
         w.add(*s, name, nsid);
     }
     nvme::identify_namespace ns(std::uint32_t nsid) {
@@ -95,9 +94,8 @@ TEST_F(identify_command, controller_page_byte_by_byte) {
     }
     EXPECT_STREQ(reinterpret_cast<const char*>(&c.data[768]), subsystem_nqn.c_str());
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(&c.data[64]), 5), "0.1.0");
-    const auto after_psds = std::accumulate(c.data.begin() + 3072, c.data.end(), 0, [](int sum, std::byte b) {
-        return sum + std::to_integer<int>(b);
-    });
+    const auto after_psds = std::accumulate(c.data.begin() + 3072, c.data.end(), 0,
+                                            [](int sum, std::byte b) { return sum + std::to_integer<int>(b); });
     EXPECT_EQ(after_psds, 0) << "nothing vendor specific";
 }
 
@@ -141,8 +139,7 @@ TEST_F(identify_command, namespace_page_follows_the_device) {
 }
 
 TEST_F(identify_command, optimal_sizes_stay_within_one_command) {
-    add_shaped(
-        {.block_size = 4096, .blocks = 1 << 20, .optimal_write_blocks = 1024}); // 4 MiB, MDTS is 128 KiB
+    add_shaped({.block_size = 4096, .blocks = 1 << 20, .optimal_write_blocks = 1024});  // 4 MiB, MDTS is 128 KiB
     EXPECT_EQ(ns(1).nows, 31u);
     EXPECT_EQ(ns(1).noiob, 32u);
     add_shaped({.block_size = 4096, .blocks = 1 << 20}, {}, 2);
@@ -169,13 +166,10 @@ TEST_F(identify_command, a_free_nsid_is_a_page_of_zeroes_and_an_invalid_one_an_e
         EXPECT_EQ(free.status(), sc::success);
         EXPECT_EQ(free.data, filled(4096, 0));
         for (const std::uint32_t nsid : {0u, 201u, 0xfffffffeu, 0xffffffffu})
-            EXPECT_TRUE(h.admin->call(identify(page, nsid)).status().is(sc::invalid_namespace_or_format))
-                << nsid;
+            EXPECT_TRUE(h.admin->call(identify(page, nsid)).status().is(sc::invalid_namespace_or_format)) << nsid;
     }
     for (const std::uint32_t nsid : {0u, 1u, 201u, 0xffffffffu})
-        EXPECT_TRUE(h.admin->call(identify(cns::ns_id_descriptors, nsid))
-                        .status()
-                        .is(sc::invalid_namespace_or_format));
+        EXPECT_TRUE(h.admin->call(identify(cns::ns_id_descriptors, nsid)).status().is(sc::invalid_namespace_or_format));
 }
 
 TEST_F(identify_command, lists_active_namespaces_above_a_number) {
@@ -184,8 +178,7 @@ TEST_F(identify_command, lists_active_namespaces_above_a_number) {
     struct {
         std::uint32_t above;
         std::vector<std::uint32_t> list;
-    } const rows[] = {{0, {1, 5, 200}}, {1, {5, 200}}, {4, {5, 200}},
-                      {199, {200}},     {200, {}},     {0xfffffffd, {}}};
+    } const rows[] = {{0, {1, 5, 200}}, {1, {5, 200}}, {4, {5, 200}}, {199, {200}}, {200, {}}, {0xfffffffd, {}}};
     for (const cns page : {cns::active_ns_list, cns::csi_active_ns_list}) {
         for (const auto& row : rows) {
             const auto list = h.admin->call(identify(page, row.above)).page<nvme::namespace_list>();
@@ -213,13 +206,13 @@ TEST_F(identify_command, describes_a_namespace_by_all_its_names) {
         for (unsigned b : list)
             expected.push_back(static_cast<std::byte>(b));
     };
-    put({1, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}); // EUI64
-    for (const unsigned type : {2u, 3u}) {     // NGUID, UUID
+    put({1, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8});  // EUI64
+    for (const unsigned type : {2u, 3u}) {      // NGUID, UUID
         put({type, 16, 0, 0});
         for (const std::uint8_t b : uuid)
             put({b});
     }
-    put({4, 1, 0, 0, 0}); // CSI: NVM
+    put({4, 1, 0, 0, 0});  // CSI: NVM
     EXPECT_EQ(bytes(c.data.begin(), c.data.begin() + static_cast<std::ptrdiff_t>(expected.size())), expected);
     EXPECT_EQ(bytes(c.data.begin() + static_cast<std::ptrdiff_t>(expected.size()), c.data.end()),
               bytes(4096 - expected.size()));
@@ -231,8 +224,7 @@ TEST_F(identify_command, pages_of_the_nvm_command_set) {
     EXPECT_EQ(id.dmrsl, 2097152u);
     EXPECT_EQ(id.dmrl, 0u);
     EXPECT_EQ(id.vsl, 0u);
-    const auto sets =
-        h.admin->call(identify(cns::command_set_combinations)).page<nvme::command_set_combinations>();
+    const auto sets = h.admin->call(identify(cns::command_set_combinations)).page<nvme::command_set_combinations>();
     EXPECT_EQ(sets.vector[0], 1u);
     EXPECT_EQ(sets.vector[1], 0u);
     for (const cns page : {cns::csi_ns, cns::csi_controller, cns::csi_active_ns_list}) {
@@ -246,8 +238,7 @@ TEST_F(identify_command, has_no_other_pages) {
     for (unsigned page = 0; page < 256; ++page) {
         const bool known = page <= 3 || (page >= 5 && page <= 8) || page == 0x1c;
         if (!known) {
-            EXPECT_TRUE(h.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field))
-                << page;
+            EXPECT_TRUE(h.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field)) << page;
         }
     }
 }
@@ -264,9 +255,8 @@ TEST_F(identify_command, discovery_controllers_have_one_page) {
     EXPECT_EQ(id.mdts, 5u);
     EXPECT_EQ(id.maxcmd, 128u);
     EXPECT_EQ(std::string(id.subnqn), nvme::discovery_nqn);
-    for (unsigned page = 0; page < 256; page += page ? 1 : 2) // all but 01h
-        EXPECT_TRUE(d.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field))
-            << page;
+    for (unsigned page = 0; page < 256; page += page ? 1 : 2)  // all but 01h
+        EXPECT_TRUE(d.admin->call(identify(static_cast<cns>(page), 1)).status().is(sc::invalid_field)) << page;
 }
 
 TEST_F(identify_command, two_controllers_of_a_subsystem_agree_on_everything_but_their_number) {
@@ -280,5 +270,5 @@ TEST_F(identify_command, two_controllers_of_a_subsystem_agree_on_everything_but_
     EXPECT_EQ(h.admin->call(identify(cns::ns, 1)).data, other.admin->call(identify(cns::ns, 1)).data);
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -40,9 +40,9 @@ constexpr std::int64_t iterations = 100'000;
 
 void command(benchmark::State& state, nvme::command c) {
     test::world w(1, 1);
-    auto device = std::make_shared<instant_device>(
-        w.sim.group(), "instant", bdev::geometry{.block_size = 4096, .blocks = 1u << 20},
-        bdev::capabilities{.ops = ~0u}, bdev::uuid_of_name("instant"));
+    auto device = std::make_shared<instant_device>(w.sim.group(), "instant",
+                                                   bdev::geometry{.block_size = 4096, .blocks = 1u << 20},
+                                                   bdev::capabilities{.ops = ~0u}, bdev::uuid_of_name("instant"));
     (void)w.devices.add(device);
     auto& s = w.make_subsystem();
     w.add(s, "instant");
@@ -90,5 +90,5 @@ BENCHMARK(read)->Iterations(iterations);
 BENCHMARK(write)->Iterations(iterations);
 BENCHMARK(flush)->Iterations(iterations);
 
-} // namespace
-} // namespace causeway::nvmf
+}  // namespace
+}  // namespace causeway::nvmf

@@ -15,13 +15,13 @@ namespace causeway::nvmf {
 /// page says of it.
 struct io_command {
     std::uint8_t opcode = 0;
-    std::string_view name{}; ///< empty: not supported
+    std::string_view name{};  ///< empty: not supported
     transfer direction = transfer::none;
     std::uint32_t effects = 0;
     /// Sets r.length where data moves.
     verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
     void (*run)(request& r) noexcept = nullptr;
-    bool takes_broadcast = false; ///< NSID FFFFFFFFh means all namespaces
+    bool takes_broadcast = false;  ///< NSID FFFFFFFFh means all namespaces
 };
 
 // block_commands.cc
@@ -102,4 +102,4 @@ inline void leave(request& r) noexcept {
         r.qpair->home().post(*std::exchange(ns.drained, nullptr));
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -9,7 +9,7 @@ class io_commands : public testing::Test {
   protected:
     world w;
     subsystem& s = w.make_subsystem();
-    std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk"); // 2048 blocks of 512 bytes
+    std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk");  // 2048 blocks of 512 bytes
     host h;
 
     void SetUp() override {
@@ -64,22 +64,18 @@ TEST_F(io_commands, fields_out_of_range_are_refused_before_data_moves) {
          6 << 8 | 1},
         {"nor does an SGL of metadata", io_opcode::read, [](auto& c) { c.flags = 2 << 6; }, sc::invalid_field,
          6 << 8 | 1},
-        {"nor what is reserved", io_opcode::read, [](auto& c) { c.flags = 3 << 6; }, sc::invalid_field,
-         6 << 8 | 1},
+        {"nor what is reserved", io_opcode::read, [](auto& c) { c.flags = 3 << 6; }, sc::invalid_field, 6 << 8 | 1},
         {"FUSE has three values", io_opcode::read, [](auto& c) { c.flags |= 3; }, sc::invalid_field, 1},
         {"no namespace", io_opcode::read, [](auto& c) { c.nsid = 0; }, sc::invalid_namespace_or_format, 4},
         {"a free nsid", io_opcode::read, [](auto& c) { c.nsid = 2; }, sc::invalid_namespace_or_format, 4},
         {"one beyond NN", io_opcode::write, [](auto& c) { c.nsid = 33; }, sc::invalid_namespace_or_format, 4},
-        {"all namespaces at once", io_opcode::read, [](auto& c) { c.nsid = ~0u; },
-         sc::invalid_namespace_or_format, 4},
-        {"all of them zeroed", io_opcode::write_zeroes, [](auto& c) { c.nsid = ~0u; },
-         sc::invalid_namespace_or_format, 4},
-        {"no namespace to flush", io_opcode::flush, [](auto& c) { c.nsid = 0; },
-         sc::invalid_namespace_or_format, 4},
-        {"one that is not there", io_opcode::flush, [](auto& c) { c.nsid = 9; },
-         sc::invalid_namespace_or_format, 4},
-        {"streams do not exist", io_opcode::write, [](auto& c) { c.cdw12 = c.cdw12 | 1u << 20; },
-         sc::invalid_field, 4 << 8 | 50},
+        {"all namespaces at once", io_opcode::read, [](auto& c) { c.nsid = ~0u; }, sc::invalid_namespace_or_format, 4},
+        {"all of them zeroed", io_opcode::write_zeroes, [](auto& c) { c.nsid = ~0u; }, sc::invalid_namespace_or_format,
+         4},
+        {"no namespace to flush", io_opcode::flush, [](auto& c) { c.nsid = 0; }, sc::invalid_namespace_or_format, 4},
+        {"one that is not there", io_opcode::flush, [](auto& c) { c.nsid = 9; }, sc::invalid_namespace_or_format, 4},
+        {"streams do not exist", io_opcode::write, [](auto& c) { c.cdw12 = c.cdw12 | 1u << 20; }, sc::invalid_field,
+         4 << 8 | 50},
         {"nor does a command of this number", io_opcode{0x04}, [](auto&) {}, sc::invalid_opcode, 0},
         {"nor Verify", io_opcode::verify, [](auto&) {}, sc::invalid_opcode, 0},
         {"nor Copy", io_opcode::copy, [](auto&) {}, sc::invalid_opcode, 0},
@@ -95,8 +91,8 @@ TEST_F(io_commands, fields_out_of_range_are_refused_before_data_moves) {
         EXPECT_TRUE(answer.refused);
         EXPECT_TRUE(answer.status().dnr());
         EXPECT_EQ(counters().refused_commands.get(), ++refused);
-        const auto e = h.admin->call(get_log_page(nvme::lid::error_information, 64))
-                           .page<nvme::error_information_entry>();
+        const auto e =
+            h.admin->call(get_log_page(nvme::lid::error_information, 64)).page<nvme::error_information_entry>();
         EXPECT_EQ(e.parameter_error_location, row.location);
         EXPECT_EQ(e.cid, answer.command.cid);
     }
@@ -104,11 +100,11 @@ TEST_F(io_commands, fields_out_of_range_are_refused_before_data_moves) {
 
 TEST_F(io_commands, what_is_reserved_or_a_hint_is_ignored) {
     nvme::command c = io(io_opcode::write, 1);
-    c.flags = c.flags | 0x3c; // reserved
-    c.cdw2 = ~0u;             // reserved
+    c.flags = c.flags | 0x3c;  // reserved
+    c.cdw2 = ~0u;              // reserved
     c.cdw3 = ~0u;
-    c.cdw12 = c.cdw12 | 0xbf000000u; // FUA is bit 30; protection bits mean nothing without metadata
-    c.cdw13 = 0xff;                  // DSM hints
+    c.cdw12 = c.cdw12 | 0xbf000000u;  // FUA is bit 30; protection bits mean nothing without metadata
+    c.cdw13 = 0xff;                   // DSM hints
     c.cdw14 = ~0u;
     c.cdw15 = ~0u;
     EXPECT_EQ(call(c, filled(512, 1)).status(), sc::success);
@@ -157,7 +153,7 @@ TEST_F(io_commands, write_zeroes_has_a_limit_of_its_own) {
     subsystem_options o;
     o.nqn = "nqn.2024-01.io.example:limited";
     o.allow_any_host = true;
-    o.wzsl = 1; // 8 KiB: 16 blocks
+    o.wzsl = 1;  // 8 KiB: 16 blocks
     o.dmrsl = 20;
     auto& limited = **w.run(w.target.create_subsystem(o));
     ASSERT_TRUE(w.run(limited.add_listener(here)));
@@ -168,8 +164,7 @@ TEST_F(io_commands, write_zeroes_has_a_limit_of_its_own) {
     EXPECT_TRUE(g.queues[0]->call(io(io_opcode::write_zeroes, 1, 0, 17)).status().is(sc::invalid_field));
     nvme::command deallocate = command(0x09, 1);
     deallocate.cdw11 = 4;
-    EXPECT_EQ(g.queues[0]->call(deallocate, raw(nvme::dsm_range{.nlb = 20, .slba = 0})).status(),
-              sc::success);
+    EXPECT_EQ(g.queues[0]->call(deallocate, raw(nvme::dsm_range{.nlb = 20, .slba = 0})).status(), sc::success);
     EXPECT_TRUE(g.queues[0]
                     ->call(deallocate, raw(nvme::dsm_range{.nlb = 21, .slba = 0}))
                     .status()
@@ -311,8 +306,7 @@ TEST_F(dataset_management, takes_256_ranges) {
 
 TEST_F(dataset_management, costs_no_stack_on_a_device_that_is_done_at_once) {
     ASSERT_TRUE(w.devices.add(std::make_shared<bdev::null_device>(
-        w.sim.group(), "null", bdev::geometry{.block_size = 512, .blocks = 4096},
-        bdev::uuid_of_name("null"))));
+        w.sim.group(), "null", bdev::geometry{.block_size = 512, .blocks = 4096}, bdev::uuid_of_name("null"))));
     w.add(s, "null", 2);
     nvme::command c = deallocate(256);
     c.nsid = 2;
@@ -337,9 +331,9 @@ TEST_F(dataset_management, a_device_that_cannot_deallocate_has_not_failed) {
         std::string_view product_name() const noexcept override { return "plain"; }
         void submit(bdev::io& i) noexcept override { i.complete(sc::internal_error); }
     };
-    ASSERT_TRUE(w.devices.add(std::make_shared<plain>(
-        w.sim.group(), "plain", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
+    ASSERT_TRUE(w.devices.add(
+        std::make_shared<plain>(w.sim.group(), "plain", bdev::geometry{.block_size = 512, .blocks = 100},
+                                bdev::capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
     w.add(s, "plain", 2);
     nvme::command c = deallocate(1);
     c.nsid = 2;
@@ -351,12 +345,11 @@ TEST_F(dataset_management, a_device_that_cannot_deallocate_has_not_failed) {
 TEST_F(dataset_management, ends_at_the_first_range_that_fails) {
     auto bad = w.make_faulty("bad");
     w.add(s, "bad", 2);
-    bad->add_rule(
-        {.what = bdev::fault_rule::kind::fail, .first_block = 5, .last_block = 5, .status = sc::write_fault});
+    bad->add_rule({.what = bdev::fault_rule::kind::fail, .first_block = 5, .last_block = 5, .status = sc::write_fault});
     nvme::command c = deallocate(3);
     c.nsid = 2;
     EXPECT_TRUE(call(c, ranges({{0, 1}, {5, 1}, {9, 1}})).status().is(sc::write_fault));
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

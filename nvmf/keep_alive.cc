@@ -31,7 +31,7 @@ core::task<> keep_alive::look(std::shared_ptr<controller> c) {
     co_await core::yield();
     co_await core::yield();
     co_await core::switch_to(self.control_);
-    if (self.timeout_.count() == 0 || self.timer_.armed()) // stopped or started anew in the meantime
+    if (self.timeout_.count() == 0 || self.timer_.armed())  // stopped or started anew in the meantime
         co_return;
     const core::clock& time = self.control_.time();
     // By another core's stamp: it may be later than `now`.
@@ -44,4 +44,4 @@ core::task<> keep_alive::look(std::shared_ptr<controller> c) {
         c->host_is_silent();
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

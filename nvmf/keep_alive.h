@@ -48,4 +48,4 @@ class keep_alive {
     core::timer timer_;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -13,13 +13,12 @@ class keep_alive : public testing::Test {
     core::nanoseconds now() const { return core::nanoseconds(static_cast<std::int64_t>(w.sim.time().now())); }
     nvme::command beat() const { return admin(nvme::admin_opcode::keep_alive); }
     static bool all_closed(const host& h) {
-        return h.admin->closed &&
-               std::all_of(h.queues.begin(), h.queues.end(), [](auto* q) { return q->closed; });
+        return h.admin->closed && std::all_of(h.queues.begin(), h.queues.end(), [](auto* q) { return q->closed; });
     }
 };
 
 TEST_F(keep_alive, a_silent_host_loses_its_connections_after_kato_and_soon) {
-    host h = w.make_host(host_a, 3, subsystem_nqn, 15000); // rounded up to 20 s
+    host h = w.make_host(host_a, 3, subsystem_nqn, 15000);  // rounded up to 20 s
     h.admin->call(beat());
     const auto last = now();
     EXPECT_TRUE(w.until([&] { return all_closed(h); }));
@@ -153,5 +152,5 @@ TEST_F(keep_alive, io_hung_in_a_device_holds_nothing_up) {
     EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -45,7 +45,7 @@ nvme::le128 wide(std::uint64_t n) {
 }
 
 bytes smart(controller& c) {
-    constexpr std::uint16_t room_kelvin = 300; // no sensor: something that alarms nobody
+    constexpr std::uint16_t room_kelvin = 300;  // no sensor: something that alarms nobody
     const controller::totals t = c.io_totals();
     nvme::smart_log log{};
     log.composite_temperature = room_kelvin;
@@ -135,7 +135,7 @@ const log_page* find(const controller& c, nvme::lid id) noexcept {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 verdict check_get_log_page(request& r) noexcept {
     const nvme::get_log_page_view command{r.command};
@@ -154,7 +154,7 @@ outcome get_log_page(controller& c, request& r) {
     const log_page* p = find(c, command.lid());
     if (!p)
         return verdict(nvme::sc::invalid_log_page.with_dnr(), at_lid);
-    if (r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid) // no page is about one namespace
+    if (r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid)  // no page is about one namespace
         return wrong_field(at_nsid);
     const bytes page = p->make(c);
     if (command.offset() > page.size())
@@ -165,4 +165,4 @@ outcome get_log_page(controller& c, request& r) {
     return verdict();
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -11,4 +11,4 @@ class controller;
 /// that allows it. Control reactor.
 std::vector<std::byte> discovery_log_page(const controller& c);
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -104,15 +104,12 @@ TEST_F(log_page_command, effects_list_what_runs_and_nothing_else) {
     const auto log = get(lid::commands_effects, 4096).page<nvme::commands_effects_log>();
     for (unsigned opcode = 0; opcode < 256; ++opcode) {
         if (!(log.admin[opcode] & 1)) {
-            EXPECT_TRUE(
-                h.admin->call(command(static_cast<std::uint8_t>(opcode))).status().is(sc::invalid_opcode))
+            EXPECT_TRUE(h.admin->call(command(static_cast<std::uint8_t>(opcode))).status().is(sc::invalid_opcode))
                 << opcode;
         }
         if (!(log.io[opcode] & 1)) {
-            EXPECT_TRUE(h.queues[0]
-                            ->call(command(static_cast<std::uint8_t>(opcode), 1))
-                            .status()
-                            .is(sc::invalid_opcode))
+            EXPECT_TRUE(
+                h.queues[0]->call(command(static_cast<std::uint8_t>(opcode), 1)).status().is(sc::invalid_opcode))
                 << opcode;
         }
     }
@@ -130,7 +127,7 @@ TEST_F(log_page_command, smart_counts_what_the_host_has_done) {
         q.call_for(io(nvme::io_opcode::read, 1, 0, 200), 200 * 512);
     q.call(io(nvme::io_opcode::write, 1, 0, 1), filled(512, 1));
     q.call(io(nvme::io_opcode::write_zeroes, 1, 0, 1));
-    q.call_for(io(nvme::io_opcode::read, 1, 5000, 1), 512); // beyond the end
+    q.call_for(io(nvme::io_opcode::read, 1, 5000, 1), 512);  // beyond the end
     const auto log = get(lid::smart, 512).page<nvme::smart_log>();
     EXPECT_EQ(log.host_read_commands.low, 3u);
     EXPECT_EQ(log.host_write_commands.low, 2u);
@@ -143,8 +140,7 @@ TEST_F(log_page_command, smart_counts_what_the_host_has_done) {
 
     q.drop();
     EXPECT_TRUE(w.until([&] { return q.gone; }));
-    EXPECT_EQ(get(lid::smart, 512).page<nvme::smart_log>().host_read_commands.low, 3u)
-        << "queues that are gone count";
+    EXPECT_EQ(get(lid::smart, 512).page<nvme::smart_log>().host_read_commands.low, 3u) << "queues that are gone count";
 }
 
 TEST_F(log_page_command, smart_tells_the_time) {
@@ -161,14 +157,13 @@ TEST_F(log_page_command, firmware_has_one_slot) {
 
 TEST_F(log_page_command, errors_say_where) {
     auto wrong = io(nvme::io_opcode::write, 1, 0, 1);
-    wrong.cdw12 = wrong.cdw12 | 1u << 20; // a directive
+    wrong.cdw12 = wrong.cdw12 | 1u << 20;  // a directive
     const capsule& refused = h.queues[0]->call(wrong, filled(512, 0));
     EXPECT_TRUE(refused.status().more());
     const capsule& beyond = h.queues[0]->call_for(io(nvme::io_opcode::read, 1, 4096, 1), 512);
     h.admin->call(identify(static_cast<nvme::cns>(0x55), 9));
 
-    const auto log =
-        get(lid::error_information, 64 * 64).page<std::array<nvme::error_information_entry, 64>>();
+    const auto log = get(lid::error_information, 64 * 64).page<std::array<nvme::error_information_entry, 64>>();
     EXPECT_EQ(log[0].error_count, 3u);
     EXPECT_EQ(log[0].sqid, 0u);
     EXPECT_EQ(log[0].nsid, 9u);
@@ -191,8 +186,7 @@ TEST_F(log_page_command, errors_say_where) {
 TEST_F(log_page_command, errors_are_the_latest_64) {
     for (int i = 0; i < 100; ++i)
         h.queues[0]->call(command(0xee, 1));
-    const auto log =
-        get(lid::error_information, 64 * 64).page<std::array<nvme::error_information_entry, 64>>();
+    const auto log = get(lid::error_information, 64 * 64).page<std::array<nvme::error_information_entry, 64>>();
     for (unsigned i = 0; i < 64; ++i)
         EXPECT_EQ(log[i].error_count, 100u - i);
 }
@@ -218,11 +212,10 @@ TEST_F(log_page_command, commands_that_were_taken_back_are_no_errors) {
 TEST_F(log_page_command, each_controller_has_its_own_errors) {
     host other = w.make_host(host_b, 0);
     h.queues[0]->call(command(0xee, 1));
-    EXPECT_EQ(other.admin->call(get_log_page(lid::error_information, 64))
-                  .page<nvme::error_information_entry>()
-                  .error_count,
-              0u);
+    EXPECT_EQ(
+        other.admin->call(get_log_page(lid::error_information, 64)).page<nvme::error_information_entry>().error_count,
+        0u);
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -14,7 +14,7 @@ std::uint64_t zeroes_limit(std::uint8_t wzsl, unsigned block_shift) {
 }
 
 std::uint64_t next_generation() {
-    static std::uint64_t last = 0; // control reactor
+    static std::uint64_t last = 0;  // control reactor
     return ++last;
 }
 
@@ -35,7 +35,7 @@ class [[nodiscard]] idle : private core::message {
     std::coroutine_handle<> handle_;
 };
 
-} // namespace
+}  // namespace
 
 void namespace_table::insert(core_namespace& ns) {
     if (slots_.size() < ns.nsid)
@@ -85,4 +85,4 @@ core::task<> name_space::drain() {
     co_await core::switch_to(home);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

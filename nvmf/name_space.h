@@ -21,23 +21,22 @@ using eui64 = std::array<std::uint8_t, 8>;
 /// What one core needs of a namespace to run I/O on it. Touched by that core alone.
 struct core_namespace {
     bdev::device* device = nullptr;
-    std::uint64_t generation =
-        0; ///< never used twice: a namespace that is removed and added again is another one
+    std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 0;
     bool read_only = false;
-    std::uint64_t most_zeroes = 0;     ///< blocks of one Write Zeroes; 0: no limit
-    std::uint64_t most_deallocate = 0; ///< blocks of one range of Dataset Management; 0: no limit
+    std::uint64_t most_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
+    std::uint64_t most_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
 
-    std::uint32_t in_flight = 0;      ///< commands of this core
-    core::message* drained = nullptr; ///< posted when in_flight falls to 0
+    std::uint32_t in_flight = 0;       ///< commands of this core
+    core::message* drained = nullptr;  ///< posted when in_flight falls to 0
 };
 
 /// The namespaces of a subsystem by nsid, as one core's I/O sees them. Changed on that core.
 class namespace_table {
   public:
     core_namespace* find(std::uint32_t nsid) const noexcept {
-        const std::uint32_t i = nsid - 1; // an nsid of 0 becomes the highest index
+        const std::uint32_t i = nsid - 1;  // an nsid of 0 becomes the highest index
         return i < slots_.size() ? slots_[i] : nullptr;
     }
     /// The first with an nsid above `nsid`; nullptr: none.
@@ -86,7 +85,7 @@ class name_space final : public bdev::observer {
     /// Ends when no core has a command on it. REQUIRES: no table has it any more.
     core::task<> drain();
 
-    subsystem* subsystem_; ///< nullptr once it is removed
+    subsystem* subsystem_;  ///< nullptr once it is removed
     const identity id_;
     const std::shared_ptr<bdev::device> device_;
     core::per_core<core_namespace> cores_;
@@ -94,4 +93,4 @@ class name_space final : public bdev::observer {
     bool released_ = false;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -66,8 +66,7 @@ TEST_F(namespaces, of_one_kind_asked_for_twice_at_once_are_one) {
     std::vector<core::result<std::uint32_t>> results;
     w.at_control([&] {
         for (int i = 0; i < 2; ++i)
-            core::detach(s.add_namespace({.bdev_name = "a"}),
-                         [&](auto r) { results.push_back(std::move(r)); });
+            core::detach(s.add_namespace({.bdev_name = "a"}), [&](auto r) { results.push_back(std::move(r)); });
     });
     EXPECT_TRUE(w.until([&] { return results.size() == 2; }));
     EXPECT_EQ(results[0].has_value() + results[1].has_value(), 1);
@@ -180,8 +179,7 @@ TEST_F(namespaces, that_are_added_while_their_device_goes_leave_nothing_behind) 
         auto& t = v.make_subsystem();
         auto disk = v.make_memory("disk");
         bool added = false, removed = false;
-        v.at_control(
-            [&] { core::detach(t.add_namespace({.bdev_name = "disk"}), [&](auto) { added = true; }); });
+        v.at_control([&] { core::detach(t.add_namespace({.bdev_name = "disk"}), [&](auto) { added = true; }); });
         v.pass(std::chrono::nanoseconds(seed * 100));
         v.at_control([&] { core::detach(v.devices.remove("disk"), [&](auto) { removed = true; }); });
         EXPECT_TRUE(v.until([&] { return added && removed; }));
@@ -221,7 +219,7 @@ TEST_F(namespaces, come_and_go_under_load) {
                 for (connection* q : h.queues)
                     for (auto& c : q->capsules)
                         answered += c->answered;
-            return answered == sent + 4; // and the Connects
+            return answered == sent + 4;  // and the Connects
         }));
         for (host& h : hosts)
             for (connection* q : h.queues)
@@ -231,5 +229,5 @@ TEST_F(namespaces, come_and_go_under_load) {
     }
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -21,18 +21,12 @@ constexpr unsigned at_value = offsetof(nvme::property_set_command, value);
 /// The value of a property; nothing: there is none such.
 std::optional<std::uint64_t> value_of(const controller& c, nvme::property p) {
     switch (p) {
-    case nvme::property::cap:
-        return c.cap().value;
-    case nvme::property::vs:
-        return specification_version;
-    case nvme::property::cc:
-        return c.cc().value;
-    case nvme::property::csts:
-        return c.csts().value;
-    case nvme::property::crto:
-        return nvme::crto().set_crwmt(c.cap().to()).value;
-    default:
-        return std::nullopt;
+    case nvme::property::cap: return c.cap().value;
+    case nvme::property::vs: return specification_version;
+    case nvme::property::cc: return c.cc().value;
+    case nvme::property::csts: return c.csts().value;
+    case nvme::property::crto: return nvme::crto().set_crwmt(c.cap().to()).value;
+    default: return std::nullopt;
     }
 }
 
@@ -41,7 +35,7 @@ bool size_fits(std::uint8_t attrib, nvme::property p) noexcept {
     return size == (nvme::property_bytes(p) == 8 ? nvme::property_size::bytes8 : nvme::property_size::bytes4);
 }
 
-} // namespace
+}  // namespace
 
 verdict check_property(request& r) noexcept {
     if (r.qpair->qid != 0)
@@ -64,7 +58,7 @@ outcome property_get(controller& c, request& r) {
 outcome property_set(controller& c, request& r) {
     const auto command = std::bit_cast<nvme::property_set_command>(r.command);
     const auto property = static_cast<nvme::property>(command.ofst.value());
-    if (property != nvme::property::cc) // the only one here that is not read-only
+    if (property != nvme::property::cc)  // the only one here that is not read-only
         return wrong_field(at_offset);
     if (!size_fits(command.attrib, property))
         return wrong_field(at_attrib);
@@ -75,4 +69,4 @@ outcome property_set(controller& c, request& r) {
     return verdict();
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -49,8 +49,7 @@ TEST_F(properties, say_what_the_controller_can_do) {
 
 TEST_F(properties, that_do_not_exist_are_refused) {
     auto& c = connected();
-    for (const std::uint32_t offset :
-         {0x0cu, 0x10u, 0x20u, 0x24u, 0x28u, 0x30u, 0x38u, 0x01u, 0x15u, 0x1000u, ~0u}) {
+    for (const std::uint32_t offset : {0x0cu, 0x10u, 0x20u, 0x24u, 0x28u, 0x30u, 0x38u, 0x01u, 0x15u, 0x1000u, ~0u}) {
         SCOPED_TRACE(offset);
         EXPECT_TRUE(c.call(property_get(static_cast<property>(offset))).status().is(sc::invalid_field));
         EXPECT_TRUE(c.call(property_set(static_cast<property>(offset), 0)).status().is(sc::invalid_field));
@@ -135,11 +134,10 @@ TEST_F(properties, reset_and_shutdown_close_io_queues_and_keep_the_admin_queue) 
         h.admin->call(property_set(property::cc, value.value));
         for (connection* q : h.queues) {
             EXPECT_TRUE(w.until([&] { return q->gone; }));
-            EXPECT_EQ(q->closed, shutdown ? disconnect_reason::controller_shutdown
-                                          : disconnect_reason::controller_reset);
+            EXPECT_EQ(q->closed,
+                      shutdown ? disconnect_reason::controller_shutdown : disconnect_reason::controller_reset);
         }
-        EXPECT_TRUE(w.until(
-            [&] { return shutdown ? h.csts().shst() == csts::shutdown::complete : !h.csts().rdy(); }));
+        EXPECT_TRUE(w.until([&] { return shutdown ? h.csts().shst() == csts::shutdown::complete : !h.csts().rdy(); }));
         EXPECT_FALSE(h.admin->closed);
         h.admin->drop();
         EXPECT_TRUE(w.until([&] { return h.admin->gone; }));
@@ -155,8 +153,7 @@ TEST_F(properties, reset_and_shutdown_are_complete_when_no_write_can_land_any_mo
         disk->add_rule({.what = bdev::fault_rule::kind::hang});
         h.queues[0]->send(io(nvme::io_opcode::write, 1), filled(512, 1));
         EXPECT_TRUE(w.until([&] { return disk->hung() == 1; }));
-        h.admin->call(
-            property_set(property::cc, shutdown ? enabled().set_shn(cc::shutdown::abrupt).value : 0));
+        h.admin->call(property_set(property::cc, shutdown ? enabled().set_shn(cc::shutdown::abrupt).value : 0));
         EXPECT_TRUE(w.until([&] { return h.queues[0]->closed.has_value(); }));
         w.pass(std::chrono::seconds(1));
         EXPECT_TRUE(shutdown ? h.csts().shst() == csts::shutdown::occurring : h.csts().rdy());
@@ -198,5 +195,5 @@ TEST_F(properties, a_reset_forgets_what_the_host_has_set) {
     EXPECT_EQ(h.admin->call(get_features(nvme::fid::arbitration)).dw0(), 0u);
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

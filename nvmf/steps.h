@@ -28,11 +28,11 @@ void run_steps(request& r) noexcept {
         d->start(r.io);
         r.stepping = false;
         if (!r.stepped)
-            return; // it goes on when the device is done
+            return;  // it goes on when the device is done
         if (!r.io.status.ok())
             return End(r, r.io.status);
     }
     End(r, nvme::sc::success);
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

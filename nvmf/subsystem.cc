@@ -19,11 +19,10 @@ bool contains(const std::vector<transport_address>& list, const transport_addres
     return std::find(list.begin(), list.end(), at) != list.end();
 }
 
-} // namespace
+}  // namespace
 
 subsystem::subsystem(target& t, subsystem_options options)
-    : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {
-}
+    : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
 
 subsystem::~subsystem() = default;
 
@@ -54,7 +53,7 @@ core::task<core::result<>> subsystem::add_listener(transport_address at) {
 }
 
 core::task<> subsystem::stop_listening(transport_address at) {
-    if (!contains(starting_, at)) // else add_listener() finds it gone
+    if (!contains(starting_, at))  // else add_listener() finds it gone
         co_await target_.stop_listening(at);
 }
 
@@ -72,8 +71,7 @@ bool subsystem::listens_at(const transport_address& local) const noexcept {
         return true;
     return std::any_of(listeners_.begin(), listeners_.end(), [&](const transport_address& at) {
         const bool any_address = at.traddr == "0.0.0.0" || at.traddr == "::";
-        return at.trtype == local.trtype && at.trsvcid == local.trsvcid &&
-               (any_address || at.traddr == local.traddr);
+        return at.trtype == local.trtype && at.trsvcid == local.trsvcid && (any_address || at.traddr == local.traddr);
     });
 }
 
@@ -167,4 +165,4 @@ core::task<> subsystem::close(disconnect_reason why) {
     co_await end_of_removals(std::move(going));
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -24,17 +24,17 @@ struct subsystem_options {
     bool allow_any_host = false;
     std::uint16_t min_cntlid = 1;
     std::uint16_t max_cntlid = 0xffef;
-    std::uint32_t dmrsl = 2097152; ///< blocks of one discard range
-    std::uint8_t wzsl = 12;        ///< write zeroes size limit, 2^n x 4 KiB
+    std::uint32_t dmrsl = 2097152;  ///< blocks of one discard range
+    std::uint8_t wzsl = 12;         ///< write zeroes size limit, 2^n x 4 KiB
     std::string admin_label;
 };
 
 struct namespace_params {
     std::string bdev_name;
-    std::uint32_t nsid = 0; ///< 0: the lowest free one
+    std::uint32_t nsid = 0;  ///< 0: the lowest free one
     std::optional<nvmf::nguid> nguid;
     std::optional<nvmf::eui64> eui64;
-    std::optional<bdev::uuid> uuid; ///< of the namespace; the device's own where absent
+    std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
 };
 
 /// One NVM subsystem: its namespaces, the hosts that may use it, where it can be reached, and its
@@ -61,16 +61,13 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// released, or after a second if the device hangs: the claim is released later then. ENODEV.
     core::task<core::result<>> remove_namespace(std::uint32_t nsid);
     /// By nsid.
-    const std::map<std::uint32_t, std::shared_ptr<name_space>>& namespaces() const noexcept {
-        return namespaces_;
-    }
+    const std::map<std::uint32_t, std::shared_ptr<name_space>>& namespaces() const noexcept { return namespaces_; }
     bool has_volatile_write_cache() const noexcept;
 
     // ---- Listeners.
 
-    core::task<core::result<>>
-    add_listener(transport_address at); ///< EEXIST, ENODEV (no such transport), listen()'s
-    core::task<core::result<>> remove_listener(transport_address at); ///< ENOENT
+    core::task<core::result<>> add_listener(transport_address at);  ///< EEXIST, ENODEV (no such transport), listen()'s
+    core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT
     const std::vector<transport_address>& listeners() const noexcept { return listeners_; }
     /// Whether a connection that came in at `local` came in by a listener of this subsystem. The discovery
     /// subsystem is behind every listener.
@@ -78,8 +75,8 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     // ---- Hosts.
 
-    core::result<> add_host(std::string nqn);                ///< EEXIST, EINVAL
-    core::task<core::result<>> remove_host(std::string nqn); ///< ENOENT; ends when its connections are gone
+    core::result<> add_host(std::string nqn);                 ///< EEXIST, EINVAL
+    core::task<core::result<>> remove_host(std::string nqn);  ///< ENOENT; ends when its connections are gone
     core::task<> set_allow_any_host(bool allow);
     bool allow_any_host() const noexcept { return options_.allow_any_host; }
     const std::set<std::string>& hosts() const noexcept { return hosts_; }
@@ -88,13 +85,10 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     // ---- Controllers.
 
     /// Those that are connected now, by cntlid.
-    const std::map<std::uint16_t, std::shared_ptr<controller>>& controllers() const noexcept {
-        return controllers_;
-    }
+    const std::map<std::uint16_t, std::shared_ptr<controller>>& controllers() const noexcept { return controllers_; }
 
     /// nullptr: no cntlid is free. For Connect.
-    std::shared_ptr<controller> make_controller(transport& fabric, core::reactor& admin_queue,
-                                                std::string host_nqn,
+    std::shared_ptr<controller> make_controller(transport& fabric, core::reactor& admin_queue, std::string host_nqn,
                                                 const std::array<std::uint8_t, 16>& host_id);
     bool closing() const noexcept { return closing_; }
 
@@ -108,8 +102,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     friend class name_space;
 
     core::task<> stop_listening(transport_address at);
-    core::result<name_space::identity> identify_namespace(const namespace_params& p,
-                                                          const bdev::device& d) const;
+    core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
     std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
     core::task<> withdraw(std::shared_ptr<name_space> ns);
@@ -127,11 +120,11 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
     core::per_core<namespace_table> tables_;
     std::vector<transport_address> listeners_;
-    std::vector<transport_address> starting_; ///< whose add_listener() has not ended
+    std::vector<transport_address> starting_;  ///< whose add_listener() has not ended
     std::set<std::string> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;
     std::uint16_t next_cntlid_ = 0;
     bool closing_ = false;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -27,10 +27,8 @@ core::result<name_space::identity> subsystem::identify_namespace(const namespace
     id.nsid = p.nsid ? p.nsid : free_nsid();
     if (id.nsid > options_.max_namespaces) {
         if (p.nsid)
-            return core::fail(EINVAL, fmt::format("an nsid is at most {} here", options_.max_namespaces),
-                              nqn());
-        return core::fail(ENOSPC, fmt::format("there are {} namespaces, no more fit", namespaces_.size()),
-                          nqn());
+            return core::fail(EINVAL, fmt::format("an nsid is at most {} here", options_.max_namespaces), nqn());
+        return core::fail(ENOSPC, fmt::format("there are {} namespaces, no more fit", namespaces_.size()), nqn());
     }
     if (namespaces_.contains(id.nsid))
         return core::fail(EEXIST, fmt::format("nsid {} is taken", id.nsid), nqn());
@@ -39,8 +37,7 @@ core::result<name_space::identity> subsystem::identify_namespace(const namespace
     id.nguid = p.nguid.value_or(id.uuid);
     id.eui64 = p.eui64;
     for (const auto& [nsid, other] : namespaces_)
-        if (other->nguid() == id.nguid || other->uuid() == id.uuid ||
-            (id.eui64 && other->eui64() == id.eui64))
+        if (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64))
             return core::fail(EEXIST, fmt::format("nsid {} has the same identifier", nsid), d.name());
     return id;
 }
@@ -60,9 +57,9 @@ core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_param
         co_return tl::make_unexpected(std::move(claimed.error()));
     namespaces_.emplace(id->nsid, ns);
 
-    co_await core::for_each_reactor(
-        target_.group(), [&](core::reactor& r) { tables_.on(r.index()).insert(ns->cores_.on(r.index())); });
-    if (!ns->subsystem_) // its device, or this subsystem, went away meanwhile
+    co_await core::for_each_reactor(target_.group(),
+                                    [&](core::reactor& r) { tables_.on(r.index()).insert(ns->cores_.on(r.index())); });
+    if (!ns->subsystem_)  // its device, or this subsystem, went away meanwhile
         co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
     ns->active_ = true;
     core::log::info("{}: namespace {} is {}", nqn(), id->nsid, device->name());
@@ -90,8 +87,8 @@ core::task<> subsystem::end_of_removals(std::vector<std::shared_ptr<name_space>>
         for (; !ns->released_ && waited_ms < patience_ms; ++waited_ms)
             co_await core::sleep_for(1ms);
         if (!ns->released_)
-            core::log::warning("{}: namespace {} is gone, but {} still has I/O of it in flight", nqn(),
-                               ns->nsid(), ns->device().name());
+            core::log::warning("{}: namespace {} is gone, but {} still has I/O of it in flight", nqn(), ns->nsid(),
+                               ns->device().name());
     }
 }
 
@@ -108,8 +105,8 @@ core::task<core::result<>> subsystem::remove_namespace(std::uint32_t nsid) {
 /// free.
 core::task<> subsystem::withdraw(std::shared_ptr<name_space> ns) {
     const auto self = shared_from_this();
-    co_await core::for_each_reactor(
-        target_.group(), [&](core::reactor& r) { tables_.on(r.index()).remove(ns->cores_.on(r.index())); });
+    co_await core::for_each_reactor(target_.group(),
+                                    [&](core::reactor& r) { tables_.on(r.index()).remove(ns->cores_.on(r.index())); });
     namespace_changed(ns->nsid());
     co_await ns->drain();
     ns->device().release(*ns);
@@ -126,4 +123,4 @@ bool subsystem::has_volatile_write_cache() const noexcept {
                        [](const auto& entry) { return entry.second->device().can().volatile_write_cache; });
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

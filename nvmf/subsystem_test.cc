@@ -29,8 +29,7 @@ TEST(subsystem_options, are_checked) {
     EXPECT_EQ(code([](auto&) {}), 0);
     EXPECT_EQ(code([](auto&) {}), EEXIST);
     EXPECT_EQ(code([](auto& o) { o.nqn += "2", o.max_namespaces = 0; }), 0);
-    EXPECT_EQ(w.target.find_subsystem(subsystem_nqn + "2")->options().max_namespaces, 32u)
-        << "0 is the default";
+    EXPECT_EQ(w.target.find_subsystem(subsystem_nqn + "2")->options().max_namespaces, 32u) << "0 is the default";
 }
 
 TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
@@ -38,13 +37,11 @@ TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
     bdev::registry devices(sim.group());
     target t(sim.group(), devices, {.max_subsystems = 2});
     std::vector<int> codes;
-    for (const char* nqn :
-         {"nqn.2024-01.io.example:1", "nqn.2024-01.io.example:2", "nqn.2024-01.io.example:3"}) {
+    for (const char* nqn : {"nqn.2024-01.io.example:1", "nqn.2024-01.io.example:2", "nqn.2024-01.io.example:3"}) {
         subsystem_options o;
         o.nqn = nqn;
         sim.group().control().execute([&, o] {
-            core::detach(t.create_subsystem(o),
-                         [&](auto made) { codes.push_back(made ? 0 : made.error().code); });
+            core::detach(t.create_subsystem(o), [&](auto made) { codes.push_back(made ? 0 : made.error().code); });
         });
         EXPECT_TRUE(sim.run_until_idle());
     }
@@ -205,17 +202,14 @@ TEST_F(subsystem_control, several_hosts_and_controllers_each_with_their_own_queu
     EXPECT_EQ(s.controllers().size(), 10u);
     for (std::size_t i = 0; i < hosts.size(); ++i)
         for (connection* q : hosts[i].queues)
-            EXPECT_EQ(
-                q->call(io(io_opcode::write, 1, i), filled(512, static_cast<unsigned char>(i))).status(),
-                sc::success);
+            EXPECT_EQ(q->call(io(io_opcode::write, 1, i), filled(512, static_cast<unsigned char>(i))).status(),
+                      sc::success);
     hosts[3].admin->drop();
-    EXPECT_TRUE(w.until([&] { return hosts[3].queues[2]->gone; }))
-        << "I/O queues do not outlive their admin queue";
+    EXPECT_TRUE(w.until([&] { return hosts[3].queues[2]->gone; })) << "I/O queues do not outlive their admin queue";
     EXPECT_EQ(s.controllers().size(), 9u);
     EXPECT_FALSE(s.controllers().contains(hosts[3].cntlid));
     for (std::size_t i = 0; i < hosts.size(); ++i)
-        EXPECT_EQ(hosts[0].queues[0]->call(io(io_opcode::read, 1, i), bytes(512)).data[0],
-                  static_cast<std::byte>(i));
+        EXPECT_EQ(hosts[0].queues[0]->call(io(io_opcode::read, 1, i), bytes(512)).data[0], static_cast<std::byte>(i));
 
     const auto views = s.controllers().at(hosts[5].cntlid)->qpairs();
     ASSERT_EQ(views.size(), 4u);
@@ -283,10 +277,9 @@ TEST(target, shuts_down_with_everything_in_use) {
         EXPECT_EQ(disk->claimed_by(), nullptr);
         for (connection* c : {h.admin, h.queues[0], h.queues[1], h.queues[2], d.admin})
             EXPECT_EQ(c->closed, disconnect_reason::shutting_down);
-        EXPECT_FALSE(
-            w.connect_to(0).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_a))).status().ok());
+        EXPECT_FALSE(w.connect_to(0).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_a))).status().ok());
     }
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -32,12 +32,12 @@ core::result<> check(const subsystem_options& o) {
         return core::fail(EINVAL, "cntlids are from 1 to 65519, min_cntlid not above max_cntlid", o.nqn);
     if (o.max_namespaces > most_namespaces)
         return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", most_namespaces), o.nqn);
-    if (o.wzsl > 40) // beyond, the size in bytes is no number any more
+    if (o.wzsl > 40)  // beyond, the size in bytes is no number any more
         return core::fail(EINVAL, "wzsl is at most 40", o.nqn);
     return {};
 }
 
-} // namespace
+}  // namespace
 
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
     : group_(group), devices_(devices), options_(options), counters_(group.size()), placed_(group.size()) {
@@ -132,13 +132,11 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
     if (auto good = check(options); !good)
         co_return tl::make_unexpected(std::move(good.error()));
     if (closing_ || options.discovery)
-        co_return core::fail(EINVAL, closing_ ? "the target ends" : "there is one discovery subsystem",
-                             options.nqn);
+        co_return core::fail(EINVAL, closing_ ? "the target ends" : "there is one discovery subsystem", options.nqn);
     if (find_subsystem(options.nqn))
         co_return core::fail(EEXIST, "there is a subsystem of this name", options.nqn);
-    if (subsystems_.size() > options_.max_subsystems) // discovery does not count
-        co_return core::fail(ENOSPC,
-                             fmt::format("there are {} subsystems, no more fit", options_.max_subsystems),
+    if (subsystems_.size() > options_.max_subsystems)  // discovery does not count
+        co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, no more fit", options_.max_subsystems),
                              options.nqn);
     subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(options)));
     co_return subsystems_.back().get();
@@ -183,4 +181,4 @@ core::task<> target::shutdown() {
         co_await t->stop();
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

@@ -53,7 +53,7 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    core::result<> add_transport(std::unique_ptr<transport> t); ///< EEXIST
+    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
 
@@ -102,7 +102,7 @@ class target {
     bdev::registry& devices_;
     const target_options options_;
     std::vector<std::unique_ptr<transport>> transports_;
-    std::vector<std::shared_ptr<subsystem>> subsystems_; ///< discovery first
+    std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
     std::vector<port> ports_;
     std::uint16_t last_port_id_ = 0;
     std::uint64_t generation_ = 1;
@@ -112,4 +112,4 @@ class target {
     bool closing_ = false;
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

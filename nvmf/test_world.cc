@@ -67,7 +67,7 @@ void connection::arrive(capsule& c) {
         order.push_back(c.command.cid);
         return;
     }
-    if (c.length != c.data.size()) { // as a transport that compares with the SGL
+    if (c.length != c.data.size()) {  // as a transport that compares with the SGL
         if (c.transfer == transfer::from_host) {
             of.target.abandon(c);
             c.set_status(sc::data_sgl_length_invalid);
@@ -250,9 +250,8 @@ world::~world() {
     for (const auto& c : connections)
         c->drop();
     run(target.shutdown());
-    EXPECT_TRUE(until([&] {
-        return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; });
-    }));
+    EXPECT_TRUE(
+        until([&] { return std::all_of(connections.begin(), connections.end(), [](auto& c) { return c->gone; }); }));
     while (!devices.all().empty())
         EXPECT_TRUE(run(devices.remove(devices.all().back()->name())));
     EXPECT_TRUE(sim.run_until_idle()) << "something still runs that has no end";
@@ -345,9 +344,8 @@ host world::make_host(std::string nqn, unsigned io_queues, std::string subnqn, s
 }
 
 void world::enable(host& h) {
-    h.admin->call(
-        property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
+    h.admin->call(property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
     EXPECT_TRUE(h.csts().rdy());
 }
 
-} // namespace causeway::nvmf::test
+}  // namespace causeway::nvmf::test

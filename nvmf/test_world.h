@@ -43,8 +43,8 @@ class connection;
 struct capsule final : request {
     connection* of = nullptr;
     bytes data;
-    bool refused = false; ///< by begin()
-    bool held = false;    ///< between begin() and execute()
+    bool refused = false;  ///< by begin()
+    bool held = false;     ///< between begin() and execute()
     bool answered = false;
     unsigned answers = 0;
 
@@ -98,9 +98,9 @@ class connection {
     const transport_address at;
     std::unique_ptr<fake_qpair> qpair;
     std::vector<std::unique_ptr<capsule>> capsules;
-    std::optional<disconnect_reason> closed; ///< disconnect() was called
-    bool gone = false;                       ///< and detach() has ended
-    std::vector<std::uint16_t> order;        ///< cids in the order of their answers
+    std::optional<disconnect_reason> closed;  ///< disconnect() was called
+    bool gone = false;                        ///< and detach() has ended
+    std::vector<std::uint16_t> order;         ///< cids in the order of their answers
 
   private:
     friend class fake_qpair;
@@ -132,8 +132,7 @@ class fake_transport final : public transport {
 
 nvme::command command(std::uint8_t opcode, std::uint32_t nsid = 0);
 nvme::command admin(nvme::admin_opcode opcode, std::uint32_t nsid = 0);
-nvme::command io(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba = 0,
-                 std::uint32_t blocks = 1);
+nvme::command io(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba = 0, std::uint32_t blocks = 1);
 nvme::command fused(nvme::command c, nvme::fuse f);
 nvme::command property_get(nvme::property p);
 nvme::command property_set(nvme::property p, std::uint64_t value);
@@ -143,8 +142,7 @@ nvme::command set_features(nvme::fid fid, std::uint32_t value, std::uint32_t nsi
 nvme::command get_features(nvme::fid fid, nvme::feature_select select = nvme::feature_select::current);
 nvme::command abort(std::uint16_t sqid, std::uint16_t cid);
 nvme::command connect(std::uint16_t qid, std::uint16_t sqsize = 31, std::uint32_t kato_ms = 0);
-nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnqn,
-                                std::uint16_t cntlid = 0xffff);
+nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnqn, std::uint16_t cntlid = 0xffff);
 template <class T>
 bytes raw(const T& t) {
     const auto b = std::as_bytes(std::span(&t, 1));
@@ -158,7 +156,7 @@ inline bytes filled(std::size_t n, unsigned char with) {
 struct host {
     std::string nqn;
     connection* admin = nullptr;
-    std::vector<connection*> queues; ///< queues[0] has qid 1
+    std::vector<connection*> queues;  ///< queues[0] has qid 1
     std::uint16_t cntlid = 0;
 
     capsule& property(nvme::property p) { return admin->call(property_get(p)); }
@@ -175,8 +173,7 @@ class world {
     template <class T>
     T run(core::task<T> t) {
         std::optional<T> value;
-        sim.group().control().execute(
-            [&] { core::detach(std::move(t), [&](T v) { value.emplace(std::move(v)); }); });
+        sim.group().control().execute([&] { core::detach(std::move(t), [&](T v) { value.emplace(std::move(v)); }); });
         EXPECT_TRUE(sim.run_until([&] { return value.has_value(); }));
         return std::move(*value);
     }
@@ -208,4 +205,4 @@ class world {
     std::vector<std::unique_ptr<connection>> connections;
 };
 
-} // namespace causeway::nvmf::test
+}  // namespace causeway::nvmf::test

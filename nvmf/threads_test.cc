@@ -136,13 +136,12 @@ TEST_F(threads, io_admin_and_control_at_once) {
             EXPECT_TRUE(devices.add(std::make_shared<bdev::null_device>(
                 group, name, bdev::geometry{.block_size = 512, .blocks = 1000}, bdev::uuid_of_name(name))));
     });
-    ASSERT_TRUE(control<core::result<std::uint32_t>>(
-        [&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));
+    ASSERT_TRUE(
+        control<core::result<std::uint32_t>>([&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));
 
     std::uint32_t cntlid = 0, ignored = 0;
     busy_qpair& admin_queue = connect_queue(1, 0, 0xffff, cntlid);
-    call(admin_queue,
-         property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
+    call(admin_queue, property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
     call(admin_queue, set_features(nvme::fid::async_event_configuration, 0x100));
     for (std::uint16_t qid = 1; qid <= 4; ++qid)
         connect_queue(qid % 3, qid, static_cast<std::uint16_t>(cntlid), ignored);
@@ -150,23 +149,17 @@ TEST_F(threads, io_admin_and_control_at_once) {
     const auto io_mix = [] {
         static thread_local unsigned n = 0;
         ++n;
-        const std::uint32_t nsid = n % 3 + 1; // 3 does not exist: the error log is written to
+        const std::uint32_t nsid = n % 3 + 1;  // 3 does not exist: the error log is written to
         return n % 5 ? io(nvme::io_opcode::read, nsid, n % 1000) : io(nvme::io_opcode::flush, ~0u);
     };
     const auto admin_mix = [n = 0u]() mutable {
         switch (++n % 6) {
-        case 0:
-            return get_log_page(nvme::lid::error_information, 4096);
-        case 1:
-            return get_log_page(nvme::lid::smart, 512);
-        case 2:
-            return get_log_page(nvme::lid::changed_namespace_list, 4096);
-        case 3:
-            return abort(static_cast<std::uint16_t>(n % 5), 1);
-        case 4:
-            return admin(nvme::admin_opcode::keep_alive);
-        default:
-            return identify(nvme::cns::ns, 2);
+        case 0: return get_log_page(nvme::lid::error_information, 4096);
+        case 1: return get_log_page(nvme::lid::smart, 512);
+        case 2: return get_log_page(nvme::lid::changed_namespace_list, 4096);
+        case 3: return abort(static_cast<std::uint16_t>(n % 5), 1);
+        case 4: return admin(nvme::admin_opcode::keep_alive);
+        default: return identify(nvme::cns::ns, 2);
         }
     };
     for (busy_qpair& q : qpairs)
@@ -174,9 +167,8 @@ TEST_F(threads, io_admin_and_control_at_once) {
     for (int round = 0; round < 30; ++round) {
         EXPECT_TRUE(control<core::result<std::uint32_t>>(
             [&] { return s.add_namespace({.bdev_name = "restless", .nsid = 2}); }));
-        core::thread_runner::call(group.control(), [&] {
-            devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round));
-        });
+        core::thread_runner::call(group.control(),
+                                  [&] { devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round)); });
         EXPECT_TRUE(control<core::result<>>([&] { return s.remove_namespace(2); }));
         core::thread_runner::call(group.control(), [&] { s.controllers().begin()->second->qpairs(); });
     }
@@ -191,5 +183,5 @@ TEST_F(threads, io_admin_and_control_at_once) {
     runner.stop();
 }
 
-} // namespace
-} // namespace causeway::nvmf::test
+}  // namespace
+}  // namespace causeway::nvmf::test

@@ -22,26 +22,17 @@ nvme::transport_type transport_type_of(std::string_view trtype) noexcept {
 
 std::string_view to_string(disconnect_reason r) noexcept {
     switch (r) {
-    case disconnect_reason::host_asked:
-        return "the host asked for it";
-    case disconnect_reason::controller_reset:
-        return "controller reset";
-    case disconnect_reason::controller_shutdown:
-        return "controller shutdown";
-    case disconnect_reason::keep_alive_timeout:
-        return "keep alive timeout";
-    case disconnect_reason::host_removed:
-        return "the host is no longer allowed";
-    case disconnect_reason::subsystem_deleted:
-        return "the subsystem is deleted";
-    case disconnect_reason::protocol_violation:
-        return "protocol violation";
-    case disconnect_reason::transport_error:
-        return "transport error";
-    case disconnect_reason::shutting_down:
-        return "the gateway ends";
+    case disconnect_reason::host_asked: return "the host asked for it";
+    case disconnect_reason::controller_reset: return "controller reset";
+    case disconnect_reason::controller_shutdown: return "controller shutdown";
+    case disconnect_reason::keep_alive_timeout: return "keep alive timeout";
+    case disconnect_reason::host_removed: return "the host is no longer allowed";
+    case disconnect_reason::subsystem_deleted: return "the subsystem is deleted";
+    case disconnect_reason::protocol_violation: return "protocol violation";
+    case disconnect_reason::transport_error: return "transport error";
+    case disconnect_reason::shutting_down: return "the gateway ends";
     }
     return "?";
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

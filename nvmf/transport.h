@@ -46,13 +46,13 @@ enum class transfer : std::uint8_t { none, to_host, from_host };
 
 /// Where a transport listens, or a peer is. As JSON-RPC and the discovery log spell it.
 struct transport_address {
-    std::string trtype; ///< "RDMA", "TCP", "LOOP"
-    std::string adrfam; ///< "IPv4", "IPv6", "" for loop
+    std::string trtype;  ///< "RDMA", "TCP", "LOOP"
+    std::string adrfam;  ///< "IPv4", "IPv6", "" for loop
     std::string traddr;
     std::string trsvcid;
 
     bool operator==(const transport_address&) const = default;
-    std::string text() const; ///< "RDMA 10.0.0.1:4420"
+    std::string text() const;  ///< "RDMA 10.0.0.1:4420"
 };
 
 /// As the discovery log and error log entries spell it; what is not a network is within the host.
@@ -72,7 +72,7 @@ class request : public core::message {
 
     // Filled by begin().
     nvmf::transfer transfer = nvmf::transfer::none;
-    std::uint32_t length = 0; ///< bytes of data that the command moves
+    std::uint32_t length = 0;  ///< bytes of data that the command moves
 
     // Filled by the transport before execute(): `length` bytes altogether. Valid until respond() has been
     // called.
@@ -90,30 +90,30 @@ class request : public core::message {
 
     // The target's, from begin() to respond().
     bdev::io io;
-    void (*run)(request&) noexcept = nullptr; ///< what execute() calls; begin() has chosen it
-    core_namespace* ns = nullptr;             ///< that it executes on
-    std::uint64_t ns_generation = 0;          ///< of the namespace that it was checked against
-    request* fused = nullptr;                 ///< the other half of a fused pair
-    request* next = nullptr;                  ///< in a list of the target's
-    std::uint32_t cursor = 0;                 ///< of commands that take several device I/Os
-    bool stepping = false;                    ///< one of those is being started
-    bool stepped = false;                     ///< and has ended at once
-    bool waits_for_fused = false;             ///< executed; its other half has not been
+    void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
+    core_namespace* ns = nullptr;              ///< that it executes on
+    std::uint64_t ns_generation = 0;           ///< of the namespace that it was checked against
+    request* fused = nullptr;                  ///< the other half of a fused pair
+    request* next = nullptr;                   ///< in a list of the target's
+    std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
+    bool stepping = false;                     ///< one of those is being started
+    bool stepped = false;                      ///< and has ended at once
+    bool waits_for_fused = false;              ///< executed; its other half has not been
 
   private:
     nvme::status status_{};
 };
 
 enum class disconnect_reason : std::uint8_t {
-    host_asked, ///< Disconnect command, or the transport saw the peer close
+    host_asked,  ///< Disconnect command, or the transport saw the peer close
     controller_reset,
     controller_shutdown,
     keep_alive_timeout,
-    host_removed, ///< no longer on the allow list
+    host_removed,  ///< no longer on the allow list
     subsystem_deleted,
     protocol_violation,
     transport_error,
-    shutting_down, ///< the gateway ends
+    shutting_down,  ///< the gateway ends
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
@@ -148,8 +148,8 @@ class qpair {
 
     // What Connect has made of it. Written on the home reactor.
     std::uint16_t qid = 0;
-    bool sq_flow_control = true;                  ///< false: the host asked to leave SQHD out
-    std::shared_ptr<nvmf::controller> controller; ///< nullptr until Connect has succeeded
+    bool sq_flow_control = true;                   ///< false: the host asked to leave SQHD out
+    std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
 
     enum class state : std::uint8_t { connecting, enabled, disconnecting };
@@ -158,22 +158,22 @@ class qpair {
     /// What the host has done here. Written on the home reactor, read by any thread.
     struct io_counts {
         core::counter read_commands, write_commands;
-        core::counter read_units, write_units; ///< of 512 bytes
+        core::counter read_units, write_units;  ///< of 512 bytes
     };
     io_counts counts;
 
     // The target's, on the home reactor.
-    nvmf::target* target = nullptr;              ///< since the first command
-    core_counters* counters = nullptr;           ///< this core's; likewise
-    const namespace_table* namespaces = nullptr; ///< this core's; nullptr but for a connected I/O queue
-    std::uint32_t max_io_bytes = 0;              ///< as MDTS says
-    std::uint32_t executing = 0;                 ///< requests between execute() and respond()
+    nvmf::target* target = nullptr;               ///< since the first command
+    core_counters* counters = nullptr;            ///< this core's; likewise
+    const namespace_table* namespaces = nullptr;  ///< this core's; nullptr but for a connected I/O queue
+    std::uint32_t max_io_bytes = 0;               ///< as MDTS says
+    std::uint32_t executing = 0;                  ///< requests between execute() and respond()
     bool connect_runs = false;
-    core::message* drained = nullptr; ///< posted when `executing`, or a running Connect, has ended
-    request* held_fused = nullptr;    ///< first command of a fused pair whose second has not come yet
-    bool fused_first_failed = false;  ///< the command before this one was a first one, and was refused
-    std::uint32_t fused_begun = 0;    ///< halves of fused pairs between begin() and execute()
-    request* fused_waiting = nullptr; ///< executed halves that wait for the other one
+    core::message* drained = nullptr;  ///< posted when `executing`, or a running Connect, has ended
+    request* held_fused = nullptr;     ///< first command of a fused pair whose second has not come yet
+    bool fused_first_failed = false;   ///< the command before this one was a first one, and was refused
+    std::uint32_t fused_begun = 0;     ///< halves of fused pairs between begin() and execute()
+    request* fused_waiting = nullptr;  ///< executed halves that wait for the other one
 
   private:
     core::reactor& home_;
@@ -184,13 +184,13 @@ struct transport_options {
     std::uint16_t max_queue_depth = 128;
     std::uint16_t max_io_qpairs_per_ctrlr = 127;
     std::uint32_t in_capsule_data_size = 4096;
-    std::uint32_t max_io_size = 131072; ///< a power of two from 8192; what MDTS tells hosts
+    std::uint32_t max_io_size = 131072;  ///< a power of two from 8192; what MDTS tells hosts
     std::uint32_t max_aq_depth = 128;
-    std::uint32_t max_srq_depth = 4096; ///< receives of one core on one device
-    std::uint32_t num_cqe = 0;          ///< 0: what the receive queue and its send queues need
+    std::uint32_t max_srq_depth = 4096;  ///< receives of one core on one device
+    std::uint32_t num_cqe = 0;           ///< 0: what the receive queue and its send queues need
     int acceptor_backlog = 100;
     std::uint32_t ack_timeout = 0;
-    std::uint16_t kas = 100; ///< keep-alive granularity, units of 100 ms
+    std::uint16_t kas = 100;  ///< keep-alive granularity, units of 100 ms
     std::uint32_t min_kato_ms = 10000;
     /// Buffers per core: of 8 KiB, and of max_io_size.
     std::uint32_t small_buffers = 512;
@@ -202,7 +202,7 @@ class transport {
   public:
     virtual ~transport() = default;
 
-    virtual std::string_view trtype() const noexcept = 0; ///< "RDMA"
+    virtual std::string_view trtype() const noexcept = 0;  ///< "RDMA"
     virtual const transport_options& options() const noexcept = 0;
 
     /// Control reactor. EADDRINUSE, EADDRNOTAVAIL, ENODEV (no RDMA device has that address), EINVAL.
@@ -228,4 +228,4 @@ class transport {
     virtual std::vector<std::byte> tsas() const { return {}; }
 };
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

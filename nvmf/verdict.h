@@ -25,4 +25,4 @@ constexpr verdict wrong_field(unsigned byte, unsigned bit = 0) noexcept {
     return {nvme::sc::invalid_field.with_dnr(), byte, bit};
 }
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

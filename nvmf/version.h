@@ -14,4 +14,4 @@ inline constexpr std::uint32_t specification_version = nvme::version(2, 0);
 /// version.
 inline constexpr std::string_view firmware_revision = std::string_view(CAUSEWAY_VERSION).substr(0, 8);
 
-} // namespace causeway::nvmf
+}  // namespace causeway::nvmf

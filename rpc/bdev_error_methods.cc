@@ -29,9 +29,7 @@ answer create(bdev_service& service, const create_params& p) {
     auto made = bdev::fault_device::create(name, std::move(*base), p.uuid ? *p.uuid : bdev::random_uuid());
     if (!made)
         return refuse(made.error());
-    (*made)->on_base_removed = [&service, name] {
-        core::detach(service.devices.remove(name), [](core::result<>) {});
-    };
+    (*made)->on_base_removed = [&service, name] { core::detach(service.devices.remove(name), [](core::result<>) {}); };
     const auto added = add_device(service, std::move(*made));
     return added ? ok() : added;
 }
@@ -72,17 +70,12 @@ const fields<inject_params> inject_fields = {
 
 std::uint32_t ops_of(io_type t) {
     switch (t) {
-    case io_type::read:
-        return bdev::ops({op::read});
-    case io_type::write:
-        return bdev::ops({op::write});
-    case io_type::unmap:
-        return bdev::ops({op::unmap});
-    case io_type::flush:
-        return bdev::ops({op::flush});
+    case io_type::read: return bdev::ops({op::read});
+    case io_type::write: return bdev::ops({op::write});
+    case io_type::unmap: return bdev::ops({op::unmap});
+    case io_type::flush: return bdev::ops({op::flush});
     case io_type::clear:
-    case io_type::all:
-        break;
+    case io_type::all: break;
     }
     return fault_rule().ops;
 }
@@ -93,19 +86,14 @@ fault_rule rule_of(const inject_params& p) {
     r.times = p.num;
     r.from_depth = p.queue_depth;
     switch (p.error) {
-    case error_type::failure:
-        break;
-    case error_type::pending:
-        r.what = fault_rule::kind::hang;
-        break;
+    case error_type::failure: break;
+    case error_type::pending: r.what = fault_rule::kind::hang; break;
     case error_type::corrupt_data:
         r.what = fault_rule::kind::corrupt;
         r.corrupt_offset = p.corrupt_offset;
         r.corrupt_value = std::byte{p.corrupt_value};
         break;
-    case error_type::nomem:
-        r.status = nvme::sc::command_interrupted;
-        break;
+    case error_type::nomem: r.status = nvme::sc::command_interrupted; break;
     case error_type::nvme_failure:
         r.status = nvme::status(static_cast<nvme::sct>(p.nvme_sct), static_cast<std::uint8_t>(p.nvme_sc));
         break;
@@ -151,19 +139,18 @@ std::optional<json> driver_specific(const bdev::device& d) {
     return json{{"error_disk", {{"base_bdev", faults->base().name()}, {"pending", faults->hung()}}}};
 }
 
-} // namespace
+}  // namespace
 
 void add_bdev_error_methods(method_table& methods, bdev_service& service) {
     service.kinds.add({config, driver_specific});
     methods.add("bdev_error_create", states::runtime, create_fields,
                 [&service](const create_params& p) { return create(service, p); });
-    methods.add("bdev_error_delete", states::runtime, name_fields, [&service](name_params p) {
-        return remove_device<bdev::fault_device>(service, std::move(p));
-    });
+    methods.add("bdev_error_delete", states::runtime, name_fields,
+                [&service](name_params p) { return remove_device<bdev::fault_device>(service, std::move(p)); });
     methods.add("bdev_error_inject_error", states::runtime, inject_fields,
                 [&service](const inject_params& p) { return inject(service, p); });
     methods.add("bdev_error_resume_pending", states::runtime, name_fields,
                 [&service](name_params p) { return resume(service, std::move(p)); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -37,21 +37,20 @@ json io_types(const bdev::capabilities& c) {
 
 json to_json(const bdev::device& d, const device_kinds& kinds) {
     const auto& g = d.shape();
-    json all = {
-        {"name", d.name()},
-        {"aliases", d.aliases()},
-        {"product_name", d.product_name()},
-        {"block_size", g.block_size},
-        {"num_blocks", d.blocks()},
-        {"preferred_write_alignment", g.write_alignment_blocks},
-        {"preferred_write_granularity", g.write_granularity_blocks},
-        {"optimal_write_size", g.optimal_write_blocks},
-        {"preferred_unmap_alignment", g.unmap_alignment_blocks},
-        {"preferred_unmap_granularity", g.unmap_granularity_blocks},
-        {"uuid", bdev::to_string(d.id())},
-        {"assigned_rate_limits",
-         {{"rw_ios_per_sec", 0}, {"rw_mbytes_per_sec", 0}, {"r_mbytes_per_sec", 0}, {"w_mbytes_per_sec", 0}}},
-        {"claimed", d.claimed_by() != nullptr}};
+    json all = {{"name", d.name()},
+                {"aliases", d.aliases()},
+                {"product_name", d.product_name()},
+                {"block_size", g.block_size},
+                {"num_blocks", d.blocks()},
+                {"preferred_write_alignment", g.write_alignment_blocks},
+                {"preferred_write_granularity", g.write_granularity_blocks},
+                {"optimal_write_size", g.optimal_write_blocks},
+                {"preferred_unmap_alignment", g.unmap_alignment_blocks},
+                {"preferred_unmap_granularity", g.unmap_granularity_blocks},
+                {"uuid", bdev::to_string(d.id())},
+                {"assigned_rate_limits",
+                 {{"rw_ios_per_sec", 0}, {"rw_mbytes_per_sec", 0}, {"r_mbytes_per_sec", 0}, {"w_mbytes_per_sec", 0}}},
+                {"claimed", d.claimed_by() != nullptr}};
     if (d.claimed_by())
         all["claim_type"] = "exclusive_write";
     all["zoned"] = false;
@@ -62,7 +61,7 @@ json to_json(const bdev::device& d, const device_kinds& kinds) {
 
 struct get_params {
     std::optional<std::string> name;
-    std::uint64_t timeout = 0; ///< milliseconds
+    std::uint64_t timeout = 0;  ///< milliseconds
 };
 const fields<get_params> get_fields = {
     optional("name", &get_params::name),
@@ -100,7 +99,7 @@ const fields<option_params> option_fields = {
     ignored<option_params, std::uint32_t>("iobuf_large_cache_size"),
 };
 
-} // namespace
+}  // namespace
 
 void add_bdev_info_methods(method_table& methods, bdev_service& service) {
     methods.add("bdev_get_bdevs", states::runtime, get_fields,
@@ -110,4 +109,4 @@ void add_bdev_info_methods(method_table& methods, bdev_service& service) {
     methods.add("bdev_wait_for_examine", states::runtime, [] { return ok(); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

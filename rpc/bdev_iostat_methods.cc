@@ -1,7 +1,7 @@
 // What devices have done: bdev_get_iostat, bdev_reset_iostat.
 
-#include "rpc/reactor_methods.h"
 #include "rpc/bdev_service.h"
+#include "rpc/reactor_methods.h"
 
 namespace causeway::rpc {
 
@@ -62,7 +62,7 @@ void write_members(json& to, const sums& s, std::uint32_t block_size) {
         to["max_" + name + "_latency_ticks"] = o.slowest;
         to["min_" + name + "_latency_ticks"] = o.fastest;
     };
-    const sums::per_op none; // nothing copies
+    const sums::per_op none;  // nothing copies
     add_counts("bytes_read", "num_read_ops", s.read);
     add_counts("bytes_written", "num_write_ops", s.write);
     add_counts("bytes_unmapped", "num_unmap_ops", s.unmap);
@@ -110,7 +110,7 @@ core::task<> reset_all(bdev_service& service, devices of, reset_mode mode) {
 }
 
 struct get_params {
-    std::optional<std::string> name; ///< the older spelling
+    std::optional<std::string> name;  ///< the older spelling
     std::optional<std::vector<std::string>> names;
     bool per_channel = false;
     reset_mode reset = reset_mode::none;
@@ -202,7 +202,7 @@ core::task<answer> reset_iostat(bdev_service& service, reset_params p) {
     co_return ok();
 }
 
-} // namespace
+}  // namespace
 
 void add_bdev_iostat_methods(method_table& methods, bdev_service& service) {
     methods.add("bdev_get_iostat", states::runtime, get_fields,
@@ -211,4 +211,4 @@ void add_bdev_iostat_methods(method_table& methods, bdev_service& service) {
                 [&service](reset_params p) { return reset_iostat(service, std::move(p)); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

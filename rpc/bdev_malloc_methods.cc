@@ -43,8 +43,8 @@ answer create(bdev_service& service, create_params p) {
     g.block_size = p.block_size;
     g.blocks = p.num_blocks;
     g.physical_block_size = p.physical_block_size;
-    auto made = bdev::memory_device::create(bdev::place(service.homes), p.name, g,
-                                            p.uuid ? *p.uuid : bdev::random_uuid());
+    auto made =
+        bdev::memory_device::create(bdev::place(service.homes), p.name, g, p.uuid ? *p.uuid : bdev::random_uuid());
     if (!made)
         return refuse(made.error());
     if (const auto added = service.devices.add(std::move(*made), std::move(*name)); !added)
@@ -62,15 +62,14 @@ std::optional<json> config(const bdev::device& d) {
                                                      {"uuid", bdev::to_string(d.id())}});
 }
 
-} // namespace
+}  // namespace
 
 void add_bdev_malloc_methods(method_table& methods, bdev_service& service) {
     service.kinds.add({config, {}});
     methods.add("bdev_malloc_create", states::runtime, create_fields,
                 [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("bdev_malloc_delete", states::runtime, name_fields, [&service](name_params p) {
-        return remove_device<bdev::memory_device>(service, std::move(p));
-    });
+    methods.add("bdev_malloc_delete", states::runtime, name_fields,
+                [&service](name_params p) { return remove_device<bdev::memory_device>(service, std::move(p)); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

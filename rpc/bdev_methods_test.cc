@@ -41,8 +41,7 @@ class bdev_methods : public ::testing::Test {
         const auto a = call(name, params);
         return a ? 0 : a.error().code;
     }
-    void io(const std::string& device, std::size_t core, request&& r,
-            nvme::status expected = nvme::sc::success) {
+    void io(const std::string& device, std::size_t core, request&& r, nvme::status expected = nvme::sc::success) {
         EXPECT_EQ(bdev::test::run(s_, *devices_.find(device), core, r), expected);
     }
 
@@ -84,8 +83,7 @@ TEST_F(bdev_methods, a_memory_device_as_clients_see_it) {
 
 TEST_F(bdev_methods, disks_get_their_main_threads_in_turn_and_give_them_back) {
     for (const char* name : {"a", "b", "c"})
-        good("bdev_malloc_create",
-             R"({"block_size": 512, "num_blocks": 8, "name": ")" + std::string(name) + "\"}");
+        good("bdev_malloc_create", R"({"block_size": 512, "num_blocks": 8, "name": ")" + std::string(name) + "\"}");
     EXPECT_EQ(devices_.find("a")->home()->index(), 0u);
     EXPECT_EQ(devices_.find("b")->home()->index(), 1u);
     EXPECT_EQ(homes_.placed_on(0), 2u);
@@ -103,23 +101,21 @@ const wrong_row wrong_rows[] = {
     {"no such device", "bdev_get_bdevs", R"({"name": "x"})", enodev},
     {"no such device, after a while", "bdev_get_bdevs", R"({"name": "x", "timeout": 100})", enodev},
     {"a name in use", "bdev_null_create", R"({"name": "m", "block_size": 512, "num_blocks": 8})", eexist},
-    {"a name in use by another kind", "bdev_malloc_create",
-     R"({"name": "n", "block_size": 512, "num_blocks": 8})", eexist},
+    {"a name in use by another kind", "bdev_malloc_create", R"({"name": "n", "block_size": 512, "num_blocks": 8})",
+     eexist},
     {"a uuid in use", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 8,
         "uuid": "11111111-2222-3333-4444-555555555555"})",
      eexist},
-    {"a block size that is none", "bdev_null_create", R"({"name": "x", "block_size": 513, "num_blocks": 8})",
-     -32602},
+    {"a block size that is none", "bdev_null_create", R"({"name": "x", "block_size": 513, "num_blocks": 8})", -32602},
     {"no blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 0})", -32602},
-    {"too many blocks", "bdev_null_create",
-     R"({"name": "x", "block_size": 512, "num_blocks": 18446744073709551615})", -32602},
+    {"too many blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 18446744073709551615})",
+     -32602},
     {"metadata", "bdev_malloc_create", R"({"block_size": 512, "num_blocks": 8, "md_size": 8})", -32602},
     {"a number in a string", "bdev_malloc_create", R"({"block_size": "512", "num_blocks": 8})", -32602},
     {"a device of another kind", "bdev_null_delete", R"({"name": "m"})", enodev},
     {"a device of another kind, the other way", "bdev_malloc_delete", R"({"name": "n"})", enodev},
     {"a shrink", "bdev_null_resize", R"({"name": "n", "new_size": 0})", einval},
-    {"a size beyond all bounds", "bdev_null_resize", R"({"name": "n", "new_size": 18446744073709551615})",
-     einval},
+    {"a size beyond all bounds", "bdev_null_resize", R"({"name": "n", "new_size": 18446744073709551615})", einval},
     {"statistics of nobody", "bdev_get_iostat", R"({"name": "x"})", enodev},
     {"both spellings", "bdev_get_iostat", R"({"name": "n", "names": ["n"]})", -32602},
     {"cores of many", "bdev_get_iostat", R"({"names": ["n", "m"], "per_channel": true})", -32602},
@@ -154,9 +150,8 @@ TEST_F(bdev_methods, what_is_wrong_is_refused_with_the_code_that_clients_know) {
 TEST_F(bdev_methods, a_device_may_be_waited_for) {
     std::optional<answer> waited;
     s_[0].execute([&] {
-        core::detach(
-            methods_.find("bdev_get_bdevs")->call(json::parse(R"({"name": "late", "timeout": 1000})")),
-            [&](answer a) { waited = std::move(a); });
+        core::detach(methods_.find("bdev_get_bdevs")->call(json::parse(R"({"name": "late", "timeout": 1000})")),
+                     [&](answer a) { waited = std::move(a); });
     });
     s_.run_for(500ms);
     EXPECT_FALSE(waited) << waited->error().message;
@@ -194,9 +189,9 @@ TEST_F(bdev_methods, iostat_adds_up_the_cores_or_shows_them) {
     EXPECT_EQ(n["bytes_unmapped"], 8192);
     EXPECT_EQ(n["num_unmap_ops"], 1);
     EXPECT_EQ(n["io_error"], json::parse(R"({"nvme_error": 1, "miscompare": 1})"));
-    for (const char* key : {"bytes_copied", "num_copy_ops", "read_latency_ticks", "max_read_latency_ticks",
-                            "min_read_latency_ticks", "write_latency_ticks", "max_unmap_latency_ticks",
-                            "min_copy_latency_ticks"})
+    for (const char* key :
+         {"bytes_copied", "num_copy_ops", "read_latency_ticks", "max_read_latency_ticks", "min_read_latency_ticks",
+          "write_latency_ticks", "max_unmap_latency_ticks", "min_copy_latency_ticks"})
         EXPECT_TRUE(n.contains(key)) << key;
 
     const json cores = good("bdev_get_iostat", R"({"names": ["n"], "per_channel": true})");
@@ -226,8 +221,7 @@ TEST_F(bdev_methods, faults_by_the_interfaces_words) {
                                             "nvme_sc": 128})");
     io("EE_m", 1, request(op::write, 0, 1, cut(data, 512)), nvme::sc::write_fault);
     io("EE_m", 1, request(op::write, 0, 1, cut(data, 512)));
-    good("bdev_error_inject_error",
-         on + R"("io_type": "read", "error_type": "corrupt_data", "corrupt_offset": 3,
+    good("bdev_error_inject_error", on + R"("io_type": "read", "error_type": "corrupt_data", "corrupt_offset": 3,
                                             "corrupt_value": 33})");
     io("EE_m", 0, request(op::read, 0, 1, cut(data, 512)));
     EXPECT_EQ(data, "xxx!" + std::string(508, 'x'));
@@ -246,8 +240,7 @@ TEST_F(bdev_methods, faults_by_the_interfaces_words) {
     good("bdev_error_inject_error", on + R"("io_type": "all", "error_type": "failure", "num": 100})");
     good("bdev_error_inject_error", on + R"("io_type": "clear", "error_type": "failure"})");
     io("EE_m", 1, request(op::flush, 0, 0));
-    EXPECT_EQ(code("bdev_error_inject_error", on + R"("io_type": "all", "error_type": "nvme_failure"})"),
-              -32602);
+    EXPECT_EQ(code("bdev_error_inject_error", on + R"("io_type": "all", "error_type": "nvme_failure"})"), -32602);
 
     good("bdev_malloc_delete", R"({"name": "m"})");
     EXPECT_TRUE(devices_.all().empty()) << "it goes with its base";
@@ -270,5 +263,5 @@ TEST_F(bdev_methods, a_saved_configuration_brings_the_same_devices_back) {
     EXPECT_EQ(*config_.of("bdev"), saved);
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

@@ -54,7 +54,7 @@ answer create(bdev_service& service, create_params p) {
 
 struct resize_params {
     std::string name;
-    std::uint64_t new_size = 0; ///< mebibytes
+    std::uint64_t new_size = 0;  ///< mebibytes
 };
 const fields<resize_params> resize_fields = {
     required("name", &resize_params::name),
@@ -65,8 +65,7 @@ answer resize(bdev_service& service, const resize_params& p) {
     const auto d = find_device<bdev::null_device>(service, p.name);
     if (!d)
         return tl::make_unexpected(d.error());
-    const std::uint64_t blocks_per_mebibyte =
-        mebibyte / std::min<std::uint64_t>((*d)->shape().block_size, mebibyte);
+    const std::uint64_t blocks_per_mebibyte = mebibyte / std::min<std::uint64_t>((*d)->shape().block_size, mebibyte);
     if (p.new_size > (std::uint64_t{1} << 43) || p.new_size * blocks_per_mebibyte < (*d)->blocks())
         return refuse_errno(EINVAL, "the new size must not be below the present one", p.name);
     (*d)->set_blocks(p.new_size * blocks_per_mebibyte);
@@ -95,17 +94,16 @@ std::optional<json> config(const bdev::device& d) {
     return saved_config::call("bdev_null_create", std::move(params));
 }
 
-} // namespace
+}  // namespace
 
 void add_bdev_null_methods(method_table& methods, bdev_service& service) {
     service.kinds.add({config, {}});
     methods.add("bdev_null_create", states::runtime, create_fields,
                 [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("bdev_null_delete", states::runtime, name_fields, [&service](name_params p) {
-        return remove_device<bdev::null_device>(service, std::move(p));
-    });
+    methods.add("bdev_null_delete", states::runtime, name_fields,
+                [&service](name_params p) { return remove_device<bdev::null_device>(service, std::move(p)); });
     methods.add("bdev_null_resize", states::runtime, resize_fields,
                 [&service](const resize_params& p) { return resize(service, p); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

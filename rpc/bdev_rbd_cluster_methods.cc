@@ -101,7 +101,7 @@ answer get_info(const bdev_rbd_service& service, const info_params& p) {
     return list;
 }
 
-} // namespace
+}  // namespace
 
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service) {
     methods.add("bdev_rbd_register_cluster", states::runtime, register_fields,
@@ -121,4 +121,4 @@ void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, b
     });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

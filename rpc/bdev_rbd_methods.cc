@@ -36,7 +36,7 @@ bdev_rbd::disk_params disk_of(create_params p) {
     d.block_size = p.block_size;
     d.cluster_name = std::move(p.cluster_name);
     d.client.user_id = std::move(p.user_id);
-    if (p.config) { // then the usual files are left out
+    if (p.config) {  // then the usual files are left out
         d.client.read_config_file = false;
         d.client.config_param = std::move(*p.config);
         take_time_limit(d.client);
@@ -54,8 +54,8 @@ core::task<answer> create(bdev_rbd_service& service, create_params p) {
 
 struct resize_params {
     std::string name;
-    std::uint64_t new_size = 0; ///< mebibytes
-    bool allow_shrink = false;  ///< ours: existing clients never lose data by it
+    std::uint64_t new_size = 0;  ///< mebibytes
+    bool allow_shrink = false;   ///< ours: existing clients never lose data by it
 };
 const fields<resize_params> resize_fields = {
     required("name", &resize_params::name),
@@ -109,8 +109,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
         } else {
             rbd["cluster_name"] = made_with->cluster_name;
             const auto all = service.clusters.all();
-            const auto used =
-                std::ranges::find(all, made_with->cluster_name, &bdev_rbd::clusters::view::name);
+            const auto used = std::ranges::find(all, made_with->cluster_name, &bdev_rbd::clusters::view::name);
             if (used != all.end())
                 write_client(rbd, used->options);
         }
@@ -121,21 +120,19 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
     return json{{"rbd", std::move(rbd)}};
 }
 
-} // namespace
+}  // namespace
 
-void add_bdev_rbd_methods(method_table& methods, saved_config& saved, device_kinds& kinds,
-                          bdev_rbd_service& service) {
+void add_bdev_rbd_methods(method_table& methods, saved_config& saved, device_kinds& kinds, bdev_rbd_service& service) {
     kinds.add({[&service](const bdev::device& d) { return config(service, d); },
                [&service](const bdev::device& d) { return driver_specific(service, d); }});
     methods.add("bdev_rbd_create", states::runtime, create_fields,
                 [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("bdev_rbd_delete", states::runtime, name_fields,
-                [&service](name_params p) -> core::task<answer> {
-                    co_return ok_if(co_await service.disks.remove(std::move(p.name)));
-                });
+    methods.add("bdev_rbd_delete", states::runtime, name_fields, [&service](name_params p) -> core::task<answer> {
+        co_return ok_if(co_await service.disks.remove(std::move(p.name)));
+    });
     methods.add("bdev_rbd_resize", states::runtime, resize_fields,
                 [&service](resize_params p) { return resize(service, std::move(p)); });
     add_bdev_rbd_cluster_methods(methods, saved, service);
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

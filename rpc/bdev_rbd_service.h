@@ -14,8 +14,7 @@ struct bdev_rbd_service {
 
 /// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev" is
 /// there, and add_bdev_config() has been or will be called.
-void add_bdev_rbd_methods(method_table& methods, saved_config& config, device_kinds& kinds,
-                          bdev_rbd_service& service);
+void add_bdev_rbd_methods(method_table& methods, saved_config& config, device_kinds& kinds, bdev_rbd_service& service);
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service);
 
 // ---- What these methods share.
@@ -31,4 +30,4 @@ void write_client(json& to, const bdev_rbd::client_options& o);
 /// An operator who sets client_mount_timeout means our time limit, too.
 void take_time_limit(bdev_rbd::client_options& o);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -40,4 +40,4 @@ void add_bdev_methods(method_table& methods, saved_config& config, bdev_service&
     add_bdev_config(config, service);
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

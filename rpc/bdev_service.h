@@ -15,7 +15,7 @@ namespace causeway::rpc {
 /// What the methods named bdev_… work on. Control reactor; outlives every call.
 struct bdev_service {
     bdev::registry& devices;
-    core::placement& homes; ///< gives disks their main threads
+    core::placement& homes;  ///< gives disks their main threads
     device_kinds& kinds;
 };
 
@@ -63,4 +63,4 @@ complaint check_shape(std::uint32_t block_size, std::uint64_t num_blocks, std::u
 
 inline constexpr std::uint64_t mebibyte = 1 << 20;
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

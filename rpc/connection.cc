@@ -15,22 +15,22 @@ constexpr unsigned requests_in_one_go = 16;
 // What has been sent is cut off the buffer in pieces of at least this.
 constexpr std::size_t compaction_bytes = 1u << 20;
 
-} // namespace
+}  // namespace
 
 connection::connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits,
                        gone_function gone)
     : reactor_(r), fd_(std::move(fd)), requests_(requests), limits_(limits), gone_(std::move(gone)),
       stalled_(r, [this] { close(); }) {
     watched_ = EPOLLIN;
-    watch_ = std::make_unique<core::fd_watch>(r, fd_.get(), watched_,
-                                              [this](std::uint32_t events) { on_events(events); });
+    watch_ =
+        std::make_unique<core::fd_watch>(r, fd_.get(), watched_, [this](std::uint32_t events) { on_events(events); });
 }
 
 void connection::on_events(std::uint32_t events) {
     const auto self = shared_from_this();
     if (events & (EPOLLHUP | EPOLLERR)) {
         hung_up_ = true;
-        watch_.reset(); // it would be ready for ever
+        watch_.reset();  // it would be ready for ever
     }
     if (!closed_ && (events & EPOLLOUT))
         send();
@@ -79,17 +79,16 @@ bool connection::wants_input() const noexcept {
 /// Serves what has been read, as far as that is allowed now.
 void connection::process() {
     processing_ = true;
-    std::size_t begin = 0; // of the value that is being scanned
+    std::size_t begin = 0;  // of the value that is being scanned
     unsigned started = 0;
     while (!closed_ && !input_ended_ && scanned_ < in_.size() && running_ < limits_.running &&
            unsent() < limits_.unread_mark && started < requests_in_one_go) {
         const auto step = scanner_.scan(std::string_view(in_).substr(scanned_));
         scanned_ += step.consumed;
         if (scanner_.idle() && step.what == json_scanner::outcome::need_more)
-            begin = scanned_; // white space
+            begin = scanned_;  // white space
         if (scanned_ - begin > limits_.request_bytes) {
-            fail({error_code::request,
-                  "a request has at most " + std::to_string(limits_.request_bytes) + " bytes"});
+            fail({error_code::request, "a request has at most " + std::to_string(limits_.request_bytes) + " bytes"});
         } else if (step.what == json_scanner::outcome::value) {
             start(in_.substr(begin, scanned_ - begin));
             begin = scanned_;
@@ -97,8 +96,7 @@ void connection::process() {
         } else if (step.what == json_scanner::outcome::malformed) {
             fail({error_code::parse, "Parse error"});
         } else if (step.what == json_scanner::outcome::too_deep) {
-            fail({error_code::parse,
-                  "nested deeper than " + std::to_string(json_scanner::most_depth) + " levels"});
+            fail({error_code::parse, "nested deeper than " + std::to_string(json_scanner::most_depth) + " levels"});
         }
     }
     in_.erase(0, begin);
@@ -134,7 +132,7 @@ void connection::answered(dispatcher::reply r) {
         return;
     }
     send();
-    if (!processing_) // or it came at once, and process() goes on
+    if (!processing_)  // or it came at once, and process() goes on
         advance();
 }
 
@@ -156,7 +154,7 @@ void connection::send() {
                     stalled_.arm_after(limits_.patience);
                 return;
             }
-            deaf_ = true; // what it has sent before it went is still served
+            deaf_ = true;  // what it has sent before it went is still served
             break;
         }
         sent_ += static_cast<std::size_t>(n);
@@ -209,4 +207,4 @@ void connection::close() {
     gone_(*this);
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

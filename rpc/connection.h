@@ -33,8 +33,7 @@ class connection : public std::enable_shared_from_this<connection> {
     using gone_function = std::function<void(connection&)>;
 
     /// `gone` is called once, when the connection has closed itself.
-    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits,
-               gone_function gone);
+    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits, gone_function gone);
 
     /// No more requests are read; closes when those that run are answered.
     void finish();
@@ -65,19 +64,19 @@ class connection : public std::enable_shared_from_this<connection> {
     core::timer stalled_;
 
     json_scanner scanner_;
-    std::string in_;          // what has been read and not been served
-    std::size_t scanned_ = 0; // of that, how much the scanner has seen
+    std::string in_;           // what has been read and not been served
+    std::size_t scanned_ = 0;  // of that, how much the scanner has seen
 
     std::string out_;
-    std::size_t sent_ = 0; // of out_
+    std::size_t sent_ = 0;  // of out_
 
     unsigned running_ = 0;
-    bool input_ended_ = false; // no more requests are read
-    bool deaf_ = false;        // the client reads no more: answers are dropped
-    bool hung_up_ = false;     // the client is gone, its last requests perhaps not
+    bool input_ended_ = false;  // no more requests are read
+    bool deaf_ = false;         // the client reads no more: answers are dropped
+    bool hung_up_ = false;      // the client is gone, its last requests perhaps not
     bool processing_ = false;
     bool resumption_due_ = false;
     bool closed_ = false;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

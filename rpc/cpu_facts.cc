@@ -39,4 +39,4 @@ cpu_time time_of(unsigned cpu) {
     return {};
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -16,4 +16,4 @@ struct cpu_time {
 };
 cpu_time time_of(unsigned cpu);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

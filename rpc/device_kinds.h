@@ -39,4 +39,4 @@ class device_kinds {
     std::vector<device_kind> kinds_;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -77,7 +77,7 @@ std::pair<std::size_t, std::string> split_index(std::string_view pointer) {
     return {index, std::string(parsed.ptr, end)};
 }
 
-} // namespace
+}  // namespace
 
 std::string dispatcher::error_line(rpc_error e) {
     return to_line(error_object(nullptr, e));
@@ -88,12 +88,11 @@ core::task<answer> dispatcher::call(std::string name, json params) {
     if (!m)
         co_return refuse(error_code::method_not_found, "Method not found");
     if (!allows(m->when, cycle_.now())) {
-        co_return refuse(error_code::wrong_state,
-                         fmt::format("{} may be called only {} framework_start_init", name,
-                                     m->when == states::startup ? "before" : "after"));
+        co_return refuse(error_code::wrong_state, fmt::format("{} may be called only {} framework_start_init", name,
+                                                              m->when == states::startup ? "before" : "after"));
     }
     answer a = co_await m->call(std::move(params));
-    co_await core::switch_to(control_); // where a handler that hopped should have come back to
+    co_await core::switch_to(control_);  // where a handler that hopped should have come back to
     co_return a;
 }
 
@@ -116,8 +115,8 @@ core::task<dispatcher::reply> dispatcher::serve_batch(parsed_text batch) {
     if (requests.empty())
         co_return reply{error_line({error_code::request, "a batch holds at least one request"})};
     if (requests.size() > most_in_batch)
-        co_return reply{error_line(
-            {error_code::request, fmt::format("a batch holds at most {} requests", most_in_batch)})};
+        co_return reply{
+            error_line({error_code::request, fmt::format("a batch holds at most {} requests", most_in_batch)})};
 
     std::map<std::size_t, std::string> duplicates;
     for (const auto& pointer : batch.duplicates)
@@ -158,8 +157,7 @@ core::task<dispatcher::reply> dispatcher::serve(std::string text) {
         co_return r;
     }
     const json id = parsed->value.is_object() ? parsed->value.value("id", json()) : json();
-    std::string duplicate =
-        parsed->duplicates.empty() ? std::string() : std::move(parsed->duplicates.front());
+    std::string duplicate = parsed->duplicates.empty() ? std::string() : std::move(parsed->duplicates.front());
     auto a = co_await serve_one(std::move(parsed->value), std::move(duplicate));
     if (!a)
         co_return reply{};
@@ -169,4 +167,4 @@ core::task<dispatcher::reply> dispatcher::serve(std::string text) {
     co_return reply{std::move(line)};
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -26,8 +26,8 @@ class dispatcher {
     core::task<answer> call(std::string method, json params);
 
     struct reply {
-        std::string line;        ///< empty: nothing is to be sent
-        bool unparsable = false; ///< what comes after such a text cannot be trusted
+        std::string line;         ///< empty: nothing is to be sent
+        bool unparsable = false;  ///< what comes after such a text cannot be trusted
     };
     /// The text of one request, or of a batch of them.
     core::task<reply> serve(std::string text);
@@ -51,4 +51,4 @@ class dispatcher {
     bool closed_ = false;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

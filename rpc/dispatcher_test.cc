@@ -32,8 +32,7 @@ class dispatch : public ::testing::Test {
             co_return json("at last");
         });
         methods_.add("fail", states::any, [] { return answer(refuse_errno(ENODEV, "no such thing", "it")); });
-        methods_.add("huge", states::any,
-                     [] { return answer(json(std::string(dispatcher::most_answer_bytes, 'x'))); });
+        methods_.add("huge", states::any, [] { return answer(json(std::string(dispatcher::most_answer_bytes, 'x'))); });
         methods_.add("umlaut", states::any, [] { return answer(json("\u00fc \xff")); });
         methods_.add_alias("knock", "ping");
     }
@@ -69,10 +68,8 @@ struct row {
 const row rows[] = {
     {"a result carries the id", R"({"jsonrpc": "2.0", "id": 7, "method": "ping"})",
      R"({"jsonrpc":"2.0","id":7,"result":"pong"})"},
-    {"an id may be a string", R"({"id": "a", "method": "ping"})",
-     R"({"jsonrpc":"2.0","id":"a","result":"pong"})"},
-    {"an id may be null", R"({"id": null, "method": "ping"})",
-     R"({"jsonrpc":"2.0","id":null,"result":"pong"})"},
+    {"an id may be a string", R"({"id": "a", "method": "ping"})", R"({"jsonrpc":"2.0","id":"a","result":"pong"})"},
+    {"an id may be null", R"({"id": null, "method": "ping"})", R"({"jsonrpc":"2.0","id":null,"result":"pong"})"},
     {"without an id a success is silent", R"({"method": "ping"})", "none"},
     {"without an id an error is not", R"({"method": "fail"})",
      R"({"jsonrpc":"2.0","id":null,"error":{"code":-19,"message":"No such device: it: no such thing"}})"},
@@ -97,8 +94,7 @@ const row rows[] = {
      R"({"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"jsonrpc must be \"2.0\""}})"},
     {"an id of another kind", R"({"id": [1], "method": "ping"})",
      R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"id must be a string, a number or null"}})"},
-    {"no method", R"({"id": 1})",
-     R"({"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"method is missing"}})"},
+    {"no method", R"({"id": 1})", R"({"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"method is missing"}})"},
     {"a method that is no string", R"({"id": 1, "method": 5})",
      R"({"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"method must be a string"}})"},
     {"params of another kind", R"({"id": 1, "method": "ping", "params": 5})",
@@ -137,8 +133,8 @@ TEST_F(dispatch, answers_each_request_as_the_interface_says) {
 }
 
 TEST_F(dispatch, a_text_that_the_parser_refuses_is_the_last_one) {
-    for (const char* text : {"{\"id\": \"\xff\", \"method\": \"ping\"}",
-                             R"({"id": "\ud800", "method": "ping"})", R"({"id": 1e999, "method": "ping"})"}) {
+    for (const char* text : {"{\"id\": \"\xff\", \"method\": \"ping\"}", R"({"id": "\ud800", "method": "ping"})",
+                             R"({"id": 1e999, "method": "ping"})"}) {
         dispatcher::reply r;
         core::detach(dispatcher_.serve(text), [&](dispatcher::reply got) { r = std::move(got); });
         EXPECT_TRUE(r.unparsable) << text;
@@ -174,9 +170,8 @@ TEST_F(dispatch, a_batch_waits_for_its_slowest) {
     let_go_.set(true);
     for (int i = 0; i < 10; ++i)
         group_.control().turn();
-    EXPECT_EQ(batch,
-              R"([{"jsonrpc":"2.0","id":1,"result":"at last"},{"jsonrpc":"2.0","id":2,"result":"pong"}])"
-              "\n");
+    EXPECT_EQ(batch, R"([{"jsonrpc":"2.0","id":1,"result":"at last"},{"jsonrpc":"2.0","id":2,"result":"pong"}])"
+                     "\n");
 }
 
 TEST_F(dispatch, many_members_cost_no_more_than_their_number) {
@@ -189,5 +184,5 @@ TEST_F(dispatch, many_members_cost_no_more_than_their_number) {
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

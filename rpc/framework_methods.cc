@@ -42,14 +42,13 @@ json version() {
         at = std::from_chars(at, text.data() + text.size(), n).ptr;
         numbers.push_back(n);
     }
-    return {
-        {"version", "Causeway v" + std::string(text)},
-        {"fields", {{"major", numbers[0]}, {"minor", numbers[1]}, {"patch", numbers[2]}, {"suffix", ""}}}};
+    return {{"version", "Causeway v" + std::string(text)},
+            {"fields", {{"major", numbers[0]}, {"minor", numbers[1]}, {"patch", numbers[2]}, {"suffix", ""}}}};
 }
 
 struct get_config_params {
     std::string name;
-    bool with_batches = false; // may put calls that can go together into arrays: ours go one by one
+    bool with_batches = false;  // may put calls that can go together into arrays: ours go one by one
 };
 const fields<get_config_params> get_config_fields = {
     required("name", &get_config_params::name),
@@ -77,7 +76,7 @@ const fields<kill_params> kill_fields = {
               {"SIGUSR1", signal_name::user_1}}),
 };
 
-} // namespace
+}  // namespace
 
 void add_framework_methods(method_table& methods, lifecycle& cycle, const saved_config& config) {
     methods.add("rpc_get_methods", states::any, get_methods_fields,
@@ -97,13 +96,12 @@ void add_framework_methods(method_table& methods, lifecycle& cycle, const saved_
             all.push_back({{"subsystem", s.name}, {"depends_on", s.depends_on}});
         return answer(all);
     });
-    methods.add("framework_get_config", states::runtime, get_config_fields,
-                [&](const get_config_params& p) -> answer {
-                    auto calls = config.of(p.name);
-                    if (!calls)
-                        return refuse_parameters("no such subsystem: " + p.name);
-                    return std::move(*calls);
-                });
+    methods.add("framework_get_config", states::runtime, get_config_fields, [&](const get_config_params& p) -> answer {
+        auto calls = config.of(p.name);
+        if (!calls)
+            return refuse_parameters("no such subsystem: " + p.name);
+        return std::move(*calls);
+    });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -10,4 +10,4 @@ namespace causeway::rpc {
 /// framework_get_config, spdk_kill_instance. All arguments outlive the table's last call.
 void add_framework_methods(method_table& methods, lifecycle& cycle, const saved_config& config);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -51,8 +51,7 @@ TEST_F(framework_methods, waiting_ends_when_all_is_ready) {
 TEST_F(framework_methods, whoever_waits_for_what_will_not_come_hears_of_it) {
     answer a;
     w.sim[0].execute([&] {
-        core::detach(w.dispatcher.call("framework_wait_init", nullptr),
-                     [&](answer got) { a = std::move(got); });
+        core::detach(w.dispatcher.call("framework_wait_init", nullptr), [&](answer got) { a = std::move(got); });
     });
     w.sim.run_until_idle();
     w.cycle.abandon();
@@ -65,8 +64,7 @@ TEST_F(framework_methods, subsystems_and_their_configuration) {
     w.start();
     EXPECT_EQ(w.result("framework_get_subsystems"), parsed(R"([{"subsystem": "bdev", "depends_on": []},
                                                               {"subsystem": "nvmf", "depends_on": ["bdev"]}])"));
-    EXPECT_EQ(w.result("framework_get_config", R"({"name": "bdev"})"), json(nullptr))
-        << "nobody writes it here";
+    EXPECT_EQ(w.result("framework_get_config", R"({"name": "bdev"})"), json(nullptr)) << "nobody writes it here";
     EXPECT_EQ(w.result("framework_get_config", R"({"name": "nvmf"})"), json::array());
     EXPECT_EQ(w.call("framework_get_config", R"({"name": "vhost"})").error().code, -32602);
 }
@@ -142,5 +140,5 @@ TEST(saved_config, writers_come_by_phase) {
     EXPECT_EQ(names, (std::vector<std::string>{"first", "second", "third", "last"}));
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

@@ -16,21 +16,17 @@ constexpr bool is_hex(char c) noexcept {
 
 static_assert(json_scanner::most_depth <= 64, "one bit per level");
 
-} // namespace
+}  // namespace
 
 json_scanner::progress json_scanner::scan(std::string_view bytes) noexcept {
     std::size_t i = 0;
     while (i < bytes.size()) {
         switch (step(bytes[i])) {
-        case verdict::consumed:
-            ++i;
+        case verdict::consumed: ++i; break;
+        case verdict::look_again:  // the byte ended a number and belongs to what follows
             break;
-        case verdict::look_again: // the byte ended a number and belongs to what follows
-            break;
-        case verdict::malformed:
-            return {outcome::malformed, i};
-        case verdict::too_deep:
-            return {outcome::too_deep, i};
+        case verdict::malformed: return {outcome::malformed, i};
+        case verdict::too_deep: return {outcome::too_deep, i};
         }
         if (at_ == place::done) {
             at_ = place::start;
@@ -64,10 +60,8 @@ json_scanner::verdict json_scanner::close(bool object) noexcept {
 
 json_scanner::verdict json_scanner::begin_value(char c) noexcept {
     switch (c) {
-    case '{':
-        return open(true);
-    case '[':
-        return open(false);
+    case '{': return open(true);
+    case '[': return open(false);
     case '"':
         key_ = false;
         at_ = place::string;
@@ -84,12 +78,8 @@ json_scanner::verdict json_scanner::begin_value(char c) noexcept {
         literal_ = "ull";
         at_ = place::literal;
         return verdict::consumed;
-    case '-':
-        at_ = place::minus;
-        return verdict::consumed;
-    case '0':
-        at_ = place::zero;
-        return verdict::consumed;
+    case '-': at_ = place::minus; return verdict::consumed;
+    case '0': at_ = place::zero; return verdict::consumed;
     default:
         if (!is_digit(c))
             return verdict::malformed;
@@ -106,16 +96,13 @@ json_scanner::verdict json_scanner::number(char c) noexcept {
     };
     const bool exponent = c == 'e' || c == 'E';
     switch (at_) {
-    case place::minus:
-        return c == '0' ? go(place::zero) : is_digit(c) ? go(place::digits) : verdict::malformed;
-    case place::point:
-        return is_digit(c) ? go(place::fraction) : verdict::malformed;
+    case place::minus: return c == '0' ? go(place::zero) : is_digit(c) ? go(place::digits) : verdict::malformed;
+    case place::point: return is_digit(c) ? go(place::fraction) : verdict::malformed;
     case place::exponent:
         if (c == '+' || c == '-')
             return go(place::exponent_sign);
         [[fallthrough]];
-    case place::exponent_sign:
-        return is_digit(c) ? go(place::exponent_digits) : verdict::malformed;
+    case place::exponent_sign: return is_digit(c) ? go(place::exponent_digits) : verdict::malformed;
     case place::digits:
         if (is_digit(c))
             return verdict::consumed;
@@ -132,12 +119,12 @@ json_scanner::verdict json_scanner::number(char c) noexcept {
         if (exponent)
             return go(place::exponent);
         break;
-    default: // exponent_digits
+    default:  // exponent_digits
         if (is_digit(c))
             return verdict::consumed;
         break;
     }
-    if (is_digit(c)) // after a leading zero
+    if (is_digit(c))  // after a leading zero
         return verdict::malformed;
     end_value();
     return verdict::look_again;
@@ -186,10 +173,8 @@ json_scanner::verdict json_scanner::step(char c) noexcept {
     case place::fraction:
     case place::exponent:
     case place::exponent_sign:
-    case place::exponent_digits:
-        return number(c);
-    default:
-        break;
+    case place::exponent_digits: return number(c);
+    default: break;
     }
     if (is_space(c))
         return verdict::consumed;
@@ -199,8 +184,7 @@ json_scanner::verdict json_scanner::step(char c) noexcept {
             return close(false);
         [[fallthrough]];
     case place::start:
-    case place::value:
-        return begin_value(c);
+    case place::value: return begin_value(c);
     case place::key_or_close:
         if (c == '}')
             return close(true);
@@ -216,7 +200,7 @@ json_scanner::verdict json_scanner::step(char c) noexcept {
             return verdict::malformed;
         at_ = place::value;
         return verdict::consumed;
-    default: // comma_or_close
+    default:  // comma_or_close
         if (c == ',') {
             at_ = in_object() ? place::key : place::value;
             return verdict::consumed;
@@ -225,4 +209,4 @@ json_scanner::verdict json_scanner::step(char c) noexcept {
     }
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -16,10 +16,10 @@ class json_scanner {
     static constexpr unsigned most_depth = 64;
 
     enum class outcome : std::uint8_t {
-        need_more, ///< all bytes are consumed and no value has ended
-        value,     ///< the last of the consumed bytes ended a value
-        malformed, ///< what follows the consumed bytes cannot be JSON
-        too_deep,  ///< what follows the consumed bytes nests deeper than most_depth
+        need_more,  ///< all bytes are consumed and no value has ended
+        value,      ///< the last of the consumed bytes ended a value
+        malformed,  ///< what follows the consumed bytes cannot be JSON
+        too_deep,   ///< what follows the consumed bytes nests deeper than most_depth
     };
     struct progress {
         outcome what;
@@ -35,17 +35,17 @@ class json_scanner {
 
   private:
     enum class place : std::uint8_t {
-        start,          // before a value, outside all others
-        value,          // a value must come
-        value_or_close, // after [
-        key_or_close,   // after {
-        key,            // after , in an object
-        colon,          // after a key
-        comma_or_close, // after a value inside another
-        string,         // between quotes
-        escape,         // after a backslash
-        hex,            // within \uXXXX
-        minus,          // numbers, by what has come
+        start,           // before a value, outside all others
+        value,           // a value must come
+        value_or_close,  // after [
+        key_or_close,    // after {
+        key,             // after , in an object
+        colon,           // after a key
+        comma_or_close,  // after a value inside another
+        string,          // between quotes
+        escape,          // after a backslash
+        hex,             // within \uXXXX
+        minus,           // numbers, by what has come
         zero,
         digits,
         point,
@@ -53,8 +53,8 @@ class json_scanner {
         exponent,
         exponent_sign,
         exponent_digits,
-        literal, // within true, false, null
-        done,    // a value outside all others has ended
+        literal,  // within true, false, null
+        done,     // a value outside all others has ended
     };
     enum class verdict : std::uint8_t { consumed, look_again, malformed, too_deep };
 
@@ -67,11 +67,11 @@ class json_scanner {
     bool in_object() const noexcept { return (objects_ & 1) != 0; }
 
     place at_ = place::start;
-    bool key_ = false; // the string is a key
+    bool key_ = false;  // the string is a key
     std::uint8_t hex_left_ = 0;
     unsigned depth_ = 0;
-    std::uint64_t objects_ = 0; // a bit for each open bracket, the innermost lowest: 1 = {, 0 = [
-    std::string_view literal_;  // what must still come of a literal
+    std::uint64_t objects_ = 0;  // a bit for each open bracket, the innermost lowest: 1 = {, 0 = [
+    std::string_view literal_;   // what must still come of a literal
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

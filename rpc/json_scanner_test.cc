@@ -56,8 +56,7 @@ TEST(json_scanner, cuts_a_stream_the_same_way_wherever_it_is_split) {
         EXPECT_FALSE(whole.values.empty()) << text;
         EXPECT_TRUE(whole.idle) << text;
         for (std::size_t i = 0; i <= text.size(); ++i)
-            EXPECT_EQ(cut_up({text.substr(0, i), text.substr(i)}).values, whole.values)
-                << text << " split at " << i;
+            EXPECT_EQ(cut_up({text.substr(0, i), text.substr(i)}).values, whole.values) << text << " split at " << i;
         std::vector<std::string> bytes;
         for (char c : text)
             bytes.emplace_back(1, c);
@@ -85,43 +84,15 @@ TEST(json_scanner, knows_whether_a_value_is_open) {
 
 struct bad {
     const char* text;
-    std::size_t at; // the first byte that cannot be
+    std::size_t at;  // the first byte that cannot be
 };
 const bad bad_streams[] = {
-    {"hello", 0},
-    {"}", 0},
-    {"{]", 1},
-    {"[}", 1},
-    {"{\"a\" 1}", 5},
-    {"{\"a\":}", 5},
-    {"{\"a\":1,}", 7},
-    {"{a:1}", 1},
-    {"{'a':1}", 1},
-    {"[1,]", 3},
-    {"[,1]", 1},
-    {"[1 2]", 3},
-    {"[01]", 2},
-    {"[-]", 2},
-    {"[1.]", 3},
-    {"[.5]", 1},
-    {"[1e]", 3},
-    {"[1e+]", 4},
-    {"[+1]", 1},
-    {"[tru ]", 4},
-    {"[nul]", 4},
-    {"[\"\\x\"]", 3},
-    {"[\"\\u12g4\"]", 6},
-    {"[\"a\nb\"]", 3},
-    {"{\"a\":1]", 6},
-    {"[1}", 2},
-    {"{}x", 2},
-    {"/* */ {}", 0},
-    {"[--1]", 2},
-    {"{\"a\":1 \"b\":2}", 7},
-    {"{1:2}", 1},
-    {"[0x10]", 2},
-    {"NaN", 0},
-    {"{:1}", 1},
+    {"hello", 0},      {"}", 0},      {"{]", 1},      {"[}", 1},        {"{\"a\" 1}", 5},     {"{\"a\":}", 5},
+    {"{\"a\":1,}", 7}, {"{a:1}", 1},  {"{'a':1}", 1}, {"[1,]", 3},      {"[,1]", 1},          {"[1 2]", 3},
+    {"[01]", 2},       {"[-]", 2},    {"[1.]", 3},    {"[.5]", 1},      {"[1e]", 3},          {"[1e+]", 4},
+    {"[+1]", 1},       {"[tru ]", 4}, {"[nul]", 4},   {"[\"\\x\"]", 3}, {"[\"\\u12g4\"]", 6}, {"[\"a\nb\"]", 3},
+    {"{\"a\":1]", 6},  {"[1}", 2},    {"{}x", 2},     {"/* */ {}", 0},  {"[--1]", 2},         {"{\"a\":1 \"b\":2}", 7},
+    {"{1:2}", 1},      {"[0x10]", 2}, {"NaN", 0},     {"{:1}", 1},
 };
 
 TEST(json_scanner, stops_at_the_first_byte_that_cannot_be) {
@@ -152,8 +123,7 @@ TEST(json_scanner, a_NUL_is_no_white_space) {
 }
 
 TEST(json_scanner, nests_as_deep_as_it_says_and_no_deeper) {
-    const std::string deepest =
-        std::string(json_scanner::most_depth, '[') + std::string(json_scanner::most_depth, ']');
+    const std::string deepest = std::string(json_scanner::most_depth, '[') + std::string(json_scanner::most_depth, ']');
     EXPECT_EQ(cut_up({deepest}).values.size(), 1u);
     EXPECT_EQ(cut_up({'[' + deepest + ']'}).last, outcome::too_deep);
     std::string objects, ends;
@@ -165,5 +135,5 @@ TEST(json_scanner, nests_as_deep_as_it_says_and_no_deeper) {
     EXPECT_EQ(cut_up({std::string(1 << 20, '[')}).last, outcome::too_deep);
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

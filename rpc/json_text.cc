@@ -41,8 +41,7 @@ class builder final : public nlohmann::json_sax<json> {
         return true;
     }
 
-    bool parse_error(std::size_t position, const std::string&,
-                     const nlohmann::detail::exception& e) override {
+    bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) override {
         const std::string_view before = text_.substr(0, std::min(position ? position - 1 : 0, text_.size()));
         const auto line = 1 + std::count(before.begin(), before.end(), '\n');
         const auto last = before.rfind('\n');
@@ -58,7 +57,7 @@ class builder final : public nlohmann::json_sax<json> {
   private:
     struct level {
         json value;
-        std::string key = {}; // where the next value goes, in an object
+        std::string key = {};  // where the next value goes, in an object
         std::unordered_set<std::string> keys = {};
         bool skip_next = false;
     };
@@ -66,8 +65,7 @@ class builder final : public nlohmann::json_sax<json> {
     std::string path(const std::string& last) const {
         std::string p;
         for (std::size_t i = 0; i + 1 < levels_.size(); ++i)
-            p += '/' +
-                 (levels_[i].value.is_array() ? std::to_string(levels_[i].value.size()) : levels_[i].key);
+            p += '/' + (levels_[i].value.is_array() ? std::to_string(levels_[i].value.size()) : levels_[i].key);
         return p + '/' + last;
     }
 
@@ -101,7 +99,7 @@ class builder final : public nlohmann::json_sax<json> {
     std::vector<level> levels_;
 };
 
-} // namespace
+}  // namespace
 
 tl::expected<parsed_text, std::string> parse_json(std::string_view text, text_options options) {
     builder b(text);
@@ -114,4 +112,4 @@ std::string to_line(const json& value) {
     return value.dump(-1, ' ', true, json::error_handler_t::replace) + '\n';
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

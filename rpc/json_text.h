@@ -11,11 +11,11 @@ namespace causeway::rpc {
 /// A parsed text, and the members that it had more than once: the first of each is kept.
 struct parsed_text {
     json value;
-    std::vector<std::string> duplicates; ///< as JSON pointers: "/params/name"
+    std::vector<std::string> duplicates;  ///< as JSON pointers: "/params/name"
 };
 
 struct text_options {
-    bool comments = false; ///< /* */ and // are white space, as in configuration files
+    bool comments = false;  ///< /* */ and // are white space, as in configuration files
 };
 
 /// The whole of `text` as one JSON value, nested no deeper than json_scanner::most_depth. The error says where: "line 3,
@@ -25,4 +25,4 @@ tl::expected<parsed_text, std::string> parse_json(std::string_view text, text_op
 /// On one line, in ASCII whatever the strings hold, ended by a newline.
 std::string to_line(const json& value);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -45,4 +45,4 @@ void lifecycle::end_waiting(bool has_come) {
         w->set(has_come);
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -39,4 +39,4 @@ class lifecycle {
     std::vector<waiter> waiters_;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -37,7 +37,7 @@ struct timestamp_params {
 };
 const fields<timestamp_params> timestamp_fields = {required("enabled", &timestamp_params::enabled)};
 
-} // namespace
+}  // namespace
 
 void add_log_methods(method_table& methods) {
     methods.add("log_get_level", states::any, [] { return answer(json(log::to_string(log::get_level()))); });
@@ -61,11 +61,10 @@ void add_log_methods(method_table& methods) {
                 [](const flag_params& p) -> answer { return set_flag(p.flag, true); });
     methods.add("log_clear_flag", states::any, flag_fields,
                 [](const flag_params& p) -> answer { return set_flag(p.flag, false); });
-    methods.add("log_enable_timestamps", states::runtime, timestamp_fields,
-                [](const timestamp_params& p) -> answer {
-                    log::set_timestamps(p.enabled);
-                    return ok();
-                });
+    methods.add("log_enable_timestamps", states::runtime, timestamp_fields, [](const timestamp_params& p) -> answer {
+        log::set_timestamps(p.enabled);
+        return ok();
+    });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -8,4 +8,4 @@ namespace causeway::rpc {
 /// log_enable_timestamps.
 void add_log_methods(method_table& methods);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

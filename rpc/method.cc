@@ -36,4 +36,4 @@ tl::expected<void, rpc_error> detail::refuse_any(const json& params) {
     return refuse_parameters("this method has no parameters");
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

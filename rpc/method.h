@@ -35,7 +35,7 @@ inline constexpr int method_not_found = -32601;
 inline constexpr int parameters = -32602;
 inline constexpr int internal = -32603;
 inline constexpr int wrong_state = -1;
-} // namespace error_code
+}  // namespace error_code
 
 /// What a method answers: its result, or why not.
 using answer = tl::expected<json, rpc_error>;
@@ -79,7 +79,7 @@ constexpr bool allows(states mask, state now) noexcept {
 using handler = std::function<core::task<answer>(json params)>;
 
 struct method {
-    std::string_view name; ///< static storage
+    std::string_view name;  ///< static storage
     states when;
     handler call;
 };
@@ -115,7 +115,7 @@ class method_table {
     const std::vector<alias>& aliases() const noexcept { return aliases_; }
 
   private:
-    std::deque<method> methods_; // a deque: methods stay where they are
+    std::deque<method> methods_;  // a deque: methods stay where they are
     std::vector<alias> aliases_;
     std::map<std::string_view, const method*> by_name_;
 };
@@ -135,7 +135,7 @@ core::task<answer> call(const F& f, Args... args) {
     }
 }
 
-} // namespace detail
+}  // namespace detail
 
 template <class F>
 void method_table::add(std::string_view name, states when, F f) {
@@ -147,4 +147,4 @@ void method_table::add(std::string_view name, states when, F f) {
     });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

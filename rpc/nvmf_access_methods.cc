@@ -136,7 +136,7 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
     return all;
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_subsystem_add_host", states::runtime, add_host_fields,
@@ -153,4 +153,4 @@ void add_nvmf_access_methods(method_table& methods, nvmf_service& service) {
                 [&service](const get_listeners_params& p) { return get_listeners(service, p); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -10,11 +10,10 @@ namespace {
 void write_settings(const nvmf::target_options& o, json& calls) {
     const nvmf::target_options unchanged;
     if (o.max_subsystems != unchanged.max_subsystems)
-        calls.push_back(
-            saved_config::call("nvmf_set_max_subsystems", {{"max_subsystems", o.max_subsystems}}));
+        calls.push_back(saved_config::call("nvmf_set_max_subsystems", {{"max_subsystems", o.max_subsystems}}));
     if (!std::ranges::equal(o.crdt, unchanged.crdt))
-        calls.push_back(saved_config::call(
-            "nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
+        calls.push_back(
+            saved_config::call("nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
 }
 
 json create_params(const nvmf::subsystem& s) {
@@ -54,7 +53,7 @@ void write_subsystem(const nvmf::subsystem& s, json& calls) {
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_config(saved_config& config, nvmf_service& service) {
     config.add_writer("nvmf", config_phase::settings,
@@ -74,4 +73,4 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
     });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -19,7 +19,7 @@ json controller_to_json(const nvmf::subsystem& s, const nvmf::controller& c) {
             {"cntrltype", s.is_discovery() ? "discovery" : "io"},
             {"hostnqn", c.host_nqn()},
             {"hostid", bdev::to_string(c.host_id())},
-            {"num_io_qpairs", c.qpairs().size()}}; // the admin queue counts, as ever
+            {"num_io_qpairs", c.qpairs().size()}};  // the admin queue counts, as ever
 }
 
 answer get_controllers(const nvmf_service& service, const subsystem_params& p) {
@@ -34,12 +34,9 @@ answer get_controllers(const nvmf_service& service, const subsystem_params& p) {
 
 const char* state_name(nvmf::qpair::state phase) {
     switch (phase) {
-    case nvmf::qpair::state::connecting:
-        return "connecting";
-    case nvmf::qpair::state::enabled:
-        return "enabled";
-    case nvmf::qpair::state::disconnecting:
-        break;
+    case nvmf::qpair::state::connecting: return "connecting";
+    case nvmf::qpair::state::enabled: return "enabled";
+    case nvmf::qpair::state::disconnecting: break;
     }
     return "deactivating";
 }
@@ -62,7 +59,7 @@ answer get_qpairs(const nvmf_service& service, const subsystem_params& p) {
     return all;
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_subsystem_get_controllers", states::runtime, subsystem_fields,
@@ -71,4 +68,4 @@ void add_nvmf_connection_methods(method_table& methods, nvmf_service& service) {
                 [&service](const subsystem_params& p) { return get_qpairs(service, p); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -21,12 +21,11 @@ class nvmf_methods : public ::testing::Test {
 TEST_F(nvmf_methods, a_transport_is_made_and_listed_with_its_options) {
     w.start();
     EXPECT_EQ(w.result("nvmf_get_transports"), json::array());
-    EXPECT_EQ(
-        w.result("nvmf_create_transport",
-                 R"({"trtype": "loop", "max_queue_depth": 64, "max_io_size": 65536, "io_unit_size": 8192,
+    EXPECT_EQ(w.result("nvmf_create_transport",
+                       R"({"trtype": "loop", "max_queue_depth": 64, "max_io_size": 65536, "io_unit_size": 8192,
                            "num_shared_buffers": 511, "iobuf_small_cache_size": 4294967295, "c2h_success": true,
                            "kas": 50, "min_kato": 5000, "zcopy": false, "masked_oncs": []})"),
-        json(true));
+              json(true));
     const json all = w.result("nvmf_get_transports");
     ASSERT_EQ(all.size(), 1u);
     const json& t = all[0];
@@ -76,8 +75,7 @@ TEST_F(nvmf_methods, a_namespace_is_added_and_removed) {
     EXPECT_EQ(ns[1], parsed(R"({"nsid": 7, "bdev_name": "Malloc1", "name": "Malloc1",
                                 "nguid": "0123456789ABCDEFFEDCBA9876543210", "eui64": "0011223344556677",
                                 "uuid": "12345678-1234-5678-9abc-123456789abc"})"));
-    EXPECT_EQ(w.result("nvmf_subsystem_remove_ns", R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 7})"),
-              json(true));
+    EXPECT_EQ(w.result("nvmf_subsystem_remove_ns", R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 7})"), json(true));
     EXPECT_EQ(w.result("nvmf_get_subsystems", nqn_a)[0]["namespaces"].size(), 1u);
 }
 
@@ -85,11 +83,10 @@ TEST_F(nvmf_methods, hosts_are_allowed_and_sent_away) {
     w.furnish();
     const char* host = R"({"nqn": "nqn.2024-01.io.example:a", "host": "nqn.2024-01.io.example:h"})";
     EXPECT_EQ(w.result("nvmf_subsystem_add_host", host), json(true));
-    EXPECT_EQ(w.result("nvmf_get_subsystems", nqn_a)[0]["hosts"],
-              parsed(R"([{"nqn": "nqn.2024-01.io.example:h"}])"));
-    EXPECT_EQ(w.result("nvmf_subsystem_allow_any_host",
-                       R"({"nqn": "nqn.2024-01.io.example:a", "allow_any_host": false})"),
-              json(true));
+    EXPECT_EQ(w.result("nvmf_get_subsystems", nqn_a)[0]["hosts"], parsed(R"([{"nqn": "nqn.2024-01.io.example:h"}])"));
+    EXPECT_EQ(
+        w.result("nvmf_subsystem_allow_any_host", R"({"nqn": "nqn.2024-01.io.example:a", "allow_any_host": false})"),
+        json(true));
     EXPECT_EQ(w.result("nvmf_get_subsystems", nqn_a)[0]["allow_any_host"], false);
     EXPECT_EQ(w.result("nvmf_subsystem_remove_host", host), json(true));
     EXPECT_EQ(w.result("nvmf_get_subsystems", nqn_a)[0]["hosts"], json::array());
@@ -164,8 +161,7 @@ TEST_F(nvmf_methods, the_hosts_that_are_connected_are_listed) {
 TEST_F(nvmf_methods, settings_are_made_before_the_start) {
     EXPECT_EQ(w.result("nvmf_set_max_subsystems", R"({"max_subsystems": 2})"), json(true));
     EXPECT_EQ(w.result("nvmf_set_crdt", R"({"crdt1": 5, "crdt3": 7})"), json(true));
-    EXPECT_EQ(w.result("nvmf_set_config", R"({"dup_host_policy": "allow", "discovery_filters": []})"),
-              json(true));
+    EXPECT_EQ(w.result("nvmf_set_config", R"({"dup_host_policy": "allow", "discovery_filters": []})"), json(true));
     w.start();
     EXPECT_EQ(w.nvmf.target->options().max_subsystems, 2u);
     EXPECT_EQ(w.nvmf.target->options().crdt[2], 7);
@@ -187,8 +183,7 @@ const row refusals[] = {
      "no such transport type: CARRIER PIGEON"},
     {"a transport that is there", "nvmf_create_transport", R"({"trtype": "LOOP"})", -32603,
      "transport type LOOP already exists"},
-    {"a transport that cannot be", "nvmf_create_transport", R"({"trtype": "BROKEN"})", -32603,
-     "this machine has none"},
+    {"a transport that cannot be", "nvmf_create_transport", R"({"trtype": "BROKEN"})", -32603, "this machine has none"},
     {"an odd size", "nvmf_create_transport", R"({"trtype": "BROKEN", "max_io_size": 10000})", -32602,
      "parameter 'max_io_size' must be a power of two from 8192"},
     {"no depth", "nvmf_create_transport", R"({"trtype": "BROKEN", "max_queue_depth": 1})", -32602,
@@ -197,8 +192,8 @@ const row refusals[] = {
      "parameter 'max_aq_depth' must be at least 32"},
     {"zero copy", "nvmf_create_transport", R"({"trtype": "BROKEN", "zcopy": true})", -32602,
      "parameter 'zcopy' must be false: devices do not lend their memory"},
-    {"hidden commands", "nvmf_create_transport", R"({"trtype": "BROKEN", "masked_oncs": ["reservs"]})",
-     -32602, "parameter 'masked_oncs' must be []: commands cannot be hidden"},
+    {"hidden commands", "nvmf_create_transport", R"({"trtype": "BROKEN", "masked_oncs": ["reservs"]})", -32602,
+     "parameter 'masked_oncs' must be []: commands cannot be hidden"},
     {"a transport that is not there", "nvmf_get_transports", R"({"trtype": "TCP"})", -19,
      "No such device: TCP: no such transport"},
     {"another target", "nvmf_get_transports", R"({"tgt_name": "other"})", -32603, "no such target: other"},
@@ -221,16 +216,15 @@ const row refusals[] = {
      "parameter 'max_write_zeroes_size_kib' must be 0 or a power of two from 8"},
     {"ANA", "nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:b", "ana_reporting": true})", -32602,
      "parameter 'ana_reporting' must be false: asymmetric namespace access is not supported"},
-    {"an unknown parameter", "nvmf_create_subsystem",
-     R"({"nqn": "nqn.2024-01.io.example:b", "colour": "red"})", -32602,
+    {"an unknown parameter", "nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:b", "colour": "red"})", -32602,
      "parameter 'colour' is not known here"},
     {"no NQN", "nvmf_create_subsystem", "{}", -32602, "parameter 'nqn' is missing"},
     {"an unknown subsystem, asked for", "nvmf_get_subsystems", R"({"nqn": "nqn.x"})", -19,
      "No such device: nqn.x: no such subsystem"},
     {"an unknown subsystem, deleted", "nvmf_delete_subsystem", R"({"nqn": "nqn.x"})", -32602,
      "no such subsystem: nqn.x"},
-    {"the discovery subsystem, deleted", "nvmf_delete_subsystem",
-     R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery"})", -32602, ""},
+    {"the discovery subsystem, deleted", "nvmf_delete_subsystem", R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery"})",
+     -32602, ""},
     {"an unknown subsystem, listed", "nvmf_subsystem_get_qpairs", R"({"nqn": "nqn.x"})", -32602,
      "no such subsystem: nqn.x"},
     {"an unknown device", "nvmf_subsystem_add_ns",
@@ -254,23 +248,21 @@ const row refusals[] = {
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "x": 1}})", -32602,
      "parameter 'namespace.x' is not known here"},
     {"reservations that persist", "nvmf_subsystem_add_ns",
-     R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "ptpl_file": "/x"}})",
-     -32602, "parameter 'namespace.ptpl_file' is not supported: reservations do not persist"},
-    {"a namespace that is not there", "nvmf_subsystem_remove_ns",
-     R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 9})", -32602, ""},
-    {"a host that is no NQN", "nvmf_subsystem_add_host",
-     R"({"nqn": "nqn.2024-01.io.example:a", "host": "me"})", -32602, ""},
+     R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "ptpl_file": "/x"}})", -32602,
+     "parameter 'namespace.ptpl_file' is not supported: reservations do not persist"},
+    {"a namespace that is not there", "nvmf_subsystem_remove_ns", R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 9})",
+     -32602, ""},
+    {"a host that is no NQN", "nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:a", "host": "me"})", -32602,
+     ""},
     {"a host with a key", "nvmf_subsystem_add_host",
      R"({"nqn": "nqn.2024-01.io.example:a", "host": "nqn.2024-01.io.example:h", "dhchap_key": "k"})", -32602,
      "parameter 'dhchap_key' is not supported: hosts cannot authenticate"},
     {"a host that is not there", "nvmf_subsystem_remove_host",
      R"({"nqn": "nqn.2024-01.io.example:a", "host": "nqn.2024-01.io.example:h"})", -32602, ""},
     {"a listener that is there", "nvmf_subsystem_add_listener",
-     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "here"}})", -32602,
-     ""},
+     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "here"}})", -32602, ""},
     {"a listener without a transport", "nvmf_subsystem_add_listener",
-     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "TCP", "traddr": "10.0.0.1"}})",
-     -32602, ""},
+     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "TCP", "traddr": "10.0.0.1"}})", -32602, ""},
     {"a listener without an address", "nvmf_subsystem_add_listener",
      R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP"}})", -32602,
      "parameter 'listen_address.traddr' is missing"},
@@ -283,8 +275,7 @@ const row refusals[] = {
          "listen_address": {"trtype": "LOOP", "traddr": "there"}})",
      -32602, "parameter 'ana_state' must be one of: optimized"},
     {"a listener that is not there", "nvmf_subsystem_remove_listener",
-     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "there"}})",
-     -32602, ""},
+     R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "there"}})", -32602, ""},
 };
 
 TEST_F(nvmf_methods, what_cannot_be_is_refused) {
@@ -320,11 +311,9 @@ TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
     w.result("nvmf_set_crdt", R"({"crdt1": 1, "crdt2": 2, "crdt3": 3})");
     w.furnish();
     w.add_memory("Malloc1");
-    w.result(
-        "nvmf_create_subsystem",
-        R"({"nqn": "nqn.2024-01.io.example:b", "serial_number": "S", "admin_label": "l", "dmrsl": 7, "wzsl": 3})");
-    w.result("nvmf_subsystem_add_host",
-             R"({"nqn": "nqn.2024-01.io.example:b", "host": "nqn.2024-01.io.example:h"})");
+    w.result("nvmf_create_subsystem",
+             R"({"nqn": "nqn.2024-01.io.example:b", "serial_number": "S", "admin_label": "l", "dmrsl": 7, "wzsl": 3})");
+    w.result("nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:b", "host": "nqn.2024-01.io.example:h"})");
     w.result("nvmf_subsystem_add_ns", R"({"nqn": "nqn.2024-01.io.example:b", "namespace":
              {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677"}})");
     w.result("nvmf_subsystem_add_listener", R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery",
@@ -358,5 +347,5 @@ TEST_F(nvmf_methods, listeners_are_saved_last) {
     EXPECT_EQ(saved.back()["method"], "nvmf_subsystem_add_listener");
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

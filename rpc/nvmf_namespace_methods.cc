@@ -13,7 +13,7 @@ struct hex_id {
     std::array<std::uint8_t, Bytes> value{};
 };
 
-} // namespace
+}  // namespace
 
 template <std::size_t Bytes>
 struct value_reader<hex_id<Bytes>> {
@@ -107,7 +107,7 @@ core::task<answer> remove(nvmf_service& service, remove_params p) {
     co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_subsystem_add_ns", states::runtime, add_fields,
@@ -116,4 +116,4 @@ void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service) {
                 [&service](remove_params p) { return remove(service, std::move(p)); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

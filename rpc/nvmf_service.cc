@@ -17,8 +17,8 @@ tl::expected<nvmf::target*, rpc_error> find_target(const nvmf_service& service, 
     return service.target.get();
 }
 
-tl::expected<nvmf::subsystem*, rpc_error>
-find_subsystem(const nvmf_service& service, const std::string& tgt_name, const std::string& nqn) {
+tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& service, const std::string& tgt_name,
+                                                         const std::string& nqn) {
     const auto target = find_target(service, tgt_name);
     if (!target)
         return tl::make_unexpected(target.error());
@@ -71,4 +71,4 @@ void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service&
     add_nvmf_config(config, service);
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

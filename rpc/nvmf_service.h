@@ -18,9 +18,9 @@ struct nvmf_service {
     using transport_factory =
         std::function<core::result<std::unique_ptr<nvmf::transport>>(nvmf::target&, nvmf::transport_options)>;
 
-    nvmf::target_options options;                       ///< as the startup state sets them
-    std::unique_ptr<nvmf::target> target;               ///< from the runtime state on
-    std::map<std::string, transport_factory> factories; ///< by transport type, in capitals
+    nvmf::target_options options;                        ///< as the startup state sets them
+    std::unique_ptr<nvmf::target> target;                ///< from the runtime state on
+    std::map<std::string, transport_factory> factories;  ///< by transport type, in capitals
 };
 
 /// There is one target, and this is its name; every method may say it.
@@ -48,8 +48,8 @@ tl::unexpected<rpc_error> refuse_as(int code, const core::error& e);
 tl::expected<nvmf::target*, rpc_error> find_target(const nvmf_service& service, const std::string& tgt_name);
 
 /// -32602: no such subsystem.
-tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& service,
-                                                         const std::string& tgt_name, const std::string& nqn);
+tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& service, const std::string& tgt_name,
+                                                         const std::string& nqn);
 
 /// The parameter `listen_address` of methods, as the interface has it.
 struct listen_address {
@@ -69,4 +69,4 @@ std::string upper_case(std::string text);
 std::string upper_hex(std::span<const std::uint8_t> bytes);
 std::string lower_hex(std::span<const std::uint8_t> bytes);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

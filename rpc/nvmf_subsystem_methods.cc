@@ -20,8 +20,7 @@ using options = nvmf::subsystem_options;
 
 template <class T>
 field<create_params> option(std::string_view name, T options::*member, bool is_required = false) {
-    return {name, is_required,
-            [name, member](const json& v, create_params& p) -> std::optional<field_problem> {
+    return {name, is_required, [name, member](const json& v, create_params& p) -> std::optional<field_problem> {
                 if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
                     return field_problem{std::string(name), std::move(wrong)};
                 return std::nullopt;
@@ -56,13 +55,13 @@ std::string settle(create_params& p) {
     if (p.max_discard_size_kib) {
         if (*p.max_discard_size_kib > 0xffffffff / 2)
             return "parameter 'max_discard_size_kib' must be at most 2147483647";
-        p.o.dmrsl = static_cast<std::uint32_t>(*p.max_discard_size_kib * 2); // of 512 bytes
+        p.o.dmrsl = static_cast<std::uint32_t>(*p.max_discard_size_kib * 2);  // of 512 bytes
     }
     if (p.max_write_zeroes_size_kib) {
         const std::uint64_t kib = *p.max_write_zeroes_size_kib;
         if (kib != 0 && (kib < 8 || !std::has_single_bit(kib)))
             return "parameter 'max_write_zeroes_size_kib' must be 0 or a power of two from 8";
-        p.o.wzsl = static_cast<std::uint8_t>(kib ? std::countr_zero(kib / 4) : 0); // 2^wzsl times 4 KiB
+        p.o.wzsl = static_cast<std::uint8_t>(kib ? std::countr_zero(kib / 4) : 0);  // 2^wzsl times 4 KiB
     }
     if (!is_text(p.o.serial_number, serial_number_length))
         return "parameter 'serial_number' must be at most 20 characters of printable ASCII";
@@ -79,12 +78,11 @@ core::task<answer> create(nvmf_service& service, create_params p) {
         co_return tl::make_unexpected(target.error());
     if (auto wrong = settle(p); !wrong.empty())
         co_return refuse_parameters(std::move(wrong));
-    if (p.o.max_namespaces == 0) // stands for the default
+    if (p.o.max_namespaces == 0)  // stands for the default
         p.o.max_namespaces = options().max_namespaces;
     const auto made = co_await (*target)->create_subsystem(std::move(p.o));
     if (!made)
-        co_return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal,
-                            made.error());
+        co_return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     co_return ok();
 }
 
@@ -174,7 +172,7 @@ answer get(const nvmf_service& service, const get_params& p) {
     return all;
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_create_subsystem", states::runtime, create_fields,
@@ -185,4 +183,4 @@ void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service) {
                 [&service](const get_params& p) { return get(service, p); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -82,7 +82,7 @@ answer get_stats(const nvmf_service& service, const target_params& p) {
     return json{{"tick_rate", group.time().per_second()}, {"poll_groups", std::move(groups)}};
 }
 
-} // namespace
+}  // namespace
 
 void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_get_targets", states::runtime, [] { return answer(json::array({target_name})); });
@@ -104,4 +104,4 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_set_config", states::startup, config_fields, [](const config_params&) { return ok(); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

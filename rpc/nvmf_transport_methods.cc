@@ -49,8 +49,7 @@ const fields<create_params> create_fields(
         // What cannot be had, unless it is not wanted.
         only<create_params>("zcopy", false, "devices do not lend their memory"),
         only<create_params>("dif_insert_or_strip", false, "there is no data protection information"),
-        only<create_params>("no_srq", false,
-                            "receives are shared, with a guaranteed part for each queue pair"),
+        only<create_params>("no_srq", false, "receives are shared, with a guaranteed part for each queue pair"),
         only<create_params>("no_wr_batching", false, "work requests go out together"),
         only<create_params>("abort_timeout_sec", 1, "the time of an Abort cannot be set"),
         only<create_params>("masked_oncs", nothing_masked, "commands cannot be hidden"),
@@ -101,8 +100,7 @@ answer create(nvmf_service& service, create_params p) {
 
     auto made = factory->second(**target, p.o);
     if (!made)
-        return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal,
-                         made.error());
+        return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     const auto added = (*target)->add_transport(std::move(*made));
     return added ? ok() : answer(refuse_as(error_code::internal, added.error()));
 }
@@ -133,7 +131,7 @@ answer get(const nvmf_service& service, const get_params& p) {
     return all;
 }
 
-} // namespace
+}  // namespace
 
 json transport_to_json(const nvmf::transport& t) {
     const options& o = t.options();
@@ -170,4 +168,4 @@ void add_nvmf_transport_methods(method_table& methods, nvmf_service& service) {
                 [&service](const get_params& p) { return get(service, p); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

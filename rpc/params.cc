@@ -29,9 +29,9 @@ complaint detail::read_unsigned(const json& v, std::uint64_t most, std::uint64_t
 }
 
 complaint detail::read_signed(const json& v, std::int64_t least, std::int64_t most, std::int64_t& to) {
-    const bool fits = v.is_number_unsigned() ? v.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
-                                             : v.is_number_integer() && v.get<std::int64_t>() >= least &&
-                                                   v.get<std::int64_t>() <= most;
+    const bool fits = v.is_number_unsigned()
+                          ? v.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
+                          : v.is_number_integer() && v.get<std::int64_t>() >= least && v.get<std::int64_t>() <= most;
     if (!fits)
         return fmt::format("must be a whole number from {} to {}", least, most);
     to = v.get<std::int64_t>();
@@ -42,4 +42,4 @@ complaint detail::must_be_one_of(const std::vector<std::string_view>& names) {
     return fmt::format("must be one of: {}", fmt::join(names, ", "));
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

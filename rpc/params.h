@@ -57,7 +57,7 @@ namespace detail {
 complaint read_unsigned(const json& v, std::uint64_t most, std::uint64_t& to);
 complaint read_signed(const json& v, std::int64_t least, std::int64_t most, std::int64_t& to);
 complaint must_be_one_of(const std::vector<std::string_view>& names);
-} // namespace detail
+}  // namespace detail
 
 template <std::unsigned_integral T>
 struct value_reader<T> {
@@ -81,9 +81,7 @@ struct value_reader<T> {
 };
 template <class T>
 struct value_reader<std::optional<T>> {
-    static complaint read(const json& v, std::optional<T>& to) {
-        return value_reader<T>::read(v, to.emplace());
-    }
+    static complaint read(const json& v, std::optional<T>& to) { return value_reader<T>::read(v, to.emplace()); }
 };
 /// `most_elements` bounds every array that a client can send as a parameter.
 inline constexpr std::size_t most_elements = 1024;
@@ -106,7 +104,7 @@ struct value_reader<std::vector<T>> {
 
 /// Why an object was refused: which key of it, and the sentence.
 struct field_problem {
-    std::string key; ///< "namespace.nsid"
+    std::string key;  ///< "namespace.nsid"
     std::string sentence;
 };
 
@@ -201,8 +199,7 @@ field<Params> choice(std::string_view name, Member Params::*member, choices<T> o
 
 template <class Params, class T>
 field<Params> object(std::string_view name, T Params::*member, const fields<T>& of, bool is_required) {
-    return {name, is_required,
-            [name, member, &of](const json& v, Params& to) -> std::optional<field_problem> {
+    return {name, is_required, [name, member, &of](const json& v, Params& to) -> std::optional<field_problem> {
                 auto problem = of.read(v, to.*member);
                 if (problem)
                     problem->key = std::string(name) + (problem->key.empty() ? "" : "." + problem->key);
@@ -210,7 +207,7 @@ field<Params> object(std::string_view name, T Params::*member, const fields<T>& 
             }};
 }
 
-} // namespace detail
+}  // namespace detail
 
 template <class Params, class T>
 field<Params> required(std::string_view name, T Params::*member) {
@@ -224,13 +221,11 @@ field<Params> optional(std::string_view name, T Params::*member) {
 
 /// A string that stands for a value of an enumeration.
 template <class Params, class T>
-requires std::is_enum_v<T> field<Params> required(std::string_view name, T Params::*member,
-                                                  detail::choices<T> of) {
+requires std::is_enum_v<T> field<Params> required(std::string_view name, T Params::*member, detail::choices<T> of) {
     return detail::choice<Params, T, T>(name, member, of, true);
 }
 template <class Params, class T>
-requires std::is_enum_v<T> field<Params> optional(std::string_view name, T Params::*member,
-                                                  detail::choices<T> of) {
+requires std::is_enum_v<T> field<Params> optional(std::string_view name, T Params::*member, detail::choices<T> of) {
     return detail::choice<Params, T, T>(name, member, of, false);
 }
 template <class Params, class T>
@@ -255,13 +250,12 @@ field<Params> optional(std::string_view name, T Params::*member, const fields<T>
 /// A parameter that may come with the one value that changes nothing; any other is refused with `why`.
 template <class Params, class T>
 field<Params> only(std::string_view name, T harmless, std::string_view why) {
-    return {
-        name, false,
-        [name, harmless = json(harmless), why](const json& v, Params&) -> std::optional<field_problem> {
-            if (v == harmless)
-                return std::nullopt;
-            return field_problem{std::string(name), "must be " + harmless.dump() + ": " + std::string(why)};
-        }};
+    return {name, false,
+            [name, harmless = json(harmless), why](const json& v, Params&) -> std::optional<field_problem> {
+                if (v == harmless)
+                    return std::nullopt;
+                return field_problem{std::string(name), "must be " + harmless.dump() + ": " + std::string(why)};
+            }};
 }
 /// A parameter that must not come at all.
 template <class Params>
@@ -292,4 +286,4 @@ void method_table::add(std::string_view name, states when, const fields<Params>&
     });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -51,8 +51,7 @@ json text(const char* s) {
 }
 
 TEST(params, fill_their_members_and_leave_the_rest) {
-    const auto p =
-        sample_fields.decode(text(R"({"name": "a", "large": 18446744073709551615, "balance": -2147483648,
+    const auto p = sample_fields.decode(text(R"({"name": "a", "large": 18446744073709551615, "balance": -2147483648,
         "on": false, "note": "n", "tags": ["x", "y"], "paint": "green", "second_paint": "red",
         "home": {"street": "s"}, "speed": 0, "weight": 9})"));
     ASSERT_TRUE(p) << p.error().message;
@@ -143,5 +142,5 @@ TEST(errors, carry_the_errno_and_its_text_before_ours) {
     EXPECT_EQ(worded(ENODEV, "x", "").code, -ENODEV);
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

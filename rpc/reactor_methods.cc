@@ -8,7 +8,7 @@
 namespace causeway::rpc {
 
 std::uint64_t thread_number(const core::reactor& r) noexcept {
-    return r.index() + 1; // 0 is no thread to existing clients
+    return r.index() + 1;  // 0 is no thread to existing clients
 }
 
 namespace {
@@ -132,7 +132,7 @@ json scheduler(const core::reactor_group& group) {
             {"scheduling_core", group.control().cpu()}};
 }
 
-} // namespace
+}  // namespace
 
 void add_reactor_methods(method_table& methods, core::reactor_group& group, const bdev::registry& devices) {
     methods.add("framework_get_reactors", states::runtime, [&group] { return get_reactors(group); });
@@ -143,4 +143,4 @@ void add_reactor_methods(method_table& methods, core::reactor_group& group, cons
                 [&group, &devices] { return get_io_channels(group, devices); });
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

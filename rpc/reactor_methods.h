@@ -14,4 +14,4 @@ std::uint64_t thread_number(const core::reactor& r) noexcept;
 /// call.
 void add_reactor_methods(method_table& methods, core::reactor_group& group, const bdev::registry& devices);
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -12,8 +12,7 @@ void saved_config::add_subsystem(std::string_view name, std::vector<std::string_
 void saved_config::add_writer(std::string_view subsystem, config_phase phase, writer w) {
     const auto s = std::ranges::find(sections_, subsystem, &section::name);
     assert(s != sections_.end());
-    const auto after =
-        std::ranges::upper_bound(s->writers, phase, {}, &std::pair<config_phase, writer>::first);
+    const auto after = std::ranges::upper_bound(s->writers, phase, {}, &std::pair<config_phase, writer>::first);
     s->writers.insert(after, {phase, std::move(w)});
 }
 
@@ -33,4 +32,4 @@ json saved_config::call(std::string_view method, json params) {
     return {{"method", method}, {"params", std::move(params)}};
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

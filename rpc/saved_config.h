@@ -10,10 +10,10 @@ namespace causeway::rpc {
 
 /// What comes first when a configuration is replayed.
 enum class config_phase : std::uint8_t {
-    settings, ///< options and limits
-    modules,  ///< transports; registered clusters
-    objects,  ///< devices; subsystems with their hosts, namespaces and listeners
-    policies, ///< what is laid upon objects: quality of service
+    settings,  ///< options and limits
+    modules,   ///< transports; registered clusters
+    objects,   ///< devices; subsystems with their hosts, namespaces and listeners
+    policies,  ///< what is laid upon objects: quality of service
 };
 
 /// The calls that bring back what is there now, by subsystem ("bdev", "nvmf"): what framework_get_subsystems and
@@ -43,4 +43,4 @@ class saved_config {
     std::vector<section> sections_;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -14,7 +14,7 @@ namespace {
 constexpr auto retry_after = std::chrono::seconds(1);
 constexpr auto stop_check_period = std::chrono::milliseconds(10);
 
-} // namespace
+}  // namespace
 
 server::server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options)
     : control_(control), requests_(requests), socket_(std::move(socket)), options_(options),
@@ -28,8 +28,8 @@ void server::watch_for_clients(bool on) {
     if (!on)
         watch_.reset();
     else if (!watch_ && !stopping_)
-        watch_ = std::make_unique<core::fd_watch>(control_, socket_.fd(), EPOLLIN,
-                                                  [this](std::uint32_t) { accept_some(); });
+        watch_ =
+            std::make_unique<core::fd_watch>(control_, socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
 }
 
 void server::accept_some() {
@@ -41,15 +41,15 @@ void server::accept_some() {
             if (errno == EINTR || errno == ECONNABORTED)
                 continue;
             core::log::error("{}: cannot accept a client: {}", socket_.path(), std::strerror(errno));
-            watch_for_clients(false); // or it would be ready again at once
+            watch_for_clients(false);  // or it would be ready again at once
             retry_.arm_after(retry_after);
             return;
         }
-        const auto c = std::make_shared<connection>(control_, std::move(fd), requests_, options_.each,
-                                                    [this](connection& gone) {
-                                                        connections_.erase(&gone);
-                                                        watch_for_clients(true);
-                                                    });
+        const auto c =
+            std::make_shared<connection>(control_, std::move(fd), requests_, options_.each, [this](connection& gone) {
+                connections_.erase(&gone);
+                watch_for_clients(true);
+            });
         connections_.emplace(c.get(), c);
     }
     watch_for_clients(false);
@@ -72,4 +72,4 @@ core::task<> server::stop(core::nanoseconds grace) {
     connections_.clear();
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -8,7 +8,7 @@
 namespace causeway::rpc {
 
 struct server_options {
-    unsigned connections = 64; ///< at the same time; more wait in the socket's backlog
+    unsigned connections = 64;  ///< at the same time; more wait in the socket's backlog
     connection_limits each = {};
 };
 
@@ -38,8 +38,8 @@ class server {
     const server_options options_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     std::unique_ptr<core::fd_watch> watch_;
-    core::timer retry_; // after the process has run out of descriptors
+    core::timer retry_;  // after the process has run out of descriptors
     bool stopping_ = false;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -410,5 +410,5 @@ TEST_F(rpc_server, a_path_that_cannot_be_is_refused) {
     EXPECT_EQ(socket_path::listen(directory_ / "no/such").error().code, ENOENT);
 }
 
-} // namespace
-} // namespace causeway::rpc
+}  // namespace
+}  // namespace causeway::rpc

@@ -35,22 +35,21 @@ core::result<unique_fd> lock(const std::string& path) {
         }
         struct stat mine {};
         struct stat there {};
-        if (::fstat(fd.get(), &mine) == 0 && ::stat(file.c_str(), &there) == 0 &&
-            mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+        if (::fstat(fd.get(), &mine) == 0 && ::stat(file.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
+            mine.st_dev == there.st_dev)
             return fd;
     }
 }
 
-} // namespace
+}  // namespace
 
 core::result<socket_path> socket_path::listen(std::string path, int backlog) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
-        return core::fail(EINVAL,
-                          "the path of a socket has 1 to " + std::to_string(sizeof address.sun_path - 1) +
-                              " characters",
-                          path);
+        return core::fail(
+            EINVAL, "the path of a socket has 1 to " + std::to_string(sizeof address.sun_path - 1) + " characters",
+            path);
     std::memcpy(address.sun_path, path.data(), path.size());
 
     auto locked = lock(path);
@@ -63,7 +62,7 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
             ::unlink(lock_of(path).c_str());
             return core::fail(EEXIST, "there is a file of that name that is no socket", path);
         }
-        ::unlink(path.c_str()); // its owner is dead, or it would hold the lock
+        ::unlink(path.c_str());  // its owner is dead, or it would hold the lock
     }
 
     unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -84,7 +83,7 @@ socket_path::~socket_path() {
     if (!socket_)
         return;
     ::unlink(path_.c_str());
-    ::unlink(lock_of(path_).c_str()); // while it is still locked
+    ::unlink(lock_of(path_).c_str());  // while it is still locked
 }
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -45,4 +45,4 @@ class socket_path {
     unique_fd socket_;
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

@@ -34,17 +34,16 @@ class method_world {
     explicit method_world(std::uint64_t seed = 1, std::size_t cores = 2) : sim(seed, cores) {
         config.add_subsystem("bdev", {});
         config.add_subsystem("nvmf", {"bdev"});
-        nvmf.factories["LOOP"] =
-            [this](nvmf::target& t,
-                   nvmf::transport_options o) -> core::result<std::unique_ptr<nvmf::transport>> {
+        nvmf.factories["LOOP"] = [this](nvmf::target& t,
+                                        nvmf::transport_options o) -> core::result<std::unique_ptr<nvmf::transport>> {
             auto made = loop::loop_transport::create(t, o);
             if (!made)
                 return tl::make_unexpected(made.error());
             fabric = made->get();
             return std::move(*made);
         };
-        nvmf.factories["BROKEN"] =
-            [](nvmf::target&, nvmf::transport_options) -> core::result<std::unique_ptr<nvmf::transport>> {
+        nvmf.factories["BROKEN"] = [](nvmf::target&,
+                                      nvmf::transport_options) -> core::result<std::unique_ptr<nvmf::transport>> {
             return core::fail(ENODEV, "this machine has none");
         };
         add_framework_methods(methods, cycle, config);
@@ -64,17 +63,12 @@ class method_world {
     template <class T>
     T run(core::task<T> t) {
         std::optional<T> value;
-        sim.group().control().execute(
-            [&] { core::detach(std::move(t), [&](T v) { value.emplace(std::move(v)); }); });
+        sim.group().control().execute([&] { core::detach(std::move(t), [&](T v) { value.emplace(std::move(v)); }); });
         EXPECT_TRUE(sim.run_until([&] { return value.has_value(); }));
         return std::move(*value);
     }
-    answer call(const std::string& method, json params) {
-        return run(dispatcher.call(method, std::move(params)));
-    }
-    answer call(const std::string& method, const char* params = "null") {
-        return call(method, parsed(params));
-    }
+    answer call(const std::string& method, json params) { return run(dispatcher.call(method, std::move(params))); }
+    answer call(const std::string& method, const char* params = "null") { return call(method, parsed(params)); }
     /// REQUIRES: it succeeds.
     json result(const std::string& method, const char* params = "null") {
         const answer a = call(method, params);
@@ -88,8 +82,8 @@ class method_world {
         bdev::geometry g;
         g.block_size = 512;
         g.blocks = 2048;
-        EXPECT_TRUE(devices.add(
-            *bdev::memory_device::create(sim[sim.group().size() - 1], name, g, bdev::random_uuid())));
+        EXPECT_TRUE(
+            devices.add(*bdev::memory_device::create(sim[sim.group().size() - 1], name, g, bdev::random_uuid())));
     }
     /// A transport, and a subsystem "nqn.2024-01.io.example:a" that listens, allows any host and has a namespace.
     void furnish() {
@@ -99,9 +93,8 @@ class method_world {
         result("nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:a", "allow_any_host": true})");
         result("nvmf_subsystem_add_ns",
                R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc0"}})");
-        result(
-            "nvmf_subsystem_add_listener",
-            R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "here"}})");
+        result("nvmf_subsystem_add_listener",
+               R"({"nqn": "nqn.2024-01.io.example:a", "listen_address": {"trtype": "LOOP", "traddr": "here"}})");
     }
 
     core::simulation sim;
@@ -117,4 +110,4 @@ class method_world {
     loop::loop_transport* fabric = nullptr;
 };
 
-} // namespace causeway::rpc::test
+}  // namespace causeway::rpc::test

@@ -19,4 +19,4 @@ struct value_reader<bdev::uuid> {
     }
 };
 
-} // namespace causeway::rpc
+}  // namespace causeway::rpc

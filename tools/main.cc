@@ -36,7 +36,7 @@ int run_rpc(const std::string& socket, const std::string& method, std::string pa
         try {
             value = json::parse(params);
         } catch (const json::parse_error& e) {
-            std::string_view why = e.what(); // "[json.exception.…] parse error at line 1, column 2: …"
+            std::string_view why = e.what();  // "[json.exception.…] parse error at line 1, column 2: …"
             why.remove_prefix(why.find("] ") + 2);
             return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
         }
@@ -73,7 +73,7 @@ int run_status(const std::string& socket, double interval, bool as_json) {
     return 0;
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     std::string socket = tools::default_socket;
@@ -81,8 +81,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "causeway " CAUSEWAY_VERSION);
     app.require_subcommand(1);
     const auto add_socket = [&](CLI::App& command) {
-        command.add_option("-s,--socket", socket, "where the gateway's JSON-RPC listens")
-            ->capture_default_str();
+        command.add_option("-s,--socket", socket, "where the gateway's JSON-RPC listens")->capture_default_str();
     };
 
     std::string method, params;
@@ -93,8 +92,7 @@ int main(int argc, char** argv) {
 
     double interval = 1;
     bool as_json = false;
-    auto& status =
-        *app.add_subcommand("status", "who is connected, which disk is on which core, how busy all is");
+    auto& status = *app.add_subcommand("status", "who is connected, which disk is on which core, how busy all is");
     add_socket(status);
     status.add_option("-i,--interval", interval, "seconds between two looks; 0: one look, no rates")
         ->check(CLI::Range(0.0, 3600.0))
@@ -103,7 +101,7 @@ int main(int argc, char** argv) {
 
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& e) { // --help, --version
+    } catch (const CLI::Success& e) {  // --help, --version
         return app.exit(e);
     } catch (const CLI::ParseError& e) {
         return complain(fmt::format("{} (see causeway --help)", e.what()), bad_usage);

@@ -75,12 +75,11 @@ core::result<json> rpc_client::call(const std::string& method, const json& param
     if (!answer.is_object())
         return core::fail(EPROTO, "the gateway's answer is no JSON object", method);
     if (const auto e = answer.find("error"); e != answer.end())
-        return core::fail(e->value("code", 0), e->value("message", std::string("an error without a message")),
-                          method);
+        return core::fail(e->value("code", 0), e->value("message", std::string("an error without a message")), method);
     const auto result = answer.find("result");
     if (result == answer.end())
         return core::fail(EPROTO, "the gateway's answer has neither result nor error", method);
     return *result;
 }
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

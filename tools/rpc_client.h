@@ -33,4 +33,4 @@ class rpc_client {
     unsigned last_id_ = 0;
 };
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

@@ -11,11 +11,8 @@ namespace causeway::tools {
 core::result<sample> take_sample(rpc_client& gateway) {
     sample s;
     const std::pair<const char*, json*> questions[] = {
-        {"framework_get_reactors", &s.reactors},
-        {"thread_get_io_channels", &s.channels},
-        {"bdev_get_bdevs", &s.bdevs},
-        {"bdev_get_iostat", &s.iostat},
-        {"nvmf_get_subsystems", &s.subsystems},
+        {"framework_get_reactors", &s.reactors}, {"thread_get_io_channels", &s.channels}, {"bdev_get_bdevs", &s.bdevs},
+        {"bdev_get_iostat", &s.iostat},          {"nvmf_get_subsystems", &s.subsystems},
     };
     for (const auto& [method, to] : questions) {
         auto result = gateway.call(method);
@@ -26,7 +23,7 @@ core::result<sample> take_sample(rpc_client& gateway) {
     for (const auto& subsystem : s.subsystems) {
         const std::string nqn = subsystem.at("nqn");
         auto result = gateway.call("nvmf_subsystem_get_qpairs", {{"nqn", nqn}});
-        if (result) // or it was deleted meanwhile
+        if (result)  // or it was deleted meanwhile
             s.qpairs[nqn] = std::move(*result);
     }
     return s;
@@ -58,7 +55,7 @@ double share_busy(const json& now, const json& before) {
         return static_cast<double>(number(now, key)) - static_cast<double>(number(before, key));
     };
     double busy = since("busy"), idle = since("idle");
-    if (busy + idle <= 0) { // one sample only
+    if (busy + idle <= 0) {  // one sample only
         busy = static_cast<double>(number(now, "busy"));
         idle = static_cast<double>(number(now, "idle"));
     }
@@ -117,8 +114,7 @@ void add_disks(const sample& before, const sample& after, status& to) {
         for (const json& subsystem : after.subsystems)
             for (const json& ns : subsystem.value("namespaces", json::array()))
                 if (ns.value("bdev_name", "") == d.name)
-                    d.exported.push_back(
-                        fmt::format("{}:{}", subsystem.value("nqn", ""), ns.value("nsid", 0)));
+                    d.exported.push_back(fmt::format("{}:{}", subsystem.value("nqn", ""), ns.value("nsid", 0)));
         d.core = to.cores.size() == 1 ? 0 : core_of_disk(after.channels.at("threads"), d.name);
         if (d.core >= 0 && static_cast<std::size_t>(d.core) < to.cores.size())
             ++to.cores[static_cast<std::size_t>(d.core)].disks;
@@ -126,8 +122,7 @@ void add_disks(const sample& before, const sample& after, status& to) {
         const json& now = find(after.iostat.at("bdevs"), "name", d.name);
         if (to.seconds > 0 && !old.empty() && !now.empty()) {
             const auto rate = [&](const char* key) {
-                return (static_cast<double>(number(now, key)) - static_cast<double>(number(old, key))) /
-                       to.seconds;
+                return (static_cast<double>(number(now, key)) - static_cast<double>(number(old, key))) / to.seconds;
             };
             d.reads = rate("num_read_ops");
             d.writes = rate("num_write_ops");
@@ -137,7 +132,7 @@ void add_disks(const sample& before, const sample& after, status& to) {
     }
 }
 
-} // namespace
+}  // namespace
 
 status compare(const sample& before, const sample& after) {
     status s;
@@ -174,13 +169,12 @@ std::string to_text(const status& s) {
         disks.add({d.name, d.what, d.core < 0 ? "all" : std::to_string(d.core),
                    s.seconds > 0 ? fmt::format("{:.0f}", d.reads) : "-",
                    s.seconds > 0 ? fmt::format("{:.0f}", d.writes) : "-",
-                   s.seconds > 0 ? fmt::format("{:.1f}", d.mib) : "-",
-                   fmt::format("{}", fmt::join(d.exported, " "))});
+                   s.seconds > 0 ? fmt::format("{:.1f}", d.mib) : "-", fmt::format("{}", fmt::join(d.exported, " "))});
 
     table hosts({{"host"}, {"address"}, {"subsystem"}, {"queues", right}, {"cores"}});
     for (const auto& h : s.hosts)
-        hosts.add({h.nqn, h.address, h.subsystem, std::to_string(h.queues),
-                   fmt::format("{}", fmt::join(h.cores, ","))});
+        hosts.add(
+            {h.nqn, h.address, h.subsystem, std::to_string(h.queues), fmt::format("{}", fmt::join(h.cores, ","))});
 
     std::string text = fmt::format("CORES, {}\n{}", when, cores.text());
     text += "\nDISKS\n" + (disks.empty() ? "there are none\n" : disks.text());
@@ -213,4 +207,4 @@ json to_json(const status& s) {
     return {{"seconds", s.seconds}, {"cores", cores}, {"disks", disks}, {"hosts", hosts}};
 }
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

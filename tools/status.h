@@ -11,36 +11,36 @@ namespace causeway::tools {
 
 /// What a gateway says of itself at one moment, as it comes.
 struct sample {
-    json reactors;                      ///< framework_get_reactors
-    json channels;                      ///< thread_get_io_channels
-    json bdevs;                         ///< bdev_get_bdevs
-    json iostat;                        ///< bdev_get_iostat
-    json subsystems;                    ///< nvmf_get_subsystems
-    std::map<std::string, json> qpairs; ///< nvmf_subsystem_get_qpairs, by subsystem
+    json reactors;                       ///< framework_get_reactors
+    json channels;                       ///< thread_get_io_channels
+    json bdevs;                          ///< bdev_get_bdevs
+    json iostat;                         ///< bdev_get_iostat
+    json subsystems;                     ///< nvmf_get_subsystems
+    std::map<std::string, json> qpairs;  ///< nvmf_subsystem_get_qpairs, by subsystem
 };
 core::result<sample> take_sample(rpc_client& gateway);
 
 /// Who is connected, what is where, and how busy it all is.
 struct status {
-    double seconds = 0; ///< that rates are means of; 0: there are no rates, busy is since the start
+    double seconds = 0;  ///< that rates are means of; 0: there are no rates, busy is since the start
 
     struct core {
         unsigned number, cpu;
-        double busy; ///< 0 to 1
+        double busy;  ///< 0 to 1
         unsigned disks, queues;
     };
     struct host {
         std::string nqn, address, subsystem;
         unsigned cntlid;
-        unsigned queues; ///< the admin queue counts
+        unsigned queues;  ///< the admin queue counts
         std::vector<unsigned> cores;
     };
     struct disk {
         std::string name, what;
-        std::vector<std::string> exported; ///< "nqn:nsid"
-        int core;                          ///< -1: each serves its own
-        double reads, writes;              ///< a second
-        double mib;                        ///< a second, both ways
+        std::vector<std::string> exported;  ///< "nqn:nsid"
+        int core;                           ///< -1: each serves its own
+        double reads, writes;               ///< a second
+        double mib;                         ///< a second, both ways
     };
     std::vector<core> cores;
     std::vector<host> hosts;
@@ -53,4 +53,4 @@ status compare(const sample& before, const sample& after);
 std::string to_text(const status& s);
 json to_json(const status& s);
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

@@ -39,11 +39,7 @@ sample gateway(std::uint64_t ticks, std::uint64_t busy, std::uint64_t reads) {
     s.qpairs["nqn.a"] = {
         {{"cntlid", 1}, {"qid", 0}, {"thread", "reactor_0"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
         {{"cntlid", 1}, {"qid", 1}, {"thread", "reactor_1"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
-        {{"cntlid", 1},
-         {"qid", 2},
-         {"thread", "reactor_1"},
-         {"hostnqn", "nqn.host"},
-         {"peer_address", peer}}};
+        {{"cntlid", 1}, {"qid", 2}, {"thread", "reactor_1"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}}};
     return s;
 }
 
@@ -108,5 +104,5 @@ TEST(status, an_empty_gateway_says_so) {
     EXPECT_THAT(text, HasSubstr("none is connected"));
 }
 
-} // namespace
-} // namespace causeway::tools
+}  // namespace
+}  // namespace causeway::tools

@@ -9,10 +9,10 @@ namespace causeway::tools {
 namespace {
 
 constexpr std::size_t gap = 2;
-constexpr std::size_t narrowest = 8; // of a column that is being shortened
+constexpr std::size_t narrowest = 8;  // of a column that is being shortened
 constexpr std::string_view dots = "..";
 
-} // namespace
+}  // namespace
 
 std::string shortened(const std::string& text, std::size_t width) {
     if (text.size() <= width)
@@ -48,8 +48,8 @@ std::string table::text() const {
         std::string line;
         for (std::size_t i = 0; i < columns_.size(); ++i) {
             const std::string text = shortened(cell(i), w[i]);
-            line += columns_[i].side == align::left ? fmt::format("{:<{}}", text, w[i])
-                                                    : fmt::format("{:>{}}", text, w[i]);
+            line +=
+                columns_[i].side == align::left ? fmt::format("{:<{}}", text, w[i]) : fmt::format("{:>{}}", text, w[i]);
             line.append(gap, ' ');
         }
         line.erase(line.find_last_not_of(' ') + 1);
@@ -61,4 +61,4 @@ std::string table::text() const {
     return all;
 }
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

@@ -34,4 +34,4 @@ class table {
 /// At most `width` characters of `text`: its beginning and its end.
 std::string shortened(const std::string& text, std::size_t width);
 
-} // namespace causeway::tools
+}  // namespace causeway::tools

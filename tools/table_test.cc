@@ -17,8 +17,8 @@ TEST(table, columns_are_as_wide_as_what_stands_in_them) {
 
 TEST(table, no_line_is_wider_than_a_hundred_columns) {
     table t({{"host"}, {"subsystem"}, {"queues", table::align::right}});
-    t.add({"nqn.2014-08.org.nvmexpress:uuid:" + std::string(190, 'h'),
-           "nqn.2016-06.io.spdk:" + std::string(190, 's'), "12"});
+    t.add({"nqn.2014-08.org.nvmexpress:uuid:" + std::string(190, 'h'), "nqn.2016-06.io.spdk:" + std::string(190, 's'),
+           "12"});
     std::istringstream lines(t.text());
     for (std::string line; std::getline(lines, line);)
         EXPECT_LE(line.size(), 100u) << line;
@@ -33,5 +33,5 @@ TEST(table, a_shortened_text_keeps_both_its_ends) {
     EXPECT_EQ(shortened("abc", 1), "a");
 }
 
-} // namespace
-} // namespace causeway::tools
+}  // namespace
+}  // namespace causeway::tools

@@ -43,4 +43,4 @@ T read_prefix(const image<N>& bytes) {
     return value;
 }
 
-} // namespace causeway::nvme::testing
+}  // namespace causeway::nvme::testing

@@ -74,7 +74,8 @@ struct busy_look {
     explicit busy_look(const core::reactor& r)
         : busy(r.stats().busy_ticks.get()), all(busy + r.stats().idle_ticks.get()) {}
     double share_since(const busy_look& before) const {
-        return static_cast<double>(busy - before.busy) / static_cast<double>(std::max<std::uint64_t>(1, all - before.all));
+        return static_cast<double>(busy - before.busy) /
+               static_cast<double>(std::max<std::uint64_t>(1, all - before.all));
     }
     std::uint64_t busy, all;
 };

@@ -93,8 +93,8 @@ core::task<> measure(gateway& g, const settings& s) {
     const auto began = std::chrono::steady_clock::now();
     co_await core::sleep_for(core::nanoseconds(static_cast<std::int64_t>(s.seconds * 1e9)));
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    std::printf("%zu cores, %u %s, %zu connections, keep-alive timers of %u ms: %.3f %% of one CPU\n", g.group().size(), s.disks,
-                s.image.empty() ? "disks in memory" : "RBD images", g.transport().connections(), s.kato_ms,
+    std::printf("%zu cores, %u %s, %zu connections, keep-alive timers of %u ms: %.3f %% of one CPU\n", g.group().size(),
+                s.disks, s.image.empty() ? "disks in memory" : "RBD images", g.transport().connections(), s.kato_ms,
                 100 * (cpu_seconds() - cpu) / took.count());
     for (std::size_t i = 0; i < g.group().size(); ++i) {
         const core::reactor& r = g.group()[i];

@@ -13,10 +13,10 @@ namespace causeway::bench {
 /// What a load does.
 struct load_options {
     std::uint32_t nsid = 1;
-    std::uint32_t namespaces = 1;    ///< from `nsid` on; each command goes to one of them
+    std::uint32_t namespaces = 1;  ///< from `nsid` on; each command goes to one of them
     std::uint32_t block_size = 512;
-    std::uint64_t blocks = 0;        ///< of the namespace
-    std::uint32_t bytes = 4096;      ///< of one command
+    std::uint64_t blocks = 0;    ///< of the namespace
+    std::uint32_t bytes = 4096;  ///< of one command
     unsigned depth = 32;
     unsigned write_percent = 0;
     std::uint64_t seed = 1;

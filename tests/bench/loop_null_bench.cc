@@ -11,8 +11,8 @@
 #include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
-#include <CLI/CLI.hpp>
 #include <chrono>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -6,8 +6,8 @@
 #include "tests/bench/gateway.h"
 #include "tests/bench/load.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <list>
@@ -101,7 +101,8 @@ struct client {
     }
 };
 
-core::task<> measure(gateway& g, const settings& s, core::placement_policy policy, std::uint64_t rounds, outcome& result) {
+core::task<> measure(gateway& g, const settings& s, core::placement_policy policy, std::uint64_t rounds,
+                     outcome& result) {
     core::reactor_group& group = g.group();
     core::placement homes(group, policy);
     for (unsigned d = 0; d < s.disks; ++d)
@@ -183,9 +184,10 @@ core::task<double> ceiling(gateway& g) {
 
 core::task<> compare(gateway& g, const settings& s) {
     const double per_us = rounds_per_us();
-    std::printf("%u disks on %zu cores; %u hosts, each with %u commands outstanding on all of them; %.1f us of work for "
-                "each command on its disk's home core\n\n",
-                s.disks, g.group().size(), s.hosts, s.depth, s.burn_us);
+    std::printf(
+        "%u disks on %zu cores; %u hosts, each with %u commands outstanding on all of them; %.1f us of work for "
+        "each command on its disk's home core\n\n",
+        s.disks, g.group().size(), s.hosts, s.depth, s.burn_us);
     std::vector<outcome> turns, first;
     std::vector<double> ceilings;
     for (unsigned round = 0; round < s.rounds; ++round) {
@@ -202,8 +204,9 @@ core::task<> compare(gateway& g, const settings& s) {
     print("round_robin", a);
     print("first", b);
     std::sort(ceilings.begin(), ceilings.end());
-    std::printf("round_robin does %.2f times as much; the machine itself does %.2f times as much with %zu cores as with one\n",
-                a.iops / b.iops, ceilings[ceilings.size() / 2], g.group().size());
+    std::printf(
+        "round_robin does %.2f times as much; the machine itself does %.2f times as much with %zu cores as with one\n",
+        a.iops / b.iops, ceilings[ceilings.size() / 2], g.group().size());
 }
 
 }  // namespace

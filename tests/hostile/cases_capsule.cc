@@ -55,8 +55,7 @@ std::string every_admin_opcode(const endpoint& at) {
     session s = open_session(at);
     unsigned served = 0;
     for (unsigned opcode = 0; opcode < 256; ++opcode) {
-        if (opcode == nvme::fabrics_opcode ||
-            opcode == nvme::to_underlying(nvme::admin_opcode::async_event_request))
+        if (opcode == nvme::fabrics_opcode || opcode == nvme::to_underlying(nvme::admin_opcode::async_event_request))
             continue;
         nvme::command c = identify_controller(*s.admin, static_cast<std::uint16_t>(opcode));
         c.opcode = static_cast<std::uint8_t>(opcode);

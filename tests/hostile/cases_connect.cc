@@ -124,8 +124,7 @@ std::string other_qid(const endpoint& at) {
 
 std::string queue_of_nobody(const endpoint& at) {
     auto q = must_open(at, {.qid = 1, .cntlid = 0xabc});
-    must_be(must_answer(*q, as_command(connect_command(*q, at, 1, 31, 0xabc))),
-            {nvme::sc::connect_invalid_parameters});
+    must_be(must_answer(*q, as_command(connect_command(*q, at, 1, 31, 0xabc))), {nvme::sc::connect_invalid_parameters});
     return "Connect Invalid Parameters";
 }
 
@@ -142,8 +141,7 @@ std::string endless_names(const endpoint& at) {
     auto q = must_open(at, {});
     const auto c = connect_command(*q, at, 0, 31, nvme::cntlid_dynamic);
     std::memset(q->memory().data() + 256, 'n', 512);
-    must_be(must_answer(*q, as_command(c)),
-            {nvme::sc::connect_invalid_parameters, nvme::sc::connect_invalid_host});
+    must_be(must_answer(*q, as_command(c)), {nvme::sc::connect_invalid_parameters, nvme::sc::connect_invalid_host});
     return "refused";
 }
 

@@ -91,16 +91,15 @@ std::string list_nested(const endpoint& at) {
 
 std::string list_mixed(const endpoint& at) {
     session s = open_session(at);
-    const sgl_descriptor list[] = {
-        sgl_descriptor::keyed_data_block(s.io->address(), s.block_size / 2, s.io->rkey()),
-        sgl_descriptor::data_block(0, s.block_size / 2, sgl_subtype::offset)};
+    const sgl_descriptor list[] = {sgl_descriptor::keyed_data_block(s.io->address(), s.block_size / 2, s.io->rkey()),
+                                   sgl_descriptor::data_block(0, s.block_size / 2, sgl_subtype::offset)};
     return refuse_list(at, 0, 32, list, s, sc::sgl_type_invalid);
 }
 
 std::string list_invalidates(const endpoint& at) {
     session s = open_session(at);
-    const sgl_descriptor list[] = {sgl_descriptor::keyed_data_block(s.io->address(), s.block_size, s.io->rkey(),
-                                                                    sgl_subtype::invalidate_key)};
+    const sgl_descriptor list[] = {
+        sgl_descriptor::keyed_data_block(s.io->address(), s.block_size, s.io->rkey(), sgl_subtype::invalidate_key)};
     return refuse_list(at, 0, 16, list, s, sc::sgl_type_invalid);
 }
 
@@ -176,7 +175,8 @@ std::string in_capsule_read(const endpoint& at) {
     return "refused";
 }
 
-constexpr std::uint8_t invalidates = nvme::sgl_identifier(nvme::sgl_type::keyed_data_block, nvme::sgl_subtype::invalidate_key);
+constexpr std::uint8_t invalidates =
+    nvme::sgl_identifier(nvme::sgl_type::keyed_data_block, nvme::sgl_subtype::invalidate_key);
 
 std::string every_type(const endpoint& at) {
     session s = open_session(at);
@@ -232,7 +232,8 @@ std::string must_close(const endpoint& at, std::uint8_t opcode, std::uint64_t of
     session s = open_session(at);
     nvme::command c = read_blocks(at, 5, 0, blocks);
     c.opcode = opcode;
-    c.sgl = sgl_descriptor::keyed_data_block(s.io->address() + offset, blocks * s.block_size, s.io->rkey() ^ key_change);
+    c.sgl =
+        sgl_descriptor::keyed_data_block(s.io->address() + offset, blocks * s.block_size, s.io->rkey() ^ key_change);
     s.io->send(c);
     s.io->expect_closed();
     session next = open_session(at);

@@ -39,9 +39,9 @@ struct ask {
     std::uint16_t hrqsize = 32;
     std::uint16_t hsqsize = 31;
     std::uint16_t cntlid = 0;
-    std::uint8_t reads = 16;                       ///< RDMA READs that we serve at a time
-    unsigned receives = 64;                        ///< posted for responses
-    std::optional<std::vector<std::byte>> raw;     ///< private data instead of the above
+    std::uint8_t reads = 16;                    ///< RDMA READs that we serve at a time
+    unsigned receives = 64;                     ///< posted for responses
+    std::optional<std::vector<std::byte>> raw;  ///< private data instead of the above
 };
 
 /// A host's side of the connection manager: an id with an event channel of its own. The queue pair is its user's: made on

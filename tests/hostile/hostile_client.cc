@@ -3,8 +3,8 @@
 
 #include "tests/hostile/cases.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 using namespace causeway::hostile;
@@ -26,9 +26,8 @@ std::vector<group> all_groups() {
 
 /// Whether the command line asks for a case: by its name, by its group's, or by naming nothing.
 bool is_wanted(const std::vector<std::string>& names, const group& g, const hostile_case& c) {
-    return names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& n) {
-               return n == c.name || n == g.name;
-           });
+    return names.empty() ||
+           std::any_of(names.begin(), names.end(), [&](const std::string& n) { return n == c.name || n == g.name; });
 }
 
 bool run(const hostile_case& c, const endpoint& at) {

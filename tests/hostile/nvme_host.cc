@@ -161,8 +161,8 @@ std::unique_ptr<raw_connection> open_io(const session& s, std::uint16_t qid, std
                               .hsqsize = static_cast<std::uint16_t>(depth - 1),
                               .cntlid = s.cntlid,
                               .receives = receives ? receives : depth + 8u});
-    must_succeed(must_answer(
-        *q, as_command(connect_command(*q, s.at, qid, static_cast<std::uint16_t>(depth - 1), s.cntlid))));
+    must_succeed(
+        must_answer(*q, as_command(connect_command(*q, s.at, qid, static_cast<std::uint16_t>(depth - 1), s.cntlid))));
     return q;
 }
 

@@ -56,7 +56,8 @@ struct session {
 
 std::unique_ptr<raw_connection> open_admin(const endpoint& at, std::uint16_t& cntlid, ask what = {});
 void enable(raw_connection& admin);
-std::unique_ptr<raw_connection> open_io(const session& s, std::uint16_t qid, std::uint16_t depth, unsigned receives = 0);
+std::unique_ptr<raw_connection> open_io(const session& s, std::uint16_t qid, std::uint16_t depth,
+                                        unsigned receives = 0);
 session open_session(const endpoint& at, std::uint16_t depth = 32);
 
 /// The queue still works: an I/O or admin command after a refused one is served.

@@ -44,7 +44,10 @@ void raw_connection::make_queue_pair(const ask& what) {
     a.send_cq = a.recv_cq = cq_;
     a.qp_type = IBV_QPT_RC;
     a.sq_sig_all = 1;
-    a.cap = {.max_send_wr = send_slots, .max_recv_wr = what.receives + 1, .max_send_sge = 1, .max_recv_sge = 1,
+    a.cap = {.max_send_wr = send_slots,
+             .max_recv_wr = what.receives + 1,
+             .max_send_sge = 1,
+             .max_recv_sge = 1,
              .max_inline_data = 0};
     if (rdma_create_qp(cm_.id(), pd_, &a) != 0)
         fail("rdma_create_qp");
@@ -78,8 +81,8 @@ bool raw_connection::send(std::span<const std::byte> capsule) {
     if (closed_)
         return false;
     // Long ones share one place at the end: whoever sends those waits for the answer.
-    std::byte* at = sends_.data() + (capsule.size() <= 64 ? std::size_t{next_send_++ % send_slots} * 64
-                                                          : std::size_t{send_slots} * 64);
+    std::byte* at = sends_.data() +
+                    (capsule.size() <= 64 ? std::size_t{next_send_++ % send_slots} * 64 : std::size_t{send_slots} * 64);
     if (capsule.size() > longest_capsule)
         throw unexpected("capsule too long for this client");
     std::copy(capsule.begin(), capsule.end(), at);
@@ -167,7 +170,8 @@ void raw_connection::disconnect() {
 
 void raw_connection::vanish() {
     ibv_qp_attr a{};
-    a.qp_state = IBV_QPS_ERR;  // packets are dropped from here on; RESET would be nearer, but upsets soft-RoCE's own counts
+    a.qp_state =
+        IBV_QPS_ERR;  // packets are dropped from here on; RESET would be nearer, but upsets soft-RoCE's own counts
     ibv_modify_qp(cm_.id()->qp, &a, IBV_QP_STATE);
     closed_ = true;
 }

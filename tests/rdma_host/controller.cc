@@ -108,7 +108,7 @@ void controller::set_and_wait(std::uint32_t cc, std::uint32_t csts_mask, std::ui
 
 void controller::shut_down() {
     queues_.clear();
-    while (waits_for_keep_alive_ && broken_.empty())    // the next answer is to be that of our command
+    while (waits_for_keep_alive_ && broken_.empty())  // the next answer is to be that of our command
         look_after();
     set_and_wait(shutting_down, 3u << 2, 2u << 2);
     admin_->disconnect();

@@ -15,10 +15,10 @@ struct controller_options {
     endpoint at;
     unsigned queues = 1;
     unsigned depth = 32;
-    std::uint32_t bytes = 4096;              ///< of a command, at most
+    std::uint32_t bytes = 4096;  ///< of a command, at most
     bool events = false;
     std::chrono::milliseconds keep_alive{15000};  ///< 0: no timer
-    bool silent = false;                     ///< sends no Keep Alive for all that
+    bool silent = false;                          ///< sends no Keep Alive for all that
 };
 
 /// A disk as a good host has it: an enabled controller, I/O queues, and what Identify says. Not thread safe.

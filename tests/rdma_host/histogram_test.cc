@@ -24,8 +24,8 @@ TEST(Histogram, PercentilesAreRightToAStep) {
 }
 
 TEST(Histogram, TakesAnyValue) {
-    for (const std::uint64_t v : {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{127}, std::uint64_t{128},
-                                  ~std::uint64_t{0}}) {
+    for (const std::uint64_t v : {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{127},
+                                  std::uint64_t{128}, ~std::uint64_t{0}}) {
         histogram h;
         h.add(v);
         EXPECT_GE(h.percentile(50), v);

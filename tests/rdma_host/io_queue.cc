@@ -69,14 +69,18 @@ void io_queue::make_queue_pair() {
     cq_ = pd_ ? ibv_create_cq(device, static_cast<int>(2 * (options_.depth + spare)), nullptr, channel_, 0) : nullptr;
     if (!cq_)
         fail("ibv_create_cq");
-    mr_ = ibv_reg_mr(pd_, memory_.get(), bytes_, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE);
+    mr_ = ibv_reg_mr(pd_, memory_.get(), bytes_,
+                     IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE);
     if (!mr_)
         fail("ibv_reg_mr");
     ibv_qp_init_attr a{};
     a.send_cq = a.recv_cq = cq_;
     a.qp_type = IBV_QPT_RC;
-    a.cap = {.max_send_wr = options_.depth + spare, .max_recv_wr = options_.depth + spare,
-             .max_send_sge = 1 + most_pieces, .max_recv_sge = 1, .max_inline_data = 0};
+    a.cap = {.max_send_wr = options_.depth + spare,
+             .max_recv_wr = options_.depth + spare,
+             .max_send_sge = 1 + most_pieces,
+             .max_recv_sge = 1,
+             .max_inline_data = 0};
     if (rdma_create_qp(cm_.id(), pd_, &a) != 0)
         fail("rdma_create_qp");
     slots_.resize(options_.depth);
@@ -176,7 +180,7 @@ void io_queue::post_receive(unsigned i) {
 }
 
 void io_queue::flush() {
-    if (first_receive_) {    // before the sends, whose responses need them
+    if (first_receive_) {  // before the sends, whose responses need them
         ibv_recv_wr* bad;
         if (ibv_post_recv(cm_.id()->qp, first_receive_, &bad) != 0)
             break_off("the queue pair takes no receive");
@@ -219,8 +223,8 @@ void io_queue::take_response(unsigned receive) {
     post_receive(receive);
     const unsigned slot = c.cid & ((1u << slot_bits) - 1);
     if (slot >= slots_.size() || slots_[slot].cid != c.cid || slots_[slot].is_answered) {
-        throw unexpected(fmt::format("I/O queue {}: a response to command {:#06x}, which is not outstanding", options_.qid,
-                                     c.cid.value()));
+        throw unexpected(fmt::format("I/O queue {}: a response to command {:#06x}, which is not outstanding",
+                                     options_.qid, c.cid.value()));
     }
     slots_[slot].response = c;
     slots_[slot].is_answered = true;

@@ -19,10 +19,10 @@ enum class direction { none, to_host, to_target };
 struct queue_options {
     std::uint16_t qid = 1;
     std::uint16_t cntlid = 0;
-    unsigned depth = 32;               ///< commands outstanding
-    std::uint32_t bytes = 4096;        ///< of data, at most, for each
-    std::uint32_t in_capsule = 0;      ///< data for the target up to this goes with the command
-    bool events = false;               ///< completions are waited for, not only polled
+    unsigned depth = 32;           ///< commands outstanding
+    std::uint32_t bytes = 4096;    ///< of data, at most, for each
+    std::uint32_t in_capsule = 0;  ///< data for the target up to this goes with the command
+    bool events = false;           ///< completions are waited for, not only polled
 };
 
 /// An I/O queue of a good host: `depth` slots, each with a buffer. A slot is the caller's again when its response is there
@@ -62,8 +62,8 @@ class io_queue {
     int connection() const noexcept { return cm_.descriptor(); }
 
   private:
-    static constexpr unsigned spare = 2;       ///< receives and work requests beside those of commands
-    static constexpr unsigned most_pieces = 4; ///< of data in a capsule, as Linux does at most
+    static constexpr unsigned spare = 2;        ///< receives and work requests beside those of commands
+    static constexpr unsigned most_pieces = 4;  ///< of data in a capsule, as Linux does at most
 
     struct slot_state {
         ibv_send_wr send{};

@@ -52,7 +52,7 @@ outcome load::run() {
         controller_->shut_down();
     } catch (const unexpected&) {
         if (options_.reconnect <= 0)
-            throw;    // else: it broke when there was nothing left to do
+            throw;  // else: it broke when there was nothing left to do
     }
     return outcome_;
 }
@@ -80,13 +80,14 @@ void load::first_look_at_disk() {
     if (options_.host.bytes % block_size)
         throw unexpected(fmt::format("{} bytes are not a number of blocks of {}", options_.host.bytes, block_size));
     blocks_each_ = options_.host.bytes / block_size;
-    const std::uint64_t blocks = options_.region ? std::min(options_.region / block_size, controller_->blocks())
-                                                 : controller_->blocks();
+    const std::uint64_t blocks =
+        options_.region ? std::min(options_.region / block_size, controller_->blocks()) : controller_->blocks();
     places_ = blocks / blocks_each_;
     if (places_ == 0)
         throw unexpected("the disk, or the part of it that may be used, is smaller than one command");
     if (options_.verify && places_ < workers_.size())
-        throw unexpected(fmt::format("{} commands at a time on {} places: some would have to wait", workers_.size(), places_));
+        throw unexpected(
+            fmt::format("{} commands at a time on {} places: some would have to wait", workers_.size(), places_));
     if (!options_.verify)
         return;
     pattern_.emplace(options_.seed, block_size);
@@ -189,7 +190,8 @@ void load::wait() {
         ++q;
     }
     if (!answers && !stopped_.load(std::memory_order_relaxed)) {
-        const auto left = std::chrono::ceil<std::chrono::nanoseconds>(std::max(clock::duration{}, until - clock::now()));
+        const auto left =
+            std::chrono::ceil<std::chrono::nanoseconds>(std::max(clock::duration{}, until - clock::now()));
         const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
         ::ppoll(watched.data(), watched.size(), &time, nullptr);
     }
@@ -209,7 +211,7 @@ bool load::choose(worker& w) {
     } while (ledger_ && !ledger_->take(w.place));
     w.what = random() % 100 < options_.write_percent ? kind::write : kind::read;
     if (ledger_ && ledger_->acknowledged(w.place) == 0)
-        w.what = kind::write;    // nothing is known of what could be read
+        w.what = kind::write;  // nothing is known of what could be read
     if (ledger_ && w.what == kind::write)
         w.generation = ledger_->begin_write(w.place);
     ++chosen_;
@@ -295,15 +297,15 @@ void load::check(const worker& w, std::span<const std::byte> data) {
     const std::uint32_t size = pattern_->block_size();
     const std::uint32_t acknowledged = ledger_->acknowledged(w.place);
     if (acknowledged == 0)
-        return;    // a look at what was there before us
+        return;  // a look at what was there before us
     std::uint64_t lba = lba_of(w);
     for (std::size_t at = 0; at < data.size(); at += size, ++lba) {
         const auto block = data.subspan(at, size);
         if (pattern_->is(block, lba, acknowledged) ||
             (ledger_->is_pending(w.place) && pattern_->is(block, lba, acknowledged + 1)))
             continue;
-        throw disk_is_wrong(fmt::format("block {} holds {}, where generation {}{} must be", lba, pattern_->describe(block),
-                                        acknowledged,
+        throw disk_is_wrong(fmt::format("block {} holds {}, where generation {}{} must be", lba,
+                                        pattern_->describe(block), acknowledged,
                                         ledger_->is_pending(w.place) ? fmt::format(" or {}", acknowledged + 1) : ""));
     }
     outcome_.verified_blocks += data.size() / size;

@@ -17,13 +17,13 @@ struct load_options {
     bool sequential = false;
     unsigned write_percent = 0;
     bool verify = false;
-    std::uint64_t region = 0;        ///< bytes from the start of the namespace; 0: all of it
-    double seconds = 0;              ///< 0: until `count`, or until it is stopped
-    std::uint64_t count = 0;         ///< commands; 0: until the time is over
-    std::uint64_t rate = 0;          ///< commands a second; 0: as many as go
+    std::uint64_t region = 0;  ///< bytes from the start of the namespace; 0: all of it
+    double seconds = 0;        ///< 0: until `count`, or until it is stopped
+    std::uint64_t count = 0;   ///< commands; 0: until the time is over
+    std::uint64_t rate = 0;    ///< commands a second; 0: as many as go
     std::uint64_t seed = 1;
-    double reconnect = 0;            ///< seconds for which it tries to connect again; 0: it does not
-    double reset_every = 0;          ///< seconds after which it resets the controller; 0: never
+    double reconnect = 0;                      ///< seconds for which it tries to connect again; 0: it does not
+    double reset_every = 0;                    ///< seconds after which it resets the controller; 0: never
     std::chrono::milliseconds timeout{30000};  ///< of one command
 };
 
@@ -35,12 +35,12 @@ struct side {
 
 struct outcome {
     side read, write;
-    double seconds = 0;              ///< of the load, without what was read back at its end
+    double seconds = 0;  ///< of the load, without what was read back at its end
     std::uint64_t verified_blocks = 0;
     std::uint64_t reconnects = 0;
     std::uint64_t resets = 0;
-    std::uint64_t redriven = 0;      ///< commands that a broken connection left unanswered, sent again
-    std::uint64_t retried = 0;       ///< commands that were answered with a status that allows another try
+    std::uint64_t redriven = 0;  ///< commands that a broken connection left unanswered, sent again
+    std::uint64_t retried = 0;   ///< commands that were answered with a status that allows another try
 };
 
 /// The disk does not have what was acknowledged, or fails what it must do.
@@ -80,8 +80,8 @@ class load {
     void connect();
     void connect_again(const std::string& why);
     void first_look_at_disk();
-    void drive();                          ///< until no worker has work
-    bool turn();                           ///< false: no worker has work, nor gets any
+    void drive();  ///< until no worker has work
+    bool turn();   ///< false: no worker has work, nor gets any
     void housekeeping(clock::time_point now);
     void wait();
     bool choose(worker& w);

@@ -34,10 +34,7 @@ nlohmann::ordered_json json_of(const side& s, const outcome& o) {
     nlohmann::ordered_json latency{{"mean", microseconds(s.nanoseconds.mean())}};
     for (const auto& [percent, title] : percentiles)
         latency[title] = microseconds(static_cast<double>(s.nanoseconds.percentile(percent)));
-    return {{"commands", s.commands},
-            {"bytes", s.bytes},
-            {"iops", per_second(s.commands, o)},
-            {"latency_us", latency}};
+    return {{"commands", s.commands}, {"bytes", s.bytes}, {"iops", per_second(s.commands, o)}, {"latency_us", latency}};
 }
 
 }  // namespace
@@ -57,14 +54,10 @@ std::string as_text(const outcome& o) {
 }
 
 std::string as_json(const outcome& o) {
-    const nlohmann::ordered_json all{{"seconds", o.seconds},
-                                     {"read", json_of(o.read, o)},
-                                     {"write", json_of(o.write, o)},
-                                     {"verified_blocks", o.verified_blocks},
-                                     {"reconnects", o.reconnects},
-                                     {"resets", o.resets},
-                                     {"redriven", o.redriven},
-                                     {"retried", o.retried}};
+    const nlohmann::ordered_json all{{"seconds", o.seconds},         {"read", json_of(o.read, o)},
+                                     {"write", json_of(o.write, o)}, {"verified_blocks", o.verified_blocks},
+                                     {"reconnects", o.reconnects},   {"resets", o.resets},
+                                     {"redriven", o.redriven},       {"retried", o.retried}};
     return all.dump() + "\n";
 }
 

@@ -20,7 +20,7 @@ core::task<> accompany(core::task<> t, unsigned& companions) {
 
 constexpr unsigned event_requests = 4;
 
-} // namespace
+}  // namespace
 
 host::host(world& w, std::size_t number)
     : world_(w), number_(number),
@@ -139,8 +139,7 @@ core::task<> host::play(loop::host_controller& c) {
 core::task<> host::end(loop::host_controller& c, ending how) {
     state_.leaving = true;
     switch (how) {
-    case ending::in_order:
-        break;
+    case ending::in_order: break;
     case ending::drop:
         world_.trace("host {} drops its connections", number_);
         co_await c.disconnect();
@@ -151,8 +150,7 @@ core::task<> host::end(loop::host_controller& c, ending how) {
         break;
     case ending::reset:
         world_.trace("host {} resets its controller", number_);
-        if (const auto reset = co_await c.enable(false);
-            !reset && c.admin().phase() == loop::host_queue::state::open)
+        if (const auto reset = co_await c.enable(false); !reset && c.admin().phase() == loop::host_queue::state::open)
             world_.fail("host {} cannot reset its controller: {}", number_, reset.error().text());
         break;
     case ending::vanish:
@@ -184,8 +182,7 @@ core::task<> host::keep_alive(loop::host_controller& c) {
             next = period;
             const nvme::completion answer = co_await c.admin().run(loop::make_keep_alive());
             if (!answer.status().ok() && !may_be_parting())
-                world_.fail("host {}: keep alive was answered with {}", number_,
-                            nvme::to_string(answer.status()));
+                world_.fail("host {}: keep alive was answered with {}", number_, nvme::to_string(answer.status()));
         }
         co_await core::sleep_for(10ms);
         next -= core::nanoseconds(10ms);
@@ -196,8 +193,7 @@ core::task<> host::listen_to_events(loop::host_controller& c) {
     for (;;) {
         const nvme::completion answer = co_await c.admin().run(loop::make_async_event_request());
         if (!answer.status().ok()) {
-            const bool may =
-                may_be_parting() || (state_.aborting && answer.status().is(nvme::sc::aborted_by_request));
+            const bool may = may_be_parting() || (state_.aborting && answer.status().is(nvme::sc::aborted_by_request));
             if (!may)
                 world_.fail("host {}: an event request was answered with {}", number_,
                             nvme::to_string(answer.status()));
@@ -211,8 +207,8 @@ core::task<> host::listen_to_events(loop::host_controller& c) {
 core::task<> host::look_at_changed_namespaces(loop::host_controller& c) {
     nvme::changed_namespace_list list{};
     const iovec piece{&list, sizeof list};
-    const nvme::completion answer = co_await c.admin().run(
-        loop::make_get_log_page(nvme::lid::changed_namespace_list, sizeof list), {&piece, 1});
+    const nvme::completion answer =
+        co_await c.admin().run(loop::make_get_log_page(nvme::lid::changed_namespace_list, sizeof list), {&piece, 1});
     if (answer.status().ok())
         for (std::size_t i = 0; i < 1024 && list.nsid[i] != 0; ++i)
             if (list.nsid[i] > world_.disks().size())
@@ -227,10 +223,8 @@ core::task<> host::ask_for_commands_back(loop::host_controller& c) {
             break;
         const auto qid = random.between(0, c.io_queues());
         const auto cid = static_cast<std::uint16_t>(random.below(plan_.entries));
-        const nvme::completion answer =
-            co_await c.admin().run(loop::make_abort(static_cast<std::uint16_t>(qid), cid));
-        if (!answer.status().ok() && !may_be_parting() &&
-            !answer.status().is(nvme::sc::abort_limit_exceeded) &&
+        const nvme::completion answer = co_await c.admin().run(loop::make_abort(static_cast<std::uint16_t>(qid), cid));
+        if (!answer.status().ok() && !may_be_parting() && !answer.status().is(nvme::sc::abort_limit_exceeded) &&
             !answer.status().is(nvme::sc::aborted_by_request))
             world_.fail("host {}: abort was answered with {}", number_, nvme::to_string(answer.status()));
     }
@@ -256,4 +250,4 @@ core::task<> host::audit() {
     }
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

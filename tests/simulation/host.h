@@ -40,10 +40,10 @@ class host {
     const std::size_t number_;
     const plan::host plan_;
     session_state state_;
-    bool silent_ = false;     ///< no more keep-alives
-    unsigned companions_ = 0; ///< coroutines that accompany the session
-    unsigned budget_ = 0;     ///< commands that are left in it
+    bool silent_ = false;      ///< no more keep-alives
+    unsigned companions_ = 0;  ///< coroutines that accompany the session
+    unsigned budget_ = 0;      ///< commands that are left in it
     bool done_ = false;
 };
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -16,7 +16,7 @@ line line_of(std::uint16_t disk, value v, std::uint64_t block) {
     return v ? line{v, std::uint64_t{disk} << 48 | block} : line{0, 0};
 }
 
-} // namespace
+}  // namespace
 
 disk_model::disk_model(std::uint16_t disk, std::uint32_t block_size, std::uint64_t blocks)
     : disk_(disk), block_size_(block_size), history_(blocks, {record{0, 0, 0, true}}) {}
@@ -28,15 +28,14 @@ void disk_model::begin_write(value v, std::uint64_t block, std::uint64_t count, 
     }
 }
 
-bool disk_model::end_write(value v, std::uint64_t block, std::uint64_t count, moment begin, outcome o,
-                           moment end) {
+bool disk_model::end_write(value v, std::uint64_t block, std::uint64_t count, moment begin, outcome o, moment end) {
     bool honest = true;
     for (std::uint64_t b = block; b < block + count && b < blocks(); ++b) {
         auto& all = history_[b];
-        const auto it = std::find_if(all.begin(), all.end(),
-                                     [&](const record& r) { return r.v == v && r.begin == begin; });
+        const auto it =
+            std::find_if(all.begin(), all.end(), [&](const record& r) { return r.v == v && r.begin == begin; });
         if (it == all.end())
-            continue; // found by a read, replaced, and forgotten
+            continue;  // found by a read, replaced, and forgotten
         if (o == outcome::refused) {
             honest &= !it->known;
             all.erase(it);
@@ -58,21 +57,19 @@ void disk_model::end_read(moment begin) {
 }
 
 bool disk_model::replaced(const record& r, const std::vector<record>& all, moment by) const {
-    return std::any_of(all.begin(), all.end(), [&](const record& other) {
-        return other.known && r.end < other.begin && other.end < by;
-    });
+    return std::any_of(all.begin(), all.end(),
+                       [&](const record& other) { return other.known && r.end < other.begin && other.end < by; });
 }
 
 bool disk_model::may_find(value v, std::uint64_t block, moment begin, moment end) const {
     const auto& all = history_[block];
-    return std::any_of(all.begin(), all.end(), [&](const record& r) {
-        return r.v == v && r.begin < end && !replaced(r, all, begin);
-    });
+    return std::any_of(all.begin(), all.end(),
+                       [&](const record& r) { return r.v == v && r.begin < end && !replaced(r, all, begin); });
 }
 
 void disk_model::found(value v, std::uint64_t block, moment end) {
     if (v == 0)
-        return; // many writes leave zeroes
+        return;  // many writes leave zeroes
     for (record& r : history_[block]) {
         if (r.v == v) {
             r.known = true;
@@ -128,4 +125,4 @@ std::optional<value> disk_model::decode(std::span<const std::byte> data, std::ui
     return first[0];
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

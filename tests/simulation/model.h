@@ -36,8 +36,8 @@ class disk_model {
     void begin_write(value v, std::uint64_t block, std::uint64_t count, moment begin);
     enum class outcome : std::uint8_t {
         acknowledged,
-        maybe,   ///< failed, and who knows
-        refused, ///< failed with a status that promises that nothing was written
+        maybe,    ///< failed, and who knows
+        refused,  ///< failed with a status that promises that nothing was written
     };
     /// False: it was refused, and yet a read has found it.
     bool end_write(value v, std::uint64_t block, std::uint64_t count, moment begin, outcome o, moment end);
@@ -65,8 +65,8 @@ class disk_model {
     struct record {
         value v;
         moment begin;
-        moment end; ///< it takes effect before, if at all; never: still on its way
-        bool known; ///< it has taken effect, by `end`
+        moment end;  ///< it takes effect before, if at all; never: still on its way
+        bool known;  ///< it has taken effect, by `end`
     };
     bool replaced(const record& r, const std::vector<record>& all, moment by) const;
     void forget(std::vector<record>& all);
@@ -74,7 +74,7 @@ class disk_model {
     std::uint16_t disk_;
     std::uint32_t block_size_;
     std::vector<std::vector<record>> history_;
-    std::map<moment, unsigned> reads_; ///< on their way, by begin
+    std::map<moment, unsigned> reads_;  ///< on their way, by begin
 };
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -29,11 +29,7 @@ const row rows[] = {
     {"an acknowledged write is found", {{step::write, 7, 1}, {step::end, 7, 2}}, 3, 4, {7}},
     {"one on its way may be found or not", {{step::write, 7, 1}}, 3, 4, {0, 7}},
     {"one that came after the read may not", {{step::write, 7, 5}}, 3, 4, {0}},
-    {"one that was answered during the read may be missed",
-     {{step::write, 7, 1}, {step::end, 7, 4}},
-     3,
-     5,
-     {0, 7}},
+    {"one that was answered during the read may be missed", {{step::write, 7, 1}, {step::end, 7, 4}}, 3, 5, {0, 7}},
     {"a failed one may have taken effect", {{step::write, 7, 1}, {step::lose, 7, 2}}, 3, 4, {0, 7}},
     {"two at once: either",
      {{step::write, 7, 1}, {step::write, 8, 2}, {step::end, 8, 3}, {step::end, 7, 4}},
@@ -57,11 +53,7 @@ const row rows[] = {
      {7, 8}},
     {"a refused one has not", {{step::write, 7, 1}, {step::refuse, 7, 2}}, 3, 4, {0}},
     {"what a read has found does not go back", {{step::write, 7, 1}, {step::found, 7, 3}}, 5, 6, {7}},
-    {"not even if it failed afterwards",
-     {{step::write, 7, 1}, {step::found, 7, 3}, {step::lose, 7, 4}},
-     5,
-     6,
-     {7}},
+    {"not even if it failed afterwards", {{step::write, 7, 1}, {step::found, 7, 3}, {step::lose, 7, 4}}, 5, 6, {7}},
 };
 
 TEST(model, rows) {
@@ -124,5 +116,5 @@ TEST(model, bytes_tell_value_block_and_disk) {
     EXPECT_EQ(m.decode(bytes.first(512), 7), 0u) << "zeroes are zeroes everywhere";
 }
 
-} // namespace
-} // namespace causeway::simulation
+}  // namespace
+}  // namespace causeway::simulation

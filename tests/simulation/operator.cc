@@ -208,7 +208,7 @@ core::task<> saboteur::work() {
     while (!stopping_ && !world_.failed()) {
         co_await core::sleep_for(world_.some_time(10ms));
         disk& d = *world_.disks()[random.below(world_.disks().size())];
-        auto device = d.device; // a hold on it: it may be removed meanwhile
+        auto device = d.device;  // a hold on it: it may be removed meanwhile
         if (!device)
             continue;
         d.faulty.begin();
@@ -222,4 +222,4 @@ core::task<> saboteur::work() {
     done_ = true;
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -44,4 +44,4 @@ class saboteur {
     bool done_ = false;
 };
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

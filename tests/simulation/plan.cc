@@ -13,14 +13,14 @@ constexpr std::array<std::string_view, troubles> names{"faults",  "resizes", "na
 
 constexpr std::string_view path_names[] = {"borrow", "copy", "copy_checked"};
 
-} // namespace
+}  // namespace
 
 std::string_view to_string(trouble t) noexcept {
     return names[static_cast<unsigned>(t)];
 }
 
 plan::plan(std::uint64_t s) : seed(s) {
-    core::random_source random(s ^ 0x706c616e); // dice of its own: a plan does not change the run's
+    core::random_source random(s ^ 0x706c616e);  // dice of its own: a plan does not change the run's
     // One run in eight is calm, and then nothing at all may fail.
     if (!random.chance(1, 8))
         for (unsigned t = 0; t < troubles; ++t)
@@ -46,9 +46,8 @@ plan::plan(std::uint64_t s) : seed(s) {
         h.reactor = random.below(reactors);
         h.io_queues = static_cast<std::uint16_t>(random.between(1, 3));
         h.entries = static_cast<std::uint16_t>(random.between(4, 24));
-        h.kato_ms = has(trouble::vanishing) || random.chance(1, 2)
-                        ? static_cast<std::uint32_t>(100 * random.between(2, 8))
-                        : 0;
+        h.kato_ms =
+            has(trouble::vanishing) || random.chance(1, 2) ? static_cast<std::uint32_t>(100 * random.between(2, 8)) : 0;
         h.sessions = static_cast<unsigned>(random.between(1, 4));
         h.commands = static_cast<unsigned>(random.between(20, 200));
         h.sq_flow_control = random.chance(3, 4);
@@ -58,13 +57,13 @@ plan::plan(std::uint64_t s) : seed(s) {
 
 std::string plan::text() const {
     std::string text = fmt::format(
-        "seed {}: {} reactors, {} subsystems, {} disks, {} hosts, data {} ({} + {} buffers), troubles:", seed,
-        reactors, subsystems, disks.size(), hosts.size(), path_names[static_cast<unsigned>(path)],
-        transport.small_buffers, transport.large_buffers);
+        "seed {}: {} reactors, {} subsystems, {} disks, {} hosts, data {} ({} + {} buffers), troubles:", seed, reactors,
+        subsystems, disks.size(), hosts.size(), path_names[static_cast<unsigned>(path)], transport.small_buffers,
+        transport.large_buffers);
     for (unsigned t = 0; t < troubles; ++t)
         if (has(static_cast<trouble>(t)))
             text += fmt::format(" {}", names[t]);
     return trouble_bits ? text : text + " none";
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

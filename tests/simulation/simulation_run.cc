@@ -85,7 +85,7 @@ outcome run(std::uint64_t seed, bool tracing) {
     o.blocks = w.checked_blocks;
     o.virtual_seconds = static_cast<double>(w.run().time().now()) / 1e9;
     if (!o.failure.empty())
-        (void)all.release(); // in the middle of everything: there is no taking it down
+        (void)all.release();  // in the middle of everything: there is no taking it down
     return o;
 }
 
@@ -137,8 +137,7 @@ int run_all(const options& o) {
         if (one.failure.empty() && o.twice && run(seed, false).fingerprint != one.fingerprint)
             one.failure = "the second run was not like the first";
         if (!one.failure.empty()) {
-            std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(seed),
-                         one.failure.c_str());
+            std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(seed), one.failure.c_str());
             return 1;
         }
         sum.commands += one.commands;
@@ -151,13 +150,12 @@ int run_all(const options& o) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     fmt::print("{} seeds: {} commands, {} answered well, {} with an error, {} lost; {} blocks checked; "
                "{:.0f} s of virtual time in {:.1f} s\n",
-               o.seeds, sum.commands, sum.ok, sum.bad, sum.lost, sum.blocks, sum.virtual_seconds,
-               took.count());
+               o.seeds, sum.commands, sum.ok, sum.bad, sum.lost, sum.blocks, sum.virtual_seconds, took.count());
     return 0;
 }
 
-} // namespace
-} // namespace causeway::simulation
+}  // namespace
+}  // namespace causeway::simulation
 
 int main(int argc, char** argv) {
     using namespace causeway;

@@ -14,15 +14,15 @@ namespace {
 
 /// A promise that nothing was written.
 bool refuses(nvme::status s) noexcept {
-    for (const nvme::status known : {nvme::sc::lba_out_of_range, nvme::sc::invalid_namespace_or_format,
-                                     nvme::sc::namespace_is_write_protected, nvme::sc::aborted_failed_fused,
-                                     nvme::sc::aborted_missing_fused, nvme::sc::compare_failure})
+    for (const nvme::status known :
+         {nvme::sc::lba_out_of_range, nvme::sc::invalid_namespace_or_format, nvme::sc::namespace_is_write_protected,
+          nvme::sc::aborted_failed_fused, nvme::sc::aborted_missing_fused, nvme::sc::compare_failure})
         if (s.is(known))
             return true;
     return false;
 }
 
-} // namespace
+}  // namespace
 
 bool worker::lost(nvme::status s) const noexcept {
     return s.is(nvme::sc::host_pathing_error) && queue_.phase() != loop::host_queue::state::open;
@@ -34,13 +34,12 @@ worker::target_range worker::choose(std::uint32_t most_blocks) {
     for (auto& d : world_.disks())
         if (d->subsystem == session_.subsystem && (!d->absent.now() || random.chance(1, 8)))
             here.push_back(d.get());
-    disk* d = here.empty() ? world_.disks()[random.below(world_.disks().size())].get()
-                           : here[random.below(here.size())];
+    disk* d =
+        here.empty() ? world_.disks()[random.below(world_.disks().size())].get() : here[random.below(here.size())];
     const auto size = static_cast<std::uint32_t>(d->model.blocks());
     const std::uint32_t most = std::min({most_blocks, size, session_.most_bytes / d->model.block_size()});
     // Mostly small, so that much is in flight on the same blocks.
-    const auto count =
-        static_cast<std::uint32_t>(1 + random.below(random.chance(1, 4) ? most : std::min(most, 4u)));
+    const auto count = static_cast<std::uint32_t>(1 + random.below(random.chance(1, 4) ? most : std::min(most, 4u)));
     return {d, random.below(size - count + 1), count};
 }
 
@@ -59,29 +58,16 @@ core::task<> worker::run(unsigned& budget) {
             continue;
         }
         switch (random.below(12)) {
-        case 0:
-            co_await flush();
-            break;
-        case 1:
-            co_await compare();
-            break;
-        case 2:
-            co_await compare_and_write();
-            break;
-        case 3:
-            co_await write_zeroes();
-            break;
-        case 4:
-            co_await deallocate();
-            break;
+        case 0: co_await flush(); break;
+        case 1: co_await compare(); break;
+        case 2: co_await compare_and_write(); break;
+        case 3: co_await write_zeroes(); break;
+        case 4: co_await deallocate(); break;
         case 5:
         case 6:
         case 7:
-        case 8:
-            co_await write();
-            break;
-        default:
-            co_await read();
+        case 8: co_await write(); break;
+        default: co_await read();
         }
     }
     --session_.workers;
@@ -105,14 +91,13 @@ core::task<> worker::read(target_range r) {
         for (std::uint32_t i = 0; i < r.count; ++i) {
             ++world_.checked_blocks;
             const std::uint64_t block = r.block + i;
-            const auto v =
-                model.decode(std::span(data).subspan(i * model.block_size(), model.block_size()), block);
+            const auto v = model.decode(std::span(data).subspan(i * model.block_size(), model.block_size()), block);
             if (!v)
-                world_.fail("read [{}, {}]: block {} of {} holds bytes that nobody has written there", begin,
-                            end, block, r.on->name);
+                world_.fail("read [{}, {}]: block {} of {} holds bytes that nobody has written there", begin, end,
+                            block, r.on->name);
             else if (!model.may_find(*v, block, begin, end))
-                world_.fail("read [{}, {}]: block {} of {} holds {}, but\n{}", begin, end, block, r.on->name,
-                            *v, model.history(block));
+                world_.fail("read [{}, {}]: block {} of {} holds {}, but\n{}", begin, end, block, r.on->name, *v,
+                            model.history(block));
             else
                 model.found(*v, block, end);
         }
@@ -123,8 +108,7 @@ core::task<> worker::read(target_range r) {
 core::task<> worker::read_all(disk& d) {
     const std::uint32_t most = std::max(1u, session_.most_bytes / d.model.block_size());
     for (std::uint64_t block = 0; block < d.model.blocks(); block += most) {
-        const auto count =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(most, d.model.blocks() - block));
+        const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(most, d.model.blocks() - block));
         co_await read({&d, block, count});
     }
 }
@@ -175,8 +159,8 @@ core::task<> worker::deallocate() {
         r.on->model.begin_write(0, more.block, more.count, begins.back());
     }
     const iovec piece{ranges.data(), ranges.size() * sizeof ranges[0]};
-    const nvme::completion c = co_await queue_.run(
-        loop::make_deallocate(r.on->nsid, static_cast<std::uint32_t>(count)), {&piece, 1});
+    const nvme::completion c =
+        co_await queue_.run(loop::make_deallocate(r.on->nsid, static_cast<std::uint32_t>(count)), {&piece, 1});
     judge("deallocate", r, begins.front(), c.status());
     // A hint: it may have zeroed any of them, or none.
     for (std::size_t i = 0; i < count; ++i) {
@@ -202,28 +186,26 @@ std::vector<std::byte> worker::bytes_of(const target_range& r, const std::vector
     const disk_model& model = r.on->model;
     std::vector<std::byte> data(r.bytes());
     for (std::uint32_t i = 0; i < r.count; ++i)
-        model.fill_block(std::span(data).subspan(i * model.block_size(), model.block_size()), values[i],
-                         r.block + i);
+        model.fill_block(std::span(data).subspan(i * model.block_size(), model.block_size()), values[i], r.block + i);
     return data;
 }
 
-void worker::check_compare(const target_range& r, const std::vector<value>& values, moment begin,
-                           nvme::status s) {
+void worker::check_compare(const target_range& r, const std::vector<value>& values, moment begin, nvme::status s) {
     disk_model& model = r.on->model;
     const moment end = world_.now();
     bool certain = true;
     for (std::uint32_t i = 0; i < r.count; ++i) {
         const std::uint64_t block = r.block + i;
         if (s.ok() && !model.may_find(values[i], block, begin, end))
-            world_.fail("compare [{}, {}]: block {} of {} was said to hold {}, but\n{}", begin, end, block,
-                        r.on->name, values[i], model.history(block));
+            world_.fail("compare [{}, {}]: block {} of {} was said to hold {}, but\n{}", begin, end, block, r.on->name,
+                        values[i], model.history(block));
         if (s.ok())
             model.found(values[i], block, end);
         certain &= model.candidates(block, begin, end) == std::vector<value>{values[i]};
     }
     if (s.is(nvme::sc::compare_failure) && certain)
-        world_.fail("compare [{}, {}]: {} blocks from {} of {} must have been equal", begin, end, r.count,
-                    r.block, r.on->name);
+        world_.fail("compare [{}, {}]: {} blocks from {} of {} must have been equal", begin, end, r.count, r.block,
+                    r.on->name);
 }
 
 core::task<> worker::compare() {
@@ -242,8 +224,7 @@ core::task<> worker::compare() {
 }
 
 core::task<std::pair<nvme::completion, nvme::completion>>
-worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::command b,
-                     std::span<const iovec> b_data) {
+worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::command b, std::span<const iovec> b_data) {
     struct half : loop::host_request {
         core::one_shot<nvme::completion> answer;
     } first, second;
@@ -251,8 +232,7 @@ worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::comma
     first.data = a_data;
     second.command = b;
     second.data = b_data;
-    first.done =
-        second.done = [](loop::host_request& q) noexcept { static_cast<half&>(q).answer.set(q.completion); };
+    first.done = second.done = [](loop::host_request& q) noexcept { static_cast<half&>(q).answer.set(q.completion); };
     while (queue_.phase() == loop::host_queue::state::open && queue_.outstanding() + 2u >= queue_.entries())
         co_await core::yield();
     if (queue_.phase() != loop::host_queue::state::open)
@@ -276,13 +256,11 @@ core::task<> worker::compare_and_write() {
     new_data.put(bytes_of(r, std::vector<value>(r.count, v)));
     model.begin_write(v, r.block, r.count, begin);
 
-    const auto [a, b] =
-        co_await run_together(loop::make_block_command(io_opcode::compare, r.on->nsid, r.block, r.count,
-                                                       r.bytes(), nvme::fuse::first),
-                              old_data.data(),
-                              loop::make_block_command(io_opcode::write, r.on->nsid, r.block, r.count,
-                                                       r.bytes(), nvme::fuse::second),
-                              new_data.data());
+    const auto [a, b] = co_await run_together(
+        loop::make_block_command(io_opcode::compare, r.on->nsid, r.block, r.count, r.bytes(), nvme::fuse::first),
+        old_data.data(),
+        loop::make_block_command(io_opcode::write, r.on->nsid, r.block, r.count, r.bytes(), nvme::fuse::second),
+        new_data.data());
 
     if (!a.status().is(nvme::sc::compare_failure))
         judge("the compare of a fused pair", r, begin, a.status());
@@ -310,28 +288,17 @@ core::task<> worker::nonsense() {
     host_memory memory(r.bytes(), r.on->model.block_size(), random);
     auto command = loop::make_block_command(io_opcode::read, r.on->nsid, r.block, r.count, r.bytes());
     switch (random.below(6)) {
-    case 0:
-        command.opcode = static_cast<std::uint8_t>(random.between(0x90, 0xff));
-        break;
-    case 1:
-        command.nsid = 0;
-        break;
-    case 2:
-        command.nsid = static_cast<std::uint32_t>(random.between(1000, nvme::broadcast_nsid));
-        break;
-    case 3:
-        nvme::set_block_range(command, r.on->model.blocks() - random.below(r.count), r.count);
-        break;
-    case 4:
-        nvme::set_block_range(command, ~std::uint64_t{0} - random.below(4), r.count);
-        break;
-    default:
-        command.flags = static_cast<std::uint8_t>(random.chance(1, 2) ? 0 : 3 | 1 << 6);
+    case 0: command.opcode = static_cast<std::uint8_t>(random.between(0x90, 0xff)); break;
+    case 1: command.nsid = 0; break;
+    case 2: command.nsid = static_cast<std::uint32_t>(random.between(1000, nvme::broadcast_nsid)); break;
+    case 3: nvme::set_block_range(command, r.on->model.blocks() - random.below(r.count), r.count); break;
+    case 4: nvme::set_block_range(command, ~std::uint64_t{0} - random.below(4), r.count); break;
+    default: command.flags = static_cast<std::uint8_t>(random.chance(1, 2) ? 0 : 3 | 1 << 6);
     }
     const nvme::completion c = co_await queue_.run(command, memory.data());
     if (c.status().ok())
-        world_.fail("nonsense was done: opcode {:#x} flags {:#x} nsid {} slba {}", command.opcode,
-                    command.flags, command.nsid.value(), nvme::block_command_view{command}.slba());
+        world_.fail("nonsense was done: opcode {:#x} flags {:#x} nsid {} slba {}", command.opcode, command.flags,
+                    command.nsid.value(), nvme::block_command_view{command}.slba());
 }
 
 core::task<> worker::half_a_fused_pair() {
@@ -340,8 +307,8 @@ core::task<> worker::half_a_fused_pair() {
     const moment begin = world_.now();
     host_memory memory(r.bytes(), r.on->model.block_size(), world_.random());
     const nvme::command half =
-        loop::make_block_command(first ? io_opcode::compare : io_opcode::write, r.on->nsid, r.block, r.count,
-                                 r.bytes(), first ? nvme::fuse::first : nvme::fuse::second);
+        loop::make_block_command(first ? io_opcode::compare : io_opcode::write, r.on->nsid, r.block, r.count, r.bytes(),
+                                 first ? nvme::fuse::first : nvme::fuse::second);
     // The other half would stand where the flush does.
     const nvme::command other = loop::make_flush(r.on->nsid);
     const auto [a, b] = first ? co_await run_together(half, memory.data(), other, {})
@@ -374,12 +341,12 @@ void worker::judge(const char* what, const target_range& r, moment begin, nvme::
                  nvme::to_string(s));
     if (lost(s)) {
         ++world_.lost;
-        return; // whether the connection may be lost is the session's to judge
+        return;  // whether the connection may be lost is the session's to judge
     }
     ++world_.answers_bad;
     if (!excused(*r.on, begin, s))
-        world_.fail("{} of {} blocks from {} of {} since {}: {} without cause", what, r.count, r.block,
-                    r.on->name, begin, nvme::to_string(s));
+        world_.fail("{} of {} blocks from {} of {} since {}: {} without cause", what, r.count, r.block, r.on->name,
+                    begin, nvme::to_string(s));
 }
 
 bool worker::excused(const disk& d, moment begin, nvme::status s) const {
@@ -396,4 +363,4 @@ bool worker::excused(const disk& d, moment begin, nvme::status s) const {
     return d.faulty.since(begin) || d.absent.since(begin);
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -14,10 +14,10 @@ namespace causeway::simulation {
 struct session_state {
     std::size_t subsystem = 0;
     moment began = 0;
-    bool leaving = false;         ///< it closes its connections itself, or lets them be closed
-    bool aborting = false;        ///< it has asked for commands back
-    std::uint32_t most_bytes = 0; ///< of one command
-    unsigned workers = 0;         ///< still at work
+    bool leaving = false;          ///< it closes its connections itself, or lets them be closed
+    bool aborting = false;         ///< it has asked for commands back
+    std::uint32_t most_bytes = 0;  ///< of one command
+    unsigned workers = 0;          ///< still at work
 };
 
 /// Sends one command after the other on one queue of a host and judges the answers by the model. Lives in the session's
@@ -51,10 +51,8 @@ class worker {
     core::task<> nonsense();
     core::task<> half_a_fused_pair();
     /// Submits both with nothing in between.
-    core::task<std::pair<nvme::completion, nvme::completion>> run_together(nvme::command a,
-                                                                           std::span<const iovec> a_data,
-                                                                           nvme::command b,
-                                                                           std::span<const iovec> b_data);
+    core::task<std::pair<nvme::completion, nvme::completion>>
+    run_together(nvme::command a, std::span<const iovec> a_data, nvme::command b, std::span<const iovec> b_data);
 
     /// What is in `r`, as far as anybody can say; sometimes not.
     std::vector<value> guess(const target_range& r, moment begin);
@@ -71,4 +69,4 @@ class worker {
     loop::host_queue& queue_;
 };
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

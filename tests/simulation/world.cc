@@ -14,17 +14,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto longest_run = 600s; // of virtual time: everything that is given up is given up far sooner
+constexpr auto longest_run = 600s;  // of virtual time: everything that is given up is given up far sooner
 constexpr std::uint64_t most_steps = 3'000'000;
 
-} // namespace
+}  // namespace
 
 world::world(std::uint64_t seed, bool tracing)
     : plan_(seed), tracing_(tracing), simulation_(seed, plan_.reactors), devices_(simulation_.group()),
       target_(std::make_unique<nvmf::target>(simulation_.group(), devices_)) {
     for (std::size_t s = 0; s < plan_.subsystems; ++s)
-        subsystems_.push_back({"nqn.2024-01.io.causeway:sub" + std::to_string(s),
-                               {"LOOP", "", "here", std::to_string(4420 + s)}});
+        subsystems_.push_back(
+            {"nqn.2024-01.io.causeway:sub" + std::to_string(s), {"LOOP", "", "here", std::to_string(4420 + s)}});
     for (std::size_t d = 0; d < plan_.disks.size(); ++d) {
         auto made = std::make_unique<disk>(static_cast<std::uint16_t>(d + 1), plan_.disks[d]);
         made->name = "disk" + std::to_string(d);
@@ -59,8 +59,7 @@ void world::fail_with(std::string text) {
         failure_ = std::move(text);
 }
 
-void world::haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count,
-                   moment begin) {
+void world::haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count, moment begin) {
     ghosts_[connection].push_back({&d, v, block, count, begin});
     if (gone_.contains(connection))
         laid_to_rest(connection);
@@ -81,7 +80,7 @@ core::task<> world::make_subsystem(std::size_t s) {
         fail("cannot create {}: {}", o.nqn, made.error().text());
         co_return;
     }
-    for (std::size_t h = 0; h < plan_.hosts.size() + 1; ++h) // the auditor is the last one
+    for (std::size_t h = 0; h < plan_.hosts.size() + 1; ++h)  // the auditor is the last one
         if (const auto added = (*made)->add_host(host_nqn(h)); !added)
             fail("cannot add a host: {}", added.error().text());
     if (const auto listening = co_await (*made)->add_listener(subsystems_[s].at); !listening)
@@ -136,8 +135,8 @@ core::task<> world::build() {
         g.block_size = d->model.block_size();
         g.blocks = d->model.blocks();
         g.atomic_compare_and_write_blocks = 4;
-        auto base = bdev::memory_device::create(group()[random().below(group().size())], d->name + "-memory",
-                                                g, bdev::uuid_of_name(d->name + "-memory"));
+        auto base = bdev::memory_device::create(group()[random().below(group().size())], d->name + "-memory", g,
+                                                bdev::uuid_of_name(d->name + "-memory"));
         if (!base) {
             fail("no memory: {}", base.error().text());
             co_return;
@@ -215,8 +214,8 @@ std::string world::what_is_left() const {
     std::string text = fmt::format(" {} connections", transport_->connections());
     for (std::size_t c = 0; c < plan_.reactors; ++c) {
         auto& loop = transport_->on(c);
-        text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c,
-                            loop.pending.get(), loop.buffers ? loop.buffers->taken() : 0);
+        text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c, loop.pending.get(),
+                            loop.buffers ? loop.buffers->taken() : 0);
         for (const auto* q = loop.qpairs; q; q = q->next)
             text += fmt::format("; queue {} of {}: phase {}, {} executing", q->qid, q->peer_address().trsvcid,
                                 static_cast<int>(q->phase), q->executing);
@@ -239,8 +238,7 @@ void world::look_for_leaks() {
         if (loop.buffers && loop.buffers->taken())
             fail("core {}: {} buffers were not given back", c, loop.buffers->taken());
         if (loop.buffers && loop.buffers->damaged())
-            fail("core {}: {} buffers were written to after their request had ended", c,
-                 loop.buffers->damaged());
+            fail("core {}: {} buffers were written to after their request had ended", c, loop.buffers->damaged());
         auto& counts = target_->counters().on(c);
         if (counts.current_admin_qpairs.get() || counts.current_io_qpairs.get() ||
             counts.current_unassociated_qpairs.get())
@@ -262,4 +260,4 @@ void world::look_for_leaks() {
         fail("{} devices are left", devices_.all().size());
 }
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -43,11 +43,11 @@ struct disk {
 
     disk_model model;
     std::shared_ptr<bdev::memory_device> base;
-    std::shared_ptr<bdev::fault_device> device; ///< nullptr while it is removed
+    std::shared_ptr<bdev::fault_device> device;  ///< nullptr while it is removed
     std::string name;
     std::uint32_t nsid;
-    std::size_t subsystem = 0; ///< where it is a namespace, or was last
-    bool busy = false;         ///< somebody is taking it away, or bringing it back
+    std::size_t subsystem = 0;  ///< where it is a namespace, or was last
+    bool busy = false;          ///< somebody is taking it away, or bringing it back
 
     bad_time faulty, resized, absent;
 };
@@ -56,7 +56,7 @@ struct subsystem_state {
     std::string nqn;
     nvmf::transport_address at;
     bool busy = false;
-    bad_time unreachable; ///< deleted, or closed to its hosts
+    bad_time unreachable;  ///< deleted, or closed to its hosts
 };
 
 /// One run: a gateway and all that it needs, in one thread and in virtual time. Also the judge: what it calls a failure
@@ -99,8 +99,7 @@ class world {
     }
 
     /// A write whose connection `number` was lost: it may take effect until the target has let go of that connection.
-    void haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count,
-                moment begin);
+    void haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count, moment begin);
 
     // Control reactor: the operator's steps, undone and done.
     core::task<> make_subsystem(std::size_t s);
@@ -138,8 +137,8 @@ class world {
         std::uint64_t block, count;
         moment begin;
     };
-    std::map<std::uint64_t, std::vector<ghost>> ghosts_; ///< by connection
-    std::set<std::uint64_t> gone_;                       ///< connections
+    std::map<std::uint64_t, std::vector<ghost>> ghosts_;  ///< by connection
+    std::set<std::uint64_t> gone_;                        ///< connections
 };
 
-} // namespace causeway::simulation
+}  // namespace causeway::simulation

@@ -18,7 +18,7 @@ nvme::sgl_descriptor data_of(std::uint32_t bytes) noexcept {
     return nvme::sgl_descriptor::transport_data_block(bytes);
 }
 
-} // namespace
+}  // namespace
 
 nvme::command make_command(std::uint8_t opcode, std::uint32_t nsid, std::uint32_t bytes) noexcept {
     nvme::command c{};
@@ -56,8 +56,8 @@ nvme::command make_property_get(nvme::property p) noexcept {
     c.opcode = nvme::fabrics_opcode;
     c.flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
     c.type = nvme::to_underlying(nvme::fctype::property_get);
-    c.attrib = nvme::to_underlying(nvme::property_bytes(p) == 8 ? nvme::property_size::bytes8
-                                                                : nvme::property_size::bytes4);
+    c.attrib =
+        nvme::to_underlying(nvme::property_bytes(p) == 8 ? nvme::property_size::bytes8 : nvme::property_size::bytes4);
     c.ofst = nvme::to_underlying(p);
     return std::bit_cast<nvme::command>(c);
 }
@@ -67,16 +67,15 @@ nvme::command make_property_set(nvme::property p, std::uint64_t value) noexcept 
     c.opcode = nvme::fabrics_opcode;
     c.flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
     c.type = nvme::to_underlying(nvme::fctype::property_set);
-    c.attrib = nvme::to_underlying(nvme::property_bytes(p) == 8 ? nvme::property_size::bytes8
-                                                                : nvme::property_size::bytes4);
+    c.attrib =
+        nvme::to_underlying(nvme::property_bytes(p) == 8 ? nvme::property_size::bytes8 : nvme::property_size::bytes4);
     c.ofst = nvme::to_underlying(p);
     c.value = value;
     return std::bit_cast<nvme::command>(c);
 }
 
 nvme::command make_identify(nvme::cns cns, std::uint32_t nsid, nvme::csi csi) noexcept {
-    nvme::command c =
-        make_command(nvme::to_underlying(nvme::admin_opcode::identify), nsid, nvme::identify_bytes);
+    nvme::command c = make_command(nvme::to_underlying(nvme::admin_opcode::identify), nsid, nvme::identify_bytes);
     c.cdw10 = nvme::to_underlying(cns);
     c.cdw11 = std::uint32_t{nvme::to_underlying(csi)} << 24;
     return c;
@@ -117,8 +116,8 @@ nvme::command make_abort(std::uint16_t sqid, std::uint16_t cid) noexcept {
     return c;
 }
 
-nvme::command make_block_command(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba,
-                                 std::uint32_t blocks, std::uint32_t bytes, nvme::fuse fuse) noexcept {
+nvme::command make_block_command(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba, std::uint32_t blocks,
+                                 std::uint32_t bytes, nvme::fuse fuse) noexcept {
     nvme::command c = make_command(nvme::to_underlying(opcode), nsid, bytes);
     c.flags = static_cast<std::uint8_t>(c.flags | nvme::to_underlying(fuse));
     nvme::set_block_range(c, slba, blocks);
@@ -143,4 +142,4 @@ nvme::completion lost_completion() noexcept {
     return c;
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::byte poison_value{0xdb};
 
-} // namespace
+}  // namespace
 
 core::result<data_buffers> data_buffers::create(const nvmf::transport_options& o, bool poisoned) {
     const std::array classes{core::buffer_pool::size_class{small_bytes, o.small_buffers},
@@ -93,4 +93,4 @@ std::uint64_t data_buffers::damaged() noexcept {
     return damaged_;
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -24,7 +24,7 @@ class data_buffers {
     /// REQUIRES: take(bytes) has just returned nullptr. What comes to `w.ready` is to be accepted there.
     void wait(core::buffer_pool::waiter& w, std::uint32_t bytes) noexcept;
     void accept(std::byte* buffer, std::uint32_t bytes) noexcept;
-    void cancel(core::buffer_pool::waiter& w) noexcept; ///< REQUIRES: in line
+    void cancel(core::buffer_pool::waiter& w) noexcept;  ///< REQUIRES: in line
     void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;
 
     /// How many are taken, and wait. On the core, or while it does not run.
@@ -48,4 +48,4 @@ class data_buffers {
     std::uint64_t damaged_ = 0;
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -71,8 +71,7 @@ core::task<> host_controller::shut_down() {
     if (const auto cc = co_await property(nvme::property::cc)) {
         const auto asked = nvme::cc{static_cast<std::uint32_t>(*cc)}.set_shn(nvme::cc::shutdown::normal);
         if (co_await set_property(nvme::property::cc, asked.value))
-            (void)co_await wait_status(
-                [](nvme::csts s) { return s.shst() == nvme::csts::shutdown::complete; });
+            (void)co_await wait_status([](nvme::csts s) { return s.shst() == nvme::csts::shutdown::complete; });
     }
     co_await disconnect();
 }
@@ -144,4 +143,4 @@ core::task<core::result<nvme::identify_namespace>> host_controller::identify_nam
     co_return data;
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

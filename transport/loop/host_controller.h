@@ -57,8 +57,7 @@ class host_controller {
 
   private:
     core::task<core::result<>> connect_all(host_options o);
-    core::task<core::result<std::uint16_t>> connect_queue(host_queue& q, const host_options& o,
-                                                          std::uint16_t qid);
+    core::task<core::result<std::uint16_t>> connect_queue(host_queue& q, const host_options& o, std::uint16_t qid);
     core::task<core::result<>> identify_into(nvme::command command, void* data);
     template <class F>
     core::task<core::result<>> wait_status(F done);
@@ -72,4 +71,4 @@ class host_controller {
 /// "connect: connect_invalid_host"; EPROTO.
 core::error error_of(nvme::status s, std::string_view about);
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -14,18 +14,17 @@ namespace {
 
 void arrive(core::message& m) noexcept {
     slot& s = static_cast<slot&>(m);
-    if (s.of->qpair) // or it is gone, and the host will fail the command when it hears of that
+    if (s.of->qpair)  // or it is gone, and the host will fail the command when it hears of that
         s.of->qpair->receive(s);
 }
 
-} // namespace
+}  // namespace
 
 host_queue::~host_queue() {
     assert(phase_ == state::idle || phase_ == state::closed);
 }
 
-core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uint16_t qid,
-                                            std::uint16_t entries) {
+core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uint16_t qid, std::uint16_t entries) {
     assert(phase_ == state::idle);
     home_ = core::reactor::current();
     entries_ = entries;
@@ -35,7 +34,7 @@ core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uin
         link& l = **made;
         co_await core::switch_to(l.target_home);
         l.qpair = std::make_unique<loop_qpair>(l);
-        link_ = &l; // before this hop home, which is before any `severed` from there
+        link_ = &l;  // before this hop home, which is before any `severed` from there
     }
     co_await core::switch_to(*home_);
     if (!made)
@@ -74,9 +73,7 @@ core::task<nvme::completion> host_queue::run(nvme::command command, std::span<co
     } r;
     r.command = command;
     r.data = data;
-    r.done = [](host_request& self) noexcept {
-        static_cast<waiting_request&>(self).answer.set(self.completion);
-    };
+    r.done = [](host_request& self) noexcept { static_cast<waiting_request&>(self).answer.set(self.completion); };
     while (!submit(r)) {
         if (phase_ != state::open)
             co_return lost_completion();
@@ -132,4 +129,4 @@ core::task<> host_queue::closed() {
     }
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -25,7 +25,7 @@ struct connect_parameters {
     std::string hostnqn;
     std::array<std::uint8_t, 16> hostid{};
     std::uint16_t qid = 0;
-    std::uint16_t cntlid = nvme::cntlid_dynamic; ///< of an I/O queue: what the admin queue's Connect returned
+    std::uint16_t cntlid = nvme::cntlid_dynamic;  ///< of an I/O queue: what the admin queue's Connect returned
     std::uint32_t kato_ms = 0;
     bool sq_flow_control = true;
 };
@@ -55,7 +55,7 @@ class host_queue {
     void disconnect() noexcept;
     /// Ends when it is closed, by whichever side. One waiter.
     core::task<> closed();
-    std::function<void()> on_closed; ///< may destroy this
+    std::function<void()> on_closed;  ///< may destroy this
 
     enum class state : std::uint8_t { idle, open, closing, closed };
     state phase() const noexcept { return phase_; }
@@ -87,4 +87,4 @@ class host_queue {
     core::one_shot<bool>* waiting_ = nullptr;
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -11,10 +11,10 @@ namespace causeway::loop {
 struct host_request {
     using hook = void (*)(host_request&) noexcept;
 
-    nvme::command command{}; ///< submit() fills in the cid
+    nvme::command command{};  ///< submit() fills in the cid
     /// What is sent, or where the answer's data goes. At most nvmf::request::most_segments pieces.
     std::span<const iovec> data;
-    hook done = nullptr; ///< on the host's reactor, exactly once
+    hook done = nullptr;  ///< on the host's reactor, exactly once
     void* context = nullptr;
 
     /// The answer. Of a command whose connection was lost: host_pathing_error, made up by the host's own end.
@@ -23,4 +23,4 @@ struct host_request {
     nvme::status status() const noexcept { return completion.status(); }
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

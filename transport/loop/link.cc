@@ -34,7 +34,7 @@ void on_gone(core::message& m) noexcept {
     of(m).transport.forget(of(m));
 }
 
-} // namespace
+}  // namespace
 
 link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::reactor& target_reactor,
            nvmf::transport_address listener, std::uint64_t n, std::uint16_t count)
@@ -61,4 +61,4 @@ void link::part_if_done() noexcept {
         target_home.group().control().post(gone);
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -24,10 +24,10 @@ struct alignas(64) slot : core::message {
     std::uint16_t cid = 0;
 
     enum class place : std::uint8_t { host, waiting_for_buffer, executing, answered };
-    place where = place::host; ///< written by the target's end only
+    place where = place::host;  ///< written by the target's end only
 
     // The host's.
-    host_request* host = nullptr; ///< nullptr: free
+    host_request* host = nullptr;  ///< nullptr: free
     std::uint16_t next_free = 0;
 
     // The capsule: written by the host before it sends the slot off.
@@ -38,7 +38,7 @@ struct alignas(64) slot : core::message {
 
     // The target's, where data is copied.
     std::byte* buffer = nullptr;
-    std::unique_ptr<std::byte[]> own_buffer; ///< of a command that does not wait for one
+    std::unique_ptr<std::byte[]> own_buffer;  ///< of a command that does not wait for one
     struct waiter : core::buffer_pool::waiter {
         slot* of = nullptr;
     } line;
@@ -64,16 +64,16 @@ class link {
     loop_transport& transport;
     core::reactor& host_home;
     core::reactor& target_home;
-    const nvmf::transport_address at; ///< where the target listens
-    const std::uint64_t number;       ///< of all connections, from 1
-    const std::uint16_t entries;      ///< slots; one fewer may be outstanding
+    const nvmf::transport_address at;  ///< where the target listens
+    const std::uint64_t number;        ///< of all connections, from 1
+    const std::uint16_t entries;       ///< slots; one fewer may be outstanding
     const std::unique_ptr<slot[]> slots;
 
     // On the host's reactor.
     host_queue* host;
 
     // On the target's reactor.
-    std::unique_ptr<loop_qpair> qpair; ///< nullptr: not yet, or no longer
+    std::unique_ptr<loop_qpair> qpair;  ///< nullptr: not yet, or no longer
     bool said_bye = false;
     bool detached = false;
 
@@ -86,4 +86,4 @@ class link {
     void part_if_done() noexcept;
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -44,7 +44,7 @@ void copy(std::byte* buffer, std::span<const iovec> pieces, std::size_t bytes, b
     }
 }
 
-} // namespace
+}  // namespace
 
 loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l) {
     sq_entries = l.entries;
@@ -218,9 +218,9 @@ core::task<> loop_qpair::part() {
     co_await core::switch_to(l.target_home);
     if (borrowed)
         l.host_home.post(l.severed);
-    l.qpair.reset(); // *this
+    l.qpair.reset();  // *this
     l.detached = true;
     l.part_if_done();
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

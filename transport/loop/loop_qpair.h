@@ -24,7 +24,7 @@ class loop_qpair final : public nvmf::qpair {
     nvmf::transport_address peer_address() const override;
     std::string_view transport_name() const noexcept override { return "LOOP"; }
 
-    loop_qpair* next = nullptr; ///< in the list of its core
+    loop_qpair* next = nullptr;  ///< in the list of its core
 
   private:
     void borrow_memory(slot& s) noexcept;
@@ -43,4 +43,4 @@ class loop_qpair final : public nvmf::qpair {
     } parting_;
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -114,8 +114,7 @@ TEST_P(loop_test, data_in_pieces) {
     host_controller c(*gate.transport);
     ASSERT_EQ(connect(c, gateway::host()), 0);
     write_command w(0, 4, a);
-    const iovec pieces[3] = {
-        {w.memory.data(), 512}, {w.memory.data() + 512, 1024}, {w.memory.data() + 1536, 512}};
+    const iovec pieces[3] = {{w.memory.data(), 512}, {w.memory.data() + 512, 1024}, {w.memory.data() + 1536, 512}};
     w.memory[511] = b;
     w.memory[1536] = b;
     w.data = pieces;
@@ -267,7 +266,7 @@ TEST_P(loop_test, reads_of_what_was_dropped_are_not_delivered_late) {
     settle();
     if (copies()) {
         EXPECT_EQ(r->answers, 1u);
-        r.reset(); // the address sanitizer looks on
+        r.reset();  // the address sanitizer looks on
     }
     heal();
     EXPECT_TRUE(!r || r->answers == 1);
@@ -362,8 +361,7 @@ TEST_P(scarce_test, fused_pairs_do_not_wait_for_each_others_buffers) {
         for (std::size_t q = 0; q < 6; ++q) {
             for (const auto fuse : {nvme::fuse::first, nvme::fuse::second}) {
                 auto& half = halves.emplace_back(block_size);
-                const auto opcode =
-                    fuse == nvme::fuse::first ? nvme::io_opcode::compare : nvme::io_opcode::write;
+                const auto opcode = fuse == nvme::fuse::first ? nvme::io_opcode::compare : nvme::io_opcode::write;
                 half.command = make_block_command(opcode, 1, q, 1, block_size, fuse);
                 EXPECT_TRUE(c.io(q).submit(half));
             }
@@ -398,5 +396,5 @@ TEST(data_buffers, a_late_write_is_found) {
 #endif
 }
 
-} // namespace
-} // namespace causeway::loop::test
+}  // namespace
+}  // namespace causeway::loop::test

@@ -38,9 +38,9 @@ class gateway {
     }
 
     core::task<> build() {
-        auto disk = bdev::memory_device::create(devices.group().control(), "memory",
-                                                {.block_size = block_size, .blocks = blocks},
-                                                bdev::uuid_of_name("memory"));
+        auto disk =
+            bdev::memory_device::create(devices.group().control(), "memory",
+                                        {.block_size = block_size, .blocks = blocks}, bdev::uuid_of_name("memory"));
         base = *disk;
         auto made = bdev::fault_device::create("disk", base, bdev::uuid_of_name("disk"));
         disk_ = *made;
@@ -114,4 +114,4 @@ struct write_command : command_in_memory {
     }
 };
 
-} // namespace causeway::loop::test
+}  // namespace causeway::loop::test

@@ -74,8 +74,8 @@ core::task<> loop_threads::visit(std::uint64_t answers) {
     std::vector<std::unique_ptr<repeated>> all;
     for (unsigned i = 0; i < 20; ++i) {
         auto& r = *all.emplace_back(std::make_unique<repeated>(c.io(i % 2), left, outstanding));
-        r.command = make_block_command(i % 3 ? nvme::io_opcode::read : nvme::io_opcode::write, 1, 4 * i, 4,
-                                       4 * block_size);
+        r.command =
+            make_block_command(i % 3 ? nvme::io_opcode::read : nvme::io_opcode::write, 1, 4 * i, 4, 4 * block_size);
         r.send();
     }
     while (left > answers / 10)
@@ -86,7 +86,7 @@ core::task<> loop_threads::visit(std::uint64_t answers) {
 
 core::task<> loop_threads::read_until_it_breaks() {
     host_controller c(*gate.transport);
-    (void)co_await c.connect(gateway::host(2, 32)); // or the target has stopped already
+    (void)co_await c.connect(gateway::host(2, 32));  // or the target has stopped already
     while (c.alive()) {
         read_command r(0, 1);
         (void)co_await c.io(0).run(r.command, r.data);
@@ -113,5 +113,5 @@ TEST_P(loop_threads, the_target_stops_under_load) {
         v.get();
 }
 
-} // namespace
-} // namespace causeway::loop::test
+}  // namespace
+}  // namespace causeway::loop::test

@@ -12,8 +12,8 @@ namespace causeway::loop {
 
 using namespace std::chrono_literals;
 
-core::result<std::unique_ptr<loop_transport>>
-loop_transport::create(nvmf::target& t, nvmf::transport_options options, data_path path) {
+core::result<std::unique_ptr<loop_transport>> loop_transport::create(nvmf::target& t, nvmf::transport_options options,
+                                                                     data_path path) {
     std::unique_ptr<loop_transport> made(new loop_transport(t, options, path));
     for (std::size_t core = 0; path != data_path::borrow && core < t.group().size(); ++core) {
         auto buffers = data_buffers::create(options, path == data_path::copy_checked);
@@ -89,4 +89,4 @@ std::vector<nvmf::transport::device_statistics> loop_transport::statistics(std::
               {"pending_data_buffer", c.pending.get()}}}};
 }
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -17,9 +17,9 @@ namespace causeway::loop {
 
 /// How the data of commands gets from host to target and back.
 enum class data_path : std::uint8_t {
-    borrow, ///< the target works in the host's own memory
-    copy,   ///< through buffers of the target's core, as fabrics do that have no access to the host's memory
-    copy_checked, ///< likewise, and whoever touches a buffer that is no longer its own is found out
+    borrow,        ///< the target works in the host's own memory
+    copy,          ///< through buffers of the target's core, as fabrics do that have no access to the host's memory
+    copy_checked,  ///< likewise, and whoever touches a buffer that is no longer its own is found out
 };
 
 /// A fabric without a network: hosts in the same process, commands and answers as messages between reactors. What tests,
@@ -27,8 +27,8 @@ enum class data_path : std::uint8_t {
 class loop_transport final : public nvmf::transport {
   public:
     /// ENOMEM.
-    static core::result<std::unique_ptr<loop_transport>>
-    create(nvmf::target& t, nvmf::transport_options options = {}, data_path path = data_path::borrow);
+    static core::result<std::unique_ptr<loop_transport>> create(nvmf::target& t, nvmf::transport_options options = {},
+                                                                data_path path = data_path::borrow);
     ~loop_transport() override;
 
     std::string_view trtype() const noexcept override { return "LOOP"; }
@@ -52,18 +52,17 @@ class loop_transport final : public nvmf::transport {
     // What the two ends of a link call.
 
     /// Control reactor. ECONNREFUSED: nobody listens there. EINVAL: deeper than the transport allows.
-    core::result<link*> make_link(host_queue& host, core::reactor& host_home,
-                                  const nvmf::transport_address& at, std::uint16_t qid,
-                                  std::uint16_t entries);
+    core::result<link*> make_link(host_queue& host, core::reactor& host_home, const nvmf::transport_address& at,
+                                  std::uint16_t qid, std::uint16_t entries);
     void forget(link& l) noexcept;
 
     /// What a core has. Touched by that core, counters read by any.
     struct core_state {
         std::optional<data_buffers> buffers;
         loop_qpair* qpairs = nullptr;
-        core::counter pending; ///< commands that wait for a buffer
+        core::counter pending;  ///< commands that wait for a buffer
         core::counter commands, answers, refused, dropped;
-        core::counter broken; ///< rules of the seam that the target has broken: answered twice, or unasked
+        core::counter broken;  ///< rules of the seam that the target has broken: answered twice, or unasked
     };
     core_state& local() noexcept { return cores_.local(); }
     /// While the core does not run.
@@ -82,4 +81,4 @@ class loop_transport final : public nvmf::transport {
     core::per_core<core_state> cores_;
 };
 
-} // namespace causeway::loop
+}  // namespace causeway::loop

@@ -31,15 +31,25 @@ struct row {
 const row rows[] = {
     {"a Linux host's admin queue", request({0, 0, 32, 31}), 16, connect_request{0, 32, 16}},
     {"a Linux host's I/O queue", request({0, 3, 128, 127, 7}), 16, connect_request{3, 128, 16}},
-    {"as the connection manager pads it", [] { auto d = request({0, 1, 8, 7, 1}); d.resize(56); return d; }(), 1,
-     connect_request{1, 8, 1}},
+    {"as the connection manager pads it",
+     [] {
+         auto d = request({0, 1, 8, 7, 1});
+         d.resize(56);
+         return d;
+     }(),
+     1, connect_request{1, 8, 1}},
     {"the smallest", request({0, 0, 2, 1}), 1, connect_request{0, 2, 1}},
     {"the largest", request({0, 1, 0xffff, 0xffff, 1}), 128, connect_request{1, 0xffff, 128}},
     {"a host that receives less than it sends", request({0, 1, 16, 127, 1}), 16, connect_request{1, 16, 16}},
     {"a host of before CNTLID was there", request({0, 1, 128, 127, 0}), 16, connect_request{1, 128, 16}},
     {"nothing", {}, 16, rdma_cm_status::invalid_private_data_length},
-    {"a byte short", [] { auto d = request({0, 0, 32, 31}); d.pop_back(); return d; }(), 16,
-     rdma_cm_status::invalid_private_data_length},
+    {"a byte short",
+     [] {
+         auto d = request({0, 0, 32, 31});
+         d.pop_back();
+         return d;
+     }(),
+     16, rdma_cm_status::invalid_private_data_length},
     {"another format", request({1, 0, 32, 31}), 16, rdma_cm_status::invalid_recfmt},
     {"a queue number beyond the options", request({0, 128, 32, 31, 1}), 16, rdma_cm_status::invalid_qid},
     {"no receive queue", request({0, 0, 0, 31}), 16, rdma_cm_status::invalid_hrqsize},

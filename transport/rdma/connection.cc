@@ -32,8 +32,8 @@ constexpr auto drain_check = std::chrono::milliseconds(1);
 
 connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
                        const connect_request& asked)
-    : transport_(transport), device_(on), id_(id), local_(std::move(local)),
-      peer_(address_of(*rdma_get_peer_addr(id))), asked_(asked) {
+    : transport_(transport), device_(on), id_(id), local_(std::move(local)), peer_(address_of(*rdma_get_peer_addr(id))),
+      asked_(asked) {
     id_->context = static_cast<cm_owner*>(this);
     ++device_.connections;
     ++device_.queue_pairs;
@@ -54,8 +54,8 @@ core::task<> connection::accept() {
     const device_limits& device = device_.limits();
 
     const std::uint32_t most = std::min(most_depth, asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth);
-    limits_.send_requests =
-        std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + most_descriptors, device.send_requests);
+    limits_.send_requests = std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + most_descriptors,
+                                                    device.send_requests);
     limits_.depth = static_cast<std::uint16_t>(
         std::min<std::uint32_t>({most, asked_.depth, device.send_requests - 1, device.receives}));
     limits_.reads = std::min<std::uint32_t>({asked_.reads, device.reads, limits_.depth});
@@ -96,8 +96,8 @@ core::task<> connection::accept() {
     co_await core::switch_to(control());
     if (!joined) {
         static core::log::limiter limit;
-        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no room for {} more commands", peer_.text(), home_->index(),
-                                limits_.depth);
+        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no room for {} more commands", peer_.text(),
+                                home_->index(), limits_.depth);
         co_await refuse(no_resources);
         co_return;
     }
@@ -116,8 +116,8 @@ core::task<> connection::accept() {
 
 /// Blocks.
 core::result<> connection::build(poll_group& group, registered_memory& own) {
-    auto memory = registered_memory::allocate(
-        device_.pd(), qpair::own_size(transport_.options().max_io_size, limits_.depth));
+    auto memory =
+        registered_memory::allocate(device_.pd(), qpair::own_size(transport_.options().max_io_size, limits_.depth));
     if (!memory)
         return tl::make_unexpected(memory.error());
 
@@ -256,11 +256,8 @@ core::task<> connection::drain() {
 void connection::on_event(const cm_event& e) {
     switch (e.type) {
     case RDMA_CM_EVENT_ESTABLISHED:
-    case RDMA_CM_EVENT_TIMEWAIT_EXIT:
-        break;
-    case RDMA_CM_EVENT_DEVICE_REMOVAL:
-        transport_.lose(device_);
-        break;
+    case RDMA_CM_EVENT_TIMEWAIT_EXIT: break;
+    case RDMA_CM_EVENT_DEVICE_REMOVAL: transport_.lose(device_); break;
     case RDMA_CM_EVENT_DISCONNECTED:
         peer_gone_.store(true, std::memory_order_relaxed);
         close(nvmf::disconnect_reason::host_asked);

@@ -48,7 +48,7 @@ class connection final : public cm_owner {
     const connect_request asked_;
     qpair_limits limits_;
     state state_ = state::accepting;
-    bool given_up_ = false;  ///< closed while it was being accepted
+    bool given_up_ = false;                ///< closed while it was being accepted
     std::atomic<bool> peer_gone_ = false;  ///< said on the control reactor, of interest at home
     nvmf::disconnect_reason why_{};
     core::reactor* home_ = nullptr;

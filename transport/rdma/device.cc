@@ -87,22 +87,17 @@ void device::handle(const ibv_async_event& e) {
     case IBV_EVENT_QP_ACCESS_ERR:
     case IBV_EVENT_PATH_MIG_ERR:
     case IBV_EVENT_QP_LAST_WQE_REACHED:
-    case IBV_EVENT_COMM_EST:
-        handlers_.queue_pair(e.element.qp->qp_context, e.event_type);
-        break;
+    case IBV_EVENT_COMM_EST: handlers_.queue_pair(e.element.qp->qp_context, e.event_type); break;
     case IBV_EVENT_SQ_DRAINED:
     case IBV_EVENT_PATH_MIG:
-    case IBV_EVENT_SRQ_LIMIT_REACHED:
-        break;
+    case IBV_EVENT_SRQ_LIMIT_REACHED: break;
     case IBV_EVENT_CQ_ERR:
     case IBV_EVENT_SRQ_ERR:
     case IBV_EVENT_DEVICE_FATAL:
         core::log::error("rdma: {}: {}", name_, ibv_event_type_str(e.event_type));
         handlers_.fatal(*this);
         break;
-    default:
-        core::log::peer_warning(limit, "rdma: {}: {}", name_, ibv_event_type_str(e.event_type));
-        break;
+    default: core::log::peer_warning(limit, "rdma: {}: {}", name_, ibv_event_type_str(e.event_type)); break;
     }
 }
 

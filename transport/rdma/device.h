@@ -46,9 +46,9 @@ class device {
     /// Gives all back to the device but memory that commands may still hold. REQUIRES: no connection has a queue pair.
     core::task<> release_verbs();
 
-    unsigned connections = 0;      ///< that refer to this device
-    unsigned queue_pairs = 0;      ///< of them, those that still hold something of the device's
-    bool forgettable = false;      ///< lost, and all is given back
+    unsigned connections = 0;  ///< that refer to this device
+    unsigned queue_pairs = 0;  ///< of them, those that still hold something of the device's
+    bool forgettable = false;  ///< lost, and all is given back
 
   private:
     device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,

@@ -11,12 +11,12 @@ namespace causeway::rdma {
 
 /// What a device can do, cut down to what we use.
 struct device_limits {
-    std::uint32_t receives = 0;        ///< of one shared receive queue
-    std::uint32_t completions = 0;     ///< of one completion queue
-    std::uint32_t send_requests = 0;   ///< of one queue pair
-    std::uint32_t reads = 0;           ///< RDMA READs of one queue pair at a time
+    std::uint32_t receives = 0;       ///< of one shared receive queue
+    std::uint32_t completions = 0;    ///< of one completion queue
+    std::uint32_t send_requests = 0;  ///< of one queue pair
+    std::uint32_t reads = 0;          ///< RDMA READs of one queue pair at a time
     bool send_with_invalidate = false;
-    bool last_wqe_event = false;       ///< a dying queue pair says when its last receive is over
+    bool last_wqe_event = false;  ///< a dying queue pair says when its last receive is over
 };
 
 /// Soft-RoCE and soft-iWARP promise what they do not keep.
@@ -30,8 +30,8 @@ inline device_limits limits_of(const ibv_device_attr& a, std::string_view name,
     // Every receive may complete, and in the worst case every send work request: four times the receives covers a full
     // house of connections of the usual depth. What does not fit is refused at connection time.
     constexpr std::uint32_t completions_per_receive = 4;
-    l.receives = std::min({options.max_srq_depth, positive(a.max_srq_wr),
-                           std::max(positive(a.max_cqe) / completions_per_receive, 1u)});
+    l.receives = std::min(
+        {options.max_srq_depth, positive(a.max_srq_wr), std::max(positive(a.max_cqe) / completions_per_receive, 1u)});
     l.completions = std::min(std::max(options.num_cqe, completions_per_receive * l.receives), positive(a.max_cqe));
     l.send_requests = positive(a.max_qp_wr);
     l.reads = positive(a.max_qp_init_rd_atom);

@@ -55,17 +55,10 @@ core::task<> listener::close() {
 
 void listener::on_event(const cm_event& e) {
     switch (e.type) {
-    case RDMA_CM_EVENT_CONNECT_REQUEST:
-        transport_.connect_requested(*this, e);
-        break;
-    case RDMA_CM_EVENT_DEVICE_REMOVAL:
-        transport_.listener_lost(*this, true);
-        break;
-    case RDMA_CM_EVENT_ADDR_CHANGE:
-        transport_.listener_lost(*this, false);
-        break;
-    default:
-        break;
+    case RDMA_CM_EVENT_CONNECT_REQUEST: transport_.connect_requested(*this, e); break;
+    case RDMA_CM_EVENT_DEVICE_REMOVAL: transport_.listener_lost(*this, true); break;
+    case RDMA_CM_EVENT_ADDR_CHANGE: transport_.listener_lost(*this, false); break;
+    default: break;
     }
 }
 

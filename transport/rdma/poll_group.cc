@@ -54,9 +54,8 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     auto mr = register_memory(pd, buffers->memory());
     if (!mr)
         return tl::make_unexpected(mr.error());
-    return std::unique_ptr<poll_group>(new poll_group(home, target, limits, options, std::move(*channel),
-                                                      std::move(cq), std::move(*receives), std::move(*buffers),
-                                                      std::move(*mr)));
+    return std::unique_ptr<poll_group>(new poll_group(home, target, limits, options, std::move(*channel), std::move(cq),
+                                                      std::move(*receives), std::move(*buffers), std::move(*mr)));
 }
 
 poll_group::poll_group(core::reactor& home, nvmf::target& target, const device_limits& limits,

@@ -34,9 +34,8 @@ bool is_flush(ibv_wc_status s) noexcept {
 qpair::qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits, registered_memory own,
              nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
-      limits_(limits), own_(std::move(own)),
-      local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
+    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid), limits_(limits),
+      own_(std::move(own)), local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller)
@@ -213,8 +212,7 @@ void qpair::send(request& r) noexcept {
     r.completion.set_status(r.status());
 
     work_arena::work& w = group_.arena().take();
-    w.request.wr_id =
-        wr_id{work_kind::send, static_cast<std::uint16_t>(needed), r.index, place, generation}.encode();
+    w.request.wr_id = wr_id{work_kind::send, static_cast<std::uint16_t>(needed), r.index, place, generation}.encode();
     w.request.opcode = IBV_WR_SEND;
     w.request.send_flags = IBV_SEND_SIGNALED;
     if (r.place.invalidate && group_.send_with_invalidate()) {

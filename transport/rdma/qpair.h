@@ -18,9 +18,9 @@ class poll_group;
 
 /// What an accepted connection has been granted.
 struct qpair_limits {
-    std::uint16_t depth = 0;           ///< commands that the host may have outstanding
-    std::uint32_t send_requests = 0;   ///< room of the send queue, at least most_descriptors + 1
-    std::uint32_t reads = 0;           ///< RDMA READs at a time
+    std::uint16_t depth = 0;          ///< commands that the host may have outstanding
+    std::uint32_t send_requests = 0;  ///< room of the send queue, at least most_descriptors + 1
+    std::uint32_t reads = 0;          ///< RDMA READs at a time
     bool inline_response = false;
 };
 
@@ -117,7 +117,7 @@ class qpair final : public nvmf::qpair {
     poll_group& group_;
     ibv_qp* qp_;
     const std::uint32_t qp_num_;
-    const std::uint16_t asked_qid_;   ///< by the connection request
+    const std::uint16_t asked_qid_;  ///< by the connection request
     const qpair_limits limits_;
     registered_memory own_;
     bool own_taken_ = false;
@@ -126,16 +126,16 @@ class qpair final : public nvmf::qpair {
     core::timer connect_limit_;
 
     send_queue queue_;
-    bool stopping_ = false;           ///< disconnect() has been called: nothing new begins
-    bool broken_ = false;             ///< the device's queue pair is in error, or about to be: nothing is posted
-    std::uint32_t outstanding_ = 0;   ///< commands received and not answered
-    std::uint32_t sending_ = 0;       ///< responses posted, not completed
-    std::uint32_t sq_size_;           ///< as Connect asked for
+    bool stopping_ = false;          ///< disconnect() has been called: nothing new begins
+    bool broken_ = false;            ///< the device's queue pair is in error, or about to be: nothing is posted
+    std::uint32_t outstanding_ = 0;  ///< commands received and not answered
+    std::uint32_t sending_ = 0;      ///< responses posted, not completed
+    std::uint32_t sq_size_;          ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 
     std::vector<request> requests_;
     std::vector<request*> free_;
-    std::vector<parked> parked_;      ///< capsules that wait for a request, oldest first
+    std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
     fifo<request> buffer_line_;
     fifo<request> read_line_;
     fifo<request> send_line_;

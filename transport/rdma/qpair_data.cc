@@ -35,9 +35,7 @@ void qpair::have_buffer(request& r, std::byte* data, request::source from) noexc
 
 void qpair::give_back_buffer(request& r) noexcept {
     switch (std::exchange(r.from, request::source::none)) {
-    case request::source::pool:
-        group_.buffers().give_back(r.data, r.length);
-        break;
+    case request::source::pool: group_.buffers().give_back(r.data, r.length); break;
     case request::source::own:
         own_taken_ = false;
         if (request* next = stopping_ ? nullptr : buffer_line_.pop_front()) {
@@ -47,8 +45,7 @@ void qpair::give_back_buffer(request& r) noexcept {
         }
         break;
     case request::source::slot:
-    case request::source::none:
-        break;
+    case request::source::none: break;
     }
 }
 

@@ -19,8 +19,7 @@ namespace causeway::rdma {
 class receive_pool {
   public:
     /// May block. `capacity` slots at most, as the device allows.
-    static core::result<receive_pool> create(ibv_pd* pd, srq_ptr srq, std::uint32_t capacity,
-                                             std::uint32_t data_size);
+    static core::result<receive_pool> create(ibv_pd* pd, srq_ptr srq, std::uint32_t capacity, std::uint32_t data_size);
 
     /// A connection brings `depth` receives. False: no room.
     [[nodiscard]] bool join(std::uint32_t depth);
@@ -60,7 +59,7 @@ class receive_pool {
     registered_memory memory_;
     srq_ptr srq_;
     receive_ledger ledger_;
-    std::vector<std::uint32_t> spare_;    ///< reserved for all at creation, like to_post_
+    std::vector<std::uint32_t> spare_;  ///< reserved for all at creation, like to_post_
     std::vector<std::uint32_t> to_post_;
     std::unique_ptr<statistics> stats_ = std::make_unique<statistics>();
 };

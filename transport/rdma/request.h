@@ -32,14 +32,14 @@ struct request final : nvmf::request {
     step at = step::free;
     source from = source::none;
     bool wants_data_sent = false;
-    std::uint16_t index = 0;                 ///< in its queue pair
-    std::uint32_t slot = no_slot;            ///< the receive that it holds
+    std::uint16_t index = 0;       ///< in its queue pair
+    std::uint32_t slot = no_slot;  ///< the receive that it holds
     std::byte* data = nullptr;
     std::uint32_t lkey = 0;
     data_place place;
-    std::uint32_t next_read = 0;             ///< of place.remote
-    std::uint32_t read_offset = 0;           ///< in data
-    std::uint32_t reads_outstanding = 0;     ///< posted, not retired
+    std::uint32_t next_read = 0;          ///< of place.remote
+    std::uint32_t read_offset = 0;        ///< in data
+    std::uint32_t reads_outstanding = 0;  ///< posted, not retired
     core::ticks arrived = 0;
 
     struct buffer_waiter final : core::buffer_pool::waiter {

@@ -20,8 +20,8 @@ nvme::status one_keyed(const nvme::sgl_descriptor& d, std::uint32_t length, data
     return sc::success;
 }
 
-nvme::status in_capsule(const nvme::sgl_descriptor& d, std::size_t available, std::uint32_t length,
-                        nvmf::transfer way, data_place& out) noexcept {
+nvme::status in_capsule(const nvme::sgl_descriptor& d, std::size_t available, std::uint32_t length, nvmf::transfer way,
+                        data_place& out) noexcept {
     if (way != nvmf::transfer::from_host)
         return sc::invalid_field.with_dnr();
     const auto b = d.as_data_block();
@@ -64,8 +64,8 @@ nvme::status listed(const nvme::sgl_descriptor& d, std::span<const std::byte> ca
 
 }  // namespace
 
-nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data,
-                       std::uint32_t length, nvmf::transfer way, data_place& out) noexcept {
+nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data, std::uint32_t length,
+                       nvmf::transfer way, data_place& out) noexcept {
     out.in_capsule = false;
     out.capsule_offset = 0;
     out.remote_count = 0;

@@ -38,7 +38,7 @@ struct data_place {
 /// | keyed        | address, invalidate  | one piece of host memory                               |
 /// | data block   | offset               | data in the capsule, from the host only                |
 /// | last segment | offset               | 1 to 16 keyed address descriptors in the capsule       |
-nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data,
-                       std::uint32_t length, nvmf::transfer way, data_place& out) noexcept;
+nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data, std::uint32_t length,
+                       nvmf::transfer way, data_place& out) noexcept;
 
 }  // namespace causeway::rdma

@@ -135,9 +135,8 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
     // A listener at all addresses says nothing: subsystems want to know which one it was.
     const bool any = at.at().traddr == "0.0.0.0" || at.at().traddr == "::";
-    connections_.push_back(std::make_unique<connection>(*this, *d, e.id,
-                                                        any ? address_of(*rdma_get_local_addr(e.id)) : at.at(),
-                                                        std::get<connect_request>(asked)));
+    connections_.push_back(std::make_unique<connection>(
+        *this, *d, e.id, any ? address_of(*rdma_get_local_addr(e.id)) : at.at(), std::get<connect_request>(asked)));
     to_accept_.push_back(connections_.back().get());
     accept_next();
 }

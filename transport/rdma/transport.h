@@ -56,7 +56,7 @@ class rdma_transport final : public nvmf::transport {
     const nvmf::transport_options options_;
     std::unique_ptr<cm_channel> channel_;
     bool stopping_ = false;
-    unsigned background_ = 0;   ///< tasks of ours that nobody waits for but stop()
+    unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
 
     turnstile listening_;
     std::vector<std::unique_ptr<listener>> listeners_;

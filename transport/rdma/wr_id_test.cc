@@ -11,8 +11,8 @@ TEST(wr_id, comes_back_as_it_went) {
             for (const std::uint32_t index : {0u, 1u, 255u, 65535u})
                 for (const unsigned place : {0u, 1u, 65535u})
                     for (const unsigned generation : {0u, 1u, 65535u}) {
-                        const wr_id id{k, static_cast<std::uint16_t>(retires), index,
-                                       static_cast<std::uint16_t>(place), static_cast<std::uint16_t>(generation)};
+                        const wr_id id{k, static_cast<std::uint16_t>(retires), index, static_cast<std::uint16_t>(place),
+                                       static_cast<std::uint16_t>(generation)};
                         EXPECT_EQ(wr_id::decode(id.encode()), id);
                     }
 }

@@ -1,7 +1,7 @@
 #include "tests/softrdma/cm/devices.h"
 
-#include "tests/softrdma/cm/link.h"
 #include "tests/softrdma/addresses.h"
+#include "tests/softrdma/cm/link.h"
 #include "tests/softrdma/softrdma.h"
 
 #include <algorithm>

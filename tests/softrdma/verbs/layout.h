@@ -95,8 +95,8 @@ struct shared_queue_pair {
     std::uint32_t most_reads_served;
     std::uint32_t rnr_timer;  ///< code of IBTA 1.4, table 45
     std::uint32_t receive_cq;
-    std::uint32_t srq;  ///< 1 + its number; 0 for none
-    bool heard;         ///< a message has arrived
+    std::uint32_t srq;    ///< 1 + its number; 0 for none
+    bool heard;           ///< a message has arrived
     std::uint32_t taken;  ///< 1 + the receive that a message is being copied to; stays if its sender dies over that
     shared_receive_queue receives;
     std::atomic<std::uint32_t> attention;

@@ -55,8 +55,8 @@ shared_queue_pair& queue_pair::shared() noexcept {
 }
 
 queue_pair::queue_pair(ibv_pd* pd, const ibv_qp_init_attr& a, std::uint32_t place, std::uint32_t number)
-    : ibv_qp_ex{}, slots_(std::bit_ceil(std::max(a.cap.max_send_wr, 1u))), cap_(a.cap), all_signaled_(a.sq_sig_all), order_(made++),
-      place_(place) {
+    : ibv_qp_ex{}, slots_(std::bit_ceil(std::max(a.cap.max_send_wr, 1u))), cap_(a.cap), all_signaled_(a.sq_sig_all),
+      order_(made++), place_(place) {
     self_ = peer::find(softrdma::context::of(pd->context).on().gid);
     qp_base.context = pd->context;
     qp_base.qp_context = a.qp_context;
@@ -131,7 +131,7 @@ void queue_pair::flush_receives() {
     {
         std::lock_guard arriving(shared().lock);
         if (const std::uint32_t taken = std::exchange(shared().taken, 0))
-            flush_receive(q, taken - 1);    // who was sending to it has died
+            flush_receive(q, taken - 1);  // who was sending to it has died
     }
     if (qp_base.srq)
         return raise(IBV_EVENT_QP_LAST_WQE_REACHED);

@@ -117,8 +117,8 @@ int ibv_destroy_qp(ibv_qp* qp) {
         shared.number = 0;
         shared.state = IBV_QPS_RESET;
         if (const std::uint32_t taken = std::exchange(shared.taken, 0)) {  // who was sending to it has died
-            const posted_receive& r = receive_at(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives,
-                                                 own.memory(), taken - 1);
+            const posted_receive& r =
+                receive_at(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives, own.memory(), taken - 1);
             refer_to(own.memory(), {r.sg_list.data(), r.pieces}, -1);
         }
     }

@@ -105,8 +105,10 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
         id->verbs = &context;
         id->context = l->context;
         id->channel = l->channel;
-        id->route.addr.dst_sin = {.sin_family = AF_INET, .sin_port = htons(static_cast<std::uint16_t>(next_key)),
-                                  .sin_addr = {htonl(0x0a000063)}, .sin_zero = {}};
+        id->route.addr.dst_sin = {.sin_family = AF_INET,
+                                  .sin_port = htons(static_cast<std::uint16_t>(next_key)),
+                                  .sin_addr = {htonl(0x0a000063)},
+                                  .sin_zero = {}};
         h.id_ = id;
         std::vector<std::byte> data(56);
         std::memcpy(data.data(), &private_data, sizeof private_data);

@@ -85,20 +85,23 @@ class host_end {
         std::optional<std::uint32_t> invalidated;
     };
 
-    void send(std::vector<std::byte> capsule) { capsules_.push_back(std::move(capsule)); wake(); }
+    void send(std::vector<std::byte> capsule) {
+        capsules_.push_back(std::move(capsule));
+        wake();
+    }
     /// The host goes.
     void disconnect();
 
     state is = state::requesting;
-    std::uint16_t status = 0;                 ///< of a rejection
+    std::uint16_t status = 0;  ///< of a rejection
     std::uint16_t crqsize = 0;
     std::deque<response> responses;
-    std::vector<std::byte> memory;            ///< under `key`
+    std::vector<std::byte> memory;  ///< under `key`
     std::uint32_t key = 0;
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(memory.data()); }
-    bool takes_responses = true;              ///< false: SENDs to it wait for ever
-    unsigned not_ready = 0;                   ///< times that a capsule found no receive
-    fake_qp* qp = nullptr;                    ///< the target's
+    bool takes_responses = true;  ///< false: SENDs to it wait for ever
+    unsigned not_ready = 0;       ///< times that a capsule found no receive
+    fake_qp* qp = nullptr;        ///< the target's
 
   private:
     friend class fabric;

@@ -71,9 +71,9 @@ std::uint16_t host_queue::send(nvme::command c, std::uint32_t length, std::uint3
         }
         c.sgl = nvme::sgl_descriptor::last_segment(0, 256);
     } else {
-        c.sgl = nvme::sgl_descriptor::keyed_data_block(
-            at, length, end_.key ^ key_error,
-            h == how::invalidating ? nvme::sgl_subtype::invalidate_key : nvme::sgl_subtype::address);
+        c.sgl = nvme::sgl_descriptor::keyed_data_block(at, length, end_.key ^ key_error,
+                                                       h == how::invalidating ? nvme::sgl_subtype::invalidate_key
+                                                                              : nvme::sgl_subtype::address);
     }
     std::vector<std::byte> capsule(sizeof c);
     std::memcpy(capsule.data(), &c, sizeof c);
