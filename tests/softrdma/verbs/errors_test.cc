@@ -142,7 +142,7 @@ TEST(errors, end_both_sides_as_hardware_does) {
 }
 
 TEST(errors, an_error_takes_all_posted_work_along) {
-    pair p({.timeout = 14, .retries = 7});
+    pair p({.timeout = 18, .retries = 7});
     p.a.receive(10, {p.a.piece(0, 8)});
     p.a.receive(11, {p.a.piece(8, 8)});
     p.b.to_error();
@@ -255,7 +255,7 @@ TEST(errors, a_full_receive_queue_takes_no_more) {
 }
 
 TEST(errors, a_port_that_is_down_answers_nobody_and_comes_back) {
-    pair p({.timeout = 12, .retries = 7});
+    pair p({.timeout = 16, .retries = 7});
     p.b.receive(1, {p.b.piece(0, 8)});
     ASSERT_EQ(softrdma_fault("port 0 down"), nullptr);
     EXPECT_EQ(p.a.event().event_type, IBV_EVENT_PORT_ERR);
