@@ -149,7 +149,8 @@ unsigned reactor::run_descriptors() noexcept {
     unsigned count = 0;
     for (std::size_t i = 0; i < ready_count_; ++i) {
         // The watch may be gone: its descriptor was found ready before something else destroyed it.
-        const auto it = watches_.find(ready_[i].data.u64);
+        const std::uint64_t number = ready_[i].data.u64;  // a copy: the struct is packed, and a reference must be aligned
+        const auto it = watches_.find(number);
         if (it == watches_.end())
             continue;
         ++count;

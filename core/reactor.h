@@ -42,7 +42,13 @@ class reactor {
     ~reactor();
 
     /// The reactor whose turn runs on the calling thread; nullptr on a foreign thread.
-    static reactor* current() noexcept { return current_; }
+#ifdef __clang__
+    // Inlined into a coroutine, the variable's address would be kept while the coroutine moves to another thread.
+    [[gnu::noinline]]
+#endif
+    static reactor* current() noexcept {
+        return current_;
+    }
 
     reactor_group& group() const noexcept { return group_; }
     unsigned index() const noexcept { return index_; }  ///< 0 … group().size() - 1

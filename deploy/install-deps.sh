@@ -23,6 +23,7 @@ test=(
     rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
     rdmacm-utils perftest
     valgrind                                     # instructions counted by callgrind
+    clang-16 libclang-rt-16-dev                  # fuzzers: libFuzzer and its sanitizers
 )
 
 case "${1:-test}" in

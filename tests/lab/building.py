@@ -31,24 +31,24 @@ def logged(argv, log: Path, progress: Progress, minutes: float) -> int:
 
 
 def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> bool:
-    """Configures and builds; with `folders`, only their test programs, and the targets `also`. Two runs in one checkout take turns."""
+    """Configures and builds; with `folders` or `also`, only the test programs of those folders and those targets. Two runs in one checkout take turns."""
     def ran(*argv) -> bool:
         return logged(argv, log, progress, MINUTES) == 0
 
     with progress.step(f"build {preset}") as step, _turn(preset):
         step.failed = not (ran("cmake", "--preset", preset)
-                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders), *also))
+                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders, also)))
     return not step.failed
 
 
-def _targets(preset: str, folders: tuple[str, ...]) -> list[str]:
-    """The test programs of `folders`, as words for the build; no folders, no words: everything."""
-    if not folders:
+def _targets(preset: str, folders: tuple[str, ...], also: tuple[str, ...]) -> list[str]:
+    """The test programs of `folders`, and `also`, as words for the build; neither, no words: everything."""
+    if not folders and not also:
         return []
     listed = processes.run(["ninja", "-C", places.CHECKOUT / "build" / preset, "-t", "targets", "all"]).stdout
     programs = [line.partition(":")[0] for line in listed.splitlines() if "CXX_EXECUTABLE" in line]
     beginnings = tuple(f"{folder}/" for folder in folders)
-    return ["--target", *(p for p in programs if p.startswith(beginnings) and p.endswith("_test"))]
+    return ["--target", *(p for p in programs if p.startswith(beginnings) and p.endswith("_test")), *also]
 
 
 @contextlib.contextmanager

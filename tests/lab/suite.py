@@ -1,7 +1,8 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, then the whole system
+    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, the fuzzers for a while, then the
+             whole system
 """
 
 import os
@@ -23,9 +24,12 @@ UNDER_TSAN = ("core", "bdev", "bdev_rbd", "tests/softrdma")
 ALSO_UNDER_TSAN = ("causewayd", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
 """Programs that whole-system tests run under it."""
 
+FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer")
+
 SYSTEM_FOLDERS = ("tests/gateway", "tests/softrdma", "tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
+FUZZ_MINUTES = 5
 SYSTEM_MINUTES = 50
 
 
@@ -58,21 +62,35 @@ class Suite:
         self.unit("release")
         self.unit("asan")
         self.unit("tsan", UNDER_TSAN, ALSO_UNDER_TSAN)
-        self.tests("whole-system tests", "system", SYSTEM_MINUTES, lambda report: [
+        self.fuzz()
+        self.pytest("whole-system tests", "system", SYSTEM_MINUTES, *SYSTEM_FOLDERS)
+
+    def fuzz(self) -> None:
+        """A short run of each fuzzer; tests/fuzz/README.md has the long one."""
+        if self.built("fuzz", also=FUZZERS):
+            self.pytest("fuzzers", "fuzz", FUZZ_MINUTES, "tests/fuzz")
+
+    def pytest(self, title: str, name: str, minutes: float, *folders: str) -> None:
+        self.tests(title, name, minutes, lambda report: [
             sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            *SYSTEM_FOLDERS])
+            *folders])
 
     def unit(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> None:
         """Builds and runs ctest, less what needs a cluster and less what was not built."""
-        log = self.run.logs / f"build-{preset}.log"
-        if not build(preset, log, self.progress, folders, also):
-            self.counts.failed += 1
-            self.show(log)
+        if not self.built(preset, folders, also):
             return
         absent = "_NOT_BUILT$" + ("|^simulation/" if folders else "")
         self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
             "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", absent,
             "--output-on-failure", "--output-junit", report])
+
+    def built(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> bool:
+        log = self.run.logs / f"build-{preset}.log"
+        if build(preset, log, self.progress, folders, also):
+            return True
+        self.counts.failed += 1
+        self.show(log)
+        return False
 
     def tests(self, title: str, name: str, minutes: float, command) -> None:
         """Runs a test command that writes a JUnit report; shows the end of its log if anything failed."""

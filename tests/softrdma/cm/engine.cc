@@ -100,12 +100,13 @@ void engine::run(int epoll_fd) {
         locked.lock();
         for (int i = 0; i < n; ++i) {
             const epoll_event& e = ready[static_cast<std::size_t>(i)];
-            if (e.data.u64 == 0) {
+            const std::uint64_t token = e.data.u64; // a copy: the struct is packed, and a reference must be aligned
+            if (token == 0) {
                 eventfd_t count;
                 ::eventfd_read(wake_fd_, &count);
                 continue;
             }
-            auto it = sockets_.find(e.data.u64);
+            auto it = sockets_.find(token);
             if (it == sockets_.end())
                 continue;
             const handler h = it->second.h;  // a copy: it may end itself

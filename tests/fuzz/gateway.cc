@@ -1,0 +1,119 @@
+#include "tests/fuzz/gateway.h"
+
+#include "bdev/memory_device.h"
+#include "core/log.h"
+#include "nvmf/subsystem.h"
+#include "transport/rdma/rdma_transport.h"
+#include "transport/rdma/transport.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+namespace causeway::fuzz {
+
+namespace {
+
+constexpr auto patience = std::chrono::seconds(20);
+/// Sleeps of the product are for the kernel's connection manager; this one is faster.
+constexpr unsigned hurry = 10;
+
+nvmf::transport_options options() {
+    nvmf::transport_options o;
+    o.max_queue_depth = io_depth;
+    o.max_aq_depth = admin_depth;
+    o.max_io_qpairs_per_ctrlr = 4;
+    o.in_capsule_data_size = in_capsule_size;
+    o.max_io_size = max_io_size;
+    o.max_srq_depth = 256;
+    o.small_buffers = small_buffers;
+    o.large_buffers = large_buffers;
+    return o;
+}
+
+template <class T>
+T need(core::result<T> r) {
+    if (!r)
+        fail(r.error().text());
+    return std::move(*r);
+}
+void need(const core::result<>& r) {
+    if (!r)
+        fail(r.error().text());
+}
+
+}  // namespace
+
+void fail(const std::string& what) {
+    std::fprintf(stderr, "FUZZ FINDING: %s\n", what.c_str());
+    std::abort();
+}
+
+const std::string gateway::nqn = "nqn.2024-01.io.causeway:fuzz";
+
+gateway::gateway() : group_({0}, clock_, executor_), devices_(group_), target_(group_, devices_) {
+    core::log::set_level(core::log::level::error);
+    bool built = false;
+    auto flagged = [](gateway& g, bool& built) -> core::task<> {
+        co_await g.build();
+        built = true;
+    };
+    group_.control().execute([&] { core::detach(flagged(*this, built)); });
+    if (!wait([&] { return built; }))
+        fail("the gateway does not start");
+}
+
+core::task<> gateway::build() {
+    need(target_.add_transport(need(make_rdma_transport(target_, options()))));
+    transport_ = static_cast<rdma::rdma_transport*>(target_.find_transport("RDMA"));
+    nvmf::subsystem_options o;
+    o.nqn = nqn;
+    o.allow_any_host = true;
+    auto made = co_await target_.create_subsystem(o);
+    nvmf::subsystem* const subsystem = need(std::move(made));
+    for (const std::uint32_t size : {block_size, 8 * block_size}) {
+        const std::string name = "Malloc" + std::to_string(size);
+        const bdev::geometry shape{.block_size = size, .blocks = blocks * block_size / size};
+        need(devices_.add(need(bdev::memory_device::create(group_.control(), name, shape, bdev::random_uuid()))));
+        nvmf::namespace_params p;
+        p.bdev_name = name;
+        auto added = co_await subsystem->add_namespace(p);
+        need(std::move(added));
+    }
+    auto listening = co_await subsystem->add_listener({"RDMA", "IPv4", address, std::to_string(port)});
+    need(listening);
+}
+
+bool gateway::executor::run_one() {
+    if (waiting_.empty())
+        return false;
+    const auto work = std::move(waiting_.front());
+    waiting_.pop_front();
+    work();
+    return true;
+}
+
+unsigned gateway::turn() {
+    clock_.advance_to(clock_.now() + 100);
+    return group_[0].turn() + executor_.run_one();
+}
+
+bool gateway::wait(const std::function<bool()>& done) {
+    using clock = std::chrono::steady_clock;
+    const auto begin = clock::now();
+    const core::ticks base = clock_.now();
+    for (;;) {
+        const unsigned events = turn();
+        if (done())
+            return true;
+        const auto passed = clock::now() - begin;
+        if (passed > patience)
+            return false;
+        clock_.advance_to(base + hurry * static_cast<core::ticks>(std::chrono::nanoseconds(passed).count()));
+        if (events == 0)
+            std::this_thread::yield();
+    }
+}
+
+}  // namespace causeway::fuzz

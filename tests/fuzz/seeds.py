@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Writes the fuzzers' first inputs: what a good host sends, for them to spoil.
+
+    seeds.py FOLDER     FOLDER/<fuzzer>/<what it is>
+"""
+
+import struct
+import sys
+from pathlib import Path
+
+ADDRESS, INVALIDATE = 0x40, 0x4f    # keyed data block
+OFFSET = 0x01                       # data block in the capsule
+LAST_SEGMENT = 0x31
+
+IO, ADMIN, FRESH = 0, 3, 5
+AT_ONCE = 0x08                      # the next capsule follows without a turn in between
+RAW = 0x30                          # keys and addresses are off by what the capsule says
+FRESH_ADMIN = 0x40
+
+NQN = b"nqn.2024-01.io.causeway:fuzz"
+HOST = b"nqn.2014-08.org.nvmexpress:uuid:44444444-4444-4444-4444-444444444444"
+THE_CNTLID = 0xeeee                 # the fuzzer puts the controller's there
+
+
+def keyed(length, offset=0, kind=ADDRESS, key=0):
+    return struct.pack("<Q", offset) + length.to_bytes(3, "little") + struct.pack("<IB", key, kind)
+
+
+def in_capsule(length, offset=0, kind=OFFSET):
+    return struct.pack("<QI3xB", offset, length, kind)
+
+
+def command(opcode, sgl=bytes(16), nsid=1, cid=1, flags=0x40, dwords=(), mptr=0):
+    dwords = tuple(dwords) + (0,) * (6 - len(dwords))
+    return struct.pack("<BBHIIIQ", opcode, flags, cid, nsid, 0, 0, mptr) + sgl + struct.pack("<6I", *dwords)
+
+
+def fabrics(kind, sgl=bytes(16), cid=1, rest=b""):
+    return struct.pack("<BBHB19x", 0x7f, 0x40, cid, kind) + sgl + rest.ljust(24, b"\0")
+
+
+def capsule(data, to=IO, how=0, zeros=0):
+    return struct.pack("<BHH", to | how, len(data), zeros) + data
+
+
+def memory(offset, data):
+    return b"".join(struct.pack("<B", 6) + (offset + at).to_bytes(3, "little") + bytes([len(data[at:at + 255])])
+                    + data[at:at + 255] for at in range(0, len(data), 255))
+
+
+def blocks(opcode, lba, count, sgl, **how):
+    return command(opcode, sgl, dwords=(lba & 0xffffffff, lba >> 32, count - 1), **how)
+
+
+def read(lba, count, sgl, **how):
+    return blocks(2, lba, count, sgl, **how)
+
+
+def write(lba, count, sgl, **how):
+    return blocks(1, lba, count, sgl, **how)
+
+
+def connect(qid, cntlid, sqsize=15, kato=0):
+    data = b"\x55" * 16 + struct.pack("<H", cntlid)
+    said = fabrics(1, keyed(1024, 4096), rest=struct.pack("<HHHBxI", 0, qid, sqsize, 0, kato))
+    return (memory(4096, data) + memory(4096 + 256, NQN) + memory(4096 + 512, HOST)
+            + capsule(said, FRESH, FRESH_ADMIN if qid == 0 else 0))
+
+
+def live():
+    """Scripts for queue pairs."""
+    yield "read", capsule(read(0, 1, keyed(512)))
+    yield "read_large", capsule(read(0, 256, keyed(131072)))
+    yield "read_invalidate", capsule(read(8, 8, keyed(4096, kind=INVALIDATE)))
+    yield "read_list", capsule(read(0, 4, in_capsule(64, 0, LAST_SEGMENT))
+                               + b"".join(keyed(512, 1024 * i) for i in range(4)))
+    yield "read_out_of_range", capsule(read(8192, 1, keyed(512)))
+    yield "write", memory(0, b"data" * 60) + capsule(write(5, 1, keyed(512)))
+    yield "write_large", capsule(write(0, 256, keyed(131072)))
+    yield "write_in_capsule", capsule(write(9, 1, in_capsule(512)), zeros=512)
+    yield "write_in_capsule_4k", capsule(write(16, 8, in_capsule(4096)), zeros=4096)
+    yield "write_list", capsule(write(0, 64, in_capsule(256, 0, LAST_SEGMENT))
+                                + b"".join(keyed(2048, 2048 * i) for i in range(16)))
+    yield "write_wrong_key", capsule(write(0, 1, keyed(512, key=1)), how=RAW)
+    yield "write_wrong_address", capsule(write(0, 1, keyed(512, 1 << 30)), how=RAW)
+    yield "other_namespace", capsule(write(0, 1, keyed(4096), nsid=2)) + capsule(read(0, 1, keyed(4096), nsid=2))
+    yield "flush", capsule(command(0))
+    yield "flush_all", capsule(command(0, nsid=0xffffffff))
+    yield "compare", capsule(blocks(5, 0, 1, keyed(512)))
+    yield "compare_fails", memory(0, b"else") + capsule(blocks(5, 0, 1, keyed(512)))
+    yield "compare_large_fails", memory(0, b"else") + capsule(blocks(5, 64, 32, keyed(16384)))
+    yield "write_zeroes", capsule(command(8, dwords=(0, 0, 4095)))
+    yield "deallocate", (memory(0, struct.pack("<IIQ", 0, 64, 0) + struct.pack("<IIQ", 0, 8, 4096))
+                         + capsule(command(9, keyed(32), dwords=(1, 4))))
+    yield "deallocate_in_capsule", capsule(command(9, in_capsule(16), dwords=(0, 4)) + struct.pack("<IIQ", 0, 8, 16))
+    yield "fused", (capsule(blocks(5, 3, 1, keyed(512), flags=0x41, cid=1), how=AT_ONCE)
+                    + capsule(write(3, 1, keyed(512), flags=0x42, cid=2)))
+    yield "fused_first_alone", capsule(blocks(5, 3, 1, keyed(512), flags=0x41))
+    yield "fused_fails", (memory(0, b"else") + capsule(blocks(5, 40, 16, keyed(8192), flags=0x41, cid=1), how=AT_ONCE)
+                          + capsule(write(40, 16, keyed(8192), flags=0x42, cid=2)))
+    yield "fused_wrong_pointer", (capsule(blocks(5, 3, 1, keyed(512), flags=0x41, cid=1), how=AT_ONCE)
+                                  + capsule(write(3, 1, in_capsule(512), flags=0x42, cid=2)))
+    yield "fused_wrong_blocks", (capsule(blocks(5, 3, 1, keyed(512), flags=0x41, cid=1), how=AT_ONCE)
+                                 + capsule(write(4, 1, keyed(512), flags=0x42, cid=2)))
+    yield "many_at_once", b"".join(capsule(write(8 * i, 8, keyed(4096), cid=i), how=AT_ONCE) for i in range(14))
+    yield "same_cid", b"".join(capsule(read(i, 1, keyed(512)), how=AT_ONCE) for i in range(3))
+    yield "too_short", capsule(bytes(63), how=RAW)
+    yield "too_long", capsule(write(0, 8, in_capsule(4096)), how=RAW, zeros=5000)
+    yield "io_fabrics", capsule(fabrics(8))
+
+    for cns, nsid in ((0, 1), (1, 0), (2, 0), (3, 1), (5, 1), (6, 1), (6, 0), (8, 1), (0x1c, 0)):
+        yield f"identify_{cns}_{nsid}", capsule(command(6, keyed(4096), nsid=nsid, dwords=(cns,)), ADMIN)
+    for lid in (1, 2, 3, 4, 5, 6, 0x70, 0x80):
+        yield f"log_{lid}", capsule(command(2, keyed(4096), nsid=0xffffffff, dwords=(1023 << 16 | lid, 0)), ADMIN)
+    for fid in (1, 2, 4, 6, 7, 8, 0xb, 0xf, 0x10, 0x16, 0x80, 0x81):
+        yield f"get_feature_{fid}", capsule(command(0xa, nsid=0, dwords=(fid,)), ADMIN)
+        yield f"set_feature_{fid}", capsule(command(9, nsid=0, dwords=(fid, 0x100)), ADMIN)
+    yield "host_identifier", capsule(command(0xa, keyed(16), nsid=0, dwords=(0x81, 1)), ADMIN)
+    yield "async_event", capsule(command(0xc, nsid=0), ADMIN) + capsule(command(0xc, nsid=0, cid=2), ADMIN)
+    yield "abort", (capsule(command(0xc, nsid=0, cid=7), ADMIN)
+                    + capsule(command(8, nsid=0, cid=8, dwords=(7 << 16,)), ADMIN))
+    yield "keep_alive", capsule(command(0x18, nsid=0), ADMIN)
+    yield "property_get", b"".join(capsule(fabrics(4, rest=struct.pack("<B3xI", size, at)), ADMIN)
+                                   for size, at in ((1, 0), (0, 8), (0, 0x14), (0, 0x1c), (0, 0x68)))
+    yield "property_set", capsule(fabrics(0, rest=struct.pack("<B3xIQ", 0, 0x14, 0x00460001)), ADMIN)
+    yield "reset", (capsule(fabrics(0, rest=struct.pack("<B3xIQ", 0, 0x14, 0x00460000)), ADMIN)
+                    + capsule(fabrics(0, rest=struct.pack("<B3xIQ", 0, 0x14, 0x00460001)), ADMIN))
+    yield "shutdown", capsule(fabrics(0, rest=struct.pack("<B3xIQ", 0, 0x14, 0x00464001)), ADMIN)
+    yield "connect_admin", connect(0, 0xffff)
+    yield "connect_io", connect(2, THE_CNTLID) + capsule(read(0, 1, keyed(512)), FRESH)
+    yield "connect_nobody", connect(2, 0x123)
+    yield "before_connect", capsule(read(0, 1, keyed(512)), FRESH)
+    yield "connect_twice", connect(0, 0xffff)[:-69] + capsule(fabrics(1, keyed(1024, 4096)), ADMIN)
+
+
+def pointers():
+    """A descriptor, what the command moves, which way, and what follows the command in the capsule."""
+    def one(sgl, length, way, data=b""):
+        return sgl + struct.pack("<IB", length - 1, way) + data
+    yield "keyed", one(keyed(512), 512, 0)
+    yield "invalidate", one(keyed(4096, kind=INVALIDATE), 4096, 1)
+    yield "in_capsule", one(in_capsule(64), 64, 1, bytes(64))
+    yield "in_capsule_offset", one(in_capsule(16, 32), 16, 1, bytes(64))
+    yield "list", one(in_capsule(64, 0, LAST_SEGMENT), 2048, 0, b"".join(keyed(512, 512 * i) for i in range(4)))
+    yield "list_of_all", one(in_capsule(256, 0, LAST_SEGMENT), 2048, 0, b"".join(keyed(128, 128 * i) for i in range(16)))
+    yield "list_too_long", one(in_capsule(272, 0, LAST_SEGMENT), 2048, 0, b"".join(keyed(128, 128 * i) for i in range(17)))
+    yield "list_with_empty", one(in_capsule(48, 16, LAST_SEGMENT), 600, 1, bytes(16) + keyed(0) + keyed(512) + keyed(512))
+
+
+def requests():
+    """RDMA READs that the host serves, and private data."""
+    for name, qid, hrqsize, hsqsize in (("admin", 0, 32, 31), ("io", 1, 128, 127), ("smallest", 2, 2, 1)):
+        yield name, b"\x10" + struct.pack("<HHHHH22x", 0, qid, hrqsize, hsqsize, 1)
+    yield "short", b"\x10" + bytes(8)
+
+
+ROUGH = ("write_wrong", "too_", "reset", "shutdown", "property_set", "connect_", "before_connect", "io_fabrics")
+
+
+def scripts():
+    """With what it takes to play them: those that close a connection say so."""
+    for name, script in live():
+        yield name, (b"\xee" if name.startswith(ROUGH) else b"\0") + script
+
+
+SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests}
+
+
+def write_seeds(folder: Path) -> None:
+    for fuzzer, seeds in SEEDS.items():
+        (folder / fuzzer).mkdir(parents=True, exist_ok=True)
+        for name, data in seeds():
+            (folder / fuzzer / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    write_seeds(Path(sys.argv[1]))

@@ -1,0 +1,56 @@
+// What a capsule's data pointer may say: nothing that is accepted leads out of the capsule, or moves less or more than
+// the command does.
+
+#include "nvme/sgl.h"
+#include "transport/rdma/sgl.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+using namespace causeway;
+
+namespace {
+
+void must(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+}  // namespace
+
+/// 16 bytes of descriptor, 4 of what the command moves, 1 of direction; then what follows the command in the capsule.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+    constexpr std::size_t head = 21;
+    if (size < head)
+        return 0;
+    nvme::command command{};
+    std::memcpy(&command.sgl, bytes, sizeof command.sgl);
+    std::uint32_t length;
+    std::memcpy(&length, bytes + 16, sizeof length);
+    length = length % (1u << 20) + 1;
+    const auto way = bytes[20] & 1 ? nvmf::transfer::from_host : nvmf::transfer::to_host;
+    // Exactly as long as it is, so that the sanitizer sees a byte beyond.
+    std::vector<std::byte> data(size - head);
+    if (!data.empty())
+        std::memcpy(data.data(), bytes + head, data.size());
+
+    rdma::data_place place;
+    if (!rdma::parse_sgl(command, data, length, way, place).ok())
+        return 0;
+    if (place.in_capsule) {
+        must(way == nvmf::transfer::from_host);
+        must(place.remote_count == 0);
+        must(std::uint64_t{place.capsule_offset} + length <= data.size());
+        return 0;
+    }
+    must(place.remote_count >= 1 && place.remote_count <= rdma::most_descriptors);
+    std::uint64_t sum = 0;
+    for (unsigned i = 0; i < place.remote_count; ++i) {
+        must(place.remote[i].length != 0);
+        sum += place.remote[i].length;
+    }
+    must(sum == length);
+    return 0;
+}
