@@ -154,6 +154,39 @@ def requests():
     yield "short", b"\x10" + bytes(8)
 
 
+def crc32c(data):
+    """The digest of NVMe over TCP."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return struct.pack("<I", crc ^ 0xffffffff)
+
+
+def pdu(kind, header, data=b"", flags=0, digests=False, pad=0):
+    size = 8 + len(header)
+    begin = (size + 4 * digests + pad) if data else 0
+    total = begin + len(data) + 4 * digests if data else size + 4 * digests
+    flags |= (1 | (2 if data else 0)) if digests else 0
+    head = struct.pack("<BBBBI", kind, flags, size, begin, total) + header
+    out = head + (crc32c(head) if digests else b"") + bytes(pad if data else 0) + data
+    return out + (crc32c(data) if digests and data else b"")
+
+
+def streams():
+    """What is agreed on, how it is cut, and what a host sends over TCP."""
+    start = pdu(0, bytes(120))
+    for name, how, digests in (("plain", 0, False), ("digests", 3, True), ("dropped", 4, False)):
+        said = start + pdu(4, read(0, 1, keyed(512)), digests=digests)
+        said += pdu(4, write(0, 1, in_capsule(512)), b"d" * 512, digests=digests)
+        said += pdu(6, struct.pack("<HHII4x", 1, 2, 0, 1024), b"h" * 1024, 4, digests=digests)
+        yield name, bytes([how, 7]) + said
+    yield "aligned", bytes([0x08, 100]) + start + pdu(4, write(0, 1, in_capsule(512)), b"d" * 512, pad=8)
+    yield "termination", bytes([0, 0]) + start + pdu(2, struct.pack("<HI10x", 1, 4), b"")
+    yield "without_beginning", bytes([0, 0]) + pdu(4, read(0, 1, keyed(512)))
+
+
 ROUGH = ("write_wrong", "too_", "reset", "shutdown", "property_set", "connect_", "before_connect", "io_fabrics")
 
 
@@ -163,7 +196,8 @@ def scripts():
         yield name, (b"\xee" if name.startswith(ROUGH) else b"\0") + script
 
 
-SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests}
+SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests,
+         "tcp_pdu_fuzzer": streams}
 
 
 def write_seeds(folder: Path) -> None:
