@@ -110,26 +110,20 @@ ibv_qp* ibv_create_qp(ibv_pd* pd, ibv_qp_init_attr* a) {
 int ibv_destroy_qp(ibv_qp* qp) {
     queue_pair& q = queue_pair::of(qp);
     process& own = process::self();
-    {
-        std::lock_guard hold(own.acting);
-        shared_queue_pair& shared = own.memory().queue_pairs[qp->handle];
-        std::lock_guard arriving(shared.lock);
-        shared.number = 0;
-        shared.state = IBV_QPS_RESET;
-        if (const std::uint32_t taken = std::exchange(shared.taken, 0)) {  // who was sending to it has died
-            const posted_receive& r =
-                receive_at(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives, own.memory(), taken - 1);
-            refer_to(own.memory(), {r.sg_list.data(), r.pieces}, -1);
-        }
-    }
-    completion_queue::of(qp->send_cq).purge(qp->qp_num);
-    completion_queue::of(qp->recv_cq).purge(qp->qp_num);
+    shared_queue_pair& shared = own.memory().queue_pairs[qp->handle];
     {
         std::lock_guard hold(own.acting);
         own.queue_pairs[qp->handle] = nullptr;
+        std::lock_guard arriving(shared.lock);
+        shared.number = 0;
+        shared.state = IBV_QPS_RESET;
+        if (const std::uint32_t taken = std::exchange(shared.taken, 0))  // who was sending to it has died
+            free_receive(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives, own.memory(), taken - 1);
     }
+    completion_queue::of(qp->send_cq).purge(qp->qp_num);
+    completion_queue::of(qp->recv_cq).purge(qp->qp_num);
     softrdma::context::of(qp->context).forget(qp);
-    destroy_receives(own.memory().queue_pairs[qp->handle].receives, own.heap());
+    destroy_receives(shared.receives, own.heap());
     own.queue_pair_places.give_back(qp->handle);
     delete &q;
     return 0;
