@@ -131,4 +131,4 @@ class Guest(Machine):
 
     def _obituary(self) -> str:
         said = processes.tail(self.serial.with_suffix(".qemu"), 5)
-        return f"-- end of its console, {self.serial}:\n{processes.tail(self.serial)}\n{said}"
+        return f"-- end of its console, {self.serial}:\n{processes.tail(self.serial, 120)}\n{said}"
