@@ -2,24 +2,16 @@
 // than both sides have.
 
 #include "nvme/rdma.h"
+#include "tests/fuzz/must.h"
 #include "transport/rdma/cm_private.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 using namespace causeway;
-
-namespace {
-
-void must(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
-}  // namespace
+using fuzz::must;
 
 /// A byte of how many RDMA READs the host offers; then the private data.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {

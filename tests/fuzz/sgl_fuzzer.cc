@@ -2,23 +2,15 @@
 // the command does.
 
 #include "nvme/sgl.h"
+#include "tests/fuzz/must.h"
 #include "transport/rdma/sgl.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 using namespace causeway;
-
-namespace {
-
-void must(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
-}  // namespace
+using fuzz::must;
 
 /// 16 bytes of descriptor, 4 of what the command moves, 1 of direction; then what follows the command in the capsule.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {

@@ -1,22 +1,18 @@
 // A host's byte stream over TCP: whatever it is, it ends in PDUs or in one violation; in the same ones, however the network
 // cuts it; and nothing is written beyond the room that was made for it.
 
+#include "tests/fuzz/must.h"
 #include "transport/tcp/pdu_reader.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 using namespace causeway;
+using fuzz::must;
 
 namespace {
-
-void must(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 /// Takes everything, and writes down what it was.
 class witness final : public tcp::pdu_sink {
