@@ -1,5 +1,7 @@
 """A fabric that misbehaves, and gateways that end: what was acknowledged stays, and only those concerned notice."""
 
+import time
+
 import pytest
 from lab.ceph import Cluster
 from programs import MIB, wait_until
@@ -16,6 +18,13 @@ FAULTS = {
     "receives that are not ready": "rnr 0.05",
     "all of it": "late 0.1 10us..1ms; delay 0.1 10us..1ms; rnr 0.02",
 }
+
+
+def stands_still(gateway) -> bool:
+    """Whether its disk gets nothing to do for a while."""
+    seen = gateway.commands("disk")
+    time.sleep(0.1)
+    return gateway.commands("disk") == seen
 
 
 def serve(gateway, nqn: str, name: str, *at) -> None:
@@ -53,6 +62,7 @@ def test_completions_that_are_held_back(gateway, start_load):
         seen = gateway.commands("disk")
         wait_until(lambda: gateway.commands("disk") > seen + 500, "the load stands still")
         gateway.told("hold")
+        wait_until(lambda: stands_still(gateway), "the gateway has no end of requests")
         gateway.told("release")
     assert load.stop()["reconnects"] == 0
 
