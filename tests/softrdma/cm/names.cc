@@ -1,13 +1,12 @@
 #include "tests/softrdma/cm/names.h"
 
 #include "tests/softrdma/settings.h"
+#include "tests/softrdma/unix_address.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <random>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace softrdma::cm {
@@ -32,29 +31,20 @@ std::string text_of(const sockaddr& a) {
     return text;
 }
 
-/// 0 if the name is too long.
-socklen_t name_of(rdma_port_space ps, const sockaddr& a, sockaddr_un& out) {
-    const std::string name =
-        "softrdma/" + domain() + "/" + std::to_string(ps) + "/" + text_of(a) + "/" + std::to_string(port_of(a));
-    if (name.size() + 1 > sizeof out.sun_path)
-        return 0;
-    out = {};
-    out.sun_family = AF_UNIX;
-    std::memcpy(out.sun_path + 1, name.data(), name.size());  // the zero byte before it makes it abstract
-    return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+/// Abstract: nothing is left in a file system.
+std::string name_of(rdma_port_space ps, const sockaddr& a) {
+    return std::string(1, '\0') + "softrdma/" + domain() + "/" + std::to_string(ps) + "/" + text_of(a) + "/" +
+           std::to_string(port_of(a));
 }
 
 int with_name(rdma_port_space ps, const sockaddr& a, int (*act)(int, const sockaddr*, socklen_t)) {
-    sockaddr_un name;
-    const socklen_t size = name_of(ps, a, name);
-    if (size == 0) {
-        errno = ENAMETOOLONG;
+    const unix_address name(name_of(ps, a));
+    if (!name.valid())
         return -1;
-    }
     const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    if (act(fd, reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    if (act(fd, name.get(), name.size()) != 0) {
         const int code = errno;
         ::close(fd);
         errno = code;

@@ -1,6 +1,7 @@
 #include "tests/softrdma/verbs/engine.h"
 
 #include "tests/softrdma/settings.h"
+#include "tests/softrdma/unix_address.h"
 #include "tests/softrdma/verbs/completion_queue.h"
 #include "tests/softrdma/verbs/control.h"
 #include "tests/softrdma/verbs/process.h"
@@ -9,7 +10,6 @@
 
 #include <array>
 #include <csignal>
-#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <pthread.h>
@@ -17,7 +17,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 
@@ -27,14 +26,11 @@ namespace {
 
 /// Bound and listening; -1 with errno set.
 int listen_at(const std::string& name) {
-    sockaddr_un at{};
-    at.sun_family = AF_UNIX;
-    const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || name.size() > sizeof at.sun_path)
+    const unix_address at(name);
+    const int fd = at.valid() ? ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    if (fd < 0)
         return -1;
-    std::memcpy(at.sun_path, name.data(), name.size());
-    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&at), length) != 0 || ::listen(fd, 128) != 0) {
+    if (::bind(fd, at.get(), at.size()) != 0 || ::listen(fd, 128) != 0) {
         ::close(fd);
         return -1;
     }

@@ -1,5 +1,6 @@
 #include "tests/softrdma/verbs/peer.h"
 
+#include "tests/softrdma/unix_address.h"
 #include "tests/softrdma/verbs/process.h"
 
 #include <array>
@@ -9,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace softrdma {
@@ -21,19 +21,15 @@ auto& known = *new std::unordered_map<std::uint64_t, std::weak_ptr<peer>>;
 
 /// The memory descriptor that a process hands to who knocks; -1 if nobody answers.
 int ask(std::uint64_t instance) {
-    const std::string name = process::door(instance);
-    sockaddr_un at{};
-    at.sun_family = AF_UNIX;
-    if (name.size() > sizeof at.sun_path)
+    const unix_address door(process::door(instance));
+    if (!door.valid())
         return -1;
-    std::memcpy(at.sun_path, name.data(), name.size());
     const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     const timeval patience{1, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     int received = -1;
-    if (::connect(fd, reinterpret_cast<sockaddr*>(&at),
-                  static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size())) == 0) {
+    if (::connect(fd, door.get(), door.size()) == 0) {
         char byte;
         iovec data{&byte, 1};
         alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof received)> space{};
