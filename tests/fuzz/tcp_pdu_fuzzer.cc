@@ -19,7 +19,7 @@ class witness final : public tcp::pdu_sink {
   public:
     explicit witness(std::uint8_t how) : how_(how) {}
 
-    std::variant<std::byte*, tcp::violation> begin(const tcp::pdu& p) noexcept override {
+    std::variant<std::byte*, tcp::violation, tcp::hold> begin(const tcp::pdu& p) noexcept override {
         must(!ended_ && !in_pdu_);
         in_pdu_ = true;
         note(p.header());
@@ -27,9 +27,9 @@ class witness final : public tcp::pdu_sink {
             reader->agreed = {.initialized = true,
                               .header_digest = (how_ & 1) != 0,
                               .data_digest = (how_ & 2) != 0,
-                              .cpda = static_cast<std::uint8_t>(how_ >> 3 & 3),
+                              .alignment = static_cast<std::uint8_t>(how_ >> 3 & 3),
                               .in_capsule_data = 512,
-                              .max_h2c_data = 4096};
+                              .max_data = 4096};
         must(p.data_length() <= 4096);
         // Exactly as long as it is, so that the sanitizer sees a byte beyond.
         data_.assign(p.data_length(), std::byte{0});
@@ -71,15 +71,13 @@ std::vector<std::byte> read(std::span<const std::byte> stream, std::size_t size,
     while (!stream.empty()) {
         const auto place = direct ? r.place() : std::span<std::byte>{};
         const std::size_t n = std::min({size, stream.size(), place.empty() ? stream.size() : place.size()});
-        bool more;
         if (place.empty()) {
-            more = r.feed(stream.first(n));
+            must(r.feed(stream.first(n)) == n || r.over());
         } else {
             std::memcpy(place.data(), stream.data(), n);
-            more = r.placed(n);
+            r.placed(n);
         }
-        must(more != r.over());
-        if (!more)
+        if (r.over())
             break;
         stream = stream.subspan(n);
     }

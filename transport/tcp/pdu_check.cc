@@ -9,33 +9,50 @@ namespace {
 using nvme::tcp_pdu_type;
 using header = nvme::tcp_common_header;
 
-/// What a host may send.
+/// What may be sent.
 struct shape {
+    side sender;
     tcp_pdu_type type;
     std::uint8_t hlen;
     bool digests;   ///< may carry them, once they are agreed on
-    bool has_data;  ///< 0 bytes of it are none, except in H2CData
+    bool has_data;  ///< 0 bytes of it are none, except in H2CData and C2HData
 };
 
 constexpr shape shapes[] = {
-    {tcp_pdu_type::ic_req, sizeof(nvme::tcp_ic_req), false, false},
-    {tcp_pdu_type::h2c_term_req, sizeof(nvme::tcp_term_req), false, true},
-    {tcp_pdu_type::capsule_cmd, sizeof(nvme::tcp_capsule_cmd), true, true},
-    {tcp_pdu_type::h2c_data, sizeof(nvme::tcp_data), true, true},
+    {side::host, tcp_pdu_type::ic_req, sizeof(nvme::tcp_ic_req), false, false},
+    {side::host, tcp_pdu_type::h2c_term_req, sizeof(nvme::tcp_term_req), false, true},
+    {side::host, tcp_pdu_type::capsule_cmd, sizeof(nvme::tcp_capsule_cmd), true, true},
+    {side::host, tcp_pdu_type::h2c_data, sizeof(nvme::tcp_data), true, true},
+    {side::controller, tcp_pdu_type::ic_resp, sizeof(nvme::tcp_ic_resp), false, false},
+    {side::controller, tcp_pdu_type::c2h_term_req, sizeof(nvme::tcp_term_req), false, true},
+    {side::controller, tcp_pdu_type::capsule_resp, sizeof(nvme::tcp_capsule_resp), true, false},
+    {side::controller, tcp_pdu_type::c2h_data, sizeof(nvme::tcp_data), true, true},
+    {side::controller, tcp_pdu_type::r2t, sizeof(nvme::tcp_r2t), true, false},
 };
 
-const shape* shape_of(std::uint8_t type) noexcept {
+const shape* shape_of(std::uint8_t type, side sender) noexcept {
     const auto* end = std::end(shapes);
-    const auto* s = std::find_if(shapes, end, [&](const shape& s) { return nvme::to_underlying(s.type) == type; });
+    const auto* s = std::find_if(
+        shapes, end, [&](const shape& s) { return s.sender == sender && nvme::to_underlying(s.type) == type; });
     return s == end ? nullptr : s;
 }
 
+bool is_initialization(tcp_pdu_type type) noexcept {
+    return type == tcp_pdu_type::ic_req || type == tcp_pdu_type::ic_resp;
+}
+
+bool is_termination(tcp_pdu_type type) noexcept {
+    return type == tcp_pdu_type::h2c_term_req || type == tcp_pdu_type::c2h_term_req;
+}
+
+bool is_data(tcp_pdu_type type) noexcept {
+    return type == tcp_pdu_type::h2c_data || type == tcp_pdu_type::c2h_data;
+}
+
 std::uint32_t most_data(tcp_pdu_type type, const agreement& a) noexcept {
-    switch (type) {
-    case tcp_pdu_type::capsule_cmd: return a.in_capsule_data;
-    case tcp_pdu_type::h2c_data: return a.max_h2c_data;
-    default: return nvme::tcp_most_term_data;
-    }
+    if (is_data(type))
+        return a.max_data;
+    return is_termination(type) ? nvme::tcp_most_term_data : a.in_capsule_data;
 }
 
 bool digest_after_header(const shape& s, const agreement& a) noexcept {
@@ -48,17 +65,17 @@ bool digest_after_data(const shape& s, const agreement& a) noexcept {
 
 /// A termination request has no PDO: its data follows the header.
 std::uint32_t data_begin(const header& h, const shape& s) noexcept {
-    return s.type == tcp_pdu_type::h2c_term_req ? s.hlen : h.pdo;
+    return is_termination(s.type) ? s.hlen : h.pdo;
 }
 
 }  // namespace
 
 std::optional<violation> check_common_header(const header& h, const agreement& a) noexcept {
-    const shape* s = shape_of(h.type);
+    const shape* s = shape_of(h.type, a.sender);
     if (!s)
         return invalid_field(offsetof(header, type));
-    // One ICReq, before everything else; but who wants to end a connection may always say so.
-    if (s->type != tcp_pdu_type::h2c_term_req && a.initialized == (s->type == tcp_pdu_type::ic_req))
+    // One initialization, before everything else; but who wants to end a connection may always say so.
+    if (!is_termination(s->type) && a.initialized == is_initialization(s->type))
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     if (h.hlen != s->hlen)
         return invalid_field(offsetof(header, hlen));
@@ -71,29 +88,29 @@ std::optional<violation> check_common_header(const header& h, const agreement& a
     const std::uint8_t meant = nvme::tcp_header_digest | (with_data ? nvme::tcp_data_digest : 0);
     if ((h.flags & meant) != wanted)
         return invalid_field(offsetof(header, flags));
-    if (plen < header_end || (!s->has_data && plen != header_end) || (s->type == tcp_pdu_type::h2c_data && !with_data))
+    if (plen < header_end || (!s->has_data && plen != header_end) || (is_data(s->type) && !with_data))
         return invalid_field(offsetof(header, plen));
     if (!with_data)
         return std::nullopt;
 
     const std::uint32_t begin = data_begin(h, *s), behind = digest_after_data(*s, a) ? nvme::tcp_digest_size : 0;
-    if (begin < header_end || (s->digests && begin % ((a.cpda + 1u) * 4) != 0))
+    if (begin < header_end || (s->digests && begin % ((a.alignment + 1u) * 4) != 0))
         return invalid_field(offsetof(header, pdo));
     if (plen <= begin + behind)
         return invalid_field(offsetof(header, plen));
     if (plen - begin - behind > most_data(s->type, a))
-        return s->type == tcp_pdu_type::h2c_data ? violation{nvme::tcp_fatal_error::data_transfer_limit_exceeded}
-                                                 : invalid_field(offsetof(header, plen));
+        return is_data(s->type) ? violation{nvme::tcp_fatal_error::data_transfer_limit_exceeded}
+                                : invalid_field(offsetof(header, plen));
     return std::nullopt;
 }
 
 std::uint32_t header_size(const header& h, const agreement& a) noexcept {
-    const shape* s = shape_of(h.type);
+    const shape* s = shape_of(h.type, a.sender);
     return h.hlen + (s && digest_after_header(*s, a) ? nvme::tcp_digest_size : 0);
 }
 
 data_extent data_of(const header& h, const agreement& a) noexcept {
-    const shape* s = shape_of(h.type);
+    const shape* s = shape_of(h.type, a.sender);
     if (!s || !s->has_data || h.plen <= header_size(h, a))
         return {0, 0, false};
     const bool digest = digest_after_data(*s, a);

@@ -20,18 +20,21 @@ inline violation invalid_field(std::size_t offset) noexcept {
     return {nvme::tcp_fatal_error::invalid_header_field, static_cast<std::uint32_t>(offset)};
 }
 
-/// What both sides have agreed on, or what the controller insists on.
+enum class side : std::uint8_t { host, controller };
+
+/// What both sides have agreed on, or what the one that reads insists on.
 struct agreement {
-    bool initialized = false;  ///< ICReq has come
+    side sender = side::host;  ///< whose PDUs are read
+    bool initialized = false;  ///< its ICReq or ICResp has come
     bool header_digest = false;
     bool data_digest = false;
-    std::uint8_t cpda = 0;              ///< alignment of data from the host, in dwords, 0's based
+    std::uint8_t alignment = 0;         ///< of data in what is read (CPDA, or HPDA of a host), in dwords, 0's based
     std::uint32_t in_capsule_data = 0;  ///< bytes, at most
-    std::uint32_t max_h2c_data = 0;     ///< bytes in one H2CData, at most
+    std::uint32_t max_data = 0;         ///< bytes in one H2CData or C2HData, at most
 };
 
-/// Checks the first eight bytes of what a host sends, before anything else of it is waited for: so that what they announce is never
-/// larger than what there is room for.
+/// Checks the first eight bytes of a PDU, before anything else of it is waited for: so that what they announce is never larger than
+/// what there is room for.
 std::optional<violation> check_common_header(const nvme::tcp_common_header& h, const agreement& a) noexcept;
 
 /// Bytes of its digest included; of a header that has passed the check.

@@ -9,10 +9,19 @@ using nvme::tcp_common_header;
 using enum nvme::tcp_fatal_error;
 
 constexpr agreement before{};
-constexpr agreement plain{.initialized = true, .in_capsule_data = 8192, .max_h2c_data = 131072};
+constexpr agreement plain{.initialized = true, .in_capsule_data = 8192, .max_data = 131072};
 constexpr agreement digests{
-    .initialized = true, .header_digest = true, .data_digest = true, .in_capsule_data = 8192, .max_h2c_data = 131072};
-constexpr agreement aligned{.initialized = true, .cpda = 7, .in_capsule_data = 8192, .max_h2c_data = 131072};
+    .initialized = true, .header_digest = true, .data_digest = true, .in_capsule_data = 8192, .max_data = 131072};
+constexpr agreement aligned{.initialized = true, .alignment = 7, .in_capsule_data = 8192, .max_data = 131072};
+
+constexpr agreement host_before{.sender = side::controller};
+constexpr agreement host{.sender = side::controller, .initialized = true, .max_data = 131072};
+constexpr agreement host_digests{.sender = side::controller,
+                                 .initialized = true,
+                                 .header_digest = true,
+                                 .data_digest = true,
+                                 .alignment = 1,
+                                 .max_data = 131072};
 
 struct row {
     const char* sentence;
@@ -55,6 +64,17 @@ const row rows[] = {
     {"more of it than was said", plain, {0x06, 4, 24, 24, 24u + 131076}, violation{data_transfer_limit_exceeded}},
     {"none of it", plain, {0x06, 4, 24, 24, 24u}, invalid_field(4)},
     {"a termination request and what it is about", digests, {0x02, 0, 24, 0, 24u + 128}, {}, 128},
+    {"ICResp comes first", host_before, {0x01, 0, 128, 0, 128u}, {}},
+    {"a response does not", host_before, {0x05, 0, 24, 0, 24u}, violation{pdu_sequence_error}},
+    {"a controller does not ask to be initialized", host_before, {0x00, 0, 128, 0, 128u}, invalid_field(0)},
+    {"a response", host, {0x05, 0, 24, 0, 24u}, {}},
+    {"a response has no data", host, {0x05, 0, 24, 24, 28u}, invalid_field(4)},
+    {"ready to transfer", host, {0x09, 0, 24, 0, 24u}, {}},
+    {"data and success", host, {0x07, 12, 24, 24, 24u + 512}, {}, 512},
+    {"data behind a pad, with digests", host_digests, {0x07, 7, 24, 32, 32u + 512 + 4}, {}, 512},
+    {"data where the pad should be", host_digests, {0x07, 7, 24, 28, 28u + 512 + 4}, invalid_field(3)},
+    {"no host sends responses", plain, {0x05, 0, 24, 0, 24u}, invalid_field(0)},
+    {"a controller ends it", host, {0x03, 0, 24, 0, 24u + 24}, {}, 24},
     {"one that says too much", plain, {0x02, 0, 24, 0, 24u + 132}, invalid_field(4)},
 };
 

@@ -23,21 +23,22 @@ std::span<const std::byte> pdu_reader::gather(std::span<const std::byte> bytes, 
     return bytes.subspan(n);
 }
 
-bool pdu_reader::feed(std::span<const std::byte> bytes) noexcept {
-    while (!bytes.empty()) {
+std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
+    auto bytes = all;
+    while (!bytes.empty() && !over() && !held()) {
         switch (step_) {
         case step::common:
             bytes = gather(bytes, sizeof(nvme::tcp_common_header));
             if (filled_ < sizeof(nvme::tcp_common_header))
-                return true;
-            if (const auto wrong = check_common_header(common(), agreed))
-                return fail(*wrong);
+                break;
             step_ = step::header;
+            if (const auto wrong = check_common_header(common(), agreed))
+                fail(*wrong);
             break;
         case step::header:
             bytes = gather(bytes, header_size(common(), agreed));
-            if (filled_ == header_size(common(), agreed) && !header_complete())
-                return false;
+            if (filled_ == header_size(common(), agreed))
+                header_complete();
             break;
         case step::pad: {
             const std::size_t n = std::min<std::size_t>(bytes.size(), extent_.begin - filled_);
@@ -57,8 +58,8 @@ bool pdu_reader::feed(std::span<const std::byte> bytes) noexcept {
                 sum_.add(bytes.first(n));
             filled_ += static_cast<std::uint32_t>(n);
             bytes = bytes.subspan(n);
-            if (filled_ == extent_.length && !data_complete())
-                return false;
+            if (filled_ == extent_.length)
+                data_complete();
             break;
         }
         case step::digest: {
@@ -66,14 +67,15 @@ bool pdu_reader::feed(std::span<const std::byte> bytes) noexcept {
             std::memcpy(digest_.data() + filled_, bytes.data(), n);
             filled_ += static_cast<std::uint32_t>(n);
             bytes = bytes.subspan(n);
-            if (filled_ == digest_.size() && !finish(digest_at(digest_.data()) == sum_.value()))
-                return false;
+            if (filled_ == digest_.size())
+                finish(digest_at(digest_.data()) == sum_.value());
             break;
         }
-        case step::over: return false;
+        case step::held:
+        case step::over: break;
         }
     }
-    return !over();
+    return all.size() - bytes.size();
 }
 
 std::span<std::byte> pdu_reader::place() const noexcept {
@@ -82,14 +84,15 @@ std::span<std::byte> pdu_reader::place() const noexcept {
     return {data_ + filled_, extent_.length - filled_};
 }
 
-bool pdu_reader::placed(std::size_t bytes) noexcept {
+void pdu_reader::placed(std::size_t bytes) noexcept {
     if (extent_.digest)
         sum_.add({data_ + filled_, bytes});
     filled_ += static_cast<std::uint32_t>(bytes);
-    return filled_ != extent_.length || data_complete();
+    if (filled_ == extent_.length)
+        data_complete();
 }
 
-bool pdu_reader::header_complete() noexcept {
+void pdu_reader::header_complete() noexcept {
     const std::uint32_t hlen = common().hlen;
     if (header_size(common(), agreed) != hlen) {
         crc32c sum;
@@ -98,9 +101,21 @@ bool pdu_reader::header_complete() noexcept {
             return fail({nvme::tcp_fatal_error::header_digest_error, received});
     }
     extent_ = data_of(common(), agreed);
+    begin();
+}
+
+void pdu_reader::resume() noexcept {
+    begin();
+}
+
+void pdu_reader::begin() noexcept {
     const auto answer = sink_.begin(current());
     if (const auto* wrong = std::get_if<violation>(&answer))
         return fail(*wrong);
+    if (std::holds_alternative<hold>(answer)) {
+        step_ = step::held;
+        return;
+    }
     if (extent_.length == 0)
         return finish(true);
     data_ = std::get<std::byte*>(answer);
@@ -108,30 +123,26 @@ bool pdu_reader::header_complete() noexcept {
     step_ = filled_ < extent_.begin ? step::pad : step::data;
     if (step_ == step::data)
         filled_ = 0;
-    return true;
 }
 
-bool pdu_reader::data_complete() noexcept {
+void pdu_reader::data_complete() noexcept {
     if (!extent_.digest)
         return finish(true);
     step_ = step::digest;
     filled_ = 0;
-    return true;
 }
 
 /// The PDU is complete; the next one begins.
-bool pdu_reader::finish(bool intact) noexcept {
+void pdu_reader::finish(bool intact) noexcept {
     step_ = step::common;
     filled_ = 0;
     if (!sink_.end(current(), intact))
         step_ = step::over;
-    return !over();
 }
 
-bool pdu_reader::fail(const violation& v) noexcept {
+void pdu_reader::fail(const violation& v) noexcept {
     step_ = step::over;
     sink_.violated(v, {header_.data(), std::min<std::size_t>(filled_, largest_header)});
-    return false;
 }
 
 }  // namespace causeway::tcp

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <sys/uio.h>
+
+namespace causeway::tcp {
+
+/// The bytes of one connection, both ways, encrypted or not. Never blocks. Owns its socket; on one core at a time.
+class stream {
+  public:
+    explicit stream(int socket) noexcept : socket_(socket) {}
+    virtual ~stream();
+    stream(const stream&) = delete;
+    stream& operator=(const stream&) = delete;
+
+    enum class state : std::uint8_t {
+        open,
+        ended,  ///< the peer says no more, in order
+        broken  ///< nothing goes through any more
+    };
+    struct outcome {
+        std::size_t bytes = 0;  ///< moved; 0 and `open`: not now, the socket will say when
+        state after = state::open;
+    };
+
+    /// Fills `to` in order, as far as there is something.
+    virtual outcome receive(std::span<const iovec> to) noexcept = 0;
+    /// Takes what there is room for, from the beginning. REQUIRES: at most IOV_MAX pieces. What was not taken comes again.
+    virtual outcome send(std::span<const iovec> from) noexcept = 0;
+    /// True: receive() has something of which the socket will not tell.
+    virtual bool holds_more() const noexcept { return false; }
+    /// Nothing more is sent; the peer is told in order.
+    virtual void end_sending() noexcept;
+
+    /// Whom the peer has proved to be when the connection was encrypted: "hostnqn subnqn". Empty: it has proved nothing.
+    virtual std::string proven_identity() const { return {}; }
+
+    int socket() const noexcept { return socket_; }  ///< to wait on
+
+  private:
+    const int socket_;
+};
+
+/// As it is. Makes `socket` non-blocking and takes it.
+std::unique_ptr<stream> make_plain_stream(int socket);
+
+}  // namespace causeway::tcp
