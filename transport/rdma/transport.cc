@@ -53,7 +53,7 @@ std::vector<std::unique_ptr<listener>>::iterator rdma_transport::find(const nvmf
     return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
 }
 
-core::task<core::result<>> rdma_transport::listen(nvmf::transport_address at) {
+core::task<core::result<>> rdma_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
     co_await listening_.enter();
     if (auto it = find(at); it != listeners_.end()) {
         ++(*it)->uses;
@@ -182,7 +182,7 @@ std::uint8_t rdma_transport::msdbd() const noexcept {
     return most_descriptors;
 }
 
-std::vector<std::byte> rdma_transport::tsas() const {
+std::vector<std::byte> rdma_transport::tsas(const nvmf::listen_options&) const {
     nvme::rdma_tsas t{};
     t.qptype = nvme::to_underlying(nvme::rdma_qp_type::reliable_connected);
     t.prtype = nvme::to_underlying(nvme::rdma_provider::none);

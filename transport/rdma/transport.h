@@ -22,14 +22,14 @@ class rdma_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "RDMA"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
     core::task<> stop_listening(nvmf::transport_address at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override;
-    std::vector<std::byte> tsas() const override;
+    std::vector<std::byte> tsas(const nvmf::listen_options& options) const override;
 
     nvmf::target& target() const noexcept { return target_; }
     rdma_event_channel* channel() const noexcept { return channel_->get(); }
