@@ -24,17 +24,20 @@ nvme::address_family family_of(const transport_address& a) noexcept {
     return nvme::address_family::intra_host;
 }
 
-nvme::discovery_log_entry describe(const subsystem& s, const transport_address& at, const target& t) {
+nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener& l, const target& t) {
+    const transport_address& at = l.at;
     nvme::discovery_log_entry e{};
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
     e.subtype = nvme::to_underlying(nvme::subsystem_type::nvm);
-    e.treq = nvme::to_underlying(nvme::secure_channel::not_required) | nvme::treq_disable_sq_flow_control;
+    e.treq = nvme::to_underlying(l.options.secure_channel ? nvme::secure_channel::required
+                                                          : nvme::secure_channel::not_required) |
+             nvme::treq_disable_sq_flow_control;
     e.portid = t.port_id(at);
     e.cntlid = nvme::cntlid_dynamic;
     if (const transport* fabric = t.find_transport(at.trtype)) {
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
-        const auto tsas = fabric->tsas();
+        const auto tsas = fabric->tsas(l.options);
         std::memcpy(e.tsas, tsas.data(), std::min(tsas.size(), sizeof e.tsas));
     }
     pad_with_spaces(e.trsvcid, at.trsvcid);
@@ -56,8 +59,8 @@ std::vector<std::byte> discovery_log_page(const controller& c) {
     std::vector<nvme::discovery_log_entry> entries;
     for (const auto& s : t.subsystems())
         if (!s->is_discovery() && s->allows(c.host_nqn()))
-            for (const transport_address& at : s->listeners())
-                entries.push_back(describe(*s, at, t));
+            for (const subsystem::listener& l : s->listeners())
+                entries.push_back(describe(*s, l, t));
 
     nvme::discovery_log_header header{};
     header.genctr = t.discovery_generation();

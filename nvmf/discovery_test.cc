@@ -52,6 +52,17 @@ TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
     EXPECT_EQ(l.entries[1].portid, 2u);
 }
 
+TEST_F(discovery, says_which_listeners_are_secured) {
+    auto& s = w.make_subsystem();
+    ASSERT_TRUE(w.run(s.add_listener(elsewhere, {.secure_channel = true})));
+    host d = ask(host_a);
+    const log l = read(d);
+    ASSERT_EQ(l.entries.size(), 2u);
+    EXPECT_EQ(l.entries[1].treq, 5u) << "TREQ: secure channel required, SQ flow control may be off";
+    EXPECT_EQ(l.entries[0].tsas[3], 0u);
+    EXPECT_EQ(l.entries[1].tsas[3], 1u) << "the transport was told";
+}
+
 TEST_F(discovery, shows_a_host_what_it_may_use) {
     auto& open = w.make_subsystem();
     auto& closed = w.make_subsystem("nqn.2024-01.io.example:closed");

@@ -19,6 +19,14 @@ bool contains(const std::vector<transport_address>& list, const transport_addres
     return std::find(list.begin(), list.end(), at) != list.end();
 }
 
+bool contains(const std::vector<subsystem::listener>& list, const transport_address& at) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& l) { return l.at == at; });
+}
+
+bool erase(std::vector<subsystem::listener>& list, const transport_address& at) {
+    return std::erase_if(list, [&](const auto& l) { return l.at == at; }) != 0;
+}
+
 }  // namespace
 
 subsystem::subsystem(target& t, subsystem_options options)
@@ -28,26 +36,26 @@ subsystem::~subsystem() = default;
 
 // ---- Listeners.
 
-core::task<core::result<>> subsystem::add_listener(transport_address at) {
+core::task<core::result<>> subsystem::add_listener(transport_address at, listen_options options) {
     const auto self = shared_from_this();
     if (closing_)
         co_return core::fail(ENODEV, "the subsystem is being deleted", nqn());
     if (contains(listeners_, at) || contains(starting_, at))
         co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
     // In the list before it listens: hosts that come with the first packet find it.
-    listeners_.push_back(at);
+    listeners_.push_back({at, options});
     starting_.push_back(at);
-    const auto listening = co_await target_.listen(at);
+    const auto listening = co_await target_.listen(at, options);
     std::erase(starting_, at);
     if (!listening) {
-        std::erase(listeners_, at);
+        erase(listeners_, at);
         co_return listening;
     }
     if (!contains(listeners_, at)) {
         co_await target_.stop_listening(at);
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
-    core::log::info("{}: listens at {}", nqn(), at.text());
+    core::log::info("{}: listens at {}{}", nqn(), at.text(), options.secure_channel ? ", secured" : "");
     target_.discovery_changed();
     co_return core::result<>();
 }
@@ -59,7 +67,7 @@ core::task<> subsystem::stop_listening(transport_address at) {
 
 core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const auto self = shared_from_this();
-    if (std::erase(listeners_, at) == 0)
+    if (!erase(listeners_, at))
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
     target_.discovery_changed();
     co_await stop_listening(at);
@@ -69,7 +77,8 @@ core::task<core::result<>> subsystem::remove_listener(transport_address at) {
 bool subsystem::listens_at(const transport_address& local) const noexcept {
     if (is_discovery())
         return true;
-    return std::any_of(listeners_.begin(), listeners_.end(), [&](const transport_address& at) {
+    return std::any_of(listeners_.begin(), listeners_.end(), [&](const listener& l) {
+        const transport_address& at = l.at;
         const bool any_address = at.traddr == "0.0.0.0" || at.traddr == "::";
         return at.trtype == local.trtype && at.trsvcid == local.trsvcid && (any_address || at.traddr == local.traddr);
     });
@@ -155,9 +164,9 @@ core::task<> subsystem::end_controllers(Which which, disconnect_reason why) {
 core::task<> subsystem::close(disconnect_reason why) {
     const auto self = shared_from_this();
     closing_ = true;
-    const std::vector<transport_address> listeners = std::exchange(listeners_, {});
-    for (const transport_address& at : listeners)
-        co_await stop_listening(at);
+    const std::vector<listener> listeners = std::exchange(listeners_, {});
+    for (const listener& l : listeners)
+        co_await stop_listening(l.at);
     co_await end_controllers([](const controller&) { return true; }, why);
     std::vector<std::shared_ptr<name_space>> going;
     while (!namespaces_.empty())

@@ -66,9 +66,17 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     // ---- Listeners.
 
-    core::task<core::result<>> add_listener(transport_address at);  ///< EEXIST, ENODEV (no such transport), listen()'s
+    /// One address of this subsystem, and what it asks of hosts.
+    struct listener {
+        transport_address at;
+        listen_options options;
+    };
+
+    /// EEXIST; ENODEV (no such transport); EINVAL (no secure channel there, or others share the address and do not agree on it);
+    /// and listen()'s.
+    core::task<core::result<>> add_listener(transport_address at, listen_options options = {});
     core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT
-    const std::vector<transport_address>& listeners() const noexcept { return listeners_; }
+    const std::vector<listener>& listeners() const noexcept { return listeners_; }
     /// Whether a connection that came in at `local` came in by a listener of this subsystem. The discovery
     /// subsystem is behind every listener.
     bool listens_at(const transport_address& local) const noexcept;
@@ -119,7 +127,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     subsystem_options options_;
     std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
     core::per_core<namespace_table> tables_;
-    std::vector<transport_address> listeners_;
+    std::vector<listener> listeners_;
     std::vector<transport_address> starting_;  ///< whose add_listener() has not ended
     std::set<std::string> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;

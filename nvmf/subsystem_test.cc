@@ -60,6 +60,12 @@ class subsystem_control : public testing::Test {
     static int code(const R& r) {
         return r ? 0 : r.error().code;
     }
+    static std::vector<transport_address> addresses(const subsystem& of) {
+        std::vector<transport_address> all;
+        for (const auto& l : of.listeners())
+            all.push_back(l.at);
+        return all;
+    }
 };
 
 TEST_F(subsystem_control, hosts_come_onto_the_list_and_off_it) {
@@ -127,6 +133,21 @@ TEST_F(subsystem_control, subsystems_share_a_port_until_the_last_leaves_it) {
     EXPECT_TRUE(w.fabric->listening.empty());
 }
 
+TEST_F(subsystem_control, subsystems_that_share_a_port_agree_on_its_secure_channel) {
+    auto& t = w.make_subsystem("nqn.2024-01.io.example:other");
+    ASSERT_TRUE(w.run(s.add_listener(elsewhere, {.secure_channel = true})));
+    EXPECT_EQ(code(w.run(t.add_listener(elsewhere))), EINVAL);
+    EXPECT_TRUE(w.run(t.add_listener(elsewhere, {.secure_channel = true})));
+    EXPECT_TRUE(w.run(t.remove_listener(here)));
+    EXPECT_EQ(code(w.run(t.add_listener(here, {.secure_channel = true}))), EINVAL);
+}
+
+TEST_F(subsystem_control, a_transport_that_cannot_encrypt_is_not_asked_to) {
+    w.fabric->secures = false;
+    EXPECT_EQ(code(w.run(s.add_listener(elsewhere, {.secure_channel = true}))), EINVAL);
+    EXPECT_EQ(w.fabric->listening, std::vector{here});
+}
+
 TEST_F(subsystem_control, listeners_that_start_and_stop_at_once_end_up_right) {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
         world v(seed);
@@ -143,8 +164,8 @@ TEST_F(subsystem_control, listeners_that_start_and_stop_at_once_end_up_right) {
             core::detach(b.remove_listener(here), done);
         });
         EXPECT_TRUE(v.until([&] { return ended == 6; }));
-        EXPECT_EQ(a.listeners(), std::vector{here});
-        EXPECT_EQ(b.listeners(), std::vector{elsewhere});
+        EXPECT_EQ(addresses(a), std::vector{here});
+        EXPECT_EQ(addresses(b), std::vector{elsewhere});
         std::sort(v.fabric->listening.begin(), v.fabric->listening.end(),
                   [](auto& x, auto& y) { return x.traddr < y.traddr; });
         EXPECT_EQ(v.fabric->listening, (std::vector{here, elsewhere})) << seed;

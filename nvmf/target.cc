@@ -94,10 +94,12 @@ std::uint16_t target::port_id(const transport_address& at) const noexcept {
     return it == ports_.end() ? std::uint16_t{0} : it->id;
 }
 
-core::task<core::result<>> target::listen(transport_address at) {
+core::task<core::result<>> target::listen(transport_address at, listen_options options) {
     transport* fabric = find_transport(at.trtype);
     if (!fabric)
         co_return core::fail(ENODEV, "no such transport", at.trtype);
+    if (options.secure_channel && !fabric->offers_secure_channel())
+        co_return core::fail(EINVAL, "this transport has no secure channel", at.trtype);
     // Another subsystem may be starting or stopping it right now.
     port* p = find_port(at);
     while (p && (p->starting || p->users == 0)) {
@@ -105,11 +107,16 @@ core::task<core::result<>> target::listen(transport_address at) {
         p = find_port(at);
     }
     if (p) {
+        if (p->options != options)
+            co_return core::fail(EINVAL,
+                                 p->options.secure_channel ? "another subsystem listens there with a secure channel"
+                                                           : "another subsystem listens there without a secure channel",
+                                 at.text());
         ++p->users;
         co_return core::result<>();
     }
-    ports_.push_back({at, 1, ++last_port_id_, true});
-    auto listening = co_await fabric->listen(at);
+    ports_.push_back({at, options, 1, ++last_port_id_, true});
+    auto listening = co_await fabric->listen(at, options);
     if (listening)
         find_port(at)->starting = false;
     else

@@ -88,13 +88,14 @@ class target {
     /// An address that transports listen at on behalf of one or more subsystems.
     struct port {
         transport_address at;
+        listen_options options;  ///< all its users agree on them
         unsigned users;
         std::uint16_t id;
         bool starting;
     };
 
     nvme::status begin_admin(request& r) noexcept;
-    core::task<core::result<>> listen(transport_address at);
+    core::task<core::result<>> listen(transport_address at, listen_options options);
     core::task<> stop_listening(transport_address at);
     port* find_port(const transport_address& at) noexcept;
 

@@ -120,7 +120,7 @@ core::task<> connection::part() {
     gone = true;
 }
 
-core::task<core::result<>> fake_transport::listen(transport_address a) {
+core::task<core::result<>> fake_transport::listen(transport_address a, listen_options) {
     co_await core::sleep_for(std::chrono::microseconds(50));
     if (a.traddr == "in use")
         co_return core::fail(EADDRINUSE, a.text());

@@ -114,17 +114,21 @@ class fake_transport final : public transport {
   public:
     std::string_view trtype() const noexcept override { return "FAKE"; }
     const transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(transport_address a) override;
+    core::task<core::result<>> listen(transport_address a, listen_options options) override;
     core::task<> stop_listening(transport_address a) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t) const override { return {}; }
     std::uint64_t pending_data_buffers(std::size_t) const override { return 0; }
     std::uint32_t sgls() const noexcept override { return nvme::sgls_supported | nvme::sgls_address_offset; }
     std::uint8_t msdbd() const noexcept override { return 1; }
-    std::vector<std::byte> tsas() const override { return {std::byte{1}, std::byte{5}, std::byte{1}}; }
+    std::vector<std::byte> tsas(const listen_options& o) const override {
+        return {std::byte{1}, std::byte{5}, std::byte{1}, std::byte(o.secure_channel)};
+    }
+    bool offers_secure_channel() const noexcept override { return secures; }
 
     transport_options options_;
     std::vector<transport_address> listening;
+    bool secures = true;
     bool stopped = false;
 };
 

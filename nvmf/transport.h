@@ -55,6 +55,13 @@ struct transport_address {
     std::string text() const;  ///< "RDMA 10.0.0.1:4420"
 };
 
+/// What a listener asks of whoever comes.
+struct listen_options {
+    bool secure_channel = false;  ///< connections are encrypted, and a host proves who it is with a pre-shared key
+
+    bool operator==(const listen_options&) const = default;
+};
+
 /// As the discovery log and error log entries spell it; what is not a network is within the host.
 nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
@@ -190,6 +197,8 @@ struct transport_options {
     std::uint32_t num_cqe = 0;           ///< 0: what the receive queue and its send queues need
     int acceptor_backlog = 100;
     std::uint32_t ack_timeout = 0;
+    bool c2h_success = true;         ///< TCP: a read that succeeds may be answered by its data alone
+    std::uint8_t sock_priority = 0;  ///< TCP: SO_PRIORITY
     std::uint16_t kas = 100;  ///< keep-alive granularity, units of 100 ms
     std::uint32_t min_kato_ms = 10000;
     /// Buffers per core: of 8 KiB, and of max_io_size.
@@ -206,11 +215,23 @@ class transport {
     virtual const transport_options& options() const noexcept = 0;
 
     /// Control reactor. EADDRINUSE, EADDRNOTAVAIL, ENODEV (no RDMA device has that address), EINVAL.
-    virtual core::task<core::result<>> listen(transport_address at) = 0;
+    /// REQUIRES: what `options` want is on offer.
+    virtual core::task<core::result<>> listen(transport_address at, listen_options options) = 0;
     /// Control reactor. Connections that exist stay.
     virtual core::task<> stop_listening(transport_address at) = 0;
     /// Control reactor. Closes all connections, ends when they are gone.
     virtual core::task<> stop() = 0;
+
+    /// Whether its connections can be encrypted. Those that cannot have no use for keys.
+    virtual bool offers_secure_channel() const noexcept { return false; }
+    /// Control reactor. From now on this host proves itself to this subsystem with `key`: the configured PSK in its interchange
+    /// format. EINVAL: it is none. May come again for the same host after forget_host().
+    virtual core::result<> admit_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/,
+                                      std::string_view /*key*/) {
+        return {};
+    }
+    /// Control reactor. The host has no key for this subsystem any more; connections that exist stay.
+    virtual void forget_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/) noexcept {}
 
     /// What nvmf_get_stats says of one core; plain numbers by name, in the established target's names.
     struct device_statistics {
@@ -224,8 +245,9 @@ class transport {
     virtual std::uint32_t sgls() const noexcept = 0;
     virtual std::uint8_t msdbd() const noexcept = 0;
     std::uint32_t ioccsz() const noexcept { return (64 + options().in_capsule_data_size) / 16; }
-    /// For discovery log entries: TSAS of this fabric (RDMA: connected, RoCE, RDMA_CM), up to 256 bytes.
-    virtual std::vector<std::byte> tsas() const { return {}; }
+    /// For discovery log entries: TSAS of this fabric (RDMA: connected, RoCE, RDMA_CM; TCP: how a listener is secured), up to
+    /// 256 bytes.
+    virtual std::vector<std::byte> tsas(const listen_options& /*options*/) const { return {}; }
 };
 
 }  // namespace causeway::nvmf

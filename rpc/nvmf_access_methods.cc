@@ -76,6 +76,7 @@ struct add_listener_params {
     std::string nqn;
     listen_address at;
     ana_state access{};
+    bool secure_channel = false;
 };
 const fields<add_listener_params> add_listener_fields(
     {
@@ -84,7 +85,7 @@ const fields<add_listener_params> add_listener_fields(
         optional("tgt_name", &add_listener_params::tgt_name),
         // Without ANA every path is an optimized one.
         optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
-        only<add_listener_params>("secure_channel", false, "connections are not encrypted"),
+        optional("secure_channel", &add_listener_params::secure_channel),
         unsupported<add_listener_params>("sock_impl", "there is one kind of sockets"),
         only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
     },
@@ -94,7 +95,7 @@ core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto listening = co_await (*s)->add_listener(p.at.normal());
+    const auto listening = co_await (*s)->add_listener(p.at.normal(), {.secure_channel = p.secure_channel});
     co_return listening ? ok() : answer(refuse_as(error_code::parameters, listening.error()));
 }
 
@@ -131,8 +132,8 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
     if (!s)
         return tl::make_unexpected(s.error());
     json all = json::array();
-    for (const auto& at : (*s)->listeners())
-        all.push_back(json{{"address", to_json(at)}});
+    for (const auto& l : (*s)->listeners())
+        all.push_back(json{{"address", to_json(l.at)}});
     return all;
 }
 

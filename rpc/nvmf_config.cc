@@ -67,9 +67,11 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
             write_subsystem(*s, calls);
         // Last of all: a host that comes finds everything.
         for (const auto& s : service.target->subsystems())
-            for (const auto& at : s->listeners())
-                calls.push_back(saved_config::call("nvmf_subsystem_add_listener",
-                                                   {{"nqn", s->nqn()}, {"listen_address", to_json(at)}}));
+            for (const auto& l : s->listeners())
+                calls.push_back(
+                    saved_config::call("nvmf_subsystem_add_listener", {{"nqn", s->nqn()},
+                                                                       {"listen_address", to_json(l.at)},
+                                                                       {"secure_channel", l.options.secure_channel}}));
     });
 }
 

@@ -269,7 +269,7 @@ const row refusals[] = {
     {"a secure listener", "nvmf_subsystem_add_listener",
      R"({"nqn": "nqn.2024-01.io.example:a", "secure_channel": true,
          "listen_address": {"trtype": "LOOP", "traddr": "there"}})",
-     -32602, "parameter 'secure_channel' must be false: connections are not encrypted"},
+     -32602, "LOOP: this transport has no secure channel"},
     {"a listener that is no best path", "nvmf_subsystem_add_listener",
      R"({"nqn": "nqn.2024-01.io.example:a", "ana_state": "inaccessible",
          "listen_address": {"trtype": "LOOP", "traddr": "there"}})",

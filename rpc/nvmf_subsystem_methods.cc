@@ -125,8 +125,8 @@ json namespace_to_json(const nvmf::name_space& ns) {
 
 json subsystem_to_json(const nvmf::subsystem& s) {
     json listeners = json::array();
-    for (const auto& at : s.listeners())
-        listeners.push_back(to_json(at));
+    for (const auto& l : s.listeners())
+        listeners.push_back(to_json(l.at));
     json hosts = json::array();
     for (const auto& nqn : s.hosts())
         hosts.push_back(json{{"nqn", nqn}});

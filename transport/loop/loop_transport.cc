@@ -35,7 +35,7 @@ std::uint32_t loop_transport::sgls() const noexcept {
     return nvme::sgls_supported | nvme::sgls_transport_data_block;
 }
 
-core::task<core::result<>> loop_transport::listen(nvmf::transport_address at) {
+core::task<core::result<>> loop_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
     if (std::find(listeners_.begin(), listeners_.end(), at) != listeners_.end())
         co_return core::fail(EADDRINUSE, "somebody listens there already", at.text());
     listeners_.push_back(std::move(at));

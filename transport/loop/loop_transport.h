@@ -33,7 +33,7 @@ class loop_transport final : public nvmf::transport {
 
     std::string_view trtype() const noexcept override { return "LOOP"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
     core::task<> stop_listening(nvmf::transport_address at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t core) const override;

@@ -5,7 +5,7 @@
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
 #include "transport/rdma/listener.h"
-#include "transport/rdma/turnstile.h"
+#include "core/turnstile.h"
 
 #include <deque>
 #include <memory>
@@ -22,14 +22,14 @@ class rdma_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "RDMA"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
     core::task<> stop_listening(nvmf::transport_address at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override;
-    std::vector<std::byte> tsas() const override;
+    std::vector<std::byte> tsas(const nvmf::listen_options& options) const override;
 
     nvmf::target& target() const noexcept { return target_; }
     rdma_event_channel* channel() const noexcept { return channel_->get(); }
@@ -58,7 +58,7 @@ class rdma_transport final : public nvmf::transport {
     bool stopping_ = false;
     unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
 
-    turnstile listening_;
+    core::turnstile listening_;
     std::vector<std::unique_ptr<listener>> listeners_;
     std::vector<std::unique_ptr<device>> devices_;
     std::vector<std::unique_ptr<connection>> connections_;
