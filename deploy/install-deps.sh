@@ -8,6 +8,7 @@ build=(
     libdpdk-dev                                  # lcores, huge pages, PCI
     libibverbs-dev librdmacm-dev                 # RDMA
     libisal-dev                                  # CRC-32C, the digests of NVMe over TCP
+    libssl-dev                                   # TLS of NVMe over TCP
     librbd-dev librados-dev                      # Ceph
     nlohmann-json3-dev libcli11-dev              # JSON, options
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
