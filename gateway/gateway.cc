@@ -5,6 +5,7 @@
 #include "rpc/log_methods.h"
 #include "rpc/reactor_methods.h"
 #include "transport/rdma/rdma_transport.h"
+#include "transport/tcp/tcp_transport.h"
 
 #include <fmt/format.h>
 #include <future>
@@ -49,6 +50,7 @@ void gateway::add_methods() {
     config_.add_subsystem("bdev", {});
     config_.add_subsystem("nvmf", {"bdev"});
     nvmf_.factories["RDMA"] = make_rdma_transport;
+    nvmf_.factories["TCP"] = make_tcp_transport;
 
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -70,6 +71,10 @@ static_assert(offsetof(connect_command, qid) == 42);
 static_assert(offsetof(connect_command, sqsize) == 44);
 static_assert(offsetof(connect_command, cattr) == 46);
 static_assert(offsetof(connect_command, kato) == 48);
+
+constexpr bool is_connect(const command& c) noexcept {
+    return c.opcode == fabrics_opcode && std::bit_cast<fabrics_command>(c).fctype() == fctype::connect;
+}
 
 inline constexpr std::uint8_t cattr_priority_mask = 0x03;
 inline constexpr std::uint8_t cattr_disable_sq_flow_control = 1 << 2;

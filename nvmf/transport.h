@@ -197,6 +197,8 @@ struct transport_options {
     std::uint32_t num_cqe = 0;           ///< 0: what the receive queue and its send queues need
     int acceptor_backlog = 100;
     std::uint32_t ack_timeout = 0;
+    bool c2h_success = true;         ///< TCP: a read that succeeds may be answered by its data alone
+    std::uint8_t sock_priority = 0;  ///< TCP: SO_PRIORITY
     std::uint16_t kas = 100;  ///< keep-alive granularity, units of 100 ms
     std::uint32_t min_kato_ms = 10000;
     /// Buffers per core: of 8 KiB, and of max_io_size.

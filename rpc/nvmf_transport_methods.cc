@@ -42,6 +42,8 @@ const fields<create_params> create_fields(
         option("num_cqe", &options::num_cqe),
         option("acceptor_backlog", &options::acceptor_backlog),
         option("ack_timeout", &options::ack_timeout),
+        option("c2h_success", &options::c2h_success),
+        option("sock_priority", &options::sock_priority),
         option("kas", &options::kas),
         option("min_kato", &options::min_kato_ms),
         optional("iobuf_small_cache_size", &create_params::small_cache),
@@ -60,6 +62,7 @@ const fields<create_params> create_fields(
         ignored<create_params, std::uint32_t>("buf_cache_size"),
         ignored<create_params, std::uint32_t>("acceptor_poll_rate"),
         ignored<create_params, std::uint32_t>("data_wr_pool_size"),
+        ignored<create_params, std::uint32_t>("control_msg_num"),
         ignored<create_params, bool>("disable_command_passthru"),
     },
     unknown_keys::ignored);
@@ -152,6 +155,10 @@ json transport_to_json(const nvmf::transport& t) {
             all["num_cqe"] = o.num_cqe;
         all["acceptor_backlog"] = o.acceptor_backlog;
         all["no_wr_batching"] = false;
+    }
+    if (t.trtype() == "TCP") {
+        all["c2h_success"] = o.c2h_success;
+        all["sock_priority"] = o.sock_priority;
     }
     all["abort_timeout_sec"] = 1;
     all["ack_timeout"] = o.ack_timeout;

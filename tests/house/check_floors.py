@@ -21,8 +21,9 @@ MAY_INCLUDE = {
     "bdev_nvme": {"core", "nvme", "bdev"},
     "nvmf": {"core", "nvme", "bdev"},
     "transport/loop": {"core", "nvme", "nvmf"},
-    "transport/rdma": {"core", "nvme", "nvmf"},
-    "transport/tcp": {"core", "nvme", "nvmf"},
+    "transport/ip": {"core", "nvme", "nvmf"},
+    "transport/rdma": {"core", "nvme", "nvmf", "transport/ip"},
+    "transport/tcp": {"core", "nvme", "nvmf", "transport/ip"},
     "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf"},
     "host": {"core", "nvme", "transport/*"},
     "tools": {"core", "nvme", "host"},
@@ -37,7 +38,7 @@ FOREIGN = [
     (r"linux/vfio\.h|linux/pci_regs\.h|rte_(bus_)?pci|rte_vfio", {"core", "bdev_nvme"}),
     (r"rte_", {"core", "bdev_nvme", "gateway"}),
     (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
-     {"transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
+     {"transport/ip", "transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
 ]
 
 # Programs beside the files they test, and what only they include, may use any floor.

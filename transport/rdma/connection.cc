@@ -2,7 +2,7 @@
 
 #include "core/log.h"
 #include "nvmf/target.h"
-#include "transport/rdma/address.h"
+#include "transport/ip/address.h"
 #include "transport/rdma/transport.h"
 
 #include <algorithm>
@@ -32,8 +32,8 @@ constexpr auto drain_check = std::chrono::milliseconds(1);
 
 connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
                        const connect_request& asked)
-    : transport_(transport), device_(on), id_(id), local_(std::move(local)), peer_(address_of(*rdma_get_peer_addr(id))),
-      asked_(asked) {
+    : transport_(transport), device_(on), id_(id), local_(std::move(local)),
+      peer_(ip::address_of("RDMA", *rdma_get_peer_addr(id))), asked_(asked) {
     id_->context = static_cast<cm_owner*>(this);
     ++device_.connections;
     ++device_.queue_pairs;

@@ -4,7 +4,7 @@
 #include "core/task.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/poll_group.h"
-#include "transport/rdma/turnstile.h"
+#include "core/turnstile.h"
 #include "transport/rdma/verbs.h"
 
 #include <functional>
@@ -64,7 +64,7 @@ class device {
     const nvmf::transport_options& options_;
     events handlers_;
     bool lost_ = false;
-    turnstile making_;
+    core::turnstile making_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
     std::optional<core::fd_watch> watch_;
 };

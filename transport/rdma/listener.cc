@@ -10,7 +10,7 @@ namespace causeway::rdma {
 namespace {
 
 /// Blocks.
-core::result<rdma_cm_id*> bind_and_listen(rdma_event_channel* channel, cm_owner* owner, socket_address address,
+core::result<rdma_cm_id*> bind_and_listen(rdma_event_channel* channel, cm_owner* owner, ip::socket_address address,
                                           const nvmf::transport_address& at, int backlog) {
     rdma_cm_id* id;
     if (rdma_create_id(channel, &id, owner, RDMA_PS_TCP) != 0)
@@ -32,7 +32,7 @@ core::result<rdma_cm_id*> bind_and_listen(rdma_event_channel* channel, cm_owner*
 }  // namespace
 
 core::task<core::result<>> listener::open() {
-    auto address = socket_address_of(at_);
+    auto address = ip::socket_address_of(at_);
     if (!address)
         co_return tl::make_unexpected(address.error());
     auto begin = [this, &address] {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/task.h"
-#include "transport/rdma/address.h"
+#include "transport/ip/address.h"
 #include "transport/rdma/cm_channel.h"
 
 namespace causeway::rdma {

@@ -20,11 +20,6 @@ namespace sc = nvme::sc;
 /// Hosts send Connect at once. Who does not takes up a share of the receives for nothing.
 constexpr auto connect_time_limit = std::chrono::seconds(15);
 
-bool is_connect(const nvme::command& c) noexcept {
-    return c.opcode == nvme::fabrics_opcode &&
-           std::bit_cast<nvme::fabrics_command>(c).fctype() == nvme::fctype::connect;
-}
-
 bool is_flush(ibv_wc_status s) noexcept {
     return s == IBV_WC_WR_FLUSH_ERR;
 }
@@ -106,7 +101,8 @@ void qpair::start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept 
     const nvme::status begun = group_.target().begin(r);
     if (!begun.ok())
         return answer(r, begun);
-    if (const auto c = std::bit_cast<nvme::connect_command>(r.command); is_connect(r.command) && c.qid != asked_qid_) {
+    if (const auto c = std::bit_cast<nvme::connect_command>(r.command);
+        nvme::is_connect(r.command) && c.qid != asked_qid_) {
         // The queue would be on a core, and of a depth, that were chosen for another one.
         r.completion.dw0 = nvme::connect_invalid_dw0(nvme::iattr::command, offsetof(nvme::connect_command, qid));
         return take_back(r, sc::connect_invalid_parameters.with_dnr());
@@ -145,7 +141,7 @@ void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
     r.wants_data_sent = r.has_data_for_host() && r.length > 0;
-    if (is_connect(r.command) && r.status().ok())
+    if (nvme::is_connect(r.command) && r.status().ok())
         sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
     reply(r);
 }

@@ -2,7 +2,7 @@
 
 #include "core/timer.h"
 #include "nvmf/transport.h"
-#include "transport/rdma/fifo.h"
+#include "core/fifo.h"
 #include "transport/rdma/request.h"
 #include "transport/rdma/send_queue.h"
 #include "transport/rdma/verbs.h"
@@ -136,9 +136,9 @@ class qpair final : public nvmf::qpair {
     std::vector<request> requests_;
     std::vector<request*> free_;
     std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
-    fifo<request> buffer_line_;
-    fifo<request> read_line_;
-    fifo<request> send_line_;
+    core::fifo<request> buffer_line_;
+    core::fifo<request> read_line_;
+    core::fifo<request> send_line_;
 };
 
 }  // namespace causeway::rdma

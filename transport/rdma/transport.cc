@@ -127,16 +127,16 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
     if (const auto* why = std::get_if<nvme::rdma_cm_status>(&asked)) {
         static core::log::limiter limit;
         core::log::peer_warning(limit, "rdma: {}: refused, its request is wrong: {}",
-                                address_of(*rdma_get_peer_addr(e.id)).text(), nvme::to_underlying(*why));
+                                ip::address_of("RDMA", *rdma_get_peer_addr(e.id)).text(), nvme::to_underlying(*why));
         return refuse(e.id, *why);
     }
     device* const d = stopping_ ? nullptr : device_of(e.id->verbs);
     if (!d || to_accept_.size() >= longest_line)
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
     // A listener at all addresses says nothing: subsystems want to know which one it was.
-    const bool any = at.at().traddr == "0.0.0.0" || at.at().traddr == "::";
     connections_.push_back(std::make_unique<connection>(
-        *this, *d, e.id, any ? address_of(*rdma_get_local_addr(e.id)) : at.at(), std::get<connect_request>(asked)));
+        *this, *d, e.id, ip::is_any(at.at()) ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
+        std::get<connect_request>(asked)));
     to_accept_.push_back(connections_.back().get());
     accept_next();
 }

@@ -5,7 +5,7 @@
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
 #include "transport/rdma/listener.h"
-#include "transport/rdma/turnstile.h"
+#include "core/turnstile.h"
 
 #include <deque>
 #include <memory>
@@ -58,7 +58,7 @@ class rdma_transport final : public nvmf::transport {
     bool stopping_ = false;
     unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
 
-    turnstile listening_;
+    core::turnstile listening_;
     std::vector<std::unique_ptr<listener>> listeners_;
     std::vector<std::unique_ptr<device>> devices_;
     std::vector<std::unique_ptr<connection>> connections_;

@@ -4,9 +4,10 @@
 #include "nvmf/transport.h"
 
 #include <netinet/in.h>
+#include <string_view>
 #include <sys/socket.h>
 
-namespace causeway::rdma {
+namespace causeway::ip {
 
 /// A socket address and how long it is.
 struct socket_address {
@@ -18,7 +19,10 @@ struct socket_address {
 /// From the spelling of JSON-RPC. Numeric only: nothing is looked up. EINVAL.
 core::result<socket_address> socket_address_of(const nvmf::transport_address& a);
 
-/// "RDMA" and the spelling of JSON-RPC.
-nvmf::transport_address address_of(const sockaddr& a);
+/// `trtype` and the spelling of JSON-RPC.
+nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a);
 
-}  // namespace causeway::rdma
+/// "0.0.0.0" or "::": all addresses of this machine.
+bool is_any(const nvmf::transport_address& a) noexcept;
+
+}  // namespace causeway::ip

@@ -1,9 +1,9 @@
-#include "transport/rdma/address.h"
+#include "transport/ip/address.h"
 
 #include <cstring>
 #include <netdb.h>
 
-namespace causeway::rdma {
+namespace causeway::ip {
 
 core::result<socket_address> socket_address_of(const nvmf::transport_address& a) {
     addrinfo hints{};
@@ -28,12 +28,16 @@ core::result<socket_address> socket_address_of(const nvmf::transport_address& a)
     return out;
 }
 
-nvmf::transport_address address_of(const sockaddr& a) {
+nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a) {
     const socklen_t size = a.sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
     char host[NI_MAXHOST] = "";
     char service[NI_MAXSERV] = "";
     ::getnameinfo(&a, size, host, sizeof host, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
-    return {"RDMA", a.sa_family == AF_INET6 ? "IPv6" : "IPv4", host, service};
+    return {std::string(trtype), a.sa_family == AF_INET6 ? "IPv6" : "IPv4", host, service};
 }
 
-}  // namespace causeway::rdma
+bool is_any(const nvmf::transport_address& a) noexcept {
+    return a.traddr == "0.0.0.0" || a.traddr == "::";
+}
+
+}  // namespace causeway::ip

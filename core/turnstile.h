@@ -4,17 +4,17 @@
 
 #include <deque>
 
-namespace causeway::rdma {
+namespace causeway::core {
 
 /// Lets control operations through one at a time, in the order in which they came. Control reactor.
 class turnstile {
   public:
-    core::task<> enter() {
+    task<> enter() {
         if (!taken_) {
             taken_ = true;
             co_return;
         }
-        core::one_shot<bool> turn;
+        one_shot<bool> turn;
         waiting_.push_back(&turn);
         co_await turn;
     }
@@ -24,14 +24,14 @@ class turnstile {
             taken_ = false;
             return;
         }
-        core::one_shot<bool>* next = waiting_.front();
+        one_shot<bool>* next = waiting_.front();
         waiting_.pop_front();
         next->set(true);
     }
 
   private:
     bool taken_ = false;
-    std::deque<core::one_shot<bool>*> waiting_;
+    std::deque<one_shot<bool>*> waiting_;
 };
 
-}  // namespace causeway::rdma
+}  // namespace causeway::core

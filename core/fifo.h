@@ -1,6 +1,6 @@
 #pragma once
 
-namespace causeway::rdma {
+namespace causeway::core {
 
 /// A line of objects that carry their own links `before` and `after`. An object stands in one line at a time; it may
 /// step out from anywhere.
@@ -36,4 +36,4 @@ class fifo {
     T* last_ = nullptr;
 };
 
-}  // namespace causeway::rdma
+}  // namespace causeway::core

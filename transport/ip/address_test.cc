@@ -1,20 +1,20 @@
-#include "transport/rdma/address.h"
+#include "transport/ip/address.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
-namespace causeway::rdma {
+namespace causeway::ip {
 namespace {
 
 TEST(address, there_and_back) {
     const nvmf::transport_address rows[] = {{"RDMA", "IPv4", "10.0.0.1", "4420"},
                                             {"RDMA", "IPv4", "0.0.0.0", "1"},
-                                            {"RDMA", "IPv6", "fd77::1", "4420"},
+                                            {"TCP", "IPv6", "fd77::1", "4420"},
                                             {"RDMA", "IPv6", "::", "65535"}};
     for (const auto& a : rows) {
         auto s = socket_address_of(a);
         ASSERT_TRUE(s) << a.text();
-        EXPECT_EQ(address_of(*s->get()), a);
+        EXPECT_EQ(address_of(a.trtype, *s->get()), a);
     }
 }
 
@@ -32,4 +32,4 @@ TEST(address, numbers_only) {
 }
 
 }  // namespace
-}  // namespace causeway::rdma
+}  // namespace causeway::ip

@@ -1,0 +1,100 @@
+#include "transport/tcp/connection.h"
+
+#include "core/log.h"
+#include "nvmf/target.h"
+#include "transport/tcp/farewell.h"
+#include "transport/tcp/poll_group.h"
+#include "transport/tcp/transport.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+core::log::flag flag("tcp");
+
+constexpr auto last_words_limit = std::chrono::milliseconds(200);
+constexpr std::uint32_t least_depth = 2;
+
+}  // namespace
+
+connection::connection(tcp_transport& transport, established e) : transport_(transport), established_(std::move(e)) {}
+
+core::reactor& connection::control() const noexcept {
+    return transport_.target().group().control();
+}
+
+core::task<> connection::begin() {
+    nvmf::target& target = transport_.target();
+    const nvmf::transport_options& options = transport_.options();
+    const std::uint16_t qid = established_.qid;
+    // Connect is told so if it asks for more.
+    const std::uint32_t most = qid == 0 ? options.max_aq_depth : options.max_queue_depth;
+    const auto depth = static_cast<std::uint16_t>(std::clamp(established_.entries, least_depth, most));
+
+    home_ = &target.place_qpair(qid);
+    auto group = co_await transport_.group_on(*home_);
+    core::result<> joined;
+    if (group && !given_up_) {
+        group_ = *group;
+        co_await core::switch_to(*home_);
+        auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
+        qpair_ = std::make_unique<qpair>(*group_, std::move(established_), depth, on_close);
+        joined = group_->join(*qpair_);
+        if (joined)
+            qpair_->begin();
+        else
+            qpair_.reset();
+        co_await core::switch_to(control());
+    }
+    if (!qpair_) {
+        if (!group || !joined)
+            core::log::error("tcp: {}", (group ? joined.error() : group.error()).text());
+        target.unplace_qpair(*home_);
+        transport_.remove(*this);
+        co_return;
+    }
+    state_ = state::live;
+    core::log::debug(flag, "{} queue {}: on core {}, depth {}", qpair_->peer_address().text(), qid, home_->index(),
+                     depth);
+    if (given_up_)
+        close(why_);
+}
+
+void connection::close(nvmf::disconnect_reason why) {
+    if (state_ == state::closing)
+        return;
+    if (!given_up_)
+        why_ = why;
+    if (state_ == state::beginning) {
+        given_up_ = true;
+        return;
+    }
+    state_ = state::closing;
+    core::detach(take_apart());
+}
+
+core::task<> connection::take_apart() {
+    co_await core::switch_to(*home_);
+    core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid,
+                     nvmf::to_string(why_));
+    qpair_->begin_close();
+    // What has been said before goes out first: a refused Connect should say why.
+    co_await qpair_->silence(last_words_limit);
+    group_->leave(*qpair_);
+    auto stream = qpair_->break_off();
+    if (why_ == nvmf::disconnect_reason::protocol_violation)
+        co_await take_leave(std::move(stream), {});
+    stream.reset();
+
+    // What still executes may take its time: it holds memory, and nothing of the network.
+    co_await transport_.target().detach(*qpair_);
+    qpair_.reset();
+    co_await core::switch_to(control());
+    transport_.target().unplace_qpair(*home_);
+    transport_.remove(*this);
+}
+
+}  // namespace causeway::tcp

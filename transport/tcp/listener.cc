@@ -1,0 +1,67 @@
+#include "transport/tcp/listener.h"
+
+#include "nvmf/target.h"
+#include "transport/ip/address.h"
+#include "transport/tcp/transport.h"
+
+#include <cerrno>
+#include <unistd.h>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+/// The listening socket.
+core::result<int> bind_and_listen(const nvmf::transport_address& at, int backlog) {
+    auto address = ip::socket_address_of(at);
+    if (!address)
+        return tl::make_unexpected(address.error());
+    const int fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return core::fail_errno(errno, at.text());
+    const int yes = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (address->storage.ss_family == AF_INET6)
+        ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    if (::bind(fd, address->get(), address->size) != 0 || ::listen(fd, backlog) != 0) {
+        const int code = errno;
+        ::close(fd);
+        return core::fail_errno(code, at.text());
+    }
+    return fd;
+}
+
+}  // namespace
+
+listener::listener(tcp_transport& transport, nvmf::transport_address at, stream_maker make)
+    : transport_(transport), at_(std::move(at)), make_(std::move(make)), acceptors_(transport.target().group().size()) {
+}
+
+listener::~listener() {
+    if (socket_ >= 0)
+        ::close(socket_);
+}
+
+core::task<core::result<>> listener::open() {
+    auto socket = bind_and_listen(at_, transport_.options().acceptor_backlog);
+    if (!socket)
+        co_return tl::make_unexpected(socket.error());
+    socket_ = *socket;
+    // A listener at all addresses says nothing: subsystems want to know which one it was.
+    const auto local = ip::is_any(at_) ? std::nullopt : std::optional(at_);
+    co_await core::for_each_reactor(transport_.target().group(), [&](core::reactor& r) {
+        acceptors_[r.index()] =
+            std::make_unique<acceptor>(r, socket_, local, transport_.options(), make_, transport_.handshakes(r.index()),
+                                       [this](established e) { core::detach(transport_.adopt(std::move(e))); });
+    });
+    co_return core::result<>{};
+}
+
+core::task<> listener::close() {
+    co_await core::for_each_reactor(transport_.target().group(),
+                                    [this](core::reactor& r) { acceptors_[r.index()].reset(); });
+    ::close(std::exchange(socket_, -1));
+}
+
+}  // namespace causeway::tcp

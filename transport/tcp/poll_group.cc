@@ -1,0 +1,198 @@
+#include "transport/tcp/poll_group.h"
+
+#include "transport/tcp/qpair.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+constexpr std::uint32_t small_buffer = 8192;
+constexpr std::size_t scratch_size = 64 * 1024;
+// With more connections than these, asking for all of them at once is cheaper than asking each.
+constexpr std::size_t most_hot = 8;
+// A connection that has said nothing for so many polls is asked for with the others.
+constexpr unsigned most_quiet_polls = 256;
+// While some are hot, the others wait for their turn this many turns.
+constexpr unsigned turns_between_all = 16;
+constexpr int most_events = 64;
+
+}  // namespace
+
+core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target,
+                                                             const nvmf::transport_options& options) {
+    const core::buffer_pool::size_class classes[] = {{small_buffer, options.small_buffers},
+                                                     {options.max_io_size, options.large_buffers}};
+    const bool one_class = options.max_io_size <= small_buffer;
+    auto buffers = core::buffer_pool::create(std::span(classes).subspan(one_class ? 1 : 0));
+    if (!buffers)
+        return tl::make_unexpected(buffers.error());
+    const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd < 0)
+        return core::fail_errno(errno, "epoll");
+    return std::unique_ptr<poll_group>(new poll_group(home, target, options, epoll_fd, std::move(*buffers)));
+}
+
+poll_group::poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
+                       core::buffer_pool buffers)
+    : home_(home), target_(target), max_io_size_(options.max_io_size), c2h_success_(options.c2h_success),
+      epoll_fd_(epoll_fd), buffers_(std::move(buffers)), scratch_(scratch_size) {}
+
+poll_group::~poll_group() {
+    ::close(epoll_fd_);
+}
+
+void poll_group::start() {
+    // It only has to wake the reactor: what is ready is found by poll().
+    watch_.emplace(home_, epoll_fd_, EPOLLIN, [](std::uint32_t) {});
+    registration_ = core::poller_registration(home_, "tcp", *this);
+}
+
+void poll_group::stop() {
+    registration_.reset();
+    watch_.reset();
+}
+
+core::result<> poll_group::join(qpair& q) {
+    q.interest_told = q.interest();
+    epoll_event e{.events = q.interest_told, .data = {.ptr = &q}};
+    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, q.socket(), &e) != 0)
+        return core::fail_errno(errno, "epoll");
+    ++members_;
+    dirty_.reserve(members_);
+    flushing_.reserve(members_);
+    hot_.reserve(most_hot);
+    warm(q);
+    return {};
+}
+
+void poll_group::leave(qpair& q) noexcept {
+    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, q.socket(), nullptr);
+    --members_;
+    std::erase(dirty_, &q);
+    if (const auto it = std::find(hot_.begin(), hot_.end(), &q); it != hot_.end())
+        cool(static_cast<std::size_t>(it - hot_.begin()));
+}
+
+void poll_group::warm(qpair& q) noexcept {
+    q.quiet_polls = 0;
+    // Who holds decrypted bytes must be asked again, however many others there are.
+    if (q.hot || (hot_.size() >= most_hot && !q.holds_more()))
+        return;
+    q.hot = true;
+    hot_.push_back(&q);
+}
+
+void poll_group::cool(std::size_t i) noexcept {
+    hot_[i]->hot = false;
+    hot_[i] = hot_.back();
+    hot_.pop_back();
+}
+
+unsigned poll_group::poll(unsigned budget) noexcept {
+    stats_.polls.add();
+    unsigned handled = poll_hot(budget);
+    if (hot_.empty() || until_all_-- == 0) {
+        until_all_ = turns_between_all;
+        handled += poll_all();
+    }
+    if (!handled)
+        stats_.idle_polls.add();
+    return handled;
+}
+
+unsigned poll_group::poll_hot(unsigned budget) noexcept {
+    unsigned handled = 0;
+    for (std::size_t left = hot_.size(); left && handled < budget && !hot_.empty(); --left) {
+        if (next_hot_ >= hot_.size())
+            next_hot_ = 0;
+        qpair& q = *hot_[next_hot_];
+        if (const unsigned n = receive(q)) {
+            handled += n;
+            q.quiet_polls = 0;
+        } else if (++q.quiet_polls >= most_quiet_polls) {
+            cool(next_hot_);
+            continue;
+        }
+        ++next_hot_;
+    }
+    return handled;
+}
+
+unsigned poll_group::poll_all() noexcept {
+    std::array<epoll_event, most_events> ready;
+    const int n = ::epoll_wait(epoll_fd_, ready.data(), most_events, 0);
+    unsigned handled = 0;
+    for (int i = 0; i < n; ++i) {
+        void* const of = ready[static_cast<std::size_t>(i)].data.ptr;  // a copy: the struct is packed
+        const std::uint32_t events = ready[static_cast<std::size_t>(i)].events;
+        qpair& q = *static_cast<qpair*>(of);
+        if (events & EPOLLOUT) {
+            q.unblock();
+            mark_dirty(q);
+        }
+        if (events & EPOLLIN) {
+            handled += receive(q);
+            warm(q);
+        } else if (events & (EPOLLERR | EPOLLHUP)) {
+            q.hung_up();
+        }
+        ++handled;
+    }
+    return handled;
+}
+
+unsigned poll_group::receive(qpair& q) noexcept {
+    const unsigned n = q.receive();
+    changed(q);
+    return n;
+}
+
+void poll_group::changed(qpair& q) noexcept {
+    if (const std::uint32_t interest = q.interest(); interest != q.interest_told) {
+        epoll_event e{.events = interest, .data = {.ptr = &q}};
+        ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, q.socket(), &e);
+        q.interest_told = interest;
+    }
+    if (q.holds_more())
+        warm(q);
+}
+
+void poll_group::mark_dirty(qpair& q) noexcept {
+    if (!q.marked_dirty) {
+        q.marked_dirty = true;
+        dirty_.push_back(&q);
+    }
+}
+
+void poll_group::flush() noexcept {
+    if (dirty_.empty())
+        return;
+    // What is sent gives buffers back, and so may make others ready: they have the next round.
+    flushing_.swap(dirty_);
+    for (qpair* q : flushing_) {
+        q->marked_dirty = false;
+        if (q->transmit())
+            mark_dirty(*q);
+        changed(*q);
+    }
+    flushing_.clear();
+}
+
+bool poll_group::arm() noexcept {
+    if (!dirty_.empty())
+        return false;
+    for (const qpair* q : hot_)
+        if (q->holds_more())
+            return false;
+    epoll_event ready;
+    return ::epoll_wait(epoll_fd_, &ready, 1, 0) == 0;
+}
+
+}  // namespace causeway::tcp

@@ -1,0 +1,92 @@
+#pragma once
+
+#include "core/buffer_pool.h"
+#include "core/counter.h"
+#include "core/poller.h"
+#include "core/reactor.h"
+#include "nvmf/transport.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace causeway::tcp {
+
+class qpair;
+
+/// The connections of one core. Connections that have just had something to say are received from directly, which costs one system
+/// call; the others are asked for with epoll, all at once, and so are all before the core sleeps.
+class poll_group final : public core::poller {
+  public:
+    /// Any thread; takes its time. ENOMEM, EMFILE.
+    static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target,
+                                                            const nvmf::transport_options& options);
+    ~poll_group() override;
+
+    // On the home reactor from here on.
+    void start();
+    void stop();
+
+    core::result<> join(qpair& q);  ///< ENOSPC, ENOMEM
+    void leave(qpair& q) noexcept;
+
+    // core::poller
+    unsigned poll(unsigned budget) noexcept override;
+    void flush() noexcept override;
+    bool arm() noexcept override;
+
+    // Queue pairs'.
+    void mark_dirty(qpair& q) noexcept;
+    /// It may be interested in other things, or have more to receive, than before.
+    void changed(qpair& q) noexcept;
+    /// For what is not received in place. What is in it lasts until the next receive.
+    std::span<std::byte> scratch() noexcept { return scratch_; }
+
+    core::reactor& home() const noexcept { return home_; }
+    nvmf::target& target() const noexcept { return target_; }
+    core::buffer_pool& buffers() noexcept { return buffers_; }
+    std::uint32_t max_io_size() const noexcept { return max_io_size_; }
+    bool c2h_success() const noexcept { return c2h_success_; }
+
+    /// Written by this core, read by any thread.
+    struct statistics {
+        core::counter polls, idle_polls;
+        core::counter requests;
+        core::counter receives, sends;  ///< system calls
+        core::counter blocked;          ///< sends that the network did not take whole
+        core::counter violations;       ///< connections that were ended for them
+    };
+    statistics& stats() noexcept { return stats_; }
+    const statistics& stats() const noexcept { return stats_; }
+    std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
+
+  private:
+    poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
+               core::buffer_pool buffers);
+    unsigned poll_hot(unsigned budget) noexcept;
+    unsigned poll_all() noexcept;
+    unsigned receive(qpair& q) noexcept;
+    void warm(qpair& q) noexcept;
+    void cool(std::size_t i) noexcept;
+
+    core::reactor& home_;
+    nvmf::target& target_;
+    const std::uint32_t max_io_size_;
+    const bool c2h_success_;
+    const int epoll_fd_;
+    std::optional<core::fd_watch> watch_;
+    core::poller_registration registration_;
+    core::buffer_pool buffers_;
+    std::vector<std::byte> scratch_;
+
+    std::vector<qpair*> hot_;
+    std::size_t next_hot_ = 0;
+    unsigned until_all_ = 0;  ///< turns until all connections are asked for
+    std::vector<qpair*> dirty_, flushing_;
+    std::size_t members_ = 0;
+    statistics stats_;
+};
+
+}  // namespace causeway::tcp

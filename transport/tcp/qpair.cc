@@ -1,0 +1,280 @@
+#include "transport/tcp/qpair.h"
+
+#include "core/log.h"
+#include "nvme/fabrics.h"
+#include "nvmf/target.h"
+#include "transport/tcp/poll_group.h"
+#include "transport/tcp/sgl.h"
+
+#include <bit>
+#include <cassert>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+namespace sc = nvme::sc;
+
+/// Hosts send Connect at once, and its header has come already.
+constexpr auto connect_time_limit = std::chrono::seconds(15);
+
+}  // namespace
+
+qpair::qpair(poll_group& group, established e, std::uint16_t depth,
+             std::function<void(nvmf::disconnect_reason)> closed_by_us)
+    : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)), local_(std::move(e.local)),
+      peer_(std::move(e.peer)), closed_by_us_(std::move(closed_by_us)),
+      connect_limit_(group.home(),
+                     [this] {
+                         if (!controller) {
+                             complain("no Connect command in time");
+                             disconnect(nvmf::disconnect_reason::protocol_violation);
+                         }
+                     }),
+      data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), sq_size_(depth),
+      reader_(*this), left_over_(std::move(e.first)), requests_(depth) {
+    reader_.agreed = e.agreed;
+    free_.reserve(depth);
+    for (std::size_t i = requests_.size(); i-- > 0;) {
+        request& r = requests_[i];
+        r.index = static_cast<std::uint16_t>(i);
+        r.qpair = this;
+        r.waiter.owner = &r;
+        r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
+            request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
+            waiting.data = buffer;
+            waiting.from = request::source::pool;
+            static_cast<qpair&>(*waiting.qpair).served(waiting);
+        };
+        free_.push_back(&r);
+    }
+    connect_limit_.arm_after(connect_time_limit);
+}
+
+qpair::~qpair() {
+    assert(free_.size() == requests_.size());
+}
+
+void qpair::begin() noexcept {
+    const auto first = std::move(left_over_);
+    left_over_.clear();
+    take(first);
+}
+
+std::variant<std::byte*, violation, hold> qpair::begin(const pdu& p) noexcept {
+    switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
+    case nvme::tcp_pdu_type::capsule_cmd: return begin_capsule(p);
+    case nvme::tcp_pdu_type::h2c_data: {
+        const auto answer = begin_data(p.as<nvme::tcp_data>());
+        if (const auto* wrong = std::get_if<violation>(&answer))
+            return *wrong;
+        return std::get<std::byte*>(answer);
+    }
+    default: return nullptr;  // a termination request, whose data nobody reads
+    }
+}
+
+bool qpair::end(const pdu& p, bool intact) noexcept {
+    ++pdus_;
+    switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
+    case nvme::tcp_pdu_type::capsule_cmd: {
+        request& r = *std::exchange(current_, nullptr);
+        r.damaged = !intact;
+        start(r);
+        break;
+    }
+    case nvme::tcp_pdu_type::h2c_data: end_data(p.as<nvme::tcp_data>(), intact); break;
+    default: {
+        const auto& t = p.as<nvme::tcp_term_req>();
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "tcp: {}: the host ends the connection: status {:#x}, information {:#x}",
+                                peer_.text(), t.fes.value(), t.fei.value());
+        disconnect(nvmf::disconnect_reason::host_asked);
+        break;
+    }
+    }
+    return !stopping_;
+}
+
+void qpair::violated(const violation& v, std::span<const std::byte> header) noexcept {
+    if (stopping_)
+        return;
+    group_.stats().violations.add();
+    complain("a PDU breaks the protocol");
+    last_words_.say(nvme::tcp_pdu_type::c2h_term_req, v, header);
+    group_.mark_dirty(*this);
+    disconnect(nvmf::disconnect_reason::protocol_violation);
+}
+
+/// A request for it, and room for what comes with it. Asked again after hold, with the request already there.
+std::variant<std::byte*, violation, hold> qpair::begin_capsule(const pdu& p) noexcept {
+    if (!current_) {
+        if (free_.empty()) {
+            complain("more commands than the queue is deep");
+            disconnect(nvmf::disconnect_reason::protocol_violation);
+            return violation{nvme::tcp_fatal_error::pdu_sequence_error};
+        }
+        current_ = free_.back();
+        free_.pop_back();
+        request& r = *current_;
+        r.at = request::step::arriving;
+        r.from = request::source::none;
+        r.damaged = false;
+        r.segment_count = 0;
+        r.in_capsule = p.data_length();
+        r.command = p.as<nvme::tcp_capsule_cmd>().sqe;
+    }
+    request& r = *current_;
+    if (r.in_capsule == 0)
+        return nullptr;
+    if (r.from == request::source::none && !take_buffer(r, r.in_capsule)) {
+        if (!r.waiting)
+            wait_for_buffer(r, r.in_capsule);
+        return hold{};
+    }
+    return r.data;
+}
+
+/// Its capsule is complete.
+void qpair::start(request& r) noexcept {
+    group_.stats().requests.add();
+    r.at = request::step::executing;
+    if (const nvme::status begun = group_.target().begin(r); !begun.ok())
+        return answer(r, begun);
+    if (r.transfer == nvmf::transfer::none || r.length == 0)
+        return execute(r);
+    if (r.length > group_.max_io_size())
+        return take_back(r, sc::data_sgl_length_invalid.with_dnr());
+    data_place place;
+    if (const nvme::status parsed = parse_sgl(r.command, r.in_capsule, r.length, r.transfer, place); !parsed.ok())
+        return take_back(r, parsed);
+    if (place.capsule_offset) {
+        if (r.damaged)
+            return take_back(r, sc::transient_transport_error);
+        r.segments[0] = {r.data + *place.capsule_offset, r.length};
+        r.segment_count = 1;
+        return execute(r);
+    }
+    // What else came with the capsule is of no use to this command.
+    give_back_buffer(r);
+    r.damaged = false;
+    if (take_buffer(r, r.length))
+        return have_buffer(r);
+    r.at = request::step::waiting_buffer;
+    wait_for_buffer(r, r.length);
+}
+
+void qpair::execute(request& r) noexcept {
+    r.at = request::step::executing;
+    group_.target().execute(r);
+}
+
+void qpair::respond(nvmf::request& done) noexcept {
+    auto& r = static_cast<request&>(done);
+    assert(r.at == request::step::executing);
+    if (nvme::is_connect(r.command) && r.status().ok())
+        sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
+    reply(r, r.has_data_for_host() && r.length > 0);
+}
+
+/// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
+void qpair::answer(request& r, nvme::status s) noexcept {
+    r.set_status(s);
+    reply(r, false);
+}
+
+void qpair::take_back(request& r, nvme::status s) noexcept {
+    group_.target().abandon(r);
+    answer(r, s);
+}
+
+/// The same without an answer.
+void qpair::drop(request& r) noexcept {
+    group_.target().abandon(r);
+    finish(r);
+}
+
+void qpair::reply(request& r, bool with_data) noexcept {
+    if (!with_data)
+        give_back_buffer(r);
+    if (broken_)
+        return finish(r);
+    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
+    const bool header_digest = reader_.agreed.header_digest;
+    r.at = request::step::sending;
+    r.out.clear();
+    bool success = false;
+    if (with_data) {
+        // Without CapsuleResp nobody tells the host of the queue's head, nor what the command has to say beside its data.
+        success = group_.c2h_success() && !sq_flow_control && r.completion.result64() == 0;
+        nvme::tcp_data h{};
+        h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::c2h_data);
+        h.common.flags = static_cast<std::uint8_t>(nvme::tcp_last_pdu | (success ? nvme::tcp_success : 0));
+        h.cccid = r.command.cid;
+        h.datal = r.length;
+        r.out.add(h, header_digest, reader_.agreed.data_digest, data_alignment_, {r.data, r.length});
+    }
+    if (!success) {
+        nvme::tcp_capsule_resp h{};
+        h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::capsule_resp);
+        h.cqe = r.completion;
+        h.cqe.cid = r.command.cid;
+        h.cqe.sqid = std::uint16_t{0};
+        h.cqe.sqhd = sq_flow_control ? sqhd_ : nvme::sqhd_without_flow_control;
+        h.cqe.set_status(r.status());
+        r.out.add(h, header_digest);
+    }
+    put_in_line(r);
+}
+
+void qpair::finish(request& r) noexcept {
+    give_back_buffer(r);
+    r.at = request::step::free;
+    free_.push_back(&r);
+}
+
+void qpair::complain(std::string_view what) noexcept {
+    static core::log::limiter limit;
+    if (!stopping_)
+        core::log::peer_warning(limit, "tcp: {}: {}", peer_.text(), what);
+}
+
+void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
+    if (why == nvmf::disconnect_reason::transport_error)
+        broken_ = true;
+    if (std::exchange(stopping_, true))
+        return;
+    phase = state::disconnecting;
+    connect_limit_.cancel();
+    closed_by_us_(why);
+}
+
+bool qpair::abort_waiting(std::uint16_t cid) noexcept {
+    for (request& r : requests_) {
+        // One that has asked its host for data cannot be taken back: they are on their way.
+        if (r.command.cid != cid || r.at != request::step::waiting_buffer)
+            continue;
+        stop_waiting(r);
+        take_back(r, sc::aborted_by_request);
+        return true;
+    }
+    return false;
+}
+
+void qpair::begin_close() noexcept {
+    stopping_ = true;
+    phase = state::disconnecting;
+    connect_limit_.cancel();
+    left_over_ = {};
+    while (request* r = buffer_line_.front())
+        stop_waiting(*r);
+    if (request* r = std::exchange(current_, nullptr))
+        finish(*r);  // the target has never heard of it
+    // Where an R2T is being sent, that comes to its end first: see asked().
+    for (request& r : requests_)
+        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line))
+            drop(r);
+}
+
+}  // namespace causeway::tcp

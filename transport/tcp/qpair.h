@@ -1,0 +1,142 @@
+#pragma once
+
+#include "core/fifo.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "nvmf/transport.h"
+#include "transport/tcp/established.h"
+#include "transport/tcp/last_words.h"
+#include "transport/tcp/pdu_reader.h"
+#include "transport/tcp/request.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace causeway::tcp {
+
+class poll_group;
+
+/// The data path of one connection: PDUs in, PDUs out. Lives on its poll group's reactor, made and destroyed there by its connection.
+///
+/// A command is outstanding from its capsule until its response is handed to the network whole: before that its host cannot have
+/// seen it. So there are exactly as many requests as the queue is deep.
+class qpair final : public nvmf::qpair, private pdu_sink {
+  public:
+    /// `depth`: commands that the host may have outstanding. `closed_by_us` is called once, on this reactor.
+    qpair(poll_group& group, established e, std::uint16_t depth,
+          std::function<void(nvmf::disconnect_reason)> closed_by_us);
+    ~qpair() override;
+
+    // nvmf::qpair
+    void respond(nvmf::request& r) noexcept override;
+    void disconnect(nvmf::disconnect_reason why) noexcept override;
+    bool abort_waiting(std::uint16_t cid) noexcept override;
+    nvmf::transport_address local_address() const override { return local_; }
+    nvmf::transport_address peer_address() const override { return peer_; }
+    std::string_view transport_name() const noexcept override { return "TCP"; }
+
+    // The poll group's.
+    /// Takes what has arrived, within a budget. How many PDUs that were.
+    unsigned receive() noexcept;
+    /// Hands what is ready to the network, within a budget. True: there is more that it may take.
+    bool transmit() noexcept;
+    /// The network takes something again.
+    void unblock() noexcept { blocked_ = false; }
+    /// The socket has failed, or is closed both ways.
+    void hung_up() noexcept;
+    /// What the socket's readiness matters for now: EPOLLIN, EPOLLOUT.
+    std::uint32_t interest() const noexcept;
+    /// True: there is more to receive, of which the socket will not tell.
+    bool holds_more() const noexcept { return !stopping_ && !reader_.held() && stream_->holds_more(); }
+    int socket() const noexcept { return stream_->socket(); }
+
+    // The connection's, in this order.
+    /// Reads what came with the handshake. After joining the poll group.
+    void begin() noexcept;
+    /// Nothing new begins, and what has not been executed is dropped. Responses still go out.
+    void begin_close() noexcept;
+    /// Ends when all has been sent that can be, or `limit` has passed.
+    core::task<> silence(core::nanoseconds limit);
+    /// Nothing is sent any more. The stream, to end it as it should be.
+    std::unique_ptr<stream> break_off() noexcept;
+
+    // Its place in the poll group.
+    bool marked_dirty = false;
+    bool hot = false;
+    unsigned quiet_polls = 0;         ///< in a row
+    std::uint32_t interest_told = 0;  ///< to epoll
+
+  private:
+    friend class poll_group;
+
+    // pdu_sink
+    std::variant<std::byte*, violation, hold> begin(const pdu& p) noexcept override;
+    bool end(const pdu& p, bool intact) noexcept override;
+    void violated(const violation& v, std::span<const std::byte> header) noexcept override;
+
+    // qpair.cc: a command's way
+    std::variant<std::byte*, violation, hold> begin_capsule(const pdu& p) noexcept;
+    void start(request& r) noexcept;
+    void answer(request& r, nvme::status s) noexcept;
+    void take_back(request& r, nvme::status s) noexcept;
+    void drop(request& r) noexcept;
+    void execute(request& r) noexcept;
+    void reply(request& r, bool with_data) noexcept;
+    void finish(request& r) noexcept;
+    void complain(std::string_view what) noexcept;
+
+    // qpair_data.cc: buffers and data that the host is asked for
+    bool take_buffer(request& r, std::uint32_t bytes) noexcept;
+    void wait_for_buffer(request& r, std::uint32_t bytes) noexcept;
+    void stop_waiting(request& r) noexcept;
+    void served(request& r) noexcept;
+    void have_buffer(request& r) noexcept;
+    void give_back_buffer(request& r) noexcept;
+    void ask(request& r) noexcept;
+    void asked(request& r) noexcept;
+    std::variant<std::byte*, violation> begin_data(const nvme::tcp_data& h) noexcept;
+    void end_data(const nvme::tcp_data& h, bool intact) noexcept;
+
+    // qpair_stream.cc: bytes in and out
+    void take(std::span<const std::byte> bytes) noexcept;
+    void resume_reading() noexcept;
+    void put_in_line(request& r) noexcept;
+    void sent(std::size_t bytes) noexcept;
+    void lost(stream::state how) noexcept;
+    bool all_sent() const noexcept { return line_.empty() && (last_words_.empty() || broken_); }
+
+    poll_group& group_;
+    std::unique_ptr<stream> stream_;
+    const nvmf::transport_address local_, peer_;
+    std::function<void(nvmf::disconnect_reason)> closed_by_us_;
+    core::timer connect_limit_;
+    const std::uint32_t data_alignment_;  ///< bytes
+    const std::uint32_t most_parts_;      ///< of a command that are asked for at a time
+
+    bool stopping_ = false;  ///< nothing new begins
+    bool broken_ = false;    ///< nothing is sent any more
+    bool blocked_ = false;   ///< the network takes no more now
+    std::uint32_t sq_size_;  ///< as Connect asked for
+    std::uint16_t sqhd_ = 0;
+
+    pdu_reader reader_;
+    std::vector<std::byte> left_over_;  ///< received, while the reader is held
+    unsigned pdus_ = 0;                 ///< in this receive()
+    std::uint32_t receiving_ = 0;       ///< requests whose data is being received
+    request* current_ = nullptr;        ///< of the capsule that is being read
+
+    std::vector<request> requests_;
+    std::vector<request*> free_;
+    core::fifo<request> buffer_line_;
+    bool own_taken_ = false;
+    std::unique_ptr<std::byte[]> own_;  ///< max_io_size bytes, once there was need of them
+
+    core::fifo<request> line_;  ///< to be sent, in order
+    std::size_t sent_ = 0;      ///< bytes of the first one
+    tcp::last_words last_words_;
+    core::one_shot<bool>* silence_ = nullptr;
+};
+
+}  // namespace causeway::tcp

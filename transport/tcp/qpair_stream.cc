@@ -1,0 +1,162 @@
+// Bytes in and out.
+
+#include "transport/tcp/poll_group.h"
+#include "transport/tcp/qpair.h"
+
+#include <algorithm>
+#include <array>
+#include <sys/epoll.h>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+// What one connection may move in a turn before its neighbours get theirs.
+constexpr std::size_t turn_budget = 256 * 1024;
+// Where data is expected, headers are received by themselves, so that most of the data goes where it belongs.
+constexpr std::size_t header_scratch = 1024;
+constexpr std::size_t most_pieces = 384;
+
+}  // namespace
+
+unsigned qpair::receive() noexcept {
+    pdus_ = 0;
+    std::size_t received = 0;
+    while (!stopping_ && !reader_.held() && received < turn_budget) {
+        const std::span<std::byte> place = reader_.place();
+        std::span<std::byte> scratch = group_.scratch();
+        if (receiving_)
+            scratch = scratch.first(header_scratch);
+        const iovec to[] = {{place.data(), place.size()}, {scratch.data(), scratch.size()}};
+        const stream::outcome got = stream_->receive(std::span(to).subspan(place.empty() ? 1 : 0));
+        group_.stats().receives.add();
+        received += got.bytes;
+        if (const std::size_t placed = std::min(place.size(), got.bytes)) {
+            reader_.placed(placed);
+            take(scratch.first(got.bytes - placed));
+        } else {
+            take(scratch.first(got.bytes));
+        }
+        if (got.after != stream::state::open)
+            lost(got.after);
+        if (got.bytes < place.size() + scratch.size())
+            break;
+    }
+    return received ? std::max(pdus_, 1u) : 0;
+}
+
+void qpair::take(std::span<const std::byte> bytes) noexcept {
+    const std::size_t taken = reader_.feed(bytes);
+    if (reader_.held())
+        left_over_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+}
+
+/// REQUIRES: the reader is held, and its room is there.
+void qpair::resume_reading() noexcept {
+    reader_.resume();
+    const auto bytes = std::exchange(left_over_, {});
+    take(bytes);
+    group_.changed(*this);
+}
+
+void qpair::put_in_line(request& r) noexcept {
+    r.in_line = true;
+    line_.push_back(r);
+    group_.mark_dirty(*this);
+}
+
+bool qpair::transmit() noexcept {
+    while (!blocked_ && !broken_ && !all_sent()) {
+        std::array<iovec, most_pieces> pieces;
+        std::size_t count = 0, bytes = 0;
+        for (const request* r = line_.front();
+             r && count + outgoing::most_pieces <= pieces.size() && bytes < turn_budget; r = r->after) {
+            const std::size_t gone = r == line_.front() ? sent_ : 0;
+            count += r->out.pieces(gone, &pieces[count]);
+            bytes += r->out.size() - gone;
+        }
+        if (count == 0) {
+            const auto left = last_words_.left();
+            pieces[count++] = {const_cast<std::byte*>(left.data()), left.size()};
+            bytes = left.size();
+        }
+        const stream::outcome got = stream_->send({pieces.data(), count});
+        group_.stats().sends.add();
+        if (got.after != stream::state::open) {
+            lost(got.after);
+            break;
+        }
+        sent(got.bytes);
+        if (got.bytes < bytes) {
+            blocked_ = true;
+            group_.stats().blocked.add();
+        }
+        if (bytes >= turn_budget)
+            break;
+    }
+    if (silence_ && (broken_ || all_sent()))
+        std::exchange(silence_, nullptr)->set(true);
+    return !blocked_ && !broken_ && !all_sent();
+}
+
+void qpair::sent(std::size_t bytes) noexcept {
+    while (bytes && !line_.empty()) {
+        request& r = *line_.front();
+        const std::size_t left = r.out.size() - sent_;
+        if (bytes < left) {
+            sent_ += bytes;
+            return;
+        }
+        bytes -= left;
+        sent_ = 0;
+        line_.remove(r);
+        r.in_line = false;
+        if (r.at == request::step::receiving)
+            asked(r);
+        else
+            finish(r);
+    }
+    last_words_.sent(bytes);
+}
+
+void qpair::lost(stream::state how) noexcept {
+    disconnect(how == stream::state::ended ? nvmf::disconnect_reason::host_asked
+                                           : nvmf::disconnect_reason::transport_error);
+}
+
+void qpair::hung_up() noexcept {
+    lost(stream::state::broken);
+}
+
+std::uint32_t qpair::interest() const noexcept {
+    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) | (blocked_ ? std::uint32_t{EPOLLOUT} : 0);
+}
+
+core::task<> qpair::silence(core::nanoseconds limit) {
+    if (broken_ || all_sent())
+        co_return;
+    core::one_shot<bool> done;
+    silence_ = &done;
+    core::timer late(home(), [this] {
+        if (silence_)
+            std::exchange(silence_, nullptr)->set(false);
+    });
+    late.arm_after(limit);
+    co_await done;
+}
+
+std::unique_ptr<stream> qpair::break_off() noexcept {
+    broken_ = true;
+    while (request* r = line_.pop_front()) {
+        r->in_line = false;
+        if (r->at == request::step::receiving)
+            drop(*r);
+        else
+            finish(*r);
+    }
+    sent_ = 0;
+    return std::move(stream_);
+}
+
+}  // namespace causeway::tcp

@@ -1,0 +1,182 @@
+#include "transport/tcp/transport.h"
+
+#include "core/log.h"
+#include "nvme/discovery.h"
+#include "nvme/identify.h"
+#include "nvmf/target.h"
+#include "transport/tcp/tcp_transport.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace causeway::tcp {
+
+namespace {
+
+core::result<> check(const nvmf::transport_options& o) {
+    // A data transfer's tag names the request and one of four parts of it, in 16 bits.
+    if (o.max_queue_depth < 2 || o.max_queue_depth > 4096 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
+        return core::fail(EINVAL, "queues must be 2 to 4096 deep");
+    if (o.max_io_size < 8192 || !std::has_single_bit(o.max_io_size))
+        return core::fail(EINVAL, "max_io_size must be a power of two from 8192");
+    if (o.in_capsule_data_size % 16 != 0 || o.in_capsule_data_size > o.max_io_size)
+        return core::fail(EINVAL, "in_capsule_data_size must be a multiple of 16, and at most max_io_size");
+    if (o.small_buffers == 0 || o.large_buffers == 0)
+        return core::fail(EINVAL, "there must be buffers");
+    if (o.sock_priority > 16)
+        return core::fail(EINVAL, "sock_priority must be 16 at most");
+    return {};
+}
+
+}  // namespace
+
+tcp_transport::tcp_transport(nvmf::target& target, nvmf::transport_options options)
+    : target_(target), options_(std::move(options)), groups_(target.group().size()),
+      handshakes_(target.group().size()) {}
+
+tcp_transport::~tcp_transport() {
+    assert(connections_.empty() && listeners_.empty());
+}
+
+std::vector<std::unique_ptr<listener>>::iterator tcp_transport::find(const nvmf::transport_address& at) {
+    return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
+}
+
+core::task<core::result<>> tcp_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
+    co_await listening_.enter();
+    core::result<> opened;
+    if (auto it = find(at); it != listeners_.end()) {
+        ++(*it)->uses;
+    } else if (stopping_) {
+        opened = core::fail_errno(ESHUTDOWN, at.text());
+    } else {
+        auto made = std::make_unique<listener>(*this, at, make_plain_stream);
+        opened = co_await made->open();
+        if (opened) {
+            made->uses = 1;
+            listeners_.push_back(std::move(made));
+            core::log::notice("tcp: listening at {}", at.text());
+        }
+    }
+    listening_.leave();
+    co_return opened;
+}
+
+core::task<> tcp_transport::stop_listening(nvmf::transport_address at) {
+    co_await listening_.enter();
+    if (auto it = find(at); it != listeners_.end() && --(*it)->uses == 0) {
+        auto dying = std::move(*it);
+        listeners_.erase(it);
+        co_await dying->close();
+    }
+    listening_.leave();
+}
+
+core::task<> tcp_transport::stop() {
+    stopping_ = true;
+    co_await listening_.enter();
+    for (const auto& l : listeners_)
+        co_await l->close();
+    listeners_.clear();
+    listening_.leave();
+
+    // What a core has adopted before its acceptor went is here by now.
+    for (const auto& c : connections_)
+        c->close(nvmf::disconnect_reason::shutting_down);
+    if (!connections_.empty()) {
+        core::one_shot<bool> empty;
+        empty_ = &empty;
+        co_await empty;
+    }
+    co_await core::for_each_reactor(target_.group(), [this](core::reactor& r) {
+        if (groups_[r.index()])
+            groups_[r.index()]->stop();
+    });
+    groups_.clear();
+}
+
+core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& home) {
+    co_await making_.enter();
+    auto& place = groups_[home.index()];
+    core::result<> good;
+    if (!place) {
+        auto make = [&] { return poll_group::create(home, target_, options_); };
+        auto made = co_await core::run_blocking(target_.group(), make);
+        if (made) {
+            place = std::move(*made);
+            co_await core::switch_to(home);
+            place->start();
+            co_await core::switch_to(target_.group().control());
+        } else {
+            good = tl::make_unexpected(made.error());
+        }
+    }
+    making_.leave();
+    if (!good)
+        co_return tl::make_unexpected(good.error());
+    co_return place.get();
+}
+
+core::task<> tcp_transport::adopt(established e) {
+    co_await core::switch_to(target_.group().control());
+    if (stopping_)
+        co_return;
+    connections_.push_back(std::make_unique<connection>(*this, std::move(e)));
+    co_await connections_.back()->begin();
+}
+
+void tcp_transport::remove(connection& c) {
+    std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
+    if (connections_.empty() && empty_)
+        std::exchange(empty_, nullptr)->set(true);
+}
+
+std::uint32_t tcp_transport::sgls() const noexcept {
+    return nvme::sgls_supported | nvme::sgls_larger_than_transfer | nvme::sgls_address_offset |
+           nvme::sgls_transport_data_block;
+}
+
+std::vector<std::byte> tcp_transport::tsas(const nvmf::listen_options& options) const {
+    nvme::tcp_tsas t{};
+    t.sectype = nvme::to_underlying(options.secure_channel ? nvme::tcp_security::tls13 : nvme::tcp_security::none);
+    const auto bytes = std::as_bytes(std::span(&t, 1));
+    return {bytes.begin(), bytes.end()};
+}
+
+std::vector<nvmf::transport::device_statistics> tcp_transport::statistics(std::size_t core) const {
+    const handshake_statistics& h = handshakes_.on(core);
+    device_statistics all{"tcp",
+                          {{"accepted", h.accepted.get()},
+                           {"handshakes_refused", h.refused.get()},
+                           {"handshakes_timed_out", h.timed_out.get()},
+                           {"handshakes_lost", h.lost.get()}}};
+    if (const auto& g = groups_[core]) {
+        const poll_group::statistics& s = g->stats();
+        const std::pair<std::string_view, std::uint64_t> of_group[] = {
+            {"polls", s.polls.get()},          {"idle_polls", s.idle_polls.get()}, {"requests", s.requests.get()},
+            {"receives", s.receives.get()},    {"sends", s.sends.get()},           {"blocked_sends", s.blocked.get()},
+            {"violations", s.violations.get()}};
+        all.counters.insert(all.counters.end(), std::begin(of_group), std::end(of_group));
+    }
+    return {all};
+}
+
+std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {
+    return groups_[core] ? groups_[core]->buffer_waits() : 0;
+}
+
+}  // namespace causeway::tcp
+
+namespace causeway {
+
+core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target,
+                                                                  nvmf::transport_options options) {
+    if (auto good = tcp::check(options); !good)
+        return tl::make_unexpected(good.error());
+    return std::make_unique<tcp::tcp_transport>(target, std::move(options));
+}
+
+}  // namespace causeway

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "core/turnstile.h"
+#include "nvmf/transport.h"
+#include "transport/tcp/connection.h"
+#include "transport/tcp/listener.h"
+#include "transport/tcp/poll_group.h"
+
+#include <memory>
+#include <vector>
+
+namespace causeway::tcp {
+
+/// The TCP fabric: listeners, connections, and what each core has for them. Control reactor, but for the statistics, which are
+/// counters.
+class tcp_transport final : public nvmf::transport {
+  public:
+    tcp_transport(nvmf::target& target, nvmf::transport_options options);
+    ~tcp_transport() override;
+
+    // nvmf::transport
+    std::string_view trtype() const noexcept override { return "TCP"; }
+    const nvmf::transport_options& options() const noexcept override { return options_; }
+    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
+    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<> stop() override;
+    std::vector<device_statistics> statistics(std::size_t core) const override;
+    std::uint64_t pending_data_buffers(std::size_t core) const override;
+    std::uint32_t sgls() const noexcept override;
+    std::uint8_t msdbd() const noexcept override { return 1; }
+    std::vector<std::byte> tsas(const nvmf::listen_options& options) const override;
+
+    nvmf::target& target() const noexcept { return target_; }
+    /// The poll group of a core, made when it is first wanted. ENOMEM, EMFILE.
+    core::task<core::result<poll_group*>> group_on(core::reactor& home);
+
+    // Acceptors'. Any core.
+    handshake_statistics& handshakes(std::size_t core) noexcept { return handshakes_.on(core); }
+    /// Takes over a connection whose handshake is done.
+    core::task<> adopt(established e);
+
+    // Connections'.
+    void remove(connection& c);
+
+  private:
+    std::vector<std::unique_ptr<listener>>::iterator find(const nvmf::transport_address& at);
+
+    nvmf::target& target_;
+    const nvmf::transport_options options_;
+    bool stopping_ = false;
+    core::turnstile listening_, making_;
+    std::vector<std::unique_ptr<listener>> listeners_;
+    std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
+    std::vector<std::unique_ptr<connection>> connections_;
+    core::one_shot<bool>* empty_ = nullptr;  ///< of connections
+    core::per_core<handshake_statistics> handshakes_;
+};
+
+}  // namespace causeway::tcp
