@@ -11,10 +11,13 @@
 
 namespace causeway::core {
 
-/// Runs each reactor of a group on a plain thread, without DPDK: for tests of what really runs at once.
+/// Runs each reactor of a group on a plain thread, without DPDK: for what drives a gateway, in tests and in tools.
 class thread_runner {
   public:
-    explicit thread_runner(reactor_group& group);
+    enum class place { anywhere, on_their_cpus };
+
+    /// `on_their_cpus`: each thread is pinned to its reactor's CPU; std::system_error where there is no such CPU for this process.
+    explicit thread_runner(reactor_group& group, place where = place::anywhere);
     ~thread_runner() { stop(); }
 
     /// Stops all reactors and waits for them. Not on a reactor.

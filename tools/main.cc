@@ -1,5 +1,6 @@
 #include "tools/rpc_client.h"
 #include "tools/status.h"
+#include "tools/target_command.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -12,8 +13,8 @@ using tools::json;
 
 namespace {
 
-constexpr int failed = 1;
-constexpr int bad_usage = 2;
+using tools::bad_usage;
+using tools::failed;
 
 int complain(const std::string& why, int exit_code = failed) {
     fmt::print(stderr, "causeway: {}\n", why);
@@ -99,8 +100,13 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     status.add_flag("--json", as_json, "the same as JSON");
 
+    std::function<int()> target_command;
+    tools::add_perf_command(app, target_command);
+
     try {
         app.parse(argc, argv);
+        if (target_command)
+            return target_command();
     } catch (const CLI::Success& e) {  // --help, --version
         return app.exit(e);
     } catch (const CLI::ParseError& e) {

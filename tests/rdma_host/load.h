@@ -1,15 +1,19 @@
 #pragma once
 
+#include "host/histogram.h"
+#include "host/ledger.h"
+#include "host/pattern.h"
 #include "tests/rdma_host/controller.h"
-#include "tests/rdma_host/histogram.h"
-#include "tests/rdma_host/ledger.h"
-#include "tests/rdma_host/pattern.h"
 
 #include <atomic>
 #include <optional>
 #include <string>
 
 namespace causeway::rdma_host {
+
+using host::histogram;
+using host::ledger;
+using host::pattern;
 
 /// What a load does.
 struct load_options {

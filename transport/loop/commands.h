@@ -1,41 +1,31 @@
 #pragma once
 
-#include "nvme/command.h"
-#include "nvme/features.h"
-#include "nvme/identify.h"
-#include "nvme/log_page.h"
-#include "nvme/properties.h"
-#include "transport/loop/host_queue.h"
-
-#include <cstdint>
+#include "nvme/make_command.h"
 
 namespace causeway::loop {
 
-// The commands of a host. What a command does not need is zero; `bytes` is the length of its data.
-
-nvme::command make_command(std::uint8_t opcode, std::uint32_t nsid = 0, std::uint32_t bytes = 0) noexcept;
-
-nvme::connect_data make_connect_data(const connect_parameters& p) noexcept;
-nvme::command make_connect_command(const connect_parameters& p, std::uint16_t entries) noexcept;
-nvme::command make_property_get(nvme::property p) noexcept;
-nvme::command make_property_set(nvme::property p, std::uint64_t value) noexcept;
-
-nvme::command make_identify(nvme::cns cns, std::uint32_t nsid = 0, nvme::csi csi = nvme::csi::nvm) noexcept;
-nvme::command make_get_log_page(nvme::lid lid, std::uint32_t bytes, std::uint32_t nsid = nvme::broadcast_nsid) noexcept;
-nvme::command make_set_features(nvme::fid f, std::uint32_t value) noexcept;
-nvme::command make_get_features(nvme::fid f) noexcept;
-nvme::command make_keep_alive() noexcept;
-nvme::command make_async_event_request() noexcept;
-nvme::command make_abort(std::uint16_t sqid, std::uint16_t cid) noexcept;
-
-/// read, write, compare (with data), write_zeroes (without). `blocks` from 1 to 65536.
-nvme::command make_block_command(nvme::io_opcode opcode, std::uint32_t nsid, std::uint64_t slba, std::uint32_t blocks,
-                                 std::uint32_t bytes = 0, nvme::fuse fuse = nvme::fuse::normal) noexcept;
-nvme::command make_flush(std::uint32_t nsid) noexcept;
-/// Deallocate, with `ranges` of nvme::dsm_range as data.
-nvme::command make_deallocate(std::uint32_t nsid, std::uint32_t ranges) noexcept;
+using nvme::connect_parameters;
+using nvme::make_abort;
+using nvme::make_async_event_request;
+using nvme::make_block_command;
+using nvme::make_command;
+using nvme::make_connect_command;
+using nvme::make_connect_data;
+using nvme::make_deallocate;
+using nvme::make_flush;
+using nvme::make_get_features;
+using nvme::make_get_log_page;
+using nvme::make_identify;
+using nvme::make_keep_alive;
+using nvme::make_property_get;
+using nvme::make_property_set;
+using nvme::make_set_features;
 
 /// What the host's own end says of a command whose connection was lost.
-nvme::completion lost_completion() noexcept;
+inline nvme::completion lost_completion() noexcept {
+    nvme::completion c{};
+    c.set_status(nvme::sc::host_pathing_error);
+    return c;
+}
 
 }  // namespace causeway::loop

@@ -3,32 +3,19 @@
 #include "core/reactor_group.h"
 #include "core/result.h"
 #include "core/task.h"
-#include "nvme/fabrics.h"
 #include "nvmf/transport.h"
+#include "transport/loop/commands.h"
 #include "transport/loop/host_request.h"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <string>
 
 namespace causeway::loop {
 
 class link;
 class loop_transport;
 struct slot;
-
-/// What the Connect command says.
-struct connect_parameters {
-    std::string subnqn;
-    std::string hostnqn;
-    std::array<std::uint8_t, 16> hostid{};
-    std::uint16_t qid = 0;
-    std::uint16_t cntlid = nvme::cntlid_dynamic;  ///< of an I/O queue: what the admin queue's Connect returned
-    std::uint32_t kato_ms = 0;
-    bool sq_flow_control = true;
-};
 
 /// The host's end of one queue. Lives on the reactor where open() was called; one use: opened, and closed for good.
 class host_queue {

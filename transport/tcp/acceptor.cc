@@ -93,21 +93,25 @@ void acceptor::begin(int socket, const nvmf::transport_address& peer) {
 }
 
 void acceptor::ended(handshake& h, handshake::outcome how) {
+    established result = std::move(h.result());
+    const last_words words = h.last_words();
+    // With its watch of the socket, which somebody else may watch from now on.
+    handshakes_.remove_if([&](const handshake& o) { return &o == &h; });
+
     static core::log::limiter limit;
     switch (how) {
-    case handshake::outcome::established: established_(std::move(h.result())); break;
+    case handshake::outcome::established: established_(std::move(result)); break;
     case handshake::outcome::refused:
         stats_.refused.add();
-        core::log::peer_warning(limit, "tcp: {}: refused, its first PDU breaks the protocol", h.peer().text());
-        core::detach(take_leave(std::move(h.result().stream), h.last_words()));
+        core::log::peer_warning(limit, "tcp: {}: refused, its first PDU breaks the protocol", result.peer.text());
+        core::detach(take_leave(std::move(result.stream), words));
         break;
     case handshake::outcome::timed_out:
         stats_.timed_out.add();
-        core::log::peer_warning(limit, "tcp: {}: closed, it did not begin in time", h.peer().text());
+        core::log::peer_warning(limit, "tcp: {}: closed, it did not begin in time", result.peer.text());
         break;
     case handshake::outcome::lost: stats_.lost.add(); break;
     }
-    handshakes_.remove_if([&](const handshake& o) { return &o == &h; });
 }
 
 }  // namespace causeway::tcp

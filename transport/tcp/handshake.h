@@ -30,8 +30,7 @@ class handshake {
     handshake(core::reactor& home, std::unique_ptr<stream> s, const nvmf::transport_options& options,
               nvmf::transport_address local, nvmf::transport_address peer, function done);
 
-    const nvmf::transport_address& peer() const noexcept { return result_.peer; }
-    /// What has become of it, to be taken from `done`.
+    /// What has become of it, to be taken from `done`: the stream and the addresses in any case.
     established& result() noexcept { return result_; }
     const tcp::last_words& last_words() const noexcept { return last_words_; }
 

@@ -1,10 +1,10 @@
-#include "tests/rdma_host/pattern.h"
+#include "host/pattern.h"
 
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 
-namespace causeway::rdma_host {
+namespace causeway::host {
 
 namespace {
 
@@ -78,4 +78,4 @@ std::string pattern::describe(std::span<const std::byte> block) const {
     return fmt::format("nothing of this run (it begins with {:#018x})", h.lba);
 }
 
-}  // namespace causeway::rdma_host
+}  // namespace causeway::host

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-namespace causeway::rdma_host {
+namespace causeway::host {
 
 /// Content that tells of itself: which block, the how manieth time written, and by which run. A block that is somewhere
 /// else, older or another run's is recognised as that.
@@ -26,4 +26,4 @@ class pattern {
     std::uint32_t block_size_;
 };
 
-}  // namespace causeway::rdma_host
+}  // namespace causeway::host

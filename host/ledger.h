@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace causeway::rdma_host {
+namespace causeway::host {
 
 /// What must be in each place of a disk: the generation that was acknowledged last, or, while a write has not been
 /// acknowledged, that or the new one. One command at a time has a place.
@@ -45,4 +45,4 @@ class ledger {
     std::vector<entry> places_;
 };
 
-}  // namespace causeway::rdma_host
+}  // namespace causeway::host

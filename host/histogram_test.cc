@@ -1,8 +1,8 @@
-#include "tests/rdma_host/histogram.h"
+#include "host/histogram.h"
 
 #include <gtest/gtest.h>
 
-namespace causeway::rdma_host {
+namespace causeway::host {
 namespace {
 
 TEST(Histogram, HasNoPercentileWithoutValues) {
@@ -43,4 +43,4 @@ TEST(Histogram, ARareValueIsSeenWhereItShould) {
 }
 
 }  // namespace
-}  // namespace causeway::rdma_host
+}  // namespace causeway::host

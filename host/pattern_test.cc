@@ -1,10 +1,10 @@
-#include "tests/rdma_host/ledger.h"
-#include "tests/rdma_host/pattern.h"
+#include "host/ledger.h"
+#include "host/pattern.h"
 
 #include <gtest/gtest.h>
 #include <vector>
 
-namespace causeway::rdma_host {
+namespace causeway::host {
 namespace {
 
 constexpr std::uint32_t block = 512;
@@ -66,4 +66,4 @@ TEST(Ledger, AWriteThatWasNotAcknowledgedIsRepeatedAsItWas) {
 }
 
 }  // namespace
-}  // namespace causeway::rdma_host
+}  // namespace causeway::host

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "core/result.h"
+#include "core/task.h"
+#include "host/request.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace causeway::host {
+
+/// A connection that carries commands one way and answers the other: the seam of the initiator's transports. Made, used and
+/// destroyed on one reactor. One use: open, and lost for good.
+class queue_pair {
+  public:
+    explicit queue_pair(unsigned depth) noexcept : depth_(depth) {}
+    /// REQUIRES: nothing is outstanding (after close()), and not in a request's `done` nor in `on_lost`.
+    virtual ~queue_pair() = default;
+    queue_pair(const queue_pair&) = delete;
+    queue_pair& operator=(const queue_pair&) = delete;
+
+    /// False: not open, or depth() commands are outstanding; nothing has happened then. What is submitted in a turn of the
+    /// reactor goes out at its end, in one go.
+    virtual bool submit(request& r) noexcept = 0;
+
+    /// Ends the connection. What is outstanding ends with host_pathing_error, before this returns. `on_lost` is not called.
+    virtual void close() noexcept = 0;
+
+    bool is_open() const noexcept { return open_; }
+    unsigned depth() const noexcept { return depth_; }
+    unsigned outstanding() const noexcept { return outstanding_; }
+
+    /// Why the connection is of no use any more; empty while it is, and after close().
+    const std::string& trouble() const noexcept { return trouble_; }
+    /// The connection has been lost, all its requests are done. Once.
+    std::function<void()> on_lost;
+
+    /// Submits, waiting for room if need be, and waits for the answer. On this reactor.
+    core::task<nvme::completion> run(nvme::command command, std::span<const iovec> data = {});
+
+  protected:
+    const unsigned depth_;
+    unsigned outstanding_ = 0;
+    bool open_ = false;
+    std::string trouble_;
+};
+
+/// What a queue pair is to be.
+struct queue_pair_options {
+    std::uint16_t qid = 0;              ///< 0: the admin queue
+    std::uint16_t cntlid = 0xffff;      ///< of the controller it will belong to, as far as it is known
+    unsigned depth = 32;                ///< commands outstanding
+    std::uint32_t in_capsule_data = 0;  ///< bytes that the controller takes with an I/O command (IOCCSZ)
+};
+
+/// Makes queue pairs to one address of a target: what there is of each transport.
+class connector {
+  public:
+    virtual ~connector() = default;
+    /// Connects, as far as the transport goes; the Connect command is the caller's. On the current reactor, whose the queue pair
+    /// will be. The error says whom it could not reach, and why.
+    virtual core::task<core::result<std::unique_ptr<queue_pair>>> open(queue_pair_options o) = 0;
+    /// "tcp 10.0.0.1:4420"
+    virtual std::string name() const = 0;
+};
+
+/// What this side says of a command whose connection is lost.
+inline nvme::completion lost_completion() noexcept {
+    nvme::completion c{};
+    c.set_status(nvme::sc::host_pathing_error);
+    return c;
+}
+
+}  // namespace causeway::host

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "nvme/command.h"
+#include "nvme/fabrics.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <sys/uio.h>
+
+namespace causeway::host {
+
+/// One command, its data and its answer. Lives inside whatever issues it; the queue pair's from submit() to `done`.
+struct request {
+    using hook = void (*)(request&) noexcept;
+
+    nvme::command command{};      ///< CID and data pointer are the queue pair's to fill in
+    std::span<const iovec> data;  ///< what is sent, or where what comes goes: as the opcode says. At most `most_pieces`
+    hook done = nullptr;  ///< on the queue pair's reactor, exactly once; may submit, must not destroy the queue pair
+    void* context = nullptr;
+
+    /// The answer. Where the connection was lost before it came: host_pathing_error, made up by this side.
+    nvme::completion completion{};
+
+    static constexpr std::size_t most_pieces = 64;
+
+    nvme::status status() const noexcept { return completion.status(); }
+    std::uint32_t data_bytes() const noexcept {
+        std::size_t n = 0;
+        for (const iovec& piece : data)
+            n += piece.iov_len;
+        return static_cast<std::uint32_t>(n);
+    }
+    nvme::data_transfer direction() const noexcept {
+        if (data.empty())
+            return nvme::data_transfer::none;
+        if (command.opcode != nvme::fabrics_opcode)
+            return nvme::transfer_of(command.opcode);
+        return nvme::transfer_of(reinterpret_cast<const nvme::fabrics_command&>(command).type);
+    }
+};
+
+}  // namespace causeway::host

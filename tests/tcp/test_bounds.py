@@ -1,0 +1,203 @@
+"""Hosts that are many, slow, silent or gone: memory stays within its bound, and the others are served."""
+
+import contextlib
+import os
+import resource
+import socket
+import time
+
+import pytest
+from conftest import NQN
+from raw_host import (COMMAND, R2T, RESPONSE, Closed, Connection, Host, command, connect, connect_data, ic_req, in_capsule, read,
+                      transport_sgl, write)
+
+KEEP_ALIVE_MS = 10000    # the shortest that the gateway grants
+
+
+def until(true, what: str, within: float = 60) -> None:
+    """Of what only the gateway's own books tell."""
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def descriptors():
+    """Two thousand sockets at each end."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(8192, before[1])), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def kib_of(gateway) -> int:
+    """Resident memory."""
+    with open(f"/proc/{gateway.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def sockets_of(gateway) -> int:
+    folder = f"/proc/{gateway.process.pid}/fd"
+    links = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"{folder}/{name}"))
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_a_thousand_connections(gateway, preset):
+    with Host(gateway.address, NQN) as host, contextlib.ExitStack() as all_of_them:
+        before = kib_of(gateway)
+        many = [all_of_them.enter_context(Host(gateway.address, NQN, entries=128)) for _ in range(500)]
+        assert gateway.qpairs() == 1002
+        grown = kib_of(gateway) - before
+        for h in many:
+            h.io.send(read(1, 2, 0, 1, 4096))
+        for h in many:
+            assert len(h.io.receive().data) == 4096
+            assert h.io.receive().status == 0
+        assert len(host.read(0, 1, 512)) == 512
+        # README.md, "Memory": 128 requests for each of 500 I/O queues and 500 admin queues, and what a controller has.
+        if preset == "release":
+            assert grown < 1000 * 160, f"{grown} KiB for a thousand connections"
+    until(lambda: gateway.qpairs() == 0, "all of them are gone")
+    with Host(gateway.address, NQN) as host:
+        assert len(host.read(0, 1, 512)) == 512
+
+
+def test_hosts_that_never_begin(gateway):
+    """More than may be on their way at a time: the oldest have to go, and who means it comes through."""
+    with contextlib.ExitStack() as all_of_them:
+        silent = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(600)]
+        for n, s in enumerate(silent):
+            s.raw(ic_req()[:n % 100])
+        with Host(gateway.address, NQN) as host:
+            assert len(host.read(0, 1, 512)) == 512
+        assert silent[0].closed()
+        assert sockets_of(gateway) < 2 * 256 + 40
+        # The rest has fifteen seconds.
+        until(lambda: gateway.counters()["handshakes_timed_out"] + gateway.counters()["handshakes_lost"] == 600, "all are closed")
+
+
+def test_hosts_that_never_connect(gateway):
+    """An initialized connection whose Connect does not come, or comes in part."""
+    with Connection(gateway.address) as idle, Connection(gateway.address) as half:
+        for c in (idle, half):
+            c.initialize()
+        half.raw(half.pdu(COMMAND, connect(0), connect_data(NQN))[:500])
+        with Host(gateway.address, NQN) as host:
+            assert len(host.read(0, 1, 512)) == 512
+        assert idle.closed() and half.closed()
+
+
+def test_a_host_that_never_reads(new_gateway):
+    """It asks for more than its socket takes, again and again; its neighbour on the same core does not notice."""
+    gateway = new_gateway(iobuf_large_cache_size=8)
+    with Host(gateway.address, NQN, entries=128) as deaf, Host(gateway.address, NQN) as other:
+        for cid in range(127):
+            deaf.io.send(read(cid, 2, 0, 32, 131072))
+        until(lambda: gateway.counters()["blocked_sends"] > 0, "its socket is full")
+        before = kib_of(gateway)
+        for _ in range(100):
+            assert len(other.read(0, 256, 131072)) == 131072
+            other.write(0, 256, bytes(131072))
+        assert kib_of(gateway) - before < 4096
+        # It listens at last, and has lost nothing.
+        answered = 0
+        while answered < 127:
+            answered += deaf.io.receive().kind == RESPONSE
+
+
+def test_hosts_that_keep_what_they_were_granted(new_gateway):
+    """Writes whose data never come hold all shared buffers; everybody goes on with the one that is its own."""
+    gateway = new_gateway(iobuf_large_cache_size=8, iobuf_small_cache_size=8)
+    with contextlib.ExitStack() as all_of_them:
+        greedy = [all_of_them.enter_context(Host(gateway.address, NQN)) for _ in range(4)]
+        for g in greedy:
+            for cid in range(16):
+                g.io.send(write(cid, 1, 0, 256, transport_sgl(131072)))
+                g.io.send(write(100 + cid, 1, 0, 1, transport_sgl(512)))
+        for g in greedy:
+            assert g.io.receive().kind == R2T
+        with Host(gateway.address, NQN) as other:
+            data = os.urandom(131072)
+            other.write(0, 256, data)
+            assert other.read(0, 256, 131072) == data
+            for cid in range(8):
+                other.io.send(write(cid, 1, 300 + cid, 1, in_capsule(512)), data[:512])
+            assert sorted(other.io.receive().cid for _ in range(8)) == list(range(8))
+            assert sum(g["pending_data_buffer"] for g in pending(gateway)) > 0
+
+
+def pending(gateway):
+    return [t for g in gateway.call("nvmf_get_stats")["poll_groups"] for t in g["transports"]]
+
+
+def test_a_stream_of_long_writes_starves_nobody(new_gateway):
+    """One host writes without a pause, another reads small blocks: each gets its answers."""
+    gateway = new_gateway(max_io_size=1048576, iobuf_large_cache_size=16)
+    with Host(gateway.address, NQN) as writer, Host(gateway.address, NQN) as reader:
+        data = os.urandom(1048576)
+        for cid in range(8):
+            writer.io.send(write(cid, 2, 0, 256, transport_sgl(len(data))))
+        reads = 0
+        written = 0
+        while written < 64:
+            answer = writer.io.receive()
+            if answer.kind == R2T:
+                begin, length = answer.extent
+                writer.io.send_data(answer, data[begin:begin + length])
+                assert len(reader.read(0, 8, 4096)) == 4096
+                reads += 1
+            else:
+                assert answer.status == 0
+                written += 1
+                writer.io.send(write(answer.cid, 2, 0, 256, transport_sgl(len(data))))
+        assert reads >= 64 * 8
+
+
+def test_a_dead_peer_goes_by_keep_alive(gateway):
+    with Host(gateway.address, NQN, kato=KEEP_ALIVE_MS) as dead, Host(gateway.address, NQN) as other:
+        before = gateway.qpairs()
+        # Nothing comes from it any more, and nothing says so.
+        dead.io.send(read(1, 2, 0, 1, 4096))
+        until(lambda: gateway.qpairs() == before - 2, "its queues are gone")
+        assert "nothing heard of" in gateway.log.read_text()
+        assert len(other.read(0, 1, 512)) == 512
+
+
+def test_half_closed_and_reset(gateway):
+    with Host(gateway.address, NQN) as host:
+        before = gateway.qpairs()
+        host.io.socket.shutdown(socket.SHUT_WR)
+        until(lambda: gateway.qpairs() == before - 1, "the half-closed one is gone")
+        host.admin.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    until(lambda: gateway.qpairs() == 0, "the reset one, too")
+
+
+def test_connections_come_and_go(gateway, preset):
+    """What each leaves behind is nothing."""
+    def cycle(times: int) -> None:
+        for _ in range(times):
+            with Host(gateway.address, NQN) as host:
+                host.write(0, 8, bytes(4096))
+        until(lambda: gateway.qpairs() == 0, "all are gone")
+
+    cycle(50)
+    sockets, memory = sockets_of(gateway), kib_of(gateway)
+    cycle(150)
+    assert sockets_of(gateway) <= sockets
+    if preset == "release":
+        assert kib_of(gateway) - memory < 4096
+
+
+def test_the_gateway_ends_with_hosts_connected(gateway):
+    with Host(gateway.address, NQN) as host, Connection(gateway.address) as half:
+        half.raw(ic_req()[:5])
+        host.io.send(write(1, 1, 0, 1, transport_sgl(512)))
+        assert host.io.receive().kind == R2T
+        assert gateway.end() == 0
+        assert half.closed()
+        with pytest.raises(Closed):
+            host.admin.receive()

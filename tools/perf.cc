@@ -1,0 +1,283 @@
+#include "tools/perf.h"
+
+#include "host/controller.h"
+#include "host/identity.h"
+#include "host/tcp_connector.h"
+#include "tools/perf_worker.h"
+#include "tools/reactors.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace causeway::tools {
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+using std::chrono::duration;
+
+/// Controllers, and what of their namespaces is driven.
+struct connections {
+    std::vector<std::unique_ptr<host::tcp_connector>> connectors;
+    std::vector<std::unique_ptr<host::controller>> controllers;
+    std::vector<perf_disk> disks;
+};
+
+core::result<perf_disk> disk_of(const perf_options& o, std::size_t controller, const std::string& name,
+                                std::uint32_t nsid, const nvme::identify_namespace& ns) {
+    const auto about = fmt::format("{}, namespace {}", name, nsid);
+    const unsigned format = (ns.flbas & 0xf) | (ns.flbas >> 1 & 0x30);
+    const auto& f = ns.lbaf[format];
+    if (ns.nsze == 0)
+        return core::fail(ENOENT, "is not active", about);
+    if (f.lbads < 9 || f.lbads > 16 || f.ms != 0)
+        return core::fail(ENOTSUP, fmt::format("has blocks of 2^{} bytes with {} of metadata", f.lbads, f.ms.value()),
+                          about);
+    perf_disk d{.controller = controller, .nsid = nsid, .block_size = 1u << f.lbads, .places = 0};
+    if (o.size % d.block_size || o.size / d.block_size > 65536)
+        return core::fail(EINVAL, fmt::format("{} bytes are no number of blocks of {}", o.size, d.block_size), about);
+    const std::uint64_t bytes = ns.nsze * d.block_size;
+    d.places = (o.region ? std::min(o.region, bytes) : bytes) / o.size;
+    const std::uint64_t wanted = o.verify ? std::uint64_t{o.depth} * o.cpus.size() : 1;
+    if (d.places < wanted)
+        return core::fail(
+            EINVAL, fmt::format("has room for {} commands beside each other, {} are needed", d.places, wanted), about);
+    return d;
+}
+
+core::task<core::result<>> connect_one(const perf_options& o, core::reactor_group& group, const host::address& a,
+                                       const host::identity& self, connections& to) {
+    host::controller_options c{.subnqn = o.to.subnqn,
+                               .hostnqn = self.hostnqn,
+                               .hostid = self.hostid,
+                               .io_reactors = {},
+                               .io_depth = o.depth,
+                               .kato_ms = o.to.kato_ms};
+    for (const auto& r : group)
+        c.io_reactors.push_back(r.get());
+    to.connectors.push_back(std::make_unique<host::tcp_connector>(a, o.to.tcp));
+    auto k = std::make_unique<host::controller>(*to.connectors.back(), std::move(c));
+    if (auto connected = co_await k->connect(); !connected)
+        co_return connected;
+    to.controllers.push_back(std::move(k));
+    host::controller& its = *to.controllers.back();
+    if (o.size > its.most_data())
+        co_return core::fail(EINVAL, fmt::format("takes at most {} bytes with a command (MDTS)", its.most_data()),
+                             a.text());
+    auto nsids = o.namespaces;
+    if (nsids.empty()) {
+        auto active = co_await its.active_namespaces();
+        if (!active)
+            co_return tl::make_unexpected(active.error());
+        nsids = std::move(*active);
+    }
+    if (nsids.empty())
+        co_return core::fail(ENOENT, "has no namespace for this host", fmt::format("{}, {}", a.text(), o.to.subnqn));
+    for (const std::uint32_t nsid : nsids) {
+        const auto ns = co_await its.identify_namespace(nsid);
+        if (!ns)
+            co_return tl::make_unexpected(ns.error());
+        auto d = disk_of(o, to.controllers.size() - 1, a.text(), nsid, *ns);
+        if (!d)
+            co_return tl::make_unexpected(d.error());
+        to.disks.push_back(*d);
+    }
+    co_return core::result<>{};
+}
+
+core::task<core::result<>> connect_all(const perf_options& o, core::reactor_group& group, connections& to) {
+    const auto self = o.to.hostnqn.empty() ? host::own_identity() : host::identity_of(o.to.hostnqn);
+    for (const auto& a : o.to.addresses)
+        if (auto done = co_await connect_one(o, group, a, self, to); !done)
+            co_return done;
+    co_return core::result<>{};
+}
+
+core::task<> disconnect_all(connections& c) {
+    for (auto& k : c.controllers)
+        co_await k->disconnect();
+    c.controllers.clear();
+}
+
+/// The cores' work, and the phases that it goes through together.
+class run {
+  public:
+    run(const perf_options& o, reactors& cores, connections& to, int stop,
+        const std::function<void(const perf_progress&)>& tell)
+        : options_(o), cores_(cores), stop_(stop), tell_(tell), idle_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        const auto n = static_cast<unsigned>(cores.group().size());
+        for (unsigned i = 0; i < n; ++i) {
+            std::vector<host::queue_pair*> queues;
+            for (auto& k : to.controllers)
+                queues.push_back(&k->io(i));
+            workers_.push_back(std::make_unique<perf_worker>(cores.group()[i], o, to.disks, std::move(queues), i, n));
+            workers_.back()->on_idle = [this] {
+                const std::uint64_t one = 1;
+                [[maybe_unused]] const auto written = ::write(idle_, &one, sizeof one);
+            };
+        }
+    }
+    ~run() { ::close(idle_); }
+
+    perf_result go() {
+        using enum perf_worker::phase;
+        if (options_.warm_up > 0 && !options_.count)
+            during(warming_up, options_.warm_up, "warm-up");
+        const auto began = steady::now();
+        during(measuring, options_.seconds > 0 ? options_.seconds : -1, "");
+        const double seconds = duration<double>(steady::now() - began).count();
+        stop_all();
+        perf_result result = collect(seconds);
+        if (options_.verify && result.trouble.empty()) {
+            during(reading_back, -1, "reading back");
+            stop_all();
+            const perf_result read_back = collect(seconds);
+            result.failed = read_back.failed;
+            result.verified_blocks = read_back.verified_blocks;
+            result.trouble = read_back.trouble;
+            result.lost = read_back.lost;
+        }
+        return result;
+    }
+
+  private:
+    void enter(perf_worker::phase p) {
+        for (std::size_t i = 0; i < workers_.size(); ++i)
+            core::thread_runner::call(cores_.group()[i], [&, i] { workers_[i]->enter(p); });
+    }
+
+    /// Until the time is over (negative: there is no end), a worker has nothing more to do, or it is to stop.
+    void during(perf_worker::phase p, double seconds, const char* name) {
+        if (stopped_)
+            return;
+        enter(p);
+        const auto begin = steady::now();
+        const auto end = seconds < 0 ? steady::time_point::max()
+                                     : begin + std::chrono::duration_cast<steady::duration>(duration<double>(seconds));
+        auto last = begin, next = begin + std::chrono::seconds(1);
+        std::uint64_t commands = total();
+        while (!all_idle()) {
+            const auto until = std::min(end, next);
+            wait(until);
+            if (stopped_ || has_trouble_)
+                return;
+            const auto now = steady::now();
+            if (now >= end)
+                return;
+            if (now < next)
+                continue;
+            const auto done = total();
+            const double passed = duration<double>(now - last).count();
+            const double iops = static_cast<double>(done - std::exchange(commands, done)) / passed;
+            tell_({duration<double>(now - begin).count(), iops, iops * options_.size / (1 << 20), name});
+            last = now;
+            next = now + std::chrono::seconds(1);
+        }
+    }
+
+    /// Until then, or a worker is idle, or it is to stop.
+    void wait(steady::time_point until) {
+        int left = -1;
+        if (until != steady::time_point::max())
+            left = std::max(
+                0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until - steady::now()).count()));
+        pollfd watched[] = {{idle_, POLLIN, 0}, {stop_, POLLIN, 0}};
+        ::poll(watched, 2, left);
+        stopped_ |= (watched[1].revents & POLLIN) != 0;
+        std::uint64_t woken;
+        if (::read(idle_, &woken, sizeof woken) != sizeof woken)
+            return;
+        for (const auto& w : workers_)
+            has_trouble_ |= w->is_idle() && !w->trouble().empty();
+    }
+
+    void stop_all() {
+        if (all_idle())
+            return;
+        enter(perf_worker::phase::idle);
+        while (!all_idle()) {
+            pollfd watched{idle_, POLLIN, 0};
+            std::uint64_t woken;
+            ::poll(&watched, 1, -1);
+            [[maybe_unused]] const auto n = ::read(idle_, &woken, sizeof woken);
+        }
+    }
+
+    bool all_idle() const {
+        return std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->is_idle(); });
+    }
+
+    std::uint64_t total() const {
+        std::uint64_t n = 0;
+        for (const auto& w : workers_)
+            n += w->commands.get();
+        return n;
+    }
+
+    perf_result collect(double seconds) const;
+
+    const perf_options& options_;
+    reactors& cores_;
+    const int stop_;
+    const std::function<void(const perf_progress&)>& tell_;
+    const int idle_;
+    std::vector<std::unique_ptr<perf_worker>> workers_;
+    bool stopped_ = false, has_trouble_ = false;
+};
+
+perf_result run::collect(double seconds) const {
+    perf_result all;
+    all.seconds = seconds;
+    for (const auto& w : workers_) {
+        all.failed += w->failed();
+        all.verified_blocks += w->verified_blocks.get();
+        if (all.trouble.empty()) {
+            all.trouble = w->trouble();
+            all.lost = w->lost();
+        }
+    }
+    const auto& clock = cores_.group().time();
+    for (const bool writes : {false, true}) {
+        auto together = std::make_unique<host::histogram>();
+        for (const auto& w : workers_)
+            together->add(w->side(writes).ticks);
+        const auto ns = [&](auto ticks) {
+            return static_cast<double>(clock.to_nanoseconds(static_cast<core::ticks>(ticks)).count());
+        };
+        perf_result::side& s = writes ? all.write : all.read;
+        s.commands = together->count();
+        s.bytes = s.commands * options_.size;
+        s.least = ns(together->least());
+        s.mean = ns(together->mean());
+        s.most = ns(together->most());
+        for (const auto& [name, percent] :
+             {std::pair{"p50", 50.}, {"p90", 90.}, {"p99", 99.}, {"p99.9", 99.9}, {"p99.99", 99.99}})
+            s.percentiles.emplace_back(name, ns(together->percentile(percent)));
+    }
+    return all;
+}
+
+}  // namespace
+
+core::result<perf_result> run_perf(const perf_options& o, int stop_descriptor,
+                                   const std::function<void(const perf_progress&)>& tell) {
+    connections to;
+    reactors cores(o.cpus, {.never_sleep = !o.events});
+    const auto connected = cores.run([&] { return connect_all(o, cores.group(), to); });
+    if (!connected) {
+        cores.run([&] { return disconnect_all(to); });
+        return tl::make_unexpected(connected.error());
+    }
+    perf_result result;
+    {
+        run r(o, cores, to, stop_descriptor, tell);
+        result = r.go();
+        cores.run([&] { return disconnect_all(to); });
+    }
+    return result;
+}
+
+}  // namespace causeway::tools

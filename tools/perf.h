@@ -1,0 +1,49 @@
+#pragma once
+
+#include "core/result.h"
+#include "host/histogram.h"
+#include "tools/perf_options.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace causeway::tools {
+
+/// What perf has measured.
+struct perf_result {
+    struct side {
+        std::uint64_t commands = 0;
+        std::uint64_t bytes = 0;
+        /// Of one command, from its submission to its completion, nanoseconds.
+        double least = 0, mean = 0, most = 0;
+        std::vector<std::pair<const char*, double>> percentiles;
+    };
+    side read, write;
+    double seconds = 0;  ///< that were measured
+    std::uint64_t failed = 0;
+    std::uint64_t verified_blocks = 0;
+    std::string trouble;  ///< what ended it before its time
+    bool lost = false;    ///< and that was a connection
+};
+
+/// A line now and then while it runs: since the last one.
+struct perf_progress {
+    double seconds;
+    double iops;
+    double mib;  ///< a second
+    const char* phase;
+};
+
+/// Connects, drives, and measures. Blocks; not on a reactor. The error: no connection, or none that could be used so.
+/// `descriptor`: readable when it is to stop.
+core::result<perf_result> run_perf(const perf_options& o, int stop_descriptor,
+                                   const std::function<void(const perf_progress&)>& tell);
+
+std::string to_text(const perf_result& r);
+nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o);
+
+}  // namespace causeway::tools

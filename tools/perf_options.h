@@ -1,0 +1,39 @@
+#pragma once
+
+#include "host/address.h"
+#include "host/tcp_queue_pair.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace causeway::tools {
+
+/// Whom a command of ours connects to, and as whom.
+struct target_options {
+    std::vector<host::address> addresses;
+    std::string subnqn;
+    std::string hostnqn;  ///< empty: this machine's own
+    std::uint32_t kato_ms = 15000;
+    host::tcp_options tcp;
+};
+
+/// What `causeway perf` does.
+struct perf_options {
+    target_options to;
+    std::vector<unsigned> cpus;             ///< a thread on each
+    std::vector<std::uint32_t> namespaces;  ///< none: all
+    unsigned depth = 32;                    ///< commands outstanding on each queue
+    std::uint32_t size = 4096;              ///< bytes of a command
+    unsigned read_percent = 100;
+    bool sequential = false;
+    bool verify = false;
+    double seconds = 10;       ///< 0: until `count`, or until it is stopped
+    double warm_up = 1;        ///< seconds before what counts
+    std::uint64_t count = 0;   ///< commands of all cores together; 0: until the time is over
+    std::uint64_t region = 0;  ///< bytes from the start of a namespace; 0: all of it
+    std::uint64_t seed = 1;
+    bool events = false;  ///< sleeps where there is nothing to do
+};
+
+}  // namespace causeway::tools

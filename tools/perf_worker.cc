@@ -1,0 +1,210 @@
+#include "tools/perf_worker.h"
+
+#include "nvme/make_command.h"
+
+#include <fmt/format.h>
+#include <limits>
+#include <new>
+
+namespace causeway::tools {
+
+namespace {
+
+constexpr std::size_t page = 4096;
+
+}  // namespace
+
+perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vector<perf_disk>& disks,
+                         std::vector<host::queue_pair*> queues, unsigned slice, unsigned slices)
+    : reactor_(r), options_(o),
+      quota_(o.count ? o.count / slices + (slice < o.count % slices) : std::numeric_limits<std::uint64_t>::max()),
+      random_(o.seed * 2 + 1 + std::uint64_t{slice} * 0x9e3779b97f4a7c15u) {
+    for (std::size_t c = 0; c < queues.size(); ++c) {
+        queue q{.pair = queues[c], .shares = {}};
+        for (const perf_disk& d : disks) {
+            if (d.controller != c)
+                continue;
+            share s{.disk = &d,
+                    .first = 0,
+                    .places = d.places,
+                    .next = d.places / slices * slice,
+                    .pattern = {},
+                    .ledger = {}};
+            if (o.verify) {
+                s.places = d.places / slices;
+                s.first = s.places * slice;
+                s.next = 0;
+                s.pattern.emplace(o.seed, d.block_size);
+                s.ledger.emplace(s.places);
+            }
+            q.shares.push_back(std::move(s));
+        }
+        if (!q.shares.empty())
+            queues_.push_back(std::move(q));
+    }
+    const std::size_t stride = (o.size + page - 1) / page * page;
+    jobs_.resize(queues_.size() * o.depth);
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, stride * jobs_.size())));
+    if (!memory_)
+        throw std::bad_alloc();
+    std::fill_n(memory_.get(), stride * jobs_.size(), std::byte{0x5a});
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        job& j = jobs_[i];
+        j.worker = this;
+        j.of = &queues_[i / o.depth];
+        j.piece = {memory_.get() + i * stride, o.size};
+        j.request.data = {&j.piece, 1};
+        j.request.context = &j;
+        j.request.done = [](host::request& r) noexcept {
+            job& j = *static_cast<job*>(r.context);
+            j.worker->done(j);
+        };
+    }
+}
+
+void perf_worker::enter(phase p) {
+    phase_ = p;
+    idle_.store(false, std::memory_order_relaxed);
+    if (p == phase::measuring) {
+        sides_[0] = sides_[1] = {};
+        chosen_ = 0;
+    }
+    if (p == phase::reading_back)
+        for (queue& q : queues_)
+            for (share& s : q.shares)
+                s.next = 0;
+    if (p != phase::idle)
+        for (job& j : jobs_)
+            if (!j.is_out)
+                start(j);
+    tell_if_idle();
+}
+
+void perf_worker::tell_if_idle() {
+    if (out_ || is_idle())
+        return;
+    phase_ = phase::idle;
+    idle_.store(true, std::memory_order_release);
+    if (on_idle)
+        on_idle();
+}
+
+void perf_worker::start(job& j) {
+    if (phase_ == phase::reading_back ? choose_to_read_back(j) : choose(j))
+        send(j);
+}
+
+bool perf_worker::choose(job& j) {
+    if (phase_ == phase::idle || chosen_ == quota_)
+        return false;
+    auto& shares = j.of->shares;
+    share& s = shares.size() == 1 ? shares[0] : shares[random() % shares.size()];
+    do {
+        j.place = (options_.sequential ? s.next++ : random()) % s.places;
+    } while (s.ledger && !s.ledger->take(j.place));
+    j.where = &s;
+    j.writes = options_.read_percent < 100 && random() % 100 >= options_.read_percent;
+    if (s.ledger) {
+        // Nothing is known of what could be read there.
+        j.writes |= s.ledger->acknowledged(j.place) == 0;
+        if (j.writes)
+            j.generation = s.ledger->begin_write(j.place);
+    }
+    ++chosen_;
+    return true;
+}
+
+/// Each place that was written, once.
+bool perf_worker::choose_to_read_back(job& j) {
+    for (share& s : j.of->shares) {
+        for (; s.next < s.places; ++s.next) {
+            if (s.ledger->acknowledged(s.next) == 0)
+                continue;
+            j.place = s.next++;
+            j.where = &s;
+            j.writes = false;
+            s.ledger->take(j.place);
+            return true;
+        }
+    }
+    return false;
+}
+
+void perf_worker::send(job& j) {
+    const perf_disk& d = *j.where->disk;
+    const std::uint32_t blocks = options_.size / d.block_size;
+    const std::uint64_t lba = (j.where->first + j.place) * blocks;
+    j.request.command =
+        nvme::make_block_command(j.writes ? nvme::io_opcode::write : nvme::io_opcode::read, d.nsid, lba, blocks);
+    if (j.writes && j.where->pattern)
+        j.where->pattern->fill({static_cast<std::byte*>(j.piece.iov_base), options_.size}, lba, j.generation);
+    j.began = reactor_.time().now();
+    if (!j.of->pair->submit(j.request))
+        return fail(fmt::format("the connection is lost: {}", j.of->pair->trouble()), true);
+    j.is_out = true;
+    ++out_;
+}
+
+void perf_worker::done(job& j) {
+    const auto took = reactor_.time().now() - j.began;
+    j.is_out = false;
+    --out_;
+    share& s = *j.where;
+    const nvme::status status = j.request.status();
+    if (!status.ok()) {
+        if (!j.of->pair->is_open()) {
+            fail(fmt::format("the connection is lost: {}", j.of->pair->trouble()), true);
+            return tell_if_idle();
+        }
+        ++failed_;
+        fail(fmt::format("a {} of {} bytes at {} of namespace {} was answered with {}", j.writes ? "write" : "read",
+                         options_.size, (s.first + j.place) * options_.size, s.disk->nsid, nvme::to_string(status)));
+        return tell_if_idle();
+    }
+    if (s.ledger) {
+        if (j.writes)
+            s.ledger->acknowledge(j.place);
+        else if (!check(j))
+            return tell_if_idle();
+        s.ledger->give_back(j.place);
+    }
+    if (phase_ == phase::measuring) {
+        perf_side& side = sides_[j.writes];
+        ++side.commands;
+        side.ticks.add(took);
+    }
+    commands.add();
+    start(j);
+    if (out_ == 0)
+        tell_if_idle();
+}
+
+bool perf_worker::check(const job& j) {
+    const share& s = *j.where;
+    const std::uint32_t size = s.disk->block_size;
+    const auto generation = s.ledger->acknowledged(j.place);
+    std::uint64_t lba = (s.first + j.place) * (options_.size / size);
+    const std::span data{static_cast<const std::byte*>(j.piece.iov_base), options_.size};
+    for (std::size_t at = 0; at < data.size(); at += size, ++lba) {
+        const auto block = data.subspan(at, size);
+        if (s.pattern->is(block, lba, generation))
+            continue;
+        ++failed_;
+        fail(fmt::format("block {} of namespace {} holds {}, where generation {} must be", lba, s.disk->nsid,
+                         s.pattern->describe(block), generation));
+        return false;
+    }
+    verified_blocks.add(data.size() / size);
+    return true;
+}
+
+void perf_worker::fail(std::string why, bool lost) {
+    // What comes after the first comes of it.
+    if (trouble_.empty()) {
+        trouble_ = std::move(why);
+        lost_ = lost;
+    }
+    phase_ = phase::idle;
+}
+
+}  // namespace causeway::tools

@@ -1,0 +1,117 @@
+#pragma once
+
+#include "core/counter.h"
+#include "core/reactor.h"
+#include "host/histogram.h"
+#include "host/ledger.h"
+#include "host/pattern.h"
+#include "host/queue_pair.h"
+#include "tools/perf_options.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace causeway::tools {
+
+/// A namespace as perf sees it.
+struct perf_disk {
+    std::size_t controller;  ///< its number
+    std::uint32_t nsid;
+    std::uint32_t block_size;  ///< bytes
+    std::uint64_t places;      ///< commands that go beside each other into what may be used of it
+};
+
+/// One direction, as one core has measured it.
+struct perf_side {
+    std::uint64_t commands = 0;
+    host::histogram ticks;
+};
+
+/// What one core does: keeps `depth` commands outstanding on each of its queues. All but what is said otherwise on its reactor.
+class perf_worker {
+  public:
+    /// `queues`: of each controller, this core's. `slice`: with verify, the part of each disk that is this core's, of `slices`.
+    perf_worker(core::reactor& r, const perf_options& o, const std::vector<perf_disk>& disks,
+                std::vector<host::queue_pair*> queues, unsigned slice, unsigned slices);
+
+    enum class phase : std::uint8_t { idle, warming_up, measuring, reading_back };
+    /// `idle`: lets what is outstanding end. Of the others each begins its part; reading back ends by itself.
+    void enter(phase p);
+    /// All is over that enter() began. On its reactor.
+    std::function<void()> on_idle;
+    bool is_idle() const noexcept { return idle_.load(std::memory_order_acquire); }  ///< any thread
+
+    // Any thread.
+    core::counter commands;  ///< done, since it was made
+    core::counter verified_blocks;
+
+    // While it is idle.
+    const perf_side& side(bool writes) const noexcept { return sides_[writes]; }
+    std::uint64_t failed() const noexcept { return failed_; }
+    /// Why there is nothing more to measure; empty if all is well.
+    const std::string& trouble() const noexcept { return trouble_; }
+    bool lost() const noexcept { return lost_; }  ///< the trouble is a lost connection
+
+  private:
+    struct free_memory {
+        void operator()(std::byte* p) const noexcept { std::free(p); }
+    };
+    struct share {
+        const perf_disk* disk;
+        std::uint64_t first, places;  ///< the part of it that is this core's
+        std::uint64_t next;           ///< of a sequential run
+        std::optional<host::pattern> pattern;
+        std::optional<host::ledger> ledger;
+    };
+    struct queue {
+        host::queue_pair* pair;
+        std::vector<share> shares;
+    };
+    struct job {
+        host::request request;
+        perf_worker* worker;
+        queue* of;
+        share* where = nullptr;
+        std::uint64_t place = 0;
+        std::uint32_t generation = 0;
+        core::ticks began = 0;
+        iovec piece{};
+        bool writes = false;
+        bool is_out = false;
+    };
+
+    void start(job& j);
+    bool choose(job& j);
+    bool choose_to_read_back(job& j);
+    void send(job& j);
+    void done(job& j);
+    void fail(std::string why, bool lost = false);
+    bool check(const job& j);
+    void tell_if_idle();
+    std::uint64_t random() noexcept {
+        random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+        return random_ >> 33;
+    }
+
+    core::reactor& reactor_;
+    const perf_options& options_;
+    std::vector<queue> queues_;
+    std::vector<job> jobs_;
+    std::unique_ptr<std::byte[], free_memory> memory_;
+    phase phase_ = phase::idle;
+    std::atomic<bool> idle_{true};
+    unsigned out_ = 0;
+    std::uint64_t quota_, chosen_ = 0;
+    std::uint64_t random_;
+    perf_side sides_[2];
+    std::uint64_t failed_ = 0;
+    std::string trouble_;
+    bool lost_ = false;
+};
+
+}  // namespace causeway::tools
