@@ -15,6 +15,8 @@ namespace causeway::tcp {
 
 namespace {
 
+core::log::limiter refusals;
+
 /// RFC 8446, "Record Layer": plaintext of one record, at most.
 constexpr std::size_t record_size = 16384;
 
@@ -85,7 +87,8 @@ class tls_stream : public stream {
         SSL_set_bio(ssl_.get(), to, to);
     }
     SSL* ssl() const noexcept { return ssl_.get(); }
-    virtual void greeted() noexcept {}
+    /// False: the peer has not proved what it must.
+    virtual bool greeted() noexcept { return true; }
 
   private:
     bool ready() noexcept;
@@ -107,7 +110,8 @@ void tls_stream::learn(int failed) noexcept {
     else if (why != SSL_ERROR_WANT_READ) {
         state_ = state::broken;
         const char* reason = ERR_reason_error_string(ERR_peek_error());
-        core::log::info("tcp: TLS {}: {}", greeted_ ? "ends" : "refused", reason ? reason : "the connection broke");
+        core::log::peer_warning(refusals, "tcp: TLS {}: {}", greeted_ ? "ends" : "refused",
+                                reason ? reason : "the connection broke");
     }
     ERR_clear_error();
 }
@@ -128,8 +132,9 @@ bool tls_stream::ready() noexcept {
         return false;
     }
     greeted_ = true;
-    greeted();
-    return true;
+    if (!greeted())
+        state_ = state::broken;
+    return state_ != state::broken;
 }
 
 stream::outcome tls_stream::receive(std::span<const iovec> to) noexcept {
@@ -204,19 +209,23 @@ class tls_server_stream final : public tls_stream {
         use(context_->accept(claim_));
     }
 
-    std::string proven_identity() const override { return proven_ ? claim_.chosen->proof : std::string(); }
+    std::string proven_identity() const override { return proven_; }
 
   private:
-    void greeted() noexcept override {
-        // Without a certificate there is no other way to the end of a handshake.
-        proven_ = claim_.chosen && SSL_session_reused(ssl()) == 1;
+    bool greeted() noexcept override {
         SSL_set_msg_callback(ssl(), nullptr);
         claim_.hello = {};
+        // Without a certificate there is no other way to the end of a handshake.
+        if (!claim_.chosen || SSL_session_reused(ssl()) != 1)
+            return false;
+        proven_ = claim_.chosen->proof;
+        claim_.chosen.reset();
+        return true;
     }
 
     const std::shared_ptr<tls_server> context_;
     tls_claim claim_;
-    bool proven_ = false;
+    std::string proven_;
 };
 
 class tls_client_stream final : public tls_stream {
