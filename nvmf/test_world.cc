@@ -1,6 +1,7 @@
 #include "nvmf/test_world.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace causeway::nvmf::test {
 
@@ -118,6 +119,10 @@ core::task<> connection::part() {
     EXPECT_EQ(core::reactor::current(), &home);
     qpair.reset();
     gone = true;
+}
+
+bool fake_qpair::vouches_for(std::string_view hostnqn, std::string_view subnqn) const {
+    return connection_.proves.empty() || connection_.proves == fmt::format("{} {}", hostnqn, subnqn);
 }
 
 core::task<core::result<>> fake_transport::listen(transport_address a, listen_options) {

@@ -67,6 +67,7 @@ class fake_qpair final : public qpair {
     transport_address local_address() const override;
     transport_address peer_address() const override { return {"FAKE", "IPv4", "10.0.0.99", "1234"}; }
     std::string_view transport_name() const noexcept override { return "FAKE"; }
+    bool vouches_for(std::string_view hostnqn, std::string_view subnqn) const override;
 
   private:
     connection& connection_;
@@ -92,6 +93,8 @@ class connection {
     /// What waits when the connection closes is given up with target::abandon(), as it should be.
     bool abandons = true;
     void let_go(capsule& c);
+    /// Host and subsystem, if the host has proved who it is.
+    std::string proves;
 
     world& of;
     core::reactor& home;

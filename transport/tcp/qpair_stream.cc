@@ -130,7 +130,8 @@ void qpair::hung_up() noexcept {
 }
 
 std::uint32_t qpair::interest() const noexcept {
-    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) | (blocked_ ? std::uint32_t{EPOLLOUT} : 0);
+    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) |
+           (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
 core::task<> qpair::silence(core::nanoseconds limit) {

@@ -33,7 +33,7 @@ class stream {
     virtual outcome send(std::span<const iovec> from) noexcept = 0;
     /// True: receive() has something of which the socket will not tell.
     virtual bool holds_more() const noexcept { return false; }
-    /// True: it cannot go on receiving before the socket takes something.
+    /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to be called.
     virtual bool wants_to_send() const noexcept { return false; }
     /// Nothing more is sent; the peer is told in order.
     virtual void end_sending() noexcept;

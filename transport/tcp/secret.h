@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <openssl/crypto.h>
+#include <vector>
+
+namespace causeway::tcp {
+
+/// Overwrites what it gives back.
+template <class T>
+struct cleansing_allocator {
+    using value_type = T;
+    cleansing_allocator() noexcept = default;
+    template <class U>
+    cleansing_allocator(const cleansing_allocator<U>&) noexcept {}
+    T* allocate(std::size_t n) { return std::allocator<T>().allocate(n); }
+    void deallocate(T* p, std::size_t n) noexcept {
+        OPENSSL_cleanse(p, n * sizeof(T));
+        std::allocator<T>().deallocate(p, n);
+    }
+    bool operator==(const cleansing_allocator&) const noexcept = default;
+};
+
+/// Bytes of a key.
+using secret = std::vector<unsigned char, cleansing_allocator<unsigned char>>;
+
+}  // namespace causeway::tcp
