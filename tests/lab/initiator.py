@@ -4,6 +4,7 @@ import json
 import uuid
 from dataclasses import dataclass
 
+from .fabric import RDMA, Fabric
 from .guest import RXE_ADDRESS
 from .machine import Machine
 
@@ -16,10 +17,10 @@ class Target:
     nqn: str
     address: str = RXE_ADDRESS
     port: int = 4420
-    transport: str = "rdma"
+    fabric: Fabric = RDMA
 
     def words(self) -> str:
-        return f"-t {self.transport} -a {self.address} -s {self.port}"
+        return f"-t {self.fabric.transport} -a {self.address} -s {self.port} {self.fabric.options}"
 
 
 class Initiator:
