@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab import disk, fio
-from lab.fabric import RDMA
+from lab.fabric import RDMA, TCP
 from lab.initiator import Initiator
 
 PATIENT = "-i 2 -c 1 -l 120 -k 5"
@@ -98,6 +98,22 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     wait_until(lambda: all(gateway.resources()[kind] <= baseline[kind] for kind in ("qp", "sockets")), 30,
                "so are its queue pairs, and its sockets")
     assert gateway.running
+
+
+@pytest.mark.over(RDMA, TCP)
+def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
+    """For so long that both sides have given each other up."""
+    other, target = far_host
+    device = other.connect(target, PATIENT)
+    controller = other.controllers(target.nqn)[0]
+    load = fio.start_verify(other.machine, device, more=SLOWLY)
+    other.machine.until(f"[ $(awk '{{ print $5 }}' /sys/block/{device.removeprefix('/dev/')}/stat) -ge 200 ]")
+    other.machine.out("ip link set eth0 down")
+    wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is silent is gone")
+    other.wait_for_state(controller, "connecting", 60)
+    other.machine.out("ip link set eth0 up")
+    other.wait_for_state(controller, "live", 60)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
 
 
 @pytest.mark.over(RDMA)
