@@ -1,4 +1,4 @@
-"""This machine itself in a guest's place: its own kernel, its own RDMA device."""
+"""This machine itself in a guest's place: its own kernel, and its own RDMA device or none."""
 
 import json
 import os
@@ -17,12 +17,12 @@ class Unfit(Exception):
 
 
 class Here(Machine):
-    def __init__(self, share: Path, outlive: bool = False):
+    def __init__(self, share: Path, address: str, outlive: bool = False):
         self._outlive = outlive
         share.mkdir(parents=True, exist_ok=True)
         self.share = share
         self.inside = str(share)
-        self.address = check()
+        self.address = address
 
     def start(self, command, *, env=None, cwd="/root", input=""):
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(word) for word in command]
@@ -71,7 +71,7 @@ class LocalProcess:
 
 
 def check() -> str:
-    """This machine's RDMA address, if it has all that it takes; if not, `Unfit`."""
+    """This machine's RDMA address, if it has all that a host over RDMA takes; if not, `Unfit`."""
     address = rdma_address()
     loaded = processes.run(["modprobe", "nvme-rdma"], check=False).returncode == 0
     if not loaded and not Path("/sys/module/nvme_rdma").exists():
