@@ -1,8 +1,7 @@
 #include "tools/perf.h"
 
 #include "host/controller.h"
-#include "host/identity.h"
-#include "host/tcp_connector.h"
+#include "tools/connect.h"
 #include "tools/perf_worker.h"
 #include "tools/reactors.h"
 
@@ -21,7 +20,7 @@ using std::chrono::duration;
 
 /// Controllers, and what of their namespaces is driven.
 struct connections {
-    std::vector<std::unique_ptr<host::tcp_connector>> connectors;
+    std::vector<std::unique_ptr<host::connector>> connectors;
     std::vector<std::unique_ptr<host::controller>> controllers;
     std::vector<perf_disk> disks;
 };
@@ -49,16 +48,11 @@ core::result<perf_disk> disk_of(const perf_options& o, std::size_t controller, c
 }
 
 core::task<core::result<>> connect_one(const perf_options& o, core::reactor_group& group, const host::address& a,
-                                       const host::identity& self, connections& to) {
-    host::controller_options c{.subnqn = o.to.subnqn,
-                               .hostnqn = self.hostnqn,
-                               .hostid = self.hostid,
-                               .io_reactors = {},
-                               .io_depth = o.depth,
-                               .kato_ms = o.to.kato_ms};
+                                       host::controller_options c, connections& to) {
+    c.io_depth = o.depth;
     for (const auto& r : group)
         c.io_reactors.push_back(r.get());
-    to.connectors.push_back(std::make_unique<host::tcp_connector>(a, o.to.tcp));
+    to.connectors.push_back(make_connector(a, o.to));
     auto k = std::make_unique<host::controller>(*to.connectors.back(), std::move(c));
     if (auto connected = co_await k->connect(); !connected)
         co_return connected;
@@ -89,7 +83,7 @@ core::task<core::result<>> connect_one(const perf_options& o, core::reactor_grou
 }
 
 core::task<core::result<>> connect_all(const perf_options& o, core::reactor_group& group, connections& to) {
-    const auto self = o.to.hostnqn.empty() ? host::own_identity() : host::identity_of(o.to.hostnqn);
+    const auto self = controller_options_of(o.to);  // one host, whatever it connects to
     for (const auto& a : o.to.addresses)
         if (auto done = co_await connect_one(o, group, a, self, to); !done)
             co_return done;
@@ -127,10 +121,14 @@ class run {
         if (options_.warm_up > 0 && !options_.count)
             during(warming_up, options_.warm_up, "warm-up");
         const auto began = steady::now();
+        const auto busy_before = busy_ticks();
         during(measuring, options_.seconds > 0 ? options_.seconds : -1, "");
         const double seconds = duration<double>(steady::now() - began).count();
+        const auto busy = busy_ticks() - busy_before;
         stop_all();
         perf_result result = collect(seconds);
+        result.busy = static_cast<double>(busy) / static_cast<double>(cores_.group().time().per_second()) / seconds /
+                      static_cast<double>(workers_.size());
         if (options_.verify && result.trouble.empty()) {
             during(reading_back, -1, "reading back");
             stop_all();
@@ -214,6 +212,13 @@ class run {
         std::uint64_t n = 0;
         for (const auto& w : workers_)
             n += w->commands.get();
+        return n;
+    }
+
+    core::ticks busy_ticks() const {
+        core::ticks n = 0;
+        for (const auto& r : cores_.group())
+            n += r->stats().busy_ticks.get();
         return n;
     }
 

@@ -24,6 +24,7 @@ struct perf_result {
     };
     side read, write;
     double seconds = 0;  ///< that were measured
+    double busy = 0;     ///< the part of the cores' time in which they had something to do, 0 to 1
     std::uint64_t failed = 0;
     std::uint64_t verified_blocks = 0;
     std::string trouble;  ///< what ended it before its time

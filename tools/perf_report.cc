@@ -49,7 +49,8 @@ std::string to_text(const perf_result& r) {
         t.add(std::move(cells));
     }
     std::string text = t.empty() ? "" : t.text();
-    text += fmt::format("{} commands in {:.2f} s", r.read.commands + r.write.commands, r.seconds);
+    text += fmt::format("{} commands in {:.2f} s, cores busy {:.0f}%", r.read.commands + r.write.commands, r.seconds,
+                        100 * r.busy);
     if (r.verified_blocks)
         text += fmt::format("; {} blocks that were read are right", r.verified_blocks);
     if (r.failed)
@@ -73,6 +74,7 @@ nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o) {
             {"verify", o.verify},
             {"seed", o.seed},
             {"seconds", r.seconds},
+            {"busy", r.busy},
             {"read", json_of(r.read, r.seconds)},
             {"write", json_of(r.write, r.seconds)},
             {"failed", r.failed},

@@ -31,5 +31,7 @@ host::address parse_address(const std::string& text);
 
 // Each adds its command to `app`; `what` is set to what it does when it is called, and returns the exit status.
 void add_perf_command(CLI::App& app, std::function<int()>& what);
+void add_identify_command(CLI::App& app, std::function<int()>& what);
+void add_discover_command(CLI::App& app, std::function<int()>& what);
 
 }  // namespace causeway::tools

@@ -21,7 +21,7 @@ memory_connection::memory_connection(memory_target& t, int socket) : target_(t),
 void memory_connection::serve() {
     std::vector<std::byte> buffer(256 * 1024);
     while (!reader_.over()) {
-        const auto n = ::recv(socket_, buffer.data(), buffer.size(), target_.options_.polls ? MSG_DONTWAIT : 0);
+        const auto n = ::recv(socket_, buffer.data(), buffer.size(), target_.options_.polls && qid_.value_or(0) ? MSG_DONTWAIT : 0);
         if (n < 0 && errno == EAGAIN)
             continue;
         if (n <= 0)

@@ -24,7 +24,7 @@ struct memory_target_options {
     bool digests = true;                    ///< those that the host asks for
     bool success_flag = true;
     std::uint8_t mdts = 8;  ///< 2^8 pages
-    bool polls = false;
+    bool polls = false;  ///< I/O queues, instead of sleeping
 };
 
 /// A controller over TCP, on a port of the loopback, that serves reads and writes on memory: strict about what a host may send,
