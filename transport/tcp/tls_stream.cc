@@ -109,9 +109,9 @@ void tls_stream::learn(int failed) noexcept {
         state_ = state::ended;
     else if (why != SSL_ERROR_WANT_READ) {
         state_ = state::broken;
-        const char* reason = ERR_reason_error_string(ERR_peek_error());
-        core::log::peer_warning(refusals, "tcp: TLS {}: {}", greeted_ ? "ends" : "refused",
-                                reason ? reason : "the connection broke");
+        // None: the peer has closed the connection without a word, as kernels do.
+        if (const char* reason = ERR_reason_error_string(ERR_peek_error()))
+            core::log::peer_warning(refusals, "tcp: TLS {}: {}", greeted_ ? "ends" : "refused", reason);
     }
     ERR_clear_error();
 }
