@@ -109,13 +109,9 @@ class Guest(Machine):
     def _command_line(self) -> list[str]:
         the_kernel = self._debian.kernel if self._debian else kernel.get()
         command = qemu.machine(the_kernel, initramfs.for_9p_root(the_kernel), smp=self._smp, memory=self._memory,
-<<<<<<< HEAD
                                words=f"{LOOPBACK_WORDS} {self._words}", serial=self.serial)
-        command += qemu.share("root", self._root) + qemu.share("modules", the_kernel.modules)
-=======
-                               words=self._words, serial=self.serial)
-        command += qemu.share("root", self._debian.root if self._debian else "/") + qemu.share("modules", the_kernel.modules)
->>>>>>> tls
+        command += qemu.share("root", self._debian.root if self._debian else "/")
+        command += qemu.share("modules", the_kernel.modules)
         command += qemu.share("out", self.share, writable=True) + qemu.control()
         if self.network:
             command += self.network.card(int(self.address.rpartition(".")[2]))
