@@ -30,8 +30,9 @@ nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
     e.subtype = nvme::to_underlying(nvme::subsystem_type::nvm);
+    // Not `not_required`: over TCP libnvme 1.3 (Debian 12) takes that for a wish, asks for TLS, and connects to nothing.
     e.treq = nvme::to_underlying(l.options.secure_channel ? nvme::secure_channel::required
-                                                          : nvme::secure_channel::not_required) |
+                                                          : nvme::secure_channel::not_specified) |
              nvme::treq_disable_sq_flow_control;
     e.portid = t.port_id(at);
     e.cntlid = nvme::cntlid_dynamic;

@@ -38,7 +38,7 @@ TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
     EXPECT_EQ(e[0], std::byte{254}) << "TRTYPE: within the host";
     EXPECT_EQ(e[1], std::byte{1}) << "ADRFAM: IPv4";
     EXPECT_EQ(e[2], std::byte{2}) << "SUBTYPE: NVM subsystem";
-    EXPECT_EQ(e[3], std::byte{6}) << "TREQ: no secure channel, SQ flow control may be off";
+    EXPECT_EQ(e[3], std::byte{4}) << "TREQ: nothing of a secure channel, SQ flow control may be off";
     EXPECT_EQ(bytes(e.begin() + 4, e.begin() + 6), raw(nvme::le16(1))) << "PORTID";
     EXPECT_EQ(bytes(e.begin() + 6, e.begin() + 8), raw(nvme::le16(0xffff))) << "CNTLID: dynamic";
     EXPECT_EQ(bytes(e.begin() + 8, e.begin() + 10), raw(nvme::le16(128))) << "ASQSZ";

@@ -9,6 +9,7 @@ import pytest
 from lab import places, processes
 from lab.ceph import Cluster
 from lab.channel import GuestDied
+from lab.fabric import FABRICS, Fabric
 from lab.gateway import DAEMON, Gateway
 from lab.initiator import Initiator
 from lab.lab import Lab
@@ -51,11 +52,34 @@ def host(guest) -> Initiator:
     return Initiator(guest)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "over(*fabrics): runs over these only, not over every fabric there is")
+
+
+def pytest_generate_tests(metafunc):
+    """Whoever uses a gateway in the guest runs over each fabric, or over those that its `over` names."""
+    if "fabric" in metafunc.fixturenames:
+        over = metafunc.definition.get_closest_marker("over")
+        metafunc.parametrize("fabric", over.args if over else FABRICS, ids=str, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def fabric(request) -> Fabric:
+    """What hosts reach the gateway over."""
+    return request.param
+
+
 @pytest.fixture
-def new_gateway(lab):
-    """Starts gateways in the shared guest, as `new_gateway(cores="0x3")`; each knows the cluster and RDMA."""
-    with gateways(lab) as start:
+def new_gateway(lab, fabric):
+    """Starts gateways in the shared guest, as `new_gateway(cores="0x3")`; each knows the cluster and the fabric."""
+    with gateways(lab, fabric) as start:
         yield start
+
+
+@pytest.fixture
+def own_name(request, fabric) -> str:
+    """For a test's own image, which stays in the cluster when the test is over."""
+    return f"{request.node.originalname.removeprefix('test_')[:40]}-{fabric}"
 
 
 @pytest.fixture
@@ -65,20 +89,20 @@ def gateway(new_gateway) -> Gateway:
 
 
 @pytest.fixture(scope="module")
-def lasting_gateway(lab):
-    """A gateway that the tests of a file share: for those that leave it as they found it."""
-    with gateways(lab) as start:
+def lasting_gateway(lab, fabric):
+    """A gateway that the tests of a file share, one for each fabric: for those that leave it as they found it."""
+    with gateways(lab, fabric) as start:
         yield start()
 
 
 @contextlib.contextmanager
-def gateways(lab):
+def gateways(lab, fabric):
     if not places.binary(DAEMON).exists():
         pytest.skip(f"{places.binary(DAEMON)} is not built")
     running = contextlib.ExitStack()
 
     def start(**how) -> Gateway:
-        gateway = Gateway(lab.guest, ceph_conf=lab.guest_conf, **how)
+        gateway = Gateway(lab.guest, ceph_conf=lab.guest_conf, fabric=fabric, **how)
         running.callback(lambda: print(f"-- end of {gateway.name}'s log\n{gateway.last_words()}"))
         running.enter_context(gateway)
         running.callback(Initiator(lab.guest).disconnect_all)    # hosts go first

@@ -1,11 +1,14 @@
 #include "tools/connect.h"
 
 #include "host/identity.h"
+#include "host/rdma_queue_pair.h"
 #include "host/tcp_connector.h"
 
 namespace causeway::tools {
 
 std::unique_ptr<host::connector> make_connector(const host::address& to, const target_options& o) {
+    if (to.transport == "rdma")
+        return std::make_unique<host::rdma_connector>(to);
     return std::make_unique<host::tcp_connector>(to, o.tcp);
 }
 

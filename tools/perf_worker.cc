@@ -44,10 +44,11 @@ perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vec
     }
     const std::size_t stride = (o.size + page - 1) / page * page;
     jobs_.resize(queues_.size() * o.depth);
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, stride * jobs_.size())));
+    memory_bytes_ = stride * jobs_.size();
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, memory_bytes_)));
     if (!memory_)
         throw std::bad_alloc();
-    std::fill_n(memory_.get(), stride * jobs_.size(), std::byte{0x5a});
+    std::fill_n(memory_.get(), memory_bytes_, std::byte{0x5a});
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
         job& j = jobs_[i];
         j.worker = this;
@@ -63,6 +64,12 @@ perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vec
 }
 
 void perf_worker::enter(phase p) {
+    if (!knows_memory_) {
+        knows_memory_ = true;
+        for (queue& q : queues_)
+            if (!q.pair->use_memory({memory_.get(), memory_bytes_}))
+                trouble_ = "the device takes no more memory";
+    }
     phase_ = p;
     idle_.store(false, std::memory_order_relaxed);
     if (p == phase::measuring) {

@@ -103,6 +103,8 @@ class perf_worker {
     std::vector<queue> queues_;
     std::vector<job> jobs_;
     std::unique_ptr<std::byte[], free_memory> memory_;
+    std::size_t memory_bytes_ = 0;
+    bool knows_memory_ = false;  ///< the queues do
     phase phase_ = phase::idle;
     std::atomic<bool> idle_{true};
     unsigned out_ = 0;

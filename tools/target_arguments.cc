@@ -32,7 +32,9 @@ host::address parse_address(const std::string& text) {
 }
 
 void target_arguments::add_to(CLI::App& command, const char* subnqn) {
-    command.add_option("-t,--transport", transport_, "tcp")->check(CLI::IsMember({"tcp"}))->capture_default_str();
+    command.add_option("-t,--transport", transport_, "tcp or rdma")
+        ->check(CLI::IsMember({"tcp", "rdma"}))
+        ->capture_default_str();
     command.add_option("-a,--traddr", host_, "the target's address");
     command.add_option("-s,--trsvcid", service_, "and its port")->capture_default_str();
     command.add_option("--to", to_, "[TRANSPORT:]ADDRESS[:PORT], instead of the three; may be given several times");

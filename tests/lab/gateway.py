@@ -6,6 +6,7 @@ import time
 
 from . import places
 from .channel import Process
+from .fabric import RDMA, Fabric
 from .guest import RXE_ADDRESS
 from .machine import Machine
 from .processes import CommandFailed
@@ -25,13 +26,14 @@ class Gateway:
     """One daemon. What configured it is remembered, so that `restart` can hand it back as a configuration file.
 
     `host` is the machine it runs on; its log is in that machine's share. With `ceph_conf`, a `with` block begins with
-    a gateway that knows that cluster, and RDMA.
+    a gateway that knows that cluster, and `fabric`.
     """
 
-    def __init__(self, host: Machine, *, ceph_conf: str | None = None, cores: str = "0x3", options: str = "",
-                 name: str = "causewayd"):
+    def __init__(self, host: Machine, *, ceph_conf: str | None = None, fabric: Fabric = RDMA, cores: str = "0x3",
+                 options: str = "", name: str = "causewayd"):
         self.host = host
         self._ceph_conf = ceph_conf
+        self.fabric = fabric
         self.name = name
         self.socket = f"/tmp/{name}.sock"
         self.log = host.share / f"{name}.log"
@@ -45,7 +47,7 @@ class Gateway:
         try:
             if self._ceph_conf:
                 self.add_cluster(self._ceph_conf)
-                self.add_transport()
+                self.add_transport(self.fabric)
         except BaseException:
             self.kill()
             raise
@@ -135,8 +137,8 @@ class Gateway:
     def add_cluster(self, conf: str, name: str = "ceph", user: str = "admin") -> None:
         self.tell("bdev_rbd_register_cluster", {"name": name, "user_id": user, "config_file": conf})
 
-    def add_transport(self, transport: str = "RDMA") -> None:
-        self.tell("nvmf_create_transport", {"trtype": transport})
+    def add_transport(self, fabric: Fabric) -> None:
+        self.tell("nvmf_create_transport", {"trtype": fabric.trtype})
 
     def add_image(self, image: str, *, block_size: int = 4096, pool: str = "rbd", cluster: str = "ceph") -> str:
         """An image as a block device of the same name."""
@@ -144,12 +146,20 @@ class Gateway:
                                              "block_size": block_size, "cluster_name": cluster})
 
     def add_subsystem(self, nqn: str, *bdevs: str, address: str = RXE_ADDRESS, port: int = 4420) -> Target:
-        """A subsystem that any host may use, with these namespaces, listening on RDMA."""
+        """A subsystem that any host may use, with these namespaces, listening on the gateway's fabric."""
         self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "serial_number": serial_number(nqn)})
         for bdev in bdevs:
             self.tell("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev}})
-        self.tell("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": listen_address(address, port)})
-        return Target(nqn, address, port)
+        return self.add_listener(Target(nqn, address, port, self.fabric))
+
+    def add_listener(self, target: Target) -> Target:
+        """Makes a subsystem listen where `target` says."""
+        self.tell("nvmf_subsystem_add_listener", listener(target))
+        return target
+
+    def remove_listener(self, target: Target) -> None:
+        self.rpc("nvmf_subsystem_remove_listener", listener(target))
+        self.forget("nvmf_subsystem_add_listener", **listener(target))
 
     def remove_subsystem(self, nqn: str) -> None:
         self.rpc("nvmf_delete_subsystem", {"nqn": nqn})
@@ -170,13 +180,14 @@ class Gateway:
         return self.bdev(image)["driver_specific"]["rbd"]["main_core"]
 
     def resources(self) -> dict[str, int]:
-        """What a leak would show in: open files, resident KiB, and its objects on the RDMA device."""
+        """What a leak would show in: open files, resident KiB, TCP sockets, and its objects on the RDMA device."""
         counted = self.host.out(f"""
             ls /proc/{self.pid}/fd | wc -l
             awk '/^VmRSS/ {{print $2}}' /proc/{self.pid}/status
+            ss -Htanp | grep -cw 'pid={self.pid}'
             for kind in qp cq mr pd cm_id; do rdma resource show $kind | grep -cw 'pid {self.pid}'; done
             true""").split()
-        return dict(zip(("files", "rss_kib", "qp", "cq", "mr", "pd", "cm_id"), map(int, counted), strict=True))
+        return dict(zip(("files", "rss_kib", "sockets", "qp", "cq", "mr", "pd", "cm_id"), map(int, counted), strict=True))
 
     def settled_resources(self, seconds: float = 30) -> dict[str, int]:
         """`resources` once they have stopped to change: when it has let go of its last host."""
@@ -193,9 +204,14 @@ class Gateway:
         return self.host.run([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words], timeout=60)
 
 
-def listen_address(address: str, port: int) -> dict[str, str]:
-    """An RDMA listener's place, as the RPCs name it."""
-    return {"trtype": "RDMA", "adrfam": "IPv6" if ":" in address else "IPv4", "traddr": address, "trsvcid": str(port)}
+def listener(target: Target) -> dict:
+    """A listener of a subsystem, as the RPCs name it."""
+    return {"nqn": target.nqn, "listen_address": listen_address(target.address, target.port, target.fabric)}
+
+
+def listen_address(address: str, port: int, fabric: Fabric = RDMA) -> dict[str, str]:
+    """A listener's place, as the RPCs name it."""
+    return {"trtype": fabric.trtype, "adrfam": "IPv6" if ":" in address else "IPv4", "traddr": address, "trsvcid": str(port)}
 
 
 def serial_number(nqn: str) -> str:

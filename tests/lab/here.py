@@ -1,4 +1,5 @@
-"""This machine itself: beside guests, in their network; or in a guest's place, with its own kernel and its own RDMA device."""
+"""This machine itself: in a guest's place, with its own kernel and its own RDMA device or none; or beside guests, in their
+network."""
 
 import json
 import os
@@ -16,8 +17,8 @@ class Unfit(Exception):
     """This machine lacks what it takes; the message says what, in one line."""
 
 
-class Beside(Machine):
-    def __init__(self, share: Path, *, address: str, network=None, outlive: bool = False):
+class Here(Machine):
+    def __init__(self, share: Path, address: str, *, network=None, outlive: bool = False):
         """`network`: where its commands run, and have `address`."""
         self._network, self._outlive = network, outlive
         share.mkdir(parents=True, exist_ok=True)
@@ -30,11 +31,6 @@ class Beside(Machine):
         shown = command if isinstance(command, str) else " ".join(argv)
         return LocalProcess(processes.prefix(self._network, self._outlive) + argv, shown, env or {}, cwd, input,
                             self._network.descriptors() if self._network else ())
-
-
-class Here(Beside):
-    def __init__(self, share: Path, outlive: bool = False):
-        super().__init__(share, address=check(), outlive=outlive)
 
 
 class LocalProcess:
@@ -79,7 +75,7 @@ class LocalProcess:
 
 
 def check() -> str:
-    """This machine's RDMA address, if it has all that it takes; if not, `Unfit`."""
+    """This machine's RDMA address, if it has all that a host over RDMA takes; if not, `Unfit`."""
     address = rdma_address()
     loaded = processes.run(["modprobe", "nvme-rdma"], check=False).returncode == 0
     if not loaded and not Path("/sys/module/nvme_rdma").exists():

@@ -4,6 +4,7 @@ import json
 import uuid
 from dataclasses import dataclass
 
+from .fabric import RDMA, Fabric
 from .guest import RXE_ADDRESS
 from .machine import Machine
 
@@ -16,10 +17,10 @@ class Target:
     nqn: str
     address: str = RXE_ADDRESS
     port: int = 4420
-    transport: str = "rdma"
+    fabric: Fabric = RDMA
 
     def words(self) -> str:
-        return f"-t {self.transport} -a {self.address} -s {self.port}"
+        return f"-t {self.fabric.transport} -a {self.address} -s {self.port} {self.fabric.options}"
 
 
 class Initiator:
@@ -41,6 +42,10 @@ class Initiator:
         self.machine.out(f"nvme connect {target.words()} -n {target.nqn} {self._host} {options}")
         return self.device(target.nqn)
 
+    def connect_all(self, target: Target, options: str = "-i 2") -> None:
+        """Connects to whatever discovery lists there, over each fabric."""
+        self.machine.out(f"nvme connect-all {target.words()} {self._host} {options}")
+
     def device(self, nqn: str, nsid: int = 1) -> str:
         """The block device of a connected namespace, once the kernel has made it."""
         return self.machine.until(f"""
@@ -60,6 +65,10 @@ class Initiator:
                 [ "$(cat $controller/subsysnqn 2>/dev/null)" = {nqn} ] && echo ${{controller##*/}}
             done
             true""").split()
+
+    def transport(self, controller: str) -> str:
+        """`rdma`, `tcp`."""
+        return self.machine.out(f"cat /sys/class/nvme/{controller}/transport").strip()
 
     def state(self, controller: str) -> str:
         """`live`, `connecting`, `resetting`, ... or `gone`."""

@@ -1,5 +1,6 @@
 """The kernel's own NVMe-oF target (nvmet): the peer that we are measured against, and the proof that the lab works."""
 
+from .fabric import RDMA, Fabric
 from .guest import Guest, RXE_ADDRESS
 from .initiator import Target
 
@@ -23,7 +24,7 @@ class KernelTarget:
         self.guest.out("modprobe rbd")
         return self.guest.out(f"rbd -c {conf} map -o noudev {image}").strip()
 
-    def expose(self, nqn: str, device: str, *, transport: str = "rdma", address: str = RXE_ADDRESS,
+    def expose(self, nqn: str, device: str, *, fabric: Fabric = RDMA, address: str = RXE_ADDRESS,
                port: int = 4420) -> Target:
         subsystem = f"{NVMET}/subsystems/{nqn}"
         self.guest.out(f"""set -e
@@ -31,8 +32,8 @@ class KernelTarget:
             echo 1 > {subsystem}/attr_allow_any_host
             echo -n {device} > {subsystem}/namespaces/1/device_path
             echo 1 > {subsystem}/namespaces/1/enable""")
-        self.guest.out(f"ln -s {subsystem} {self._port(transport, address, port)}/subsystems/{nqn}")
-        return Target(nqn, address, port, transport)
+        self.guest.out(f"ln -s {subsystem} {self._port(fabric.transport, address, port)}/subsystems/{nqn}")
+        return Target(nqn, address, port, fabric)
 
     def withdraw(self, nqn: str) -> None:
         subsystem = f"{NVMET}/subsystems/{nqn}"

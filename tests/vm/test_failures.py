@@ -1,10 +1,13 @@
 """What goes wrong around a gateway, and what its hosts must not notice beyond a pause."""
 
+import contextlib
 import time
 
 import pytest
 
 from lab import disk, fio
+from lab.fabric import RDMA, TCP
+from lab.initiator import Initiator
 
 PATIENT = "-i 2 -c 1 -l 120 -k 5"
 """Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
@@ -14,10 +17,9 @@ SLOWLY = "--rate_iops=200"
 
 
 @pytest.fixture
-def patient(lab, gateway, host, request):
+def patient(lab, gateway, host, own_name):
     """A disk of the test's own on a gateway of its own, its host patient."""
-    name = request.node.name.removeprefix("test_")[:40]
-    return disk.attach(lab, gateway, host, name, "16M", PATIENT)
+    return disk.attach(lab, gateway, host, own_name, "16M", PATIENT)
 
 
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
@@ -93,10 +95,28 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     assert connected(gateway, target) == 1
     other.machine.kill()
     wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is gone is gone")
-    wait_until(lambda: gateway.resources()["qp"] <= baseline["qp"], 30, "so are its queue pairs")
+    wait_until(lambda: all(gateway.resources()[kind] <= baseline[kind] for kind in ("qp", "sockets")), 30,
+               "so are its queue pairs, and its sockets")
     assert gateway.running
 
 
+@pytest.mark.over(RDMA, TCP)
+def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
+    """For so long that both sides have given each other up."""
+    other, target = far_host
+    device = other.connect(target, PATIENT)
+    controller = other.controllers(target.nqn)[0]
+    load = fio.start_verify(other.machine, device, more=SLOWLY)
+    other.machine.until(f"[ $(awk '{{ print $5 }}' /sys/block/{device.removeprefix('/dev/')}/stat) -ge 200 ]")
+    other.machine.out("ip link set eth0 down")
+    wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is silent is gone")
+    other.wait_for_state(controller, "connecting", 60)
+    other.machine.out("ip link set eth0 up")
+    other.wait_for_state(controller, "live", 60)
+    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
+
+
+@pytest.mark.over(RDMA)
 def test_an_rdma_device_that_is_removed_takes_its_own_hosts_only(lab, guest, host, gateway, far_host):
     other, target = far_host
     device = other.connect(target, PATIENT)
@@ -119,11 +139,12 @@ def test_an_rdma_device_that_is_removed_takes_its_own_hosts_only(lab, guest, hos
     assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
 
 
-def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, host, gateway):
-    for image in ("stays", "goes"):
+def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, host, fabric, gateway):
+    stays, goes = f"stays-{fabric}", f"goes-{fabric}"
+    for image in (stays, goes):
         lab.cluster.create_image(image, "16M")
         gateway.add_image(image)
-    target = gateway.add_subsystem("nqn.2024-01.io.causeway:two", "stays", "goes")
+    target = gateway.add_subsystem("nqn.2024-01.io.causeway:two", stays, goes)
     staying, going = host.connect(target, PATIENT), host.device(target.nqn, 2)
     hit = fio.start_verify(guest, going, more=SLOWLY)
     beside = fio.start_verify(guest, staying, size="4m", more=SLOWLY)
@@ -132,7 +153,7 @@ def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, ho
     assert not hit.wait(60).ok
     assert beside.wait(60).ok
     guest.until(f"! [ -b {going} ]", 30)
-    gateway.remove_image("goes")
+    gateway.remove_image(goes)
     assert gateway.running and host.state(host.controllers(target.nqn)[0]) == "live"
 
 
@@ -146,21 +167,20 @@ def test_an_image_deleted_in_use_takes_its_namespace_along(lab, guest, host, gat
 
 
 @pytest.fixture
-def far_host(lab, guest, gateway, request):
-    """A second guest, its initiator, and a target that it reaches over soft-RoCE on the network between the two."""
-    from lab.initiator import Initiator
-    guest.setup_rxe("eth0", guest.address, None, mtu=1500, name="rxe1")
-    try:
-        image = request.node.name.removeprefix("test_")[:40]
-        lab.cluster.create_image(image, "32M")
-        gateway.add_image(image)
-        target = gateway.add_subsystem(f"nqn.2024-01.io.causeway:{image}", image, address=guest.address)
-        with lab.new_guest(smp=1, memory="1G") as other:
+def far_host(lab, guest, fabric, gateway, own_name):
+    """A second guest, its initiator, and a target that it reaches over the network between the two."""
+    with contextlib.ExitStack() as undo:
+        if fabric is RDMA:
+            guest.setup_rxe("eth0", guest.address, None, mtu=1500, name="rxe1")
+            undo.callback(guest.out, "rdma link delete rxe1")
+        undo.callback(gateway.stop)
+        lab.cluster.create_image(own_name, "32M")
+        gateway.add_image(own_name)
+        target = gateway.add_subsystem(f"nqn.2024-01.io.causeway:{own_name}", own_name, address=guest.address)
+        other = undo.enter_context(lab.new_guest(smp=1, memory="1G"))
+        if fabric is RDMA:
             other.setup_rxe("eth0", other.address, None, mtu=1500)
-            yield Initiator(other), target
-    finally:
-        gateway.stop()
-        guest.out("rdma link delete rxe1")
+        yield Initiator(other), target
 
 
 def connected(gateway, target) -> int:

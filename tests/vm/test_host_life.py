@@ -17,9 +17,9 @@ def served(lab, lasting_gateway, host):
     disk.withdraw(lab, lasting_gateway, host, attached)
 
 
-def test_discovery_lists_it(host, served):
+def test_discovery_lists_it(host, fabric, served):
     assert [(r["subnqn"], r["trtype"], r["traddr"], r["trsvcid"]) for r in host.discover(served.target)] == [
-        (served.nqn, "rdma", served.target.address, str(served.target.port))]
+        (served.nqn, fabric.transport, served.target.address, str(served.target.port))]
 
 
 def test_nvme_list_shows_it(guest, served):

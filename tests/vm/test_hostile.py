@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import fio, places
+from lab.fabric import RDMA
 from lab.initiator import Initiator
 
 GOOD = "nqn.2024-01.io.causeway:good"
@@ -40,7 +41,7 @@ def good(gateway, guest):
 
 @pytest.fixture
 def hostile(gateway, guest):
-    """Runs groups of cases against a disk of their own."""
+    """Runs groups of cases, on plain verbs, against a disk of their own."""
     client = places.binary(CLIENT)
     if not client.exists():
         pytest.skip(f"{client} is not built")
@@ -58,11 +59,13 @@ def hostile(gateway, guest):
     assert not guest.kernel_complaints()
 
 
+@pytest.mark.over(RDMA)
 @pytest.mark.parametrize("cases", ["connect", "sgl", "capsule", "flood", "leave"])
 def test_a_hostile_host_gets_what_it_deserves_and_others_what_they_asked_for(gateway, good, hostile, cases):
     hostile(cases)
 
 
+@pytest.mark.over(RDMA)
 def test_nothing_of_hostile_hosts_is_kept(gateway, hostile):
     def kept():
         return {kind: n for kind, n in gateway.settled_resources().items() if kind != "rss_kib"}
@@ -108,5 +111,6 @@ def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, guest, stuck):
     assert stuck.running
 
 
+@pytest.mark.over(RDMA)
 def test_a_hostile_host_beside_a_disk_that_hangs(gateway, guest, stuck, hostile):
     hostile("overrun-writes", "never-receives", "disconnect-in-flight", "sgl-list-of-16")

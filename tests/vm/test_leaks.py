@@ -19,8 +19,8 @@ def cycle(guest, target, times: int) -> None:
         done""", timeout=600)
 
 
-def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, guest):
-    target = disk.serve(lab, gateway, "cycled", "8M")
+def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, guest, own_name):
+    target = disk.serve(lab, gateway, own_name, "8M")
     cycle(guest, target, WARM_UP)
     before = gateway.settled_resources()
     cycle(guest, target, CYCLES - WARM_UP)

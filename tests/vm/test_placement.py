@@ -13,10 +13,10 @@ IMAGES = 8
     pytest.param("", {0: 4, 1: 4}, id="round_robin, the default, spreads main threads evenly"),
     pytest.param("--placement first", {0: 8}, id="first puts all of them on one core"),
 ])
-def test_eight_images_serve_a_verified_load(lab, new_gateway, guest, host, options, spread):
+def test_eight_images_serve_a_verified_load(lab, new_gateway, guest, host, fabric, options, spread):
     gateway = new_gateway(cores="0x3", options=options)
     kind = "first" if options else "even"
-    images = [f"{kind}{n}" for n in range(IMAGES)]
+    images = [f"{kind}{n}-{fabric}" for n in range(IMAGES)]
     targets = [disk.serve(lab, gateway, image, "8M") for image in images]
 
     assert Counter(gateway.main_core(image) for image in images) == spread

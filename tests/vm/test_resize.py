@@ -8,8 +8,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def served(lab, lasting_gateway, host, request):
-    attached = disk.attach(lab, lasting_gateway, host, request.node.name.removeprefix("test_")[:40], "16M")
+def served(lab, lasting_gateway, host, own_name):
+    attached = disk.attach(lab, lasting_gateway, host, own_name, "16M")
     yield attached
     disk.withdraw(lab, lasting_gateway, host, attached)
 

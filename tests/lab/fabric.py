@@ -1,0 +1,28 @@
+"""What a host reaches a gateway over, and all that differs for those who use it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fabric:
+    name: str            # of tests
+    transport: str       # as nvme-cli and discovery say
+    options: str = ""    # more for nvme-cli
+
+    @property
+    def trtype(self) -> str:
+        """As the RPCs say."""
+        return self.transport.upper()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+RDMA = Fabric("rdma", "rdma")
+TCP = Fabric("tcp", "tcp")
+TCP_DIGESTS = Fabric("tcp-digests", "tcp", "--hdr-digest --data-digest")
+"""CRC-32C over the header and the data of every PDU, both ways."""
+TCP_TLS = Fabric("tcp-tls", "tcp", "--tls")
+"""With a key in the host's keyring, made for that subsystem. Not among the fabrics below: it takes a newer host (debian.py)."""
+
+FABRICS = (RDMA, TCP, TCP_DIGESTS)
