@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-"""This machine itself in a guest's place: its own kernel, and its own RDMA device or none."""
-=======
-"""This machine itself: beside guests, in their network; or in a guest's place, with its own kernel and its own RDMA device."""
->>>>>>> tls
+"""This machine itself: in a guest's place, with its own kernel and its own RDMA device or none; or beside guests, in their
+network."""
 
 import json
 import os
@@ -20,16 +17,10 @@ class Unfit(Exception):
     """This machine lacks what it takes; the message says what, in one line."""
 
 
-<<<<<<< HEAD
 class Here(Machine):
-    def __init__(self, share: Path, address: str, outlive: bool = False):
-        self._outlive = outlive
-=======
-class Beside(Machine):
-    def __init__(self, share: Path, *, address: str, network=None, outlive: bool = False):
+    def __init__(self, share: Path, address: str, *, network=None, outlive: bool = False):
         """`network`: where its commands run, and have `address`."""
         self._network, self._outlive = network, outlive
->>>>>>> tls
         share.mkdir(parents=True, exist_ok=True)
         self.share = share
         self.inside = str(share)
@@ -40,11 +31,6 @@ class Beside(Machine):
         shown = command if isinstance(command, str) else " ".join(argv)
         return LocalProcess(processes.prefix(self._network, self._outlive) + argv, shown, env or {}, cwd, input,
                             self._network.descriptors() if self._network else ())
-
-
-class Here(Beside):
-    def __init__(self, share: Path, outlive: bool = False):
-        super().__init__(share, address=check(), outlive=outlive)
 
 
 class LocalProcess:

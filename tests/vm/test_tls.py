@@ -7,13 +7,15 @@ NVMe/TCP goes with (the binder of its ClientHello is made by SHA-256 then too).
 import contextlib
 import os
 import re
+from dataclasses import replace
 
 import pytest
 
 from lab import debian, fio, places
-from lab.gateway import DAEMON, Gateway
+from lab.fabric import TCP, TCP_TLS
+from lab.gateway import DAEMON, Gateway, listener
 from lab.guest import Guest
-from lab.here import Beside
+from lab.here import Here
 from lab.initiator import DISCOVERY, Initiator, Target
 from lab.namespace import Network
 from lab.processes import CommandFailed
@@ -31,7 +33,7 @@ def stage():
     if not places.binary(DAEMON).exists():
         pytest.skip(f"{places.binary(DAEMON)} is not built")
     with places.Run("tls") as run, contextlib.closing(Network()) as network:
-        here = Beside(run.logs / "gateway", address=network.address, network=network)
+        here = Here(run.logs / "gateway", network.address, network=network)
         with Guest(run.folder / "host", logs=run.logs, network=network, debian=debian.get()) as guest:
             guest.out("modprobe -a nvme-tcp tls")
             guest.start("exec tlshd -s > /out/tlshd.log 2>&1")
@@ -51,7 +53,7 @@ def host(guest):
 @pytest.fixture(scope="module")
 def gateway(stage):
     with Gateway(stage[0], name=f"causewayd-tls-{os.getpid()}", options="--no-huge") as running:
-        running.add_transport("TCP")
+        running.add_transport(TCP)
         yield running
 
 
@@ -63,7 +65,7 @@ def disk(gateway, host, request):
     gateway.rpc("bdev_malloc_create", {"name": name, "num_blocks": 16 * MIB // 4096, "block_size": 4096})
     gateway.rpc("nvmf_create_subsystem", {"nqn": nqn, "serial_number": "TLS"})
     gateway.rpc("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": name}})
-    yield listen(gateway, nqn, PORT, secure=True)
+    yield listen(gateway, Target(nqn, gateway.host.address, PORT, TCP_TLS))
     host.disconnect_all()
     gateway.rpc("nvmf_delete_subsystem", {"nqn": nqn})
     gateway.rpc("bdev_malloc_delete", {"name": name})
@@ -71,12 +73,10 @@ def disk(gateway, host, request):
         gateway.rpc("keyring_file_remove_key", {"name": key["name"]})
 
 
-def listen(gateway, nqn: str, port: int, *, secure: bool) -> Target:
-    address = gateway.host.address
-    gateway.rpc("nvmf_subsystem_add_listener",
-                {"nqn": nqn, "secure_channel": secure,
-                 "listen_address": {"trtype": "TCP", "adrfam": "IPv4", "traddr": address, "trsvcid": str(port)}})
-    return Target(nqn, address, port, "tcp")
+def listen(gateway, target: Target) -> Target:
+    """Makes a subsystem listen where `target` says, with a secure channel if hosts use one there."""
+    gateway.rpc("nvmf_subsystem_add_listener", {**listener(target), "secure_channel": target.fabric == TCP_TLS})
+    return target
 
 
 def make_key(guest, host, nqn: str, *, identity: int = 0) -> str:
@@ -98,7 +98,7 @@ def admit(gateway, host, nqn: str, key: str, name: str = "key") -> None:
 def test_a_host_proves_itself_and_its_data_is_right(gateway, guest, host, disk, identity):
     key = make_key(guest, host, disk.nqn, identity=identity)
     admit(gateway, host, disk.nqn, key)
-    device = host.connect(disk, "-i 2 --tls")
+    device = host.connect(disk)
     assert fio.verify(guest, device, size="4m").read.bytes == 4 * MIB
     assert fio.verify(guest, device, bs="128k", size="8m").read.bytes == 8 * MIB
     host.disconnect(disk.nqn)
@@ -108,7 +108,7 @@ def test_a_host_proves_itself_and_its_data_is_right(gateway, guest, host, disk, 
 
 def test_a_host_comes_back_with_its_key(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, make_key(guest, host, disk.nqn))
-    device = host.connect(disk, "-i 2 --tls")
+    device = host.connect(disk)
     [controller] = host.controllers(disk.nqn)
     guest.out(f"nvme reset /dev/{controller}")
     host.wait_for_state(controller, "live")
@@ -119,39 +119,39 @@ def test_a_host_with_another_key_is_refused(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, ANOTHER_KEY)
     make_key(guest, host, disk.nqn)
     with pytest.raises(CommandFailed):
-        host.connect(disk, "-i 2 --tls")
+        host.connect(disk)
     assert host.controllers(disk.nqn) == []
 
 
 def test_a_host_that_was_removed_is_refused(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, make_key(guest, host, disk.nqn))
-    host.connect(disk, "-i 2 --tls")
+    host.connect(disk)
     host.disconnect(disk.nqn)
     gateway.rpc("nvmf_subsystem_remove_host", {"nqn": disk.nqn, "host": host.host_nqn})
     gateway.rpc("nvmf_subsystem_allow_any_host", {"nqn": disk.nqn, "allow_any_host": True})
     with pytest.raises(CommandFailed):
-        host.connect(disk, "-i 2 --tls")
+        host.connect(disk)
 
 
 def test_a_host_without_tls_is_refused_where_it_is_required_and_welcome_elsewhere(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, make_key(guest, host, disk.nqn))
-    plain = listen(gateway, disk.nqn, PLAIN_PORT, secure=False)
+    plain = listen(gateway, replace(disk, port=PLAIN_PORT, fabric=TCP))
     with pytest.raises(CommandFailed):
-        host.connect(disk)
+        host.connect(replace(disk, fabric=TCP))
     device = host.connect(plain)
     assert fio.verify(guest, device, size="1m").read.bytes == MIB
 
 
 def test_discovery_says_which_listener_wants_tls(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, make_key(guest, host, disk.nqn))
-    plain = listen(gateway, disk.nqn, PLAIN_PORT, secure=False)
+    plain = listen(gateway, replace(disk, port=PLAIN_PORT, fabric=TCP))
     found = {r["trsvcid"]: r for r in host.discover(plain)}
-    assert "not required" in found[str(PLAIN_PORT)]["treq"] and found[str(PLAIN_PORT)]["sectype"] == "none"
+    assert "not specified" in found[str(PLAIN_PORT)]["treq"] and found[str(PLAIN_PORT)]["sectype"] == "none"
     assert found[str(PORT)]["treq"].startswith("required") and found[str(PORT)]["sectype"] == "tls13"
 
 
 def test_discovery_over_tls(gateway, guest, host, disk):
     admit(gateway, host, disk.nqn, make_key(guest, host, disk.nqn))
     admit(gateway, host, DISCOVERY, make_key(guest, host, DISCOVERY), "discovery")
-    assert [r["trsvcid"] for r in host.discover(disk, "--tls")] == [str(PORT)]
+    assert [r["trsvcid"] for r in host.discover(disk)] == [str(PORT)]
     gateway.rpc("nvmf_subsystem_remove_host", {"nqn": DISCOVERY, "host": host.host_nqn})
