@@ -27,8 +27,10 @@ struct perf_result {
     double busy = 0;     ///< the part of the cores' time in which they had something to do, 0 to 1
     std::uint64_t failed = 0;
     std::uint64_t verified_blocks = 0;
-    std::string trouble;  ///< what ended it before its time
-    bool lost = false;    ///< and that was a connection
+    std::uint64_t reconnects = 0;
+    std::uint64_t redriven = 0;  ///< commands that were sent again, by another path or on a new connection
+    std::string trouble;         ///< what ended it before its time
+    bool lost = false;           ///< and that was a connection
 };
 
 /// A line now and then while it runs: since the last one.

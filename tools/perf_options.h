@@ -33,6 +33,8 @@ struct perf_options {
     std::uint64_t count = 0;   ///< commands of all cores together; 0: until the time is over
     std::uint64_t region = 0;  ///< bytes from the start of a namespace; 0: all of it
     std::uint64_t seed = 1;
+    double reconnect =
+        0;  ///< seconds without any path; 0: each address is driven by itself, a lost connection is the end
     bool events = false;  ///< sleeps where there is nothing to do
 };
 

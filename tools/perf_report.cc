@@ -53,6 +53,8 @@ std::string to_text(const perf_result& r) {
                         100 * r.busy);
     if (r.verified_blocks)
         text += fmt::format("; {} blocks that were read are right", r.verified_blocks);
+    if (r.reconnects || r.redriven)
+        text += fmt::format("; connected again {} times, {} commands sent again", r.reconnects, r.redriven);
     if (r.failed)
         text += fmt::format("; {} commands failed", r.failed);
     return text + "\n";
@@ -79,6 +81,8 @@ nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o) {
             {"write", json_of(r.write, r.seconds)},
             {"failed", r.failed},
             {"verified_blocks", r.verified_blocks},
+            {"reconnects", r.reconnects},
+            {"redriven", r.redriven},
             {"trouble", r.trouble}};
 }
 
