@@ -101,6 +101,20 @@ TEST_F(subsystem_control, transports_learn_the_keys_of_hosts_and_forget_them) {
     EXPECT_TRUE(w.fabric->admitted.empty());
 }
 
+TEST_F(subsystem_control, a_transport_that_comes_later_learns_the_keys_that_are_there) {
+    target other(w.sim.group(), w.devices);
+    const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
+    ASSERT_TRUE(made);
+    EXPECT_EQ(code((*made)->add_host(host_a, make_key("a key"))), 0);
+    EXPECT_EQ(code((*made)->add_host(host_b, make_key("no key"))), 0) << "nobody has looked at it";
+    auto fabric = std::make_unique<fake_transport>();
+    const auto& admitted = fabric->admitted;
+    EXPECT_EQ(code(other.add_transport(std::move(fabric))), 0);
+    EXPECT_EQ(admitted, (std::map<std::string, std::string>{{host_a + " " + subsystem_nqn, "a key"}}));
+    EXPECT_EQ(code(w.run(other.delete_subsystem(subsystem_nqn))), 0);
+    EXPECT_TRUE(admitted.empty());
+}
+
 TEST_F(subsystem_control, a_host_that_is_removed_loses_its_connections_and_others_keep_theirs) {
     EXPECT_TRUE(s.add_host(host_a));
     EXPECT_TRUE(s.add_host(host_b));
