@@ -232,7 +232,12 @@ class tls_client_stream final : public tls_stream {
   public:
     tls_client_stream(int socket, tls_psk psk) : tls_stream(socket), psk_(std::move(psk)) { use(tls_connect(psk_)); }
 
+    std::string proven_identity() const override { return proven_ ? psk_.identity : std::string(); }
+
   private:
+    bool greeted() noexcept override { return proven_ = SSL_session_reused(ssl()) == 1; }
+
+    bool proven_ = false;
     const tls_psk psk_;
 };
 
