@@ -264,6 +264,7 @@ perf_result run::collect(double seconds) const {
     perf_result all;
     all.seconds = seconds;
     for (const auto& w : workers_) {
+        all.outstanding += w->depth();
         all.failed += w->failed();
         all.verified_blocks += w->verified_blocks.get();
         if (all.trouble.empty()) {

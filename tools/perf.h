@@ -23,8 +23,9 @@ struct perf_result {
         std::vector<std::pair<const char*, double>> percentiles;
     };
     side read, write;
-    double seconds = 0;  ///< that were measured
-    double busy = 0;     ///< the part of the cores' time in which they had something to do, 0 to 1
+    double seconds = 0;             ///< that were measured
+    std::uint64_t outstanding = 0;  ///< commands at a time, of all cores
+    double busy = 0;                ///< the part of the cores' time in which they had something to do, 0 to 1
     std::uint64_t failed = 0;
     std::uint64_t verified_blocks = 0;
     std::uint64_t reconnects = 0;

@@ -49,8 +49,7 @@ std::string to_text(const perf_result& r) {
         t.add(std::move(cells));
     }
     std::string text = t.empty() ? "" : t.text();
-    text += fmt::format("{} commands in {:.2f} s, cores busy {:.0f}%", r.read.commands + r.write.commands, r.seconds,
-                        100 * r.busy);
+    text += fmt::format("{} @@
     if (r.verified_blocks)
         text += fmt::format("; {} blocks that were read are right", r.verified_blocks);
     if (r.reconnects || r.redriven)
@@ -68,6 +67,7 @@ nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o) {
             {"subsystem", o.to.subnqn},
             {"cpus", o.cpus},
             {"depth", o.depth},
+            {"outstanding", r.outstanding},
             {"size", o.size},
             {"read_percent", o.read_percent},
             {"pattern", o.sequential ? "sequential" : "random"},

@@ -2,6 +2,7 @@
 
 #include "nvme/make_command.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
 #include <new>
@@ -42,25 +43,35 @@ perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vec
         if (!q.shares.empty())
             queues_.push_back(std::move(q));
     }
+    const auto depth_of = [&](const queue& q) {
+        return q.way.queue ? std::min(o.depth, q.way.queue->depth()) : o.depth;
+    };
+    std::size_t jobs = 0;
+    for (const queue& q : queues_)
+        jobs += depth_of(q);
     const std::size_t stride = (o.size + page - 1) / page * page;
-    jobs_.resize(queues_.size() * o.depth);
-    memory_bytes_ = stride * jobs_.size();
+    memory_bytes_ = stride * jobs;
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, memory_bytes_)));
     if (!memory_)
         throw std::bad_alloc();
     std::fill_n(memory_.get(), memory_bytes_, std::byte{0x5a});
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-        job& j = jobs_[i];
-        j.worker = this;
-        j.of = &queues_[i / o.depth];
-        j.piece = {memory_.get() + i * stride, o.size};
-        j.request.data = {&j.piece, 1};
-        j.request.context = &j;
-        j.request.done = [](host::request& r) noexcept {
-            job& j = *static_cast<job*>(r.context);
-            j.worker->done(j);
-        };
-    }
+    jobs_ = std::vector<job>(jobs);
+    auto next = jobs_.begin();
+    for (queue& q : queues_)
+        for (unsigned i = 0; i < depth_of(q); ++i, ++next)
+            prepare(*next, q, memory_.get() + stride * static_cast<std::size_t>(next - jobs_.begin()));
+}
+
+void perf_worker::prepare(job& j, queue& q, std::byte* memory) {
+    j.worker = this;
+    j.of = &q;
+    j.piece = {memory, options_.size};
+    j.request.data = {&j.piece, 1};
+    j.request.context = &j;
+    j.request.done = [](host::request& r) noexcept {
+        job& j = *static_cast<job*>(r.context);
+        j.worker->done(j);
+    };
 }
 
 void perf_worker::enter(phase p) {

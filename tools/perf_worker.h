@@ -52,6 +52,9 @@ class perf_worker {
     std::function<void()> on_idle;
     bool is_idle() const noexcept { return idle_.load(std::memory_order_acquire); }  ///< any thread
 
+    /// Commands outstanding at a time, on all its queues: fewer than was asked for where a queue is not that deep.
+    std::size_t depth() const noexcept { return jobs_.size(); }
+
     // Any thread.
     core::counter commands;  ///< done, since it was made
     core::counter verified_blocks;
@@ -91,6 +94,7 @@ class perf_worker {
         bool is_out = false;
     };
 
+    void prepare(job& j, queue& q, std::byte* memory);
     void start(job& j);
     bool submit(job& j);
     /// Why a command came back without an answer; empty if it has one.
