@@ -107,7 +107,7 @@ def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
     device = other.connect(target, PATIENT)
     controller = other.controllers(target.nqn)[0]
     load = fio.start_verify(other.machine, device, more=SLOWLY)
-    other.machine.until(f"[ $(awk '{{ print $5 }}' /sys/block/{device.removeprefix('/dev/')}/stat) -ge 200 ]")
+    other.wait_for_more_io(controller)
     other.machine.out("ip link set eth0 down")
     wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is silent is gone")
     other.wait_for_state(controller, "connecting", 60)
