@@ -6,8 +6,10 @@ import time
 import pytest
 
 from lab import disk, fio
-from lab.fabric import RDMA, TCP
+from lab.fabric import FABRICS, RDMA, TCP
 from lab.initiator import Initiator
+
+pytestmark = pytest.mark.over(RDMA, TCP)
 
 PATIENT = "-i 2 -c 1 -l 120 -k 5"
 """Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
@@ -22,6 +24,7 @@ def patient(lab, gateway, host, own_name):
     return disk.attach(lab, gateway, host, own_name, "16M", PATIENT)
 
 
+@pytest.mark.over(*FABRICS)
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
     controller = host.controllers(patient.nqn)[0]
     load = fio.start_verify(guest, patient.device, more=SLOWLY)
@@ -100,7 +103,6 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     assert gateway.running
 
 
-@pytest.mark.over(RDMA, TCP)
 def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
     """For so long that both sides have given each other up."""
     other, target = far_host
