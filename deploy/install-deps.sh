@@ -8,6 +8,7 @@ build=(
     libdpdk-dev                                  # lcores, huge pages, PCI
     libibverbs-dev librdmacm-dev                 # RDMA
     libisal-dev                                  # CRC-32C, the digests of NVMe over TCP
+    libssl-dev                                   # TLS of NVMe over TCP
     librbd-dev librados-dev                      # Ceph
     nlohmann-json3-dev libcli11-dev              # JSON, options
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
@@ -19,9 +20,11 @@ test=(
     python3 python3-pytest                       # whole-system tests
     ceph-mon ceph-osd ceph-common                # a real cluster
     qemu-system-x86 busybox-static cpio kmod     # a guest with a stock kernel
+    mmdebstrap debian-archive-keyring zstd       # and one of a newer Debian (newer-host.txt)
     iproute2 nvme-cli fio e2fsprogs              # what a Linux host uses
     rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
     rdmacm-utils perftest
+    openssl                                      # a TLS that is not ours
     valgrind                                     # instructions counted by callgrind
     clang-16 libclang-rt-16-dev                  # fuzzers: libFuzzer and its sanitizers
 )

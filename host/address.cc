@@ -12,7 +12,7 @@ core::result<socket_address> look_up(const address& a) {
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
     if (const int wrong = ::getaddrinfo(a.host.c_str(), a.service.c_str(), &hints, &found); wrong != 0)
-        return core::fail(EINVAL, wrong == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(wrong), a.text());
+        return core::fail(EHOSTUNREACH, wrong == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(wrong), a.text());
     socket_address s;
     std::memcpy(&s.storage, found->ai_addr, found->ai_addrlen);
     s.length = found->ai_addrlen;

@@ -26,7 +26,7 @@ struct socket_address {
     const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-/// Looks a name up where that may block. EINVAL: there is no such host, or no such service.
+/// Looks a name up where that may block. EHOSTUNREACH: there is no such host, or no such service.
 core::task<core::result<socket_address>> resolve(const address& a);
 
 }  // namespace causeway::host

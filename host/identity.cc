@@ -45,7 +45,8 @@ std::array<std::uint8_t, 16> hash_of(std::string_view name) {
 
 identity identity_of(std::string hostnqn) {
     const bool has_uuid = hostnqn.starts_with(nvme::uuid_nqn_prefix) && nvme::valid_nqn(hostnqn);
-    const auto id = has_uuid ? bytes_of_uuid(std::string_view(hostnqn).substr(nvme::uuid_nqn_prefix.size())) : hash_of(hostnqn);
+    const auto id =
+        has_uuid ? bytes_of_uuid(std::string_view(hostnqn).substr(nvme::uuid_nqn_prefix.size())) : hash_of(hostnqn);
     return {std::move(hostnqn), id};
 }
 
@@ -56,8 +57,8 @@ identity own_identity() {
         return identity_of(name);
     std::random_device random;
     const auto r = [&] { return random() & 0xffffu; };
-    return identity_of(fmt::format("{}{:04x}{:04x}-{:04x}-4{:03x}-8{:03x}-{:04x}{:04x}{:04x}", nvme::uuid_nqn_prefix, r(), r(),
-                                   r(), r() & 0xfff, r() & 0xfff, r(), r(), r()));
+    return identity_of(fmt::format("{}{:04x}{:04x}-{:04x}-4{:03x}-8{:03x}-{:04x}{:04x}{:04x}", nvme::uuid_nqn_prefix,
+                                   r(), r(), r(), r() & 0xfff, r() & 0xfff, r(), r(), r()));
 }
 
 }  // namespace causeway::host

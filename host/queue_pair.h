@@ -26,6 +26,13 @@ class queue_pair {
     /// reactor goes out at its end, in one go.
     virtual bool submit(request& r) noexcept = 0;
 
+    /// Data in this memory need not be copied, where the transport makes a difference; it stays valid as long as this. False: the
+    /// device takes no more of it.
+    virtual bool use_memory(std::span<std::byte> memory) {
+        (void)memory;
+        return true;
+    }
+
     /// Ends the connection. What is outstanding ends with host_pathing_error, before this returns. `on_lost` is not called.
     virtual void close() noexcept = 0;
 

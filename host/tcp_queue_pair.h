@@ -35,7 +35,7 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
     tcp_queue_pair(std::unique_ptr<tcp::stream> stream, const queue_pair_options& o, const tcp_options& t);
     ~tcp_queue_pair() override;
 
-    /// ICReq, and waits for ICResp. Once, before anything else.
+    /// ICReq, and waits for ICResp. Once, before anything else. This lives until it has ended.
     core::task<core::result<>> initialize();
 
     bool submit(request& r) noexcept override;

@@ -182,6 +182,7 @@ TEST(tcp_queue_pair, takes_no_more_than_its_depth) {
     EXPECT_TRUE(p.submit(all[3]));
     EXPECT_NE(cid_in(p.heard()), cid_in(bytes(sent.begin() + 72, sent.end())))
         << "a late answer must not find the wrong one";
+    p.on_core([&] { p.q->close(); });
 }
 
 TEST(tcp_queue_pair, ends_what_is_outstanding_when_the_connection_ends) {

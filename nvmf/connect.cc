@@ -32,6 +32,7 @@ struct application {
     std::uint16_t granted_entries;
     std::string transport_name;
     transport_address local, peer;
+    bool vouched;  ///< by the connection, for the names in `data`
 
     std::uint16_t qid() const noexcept { return command.qid; }
     std::string_view text(const char (&field)[256]) const noexcept { return {field, ::strnlen(field, sizeof field)}; }
@@ -76,6 +77,7 @@ application read(const request& r) {
     a.transport_name = q.transport_name();
     a.local = q.local_address();
     a.peer = q.peer_address();
+    a.vouched = q.vouches_for(a.hostnqn(), a.subnqn());
     return a;
 }
 
@@ -100,6 +102,11 @@ std::optional<admission> refusal(const application& a, subsystem* s, const trans
         core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(),
                                 a.local.text());
         return bad_data(at_subnqn);
+    }
+    if (!a.vouched) {
+        core::log::peer_warning(refusals, "{}: who calls himself {} (from {}) has proved to be somebody else",
+                                a.subnqn(), a.hostnqn(), a.peer.text());
+        return admission{nvme::sc::connect_invalid_host};
     }
     if (!s->allows(a.hostnqn())) {
         core::log::peer_warning(refusals, "{} does not allow host {} (from {})", a.subnqn(), a.hostnqn(),

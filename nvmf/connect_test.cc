@@ -14,11 +14,16 @@ struct attempt {
     nvme::connect_command command;
     nvme::connect_data data;
     transport_address at = here;
+    std::string proves;
 
     attempt(std::uint16_t qid, std::string_view nqn, std::uint16_t cntlid)
         : command(std::bit_cast<nvme::connect_command>(connect(qid))), data(connect_data(subsystem_nqn, nqn, cntlid)) {}
 
-    capsule& make(world& w) { return w.connect_to(1, at).call(std::bit_cast<nvme::command>(command), raw(data)); }
+    capsule& make(world& w) {
+        connection& c = w.connect_to(1, at);
+        c.proves = proves;
+        return c.call(std::bit_cast<nvme::command>(command), raw(data));
+    }
 };
 
 struct row {
@@ -57,6 +62,10 @@ const row admin_rows[] = {
      in_data | 512},
     {"a host that is not on the list", [](attempt& a) { set_text(a.data.hostnqn, host_b); }, sc::connect_invalid_host,
      0},
+    {"a host that has proved to be another", [](attempt& a) { a.proves = host_b + " " + subsystem_nqn; },
+     sc::connect_invalid_host, 0},
+    {"a host that has proved to be one for another subsystem", [](attempt& a) { a.proves = host_a + " nqn.other"; },
+     sc::connect_invalid_host, 0},
     {"an address that the subsystem does not listen at", [](attempt& a) { a.at = elsewhere; }, bad, in_data | 256},
 };
 

@@ -1,6 +1,7 @@
 #include "nvmf/test_world.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace causeway::nvmf::test {
 
@@ -120,6 +121,10 @@ core::task<> connection::part() {
     gone = true;
 }
 
+bool fake_qpair::vouches_for(std::string_view hostnqn, std::string_view subnqn) const {
+    return connection_.proves.empty() || connection_.proves == fmt::format("{} {}", hostnqn, subnqn);
+}
+
 core::task<core::result<>> fake_transport::listen(transport_address a, listen_options) {
     co_await core::sleep_for(std::chrono::microseconds(50));
     if (a.traddr == "in use")
@@ -132,6 +137,17 @@ core::task<core::result<>> fake_transport::listen(transport_address a, listen_op
 core::task<> fake_transport::stop_listening(transport_address a) {
     co_await core::sleep_for(std::chrono::microseconds(50));
     EXPECT_EQ(std::erase(listening, a), 1u);
+}
+
+core::result<> fake_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {
+    if (key == "no key")
+        return core::fail(EINVAL, "it is none");
+    admitted[hostnqn + " " + subnqn] = key;
+    return {};
+}
+
+void fake_transport::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+    admitted.erase(hostnqn + " " + subnqn);
 }
 
 core::task<> fake_transport::stop() {

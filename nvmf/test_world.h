@@ -67,6 +67,7 @@ class fake_qpair final : public qpair {
     transport_address local_address() const override;
     transport_address peer_address() const override { return {"FAKE", "IPv4", "10.0.0.99", "1234"}; }
     std::string_view transport_name() const noexcept override { return "FAKE"; }
+    bool vouches_for(std::string_view hostnqn, std::string_view subnqn) const override;
 
   private:
     connection& connection_;
@@ -92,6 +93,8 @@ class connection {
     /// What waits when the connection closes is given up with target::abandon(), as it should be.
     bool abandons = true;
     void let_go(capsule& c);
+    /// Host and subsystem, if the host has proved who it is.
+    std::string proves;
 
     world& of;
     core::reactor& home;
@@ -125,9 +128,12 @@ class fake_transport final : public transport {
         return {std::byte{1}, std::byte{5}, std::byte{1}, std::byte(o.secure_channel)};
     }
     bool offers_secure_channel() const noexcept override { return secures; }
+    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
+    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
 
     transport_options options_;
     std::vector<transport_address> listening;
+    std::map<std::string, std::string> admitted;  ///< keys by host and subsystem
     bool secures = true;
     bool stopped = false;
 };

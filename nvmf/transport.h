@@ -148,6 +148,9 @@ class qpair {
     virtual transport_address local_address() const = 0;
     virtual transport_address peer_address() const = 0;
     virtual std::string_view transport_name() const noexcept = 0;
+    /// Home reactor. Whether whoever is there may call himself so when he connects to that subsystem: on an encrypted connection he has
+    /// proved who he is.
+    virtual bool vouches_for(std::string_view /*hostnqn*/, std::string_view /*subnqn*/) const { return true; }
 
     /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the
     /// transport before the first command; 0: as large as its options allow.
@@ -199,7 +202,7 @@ struct transport_options {
     std::uint32_t ack_timeout = 0;
     bool c2h_success = true;         ///< TCP: a read that succeeds may be answered by its data alone
     std::uint8_t sock_priority = 0;  ///< TCP: SO_PRIORITY
-    std::uint16_t kas = 100;  ///< keep-alive granularity, units of 100 ms
+    std::uint16_t kas = 100;         ///< keep-alive granularity, units of 100 ms
     std::uint32_t min_kato_ms = 10000;
     /// Buffers per core: of 8 KiB, and of max_io_size.
     std::uint32_t small_buffers = 512;

@@ -102,6 +102,8 @@ int main(int argc, char** argv) {
 
     std::function<int()> target_command;
     tools::add_perf_command(app, target_command);
+    tools::add_identify_command(app, target_command);
+    tools::add_discover_command(app, target_command);
 
     try {
         app.parse(argc, argv);

@@ -1,8 +1,7 @@
 #include "tools/perf.h"
 
 #include "host/controller.h"
-#include "host/identity.h"
-#include "host/tcp_connector.h"
+#include "tools/connect.h"
 #include "tools/perf_worker.h"
 #include "tools/reactors.h"
 
@@ -19,15 +18,16 @@ namespace {
 using steady = std::chrono::steady_clock;
 using std::chrono::duration;
 
-/// Controllers, and what of their namespaces is driven.
+/// Controllers, each by itself or as paths, and what of their namespaces is driven.
 struct connections {
-    std::vector<std::unique_ptr<host::tcp_connector>> connectors;
+    std::vector<std::unique_ptr<host::connector>> connectors;
     std::vector<std::unique_ptr<host::controller>> controllers;
+    std::unique_ptr<host::path_set> paths;
     std::vector<perf_disk> disks;
 };
 
-core::result<perf_disk> disk_of(const perf_options& o, std::size_t controller, const std::string& name,
-                                std::uint32_t nsid, const nvme::identify_namespace& ns) {
+core::result<perf_disk> disk_of(const perf_options& o, std::size_t way, const std::string& name, std::uint32_t nsid,
+                                const nvme::identify_namespace& ns) {
     const auto about = fmt::format("{}, namespace {}", name, nsid);
     const unsigned format = (ns.flbas & 0xf) | (ns.flbas >> 1 & 0x30);
     const auto& f = ns.lbaf[format];
@@ -36,7 +36,7 @@ core::result<perf_disk> disk_of(const perf_options& o, std::size_t controller, c
     if (f.lbads < 9 || f.lbads > 16 || f.ms != 0)
         return core::fail(ENOTSUP, fmt::format("has blocks of 2^{} bytes with {} of metadata", f.lbads, f.ms.value()),
                           about);
-    perf_disk d{.controller = controller, .nsid = nsid, .block_size = 1u << f.lbads, .places = 0};
+    perf_disk d{.way = way, .nsid = nsid, .block_size = 1u << f.lbads, .places = 0};
     if (o.size % d.block_size || o.size / d.block_size > 65536)
         return core::fail(EINVAL, fmt::format("{} bytes are no number of blocks of {}", o.size, d.block_size), about);
     const std::uint64_t bytes = ns.nsze * d.block_size;
@@ -48,25 +48,10 @@ core::result<perf_disk> disk_of(const perf_options& o, std::size_t controller, c
     return d;
 }
 
-core::task<core::result<>> connect_one(const perf_options& o, core::reactor_group& group, const host::address& a,
-                                       const host::identity& self, connections& to) {
-    host::controller_options c{.subnqn = o.to.subnqn,
-                               .hostnqn = self.hostnqn,
-                               .hostid = self.hostid,
-                               .io_reactors = {},
-                               .io_depth = o.depth,
-                               .kato_ms = o.to.kato_ms};
-    for (const auto& r : group)
-        c.io_reactors.push_back(r.get());
-    to.connectors.push_back(std::make_unique<host::tcp_connector>(a, o.to.tcp));
-    auto k = std::make_unique<host::controller>(*to.connectors.back(), std::move(c));
-    if (auto connected = co_await k->connect(); !connected)
-        co_return connected;
-    to.controllers.push_back(std::move(k));
-    host::controller& its = *to.controllers.back();
+core::task<core::result<>> add_disks(const perf_options& o, host::controller& its, std::size_t way, connections& to) {
     if (o.size > its.most_data())
         co_return core::fail(EINVAL, fmt::format("takes at most {} bytes with a command (MDTS)", its.most_data()),
-                             a.text());
+                             its.name());
     auto nsids = o.namespaces;
     if (nsids.empty()) {
         auto active = co_await its.active_namespaces();
@@ -75,12 +60,12 @@ core::task<core::result<>> connect_one(const perf_options& o, core::reactor_grou
         nsids = std::move(*active);
     }
     if (nsids.empty())
-        co_return core::fail(ENOENT, "has no namespace for this host", fmt::format("{}, {}", a.text(), o.to.subnqn));
+        co_return core::fail(ENOENT, "has no namespace for this host", fmt::format("{}, {}", its.name(), o.to.subnqn));
     for (const std::uint32_t nsid : nsids) {
         const auto ns = co_await its.identify_namespace(nsid);
         if (!ns)
             co_return tl::make_unexpected(ns.error());
-        auto d = disk_of(o, to.controllers.size() - 1, a.text(), nsid, *ns);
+        auto d = disk_of(o, way, its.name(), nsid, *ns);
         if (!d)
             co_return tl::make_unexpected(d.error());
         to.disks.push_back(*d);
@@ -88,18 +73,52 @@ core::task<core::result<>> connect_one(const perf_options& o, core::reactor_grou
     co_return core::result<>{};
 }
 
-core::task<core::result<>> connect_all(const perf_options& o, core::reactor_group& group, connections& to) {
-    const auto self = o.to.hostnqn.empty() ? host::own_identity() : host::identity_of(o.to.hostnqn);
-    for (const auto& a : o.to.addresses)
-        if (auto done = co_await connect_one(o, group, a, self, to); !done)
-            co_return done;
+core::task<core::result<>> connect_each(const perf_options& o, const host::controller_options& how, connections& to) {
+    for (const auto& a : o.to.addresses) {
+        to.connectors.push_back(make_connector(a, o.to));
+        auto k = std::make_unique<host::controller>(*to.connectors.back(), how);
+        if (auto connected = co_await k->connect(); !connected)
+            co_return connected;
+        to.controllers.push_back(std::move(k));
+        if (auto added = co_await add_disks(o, *to.controllers.back(), to.controllers.size() - 1, to); !added)
+            co_return added;
+    }
     co_return core::result<>{};
+}
+
+core::task<core::result<>> connect_paths(const perf_options& o, const host::controller_options& how, connections& to) {
+    std::vector<std::unique_ptr<host::connector>> ways;
+    for (const auto& a : o.to.addresses)
+        ways.push_back(make_connector(a, o.to));
+    host::path_set_options p{.controller = how};
+    p.give_up_after = std::chrono::duration_cast<core::nanoseconds>(duration<double>(o.reconnect));
+    to.paths = std::make_unique<host::path_set>(std::move(ways), std::move(p));
+    if (auto started = co_await to.paths->start(); !started) {
+        to.paths.reset();
+        co_return started;
+    }
+    host::controller* const any = to.paths->any();
+    if (!any)
+        co_return core::fail(ECONNRESET, "the connection was lost again at once");
+    co_return co_await add_disks(o, *any, 0, to);
+}
+
+core::task<core::result<>> connect_all(const perf_options& o, core::reactor_group& group, connections& to) {
+    auto how = controller_options_of(o.to);  // one host, whatever it connects to
+    how.io_depth = o.depth;
+    for (const auto& r : group)
+        how.io_reactors.push_back(r.get());
+    if (o.reconnect > 0)
+        co_return co_await connect_paths(o, how, to);
+    co_return co_await connect_each(o, how, to);
 }
 
 core::task<> disconnect_all(connections& c) {
     for (auto& k : c.controllers)
         co_await k->disconnect();
     c.controllers.clear();
+    if (c.paths)
+        co_await c.paths->stop();
 }
 
 /// The cores' work, and the phases that it goes through together.
@@ -110,10 +129,12 @@ class run {
         : options_(o), cores_(cores), stop_(stop), tell_(tell), idle_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         const auto n = static_cast<unsigned>(cores.group().size());
         for (unsigned i = 0; i < n; ++i) {
-            std::vector<host::queue_pair*> queues;
+            std::vector<perf_way> ways;
             for (auto& k : to.controllers)
-                queues.push_back(&k->io(i));
-            workers_.push_back(std::make_unique<perf_worker>(cores.group()[i], o, to.disks, std::move(queues), i, n));
+                ways.push_back({.queue = &k->io(i)});
+            if (to.paths)
+                ways.push_back({.paths = to.paths.get()});
+            workers_.push_back(std::make_unique<perf_worker>(cores.group()[i], o, to.disks, ways, i, n));
             workers_.back()->on_idle = [this] {
                 const std::uint64_t one = 1;
                 [[maybe_unused]] const auto written = ::write(idle_, &one, sizeof one);
@@ -127,10 +148,14 @@ class run {
         if (options_.warm_up > 0 && !options_.count)
             during(warming_up, options_.warm_up, "warm-up");
         const auto began = steady::now();
+        const auto busy_before = busy_ticks();
         during(measuring, options_.seconds > 0 ? options_.seconds : -1, "");
         const double seconds = duration<double>(steady::now() - began).count();
+        const auto busy = busy_ticks() - busy_before;
         stop_all();
         perf_result result = collect(seconds);
+        result.busy = static_cast<double>(busy) / static_cast<double>(cores_.group().time().per_second()) / seconds /
+                      static_cast<double>(workers_.size());
         if (options_.verify && result.trouble.empty()) {
             during(reading_back, -1, "reading back");
             stop_all();
@@ -217,6 +242,13 @@ class run {
         return n;
     }
 
+    core::ticks busy_ticks() const {
+        core::ticks n = 0;
+        for (const auto& r : cores_.group())
+            n += r->stats().busy_ticks.get();
+        return n;
+    }
+
     perf_result collect(double seconds) const;
 
     const perf_options& options_;
@@ -232,6 +264,7 @@ perf_result run::collect(double seconds) const {
     perf_result all;
     all.seconds = seconds;
     for (const auto& w : workers_) {
+        all.outstanding += w->depth();
         all.failed += w->failed();
         all.verified_blocks += w->verified_blocks.get();
         if (all.trouble.empty()) {
@@ -275,6 +308,11 @@ core::result<perf_result> run_perf(const perf_options& o, int stop_descriptor,
     {
         run r(o, cores, to, stop_descriptor, tell);
         result = r.go();
+        if (to.paths) {
+            result.reconnects = cores.run([&]() -> core::task<std::uint64_t> { co_return to.paths->reconnects(); });
+            for (std::size_t i = 0; i < cores.group().size(); ++i)
+                result.redriven += to.paths->redriven(i);
+        }
         cores.run([&] { return disconnect_all(to); });
     }
     return result;

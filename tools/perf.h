@@ -23,11 +23,15 @@ struct perf_result {
         std::vector<std::pair<const char*, double>> percentiles;
     };
     side read, write;
-    double seconds = 0;  ///< that were measured
+    double seconds = 0;             ///< that were measured
+    std::uint64_t outstanding = 0;  ///< commands at a time, of all cores
+    double busy = 0;                ///< the part of the cores' time in which they had something to do, 0 to 1
     std::uint64_t failed = 0;
     std::uint64_t verified_blocks = 0;
-    std::string trouble;  ///< what ended it before its time
-    bool lost = false;    ///< and that was a connection
+    std::uint64_t reconnects = 0;
+    std::uint64_t redriven = 0;  ///< commands that were sent again, by another path or on a new connection
+    std::string trouble;         ///< what ended it before its time
+    bool lost = false;           ///< and that was a connection
 };
 
 /// A line now and then while it runs: since the last one.

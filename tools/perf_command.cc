@@ -70,6 +70,9 @@ int run(const arguments& a) {
     if (a.namespaces != "all")
         for (const unsigned n : parse_numbers("--namespaces", a.namespaces))
             o.namespaces.push_back(n);
+    if (o.verify && o.to.addresses.size() > 1 && o.reconnect <= 0)
+        throw CLI::ValidationError("--verify",
+                                   "of several addresses needs --reconnect: they are paths to the same blocks");
     o.sequential = a.pattern == "sequential";
     stop_on_signals();
     const bool shows_progress = ::isatty(STDERR_FILENO);
@@ -129,6 +132,10 @@ void add_perf_command(CLI::App& app, std::function<int()>& what) {
     c.add_option("--region", o.region, "only so many bytes from the start of each namespace")
         ->transform(CLI::AsSizeValue(false));
     c.add_option("--seed", o.seed, "of places and of content")->capture_default_str();
+    c.add_option(
+         "--reconnect", o.reconnect,
+         "the addresses are paths of one subsystem: the best is taken, a lost one made again, for so many seconds")
+        ->check(CLI::Range(0.0, 1e6));
     c.add_flag("--verify", o.verify, "what was acknowledged must be read back; overwrites what is there");
     c.add_flag("--events", o.events, "sleeps where there is nothing to do, instead of polling");
     c.add_flag("--json", a->as_json, "the result as JSON");

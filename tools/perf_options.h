@@ -1,7 +1,7 @@
 #pragma once
 
 #include "host/address.h"
-#include "host/tcp_queue_pair.h"
+#include "host/tcp_connector.h"
 
 #include <cstdint>
 #include <string>
@@ -16,6 +16,7 @@ struct target_options {
     std::string hostnqn;  ///< empty: this machine's own
     std::uint32_t kato_ms = 15000;
     host::tcp_options tcp;
+    host::tcp_connector::stream_maker make_stream = host::tcp_connector::plain;
 };
 
 /// What `causeway perf` does.
@@ -33,6 +34,8 @@ struct perf_options {
     std::uint64_t count = 0;   ///< commands of all cores together; 0: until the time is over
     std::uint64_t region = 0;  ///< bytes from the start of a namespace; 0: all of it
     std::uint64_t seed = 1;
+    double reconnect =
+        0;  ///< seconds without any path; 0: each address is driven by itself, a lost connection is the end
     bool events = false;  ///< sleeps where there is nothing to do
 };
 

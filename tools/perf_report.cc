@@ -49,9 +49,11 @@ std::string to_text(const perf_result& r) {
         t.add(std::move(cells));
     }
     std::string text = t.empty() ? "" : t.text();
-    text += fmt::format("{} commands in {:.2f} s", r.read.commands + r.write.commands, r.seconds);
+    text += fmt::format("{} @@
     if (r.verified_blocks)
         text += fmt::format("; {} blocks that were read are right", r.verified_blocks);
+    if (r.reconnects || r.redriven)
+        text += fmt::format("; connected again {} times, {} commands sent again", r.reconnects, r.redriven);
     if (r.failed)
         text += fmt::format("; {} commands failed", r.failed);
     return text + "\n";
@@ -65,6 +67,7 @@ nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o) {
             {"subsystem", o.to.subnqn},
             {"cpus", o.cpus},
             {"depth", o.depth},
+            {"outstanding", r.outstanding},
             {"size", o.size},
             {"read_percent", o.read_percent},
             {"pattern", o.sequential ? "sequential" : "random"},
@@ -73,10 +76,13 @@ nlohmann::ordered_json to_json(const perf_result& r, const perf_options& o) {
             {"verify", o.verify},
             {"seed", o.seed},
             {"seconds", r.seconds},
+            {"busy", r.busy},
             {"read", json_of(r.read, r.seconds)},
             {"write", json_of(r.write, r.seconds)},
             {"failed", r.failed},
             {"verified_blocks", r.verified_blocks},
+            {"reconnects", r.reconnects},
+            {"redriven", r.redriven},
             {"trouble", r.trouble}};
 }
 

@@ -2,6 +2,7 @@
 
 #include "nvme/make_command.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
 #include <new>
@@ -15,14 +16,14 @@ constexpr std::size_t page = 4096;
 }  // namespace
 
 perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vector<perf_disk>& disks,
-                         std::vector<host::queue_pair*> queues, unsigned slice, unsigned slices)
+                         const std::vector<perf_way>& ways, unsigned slice, unsigned slices)
     : reactor_(r), options_(o),
       quota_(o.count ? o.count / slices + (slice < o.count % slices) : std::numeric_limits<std::uint64_t>::max()),
       random_(o.seed * 2 + 1 + std::uint64_t{slice} * 0x9e3779b97f4a7c15u) {
-    for (std::size_t c = 0; c < queues.size(); ++c) {
-        queue q{.pair = queues[c], .shares = {}};
+    for (std::size_t w = 0; w < ways.size(); ++w) {
+        queue q{.way = ways[w], .shares = {}};
         for (const perf_disk& d : disks) {
-            if (d.controller != c)
+            if (d.way != w)
                 continue;
             share s{.disk = &d,
                     .first = 0,
@@ -42,27 +43,48 @@ perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vec
         if (!q.shares.empty())
             queues_.push_back(std::move(q));
     }
+    const auto depth_of = [&](const queue& q) {
+        return q.way.queue ? std::min(o.depth, q.way.queue->depth()) : o.depth;
+    };
+    std::size_t jobs = 0;
+    for (const queue& q : queues_)
+        jobs += depth_of(q);
     const std::size_t stride = (o.size + page - 1) / page * page;
-    jobs_.resize(queues_.size() * o.depth);
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, stride * jobs_.size())));
+    memory_bytes_ = stride * jobs;
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, memory_bytes_)));
     if (!memory_)
         throw std::bad_alloc();
-    std::fill_n(memory_.get(), stride * jobs_.size(), std::byte{0x5a});
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-        job& j = jobs_[i];
-        j.worker = this;
-        j.of = &queues_[i / o.depth];
-        j.piece = {memory_.get() + i * stride, o.size};
-        j.request.data = {&j.piece, 1};
-        j.request.context = &j;
-        j.request.done = [](host::request& r) noexcept {
-            job& j = *static_cast<job*>(r.context);
-            j.worker->done(j);
-        };
-    }
+    std::fill_n(memory_.get(), memory_bytes_, std::byte{0x5a});
+    jobs_ = std::vector<job>(jobs);
+    auto next = jobs_.begin();
+    for (queue& q : queues_)
+        for (unsigned i = 0; i < depth_of(q); ++i, ++next)
+            prepare(*next, q, memory_.get() + stride * static_cast<std::size_t>(next - jobs_.begin()));
+}
+
+void perf_worker::prepare(job& j, queue& q, std::byte* memory) {
+    j.worker = this;
+    j.of = &q;
+    j.piece = {memory, options_.size};
+    j.request.data = {&j.piece, 1};
+    j.request.context = &j;
+    j.request.done = [](host::request& r) noexcept {
+        job& j = *static_cast<job*>(r.context);
+        j.worker->done(j);
+    };
 }
 
 void perf_worker::enter(phase p) {
+    if (!knows_memory_) {
+        knows_memory_ = true;
+        const std::span memory{memory_.get(), memory_bytes_};
+        for (queue& q : queues_) {
+            if (q.way.paths)
+                q.way.paths->use_memory(reactor_.index(), memory);
+            else if (!q.way.queue->use_memory(memory))
+                trouble_ = "the device takes no more memory";
+        }
+    }
     phase_ = p;
     idle_.store(false, std::memory_order_relaxed);
     if (p == phase::measuring) {
@@ -139,10 +161,29 @@ void perf_worker::send(job& j) {
     if (j.writes && j.where->pattern)
         j.where->pattern->fill({static_cast<std::byte*>(j.piece.iov_base), options_.size}, lba, j.generation);
     j.began = reactor_.time().now();
-    if (!j.of->pair->submit(j.request))
-        return fail(fmt::format("the connection is lost: {}", j.of->pair->trouble()), true);
+    // Counted before: what finds no path may be over at once.
     j.is_out = true;
     ++out_;
+    if (submit(j))
+        return;
+    j.is_out = false;
+    --out_;
+    fail(loss(j), true);
+}
+
+bool perf_worker::submit(job& j) {
+    const perf_way& w = j.of->way;
+    if (w.queue)
+        return w.queue->submit(j.request);
+    w.paths->submit(reactor_.index(), j.request);
+    return true;
+}
+
+std::string perf_worker::loss(const job& j) const {
+    const perf_way& w = j.of->way;
+    if (w.queue)
+        return w.queue->is_open() ? "" : fmt::format("the connection is lost: {}", w.queue->trouble());
+    return j.request.status().is(nvme::sc::host_pathing_error) ? "no path is left" : "";
 }
 
 void perf_worker::done(job& j) {
@@ -152,8 +193,8 @@ void perf_worker::done(job& j) {
     share& s = *j.where;
     const nvme::status status = j.request.status();
     if (!status.ok()) {
-        if (!j.of->pair->is_open()) {
-            fail(fmt::format("the connection is lost: {}", j.of->pair->trouble()), true);
+        if (auto why = loss(j); !why.empty()) {
+            fail(std::move(why), true);
             return tell_if_idle();
         }
         ++failed_;

@@ -4,8 +4,8 @@
 #include "core/reactor.h"
 #include "host/histogram.h"
 #include "host/ledger.h"
+#include "host/path_set.h"
 #include "host/pattern.h"
-#include "host/queue_pair.h"
 #include "tools/perf_options.h"
 
 #include <atomic>
@@ -20,10 +20,16 @@ namespace causeway::tools {
 
 /// A namespace as perf sees it.
 struct perf_disk {
-    std::size_t controller;  ///< its number
+    std::size_t way;  ///< the number of the perf_way that leads to it
     std::uint32_t nsid;
     std::uint32_t block_size;  ///< bytes
     std::uint64_t places;      ///< commands that go beside each other into what may be used of it
+};
+
+/// How a core reaches disks: by a queue of its own, or by paths that it shares.
+struct perf_way {
+    host::queue_pair* queue = nullptr;
+    host::path_set* paths = nullptr;
 };
 
 /// One direction, as one core has measured it.
@@ -35,9 +41,9 @@ struct perf_side {
 /// What one core does: keeps `depth` commands outstanding on each of its queues. All but what is said otherwise on its reactor.
 class perf_worker {
   public:
-    /// `queues`: of each controller, this core's. `slice`: with verify, the part of each disk that is this core's, of `slices`.
+    /// `ways`: this core's. `slice`: with verify, the part of each disk that is this core's, of `slices`.
     perf_worker(core::reactor& r, const perf_options& o, const std::vector<perf_disk>& disks,
-                std::vector<host::queue_pair*> queues, unsigned slice, unsigned slices);
+                const std::vector<perf_way>& ways, unsigned slice, unsigned slices);
 
     enum class phase : std::uint8_t { idle, warming_up, measuring, reading_back };
     /// `idle`: lets what is outstanding end. Of the others each begins its part; reading back ends by itself.
@@ -45,6 +51,9 @@ class perf_worker {
     /// All is over that enter() began. On its reactor.
     std::function<void()> on_idle;
     bool is_idle() const noexcept { return idle_.load(std::memory_order_acquire); }  ///< any thread
+
+    /// Commands outstanding at a time, on all its queues: fewer than was asked for where a queue is not that deep.
+    std::size_t depth() const noexcept { return jobs_.size(); }
 
     // Any thread.
     core::counter commands;  ///< done, since it was made
@@ -69,11 +78,11 @@ class perf_worker {
         std::optional<host::ledger> ledger;
     };
     struct queue {
-        host::queue_pair* pair;
+        perf_way way;
         std::vector<share> shares;
     };
     struct job {
-        host::request request;
+        host::path_request request;
         perf_worker* worker;
         queue* of;
         share* where = nullptr;
@@ -85,7 +94,11 @@ class perf_worker {
         bool is_out = false;
     };
 
+    void prepare(job& j, queue& q, std::byte* memory);
     void start(job& j);
+    bool submit(job& j);
+    /// Why a command came back without an answer; empty if it has one.
+    std::string loss(const job& j) const;
     bool choose(job& j);
     bool choose_to_read_back(job& j);
     void send(job& j);
@@ -103,6 +116,8 @@ class perf_worker {
     std::vector<queue> queues_;
     std::vector<job> jobs_;
     std::unique_ptr<std::byte[], free_memory> memory_;
+    std::size_t memory_bytes_ = 0;
+    bool knows_memory_ = false;  ///< the queues do
     phase phase_ = phase::idle;
     std::atomic<bool> idle_{true};
     unsigned out_ = 0;

@@ -20,7 +20,9 @@ class target_arguments {
     target_options get() const;
 
   private:
-    std::string transport_ = "tcp", host_, service_ = "4420", subnqn_, hostnqn_;
+    void encrypt(target_options& o) const;
+
+    std::string transport_ = "tcp", host_, service_ = "4420", subnqn_, hostnqn_, psk_file_;
     std::vector<std::string> to_;
     double kato_ = 15;
     bool header_digest_ = false, data_digest_ = false;
@@ -31,5 +33,7 @@ host::address parse_address(const std::string& text);
 
 // Each adds its command to `app`; `what` is set to what it does when it is called, and returns the exit status.
 void add_perf_command(CLI::App& app, std::function<int()>& what);
+void add_identify_command(CLI::App& app, std::function<int()>& what);
+void add_discover_command(CLI::App& app, std::function<int()>& what);
 
 }  // namespace causeway::tools

@@ -8,33 +8,73 @@
 
 #include <algorithm>
 #include <cstring>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
 
 namespace causeway::host::testing {
 
 using nvme::tcp_pdu_type;
 
-memory_connection::memory_connection(memory_target& t, int socket) : target_(t), socket_(socket), writes_(65536) {
+memory_connection::memory_connection(memory_target& t, int socket)
+    : target_(t), socket_(socket), wake_(::eventfd(0, EFD_CLOEXEC)), ana_changes_told_(t.ana_changes_), writes_(65536) {
     reader_.agreed.sender = tcp::side::host;
+}
+
+memory_connection::~memory_connection() {
+    ::close(wake_);
+    ::close(socket_);
+}
+
+void memory_connection::wake() noexcept {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto n = ::write(wake_, &one, sizeof one);
+}
+
+void memory_connection::sever() noexcept {
+    ::shutdown(socket_, SHUT_RDWR);
 }
 
 void memory_connection::serve() {
     std::vector<std::byte> buffer(256 * 1024);
     while (!reader_.over()) {
-        const auto n = ::recv(socket_, buffer.data(), buffer.size(), target_.options_.polls ? MSG_DONTWAIT : 0);
-        if (n < 0 && errno == EAGAIN)
-            continue;
-        if (n <= 0)
-            break;
-        reader_.feed({buffer.data(), static_cast<std::size_t>(n)});
-        for (std::size_t sent = 0; sent < out_.size();) {
-            const auto s = ::send(socket_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
-            if (s < 0 && errno != EAGAIN)
-                return;
-            sent += static_cast<std::size_t>(std::max<ssize_t>(s, 0));
+        if (!target_.options_.polls || !qid_.value_or(0)) {
+            pollfd watched[] = {{socket_, POLLIN, 0}, {wake_, POLLIN, 0}};
+            ::poll(watched, 2, -1);
+            std::uint64_t n;
+            if (watched[1].revents & POLLIN && ::read(wake_, &n, sizeof n) > 0)
+                tell_changes();
         }
-        out_.clear();
+        const auto n = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN))
+            break;
+        if (n > 0)
+            reader_.feed({buffer.data(), static_cast<std::size_t>(n)});
+        send_out();
     }
+    sever();
+}
+
+void memory_connection::send_out() {
+    for (std::size_t sent = 0; sent < out_.size();) {
+        const auto n = ::send(socket_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
+        if (n < 0)
+            break;
+        sent += static_cast<std::size_t>(n);
+    }
+    out_.clear();
+}
+
+void memory_connection::tell_changes() {
+    const unsigned changes = target_.ana_changes_;
+    if (!event_ || changes == ana_changes_told_)
+        return;
+    ana_changes_told_ = changes;
+    const nvme::command c = *std::exchange(event_, std::nullopt);
+    answer(c, nvme::sc::success,
+           nvme::async_event_dw0(nvme::notice_event::ana_change, nvme::to_underlying(nvme::lid::ana)));
 }
 
 std::variant<std::byte*, tcp::violation, tcp::hold> memory_connection::begin(const tcp::pdu& p) noexcept {
@@ -269,6 +309,7 @@ void memory_connection::admin(const nvme::command& c) {
             k.cntlid = 1;
             k.oaes = nvme::oaes_ana_change | nvme::oaes_namespace_attribute;
             k.nn = o.namespaces;
+            k.cmic = nvme::cmic_ana;
             k.ioccsz = (sizeof(nvme::command) + o.in_capsule_data) / 16;
             k.iorcsz = 1;
             nvme::copy_terminated(k.subnqn, memory_target::subnqn);
@@ -298,7 +339,25 @@ void memory_connection::admin(const nvme::command& c) {
             return answer(c, nvme::sc::success, nvme::number_of_queues(64, 64));
         return answer(c, nvme::sc::success);
     case nvme::admin_opcode::keep_alive: return answer(c, nvme::sc::success);
-    case nvme::admin_opcode::async_event_request: event_ = c; return;
+    case nvme::admin_opcode::async_event_request: event_ = c; return tell_changes();
+    case nvme::admin_opcode::get_log_page: {
+        data.assign(nvme::get_log_page_view{c}.length_bytes(), std::byte{});
+        if (nvme::get_log_page_view{c}.lid() != nvme::lid::ana)
+            return send_data(c, data);
+        nvme::ana_log_header h{};
+        h.ngrps = 1;
+        nvme::ana_group_descriptor d{};
+        d.grpid = 1;
+        d.nnsids = o.namespaces;
+        d.state = nvme::to_underlying(target_.ana_.load());
+        std::memcpy(data.data(), &h, sizeof h);
+        std::memcpy(data.data() + sizeof h, &d, sizeof d);
+        for (std::uint32_t n = 1; n <= o.namespaces; ++n) {
+            const nvme::le32 nsid = n;
+            std::memcpy(data.data() + sizeof h + sizeof d + (n - 1) * sizeof nsid, &nsid, sizeof nsid);
+        }
+        return send_data(c, data);
+    }
     default: return answer(c, nvme::sc::invalid_opcode.with_dnr());
     }
 }
@@ -307,9 +366,12 @@ void memory_connection::io(const nvme::command& c, std::span<const std::byte> da
     if (target_.refuse)
         if (const auto s = target_.refuse(c); !s.ok())
             return answer(c, s);
-    if (c.nsid < 1 || c.nsid > target_.disks_.size())
+    if (const auto ana = target_.ana_.load();
+        ana != nvme::ana_state::optimized && ana != nvme::ana_state::non_optimized)
+        return answer(c, nvme::sc::asymmetric_access_inaccessible);
+    if (c.nsid < 1 || c.nsid > target_.disks_->size())
         return answer(c, nvme::sc::invalid_namespace_or_format.with_dnr());
-    auto& disk = target_.disks_[c.nsid - 1];
+    auto& disk = (*target_.disks_)[c.nsid - 1];
     const nvme::block_command_view b{c};
     const std::uint64_t at = b.slba() * 512, n = std::uint64_t{b.blocks()} * 512;
     if (c.as_io() == nvme::io_opcode::flush)

@@ -14,7 +14,11 @@ namespace causeway::host::testing {
 class memory_connection final : private tcp::pdu_sink {
   public:
     memory_connection(memory_target& t, int socket);
+    ~memory_connection();
     void serve();
+    // Any thread.
+    void wake() noexcept;   ///< the target has something to tell
+    void sever() noexcept;  ///< ends the connection
 
   private:
     struct write {
@@ -27,6 +31,8 @@ class memory_connection final : private tcp::pdu_sink {
     bool end(const tcp::pdu& p, bool intact) noexcept override;
     void violated(const tcp::violation& v, std::span<const std::byte> header) noexcept override;
 
+    void tell_changes();
+    void send_out();
     void greet(const nvme::tcp_ic_req& p);
     void take(const nvme::command& c);
     void execute(const nvme::command& c, std::span<const std::byte> data);
@@ -41,6 +47,8 @@ class memory_connection final : private tcp::pdu_sink {
 
     memory_target& target_;
     const int socket_;
+    const int wake_;
+    unsigned ana_changes_told_;
     tcp::pdu_reader reader_{*this};
     bool header_digest_ = false, data_digest_ = false;
     std::uint32_t host_alignment_ = 4, max_r2t_ = 1;

@@ -10,8 +10,10 @@
 
 namespace causeway::host::testing {
 
-memory_target::memory_target(memory_target_options o)
-    : options_(o), disks_(o.namespaces, std::vector<std::byte>(o.blocks * 512)),
+memory_target::memory_target(memory_target_options o, const memory_target* twin)
+    : options_(o), disks_(twin ? twin->disks_
+                               : std::make_shared<std::vector<std::vector<std::byte>>>(
+                                     o.namespaces, std::vector<std::byte>(o.blocks * 512))),
       listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in at{};
     at.sin_family = AF_INET;
@@ -39,20 +41,28 @@ void memory_target::accept_all() {
         ::setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         std::lock_guard lock(mutex_);
         made_.fetch_add(1);
-        sockets_.push_back(s);
-        threads_.emplace_back([this, s] {
-            memory_connection(*this, s).serve();
+        auto c = std::make_unique<memory_connection>(*this, s);
+        connections_.push_back(c.get());
+        threads_.emplace_back([this, c = std::move(c)] {
+            c->serve();
             std::lock_guard lock(mutex_);
-            sockets_.remove(s);
-            ::close(s);
+            connections_.remove(c.get());
         });
     }
 }
 
+void memory_target::set_ana(nvme::ana_state s) {
+    ana_ = s;
+    ana_changes_.fetch_add(1);
+    std::lock_guard lock(mutex_);
+    for (auto* c : connections_)
+        c->wake();
+}
+
 void memory_target::break_connections() {
     std::lock_guard lock(mutex_);
-    for (const int s : sockets_)
-        ::shutdown(s, SHUT_RDWR);
+    for (auto* c : connections_)
+        c->sever();
 }
 
 void memory_target::complain(std::string what) {

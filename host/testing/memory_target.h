@@ -1,11 +1,13 @@
 #pragma once
 
 #include "nvme/command.h"
+#include "nvme/log_page.h"
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -24,14 +26,15 @@ struct memory_target_options {
     bool digests = true;                    ///< those that the host asks for
     bool success_flag = true;
     std::uint8_t mdts = 8;  ///< 2^8 pages
-    bool polls = false;
+    bool polls = false;     ///< I/O queues, instead of sleeping
 };
 
 /// A controller over TCP, on a port of the loopback, that serves reads and writes on memory: strict about what a host may send,
 /// and without anything of the gateway's own. Threads of its own: one for each connection.
 class memory_target {
   public:
-    explicit memory_target(memory_target_options o = {});
+    /// `twin`: the same disks by another way.
+    explicit memory_target(memory_target_options o = {}, const memory_target* twin = nullptr);
     ~memory_target();
 
     std::uint16_t port() const noexcept { return port_; }
@@ -39,6 +42,8 @@ class memory_target {
 
     /// Asked before each I/O command is served: what it is answered with instead. Any thread.
     std::function<nvme::status(const nvme::command&)> refuse;
+    /// The ANA state of all namespaces by this way; hosts are told.
+    void set_ana(nvme::ana_state s);
     /// Breaks all connections that there are.
     void break_connections();
 
@@ -52,12 +57,14 @@ class memory_target {
     void complain(std::string what);
 
     const memory_target_options options_;
-    std::vector<std::vector<std::byte>> disks_;
+    const std::shared_ptr<std::vector<std::vector<std::byte>>> disks_;
     int listener_;
     std::uint16_t port_ = 0;
     std::mutex mutex_;
     std::string complaint_;
-    std::list<int> sockets_;
+    std::list<class memory_connection*> connections_;
+    std::atomic<nvme::ana_state> ana_{nvme::ana_state::optimized};
+    std::atomic<unsigned> ana_changes_{0};
     std::vector<std::thread> threads_;
     std::atomic<unsigned> made_{0};
     std::thread acceptor_;

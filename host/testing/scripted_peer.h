@@ -92,6 +92,7 @@ class scripted_peer {
         turns();
     }
     ~scripted_peer() {
+        on_core([&] { q->close(); });  // and whoever waits for the greeting goes on
         on_core([&] { q.reset(); });
         ::close(peer);
     }

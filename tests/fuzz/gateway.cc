@@ -3,8 +3,6 @@
 #include "bdev/memory_device.h"
 #include "core/log.h"
 #include "nvmf/subsystem.h"
-#include "transport/rdma/rdma_transport.h"
-#include "transport/rdma/transport.h"
 
 #include <chrono>
 #include <cstdio>
@@ -18,12 +16,14 @@ namespace {
 constexpr auto patience = std::chrono::seconds(20);
 /// Sleeps of the product are for the kernel's connection manager; this one is faster.
 constexpr unsigned hurry = 10;
+/// A reactor looks at its descriptors that often.
+constexpr auto idle_step = std::chrono::microseconds(500);
 
 nvmf::transport_options options() {
     nvmf::transport_options o;
     o.max_queue_depth = io_depth;
     o.max_aq_depth = admin_depth;
-    o.max_io_qpairs_per_ctrlr = 4;
+    o.max_io_qpairs_per_ctrlr = 64;
     o.in_capsule_data_size = in_capsule_size;
     o.max_io_size = max_io_size;
     o.max_srq_depth = 256;
@@ -52,21 +52,18 @@ void fail(const std::string& what) {
 
 const std::string gateway::nqn = "nqn.2024-01.io.causeway:fuzz";
 
-gateway::gateway() : group_({0}, clock_, executor_), devices_(group_), target_(group_, devices_) {
+gateway::gateway(const char* trtype, transport_factory make, std::uint16_t port, pace p)
+    : pace_(p), group_({0}, clock_, executor_), devices_(group_), target_(group_, devices_) {
     core::log::set_level(core::log::level::error);
     bool built = false;
-    auto flagged = [](gateway& g, bool& built) -> core::task<> {
-        co_await g.build();
-        built = true;
-    };
-    group_.control().execute([&] { core::detach(flagged(*this, built)); });
+    group_.control().execute([&] { core::detach(build(trtype, make, port), [&] { built = true; }); });
     if (!wait([&] { return built; }))
         fail("the gateway does not start");
 }
 
-core::task<> gateway::build() {
-    need(target_.add_transport(need(make_rdma_transport(target_, options()))));
-    transport_ = static_cast<rdma::rdma_transport*>(target_.find_transport("RDMA"));
+core::task<> gateway::build(const char* trtype, transport_factory make, std::uint16_t port) {
+    need(target_.add_transport(need(make(target_, options()))));
+    transport_ = target_.find_transport(trtype);
     nvmf::subsystem_options o;
     o.nqn = nqn;
     o.allow_any_host = true;
@@ -81,7 +78,7 @@ core::task<> gateway::build() {
         auto added = co_await subsystem->add_namespace(p);
         need(std::move(added));
     }
-    auto listening = co_await subsystem->add_listener({"RDMA", "IPv4", address, std::to_string(port)});
+    auto listening = co_await subsystem->add_listener({trtype, "IPv4", address, std::to_string(port)});
     need(listening);
 }
 
@@ -110,6 +107,11 @@ bool gateway::wait(const std::function<bool()>& done) {
         const auto passed = clock::now() - begin;
         if (passed > patience)
             return false;
+        if (pace_ == pace::alone) {
+            if (events == 0)
+                clock_.advance_to(clock_.now() + clock_.to_ticks(idle_step));
+            continue;
+        }
         clock_.advance_to(base + hurry * static_cast<core::ticks>(std::chrono::nanoseconds(passed).count()));
         if (events == 0)
             std::this_thread::yield();

@@ -8,11 +8,8 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
-
-namespace causeway::rdma {
-class rdma_transport;
-}
 
 namespace causeway::fuzz {
 
@@ -28,13 +25,17 @@ inline constexpr std::uint32_t in_capsule_size = 4096;
 inline constexpr std::uint32_t max_io_size = 128 * 1024;
 inline constexpr std::uint32_t small_buffers = 32, large_buffers = 8;
 
-/// A gateway of one reactor whose turns the caller takes, its RDMA transport behind a listener at 127.0.0.1.
+using transport_factory = core::result<std::unique_ptr<nvmf::transport>> (*)(nvmf::target&, nvmf::transport_options);
+
+/// A gateway of one reactor whose turns the caller takes, one transport behind a listener at 127.0.0.1.
 ///
 /// Nothing hops to another thread: what may block runs between two turns. Time stands almost still in turn(), so that
-/// the reactor makes no system call; in wait() it runs ten times as fast as the machine's.
+/// the reactor makes no system call. In wait() it runs ten times as fast as the machine's, for what other threads have to do; or,
+/// where there are none, it goes on as soon as there is nothing to do.
 class gateway {
   public:
-    gateway();
+    enum class pace : std::uint8_t { with_threads, alone };
+    gateway(const char* trtype, transport_factory make, std::uint16_t port, pace p);
 
     /// How much there was to do.
     unsigned turn();
@@ -42,11 +43,10 @@ class gateway {
     bool wait(const std::function<bool()>& done);
 
     nvmf::target& target() noexcept { return target_; }
-    rdma::rdma_transport& transport() noexcept { return *transport_; }
+    nvmf::transport& transport() noexcept { return *transport_; }
 
     static const std::string nqn;
     static constexpr const char* address = "127.0.0.1";
-    static constexpr std::uint16_t port = 4420;
 
   private:
     class executor final : public core::blocking_executor {
@@ -58,14 +58,15 @@ class gateway {
         std::deque<std::function<void()>> waiting_;
     };
 
-    core::task<> build();
+    core::task<> build(const char* trtype, transport_factory make, std::uint16_t port);
 
+    const pace pace_;
     core::virtual_clock clock_;
     executor executor_;
     core::reactor_group group_;
     bdev::registry devices_;
     nvmf::target target_;
-    rdma::rdma_transport* transport_ = nullptr;
+    nvmf::transport* transport_ = nullptr;
 };
 
 }  // namespace causeway::fuzz

@@ -60,7 +60,7 @@ void host_queue::connect(std::uint16_t qid, std::uint16_t cntlid) {
     ::fcntl(channel_->fd, F_SETFL, ::fcntl(channel_->fd, F_GETFL) | O_NONBLOCK);
     sockaddr_in at{};
     at.sin_family = AF_INET;
-    at.sin_port = htons(gateway::port);
+    at.sin_port = htons(rdma_port);
     ::inet_pton(AF_INET, gateway::address, &at.sin_addr);
 
     const auto step = [&](rdma_cm_event_type wanted) {

@@ -1,21 +1,12 @@
 #include "tests/fuzz/idle_state.h"
 
+#include "tests/fuzz/exposed.h"
 #include "tests/fuzz/gateway.h"
 #include "transport/rdma/transport.h"
 
-#include <array>
 #include <fmt/format.h>
 
 namespace causeway::fuzz {
-
-namespace {
-
-// The product has no use for these counts, so it offers none. An explicit instantiation may name private members: that
-// lets a test look without changing what it looks at.
-template <class Tag, typename Tag::type Member>
-struct exposed {
-    friend constexpr typename Tag::type member(Tag) { return Member; }
-};
 
 struct connections_of {
     using type = std::vector<std::unique_ptr<rdma::connection>> rdma::rdma_transport::*;
@@ -49,20 +40,11 @@ template struct exposed<qpairs_of, &rdma::poll_group::by_number_>;
 template struct exposed<requests_of, &rdma::qpair::requests_>;
 template struct exposed<spare_of, &rdma::receive_pool::spare_>;
 
+namespace {
+
 rdma::poll_group* group(rdma::rdma_transport& t) noexcept {
     const auto& devices = t.*member(devices_of());
     return devices.empty() ? nullptr : (devices.front().get()->*member(groups_of())).front().get();
-}
-
-/// How many buffers of that size can be had, all of which go back.
-std::size_t free_buffers(core::buffer_pool& pool, std::uint32_t bytes) {
-    std::array<std::byte*, small_buffers + large_buffers + 1> taken;
-    std::size_t n = 0;
-    while (n < taken.size() && (taken[n] = pool.take(bytes)))
-        ++n;
-    for (std::size_t i = n; i-- > 0;)
-        pool.give_back(taken[i], bytes);
-    return n;
 }
 
 }  // namespace

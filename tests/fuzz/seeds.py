@@ -187,6 +187,40 @@ def streams():
     yield "without_beginning", bytes([0, 0]) + pdu(4, read(0, 1, keyed(512)))
 
 
+def transport(length):
+    """The data pointer of what does not come with the capsule."""
+    return struct.pack("<QI3xB", 0, length, 0x5a)
+
+
+def conversations():
+    """Steps on connections: see README.md."""
+    def opened(digests=0, hpda=0, maxr2t=0, admin=False):
+        return bytes([7 | admin << 3 | maxr2t << 4, digests | hpda << 2])
+
+    def said(sqe, data=None):
+        return bytes([2 if data is None else 2 | 1 << 3]) + sqe + (b"" if data is None else struct.pack("<H", data))
+    turn, deaf, answer = b"\x04", b"\x0c", b"\x03"
+    for name, how in (("plain", {}), ("digests", {"digests": 3, "hpda": 7}), ("parts", {"maxr2t": 3})):
+        yield f"{name}_read", opened(**how) + said(read(0, 8, transport(4096))) + turn
+        yield f"{name}_write", opened(**how) + said(write(0, 8, in_capsule(4096)), 4096) + turn
+        yield f"{name}_asked", opened(**how) + said(write(0, 256, transport(131072))) + turn + answer + turn
+        yield f"{name}_halves", (opened(**how) + said(write(0, 8, transport(4096))) + turn
+                                 + bytes([3 | 9 << 3]) + struct.pack("<H", 512) + bytes([3 | 3 << 3]) + struct.pack("<HH", 512, 512))
+        yield f"{name}_wrong_data", opened(**how) + said(write(0, 8, transport(4096))) + turn + bytes([3 | 4 << 3, 9]) + turn
+    yield "many", opened() + b"".join(said(read(8 * n, 8, transport(4096), cid=n)) for n in range(15)) + turn
+    yield "deaf", opened() + b"".join(said(read(0, 256, transport(131072), cid=n)) for n in range(15)) + deaf
+    yield "greedy", opened() + b"".join(said(write(0, 256, transport(131072), cid=n)) for n in range(12)) + turn + turn
+    yield "two", opened() + bytes([5 | 1 << 3]) + opened(digests=3) + said(read(0, 1, transport(512))) + bytes([5]) + turn
+    yield "admin", opened(admin=True) + said(command(6, transport(4096), nsid=0, dwords=(1,))) + turn
+    yield "fabrics", opened(admin=True) + said(fabrics(4, rest=struct.pack("<B3xI", 0, 0x1c))) + said(fabrics(8)) + turn
+    yield "gone", opened() + said(write(0, 256, transport(131072))) + turn + bytes([6]) + turn
+    yield "by_hand", b"\0" + bytes([127]) + pdu(0, bytes(120)) + turn + b"\0" + bytes([71]) + pdu(4, read(0, 1, transport(512))) + turn
+    yield "shaped", opened() + bytes([1, 6, 16]) + struct.pack("<HHII4x", 1, 0, 0, 512) + struct.pack("<H", 512) + turn
+    yield "terminated", opened() + bytes([1, 2, 16]) + struct.pack("<HI10x", 1, 4) + struct.pack("<H", 72) + turn
+    yield "fused", (opened() + said(blocks(5, 3, 1, transport(512), flags=0x41, cid=1)) + turn + answer
+                    + said(write(3, 1, transport(512), flags=0x42, cid=2)) + turn + answer + turn)
+
+
 ROUGH = ("write_wrong", "too_", "reset", "shutdown", "property_set", "connect_", "before_connect", "io_fabrics")
 
 
@@ -197,7 +231,7 @@ def scripts():
 
 
 SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests,
-         "tcp_pdu_fuzzer": streams}
+         "tcp_pdu_fuzzer": streams, "tcp_stream_fuzzer": conversations}
 
 
 def write_seeds(folder: Path) -> None:

@@ -3,6 +3,8 @@
 #include "nvme/fabrics.h"
 #include "nvme/properties.h"
 #include "tests/fuzz/session.h"
+#include "transport/rdma/rdma_transport.h"
+#include "transport/rdma/transport.h"
 
 #include <bit>
 #include <cstring>
@@ -21,7 +23,9 @@ constexpr std::int64_t credit_at_first = 400 * price_of_repair;  // a corpus is 
 
 }  // namespace
 
-session::session() : idle_(gateway_.transport()), credit_(credit_at_first) {
+session::session()
+    : gateway_("RDMA", make_rdma_transport, rdma_port, gateway::pace::with_threads),
+      idle_(static_cast<rdma::rdma_transport&>(gateway_.transport())), credit_(credit_at_first) {
     repair();
 }
 

@@ -33,7 +33,7 @@ MAY_INCLUDE = {
 
 # Headers of other people's parts, and the folders that are there to know of them.
 FOREIGN = [
-    (r"infiniband/|rdma/", {"transport/rdma"}),
+    (r"infiniband/|rdma/", {"transport/rdma", "host"}),
     (r"rbd/|rados/", {"bdev_rbd"}),
     (r"linux/vfio\.h|linux/pci_regs\.h|rte_(bus_)?pci|rte_vfio", {"core", "bdev_nvme"}),
     (r"rte_", {"core", "bdev_nvme", "gateway"}),

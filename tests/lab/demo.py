@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from pathlib import Path
 
 from . import building, fio, places, processes
 from .ceph import Client, Cluster
-from .gateway import Gateway
+from .fabric import RDMA, TCP
+from .gateway import TOOL, Gateway
 from .guest import RXE_ADDRESS, Guest
 from .here import Here, Unfit, check
-from .initiator import Initiator
+from .initiator import Initiator, Target
 from .keep import Kept
 from .lab import Lab
 from .machine import Machine
@@ -48,8 +50,14 @@ class Demo:
     def __exit__(self, *exception) -> None:
         self.stack.close()
 
+    fabric = RDMA
+    gateway_name = "causewayd"
+
+    def find_place(self) -> Place:
+        return self.on_this_machine(check()) if self.options.here else self.in_a_guest()
+
     def show(self) -> None:
-        self.place = self.on_this_machine() if self.options.here else self.in_a_guest()
+        self.place = self.find_place()
         self.create_images()
         self.start_gateway()
         self.connect()
@@ -71,8 +79,8 @@ class Demo:
             return Place(lab.guest, RXE_ADDRESS, Client(self.options.ceph_conf), str(self.options.ceph_conf))
         return Place(lab.guest, RXE_ADDRESS, lab.cluster, lab.guest_conf)
 
-    def on_this_machine(self) -> Place:
-        here = Here(self.run.folder / "out", outlive=self.options.keep)
+    def on_this_machine(self, address: str) -> Place:
+        here = Here(self.run.folder / "out", address, outlive=self.options.keep)
         if self.options.ceph_conf:
             return Place(here, here.address, Client(self.options.ceph_conf), str(self.options.ceph_conf))
         with self.progress.step("start a Ceph cluster of one node, in memory"):
@@ -95,7 +103,8 @@ class Demo:
     def start_gateway(self) -> None:
         with self.progress.step("start causewayd, and configure it over JSON-RPC") as step:
             cores = "0x3" if os.cpu_count() > 1 else "0x1"
-            self.gateway = Gateway(self.place.machine, ceph_conf=self.place.conf, cores=cores)
+            self.gateway = Gateway(self.place.machine, ceph_conf=self.place.conf, fabric=self.fabric, cores=cores,
+                                   name=self.gateway_name)
             self.stack.enter_context(self.gateway)
             self.targets = []
             for image in self.images:
@@ -103,7 +112,7 @@ class Demo:
                 nqn = f"nqn.2024-01.io.causeway:{image}"
                 self.targets.append(self.gateway.add_subsystem(nqn, image, address=self.place.address))
             step.note = ", ".join(f"{image} on core {self.gateway.main_core(image)}" for image in self.images)
-        if self.options.here:
+        if isinstance(self.place.machine, Here):
             self.kept.pids.append(self.gateway.pid)
 
     def connect(self) -> None:
@@ -164,11 +173,61 @@ class Demo:
         self.progress.say(self.kept.leave(self.run, guest, rbd))
 
 
+class TcpDemo(Demo):
+    """On this machine, without its kernel's help: our own host, over TCP on loopback."""
+
+    fabric = TCP
+
+    def __init__(self, *of):
+        super().__init__(*of)
+        self.gateway_name = f"causewayd-{os.getpid()}"    # its socket is among those of this machine
+
+    def find_place(self) -> Place:
+        return self.on_this_machine("127.0.0.1")
+
+    def causeway(self, target: Target, *words: object):
+        """What a command of our own says about a target, as JSON."""
+        address = ["-t", "tcp", "-a", target.address, "-s", target.port]
+        done = processes.run([places.binary(TOOL), *words[:1], *address, *words[1:], "--json"], timeout=300)
+        return json.loads(done.stdout)
+
+    def connect(self) -> None:
+        with self.progress.step("causeway discover") as step:
+            found = self.causeway(self.targets[0], "discover")
+            step.note = ", ".join(record["subnqn"] for record in found)
+            missing = {target.nqn for target in self.targets} - {record["subnqn"] for record in found}
+            if missing:
+                raise RuntimeError(f"not discovered: {missing}")
+
+    def verify(self) -> None:
+        with self.progress.step("write 8 MiB to each, and verify what is read") as step:
+            blocks = 0
+            for target in self.targets:
+                done = self.causeway(target, "perf", "-n", target.nqn, "--verify", "--mix", 50, "--size", "16k", "--depth", 16,
+                                     "--region", "8m", "--count", 1024)
+                blocks += done["verified_blocks"]
+            step.note = f"{blocks} blocks right"
+
+    def measure(self) -> None:
+        table = []
+        for what, rw, bs, depth in MEASURED:
+            with self.progress.step(f"measure {what}, depth {depth}") as step:
+                done = self.causeway(self.targets[0], "perf", "-n", self.targets[0].nqn, "--mix", 0 if "write" in rw else 100,
+                                     "--pattern", "random" if rw.startswith("rand") else "sequential", "--size", bs, "--depth", depth,
+                                     "--seconds", 3, "--warm-up", 0.5, "--events")
+                side = done["write" if "write" in rw else "read"]
+                step.note = f"{side['iops']:,.0f} IOPS"
+                table.append(f"    {what:20} depth {depth:2}  {side['iops']:9,.0f} IOPS  {side['latency_us']['avg']:9,.0f} us mean"
+                             f"  {side['latency_us']['p99']:9,.0f} us p99")
+        self.progress.say("\n" + "\n".join(table) + "\n")
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./demo", allow_abbrev=False)
     parser.add_argument("--ceph-conf", type=Path)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--here", action="store_true")
+    parser.add_argument("--tcp", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -183,7 +242,8 @@ def main(arguments: list[str]) -> int:
             if not building.build("release", run.logs / "build.log", progress):
                 progress.say(processes.tail(run.logs / "build.log", 30))
                 return 1
-            with Demo(options, run, progress) as demo:
+            kind = TcpDemo if options.tcp else Demo
+            with kind(options, run, progress) as demo:
                 demo.show()
             return 0
         except KeyboardInterrupt:

@@ -32,9 +32,9 @@ class Initiator:
         self.host_nqn = f"nqn.2014-08.org.nvmexpress:uuid:{host}"
         self._host = f"-q {self.host_nqn} -I {host}"
 
-    def discover(self, target: Target) -> list[dict]:
+    def discover(self, target: Target, options: str = "") -> list[dict]:
         """The discovery log's records, less the discovery subsystem's own."""
-        text = self.machine.out(f"nvme discover {target.words()} {self._host} -o json")
+        text = self.machine.out(f"nvme discover {target.words()} {self._host} {options} -o json")
         return [record for record in json.loads(text)["records"] if record["subnqn"] != DISCOVERY]
 
     def connect(self, target: Target, options: str = "-i 2") -> str:

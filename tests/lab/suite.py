@@ -24,9 +24,10 @@ UNDER_TSAN = ("core", "bdev", "bdev_rbd", "tests/softrdma")
 ALSO_UNDER_TSAN = ("causewayd", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
 """Programs that whole-system tests run under it."""
 
-FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer")
+FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
+           "tcp_stream_fuzzer")
 
-SYSTEM_FOLDERS = ("tests/gateway", "tests/softrdma", "tests/ceph", "tests/vm")
+SYSTEM_FOLDERS = ("tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5

@@ -137,7 +137,7 @@ unsigned poll_group::poll_all() noexcept {
             q.unblock();
             mark_dirty(q);
         }
-        if (events & EPOLLIN) {
+        if ((events & EPOLLIN) || q.wants_to_send()) {
             handled += receive(q);
             warm(q);
         } else if (events & (EPOLLERR | EPOLLHUP)) {

@@ -4,6 +4,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/target.h"
 #include "transport/tcp/poll_group.h"
+#include "transport/tcp/psk.h"
 #include "transport/tcp/sgl.h"
 
 #include <bit>
@@ -23,8 +24,9 @@ constexpr auto connect_time_limit = std::chrono::seconds(15);
 
 qpair::qpair(poll_group& group, established e, std::uint16_t depth,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)), local_(std::move(e.local)),
-      peer_(std::move(e.peer)), closed_by_us_(std::move(closed_by_us)),
+    : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)),
+      proven_identity_(stream_->proven_identity()), local_(std::move(e.local)), peer_(std::move(e.peer)),
+      closed_by_us_(std::move(closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller) {
@@ -50,6 +52,10 @@ qpair::qpair(poll_group& group, established e, std::uint16_t depth,
         free_.push_back(&r);
     }
     connect_limit_.arm_after(connect_time_limit);
+}
+
+bool qpair::vouches_for(std::string_view hostnqn, std::string_view subnqn) const {
+    return proven_identity_.empty() || identity_matches(proven_identity_, hostnqn, subnqn);
 }
 
 qpair::~qpair() {

@@ -36,6 +36,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     nvmf::transport_address local_address() const override { return local_; }
     nvmf::transport_address peer_address() const override { return peer_; }
     std::string_view transport_name() const noexcept override { return "TCP"; }
+    bool vouches_for(std::string_view hostnqn, std::string_view subnqn) const override;
 
     // The poll group's.
     /// Takes what has arrived, within a budget. How many PDUs that were.
@@ -50,6 +51,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint32_t interest() const noexcept;
     /// True: there is more to receive, of which the socket will not tell.
     bool holds_more() const noexcept { return !stopping_ && !reader_.held() && stream_->holds_more(); }
+    /// True: receive() has something to send first.
+    bool wants_to_send() const noexcept { return stream_->wants_to_send(); }
     int socket() const noexcept { return stream_->socket(); }
 
     // The connection's, in this order.
@@ -109,6 +112,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
 
     poll_group& group_;
     std::unique_ptr<stream> stream_;
+    const std::string proven_identity_;  ///< as the stream says
     const nvmf::transport_address local_, peer_;
     std::function<void(nvmf::disconnect_reason)> closed_by_us_;
     core::timer connect_limit_;

@@ -30,7 +30,8 @@ unsigned qpair::receive() noexcept {
             scratch = scratch.first(header_scratch);
         const iovec to[] = {{place.data(), place.size()}, {scratch.data(), scratch.size()}};
         const stream::outcome got = stream_->receive(std::span(to).subspan(place.empty() ? 1 : 0));
-        group_.stats().receives.add();
+        if (got.bytes)
+            group_.stats().receives.add();
         received += got.bytes;
         if (const std::size_t placed = std::min(place.size(), got.bytes)) {
             reader_.placed(placed);
@@ -130,7 +131,8 @@ void qpair::hung_up() noexcept {
 }
 
 std::uint32_t qpair::interest() const noexcept {
-    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) | (blocked_ ? std::uint32_t{EPOLLOUT} : 0);
+    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) |
+           (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
 core::task<> qpair::silence(core::nanoseconds limit) {

@@ -33,12 +33,13 @@ class stream {
     virtual outcome send(std::span<const iovec> from) noexcept = 0;
     /// True: receive() has something of which the socket will not tell.
     virtual bool holds_more() const noexcept { return false; }
-    /// True: it cannot go on receiving before the socket takes something.
+    /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to be called.
     virtual bool wants_to_send() const noexcept { return false; }
     /// Nothing more is sent; the peer is told in order.
     virtual void end_sending() noexcept;
 
-    /// Whom the peer has proved to be when the connection was encrypted: "hostnqn subnqn". Empty: it has proved nothing.
+    /// What the peer has proved when the connection was encrypted. To a target whom it is, "hostnqn subnqn"; to a host that it has the
+    /// key of this PSK identity. Empty: nothing.
     virtual std::string proven_identity() const { return {}; }
 
     int socket() const noexcept { return socket_; }  ///< to wait on

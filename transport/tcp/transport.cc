@@ -45,7 +45,7 @@ std::vector<std::unique_ptr<listener>>::iterator tcp_transport::find(const nvmf:
     return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
 }
 
-core::task<core::result<>> tcp_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
+core::task<core::result<>> tcp_transport::listen(nvmf::transport_address at, nvmf::listen_options options) {
     co_await listening_.enter();
     core::result<> opened;
     if (auto it = find(at); it != listeners_.end()) {
@@ -53,7 +53,10 @@ core::task<core::result<>> tcp_transport::listen(nvmf::transport_address at, nvm
     } else if (stopping_) {
         opened = core::fail_errno(ESHUTDOWN, at.text());
     } else {
-        auto made = std::make_unique<listener>(*this, at, make_plain_stream);
+        stream_maker make = make_plain_stream;
+        if (options.secure_channel)
+            make = [tls = tls_](int socket) { return make_tls_server_stream(socket, tls); };
+        auto made = std::make_unique<listener>(*this, at, std::move(make));
         opened = co_await made->open();
         if (opened) {
             made->uses = 1;
@@ -96,6 +99,14 @@ core::task<> tcp_transport::stop() {
             groups_[r.index()]->stop();
     });
     groups_.clear();
+}
+
+core::result<> tcp_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {
+    return keys_->admit(subnqn, hostnqn, key);
+}
+
+void tcp_transport::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+    keys_->forget(subnqn, hostnqn);
 }
 
 core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& home) {

@@ -5,6 +5,7 @@
 #include "transport/tcp/connection.h"
 #include "transport/tcp/listener.h"
 #include "transport/tcp/poll_group.h"
+#include "transport/tcp/tls_stream.h"
 
 #include <memory>
 #include <vector>
@@ -24,6 +25,9 @@ class tcp_transport final : public nvmf::transport {
     core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
     core::task<> stop_listening(nvmf::transport_address at) override;
     core::task<> stop() override;
+    bool offers_secure_channel() const noexcept override { return true; }
+    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
+    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
@@ -48,6 +52,8 @@ class tcp_transport final : public nvmf::transport {
     nvmf::target& target_;
     const nvmf::transport_options options_;
     bool stopping_ = false;
+    const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();
+    const std::shared_ptr<tls_server> tls_ = make_tls_server(keys_);
     core::turnstile listening_, making_;
     std::vector<std::unique_ptr<listener>> listeners_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core

@@ -1,0 +1,45 @@
+"""The command `causeway` as a host over RDMA."""
+
+import json
+
+import pytest
+
+COMMAND = "tools/causeway"
+NQN = "nqn.2024-01.io.causeway:disk"
+
+
+@pytest.fixture
+def served(gateway, fabric):
+    if not (fabric.build / COMMAND).exists():
+        pytest.skip(f"{COMMAND} is not built")
+    gateway.add_disk("disk", 64)
+    gateway.serve(NQN, "disk")
+    return gateway
+
+
+@pytest.mark.parametrize("how", [(), ("--events",)], ids=["polls", "sleeps"])
+@pytest.mark.parametrize("size", [512, 4096, 131072])
+def test_what_was_written_reads_back(served, run_program, slower, size, how):
+    count = int(max(400, 20000 // slower // max(1, size // 4096)))
+    status, said = run_program("perf", COMMAND, "perf", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--verify", "--mix", 50,
+                               "--size", size, "--count", count, "--json", *how)
+    assert status == 0, said
+    done = json.loads(said)
+    assert done["read"]["commands"] + done["write"]["commands"] == count
+    assert done["verified_blocks"] > 0 and done["failed"] == 0
+
+
+def test_identify_and_discover(served, run_program):
+    status, said = run_program("identify", COMMAND, "identify", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--json")
+    assert status == 0, said
+    namespace, = json.loads(said)[0]["namespaces"]
+    assert namespace["blocks"] * namespace["block_size"] == 64 << 20
+    status, said = run_program("discover", COMMAND, "discover", "-t", "rdma", "-a", "127.0.0.1", "--json")
+    assert status == 0, said
+    assert NQN in [entry["subnqn"] for entry in json.loads(said)]
+
+
+def test_nobody_there(served, run_program):
+    status, said = run_program("identify", COMMAND, "identify", "-t", "rdma", "-a", "127.0.0.1", "-s", "4999", "-n", NQN)
+    assert status == 3
+    assert "rdma 127.0.0.1:4999: Connection refused" in said

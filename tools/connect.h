@@ -1,0 +1,16 @@
+#pragma once
+
+#include "host/controller.h"
+#include "tools/perf_options.h"
+
+#include <memory>
+
+namespace causeway::tools {
+
+/// What makes queue pairs to one of the addresses. REQUIRES: a transport that target_arguments let pass.
+std::unique_ptr<host::connector> make_connector(const host::address& to, const target_options& o);
+
+/// Who connects, and to which subsystem.
+host::controller_options controller_options_of(const target_options& o);
+
+}  // namespace causeway::tools

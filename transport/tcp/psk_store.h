@@ -1,0 +1,33 @@
+#pragma once
+
+#include "transport/tcp/psk.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace causeway::tcp {
+
+/// Which host proves itself to which subsystem with which key. Written on the control reactor, read in handshakes on any core.
+class psk_store {
+  public:
+    struct entry {
+        tls_psk psk;
+        std::string proof;  ///< proof_of() whom it belongs to
+    };
+
+    /// What nvmf::transport::admit_host() is asked for: this key in all versions and readings. EINVAL: it is no key. What the host
+    /// had before counts no more.
+    core::result<> admit(std::string_view subnqn, std::string_view hostnqn, std::string_view interchange);
+    void forget(std::string_view subnqn, std::string_view hostnqn) noexcept;
+
+    /// Any thread. All that somebody who calls himself so may have.
+    std::vector<std::shared_ptr<const entry>> find(std::string_view identity) const;
+
+  private:
+    mutable std::mutex mutex_;
+    std::multimap<std::string, std::shared_ptr<const entry>, std::less<>> by_identity_;
+};
+
+}  // namespace causeway::tcp

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <openssl/bio.h>
+#include <vector>
+
+namespace causeway::tcp {
+
+/// How the TLS library reaches a socket, which stays its owner's. What the socket does not take is kept here: a library that is left
+/// with half a record could not answer a change of keys that it reads meanwhile. A peer who is gone sends no SIGPIPE. At one place in
+/// memory, longer than the library uses it.
+class socket_bio {
+  public:
+    explicit socket_bio(int socket) noexcept : socket_(socket) {}
+    socket_bio(const socket_bio&) = delete;
+    socket_bio& operator=(const socket_bio&) = delete;
+
+    /// For SSL_set_bio(), which takes it.
+    BIO* make();
+
+    /// Sends what was kept, as far as the socket takes it. False: nothing goes through any more.
+    bool flush() noexcept;
+    std::size_t kept() const noexcept { return kept_.size() - flushed_; }  ///< bytes
+
+  private:
+    static int write(BIO* b, const char* data, std::size_t size, std::size_t* written) noexcept;
+    static int read(BIO* b, char* data, std::size_t size, std::size_t* got) noexcept;
+    static const BIO_METHOD* method();
+
+    const int socket_;
+    std::vector<char> kept_;
+    std::size_t flushed_ = 0;  ///< bytes of `kept_`
+};
+
+}  // namespace causeway::tcp
