@@ -20,9 +20,9 @@ RXE_ADDRESS_V6 = "fd77::1"
 
 LOOPBACK_WORDS = "hardened_usercopy=off"
 """For the kernel's command line, where a host and a gateway in one guest talk over TCP. What nvme-tcp sends from two large
-pages that happen to lie side by side is one piece, over loopback for the receiver too; before 6.10 the check of the copy
-to user space takes that for an overrun of the first page, and ends the receiver (`kernel BUG at mm/usercopy.c`). From a
-network card the receiver has pages of its own."""
+pages that happen to lie side by side is one piece, over loopback for the receiver too. In 6.1 the check of the copy to user
+space takes that for an overrun of the first page, and ends the receiver (`kernel BUG at mm/usercopy.c`). From a network card
+the receiver has pages of its own."""
 
 
 class Guest(Machine):

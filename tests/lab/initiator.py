@@ -43,7 +43,7 @@ class Initiator:
         return self.device(target.nqn)
 
     def connect_all(self, target: Target, options: str = "-i 2") -> None:
-        """Connects to whatever discovery lists there, over each fabric."""
+        """Connects to whatever discovery lists there, less what is reached over another fabric: nvme-cli skips that."""
         self.machine.out(f"nvme connect-all {target.words()} {self._host} {options}")
 
     def device(self, nqn: str, nsid: int = 1) -> str:
@@ -77,6 +77,12 @@ class Initiator:
     def wait_for_state(self, controller: str, state: str, timeout: float = 60) -> None:
         now = f"$(cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone)"
         self.machine.until(f'[ "{now}" = {state} ]', timeout)
+
+    def wait_for_more_io(self, controller: str, requests: int = 100, timeout: float = 60) -> None:
+        """Until its first namespace has been sent so many requests more. 6.1 counts them by path, not by disk."""
+        done = f"$(awk '{{ print $1 + $5 }}' /sys/class/nvme/{controller}/nvme*c*n1/stat)"
+        before = int(self.machine.out(f"echo {done}"))
+        self.machine.until(f"[ {done} -ge {before + requests} ]", timeout)
 
     def disconnect(self, nqn: str) -> None:
         self.machine.out(f"nvme disconnect -n {nqn}", timeout=120)
