@@ -20,6 +20,7 @@ test=(
     python3 python3-pytest                       # whole-system tests
     ceph-mon ceph-osd ceph-common                # a real cluster
     qemu-system-x86 busybox-static cpio kmod     # a guest with a stock kernel
+    mmdebstrap debian-archive-keyring zstd       # and one of a newer Debian (newer-host.txt)
     iproute2 nvme-cli fio e2fsprogs              # what a Linux host uses
     rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
     rdmacm-utils perftest

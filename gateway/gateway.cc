@@ -48,7 +48,8 @@ gateway::~gateway() = default;
 
 void gateway::add_methods() {
     config_.add_subsystem("bdev", {});
-    config_.add_subsystem("nvmf", {"bdev"});
+    config_.add_subsystem("keyring", {});
+    config_.add_subsystem("nvmf", {"bdev", "keyring"});
     nvmf_.factories["RDMA"] = make_rdma_transport;
     nvmf_.factories["TCP"] = make_tcp_transport;
 

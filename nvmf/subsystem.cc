@@ -90,11 +90,15 @@ bool subsystem::allows(std::string_view host_nqn) const noexcept {
     return is_discovery() || options_.allow_any_host || hosts_.contains(std::string(host_nqn));
 }
 
-core::result<> subsystem::add_host(std::string host_nqn) {
+core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const key> psk) {
     if (!nvme::valid_nqn(host_nqn))
         return core::fail(EINVAL, "not an NVMe qualified name", host_nqn);
-    if (!hosts_.insert(host_nqn).second)
+    if (hosts_.contains(host_nqn))
         return core::fail(EEXIST, "the host is on the list", host_nqn);
+    if (psk)
+        if (auto admitted = target_.admit_host(nqn(), host_nqn, *psk); !admitted)
+            return admitted;
+    hosts_.emplace(std::move(host_nqn), std::move(psk));
     if (!options_.allow_any_host)
         target_.discovery_changed();
     return {};
@@ -104,6 +108,7 @@ core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
     const auto self = shared_from_this();
     if (hosts_.erase(host_nqn) == 0)
         co_return core::fail(ENOENT, "the host is not on the list", host_nqn);
+    target_.forget_host(nqn(), host_nqn);
     if (!options_.allow_any_host) {
         target_.discovery_changed();
         co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },
@@ -167,6 +172,8 @@ core::task<> subsystem::close(disconnect_reason why) {
     const std::vector<listener> listeners = std::exchange(listeners_, {});
     for (const listener& l : listeners)
         co_await stop_listening(l.at);
+    for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
+        target_.forget_host(nqn(), host_nqn);
     co_await end_controllers([](const controller&) { return true; }, why);
     std::vector<std::shared_ptr<name_space>> going;
     while (!namespaces_.empty())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "nvmf/keyring.h"
 #include "nvmf/name_space.h"
 #include "nvmf/transport.h"
 
@@ -7,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -83,11 +83,13 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     // ---- Hosts.
 
-    core::result<> add_host(std::string nqn);                 ///< EEXIST, EINVAL
+    /// `psk`: what the host proves itself with where there is a secure channel; nullptr: it cannot connect there. EEXIST, EINVAL.
+    core::result<> add_host(std::string nqn, std::shared_ptr<const key> psk = nullptr);
     core::task<core::result<>> remove_host(std::string nqn);  ///< ENOENT; ends when its connections are gone
     core::task<> set_allow_any_host(bool allow);
     bool allow_any_host() const noexcept { return options_.allow_any_host; }
-    const std::set<std::string>& hosts() const noexcept { return hosts_; }
+    /// Their names and pre-shared keys.
+    const std::map<std::string, std::shared_ptr<const key>>& hosts() const noexcept { return hosts_; }
     bool allows(std::string_view host_nqn) const noexcept;
 
     // ---- Controllers.
@@ -129,7 +131,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     core::per_core<namespace_table> tables_;
     std::vector<listener> listeners_;
     std::vector<transport_address> starting_;  ///< whose add_listener() has not ended
-    std::set<std::string> hosts_;
+    std::map<std::string, std::shared_ptr<const key>> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;
     std::uint16_t next_cntlid_ = 0;
     bool closing_ = false;

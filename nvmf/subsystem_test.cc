@@ -81,6 +81,40 @@ TEST_F(subsystem_control, hosts_come_onto_the_list_and_off_it) {
     EXPECT_FALSE(admitted(host_a));
 }
 
+std::shared_ptr<const key> make_key(std::string_view text) {
+    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
+}
+
+TEST_F(subsystem_control, transports_learn_the_keys_of_hosts_and_forget_them) {
+    using keys = std::map<std::string, std::string>;
+    EXPECT_EQ(code(s.add_host(host_a, make_key("a key"))), 0);
+    EXPECT_EQ(code(s.add_host(host_b, make_key("no key"))), EINVAL);
+    EXPECT_FALSE(s.hosts().contains(host_b)) << "a transport has refused its key";
+    EXPECT_EQ(code(s.add_host(host_b)), 0);
+    EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "a key"}}));
+    EXPECT_EQ(code(w.run(s.remove_host(host_a))), 0);
+    EXPECT_TRUE(w.fabric->admitted.empty());
+
+    EXPECT_EQ(code(s.add_host(host_a, make_key("another key"))), 0);
+    EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "another key"}}));
+    EXPECT_EQ(code(w.run(w.target.delete_subsystem(subsystem_nqn))), 0);
+    EXPECT_TRUE(w.fabric->admitted.empty());
+}
+
+TEST_F(subsystem_control, a_transport_that_comes_later_learns_the_keys_that_are_there) {
+    target other(w.sim.group(), w.devices);
+    const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
+    ASSERT_TRUE(made);
+    EXPECT_EQ(code((*made)->add_host(host_a, make_key("a key"))), 0);
+    EXPECT_EQ(code((*made)->add_host(host_b, make_key("no key"))), 0) << "nobody has looked at it";
+    auto fabric = std::make_unique<fake_transport>();
+    const auto& admitted = fabric->admitted;
+    EXPECT_EQ(code(other.add_transport(std::move(fabric))), 0);
+    EXPECT_EQ(admitted, (std::map<std::string, std::string>{{host_a + " " + subsystem_nqn, "a key"}}));
+    EXPECT_EQ(code(w.run(other.delete_subsystem(subsystem_nqn))), 0);
+    EXPECT_TRUE(admitted.empty());
+}
+
 TEST_F(subsystem_control, a_host_that_is_removed_loses_its_connections_and_others_keep_theirs) {
     EXPECT_TRUE(s.add_host(host_a));
     EXPECT_TRUE(s.add_host(host_b));

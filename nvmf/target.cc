@@ -56,6 +56,12 @@ target::~target() = default;
 core::result<> target::add_transport(std::unique_ptr<transport> t) {
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "there is a transport of this type", t->trtype());
+    for (const auto& s : subsystems_)
+        for (const auto& [hostnqn, psk] : s->hosts())
+            if (psk)
+                if (const auto admitted = t->admit_host(s->nqn(), hostnqn, psk->text()); !admitted)
+                    core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
+                                     t->trtype(), admitted.error().text());
     transports_.push_back(std::move(t));
     return {};
 }
@@ -65,6 +71,20 @@ transport* target::find_transport(std::string_view trtype) const noexcept {
         if (t->trtype() == trtype)
             return t.get();
     return nullptr;
+}
+
+core::result<> target::admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk) {
+    for (const auto& t : transports_)
+        if (auto admitted = t->admit_host(subnqn, hostnqn, psk.text()); !admitted) {
+            forget_host(subnqn, hostnqn);
+            return core::fail(admitted.error().code, admitted.error().text(), psk.name);
+        }
+    return {};
+}
+
+void target::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+    for (const auto& t : transports_)
+        t->forget_host(subnqn, hostnqn);
 }
 
 core::reactor& target::place_qpair(std::uint16_t qid) noexcept {

@@ -14,6 +14,7 @@
 namespace causeway::nvmf {
 
 class subsystem;
+struct key;
 struct subsystem_options;
 
 struct target_options {
@@ -53,7 +54,7 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST
+    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST. It learns all keys of hosts.
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
 
@@ -97,6 +98,9 @@ class target {
     nvme::status begin_admin(request& r) noexcept;
     core::task<core::result<>> listen(transport_address at, listen_options options);
     core::task<> stop_listening(transport_address at);
+    /// All transports, or none. EINVAL: one of them has no use for such a key.
+    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
+    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
     port* find_port(const transport_address& at) noexcept;
 
     core::reactor_group& group_;

@@ -139,6 +139,17 @@ core::task<> fake_transport::stop_listening(transport_address a) {
     EXPECT_EQ(std::erase(listening, a), 1u);
 }
 
+core::result<> fake_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {
+    if (key == "no key")
+        return core::fail(EINVAL, "it is none");
+    admitted[hostnqn + " " + subnqn] = key;
+    return {};
+}
+
+void fake_transport::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+    admitted.erase(hostnqn + " " + subnqn);
+}
+
 core::task<> fake_transport::stop() {
     stopped = true;
     co_return;

@@ -128,9 +128,12 @@ class fake_transport final : public transport {
         return {std::byte{1}, std::byte{5}, std::byte{1}, std::byte(o.secure_channel)};
     }
     bool offers_secure_channel() const noexcept override { return secures; }
+    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
+    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
 
     transport_options options_;
     std::vector<transport_address> listening;
+    std::map<std::string, std::string> admitted;  ///< keys by host and subsystem
     bool secures = true;
     bool stopped = false;
 };

@@ -63,7 +63,8 @@ TEST_F(framework_methods, whoever_waits_for_what_will_not_come_hears_of_it) {
 TEST_F(framework_methods, subsystems_and_their_configuration) {
     w.start();
     EXPECT_EQ(w.result("framework_get_subsystems"), parsed(R"([{"subsystem": "bdev", "depends_on": []},
-                                                              {"subsystem": "nvmf", "depends_on": ["bdev"]}])"));
+                                                              {"subsystem": "keyring", "depends_on": []},
+                                                              {"subsystem": "nvmf", "depends_on": ["bdev", "keyring"]}])"));
     EXPECT_EQ(w.result("framework_get_config", R"({"name": "bdev"})"), json(nullptr)) << "nobody writes it here";
     EXPECT_EQ(w.result("framework_get_config", R"({"name": "nvmf"})"), json::array());
     EXPECT_EQ(w.call("framework_get_config", R"({"name": "vhost"})").error().code, -32602);

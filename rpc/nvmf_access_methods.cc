@@ -9,13 +9,14 @@ namespace {
 struct add_host_params {
     std::string tgt_name = target_name;
     std::string nqn, host;
+    std::optional<std::string> psk;
 };
 const fields<add_host_params> add_host_fields(
     {
         required("nqn", &add_host_params::nqn),
         required("host", &add_host_params::host),
         optional("tgt_name", &add_host_params::tgt_name),
-        unsupported<add_host_params>("psk", "connections are not encrypted"),
+        optional("psk", &add_host_params::psk),
         unsupported<add_host_params>("dhchap_key", "hosts cannot authenticate"),
         unsupported<add_host_params>("dhchap_ctrlr_key", "hosts cannot authenticate"),
     },
@@ -25,7 +26,13 @@ answer add_host(nvmf_service& service, const add_host_params& p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         return tl::make_unexpected(s.error());
-    const auto added = (*s)->add_host(p.host);
+    std::shared_ptr<const nvmf::key> psk;
+    if (p.psk) {
+        psk = service.keys.find(*p.psk);
+        if (!psk)
+            return refuse_parameters("no such key: " + *p.psk);
+    }
+    const auto added = (*s)->add_host(p.host, std::move(psk));
     return added ? ok() : answer(refuse_as(error_code::parameters, added.error()));
 }
 

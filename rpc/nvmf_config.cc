@@ -47,8 +47,12 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::name_space& ns) {
 void write_subsystem(const nvmf::subsystem& s, json& calls) {
     if (!s.is_discovery())
         calls.push_back(saved_config::call("nvmf_create_subsystem", create_params(s)));
-    for (const auto& host : s.hosts())
-        calls.push_back(saved_config::call("nvmf_subsystem_add_host", {{"nqn", s.nqn()}, {"host", host}}));
+    for (const auto& [host, psk] : s.hosts()) {
+        json params = {{"nqn", s.nqn()}, {"host", host}};
+        if (psk)
+            params["psk"] = psk->name;
+        calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
+    }
     for (const auto& [nsid, ns] : s.namespaces())
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
 }

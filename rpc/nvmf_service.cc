@@ -62,6 +62,7 @@ json to_json(const nvmf::transport_address& a) {
 }
 
 void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service& service) {
+    add_keyring_methods(methods, config, service);
     add_nvmf_target_methods(methods, service);
     add_nvmf_transport_methods(methods, service);
     add_nvmf_subsystem_methods(methods, service);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "nvmf/keyring.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/target.h"
 #include "rpc/params.h"
@@ -18,6 +19,7 @@ struct nvmf_service {
     using transport_factory =
         std::function<core::result<std::unique_ptr<nvmf::transport>>(nvmf::target&, nvmf::transport_options)>;
 
+    nvmf::keyring keys;
     nvmf::target_options options;                        ///< as the startup state sets them
     std::unique_ptr<nvmf::target> target;                ///< from the runtime state on
     std::map<std::string, transport_factory> factories;  ///< by transport type, in capitals
@@ -32,6 +34,8 @@ void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
+/// And what framework_get_config says of "keyring", a subsystem that is there and comes before "nvmf".
+void add_keyring_methods(method_table& methods, saved_config& config, nvmf_service& service);
 /// What framework_get_config says of "nvmf". REQUIRES: that subsystem is there.
 void add_nvmf_config(saved_config& config, nvmf_service& service);
 

@@ -128,8 +128,12 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     for (const auto& l : s.listeners())
         listeners.push_back(to_json(l.at));
     json hosts = json::array();
-    for (const auto& nqn : s.hosts())
-        hosts.push_back(json{{"nqn", nqn}});
+    for (const auto& [nqn, psk] : s.hosts()) {
+        json host = {{"nqn", nqn}};
+        if (psk)
+            host["psk"] = psk->name;
+        hosts.push_back(std::move(host));
+    }
     json all = {{"nqn", s.nqn()},
                 {"subtype", s.is_discovery() ? "Discovery" : "NVMe"},
                 {"listen_addresses", std::move(listeners)},

@@ -33,7 +33,8 @@ class method_world {
   public:
     explicit method_world(std::uint64_t seed = 1, std::size_t cores = 2) : sim(seed, cores) {
         config.add_subsystem("bdev", {});
-        config.add_subsystem("nvmf", {"bdev"});
+        config.add_subsystem("keyring", {});
+        config.add_subsystem("nvmf", {"bdev", "keyring"});
         nvmf.factories["LOOP"] = [this](nvmf::target& t,
                                         nvmf::transport_options o) -> core::result<std::unique_ptr<nvmf::transport>> {
             auto made = loop::loop_transport::create(t, o);

@@ -9,7 +9,7 @@ namespace causeway::tools {
 std::unique_ptr<host::connector> make_connector(const host::address& to, const target_options& o) {
     if (to.transport == "rdma")
         return std::make_unique<host::rdma_connector>(to);
-    return std::make_unique<host::tcp_connector>(to, o.tcp);
+    return std::make_unique<host::tcp_connector>(to, o.tcp, o.make_stream);
 }
 
 host::controller_options controller_options_of(const target_options& o) {

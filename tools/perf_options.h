@@ -1,7 +1,7 @@
 #pragma once
 
 #include "host/address.h"
-#include "host/tcp_queue_pair.h"
+#include "host/tcp_connector.h"
 
 #include <cstdint>
 #include <string>
@@ -16,6 +16,7 @@ struct target_options {
     std::string hostnqn;  ///< empty: this machine's own
     std::uint32_t kato_ms = 15000;
     host::tcp_options tcp;
+    host::tcp_connector::stream_maker make_stream = host::tcp_connector::plain;
 };
 
 /// What `causeway perf` does.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/blocking_pool.h"
+#include "core/task.h"
 #include "core/thread_runner.h"
 
 #include <future>

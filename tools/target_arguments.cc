@@ -1,5 +1,11 @@
 #include "tools/target_command.h"
 
+#include "host/identity.h"
+#include "host/tls_streams.h"
+
+#include <algorithm>
+#include <fstream>
+
 namespace causeway::tools {
 
 host::address parse_address(const std::string& text) {
@@ -49,8 +55,23 @@ void target_arguments::add_to(CLI::App& command, const char* subnqn) {
     command.add_option("--keep-alive-tmo", kato_, "seconds; 0: no Keep Alive")
         ->check(CLI::Range(0.0, 4e6))
         ->capture_default_str();
+    command.add_option("--psk", psk_file_, "TLS, with the key in this file, in the PSK interchange format");
     command.add_flag("--header-digest", header_digest_, "a CRC of each PDU's header");
     command.add_flag("--data-digest", data_digest_, "and of its data");
+}
+
+void target_arguments::encrypt(target_options& o) const {
+    if (std::ranges::any_of(o.addresses, [](const auto& a) { return a.transport != "tcp"; }))
+        throw CLI::ValidationError("--psk", "TLS is for TCP alone");
+    std::ifstream file(psk_file_);
+    std::string key;
+    if (!std::getline(file, key))
+        throw CLI::ValidationError("--psk", "cannot read " + psk_file_);
+    const std::string hostnqn = o.hostnqn.empty() ? host::own_identity().hostnqn : o.hostnqn;
+    auto make = host::tls_streams(key, hostnqn, o.subnqn, o.tcp.patience);
+    if (!make)
+        throw CLI::ValidationError("--psk", make.error().text());
+    o.make_stream = std::move(*make);
 }
 
 target_options target_arguments::get() const {
@@ -66,6 +87,8 @@ target_options target_arguments::get() const {
     o.kato_ms = static_cast<std::uint32_t>(kato_ * 1000);
     o.tcp.header_digest = header_digest_;
     o.tcp.data_digest = data_digest_;
+    if (!psk_file_.empty())
+        encrypt(o);
     return o;
 }
 

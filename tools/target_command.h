@@ -20,7 +20,9 @@ class target_arguments {
     target_options get() const;
 
   private:
-    std::string transport_ = "tcp", host_, service_ = "4420", subnqn_, hostnqn_;
+    void encrypt(target_options& o) const;
+
+    std::string transport_ = "tcp", host_, service_ = "4420", subnqn_, hostnqn_, psk_file_;
     std::vector<std::string> to_;
     double kato_ = 15;
     bool header_digest_ = false, data_digest_ = false;

@@ -9,8 +9,6 @@ object file. Doorbells are the gateway's own count.
 
 import argparse
 import os
-import re
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "softrdma")]
 
+import callgrind    # noqa: E402
 from fabric import LIBRARIES, Fabric    # noqa: E402
 from lab import places, processes    # noqa: E402
 from lab.progress import Progress    # noqa: E402
@@ -26,12 +25,9 @@ from programs import LOAD, Gateway, Load    # noqa: E402
 NQN = "nqn.2024-01.io.causeway:null"
 GATEWAY_CPU, HOST_CPU = 0, 1
 
-# As in instructions.sh: "rep stosb" counts as thousands of instructions; the vector loop in its place can be counted.
-COUNTABLE = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_stosb_threshold=1048576:glibc.cpu.x86_rep_movsb_threshold=1048576"}
-
 PARTS = {
     "causewayd": "Causeway's own code",
-    "data": "zeroing or copying data, as vector instructions",
+    callgrind.DATA: "zeroing or copying data, as vector instructions",
     "libibverbs.so": "libibverbs of softrdma",
     "librdmacm.so": "librdmacm of softrdma",
 }
@@ -46,11 +42,11 @@ class MeasuredGateway(Gateway):
         super().__init__(folder, fabric, "--busy-poll-us", "1000" if profile else "50", cores=hex(1 << GATEWAY_CPU))
         self._profile = profile
         # Whether a buffer is used as it should be is the tests' business.
-        self.environment |= {"SOFTRDMA_CHECK": "off"} | (COUNTABLE if profile else {})
+        self.environment |= {"SOFTRDMA_CHECK": "off"} | (callgrind.COUNTABLE if profile else {})
 
     def words(self) -> list[str]:
-        callgrind = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=no", f"--callgrind-out-file={self._profile}"]
-        return ["taskset", "-c", str(GATEWAY_CPU), *(callgrind if self._profile else []), *super().words()]
+        counting = callgrind.words(self._profile) if self._profile else []
+        return ["taskset", "-c", str(GATEWAY_CPU), *counting, *super().words()]
 
     def __enter__(self) -> "MeasuredGateway":
         super().__enter__()
@@ -103,22 +99,7 @@ def counted(run: places.Run, build: Path, depth: int, commands: int) -> Counter:
     with MeasuredGateway(folder, fabric, profile) as gateway:
         drive(fabric, "--depth", depth, "--count", commands, "--timeout", 300, "--patience", 120, "--keep-alive", 0)
         gateway.end()
-    table = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", "--show-percs=no", str(profile)],
-                           capture_output=True, text=True, check=True).stdout
-    found: Counter = Counter()
-    # "1,020,156  FILE:causeway::rdma::poll_group::poll(unsigned int) [OBJECT]"
-    for count, function, file in re.findall(r"^ *([\d,]+) +\S*?:(.*?)(?: \[(/[^\]]*)\])?$", table, re.M):
-        found[Path(file).name, function] += int(count.replace(",", ""))
-    return found
-
-
-def part_of(file: str, function: str) -> str:
-    """By object file; callgrind_annotate names none for what a header's code is in, so then by name."""
-    if re.match(r"_*(mem(set|cpy|move))", function):
-        return "data"
-    if not file:
-        file = next((part for part, words in NAMES.items() if re.search(words, function)), "")
-    return next((part for part in PARTS if file.startswith(part)), file)
+    return callgrind.counted(profile)
 
 
 def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> None:
@@ -127,21 +108,8 @@ def instructions(run: places.Run, build: Path, wanted, progress: Progress) -> No
         with progress.step(f"instructions at depth {depth}"):
             less = counted(run, build, depth, few)
             more = counted(run, build, depth, many)
-        each = {key: (more[key] - less[key]) / (many - few) for key in more.keys() | less.keys()}
-        parts: Counter = Counter()
-        for (file, function), n in each.items():
-            parts[part_of(file, function)] += n
         print(f"\ninstructions of causewayd per 4 KiB read, depth {depth}:")
-        for part in [*PARTS, *(p for p in parts if p not in PARTS and abs(parts[p]) >= 1)]:
-            print(f"{parts[part]:9.1f}  {PARTS.get(part, part or 'unknown')}")
-        print(f"{parts.total():9.1f}  all")
-        if wanted.functions:
-            ours: Counter = Counter()    # by name: what is inlined from a header comes as a line of its own
-            for (file, function), n in each.items():
-                if part_of(file, function) == "causewayd":
-                    ours[re.sub(r"[(].*", "", function.replace("(anonymous namespace)::", ""))] += n
-            for function, n in ours.most_common(wanted.functions):
-                print(f"    {n:9.1f}  {function}")
+        callgrind.report(callgrind.per_command(few, less, many, more), PARTS, NAMES, wanted.functions)
 
 
 def main() -> int:

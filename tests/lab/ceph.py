@@ -51,6 +51,9 @@ keyring = {folder}/osd/keyring
 osd fast shutdown = false
 # a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
 osd client watch timeout = 8
+# A read lease lasts 0.8 of the heartbeat grace of 20 s, and a paused OSD does not renew it. Alone in a placement group it
+# never again takes up what has waited for one that had run out ("waiting for readable").
+osd pool default read lease ratio = 30
 osd objectstore = memstore
 memstore device bytes = {memory_bytes}
 osd memory target = 939524096

@@ -22,5 +22,7 @@ RDMA = Fabric("rdma", "rdma")
 TCP = Fabric("tcp", "tcp")
 TCP_DIGESTS = Fabric("tcp-digests", "tcp", "--hdr-digest --data-digest")
 """CRC-32C over the header and the data of every PDU, both ways."""
+TCP_TLS = Fabric("tcp-tls", "tcp", "--tls")
+"""With a key in the host's keyring, made for that subsystem. Not among the fabrics below: it takes a newer host (debian.py)."""
 
 FABRICS = (RDMA, TCP, TCP_DIGESTS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import initramfs, kernel, processes, qemu
 from .channel import Channel, GuestDied, Process
+from .debian import Debian
 from .machine import Machine
 
 BOOTS_WITHIN = 90
@@ -19,18 +20,18 @@ RXE_ADDRESS_V6 = "fd77::1"
 
 LOOPBACK_WORDS = "hardened_usercopy=off"
 """For the kernel's command line, where a host and a gateway in one guest talk over TCP. What nvme-tcp sends from two large
-pages that happen to lie side by side is one piece, over loopback for the receiver too; before 6.10 the check of the copy
-to user space takes that for an overrun of the first page, and ends the receiver (`kernel BUG at mm/usercopy.c`). From a
-network card the receiver has pages of its own."""
+pages that happen to lie side by side is one piece, over loopback for the receiver too. In 6.1 the check of the copy to user
+space takes that for an overrun of the first page, and ends the receiver (`kernel BUG at mm/usercopy.c`). From a network card
+the receiver has pages of its own."""
 
 
 class Guest(Machine):
     def __init__(self, folder: Path, *, logs: Path | None = None, network=None, address: str = "10.9.0.2/24",
-                 smp: int = 2, memory: str = "3G", root: Path | str = "/", package: str | None = None,
+                 smp: int = 2, memory: str = "3G", debian: Debian | None = None,
                  words: str = "", extra_qemu=(), outlive: bool = False):
-        """Nothing runs yet. `network`: plug into it, with `address`. `root`: the folder that becomes the guest's
-        root, such as another Debian's. `package`: that kernel instead of the default one. `words`: more for the
-        kernel's command line. `outlive`: the emulator does not end with us.
+        """Nothing runs yet. `network`: plug into it, with `address`. `debian`: its root and kernel instead of this
+        machine's root and the default kernel. `words`: more for the kernel's command line. `outlive`: the emulator does
+        not end with us.
         """
         self.folder = Path(folder)
         self.share = self.folder / "out"
@@ -39,9 +40,8 @@ class Guest(Machine):
         self.network = network
         self.address = address.partition("/")[0]
         self._address = address
-        self._smp, self._memory, self._root, self._words = smp, memory, root, words
+        self._smp, self._memory, self._debian, self._words = smp, memory, debian, words
         self._extra_qemu = list(extra_qemu)
-        self._package = package
         self._outlive = outlive
         self.emulator: subprocess.Popen | None = None
         self.channel: Channel | None = None
@@ -107,10 +107,11 @@ class Guest(Machine):
         return self.run("dmesg | grep -E 'WARNING:|BUG:|Oops|blocked for more than|soft lockup|rcu.*stall'").out
 
     def _command_line(self) -> list[str]:
-        the_kernel = kernel.get(self._package)
+        the_kernel = self._debian.kernel if self._debian else kernel.get()
         command = qemu.machine(the_kernel, initramfs.for_9p_root(the_kernel), smp=self._smp, memory=self._memory,
                                words=f"{LOOPBACK_WORDS} {self._words}", serial=self.serial)
-        command += qemu.share("root", self._root) + qemu.share("modules", the_kernel.modules)
+        command += qemu.share("root", self._debian.root if self._debian else "/")
+        command += qemu.share("modules", the_kernel.modules)
         command += qemu.share("out", self.share, writable=True) + qemu.control()
         if self.network:
             command += self.network.card(int(self.address.rpartition(".")[2]))

@@ -1,4 +1,5 @@
-"""This machine itself in a guest's place: its own kernel, and its own RDMA device or none."""
+"""This machine itself: in a guest's place, with its own kernel and its own RDMA device or none; or beside guests, in their
+network."""
 
 import json
 import os
@@ -17,8 +18,9 @@ class Unfit(Exception):
 
 
 class Here(Machine):
-    def __init__(self, share: Path, address: str, outlive: bool = False):
-        self._outlive = outlive
+    def __init__(self, share: Path, address: str, *, network=None, outlive: bool = False):
+        """`network`: where its commands run, and have `address`."""
+        self._network, self._outlive = network, outlive
         share.mkdir(parents=True, exist_ok=True)
         self.share = share
         self.inside = str(share)
@@ -27,11 +29,12 @@ class Here(Machine):
     def start(self, command, *, env=None, cwd="/root", input=""):
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(word) for word in command]
         shown = command if isinstance(command, str) else " ".join(argv)
-        return LocalProcess(processes.prefix(outlive=self._outlive) + argv, shown, env or {}, cwd, input)
+        return LocalProcess(processes.prefix(self._network, self._outlive) + argv, shown, env or {}, cwd, input,
+                            self._network.descriptors() if self._network else ())
 
 
 class LocalProcess:
-    def __init__(self, argv: list[str], command: str, env: dict, cwd: str, text: str):
+    def __init__(self, argv: list[str], command: str, env: dict, cwd: str, text: str, descriptors: tuple):
         self.command = command
         self._started = time.monotonic()
         self._out, self._err = (tempfile.TemporaryFile("w+", errors="replace") for _ in range(2))
@@ -39,7 +42,8 @@ class LocalProcess:
             given.write(text)
             given.seek(0)
             self._process = subprocess.Popen(argv, stdin=given, stdout=self._out, stderr=self._err, cwd=cwd,
-                                             env={**os.environ, **env}, start_new_session=True)
+                                             env={**os.environ, **env}, start_new_session=True,
+                                             pass_fds=descriptors)
         self.pid = self._process.pid
 
     @property

@@ -32,9 +32,9 @@ class Initiator:
         self.host_nqn = f"nqn.2014-08.org.nvmexpress:uuid:{host}"
         self._host = f"-q {self.host_nqn} -I {host}"
 
-    def discover(self, target: Target) -> list[dict]:
+    def discover(self, target: Target, options: str = "") -> list[dict]:
         """The discovery log's records, less the discovery subsystem's own."""
-        text = self.machine.out(f"nvme discover {target.words()} {self._host} -o json")
+        text = self.machine.out(f"nvme discover {target.words()} {self._host} {options} -o json")
         return [record for record in json.loads(text)["records"] if record["subnqn"] != DISCOVERY]
 
     def connect(self, target: Target, options: str = "-i 2") -> str:
@@ -43,7 +43,7 @@ class Initiator:
         return self.device(target.nqn)
 
     def connect_all(self, target: Target, options: str = "-i 2") -> None:
-        """Connects to whatever discovery lists there, over each fabric."""
+        """Connects to whatever discovery lists there, less what is reached over another fabric: nvme-cli skips that."""
         self.machine.out(f"nvme connect-all {target.words()} {self._host} {options}")
 
     def device(self, nqn: str, nsid: int = 1) -> str:
@@ -77,6 +77,12 @@ class Initiator:
     def wait_for_state(self, controller: str, state: str, timeout: float = 60) -> None:
         now = f"$(cat /sys/class/nvme/{controller}/state 2>/dev/null || echo gone)"
         self.machine.until(f'[ "{now}" = {state} ]', timeout)
+
+    def wait_for_more_io(self, controller: str, requests: int = 100, timeout: float = 60) -> None:
+        """Until its first namespace has been sent so many requests more. 6.1 counts them by path, not by disk."""
+        done = f"$(awk '{{ print $1 + $5 }}' /sys/class/nvme/{controller}/nvme*c*n1/stat)"
+        before = int(self.machine.out(f"echo {done}"))
+        self.machine.until(f"[ {done} -ge {before + requests} ]", timeout)
 
     def disconnect(self, nqn: str) -> None:
         self.machine.out(f"nvme disconnect -n {nqn}", timeout=120)

@@ -33,11 +33,12 @@ def get(package: str | None = None) -> Kernel:
     with open(cache / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = sorted(f.parent for f in cache.glob(f"{package or 'linux-image-*'}/ready"))
-        return _describe(known[-1] if known else _unpack(package or _current_package(), cache))
+        return describe(known[-1] if known else _fetch(package or _current_package(), cache))
 
 
-def _describe(folder: Path) -> Kernel:
-    modules = next(f for f in (folder / "root").glob("**/lib/modules/*") if f.is_dir())
+def describe(folder: Path) -> Kernel:
+    """A kernel that `unpack` has unpacked there."""
+    modules = next(f for f in (folder / "root/lib/modules").iterdir() if f.is_dir())
     return Kernel(modules.name, folder / "vmlinux", modules)
 
 
@@ -55,25 +56,32 @@ def _update_package_lists() -> None:
     processes.run(["apt-get", "-o", "DPkg::Lock::Timeout=600", "update", "-qq"], timeout=900)
 
 
-def _unpack(package: str, cache: Path) -> Path:
+def _fetch(package: str, cache: Path) -> Path:
     """Downloads and unpacks beside the final place and moves it there complete, so half a kernel is never seen."""
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         work = Path(scratch) / "kernel"
-        work.mkdir()
         os.chmod(scratch, 0o755)
         download = ["env", "-C", scratch, "apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package]
         if processes.run(download, timeout=900, check=False).returncode:
             _update_package_lists()
             processes.run(download, timeout=900)
-        processes.run(["dpkg", "-x", next(Path(scratch).glob("*.deb")), work / "root"], timeout=300)
-        image = next((work / "root/boot").glob("vmlinuz-*"))
-        (work / "vmlinux").write_bytes(payload_of(image.read_bytes()))
-        release = image.name.removeprefix("vmlinuz-")
-        shutil.rmtree(work / "root/boot")
-        processes.run(["depmod", "-b", work / "root", release], timeout=300)
-        (work / "ready").touch()
+        unpack(next(Path(scratch).glob("*.deb")), work)
         shutil.rmtree(cache / package, ignore_errors=True)
         return work.rename(cache / package)
+
+
+def unpack(package: Path, to: Path) -> None:
+    """The kernel of a package that has been downloaded."""
+    to.mkdir()
+    processes.run(["dpkg", "-x", package, to / "root"], timeout=300)
+    if not (to / "root/lib").exists():    # newer Debians have it below /usr, where depmod does not look
+        (to / "root/lib").symlink_to("usr/lib")
+    image = next((to / "root/boot").glob("vmlinuz-*"))
+    (to / "vmlinux").write_bytes(payload_of(image.read_bytes()))
+    release = image.name.removeprefix("vmlinuz-")
+    shutil.rmtree(to / "root/boot")
+    processes.run(["depmod", "-b", to / "root", release], timeout=300)
+    (to / "ready").touch()
 
 
 def payload_of(image: bytes) -> bytes:

@@ -43,13 +43,13 @@ class Gateway(Daemon):
         self.address = (traddr, self.listen(traddr))
         return self
 
-    def listen(self, traddr: str) -> int:
+    def listen(self, traddr: str, **more) -> int:
         """At a port that is free."""
         with socket.socket(socket.AF_INET6 if ":" in traddr else socket.AF_INET) as probe:
             probe.bind((traddr, 0))
             port = probe.getsockname()[1]
         self.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address={
-            "trtype": "TCP", "adrfam": "IPv6" if ":" in traddr else "IPv4", "traddr": traddr, "trsvcid": str(port)})
+            "trtype": "TCP", "adrfam": "IPv6" if ":" in traddr else "IPv4", "traddr": traddr, "trsvcid": str(port)}, **more)
         return port
 
     def qpairs(self) -> int:

@@ -6,8 +6,10 @@ import time
 import pytest
 
 from lab import disk, fio
-from lab.fabric import RDMA, TCP
+from lab.fabric import FABRICS, RDMA, TCP
 from lab.initiator import Initiator
+
+pytestmark = pytest.mark.over(RDMA, TCP)
 
 PATIENT = "-i 2 -c 1 -l 120 -k 5"
 """Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
@@ -22,6 +24,7 @@ def patient(lab, gateway, host, own_name):
     return disk.attach(lab, gateway, host, own_name, "16M", PATIENT)
 
 
+@pytest.mark.over(*FABRICS)
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
     controller = host.controllers(patient.nqn)[0]
     load = fio.start_verify(guest, patient.device, more=SLOWLY)
@@ -100,14 +103,13 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     assert gateway.running
 
 
-@pytest.mark.over(RDMA, TCP)
 def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
     """For so long that both sides have given each other up."""
     other, target = far_host
     device = other.connect(target, PATIENT)
     controller = other.controllers(target.nqn)[0]
     load = fio.start_verify(other.machine, device, more=SLOWLY)
-    other.machine.until(f"[ $(awk '{{ print $5 }}' /sys/block/{device.removeprefix('/dev/')}/stat) -ge 200 ]")
+    other.wait_for_more_io(controller)
     other.machine.out("ip link set eth0 down")
     wait_until(lambda: connected(gateway, target) == 0, 60, "the controller of a host that is silent is gone")
     other.wait_for_state(controller, "connecting", 60)

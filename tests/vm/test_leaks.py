@@ -1,6 +1,11 @@
 """Hosts come and go; nothing of them may stay."""
 
+import pytest
+
 from lab import disk
+from lab.fabric import RDMA, TCP
+
+pytestmark = pytest.mark.over(RDMA, TCP)
 
 CYCLES = 200
 WARM_UP = 20

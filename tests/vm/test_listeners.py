@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from lab import disk, fio
+from lab.fabric import RDMA, TCP
 from lab.guest import RXE_ADDRESS, RXE_ADDRESS_V6
 from lab.processes import CommandFailed
+
+pytestmark = pytest.mark.over(RDMA, TCP)
 
 MIB = 1 << 20
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "transport/tcp/secret.h"
+#include "core/secret.h"
 
 #include <cstdint>
 #include <openssl/evp.h>
@@ -8,6 +8,8 @@
 #include <string_view>
 
 namespace causeway::tcp {
+
+using core::secret;
 
 /// As NVMe's PSK interchange format and PSK identities number it.
 enum class psk_hash : std::uint8_t { none = 0, sha256 = 1, sha384 = 2 };

@@ -1,6 +1,6 @@
 #include "transport/tcp/pdu_check.h"
 
-#include <algorithm>
+#include <iterator>
 
 namespace causeway::tcp {
 
@@ -9,32 +9,38 @@ namespace {
 using nvme::tcp_pdu_type;
 using header = nvme::tcp_common_header;
 
-/// What may be sent.
+/// What may be sent, by type. A header of no size: nothing.
 struct shape {
-    side sender;
     tcp_pdu_type type;
+    side sender;
     std::uint8_t hlen;
     bool digests;   ///< may carry them, once they are agreed on
     bool has_data;  ///< 0 bytes of it are none, except in H2CData and C2HData
 };
 
 constexpr shape shapes[] = {
-    {side::host, tcp_pdu_type::ic_req, sizeof(nvme::tcp_ic_req), false, false},
-    {side::host, tcp_pdu_type::h2c_term_req, sizeof(nvme::tcp_term_req), false, true},
-    {side::host, tcp_pdu_type::capsule_cmd, sizeof(nvme::tcp_capsule_cmd), true, true},
-    {side::host, tcp_pdu_type::h2c_data, sizeof(nvme::tcp_data), true, true},
-    {side::controller, tcp_pdu_type::ic_resp, sizeof(nvme::tcp_ic_resp), false, false},
-    {side::controller, tcp_pdu_type::c2h_term_req, sizeof(nvme::tcp_term_req), false, true},
-    {side::controller, tcp_pdu_type::capsule_resp, sizeof(nvme::tcp_capsule_resp), true, false},
-    {side::controller, tcp_pdu_type::c2h_data, sizeof(nvme::tcp_data), true, true},
-    {side::controller, tcp_pdu_type::r2t, sizeof(nvme::tcp_r2t), true, false},
+    {tcp_pdu_type::ic_req, side::host, sizeof(nvme::tcp_ic_req), false, false},
+    {tcp_pdu_type::ic_resp, side::controller, sizeof(nvme::tcp_ic_resp), false, false},
+    {tcp_pdu_type::h2c_term_req, side::host, sizeof(nvme::tcp_term_req), false, true},
+    {tcp_pdu_type::c2h_term_req, side::controller, sizeof(nvme::tcp_term_req), false, true},
+    {tcp_pdu_type::capsule_cmd, side::host, sizeof(nvme::tcp_capsule_cmd), true, true},
+    {tcp_pdu_type::capsule_resp, side::controller, sizeof(nvme::tcp_capsule_resp), true, false},
+    {tcp_pdu_type::h2c_data, side::host, sizeof(nvme::tcp_data), true, true},
+    {tcp_pdu_type::c2h_data, side::controller, sizeof(nvme::tcp_data), true, true},
+    {},
+    {tcp_pdu_type::r2t, side::controller, sizeof(nvme::tcp_r2t), true, false},
 };
+static_assert([] {
+    for (std::size_t i = 0; i < std::size(shapes); ++i)
+        if (shapes[i].hlen && nvme::to_underlying(shapes[i].type) != i)
+            return false;
+    return true;
+}());
 
 const shape* shape_of(std::uint8_t type, side sender) noexcept {
-    const auto* end = std::end(shapes);
-    const auto* s = std::find_if(
-        shapes, end, [&](const shape& s) { return s.sender == sender && nvme::to_underlying(s.type) == type; });
-    return s == end ? nullptr : s;
+    if (type >= std::size(shapes) || shapes[type].hlen == 0 || shapes[type].sender != sender)
+        return nullptr;
+    return &shapes[type];
 }
 
 bool is_initialization(tcp_pdu_type type) noexcept {

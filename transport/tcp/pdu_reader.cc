@@ -34,10 +34,12 @@ std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
             step_ = step::header;
             if (const auto wrong = check_common_header(common(), agreed))
                 fail(*wrong);
+            else
+                header_size_ = header_size(common(), agreed);
             break;
         case step::header:
-            bytes = gather(bytes, header_size(common(), agreed));
-            if (filled_ == header_size(common(), agreed))
+            bytes = gather(bytes, header_size_);
+            if (filled_ == header_size_)
                 header_complete();
             break;
         case step::pad: {
@@ -94,7 +96,7 @@ void pdu_reader::placed(std::size_t bytes) noexcept {
 
 void pdu_reader::header_complete() noexcept {
     const std::uint32_t hlen = common().hlen;
-    if (header_size(common(), agreed) != hlen) {
+    if (header_size_ != hlen) {
         crc32c sum;
         sum.add({header_.data(), hlen});
         if (const std::uint32_t received = digest_at(header_.data() + hlen); received != sum.value())

@@ -93,7 +93,8 @@ class pdu_reader {
 
     pdu_sink& sink_;
     step step_ = step::common;
-    std::uint32_t filled_ = 0;  ///< bytes of what the step wants
+    std::uint32_t filled_ = 0;       ///< bytes of what the step wants
+    std::uint32_t header_size_ = 0;  ///< bytes, its digest included
     data_extent extent_{};
     std::byte* data_ = nullptr;
     crc32c sum_;  ///< of the data so far

@@ -54,9 +54,10 @@ class poll_group final : public core::poller {
     struct statistics {
         core::counter polls, idle_polls;
         core::counter requests;
-        core::counter receives, sends;  ///< system calls
-        core::counter blocked;          ///< sends that the network did not take whole
-        core::counter violations;       ///< connections that were ended for them
+        core::counter receives;    ///< system calls that got something
+        core::counter sends;       ///< system calls
+        core::counter blocked;     ///< sends that the network did not take whole
+        core::counter violations;  ///< connections that were ended for them
     };
     statistics& stats() noexcept { return stats_; }
     const statistics& stats() const noexcept { return stats_; }

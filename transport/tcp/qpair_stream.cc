@@ -30,7 +30,8 @@ unsigned qpair::receive() noexcept {
             scratch = scratch.first(header_scratch);
         const iovec to[] = {{place.data(), place.size()}, {scratch.data(), scratch.size()}};
         const stream::outcome got = stream_->receive(std::span(to).subspan(place.empty() ? 1 : 0));
-        group_.stats().receives.add();
+        if (got.bytes)
+            group_.stats().receives.add();
         received += got.bytes;
         if (const std::size_t placed = std::min(place.size(), got.bytes)) {
             reader_.placed(placed);

@@ -38,7 +38,8 @@ class stream {
     /// Nothing more is sent; the peer is told in order.
     virtual void end_sending() noexcept;
 
-    /// Whom the peer has proved to be when the connection was encrypted: "hostnqn subnqn". Empty: it has proved nothing.
+    /// What the peer has proved when the connection was encrypted. To a target whom it is, "hostnqn subnqn"; to a host that it has the
+    /// key of this PSK identity. Empty: nothing.
     virtual std::string proven_identity() const { return {}; }
 
     int socket() const noexcept { return socket_; }  ///< to wait on

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
-#include <openssl/crypto.h>
+#include <string>
 #include <vector>
 
-namespace causeway::tcp {
+namespace causeway::core {
 
 /// Overwrites what it gives back.
 template <class T>
@@ -16,13 +17,13 @@ struct cleansing_allocator {
     cleansing_allocator(const cleansing_allocator<U>&) noexcept {}
     T* allocate(std::size_t n) { return std::allocator<T>().allocate(n); }
     void deallocate(T* p, std::size_t n) noexcept {
-        OPENSSL_cleanse(p, n * sizeof(T));
+        ::explicit_bzero(p, n * sizeof(T));
         std::allocator<T>().deallocate(p, n);
     }
     bool operator==(const cleansing_allocator&) const noexcept = default;
 };
 
-/// Bytes of a key.
+/// Bytes of a key. They go nowhere but where they are used: not into logs, errors or answers.
 using secret = std::vector<unsigned char, cleansing_allocator<unsigned char>>;
 
-}  // namespace causeway::tcp
+}  // namespace causeway::core

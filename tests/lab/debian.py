@@ -1,0 +1,69 @@
+"""A newer Debian for guests: its root and its kernel.
+
+Made once, by mmdebstrap, and kept in the lab's folder. This machine's packages and package lists stay as they are.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import kernel, places, processes
+
+SUITE = "trixie"
+LIST = places.CHECKOUT / "deploy/newer-host.txt"
+MIRROR = "http://deb.debian.org/debian"
+KERNEL = "linux-image-amd64"
+MADE_WITHIN = 1200
+
+DOWNLOAD_KERNEL = f"""set -e
+package=$(apt-cache depends {KERNEL} | sed -n 's/.*Depends: \\(linux-image-.*\\)/\\1/p')
+cd /root && apt-get download -qq -o APT::Sandbox::User=root $package"""
+
+
+@dataclass(frozen=True)
+class Debian:
+    root: Path
+    kernel: kernel.Kernel
+
+
+def packages() -> list[str]:
+    lines = (line.partition("#")[0].strip() for line in LIST.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def get() -> Debian:
+    """The one of the list as it stands. Runs in parallel wait for each other."""
+    wanted = packages()
+    name = f"{SUITE}-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
+    cache = places.LAB / "debian"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = cache / name
+        if not folder.exists():
+            _make(folder, [package for package in wanted if package != KERNEL])
+    return Debian(folder / "root", kernel.describe(folder / "kernel"))
+
+
+def _make(folder: Path, wanted: list[str]) -> None:
+    """Beside the final place, and moved there complete, so half a root is never seen."""
+    if not shutil.which("mmdebstrap"):
+        raise processes.CommandFailed("mmdebstrap is not installed (deploy/install-deps.sh)")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as scratch:
+        os.chmod(scratch, 0o755)
+        root = Path(scratch) / "made/root"
+        root.parent.mkdir()
+        hook = Path(scratch) / "hook"
+        hook.write_text(f'#!/bin/sh\nexec chroot "$1" sh -c "$KERNEL_SCRIPT"\n')
+        hook.chmod(0o755)
+        processes.run(["env", f"KERNEL_SCRIPT={DOWNLOAD_KERNEL}", "mmdebstrap", "--quiet", "--mode=root",
+                       "--variant=apt", f"--include={','.join(wanted)}", f"--customize-hook={hook}", SUITE, root, MIRROR],
+                      timeout=MADE_WITHIN)
+        downloaded = next((root / "root").glob("linux-image-*.deb"))
+        kernel.unpack(downloaded, root.parent / "kernel")
+        downloaded.unlink()
+        root.parent.rename(folder)
