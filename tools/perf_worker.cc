@@ -168,7 +168,8 @@ void perf_worker::send(job& j) {
         return;
     j.is_out = false;
     --out_;
-    fail(loss(j), true);
+    const auto why = loss(j);
+    fail(why.empty() ? "a queue takes fewer commands than it is deep" : why, !why.empty());
 }
 
 bool perf_worker::submit(job& j) {

@@ -341,21 +341,25 @@ void memory_connection::admin(const nvme::command& c) {
     case nvme::admin_opcode::keep_alive: return answer(c, nvme::sc::success);
     case nvme::admin_opcode::async_event_request: event_ = c; return tell_changes();
     case nvme::admin_opcode::get_log_page: {
-        data.assign(nvme::get_log_page_view{c}.length_bytes(), std::byte{});
-        if (nvme::get_log_page_view{c}.lid() != nvme::lid::ana)
-            return send_data(c, data);
-        nvme::ana_log_header h{};
-        h.ngrps = 1;
-        nvme::ana_group_descriptor d{};
-        d.grpid = 1;
-        d.nnsids = o.namespaces;
-        d.state = nvme::to_underlying(target_.ana_.load());
-        std::memcpy(data.data(), &h, sizeof h);
-        std::memcpy(data.data() + sizeof h, &d, sizeof d);
-        for (std::uint32_t n = 1; n <= o.namespaces; ++n) {
-            const nvme::le32 nsid = n;
-            std::memcpy(data.data() + sizeof h + sizeof d + (n - 1) * sizeof nsid, &nsid, sizeof nsid);
+        const nvme::get_log_page_view page{c};
+        data.clear();
+        const auto add = [&](const auto& t) {
+            const auto bytes = std::as_bytes(std::span(&t, 1));
+            data.insert(data.end(), bytes.begin(), bytes.end());
+        };
+        if (page.lid() == nvme::lid::ana) {
+            nvme::ana_log_header h{};
+            h.ngrps = 1;
+            add(h);
+            nvme::ana_group_descriptor d{};
+            d.grpid = 1;
+            d.nnsids = o.namespaces;
+            d.state = nvme::to_underlying(target_.ana_.load());
+            add(d);
+            for (std::uint32_t n = 1; n <= o.namespaces; ++n)
+                add(nvme::le32(n));
         }
+        data.resize(page.length_bytes());
         return send_data(c, data);
     }
     default: return answer(c, nvme::sc::invalid_opcode.with_dnr());
