@@ -9,7 +9,7 @@ import pytest
 from lab import places, processes
 from lab.ceph import Cluster
 from lab.channel import GuestDied
-from lab.fabric import FABRICS, Fabric
+from lab.fabric import Fabric
 from lab.gateway import DAEMON, Gateway
 from lab.initiator import Initiator
 from lab.lab import Lab
@@ -54,13 +54,6 @@ def host(guest) -> Initiator:
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "over(*fabrics): runs over these only, not over every fabric there is")
-
-
-def pytest_generate_tests(metafunc):
-    """Whoever uses a gateway in the guest runs over each fabric, or over those that its `over` names."""
-    if "fabric" in metafunc.fixturenames:
-        over = metafunc.definition.get_closest_marker("over")
-        metafunc.parametrize("fabric", over.args if over else FABRICS, ids=str, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
