@@ -49,7 +49,8 @@ std::string to_text(const perf_result& r) {
         t.add(std::move(cells));
     }
     std::string text = t.empty() ? "" : t.text();
-    text += fmt::format("{} @@
+    text += fmt::format("{} commands in {:.2f} s, {} at a time, cores busy {:.0f}%", r.read.commands + r.write.commands,
+                        r.seconds, r.outstanding, 100 * r.busy);
     if (r.verified_blocks)
         text += fmt::format("; {} blocks that were read are right", r.verified_blocks);
     if (r.reconnects || r.redriven)

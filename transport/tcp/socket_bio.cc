@@ -32,15 +32,7 @@ bool socket_bio::flush() noexcept {
 
 int socket_bio::write(BIO* b, const char* data, std::size_t size, std::size_t* written) noexcept {
     auto& self = *static_cast<socket_bio*>(BIO_get_data(b));
-    BIO_clear_retry_flags(b);  // of the last read
-    std::size_t sent = 0;
-    if (self.kept() == 0) {
-        const ssize_t n = ::send(self.socket_, data, size, MSG_NOSIGNAL);
-        if (n < 0 && !again())
-            return 0;
-        sent = n > 0 ? static_cast<std::size_t>(n) : 0;
-    }
-    self.kept_.insert(self.kept_.end(), data + sent, data + size);
+    self.kept_.insert(self.kept_.end(), data, data + size);
     *written = size;
     return 1;
 }
@@ -56,7 +48,7 @@ int socket_bio::read(BIO* b, char* data, std::size_t size, std::size_t* got) noe
 
 const BIO_METHOD* socket_bio::method() {
     static const BIO_METHOD* const made = [] {
-        BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket that takes everything");
+        BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket, written by flush()");
         if (!m)
             throw std::bad_alloc();
         BIO_meth_set_write_ex(m, write);

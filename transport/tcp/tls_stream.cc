@@ -20,8 +20,11 @@ core::log::limiter refusals;
 /// RFC 8446, "Record Layer": plaintext of one record, at most.
 constexpr std::size_t record_size = 16384;
 
-/// Bytes that wait for the socket: a record, and answers to changes of keys. Who asks for so many and takes none is no host.
-constexpr std::size_t most_kept = 64 * 1024;
+/// Records that go out with one system call.
+constexpr std::size_t batch_records = 4;
+
+/// Bytes that wait for the socket: a batch, and answers to changes of keys. Who asks for so many and takes none is no host.
+constexpr std::size_t most_kept = 2 * batch_records * record_size;
 
 /// Walks over pieces of memory that are to become records.
 class gathering {
@@ -93,13 +96,14 @@ class tls_stream : public stream {
   private:
     bool ready() noexcept;
     void learn(int failed) noexcept;
+    void flush() noexcept;
 
     socket_bio bio_;
     ssl_ptr ssl_;
     state state_ = state::open;
     bool greeted_ = false;
     bool holds_more_ = false;
-    std::size_t begun_ = 0;  ///< bytes of the record that has not gone out wholly: until then they are not taken
+    std::size_t begun_ = 0;  ///< bytes of the batch that has not gone out wholly: until then they are not taken
 };
 
 /// Why the library did not go on. The library keeps a list of errors for each thread: what is left there would be another connection's.
@@ -114,18 +118,21 @@ void tls_stream::learn(int failed) noexcept {
             core::log::peer_warning(refusals, "tcp: TLS {}: {}", greeted_ ? "ends" : "refused", reason);
     }
     ERR_clear_error();
+    flush();
+}
+
+void tls_stream::flush() noexcept {
+    if (!bio_.flush() || bio_.kept() > most_kept)
+        state_ = state::broken;
 }
 
 /// Sends what has to go first. True: the handshake is over, and nothing is broken.
 bool tls_stream::ready() noexcept {
     if (state_ == state::broken)
         return false;
-    if (!bio_.flush()) {
-        state_ = state::broken;
-        return false;
-    }
-    if (greeted_)
-        return true;
+    flush();
+    if (greeted_ || state_ == state::broken)
+        return state_ != state::broken;
     ERR_clear_error();
     if (const int done = SSL_do_handshake(ssl()); done != 1) {
         learn(done);
@@ -134,6 +141,7 @@ bool tls_stream::ready() noexcept {
     greeted_ = true;
     if (!greeted())
         state_ = state::broken;
+    flush();
     return state_ != state::broken;
 }
 
@@ -150,8 +158,6 @@ stream::outcome tls_stream::receive(std::span<const iovec> to) noexcept {
                 SSL_read_ex(ssl(), static_cast<char*>(piece.iov_base) + filled, piece.iov_len - filled, &n);
             if (done != 1) {
                 learn(done);
-                if (bio_.kept() > most_kept)
-                    state_ = state::broken;
                 // What came before the end comes first. Of the end the socket tells no more.
                 holds_more_ = bytes != 0 && state_ != state::open;
                 return {bytes, bytes != 0 ? state::open : state_};
@@ -174,21 +180,23 @@ stream::outcome tls_stream::send(std::span<const iovec> from) noexcept {
     std::size_t bytes = std::exchange(begun_, 0);
     records.advance(bytes);
     for (;;) {
-        const std::span record = records.next();
-        if (record.empty())
-            return so_far(bytes);
-        std::size_t n = 0;
-        ERR_clear_error();
-        if (const int done = SSL_write_ex(ssl(), record.data(), record.size(), &n); done != 1) {
-            learn(done);
-            return so_far(bytes);
+        for (std::size_t i = 0; i < batch_records; ++i) {
+            const std::span record = records.next();
+            if (record.empty())
+                break;
+            std::size_t n = 0;
+            ERR_clear_error();
+            if (const int done = SSL_write_ex(ssl(), record.data(), record.size(), &n); done != 1) {
+                learn(done);
+                return so_far(bytes);
+            }
+            records.advance(n);
+            begun_ += n;
         }
-        if (bio_.kept() != 0) {
-            begun_ = n;
+        flush();
+        if (begun_ == 0 || bio_.kept() != 0)
             return so_far(bytes);
-        }
-        records.advance(n);
-        bytes += n;
+        bytes += std::exchange(begun_, 0);
     }
 }
 
@@ -197,7 +205,7 @@ void tls_stream::end_sending() noexcept {
         ERR_clear_error();
         SSL_shutdown(ssl());
         ERR_clear_error();
-        bio_.flush();
+        flush();
     }
     stream::end_sending();
 }
