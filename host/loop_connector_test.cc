@@ -8,7 +8,8 @@
 #include "transport/loop/loop_qpair.h"
 #include "transport/loop/loop_test.h"
 
-#include <cstring>
+#include <algorithm>
+#include <functional>
 #include <gtest/gtest.h>
 #include <list>
 #include <optional>
