@@ -22,7 +22,8 @@ from lab.progress import Progress    # noqa: E402
 
 NQN = "nqn.2024-01.io.causeway:null"
 HOST = "nqn.2014-08.org.nvmexpress:uuid:66666666-6666-6666-6666-666666666666"
-ADDRESS, PORT = "127.0.0.1", "4431"
+ADDRESS, PORT, TLS_PORT = "127.0.0.1", "4431", "4433"
+KEY = "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:"    # the bytes from 0 to 31
 GATEWAY_CPU, HOST_CPU = 0, 1
 
 PARTS = {
@@ -35,6 +36,8 @@ PARTS = {
 }
 NAMES = {"causewayd": r"causeway::"}
 
+TLS = "TLS"    # in the place of an option: at the other port, with the key
+
 # What perf is told beside the depth, by the name of the case.
 CASES = {
     "4 KiB reads": [],
@@ -44,6 +47,9 @@ CASES = {
     "4 KiB reads, digests": ["--header-digest", "--data-digest"],
     "4 KiB writes, digests": ["--mix", 0, "--header-digest", "--data-digest"],
     "128 KiB reads, digests": ["--size", "128k", "--header-digest", "--data-digest"],
+    "4 KiB reads, TLS": [TLS],
+    "4 KiB writes, TLS": [TLS, "--mix", 0],
+    "128 KiB reads, TLS": [TLS, "--size", "128k"],
 }
 
 
@@ -54,6 +60,7 @@ class MeasuredGateway(Daemon):
         polling = ["--busy-poll-us", "1000"] if profile else ["--poll"]
         super().__init__(folder, "-m", hex(1 << GATEWAY_CPU), *polling, environment=callgrind.COUNTABLE if profile else None, mib=512)
         self._profile = profile
+        self.key = folder / "key"
 
     def words(self) -> list[str]:
         counting = callgrind.words(self._profile) if self._profile else []
@@ -65,10 +72,15 @@ class MeasuredGateway(Daemon):
             client.call("framework_wait_init")
             client.call("nvmf_create_transport", {"trtype": "TCP", "max_queue_depth": 256})
             client.call("bdev_null_create", {"name": "Null0", "block_size": 4096, "num_blocks": 1 << 20})
-            client.call("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "NULL", "allow_any_host": True})
+            client.call("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "NULL"})
             client.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "Null0"}})
-            client.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": {
-                "trtype": "TCP", "adrfam": "IPv4", "traddr": ADDRESS, "trsvcid": PORT}})
+            self.key.touch(0o600)
+            self.key.write_text(KEY + "\n")
+            client.call("keyring_file_add_key", {"name": "key", "path": str(self.key)})
+            client.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": HOST, "psk": "key"})
+            for port, secure in ((PORT, False), (TLS_PORT, True)):
+                client.call("nvmf_subsystem_add_listener", {"nqn": NQN, "secure_channel": secure, "listen_address": {
+                    "trtype": "TCP", "adrfam": "IPv4", "traddr": ADDRESS, "trsvcid": port}})
         return self
 
     def counters(self) -> Counter:
@@ -81,9 +93,10 @@ class MeasuredGateway(Daemon):
         return found
 
 
-def drive(*words) -> dict:
-    command = [places.binary("tools/causeway"), "perf", "-t", "tcp", "-a", ADDRESS, "-s", PORT, "-n", NQN, "-q", HOST,
-               "--cores", HOST_CPU, "--json", *words]
+def drive(gateway: MeasuredGateway, *words) -> dict:
+    where = ["-s", TLS_PORT, "--psk", gateway.key] if TLS in words else ["-s", PORT]
+    command = [places.binary("tools/causeway"), "perf", "-t", "tcp", "-a", ADDRESS, *where, "-n", NQN, "-q", HOST,
+               "--cores", HOST_CPU, "--json", *(word for word in words if word != TLS)]
     return json.loads(processes.run(command, timeout=600).stdout)
 
 
@@ -103,7 +116,7 @@ def timed(run: places.Run, wanted) -> None:
                 rounds = []
                 for _ in range(wanted.rounds):
                     before = gateway.counters()
-                    said = drive("--depth", depth, "--seconds", wanted.seconds, "--warm-up", 0.5, *CASES[name])
+                    said = drive(gateway, "--depth", depth, "--seconds", wanted.seconds, "--warm-up", 0.5, *CASES[name])
                     did = gateway.counters()
                     did.subtract(before)
                     rounds.append((side_of(said)["iops"], side_of(said), did))
@@ -120,7 +133,7 @@ def counted(run: places.Run, name: str, depth: int, commands: int) -> Counter:
     folder.mkdir()
     profile = folder / "callgrind.out"
     with MeasuredGateway(folder, profile) as gateway:
-        drive("--depth", depth, "--count", commands, "--keep-alive-tmo", 0, *CASES[name])
+        drive(gateway, "--depth", depth, "--count", commands, "--keep-alive-tmo", 0, *CASES[name])
         gateway.end()
     return callgrind.counted(profile)
 
