@@ -11,7 +11,7 @@ namespace causeway::host {
 
 /// Where a target listens, as people write it.
 struct address {
-    std::string transport = "tcp";  ///< "tcp", "rdma"
+    std::string transport = "tcp";  ///< "tcp", "rdma", "loop"
     std::string host;               ///< an IP address, or a name
     std::string service = "4420";
 

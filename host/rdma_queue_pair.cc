@@ -190,11 +190,9 @@ bool rdma_queue_pair::describe_data(slot& s, nvme::command& c) noexcept {
             return false;
         s.is_copied = true;
         mr = s.copy.mr;
-        std::byte* to = s.copy.memory.get();
-        at = reinterpret_cast<std::uint64_t>(to);
+        at = reinterpret_cast<std::uint64_t>(s.copy.memory.get());
         if (way == nvme::data_transfer::host_to_controller)
-            for (const iovec& piece : r.data)
-                to = static_cast<std::byte*>(std::memcpy(to, piece.iov_base, piece.iov_len)) + piece.iov_len;
+            r.gather(s.copy.memory.get());
     }
     if (way == nvme::data_transfer::host_to_controller && bytes <= options_.in_capsule_data) {
         c.sgl = nvme::sgl_descriptor::data_block(0, bytes, nvme::sgl_subtype::offset);
@@ -280,13 +278,8 @@ void rdma_queue_pair::finish_if_over(slot& s) noexcept {
 
 void rdma_queue_pair::finish(slot& s) noexcept {
     request& r = *std::exchange(s.r, nullptr);
-    if (s.is_copied && r.direction() == nvme::data_transfer::controller_to_host) {
-        const std::byte* from = s.copy.memory.get();
-        for (const iovec& piece : r.data) {
-            std::memcpy(piece.iov_base, from, piece.iov_len);
-            from += piece.iov_len;
-        }
-    }
+    if (s.is_copied && r.direction() == nvme::data_transfer::controller_to_host)
+        r.scatter(s.copy.memory.get());
     r.completion = s.answer;
     free_.push_back(static_cast<std::uint16_t>(s.cid & slot_mask));
     s.cid = static_cast<std::uint16_t>(s.cid + slot_mask + 1);

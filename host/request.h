@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <sys/uio.h>
 
@@ -30,6 +31,17 @@ struct request {
         for (const iovec& piece : data)
             n += piece.iov_len;
         return static_cast<std::uint32_t>(n);
+    }
+    // From the pieces into one, and back: data_bytes() bytes.
+    void gather(std::byte* to) const noexcept {
+        for (const iovec& piece : data)
+            to = static_cast<std::byte*>(std::memcpy(to, piece.iov_base, piece.iov_len)) + piece.iov_len;
+    }
+    void scatter(const std::byte* from) const noexcept {
+        for (const iovec& piece : data) {
+            std::memcpy(piece.iov_base, from, piece.iov_len);
+            from += piece.iov_len;
+        }
     }
     nvme::data_transfer direction() const noexcept {
         if (data.empty())

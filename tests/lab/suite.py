@@ -31,7 +31,7 @@ SYSTEM_FOLDERS = ("tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", 
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5
-SYSTEM_MINUTES = 50
+SYSTEM_MINUTES = 65
 
 
 @dataclass

@@ -8,10 +8,10 @@ from lab import places, processes, sanitizers
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "gateway")]
 
 from daemon import Daemon     # noqa: E402
+from gateway_nqn import NQN     # noqa: E402
 from raw_host import Host     # noqa: E402
 
 BUILDS = ("release", "asan", "tsan")
-NQN = "nqn.2024-01.io.example:tcp"
 
 
 @pytest.fixture(params=BUILDS)

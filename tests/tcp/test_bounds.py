@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from conftest import NQN
+from gateway_nqn import NQN
 from raw_host import (COMMAND, R2T, RESPONSE, Closed, Connection, Host, command, connect, connect_data, ic_req, in_capsule, read,
                       transport_sgl, write)
 

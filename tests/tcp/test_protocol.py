@@ -4,7 +4,7 @@ import os
 import struct
 
 import pytest
-from conftest import NQN
+from gateway_nqn import NQN
 from raw_host import (C2H_DATA, COMMAND, DDGST, FLUSH, HDGST, LAST, R2T, RESPONSE, SUCCESS, Connection, Host, command, connect,
                       connect_data, ic_req, in_capsule, read, transport_sgl, write)
 

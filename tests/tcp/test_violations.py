@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 import pytest
-from conftest import NQN
+from gateway_nqn import NQN
 from raw_host import (C2H_DATA, C2H_TERM, COMMAND, DDGST, H2C_DATA, H2C_TERM, HDGST, HEADER_DIGEST, INVALID_FIELD, LAST,
                       LIMIT_EXCEEDED, OUT_OF_RANGE, R2T, RESPONSE, SEQUENCE, UNSUPPORTED, Connection, Host, common, connect,
                       connect_data, ic_req, in_capsule, read, transport_sgl, write)

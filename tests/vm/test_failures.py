@@ -83,8 +83,13 @@ def test_a_host_that_loses_power_leaves_nothing_behind(lab, guest, gateway, far_
     assert gateway.running
 
 
+@pytest.mark.over(TCP)
 def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
-    """For so long that both sides have given each other up."""
+    """For so long that both sides have given each other up.
+
+    Soft-RoCE does not come back from that, with the kernel's own target neither: the answer to the host's new connection
+    request never arrives, and the host waits for it without a limit.
+    """
     other, target = far_host
     device = other.connect(target, PATIENT)
     controller = other.controllers(target.nqn)[0]

@@ -30,8 +30,8 @@ def causeway(guest, target, command: str, *words):
 def drive(guest, target) -> None:
     """Discovered, identified, written and read again, measured."""
     assert target.nqn in [entry["subnqn"] for entry in causeway(guest, target, "discover")]
-    identified = causeway(guest, target, "identify", "-n", target.nqn)
-    assert identified["controller"]["subnqn"] == target.nqn
+    [identified] = causeway(guest, target, "identify", "-n", target.nqn)
+    assert identified["subnqn"] == target.nqn
     assert [n["nsid"] for n in identified["namespaces"]] == [1]
     for size, depth in (("4k", 32), ("128k", 4)):
         done = causeway(guest, target, "perf", "-n", target.nqn, "--verify", "--mix", 50, "--size", size, "--depth", depth,

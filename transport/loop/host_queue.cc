@@ -89,6 +89,7 @@ void host_queue::answered(slot& s) noexcept {
     }
     host_request& r = *std::exchange(s.host, nullptr);
     r.completion = s.request.completion;
+    r.moved = s.request.transfer == nvmf::transfer::none ? 0 : s.request.length;
     sq_head_ = r.completion.sqhd;
     s.next_free = first_free_;
     first_free_ = s.cid;

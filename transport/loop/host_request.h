@@ -2,6 +2,7 @@
 
 #include "nvme/command.h"
 
+#include <cstdint>
 #include <span>
 #include <sys/uio.h>
 
@@ -19,6 +20,7 @@ struct host_request {
 
     /// The answer. Of a command whose connection was lost: host_pathing_error, made up by the host's own end.
     nvme::completion completion{};
+    std::uint32_t moved = 0;  ///< bytes of data that the target has read or written for it; where it has succeeded
 
     nvme::status status() const noexcept { return completion.status(); }
 };

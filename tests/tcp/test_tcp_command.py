@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import NQN
+from gateway_nqn import NQN
 from lab import places, sanitizers
 
 
