@@ -26,8 +26,10 @@ def serve(lab: Lab, gateway: Gateway, image: str, size: str = "16M", block_size:
 
 
 def attach(lab: Lab, gateway: Gateway, host: Initiator, image: str, size: str = "16M", options: str = "-i 2") -> Disk:
-    """A new image, served and connected to."""
+    """A new image, served and connected to; over TLS with a new key."""
     target = serve(lab, gateway, image, size)
+    if target.fabric.secure:
+        gateway.admit(target.nqn, host.host_nqn, host.make_key(target.nqn))
     return Disk(image, target, host.connect(target, options))
 
 

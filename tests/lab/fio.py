@@ -8,6 +8,9 @@ from .machine import Machine
 COMMON = "--direct=1 --ioengine=libaio --randrepeat=1 --output-format=json"
 VERIFY = "--verify=crc32c --do_verify=1 --verify_fatal=1"
 
+SLOWLY = "--rate_iops=200"
+"""So that a verified load of 8 MiB writes for ten seconds."""
+
 
 @dataclass(frozen=True)
 class Figures:

@@ -26,14 +26,15 @@ class Gateway:
     """One daemon. What configured it is remembered, so that `restart` can hand it back as a configuration file.
 
     `host` is the machine it runs on; its log is in that machine's share. With `ceph_conf`, a `with` block begins with
-    a gateway that knows that cluster, and `fabric`.
+    a gateway that knows that cluster, and `fabric`. `address`: where it listens unless told otherwise.
     """
 
     def __init__(self, host: Machine, *, ceph_conf: str | None = None, fabric: Fabric = RDMA, cores: str = "0x3",
-                 options: str = "", name: str = "causewayd"):
+                 options: str = "", name: str = "causewayd", address: str = RXE_ADDRESS):
         self.host = host
         self._ceph_conf = ceph_conf
         self.fabric = fabric
+        self.address = address
         self.name = name
         self.socket = f"/tmp/{name}.sock"
         self.log = host.share / f"{name}.log"
@@ -129,10 +130,10 @@ class Gateway:
         self._asked = [(m, p) for m, p in self._asked if not (m == method and fields.items() <= p.items())]
 
     def config(self) -> dict:
-        """All it was told, in the form of `save_config`: devices first, then the target."""
+        """All it was told, in the form of `save_config`: keys and devices first, then the target."""
         def of(subsystem):
             return [{"method": m, "params": p} for m, p in self._asked if m.startswith(f"{subsystem}_")]
-        return {"subsystems": [{"subsystem": s, "config": of(s)} for s in ("bdev", "nvmf")]}
+        return {"subsystems": [{"subsystem": s, "config": of(s)} for s in ("keyring", "bdev", "nvmf")]}
 
     def add_cluster(self, conf: str, name: str = "ceph", user: str = "admin") -> None:
         self.tell("bdev_rbd_register_cluster", {"name": name, "user_id": user, "config_file": conf})
@@ -145,17 +146,33 @@ class Gateway:
         return self.tell("bdev_rbd_create", {"name": image, "pool_name": pool, "rbd_name": image,
                                              "block_size": block_size, "cluster_name": cluster})
 
-    def add_subsystem(self, nqn: str, *bdevs: str, address: str = RXE_ADDRESS, port: int = 4420) -> Target:
-        """A subsystem that any host may use, with these namespaces, listening on the gateway's fabric."""
-        self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "serial_number": serial_number(nqn)})
+    def add_subsystem(self, nqn: str, *bdevs: str, address: str | None = None, port: int = 4420) -> Target:
+        """A subsystem with these namespaces, listening on the gateway's fabric: for any host, over TLS for those admitted."""
+        self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": not self.fabric.secure,
+                                            "serial_number": serial_number(nqn)})
         for bdev in bdevs:
             self.tell("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev}})
-        return self.add_listener(Target(nqn, address, port, self.fabric))
+        return self.add_listener(Target(nqn, address or self.address, port, self.fabric))
 
     def add_listener(self, target: Target) -> Target:
-        """Makes a subsystem listen where `target` says."""
-        self.tell("nvmf_subsystem_add_listener", listener(target))
+        """Makes a subsystem listen where `target` says, with a secure channel if hosts use one there."""
+        secure = {"secure_channel": True} if target.fabric.secure else {}
+        self.tell("nvmf_subsystem_add_listener", {**listener(target), **secure})
         return target
+
+    def admit(self, nqn: str, host_nqn: str, key: str) -> None:
+        """Lets a host in that has this key: one for each subsystem."""
+        file = self.host.share / f"{key_name(nqn)}.key"
+        file.touch(0o600)
+        file.write_text(key + "\n")
+        self.tell("keyring_file_add_key", {"name": key_name(nqn), "path": f"{self.host.inside}/{file.name}"})
+        self.tell("nvmf_subsystem_add_host", {"nqn": nqn, "host": host_nqn, "psk": key_name(nqn)})
+
+    def dismiss(self, nqn: str, host_nqn: str) -> None:
+        """Takes that back."""
+        self.rpc("nvmf_subsystem_remove_host", {"nqn": nqn, "host": host_nqn})
+        self.forget("nvmf_subsystem_add_host", nqn=nqn)
+        self._remove_key(nqn)
 
     def remove_listener(self, target: Target) -> None:
         self.rpc("nvmf_subsystem_remove_listener", listener(target))
@@ -163,12 +180,19 @@ class Gateway:
 
     def remove_subsystem(self, nqn: str) -> None:
         self.rpc("nvmf_delete_subsystem", {"nqn": nqn})
-        for method in ("nvmf_create_subsystem", "nvmf_subsystem_add_ns", "nvmf_subsystem_add_listener"):
+        for method in ("nvmf_create_subsystem", "nvmf_subsystem_add_ns", "nvmf_subsystem_add_listener",
+                       "nvmf_subsystem_add_host"):
             self.forget(method, nqn=nqn)
+        if self.fabric.secure:
+            self._remove_key(nqn)
 
     def remove_image(self, image: str) -> None:
         self.rpc("bdev_rbd_delete", {"name": image})
         self.forget("bdev_rbd_create", name=image)
+
+    def _remove_key(self, nqn: str) -> None:
+        self.rpc("keyring_file_remove_key", {"name": key_name(nqn)})
+        self.forget("keyring_file_add_key", name=key_name(nqn))
 
     # What it says of itself
 
@@ -212,6 +236,11 @@ def listener(target: Target) -> dict:
 def listen_address(address: str, port: int, fabric: Fabric = RDMA) -> dict[str, str]:
     """A listener's place, as the RPCs name it."""
     return {"trtype": fabric.trtype, "adrfam": "IPv6" if ":" in address else "IPv4", "traddr": address, "trsvcid": str(port)}
+
+
+def key_name(nqn: str) -> str:
+    """Of the key that a subsystem's host has."""
+    return nqn.rpartition(":")[2]
 
 
 def serial_number(nqn: str) -> str:

@@ -1,6 +1,7 @@
 """The kernel's NVMe-oF initiator, as an operator uses it: nvme-cli and sysfs."""
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from .guest import RXE_ADDRESS
 from .machine import Machine
 
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
+
+PATIENT = "-i 2 -c 1 -l 120 -k 5"
+"""Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Initiator:
         """The discovery log's records, less the discovery subsystem's own."""
         text = self.machine.out(f"nvme discover {target.words()} {self._host} {options} -o json")
         return [record for record in json.loads(text)["records"] if record["subnqn"] != DISCOVERY]
+
+    def make_key(self, nqn: str, *, identity: int = 0) -> str:
+        """A new key for a subsystem, in this host's keyring, as operators hand it on."""
+        said = self.machine.out(f"nvme gen-tls-key --hmac=1 --identity={identity} --hostnqn={self.host_nqn} "
+                                f"--subsysnqn={nqn} --insert")
+        return re.search(r"NVMeTLSkey-1:\S+", said)[0]
 
     def connect(self, target: Target, options: str = "-i 2") -> str:
         """Connects; the block device of its first namespace, such as /dev/nvme0n1."""
@@ -83,6 +93,14 @@ class Initiator:
         done = f"$(awk '{{ print $1 + $5 }}' /sys/class/nvme/{controller}/nvme*c*n1/stat)"
         before = int(self.machine.out(f"echo {done}"))
         self.machine.until(f"[ {done} -ge {before + requests} ]", timeout)
+
+    def come_and_go(self, target: Target, times: int) -> None:
+        """Connects, whereupon the kernel reads, and disconnects, so many times."""
+        self.machine.out(f"""
+            for n in $(seq {times}); do
+                nvme connect {target.words()} -n {target.nqn} {self._host} -i 1 || exit
+                nvme disconnect -n {target.nqn} > /dev/null || exit
+            done""", timeout=600)
 
     def disconnect(self, nqn: str) -> None:
         self.machine.out(f"nvme disconnect -n {nqn}", timeout=120)

@@ -4,18 +4,14 @@ import contextlib
 import time
 
 import pytest
+import routines
 
 from lab import disk, fio
 from lab.fabric import FABRICS, RDMA, TCP
-from lab.initiator import Initiator
+from lab.fio import SLOWLY
+from lab.initiator import PATIENT, Initiator
 
 pytestmark = pytest.mark.over(RDMA, TCP)
-
-PATIENT = "-i 2 -c 1 -l 120 -k 5"
-"""Reconnects every second, for two minutes; five seconds without a sign of life are a loss."""
-
-SLOWLY = "--rate_iops=200"
-"""So that a verified load of 8 MiB writes for ten seconds."""
 
 
 @pytest.fixture
@@ -26,16 +22,7 @@ def patient(lab, gateway, host, own_name):
 
 @pytest.mark.over(*FABRICS)
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
-    controller = host.controllers(patient.nqn)[0]
-    load = fio.start_verify(guest, patient.device, more=SLOWLY)
-    time.sleep(4)
-    gateway.kill()
-    host.wait_for_state(controller, "connecting", 30)
-    assert load.running
-    gateway.restart()
-    host.wait_for_state(controller, "live", 90)
-    done = fio.outcome(load.wait(180).check().out)
-    assert done.read.bytes == 8 << 20
+    routines.restart_under_load(guest, host, gateway, patient, gateway.kill)
 
 
 def test_what_a_gateway_acknowledged_outlives_it(lab, guest, host, gateway, patient):
@@ -56,14 +43,7 @@ def test_what_a_gateway_acknowledged_outlives_it(lab, guest, host, gateway, pati
 
 
 def test_a_gateway_ended_in_order_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
-    controller = host.controllers(patient.nqn)[0]
-    load = fio.start_verify(guest, patient.device, more=SLOWLY)
-    time.sleep(4)
-    gateway.stop()
-    host.wait_for_state(controller, "connecting", 30)
-    gateway.restart()
-    host.wait_for_state(controller, "live", 60)
-    assert fio.outcome(load.wait(180).check().out).read.bytes == 8 << 20
+    routines.restart_under_load(guest, host, gateway, patient, gateway.stop)
 
 
 def test_an_osd_that_pauses_for_ten_seconds_only_delays(lab, guest, host, gateway, patient):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import routines
 
 from lab import disk, fio
 
@@ -66,20 +67,8 @@ def test_discard_and_write_zeroes(guest, served):
 
 def test_a_file_system_lives_on_it(lab, host, guest, served, tmp_path):
     """ext4 made, mounted, filled, unmounted and checked; then the cluster holds exactly what the device reads."""
-    guest.out(f"""set -e
-        mkfs.ext4 -q -F -b 4096 {served.device}
-        mkdir -p /mnt/life && mount {served.device} /mnt/life
-        cp -r /etc/apt /etc/init.d /mnt/life
-        dd if=/dev/urandom of=/mnt/life/random bs=1M count=8 status=none
-        sha256sum /mnt/life/random > /mnt/life/random.sum
-        sync && umount /mnt/life""", timeout=120)
-    guest.out(f"""mount -o ro {served.device} /mnt/life
-        sha256sum -c /mnt/life/random.sum && diff -r /etc/apt /mnt/life/apt
-        rc=$?; umount /mnt/life; exit $rc""", timeout=120)
-    guest.out(f"e2fsck -f -n {served.device}", timeout=120)
-    guest.out(f"dd if={served.device} of=/out/device bs=1M iflag=direct status=none", timeout=120)
-    exported = lab.cluster.export_image(served.image, tmp_path / "exported")
-    assert exported.read_bytes() == (guest.share / "device").read_bytes()
+    routines.live_as_file_system(guest, served.device)
+    routines.check_cluster_holds(lab, guest, served, tmp_path)
 
 
 def test_a_host_comes_back_to_its_data(host, guest, served):
