@@ -21,7 +21,7 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core", "bdev", "bdev_rbd", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-ALSO_UNDER_TSAN = ("causewayd", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
+ALSO_UNDER_TSAN = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
 """Programs that whole-system tests run under it."""
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
