@@ -51,6 +51,8 @@ def test_a_thousand_connections(gateway, preset):
         before = kib_of(gateway)
         many = [all_of_them.enter_context(Host(gateway.address, NQN, entries=128)) for _ in range(500)]
         assert gateway.qpairs() == 1002
+        accepted = [d["accepted"] for g in pending(gateway) for d in g["devices"]]
+        assert len(accepted) == 2 and min(accepted) > 0, f"one core had them all: {accepted}"
         grown = kib_of(gateway) - before
         for h in many:
             h.io.send(read(1, 2, 0, 1, 4096))
