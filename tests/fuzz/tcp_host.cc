@@ -8,6 +8,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,21 @@ constexpr std::size_t longest = 1 << 20;  // of what is sent before the gateway 
 template <class T>
 std::span<const std::byte> bytes_of(const T& t) {
     return std::as_bytes(std::span(&t, 1));
+}
+
+/// The outcome as errno. libFuzzer's timer interrupts calls; a connection that was interrupted goes on being made.
+int connected(int socket, const sockaddr_in& to) {
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0)
+        return 0;
+    if (errno != EINTR)
+        return errno;
+    pollfd p{.fd = socket, .events = POLLOUT, .revents = 0};
+    while (::poll(&p, 1, -1) < 0 && errno == EINTR) {
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
 }
 
 void append_digest(std::vector<std::byte>& to, std::span<const std::byte> of) {
@@ -43,8 +59,8 @@ tcp_host::tcp_host(gateway& g, std::uint16_t port) : gateway_(g), reader_(*this)
     at.sin_family = AF_INET;
     at.sin_port = htons(port);
     ::inet_pton(AF_INET, gateway::address, &at.sin_addr);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0)
-        fail(std::string("cannot connect: ") + std::strerror(errno));
+    if (const int error = connected(socket_, at); error != 0)
+        fail(std::string("cannot connect: ") + std::strerror(error));
 }
 
 tcp_host::~tcp_host() {
