@@ -108,6 +108,11 @@ void device::set_blocks(std::uint64_t blocks) {
         claimed_by_->resized(*this, blocks);
 }
 
+void device::announce_health() {
+    if (claimed_by_)
+        claimed_by_->health_changed(*this);
+}
+
 void device::announce_removal() {
     if (claimed_by_)
         claimed_by_->removed(*this);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bdev/health.h"
 #include "bdev/io.h"
 #include "bdev/statistics.h"
 #include "bdev/uuid.h"
@@ -27,6 +28,13 @@ struct geometry {
     std::uint32_t atomic_compare_and_write_blocks = 1;  ///< the longest compare_and_write
     std::uint32_t write_granularity_blocks = 0;         ///< 0: one block, or the physical block
     std::uint32_t write_alignment_blocks = 0;
+    std::uint32_t atomic_write_blocks = 0;  ///< the longest write that no read sees half of; 0: a physical block
+    std::uint32_t atomic_write_power_fail_blocks =
+        0;  ///< the longest that a loss of power leaves whole or undone; 0: likewise
+    std::uint32_t optimal_io_boundary_blocks = 0;  ///< I/O that crosses a multiple of it is slower; 0: no matter
+    std::uint32_t copy_source_blocks = 0;          ///< op::copy: the longest single source
+    std::uint32_t copy_blocks = 0;                 ///< op::copy: the most altogether
+    std::uint32_t copy_sources = 0;                ///< op::copy: how many sources
 };
 
 struct capabilities {
@@ -47,6 +55,8 @@ class observer {
   public:
     virtual ~observer() = default;
     virtual void resized(device& d, std::uint64_t blocks) = 0;
+    /// medium_health() has another critical warning than before.
+    virtual void health_changed(device&) {}
     /// The device goes: let go of it (release the claim) as soon as no I/O of yours is on it.
     virtual void removed(device& d) = 0;
 };
@@ -72,6 +82,8 @@ class device {
     virtual std::string_view product_name() const noexcept = 0;  ///< "Ceph Rbd Disk"
     /// The reactor that submits for this device; nullptr if each does its own.
     virtual core::reactor* home() const noexcept { return nullptr; }
+    /// Control reactor. What the medium says of itself, as of its last reading; nullptr: it does not say.
+    virtual const health* medium_health() const noexcept { return nullptr; }
 
     /// Any reactor. The range is checked here (a shrink may have come between): a bad one ends with LBA Out of Range.
     /// An operation that the device cannot do ends with Invalid Opcode, or Namespace is Write Protected. Completes on
@@ -99,6 +111,8 @@ class device {
 
     /// Control reactor: the size has changed; the observer hears of it.
     void set_blocks(std::uint64_t blocks);
+    /// Control reactor: the critical warning of medium_health() has changed; the observer hears of it.
+    void announce_health();
     /// Control reactor: the device is about to go; the observer hears of it.
     void announce_removal();
 

@@ -115,6 +115,7 @@ void fault_device::submit(io& i) noexcept {
     o->length_blocks = i.length_blocks;
     o->data = i.data;
     o->write_data = i.write_data;
+    o->sources = i.sources;
     o->done = &passage::base_done;
 
     fault_rule rule;

@@ -74,6 +74,8 @@ std::string_view to_string(op o) noexcept {
     case op::unmap: return "unmap";
     case op::compare: return "compare";
     case op::compare_and_write: return "compare_and_write";
+    case op::verify: return "verify";
+    case op::copy: return "copy";
     }
     return "?";
 }

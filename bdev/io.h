@@ -14,14 +14,20 @@ namespace causeway::bdev {
 
 class device;
 
-enum class op : std::uint8_t { read, write, flush, write_zeroes, unmap, compare, compare_and_write };
-inline constexpr unsigned op_count = 7;
+enum class op : std::uint8_t { read, write, flush, write_zeroes, unmap, compare, compare_and_write, verify, copy };
+inline constexpr unsigned op_count = 9;
 std::string_view to_string(op o) noexcept;  ///< "compare_and_write"
 
 /// True for what a read-only device refuses.
 constexpr bool changes_content(op o) noexcept {
-    return o == op::write || o == op::write_zeroes || o == op::unmap || o == op::compare_and_write;
+    return o == op::write || o == op::write_zeroes || o == op::unmap || o == op::compare_and_write || o == op::copy;
 }
+
+/// Where copied blocks come from.
+struct copy_source {
+    std::uint64_t offset_blocks = 0;
+    std::uint32_t length_blocks = 0;
+};
 
 /// One I/O on its way through a device. Lives inside whatever issued it and comes back to the reactor that issued it,
 /// exactly once.
@@ -40,6 +46,8 @@ struct io : core::message {
     std::span<const iovec> data;
     /// compare_and_write only: what is written if `data` compares equal.
     std::span<const iovec> write_data;
+    /// copy only: together length_blocks long; they go one after the other to offset_blocks.
+    std::span<const copy_source> sources;
     hook done = nullptr;      ///< on the issuing reactor
     void* context = nullptr;  ///< the issuer's
 

@@ -92,6 +92,8 @@ void memory_device::run(io& i) noexcept {
             return end(i, nvme::sc::compare_failure.with_dnr());
         copy_out(place, i.write_data, bytes);
         break;
+    case op::verify:
+    case op::copy: return end(i, nvme::sc::invalid_opcode.with_dnr());  // not among `served`
     }
     end(i, nvme::sc::success);
 }

@@ -139,6 +139,8 @@ void rbd_device::issue(bdev::io& i) noexcept {
     case op::unmap: i.back_end_value = 0; return zero_next(i);
     case op::compare: return compare(i);
     case op::compare_and_write: return compare_and_write(i);
+    case op::verify:
+    case op::copy: return end(i, -EOPNOTSUPP);  // not among its capabilities
     }
 }
 
