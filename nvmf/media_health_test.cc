@@ -38,7 +38,7 @@ class media_health : public testing::Test {
     }
     void warn(ailing_device& d, std::uint8_t warnings) {
         w.at_control([&] {
-            d.medium.critical_warning = warnings;
+            d.medium->critical_warning = warnings;
             d.announce_health();
         });
     }
