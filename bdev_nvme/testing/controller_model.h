@@ -122,7 +122,9 @@ class controller_model final : public function {
     void disable();
     void drop_queues();
     void show_status();
-    bool serves() const noexcept { return ready_ && dma_.load(std::memory_order_acquire) && !fatal_ && shutdown_ == nvme::csts::shutdown::none; }
+    bool serves() const noexcept {
+        return ready_ && dma_.load(std::memory_order_acquire) && !fatal_ && shutdown_ == nvme::csts::shutdown::none;
+    }
 
     // queues.cc: from doorbells to commands, and from commands to completions
     std::size_t tail_doorbell(std::uint16_t qid) const noexcept {
