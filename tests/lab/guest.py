@@ -13,6 +13,7 @@ from . import initramfs, kernel, processes, qemu
 from .channel import Channel, GuestDied, Process
 from .debian import Debian
 from .machine import Machine
+from .qmp import Qmp
 
 BOOTS_WITHIN = 90
 RXE_ADDRESS = "10.77.1.1"
@@ -45,6 +46,7 @@ class Guest(Machine):
         self._outlive = outlive
         self.emulator: subprocess.Popen | None = None
         self.channel: Channel | None = None
+        self._qmp: Qmp | None = None
         self.boot_seconds = 0.0
 
     def __enter__(self) -> "Guest":
@@ -73,6 +75,9 @@ class Guest(Machine):
         if self.channel:
             self.channel.close()
             self.channel = None
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
         processes.end(self.emulator, grace=0)
         if self.share.is_dir() and self.serial.parent.is_dir():
             for log in self.share.glob("*.log"):
@@ -85,6 +90,13 @@ class Guest(Machine):
         if self.channel is None:
             raise GuestDied("the guest is not running")
         return self.channel.start(command, **how)
+
+    @property
+    def qmp(self) -> Qmp:
+        """The emulator's control."""
+        if self._qmp is None:
+            self._qmp = Qmp(self.folder / qemu.MONITOR)
+        return self._qmp
 
     def setup_rxe(self, netdev: str = "dummy0", address: str = RXE_ADDRESS, address_v6: str | None = RXE_ADDRESS_V6,
                   mtu: int = 9000, name: str = "rxe0") -> None:
@@ -106,13 +118,17 @@ class Guest(Machine):
         """What the kernel said that no kernel should: warnings with a stack, lockups, oopses."""
         return self.run("dmesg | grep -E 'WARNING:|BUG:|Oops|blocked for more than|soft lockup|rcu.*stall'").out
 
+    def iommu_faults(self) -> str:
+        """What the IOMMU kept a device from doing."""
+        return self.run("dmesg | grep 'DMAR:.*fault'").out
+
     def _command_line(self) -> list[str]:
         the_kernel = self._debian.kernel if self._debian else kernel.get()
         command = qemu.machine(the_kernel, initramfs.for_9p_root(the_kernel), smp=self._smp, memory=self._memory,
                                words=f"{LOOPBACK_WORDS} {self._words}", serial=self.serial)
         command += qemu.share("root", self._debian.root if self._debian else "/")
         command += qemu.share("modules", the_kernel.modules)
-        command += qemu.share("out", self.share, writable=True) + qemu.control()
+        command += qemu.share("out", self.share, writable=True) + qemu.control() + qemu.monitor()
         if self.network:
             command += self.network.card(int(self.address.rpartition(".")[2]))
         return command + self._extra_qemu

@@ -9,6 +9,7 @@ KERNEL_WORDS = ("console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr
 CPU = "max,la57=off"
 """`max` has AVX2 and no AVX-512; without la57 page tables are one level lower, which emulation feels."""
 AGENT = "agent.sock"
+MONITOR = "qmp.sock"
 
 
 def machine(kernel: Kernel, initramfs: Path, *, smp: int, memory: str, words: str, serial: Path,
@@ -31,3 +32,8 @@ def control() -> list[str]:
     """The agent's port, a unix socket in the emulator's working folder: a relative path is always short enough."""
     return ["-chardev", f"socket,id=agent,path={AGENT},server=on,wait=off",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=causeway.agent"]
+
+
+def monitor() -> list[str]:
+    """The emulator's own control."""
+    return ["-qmp", f"unix:{MONITOR},server=on,wait=off"]

@@ -27,7 +27,7 @@ ALSO_UNDER_TSAN = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
            "tcp_stream_fuzzer")
 
-SYSTEM_FOLDERS = ("tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
+SYSTEM_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5

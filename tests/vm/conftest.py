@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from lab import debian, places
+from lab import debian, nvme_slots, places
 from lab.ceph import Cluster
 from lab.fabric import FABRICS, TCP_TLS
 from lab.gateway import DAEMON, Gateway
 from lab.guest import Guest
 from lab.here import Here
 from lab.namespace import Network
+
+BIND = places.CHECKOUT / "deploy/causeway-bind"
 
 
 def pytest_generate_tests(metafunc):
@@ -50,3 +52,30 @@ def stage():
         guest.out("modprobe -a nvme-tcp tls")
         guest.start("exec tlshd -s > /out/tlshd.log 2>&1")
         yield Stage(cluster, here, guest)
+
+
+@dataclass(frozen=True)
+class Drives:
+    """A guest with NVMe controllers, of its kernel's driver at first."""
+    guest: Guest
+    left: nvme_slots.Slot     # blocks of 512 bytes, and of 4 KiB
+    right: nvme_slots.Slot    # blocks of 4 KiB, and some with metadata
+
+    def bind(self, *slots: nvme_slots.Slot) -> None:
+        self._tool("bind", slots)
+
+    def unbind(self, *slots: nvme_slots.Slot) -> None:
+        self._tool("unbind", slots)
+
+    def _tool(self, command: str, slots) -> None:
+        self.guest.out([BIND, command, *(slot.address(self.guest) for slot in slots)])
+
+
+@pytest.fixture(scope="module")
+def drives():
+    """Without a cluster: what these tests are about is local."""
+    slots = (nvme_slots.Slot("left", [nvme_slots.Namespace(512), nvme_slots.Namespace(4096)]),
+             nvme_slots.Slot("right", [nvme_slots.Namespace(4096), nvme_slots.Namespace(4096, metadata=8)]))
+    with places.Run("drives") as run, nvme_slots.guest(run.folder / "drives", *slots, logs=run.logs) as guest:
+        guest.out("modprobe nvme")
+        yield Drives(guest, *slots)
