@@ -34,6 +34,8 @@ class controller_model final : public function {
     const std::string& address() const noexcept override { return options_.address; }
     std::span<std::byte> registers() const noexcept override { return registers_.bytes(); }
     const dma_reach& reach() const noexcept override { return memory_; }
+    void start_dma() noexcept override { dma_.store(true, std::memory_order_release); }
+    void stop_dma() noexcept override { dma_.store(false, std::memory_order_release); }
     int numa_node() const noexcept override { return options_.numa_node; }
     void on_removal(std::function<void()> f) override;
 
@@ -88,6 +90,7 @@ class controller_model final : public function {
     const model_options& options() const noexcept { return options_; }
     dma_reach& memory() noexcept { return memory_; }
     bool ready() const noexcept { return ready_; }
+    bool dma_started() const noexcept { return reaches_host(); }
     bool removed() const noexcept { return removed_; }
     std::uint64_t steps() const noexcept { return steps_.get(); }
     std::size_t submission_queues() const noexcept;  ///< for I/O
@@ -120,7 +123,10 @@ class controller_model final : public function {
     void disable();
     void drop_queues();
     void show_status();
-    bool serves() const noexcept { return ready_ && !fatal_ && shutdown_ == nvme::csts::shutdown::none; }
+    bool reaches_host() const noexcept { return dma_.load(std::memory_order_acquire); }
+    bool serves() const noexcept {
+        return ready_ && !fatal_ && shutdown_ == nvme::csts::shutdown::none && reaches_host();
+    }
 
     // queues.cc: from doorbells to commands, and from commands to completions
     std::size_t tail_doorbell(std::uint16_t qid) const noexcept {
@@ -192,6 +198,7 @@ class controller_model final : public function {
     model_options options_;
     register_block registers_;
     dma_reach memory_;
+    std::atomic<bool> dma_{false};
     std::mutex removal_lock_;
     std::function<void()> removal_;
 

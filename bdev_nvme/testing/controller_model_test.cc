@@ -167,6 +167,18 @@ TEST(controller_model, a_removed_one_reads_all_ones_and_tells_once) {
     EXPECT_EQ(told, 1);
 }
 
+TEST(controller_model, touches_no_memory_once_it_is_cut_off) {
+    hand_host h;
+    h.enable();
+    h.put(*h.admin, {0x18});
+    h.ring(*h.admin);
+    h.model.stop_dma();
+    EXPECT_EQ(h.model.step(), 0u);
+    EXPECT_FALSE(h.model.post(0, {}));
+    h.model.start_dma();
+    EXPECT_EQ(h.model.step(), 1u);
+}
+
 TEST(controller_model, identify_controller_byte_by_byte) {
     model_options o;
     o.mdts = 7;

@@ -71,7 +71,9 @@ struct hand_host {
         bool phase = true;
     };
 
-    explicit hand_host(model_options o = {}) : model(std::move(o)), stride(4u << model.options().dstrd) {}
+    explicit hand_host(model_options o = {}) : model(std::move(o)), stride(4u << model.options().dstrd) {
+        model.start_dma();
+    }
 
     std::uint32_t reg32(std::size_t at) const { return word<std::uint32_t>(at).load(std::memory_order_relaxed); }
     std::uint64_t reg64(std::size_t at) const { return word<std::uint64_t>(at).load(std::memory_order_relaxed); }

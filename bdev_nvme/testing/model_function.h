@@ -16,6 +16,8 @@ class model_function final : public function {
     const std::string& address() const noexcept override { return model_->address(); }
     std::span<std::byte> registers() const noexcept override { return model_->registers(); }
     const dma_reach& reach() const noexcept override { return model_->reach(); }
+    void start_dma() noexcept override { model_->start_dma(); }
+    void stop_dma() noexcept override { model_->stop_dma(); }
     int numa_node() const noexcept override { return model_->numa_node(); }
     void on_removal(std::function<void()> f) override { model_->on_removal(std::move(f)); }
 
