@@ -202,7 +202,7 @@ core::task<> controller::close() {
         state_ = state::closed;
         co_await fail_queues();
         function_->on_removal(nullptr);
-        function_.reset();
+        co_await core::run_blocking(group_, [this] { function_.reset(); });  // the kernel resets the device
     }
     one_at_a_time_.leave();
 }

@@ -356,7 +356,8 @@ void queue_pair::flush() noexcept {
         return;
     stats_.submitted.add(tail_ > rung_tail_ ? tail_ - rung_tail_ : tail_ + settings_.entries - rung_tail_);
     rung_tail_ = tail_;
-    (settings_.submission.ring(static_cast<std::uint16_t>(tail_)) ? stats_.sq_doorbells : stats_.sq_shadow_doorbells).add();
+    (settings_.submission.ring(static_cast<std::uint16_t>(tail_)) ? stats_.sq_doorbells : stats_.sq_shadow_doorbells)
+        .add();
 }
 
 // Trackers.

@@ -198,7 +198,7 @@ class controller_model final : public function {
     model_options options_;
     register_block registers_;
     dma_reach memory_;
-    std::atomic<bool> dma_{false};
+    std::atomic<bool> dma_{false};  ///< bus mastering
     std::mutex removal_lock_;
     std::function<void()> removal_;
 
