@@ -106,10 +106,14 @@ class driver_bench : public world {
     /// Nothing is left: no timer and no poller on a reactor, no device, no function of the bus.
     bool empty();
 
+    /// Cores but the first take one turn while that takes so many.
+    unsigned slowness = 1;
+
     controllers driver{devices, models};
     io_user user{reactors, devices};
 
   private:
+    std::uint64_t turns_ = 0;
     bool closed_ = false;
 };
 
