@@ -78,6 +78,8 @@ core::task<> controller::open_queues() {
     });
     if (state_ == state::resetting)  // it may have been removed meanwhile
         state_ = state::enabled;
+    if (!broken_meanwhile_.empty())
+        restart_by_itself(std::exchange(broken_meanwhile_, {}));
 }
 
 core::task<> controller::stop_io() {
@@ -123,6 +125,7 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     ++stats_.resets;
     state_ = state::resetting;
     co_await stop_io();
+    broken_meanwhile_.clear();  // what queues said before they stopped
     admin_.close({ECANCELED, "the controller is being reset", address_});
     auto ready = co_await disable(registers_, address_);
     if (!ready)
@@ -154,6 +157,8 @@ core::task<> controller::give_up(state s) {
 }
 
 void controller::restart_by_itself(std::string why) {
+    if (state_ == state::resetting)  // a queue that was opened before the others, say
+        broken_meanwhile_ = std::move(why);
     if (state_ != state::enabled || std::exchange(reset_wanted_, true))
         return;
     core::detach(reset(std::move(why)), [](const core::result<>&) {});
@@ -236,7 +241,7 @@ core::task<> controller::abort(std::uint16_t qid, std::uint16_t cid) {
     const auto self = shared_from_this();
     ++stats_.aborts;
     const auto done = co_await admin_.run(nvme::make_abort(qid, cid));
-    if (!done && done.error().code == ETIMEDOUT)
+    if (!done && done.error().code == ETIMEDOUT && state_ == state::enabled)
         restart_by_itself("it does not answer an Abort");
 }
 
