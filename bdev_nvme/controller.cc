@@ -137,8 +137,12 @@ core::task<core::result<>> controller::reset_now(std::string why) {
         co_return core::fail(ENODEV, "the controller is gone", address_);
     if (!ready) {
         ++stats_.failed_resets;
-        core::log::error("{}; the controller has failed, its I/O is refused from now on", ready.error().text());
-        co_await give_up(state::failed);
+        const bool gone = ready.error().code == ENODEV;  // and nobody has said so yet
+        core::log::error("{}; the controller {}, its I/O is refused from now on", ready.error().text(),
+                         gone ? "is gone" : "has failed");
+        co_await give_up(gone ? state::removed : state::failed);
+        if (gone && observer_)
+            observer_->removed(*this);
         co_return ready;
     }
     co_await open_queues();
