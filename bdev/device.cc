@@ -34,11 +34,31 @@ nvme::status device::check(const io& i) const noexcept {
         return nvme::sc::invalid_opcode.with_dnr();
     if (i.operation == op::flush)
         return nvme::sc::success;
-    const std::uint64_t size = blocks();
-    if (i.length_blocks > size || i.offset_blocks > size - i.length_blocks)  // in this order nothing overflows
+    if (!holds(i.offset_blocks, i.length_blocks))
         return nvme::sc::lba_out_of_range.with_dnr();
+    if (i.operation >= op::compare_and_write)  // it and what comes after it
+        return check_limits(i);
+    return nvme::sc::success;
+}
+
+bool device::holds(std::uint64_t offset_blocks, std::uint64_t length_blocks) const noexcept {
+    const std::uint64_t size = blocks();
+    return length_blocks <= size && offset_blocks <= size - length_blocks;  // in this order nothing overflows
+}
+
+nvme::status device::check_limits(const io& i) const noexcept {
     if (i.operation == op::compare_and_write && i.length_blocks > geometry_.atomic_compare_and_write_blocks)
         return nvme::sc::atomic_write_unit_exceeded.with_dnr();
+    if (i.operation != op::copy)
+        return nvme::sc::success;
+    if (i.sources.size() > geometry_.copy_sources || i.length_blocks > geometry_.copy_blocks)
+        return nvme::sc::command_size_limit_exceeded.with_dnr();
+    for (const copy_source& s : i.sources) {
+        if (s.length_blocks > geometry_.copy_source_blocks)
+            return nvme::sc::command_size_limit_exceeded.with_dnr();
+        if (!holds(s.offset_blocks, s.length_blocks))
+            return nvme::sc::lba_out_of_range.with_dnr();
+    }
     return nvme::sc::success;
 }
 

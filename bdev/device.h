@@ -83,9 +83,11 @@ class device {
     /// The reactor that submits for this device; nullptr if each does its own.
     virtual core::reactor* home() const noexcept { return nullptr; }
     /// Control reactor. What the medium says of itself, as of its last reading; nullptr: it does not say.
+    /// The same object for all devices on one medium, so that nobody counts its errors twice.
     virtual const health* medium_health() const noexcept { return nullptr; }
 
-    /// Any reactor. The range is checked here (a shrink may have come between): a bad one ends with LBA Out of Range.
+    /// Any reactor. The ranges are checked here, those that op::copy reads too (a shrink may have come between): a bad one ends with LBA
+    /// Out of Range, one that geometry has a limit for with Atomic Write Unit Exceeded or Command Size Limit Exceeded.
     /// An operation that the device cannot do ends with Invalid Opcode, or Namespace is Write Protected. Completes on
     /// this reactor, exactly once, maybe before start() returns.
     void start(io& i) noexcept;
@@ -126,6 +128,8 @@ class device {
   private:
     friend struct io;
     nvme::status check(const io& i) const noexcept;
+    nvme::status check_limits(const io& i) const noexcept;
+    bool holds(std::uint64_t offset_blocks, std::uint64_t length_blocks) const noexcept;
     void count(const io& i) noexcept;
 
     core::reactor_group& group_;

@@ -55,6 +55,45 @@ TEST(device, refuses_ranges_that_are_not_all_its_own) {
     EXPECT_EQ(run(s, d, 0, request(op::write, 49, 2)), out) << "a shrink came between";
 }
 
+TEST(device, refuses_copies_from_where_it_has_nothing_and_of_more_than_it_takes) {
+    core::simulation s(1);
+    slow_device d(s.group(),
+                  {.block_size = 512, .blocks = 100, .copy_source_blocks = 8, .copy_blocks = 10, .copy_sources = 2},
+                  {.ops = ops({op::copy})});
+    const auto too_much = sc::command_size_limit_exceeded.with_dnr();
+    const auto out = sc::lba_out_of_range.with_dnr();
+    struct {
+        const char* sentence;
+        std::uint64_t to;
+        std::vector<copy_source> from;
+        nvme::status expected;
+    } const rows[] = {
+        {"one source more than it takes", 0, {{0, 1}, {1, 1}, {2, 1}}, too_much},
+        {"a source of a block more", 0, {{50, 9}}, too_much},
+        {"a block more altogether", 0, {{50, 8}, {60, 3}}, too_much},
+        {"a source past the end", 0, {{50, 1}, {100, 1}}, out},
+        {"a source across the end", 0, {{93, 8}}, out},
+        {"a source that wraps around", 0, {{~0ull, 2}}, out},
+        {"a destination across the end", 93, {{0, 8}}, out},
+        {"nothing", 0, {}, sc::success},
+    };
+    for (const auto& row : rows) {
+        request r(op::copy, row.to, 0);
+        for (const auto& source : row.from)
+            r.length_blocks += source.length_blocks;
+        r.sources = row.from;
+        EXPECT_EQ(run(s, d, 0, r), row.expected) << row.sentence;
+    }
+    const std::vector<copy_source> most = {{92, 8}, {98, 2}};
+    request good(op::copy, 90, 10);
+    good.sources = most;
+    s[0].execute([&] { d.start(good); });
+    s.run_until_idle();
+    ASSERT_EQ(d.waiting, &good) << "all of it is within the limits";
+    good.complete_from_anywhere(sc::success);
+    s.run_until_idle();
+}
+
 TEST(device, refuses_what_it_cannot_do) {
     core::simulation s(1);
     slow_device reader(s.group(), {.blocks = 8}, {.ops = ops({op::read}), .read_only = true});

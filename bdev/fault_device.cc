@@ -160,6 +160,10 @@ void fault_device::resized(device&, std::uint64_t blocks) {
     set_blocks(blocks);
 }
 
+void fault_device::health_changed(device&) {
+    announce_health();
+}
+
 void fault_device::removed(device&) {
     if (on_base_removed)
         on_base_removed();

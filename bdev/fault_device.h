@@ -47,6 +47,7 @@ class fault_device final : public device, private observer {
 
     std::string_view product_name() const noexcept override { return "Error injection disk"; }
     core::reactor* home() const noexcept override { return base_->home(); }
+    const health* medium_health() const noexcept override { return base_->medium_health(); }
     device& base() const noexcept { return *base_; }
 
     // Any thread. The first rule that fits an I/O decides.
@@ -70,6 +71,7 @@ class fault_device final : public device, private observer {
     fault_device(std::string name, std::shared_ptr<device> base, capabilities c, uuid id, std::uint64_t seed);
     void submit(io& i) noexcept override;
     void resized(device& d, std::uint64_t blocks) override;
+    void health_changed(device& d) override;
     void removed(device& d) override;
 
     bool draw(const io& i, fault_rule& found);

@@ -147,6 +147,35 @@ TEST_F(FaultTest, closing_ends_what_hangs) {
     EXPECT_FALSE(base->claimed_by());
 }
 
+TEST(fault_device, is_as_healthy_as_its_base) {
+    struct sick final : device {
+        using device::device;
+        std::string_view product_name() const noexcept override { return "sick"; }
+        void submit(io& i) noexcept override { i.complete(nvme::sc::success); }
+        const health* medium_health() const noexcept override { return &state; }
+        health state{};
+    };
+    struct listener final : observer {
+        void resized(device&, std::uint64_t) override {}
+        void health_changed(device& d) override { heard = d.medium_health()->critical_warning; }
+        void removed(device&) override {}
+        int heard = -1;
+    };
+    core::simulation s(9, 1);
+    const auto base = std::make_shared<sick>(s.group(), "sick", geometry{.blocks = 8}, capabilities{}, random_uuid());
+    const auto d = *fault_device::create("EE_sick", base, random_uuid());
+    listener l;
+    s[0].execute([&] {
+        EXPECT_TRUE(d->claim(l));
+        base->state.critical_warning = 4;
+        base->announce_health();
+    });
+    s.run_until_idle();
+    EXPECT_EQ(l.heard, 4);
+    d->release(l);
+    run(s, d->close());
+}
+
 TEST(fault_device, goes_with_its_base) {
     core::simulation s(9, 2);
     registry all(s.group());

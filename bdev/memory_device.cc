@@ -15,6 +15,8 @@ constexpr std::size_t piece = 1 << 20;
 
 geometry completed(geometry g) {
     g.atomic_compare_and_write_blocks = std::max(1u, memory_device::atomic_bytes / g.block_size);
+    g.copy_blocks = g.copy_source_blocks = memory_device::copy_bytes / g.block_size;
+    g.copy_sources = 256;
     return g;
 }
 
@@ -37,10 +39,12 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor
                                                                    uuid id) {
     if (!std::has_single_bit(g.block_size) || g.block_size < 512)
         return core::fail(EINVAL, "the block size is a power of two from 512", name);
-    std::size_t bytes;
-    if (g.blocks == 0 || __builtin_mul_overflow(g.blocks, g.block_size, &bytes))
+    std::size_t bytes, with_room_to_copy;
+    if (g.blocks == 0 || __builtin_mul_overflow(g.blocks, g.block_size, &bytes) ||
+        __builtin_add_overflow(bytes, copy_bytes, &with_room_to_copy))
         return core::fail(EINVAL, "no such number of blocks is possible", name);
-    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        ::mmap(nullptr, with_room_to_copy, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return core::fail(ENOMEM, "there is not that much memory", name);
     return std::shared_ptr<memory_device>(
@@ -59,7 +63,7 @@ memory_device::memory_device(core::reactor& home, std::string name, geometry g, 
     : device(home.group(), std::move(name), g, {.ops = served}, id), home_(home), memory_(memory), bytes_(bytes) {}
 
 memory_device::~memory_device() {
-    ::munmap(memory_, bytes_);
+    ::munmap(memory_, bytes_ + copy_bytes);
 }
 
 void memory_device::submit(io& i) noexcept {
@@ -92,8 +96,8 @@ void memory_device::run(io& i) noexcept {
             return end(i, nvme::sc::compare_failure.with_dnr());
         copy_out(place, i.write_data, bytes);
         break;
-    case op::verify:
-    case op::copy: return end(i, nvme::sc::invalid_opcode.with_dnr());  // not among `served`
+    case op::verify: break;
+    case op::copy: copy(i); break;
     }
     end(i, nvme::sc::success);
 }
@@ -113,6 +117,18 @@ void memory_device::zero_piece(io& i) noexcept {
         static_cast<memory_device*>(i.owner)->zero_piece(i);
     };
     home_.post(i);
+}
+
+/// All sources are read before the first block is written: a source may overlap where the copy goes.
+void memory_device::copy(const io& i) noexcept {
+    std::byte* const whole = memory_ + bytes_;
+    std::byte* to = whole;
+    for (const copy_source& s : i.sources) {
+        const std::size_t bytes = std::size_t{s.length_blocks} * shape().block_size;
+        std::memcpy(to, at(s.offset_blocks), bytes);
+        to += bytes;
+    }
+    std::memcpy(at(i.offset_blocks), whole, static_cast<std::size_t>(to - whole));
 }
 
 void memory_device::end(io& i, nvme::status s) noexcept {

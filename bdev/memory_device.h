@@ -9,7 +9,7 @@ namespace causeway::bdev {
 
 /// A disk in memory.
 ///
-/// All its I/O runs on its home reactor, one after the other: so reads, writes and compare_and_writes are atomic whatever
+/// All its I/O runs on its home reactor, one after the other: so reads, writes, copies and compare_and_writes are atomic whatever
 /// their length, across all cores and hosts, and no two cores ever copy the same block. (Zeroing more than a mebibyte takes
 /// several turns.) The price is a mailbox hop from other cores, and that one disk is as fast as one core copies; several
 /// disks spread over the cores.
@@ -18,10 +18,12 @@ namespace causeway::bdev {
 /// of DMA.
 class memory_device final : public device {
   public:
-    static constexpr std::uint32_t served =
-        ops({op::read, op::write, op::flush, op::write_zeroes, op::unmap, op::compare, op::compare_and_write});
+    static constexpr std::uint32_t served = ops({op::read, op::write, op::flush, op::write_zeroes, op::unmap,
+                                                 op::compare, op::compare_and_write, op::verify, op::copy});
     /// The longest compare_and_write it offers.
     static constexpr std::uint32_t atomic_bytes = 128 * 1024;
+    /// The longest copy: some 50 µs, in one turn, so that a copy is as atomic as a write.
+    static constexpr std::uint32_t copy_bytes = 256 * 1024;
 
     /// Control reactor. ENOMEM, EINVAL (a block size that is no power of two from 512, no blocks).
     static core::result<std::shared_ptr<memory_device>> create(core::reactor& home, std::string name, geometry g,
@@ -40,12 +42,13 @@ class memory_device final : public device {
     // On the home reactor.
     void run(io& i) noexcept;
     void zero_piece(io& i) noexcept;
+    void copy(const io& i) noexcept;
     void end(io& i, nvme::status s) noexcept;
     std::byte* at(std::uint64_t block) const noexcept { return memory_ + block * shape().block_size; }
 
     std::optional<place> place_;
     core::reactor& home_;
-    std::byte* const memory_;
+    std::byte* const memory_;  ///< `bytes_` of blocks, then copy_bytes where copies are put together
     const std::size_t bytes_;
 };
 

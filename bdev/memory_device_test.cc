@@ -117,6 +117,38 @@ TEST(memory_device, compare_and_write_is_atomic_between_cores) {
     EXPECT_GT(lost, 0u) << "nobody was ever in anybody's way: this test says nothing";
 }
 
+TEST(memory_device, copies_sources_one_after_the_other) {
+    core::simulation s(5, 2);
+    const auto d = memory(s[0]);
+    std::string text;
+    for (const char block : {'a', 'b', 'c', 'd'})
+        text += std::string(512, block);
+    EXPECT_EQ(run(s, *d, 1, request(op::write, 0, 4, cut(text, 2048))), sc::success);
+    const auto copied = [&](std::uint64_t to, std::vector<copy_source> sources) {
+        request r(op::copy, to, 0);
+        for (const auto& from : sources)
+            r.length_blocks += from.length_blocks;
+        r.sources = sources;
+        EXPECT_EQ(run(s, *d, 1, r), sc::success);
+        std::string back(8 * 512, '?'), blocks;
+        EXPECT_EQ(run(s, *d, 1, request(op::read, 0, 8, cut(back, 4096))), sc::success);
+        for (std::size_t at = 0; at < back.size(); at += 512)
+            blocks += back[at] ? back[at] : '.';
+        return blocks;
+    };
+    EXPECT_EQ(copied(4, {{2, 2}, {0, 1}}), "abcdcda.");
+    EXPECT_EQ(copied(1, {{0, 3}}), "aabccda.") << "a source that overlaps is read before it is written";
+    EXPECT_EQ(copied(0, {{1, 2}, {0, 1}, {6, 1}}), "abaacda.");
+    EXPECT_EQ(copied(0, {{6, 2}, {5, 1}, {7, 1}}), "a.d.cda.");
+}
+
+TEST(memory_device, verifies_what_is_there_and_nothing_else) {
+    core::simulation s(5, 2);
+    const auto d = memory(s[0]);
+    EXPECT_EQ(run(s, *d, 1, request(op::verify, 0, d->blocks())), sc::success);
+    EXPECT_EQ(run(s, *d, 1, request(op::verify, 1, d->blocks())), sc::lba_out_of_range.with_dnr());
+}
+
 TEST(memory_device, refuses_shapes_that_cannot_be) {
     core::simulation s(1);
     const auto make = [&](std::uint32_t block_size, std::uint64_t blocks) {
@@ -140,6 +172,16 @@ TEST(null_device, a_read_brings_nothing_of_what_was_in_the_buffer) {
     EXPECT_EQ(run(s, d, 1, request(op::write, 0, 8, cut(secret, 1000))), sc::success);
     EXPECT_EQ(run(s, d, 1, request(op::read, 0, 8, cut(secret, 1000))), sc::success);
     EXPECT_EQ(secret, std::string(4096, '\0'));
+}
+
+TEST(null_device, copies_and_verifies_nothing_at_all) {
+    core::simulation s(1);
+    null_device d(s.group(), "n", {.block_size = 512, .blocks = 100}, random_uuid());
+    const std::vector<copy_source> all = {{0, 50}};
+    request copy(op::copy, 50, 50);
+    copy.sources = all;
+    EXPECT_EQ(run(s, d, 0, copy), sc::success);
+    EXPECT_EQ(run(s, d, 0, request(op::verify, 0, 100)), sc::success);
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace causeway::bdev {
 /// buffers of a gateway have held other hosts' data. Each core serves its own I/O, at once.
 class null_device final : public device {
   public:
-    static constexpr std::uint32_t served =
-        ops({op::read, op::write, op::flush, op::write_zeroes, op::unmap, op::compare, op::compare_and_write});
+    static constexpr std::uint32_t served = ops({op::read, op::write, op::flush, op::write_zeroes, op::unmap,
+                                                 op::compare, op::compare_and_write, op::verify, op::copy});
 
     null_device(core::reactor_group& group, std::string name, geometry g, uuid id);
     std::string_view product_name() const noexcept override { return "Null disk"; }

@@ -218,6 +218,8 @@ struct copy_view {
     constexpr std::uint8_t descriptor_format() const noexcept {
         return static_cast<std::uint8_t>(bits<11, 8>(sqe.cdw12.value()));
     }
+    /// Directive type.
+    constexpr std::uint8_t dtype() const noexcept { return static_cast<std::uint8_t>(bits<23, 20>(sqe.cdw12.value())); }
     constexpr bool fua() const noexcept { return (sqe.cdw12 & rw_fua) != 0; }
 };
 

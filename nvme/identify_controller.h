@@ -245,6 +245,8 @@ inline constexpr std::uint16_t oncs_timestamp = 1 << 6;
 inline constexpr std::uint16_t oncs_verify = 1 << 7;
 inline constexpr std::uint16_t oncs_copy = 1 << 8;
 
+inline constexpr std::uint16_t cdfs_format_0 = 1 << 0;
+
 inline constexpr std::uint16_t fuses_compare_and_write = 1 << 0;
 
 inline constexpr std::uint8_t vwc_present = 1 << 0;

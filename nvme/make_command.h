@@ -124,7 +124,7 @@ inline command make_abort(std::uint16_t sqid, std::uint16_t cid) noexcept {
     return c;
 }
 
-/// read, write, compare (with data), write_zeroes (without). `blocks` from 1 to 65536.
+/// read, write, compare (with data), write_zeroes, verify (without). `blocks` from 1 to 65536.
 inline command make_block_command(io_opcode opcode, std::uint32_t nsid, std::uint64_t slba, std::uint32_t blocks,
                                   std::uint32_t bytes = 0, nvme::fuse fuse = fuse::normal) noexcept {
     command c = make_command(to_underlying(opcode), nsid, bytes);
@@ -143,6 +143,14 @@ inline command make_deallocate(std::uint32_t nsid, std::uint32_t ranges) noexcep
     command c = make_command(to_underlying(io_opcode::dataset_management), nsid, bytes);
     c.cdw10 = ranges - 1;
     c.cdw11 = 1u << 2;
+    return c;
+}
+
+/// To `sdlba`, with `ranges` of copy_range as data.
+inline command make_copy(std::uint32_t nsid, std::uint64_t sdlba, std::uint32_t ranges) noexcept {
+    const auto bytes = static_cast<std::uint32_t>(ranges * sizeof(copy_range));
+    command c = make_command(to_underlying(io_opcode::copy), nsid, bytes);
+    set_block_range(c, sdlba, ranges);  // their number stands where other commands have NLB, descriptor format 0
     return c;
 }
 

@@ -1,4 +1,4 @@
-// Read, Write, Compare and Write Zeroes: one range of blocks, one device I/O. Runs on the qpair's core.
+// Read, Write, Compare, Write Zeroes and Verify: one range of blocks, one device I/O. Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"
 #include "nvmf/io_commands.h"
@@ -15,9 +15,7 @@ constexpr unsigned at_nlb = offsetof(nvme::command, cdw12);
 constexpr unsigned at_dtype = offsetof(nvme::command, cdw12) + 2;
 
 verdict check_range(const nvme::block_command_view& c, const core_namespace& ns) noexcept {
-    const std::uint64_t size = ns.device->blocks();
-    const std::uint64_t blocks = c.blocks();
-    if (blocks > size || c.slba() > size - blocks) [[unlikely]]  // in this order nothing overflows
+    if (!holds(ns, c.slba(), c.blocks())) [[unlikely]]
         return {nvme::sc::lba_out_of_range.with_dnr(), at_slba};
     return {};
 }
@@ -39,7 +37,7 @@ verdict check_writable(const core_namespace& ns) noexcept {
 
 template <op Op>
 void count(qpair& q, std::uint64_t units) noexcept {
-    if constexpr (Op == op::read || Op == op::compare) {
+    if constexpr (Op == op::read || Op == op::compare || Op == op::verify) {
         q.counts.read_commands.add();
         q.counts.read_units.add(units);
     } else {
@@ -47,6 +45,12 @@ void count(qpair& q, std::uint64_t units) noexcept {
         if constexpr (Op == op::write)  // as SMART wants it: data that came from the host
             q.counts.write_units.add(units);
     }
+}
+
+/// Of 512 bytes. What is verified is read, although it does not come to us.
+template <op Op>
+std::uint64_t units_of(const request& r) noexcept {
+    return Op == op::verify ? r.io.length_blocks * (r.io.owner->shape().block_size >> 9) : r.length >> 9;
 }
 
 template <op Op>
@@ -57,7 +61,7 @@ void done(bdev::io& i) noexcept {
     if (!s.ok()) [[unlikely]]
         return finish_noted(r, s);
     qpair& q = *r.qpair;
-    count<Op>(q, r.length >> 9);
+    count<Op>(q, units_of<Op>(r));
     q.counters->completed_nvme_io.add();
     finish(r, s);
 }
@@ -72,7 +76,8 @@ void run(request& r) noexcept {
     r.io.force_unit_access = c.fua();
     r.io.offset_blocks = c.slba();
     r.io.length_blocks = c.blocks();
-    r.io.data = Op == op::write_zeroes ? std::span<const iovec>() : r.data();
+    constexpr bool has_data = Op != op::write_zeroes && Op != op::verify;
+    r.io.data = has_data ? r.data() : std::span<const iovec>();
     r.io.done = done<Op>;
     r.io.context = &r;
     ns->device->start(r.io);
@@ -106,6 +111,12 @@ verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept {
     return check_range(c, ns);
 }
 
+verdict check_verify(request& r, const core_namespace& ns) noexcept {
+    if (!ns.device->can().supports(op::verify))
+        return {nvme::sc::invalid_opcode.with_dnr(), offsetof(nvme::command, opcode)};
+    return check_range(nvme::block_command_view{r.command}, ns);
+}
+
 void run_read(request& r) noexcept {
     run<op::read>(r);
 }
@@ -117,6 +128,9 @@ void run_compare(request& r) noexcept {
 }
 void run_write_zeroes(request& r) noexcept {
     run<op::write_zeroes>(r);
+}
+void run_verify(request& r) noexcept {
+    run<op::verify>(r);
 }
 
 }  // namespace causeway::nvmf

@@ -2,43 +2,21 @@
 // Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"
+#include "nvmf/ranges.h"
 #include "nvmf/steps.h"
 
 namespace causeway::nvmf {
 
 namespace {
 
-nvme::dsm_range range_at(const request& r, std::uint32_t index) noexcept {
-    nvme::dsm_range range{};
-    std::size_t skip = index * sizeof range;
-    auto* to = reinterpret_cast<std::byte*>(&range);
-    std::size_t left = sizeof range;
-    for (const iovec& piece : r.data()) {
-        if (skip >= piece.iov_len) {
-            skip -= piece.iov_len;
-            continue;
-        }
-        const std::size_t n = std::min(left, piece.iov_len - skip);
-        std::memcpy(to, static_cast<const std::byte*>(piece.iov_base) + skip, n);
-        to += n;
-        left -= n;
-        skip = 0;
-        if (left == 0)
-            break;
-    }
-    return range;
-}
-
 /// All ranges before the first is touched: a command either is good or does nothing.
 verdict check_ranges(const request& r, const core_namespace& ns) noexcept {
-    const std::uint64_t size = ns.device->blocks();
     const nvme::dsm_view c{r.command};
     for (std::uint32_t i = 0; i < c.ranges(); ++i) {
-        const nvme::dsm_range range = range_at(r, i);
-        const std::uint64_t blocks = range.nlb;
-        if (blocks > size || range.slba > size - blocks)
+        const auto range = range_at<nvme::dsm_range>(r, i);
+        if (!holds(ns, range.slba, range.nlb))
             return nvme::sc::lba_out_of_range.with_dnr();
-        if (c.deallocate() && ns.most_deallocate && blocks > ns.most_deallocate)
+        if (c.deallocate() && ns.most_deallocate && range.nlb > ns.most_deallocate)
             return nvme::sc::command_size_limit_exceeded.with_dnr();
     }
     return {};
@@ -57,7 +35,7 @@ void end(request& r, nvme::status s) noexcept {
 bdev::device* next_range(request& r) noexcept {
     const nvme::dsm_view c{r.command};
     while (r.cursor < c.ranges()) {
-        const nvme::dsm_range range = range_at(r, r.cursor++);
+        const auto range = range_at<nvme::dsm_range>(r, r.cursor++);
         if (range.nlb == 0)
             continue;
         r.io.operation = bdev::op::unmap;

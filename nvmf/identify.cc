@@ -6,6 +6,7 @@
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
 #include "nvmf/identify_controller.h"
+#include "nvmf/io_commands.h"
 #include "nvmf/subsystem.h"
 
 #include <algorithm>
@@ -27,12 +28,24 @@ std::uint16_t zero_based(std::uint64_t count) noexcept {
     return static_cast<std::uint16_t>(std::clamp<std::uint64_t>(count, 1, 65536) - 1);
 }
 
+/// Optimal writes of a power of two end at multiples of themselves, where the device does not say where its boundaries are. One that is too
+/// far away gives way to a nearer one: what crosses no multiple of a part crosses none of the whole.
+std::uint16_t io_boundary(const bdev::geometry& g, std::uint32_t max_io_blocks) {
+    const std::uint32_t most = std::min<std::uint32_t>(max_io_blocks, 0x8000);
+    if (g.optimal_io_boundary_blocks && !std::has_single_bit(g.optimal_io_boundary_blocks))
+        return static_cast<std::uint16_t>(g.optimal_io_boundary_blocks <= most ? g.optimal_io_boundary_blocks : 0);
+    const std::uint32_t boundary = g.optimal_io_boundary_blocks ? g.optimal_io_boundary_blocks : g.optimal_write_blocks;
+    return static_cast<std::uint16_t>(std::has_single_bit(boundary) ? std::min(boundary, most) : 0);
+}
+
 void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g, std::uint32_t max_io_bytes) {
     const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
     const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
-    // A physical block is written whole or not at all. Linux takes its physical block size from these two
-    // together.
-    id.nawun = id.nawupf = zero_based(physical);
+    // A physical block is written whole or not at all, if the device says nothing else. Linux takes its physical block size from NPWG
+    // and NAWUPF together. What a loss of power leaves whole no read has seen half of.
+    const std::uint32_t power_fail = g.atomic_write_power_fail_blocks ? g.atomic_write_power_fail_blocks : physical;
+    id.nawupf = zero_based(power_fail);
+    id.nawun = zero_based(std::max(g.atomic_write_blocks, power_fail));
     id.nacwu = zero_based(g.atomic_compare_and_write_blocks);
     id.npwg = zero_based(std::max(g.write_granularity_blocks, physical));
     id.npwa = zero_based(std::max(g.write_alignment_blocks, physical));
@@ -43,8 +56,15 @@ void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g,
     const std::uint32_t optimal =
         std::min(g.optimal_write_blocks ? g.optimal_write_blocks : max_io_blocks, max_io_blocks);
     id.nows = zero_based(optimal);
-    if (std::has_single_bit(g.optimal_write_blocks))
-        id.noiob = static_cast<std::uint16_t>(std::min<std::uint32_t>(optimal, 0x8000));
+    id.noiob = io_boundary(g, max_io_blocks);
+}
+
+void describe_copy(nvme::identify_namespace& id, const bdev::device& d) {
+    if (!d.can().supports(bdev::op::copy))
+        return;
+    id.mssrl = static_cast<std::uint16_t>(std::min<std::uint32_t>(d.shape().copy_source_blocks, 0xffff));
+    id.mcl = d.shape().copy_blocks;
+    id.msrc = static_cast<std::uint8_t>(zero_based(most_copy_sources(d)));
 }
 
 nvme::identify_namespace describe(const name_space& ns, const controller& c) {
@@ -55,6 +75,7 @@ nvme::identify_namespace describe(const name_space& ns, const controller& c) {
     id.dlfeat = nvme::dlfeat_write_zeroes_deac;
     id.nsattr = ns.device().can().read_only ? nvme::nsattr_write_protected : 0;
     describe_performance(id, g, c.fabric().options().max_io_size);
+    describe_copy(id, ns.device());
     std::copy(ns.nguid().begin(), ns.nguid().end(), id.nguid);
     if (ns.eui64())
         std::copy(ns.eui64()->begin(), ns.eui64()->end(), id.eui64);

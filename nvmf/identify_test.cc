@@ -77,6 +77,7 @@ TEST_F(identify_command, controller_page_byte_by_byte) {
         {"VWC: no cache; Flush of all is supported", 525, {std::byte{6}}},
         {"AWUN, AWUPF: one block", 526, filled(4, 0)},
         {"ACWU: one block", 532, filled(2, 0)},
+        {"CDFS: no Copy while there is no device", 534, filled(2, 0)},
         {"SGLS", 536, raw(nvme::le32(0x100001))},
         {"IOCCSZ: 64 bytes and 4096 of data", 1792, raw(nvme::le32(260))},
         {"IORCSZ", 1796, raw(nvme::le32(1))},
@@ -147,6 +148,64 @@ TEST_F(identify_command, optimal_sizes_stay_within_one_command) {
     EXPECT_EQ(ns(2).noiob, 0u) << "no boundary where the device has none";
     add_shaped({.block_size = 512, .blocks = 1 << 20, .optimal_write_blocks = 24}, {}, 3);
     EXPECT_EQ(ns(3).noiob, 0u) << "boundaries are powers of two";
+}
+
+TEST_F(identify_command, atomic_sizes_and_boundaries_are_the_devices_where_it_has_some) {
+    struct {
+        const char* sentence;
+        bdev::geometry shape;
+        std::uint16_t nawun, nawupf, noiob;
+    } const rows[] = {
+        {"a block, if nothing is said", {}, 0, 0, 0},
+        {"else a physical block", {.physical_block_size = 4096}, 7, 7, 0},
+        {"or what the device says", {.atomic_write_blocks = 64, .atomic_write_power_fail_blocks = 8}, 63, 7, 0},
+        {"which may be less than a physical block for a loss of power",
+         {.physical_block_size = 4096, .atomic_write_blocks = 16, .atomic_write_power_fail_blocks = 1},
+         15,
+         0,
+         0},
+        {"what survives that is never seen half", {.atomic_write_power_fail_blocks = 8}, 7, 7, 0},
+        {"more than there are numbers for", {.atomic_write_blocks = 1 << 20}, 65535, 0, 0},
+        {"a boundary of the device's own", {.optimal_write_blocks = 8, .optimal_io_boundary_blocks = 128}, 0, 0, 128},
+        {"one beyond MDTS has a nearer one", {.optimal_io_boundary_blocks = 1 << 20}, 0, 0, 256},
+        {"one that is no power of two is passed on", {.optimal_io_boundary_blocks = 24}, 0, 0, 24},
+        {"unless it is out of reach", {.optimal_io_boundary_blocks = 300}, 0, 0, 0},
+    };
+    std::uint32_t nsid = 0;
+    for (const auto& row : rows) {
+        SCOPED_TRACE(row.sentence);
+        bdev::geometry g = row.shape;
+        g.block_size = 512;
+        g.blocks = 1 << 20;
+        add_shaped(g, {}, ++nsid);
+        const auto id = ns(nsid);
+        EXPECT_EQ(id.nawun, row.nawun);
+        EXPECT_EQ(id.nawupf, row.nawupf);
+        EXPECT_EQ(id.noiob, row.noiob);
+    }
+}
+
+TEST_F(identify_command, copies_have_the_limits_of_the_device_and_sixteen_sources) {
+    const bdev::capabilities copies = {.ops = bdev::ops({bdev::op::copy})};
+    bdev::geometry g = {.block_size = 512, .blocks = 1 << 20};
+    g.copy_source_blocks = 128, g.copy_blocks = 1024, g.copy_sources = 8;
+    add_shaped(g, copies, 1);
+    g.copy_source_blocks = 1 << 20, g.copy_blocks = 1 << 24, g.copy_sources = 256;
+    add_shaped(g, copies, 2);
+    add_shaped(g, {}, 3);
+    struct {
+        std::uint32_t nsid;
+        std::uint16_t mssrl;
+        std::uint32_t mcl;
+        std::uint8_t msrc;
+    } const rows[] = {{1, 128, 1024, 7}, {2, 65535, 1 << 24, 15}, {3, 0, 0, 0}};
+    for (const auto& row : rows) {
+        const capsule& c = h.admin->call(identify(cns::ns, row.nsid));
+        // By hand from "Identify Namespace Data Structure": MSSRL at 74, MCL at 76, MSRC at 80.
+        EXPECT_EQ(bytes(c.data.begin() + 74, c.data.begin() + 76), raw(nvme::le16(row.mssrl)));
+        EXPECT_EQ(bytes(c.data.begin() + 76, c.data.begin() + 80), raw(nvme::le32(row.mcl)));
+        EXPECT_EQ(c.data[80], std::byte{row.msrc}) << "0's based";
+    }
 }
 
 TEST_F(identify_command, a_read_only_device_is_a_write_protected_namespace) {

@@ -5,8 +5,10 @@
 #include "nvmf/dispatch.h"
 #include "nvmf/name_space.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace causeway::nvmf {
@@ -22,6 +24,8 @@ struct io_command {
     verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
     void (*run)(request& r) noexcept = nullptr;
     bool takes_broadcast = false;  ///< NSID FFFFFFFFh means all namespaces
+    /// Hosts are told of it only where every namespace's device serves this; elsewhere it is Invalid Opcode.
+    std::optional<bdev::op> where_served{};
 };
 
 // block_commands.cc
@@ -29,10 +33,12 @@ verdict check_read(request& r, const core_namespace& ns) noexcept;
 verdict check_write(request& r, const core_namespace& ns) noexcept;
 verdict check_compare(request& r, const core_namespace& ns) noexcept;
 verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept;
+verdict check_verify(request& r, const core_namespace& ns) noexcept;
 void run_read(request& r) noexcept;
 void run_write(request& r) noexcept;
 void run_compare(request& r) noexcept;
 void run_write_zeroes(request& r) noexcept;
+void run_verify(request& r) noexcept;
 
 // flush.cc
 verdict check_flush(request& r, const core_namespace& ns) noexcept;
@@ -41,6 +47,14 @@ void run_flush(request& r) noexcept;
 // dataset_management.cc
 verdict check_dsm(request& r, const core_namespace& ns) noexcept;
 void run_dsm(request& r) noexcept;
+
+// copy.cc
+verdict check_copy(request& r, const core_namespace& ns) noexcept;
+void run_copy(request& r) noexcept;
+/// Sources of one Copy: as many as the device takes, and a request has room for.
+inline std::uint32_t most_copy_sources(const bdev::device& d) noexcept {
+    return std::min<std::uint32_t>(d.shape().copy_sources, request::most_copy_sources);
+}
 
 // fused.cc
 /// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other
@@ -71,6 +85,8 @@ inline constexpr auto io_commands = [] {
         {0x05, "compare",      transfer::from_host, reads,  check_compare,      run_compare},
         {0x08, "write_zeroes", transfer::none,      writes, check_write_zeroes, run_write_zeroes},
         {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm},
+        {0x0c, "verify",       transfer::none,      reads,  check_verify,       run_verify, false, bdev::op::verify},
+        {0x19, "copy",         transfer::from_host, writes, check_copy,         run_copy,   false, bdev::op::copy},
     };
     // clang-format on
     std::array<io_command, 256> table{};
@@ -82,6 +98,12 @@ inline constexpr auto io_commands = [] {
 /// Fabrics commands use SGLs: PSDT 01b, and no fused operation. All but a few commands have this in their
 /// flags.
 inline constexpr std::uint8_t plain_flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
+
+/// Whether these blocks are on the namespace. In an order in which nothing overflows.
+inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t blocks) noexcept {
+    const std::uint64_t size = ns.device->blocks();
+    return blocks <= size && slba <= size - blocks;
+}
 
 /// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
 /// meanwhile, the request has been answered.

@@ -77,8 +77,6 @@ TEST_F(io_commands, fields_out_of_range_are_refused_before_data_moves) {
         {"streams do not exist", io_opcode::write, [](auto& c) { c.cdw12 = c.cdw12 | 1u << 20; }, sc::invalid_field,
          4 << 8 | 50},
         {"nor does a command of this number", io_opcode{0x04}, [](auto&) {}, sc::invalid_opcode, 0},
-        {"nor Verify", io_opcode::verify, [](auto&) {}, sc::invalid_opcode, 0},
-        {"nor Copy", io_opcode::copy, [](auto&) {}, sc::invalid_opcode, 0},
         {"nor reservations", io_opcode::reservation_register, [](auto&) {}, sc::invalid_opcode, 0},
     };
     std::uint64_t refused = 0;
@@ -169,6 +167,88 @@ TEST_F(io_commands, write_zeroes_has_a_limit_of_its_own) {
                     ->call(deallocate, raw(nvme::dsm_range{.nlb = 21, .slba = 0}))
                     .status()
                     .is(sc::command_size_limit_exceeded));
+}
+
+TEST_F(io_commands, verify_moves_no_data_and_hears_of_the_device_alone) {
+    auto disk = w.make_faulty("other");
+    w.add(s, "other", 2);
+    nvme::command c = io(io_opcode::verify, 2, 40, 2008);
+    EXPECT_EQ(call(c).status(), sc::success) << "MDTS is not its limit";
+    EXPECT_EQ(h.queues[0]->capsules.back()->transfer, transfer::none);
+    EXPECT_TRUE(call(io(io_opcode::verify, 2, 41, 2008)).status().is(sc::lba_out_of_range));
+    EXPECT_TRUE(call(io(io_opcode::verify, 2, 2048, 1)).refused);
+    EXPECT_TRUE(call(io(io_opcode::verify, ~0u, 0, 1)).status().is(sc::invalid_namespace_or_format));
+
+    const auto log = h.admin->call(get_log_page(nvme::lid::smart, 512)).page<nvme::smart_log>();
+    EXPECT_EQ(log.host_read_commands.low, 1u);
+    EXPECT_EQ(log.data_units_read.low, 3u) << "2008 blocks of 512 bytes have been read";
+
+    disk->add_rule({.ops = bdev::ops({bdev::op::verify}), .status = sc::unrecovered_read.with_dnr()});
+    EXPECT_TRUE(call(c).status().is(sc::unrecovered_read));
+}
+
+/// Keeps what the target asks of it.
+struct noting_device final : bdev::device {
+    using device::device;
+    std::string_view product_name() const noexcept override { return "noting"; }
+    void submit(bdev::io& i) noexcept override {
+        last = i.operation;
+        force_unit_access = i.force_unit_access;
+        with_data = !i.data.empty();
+        i.complete(sc::success);
+    }
+    bdev::op last{};
+    bool force_unit_access = false, with_data = false;
+};
+
+TEST_F(io_commands, verify_of_what_is_on_the_medium_says_so) {
+    auto noting = std::make_shared<noting_device>(
+        w.sim.group(), "noting", bdev::geometry{.block_size = 512, .blocks = 100},
+        bdev::capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("noting"));
+    ASSERT_TRUE(w.devices.add(noting));
+    w.add(s, "noting", 2);
+    for (const bool fua : {false, true}) {
+        nvme::command c = io(io_opcode::verify, 2, 3, 4);
+        c.cdw12 = c.cdw12 | (fua ? nvme::rw_fua : 0);
+        EXPECT_EQ(call(c).status(), sc::success);
+        EXPECT_EQ(noting->last, bdev::op::verify);
+        EXPECT_EQ(noting->force_unit_access, fua);
+        EXPECT_FALSE(noting->with_data);
+    }
+}
+
+TEST_F(io_commands, verify_and_copy_are_on_offer_where_every_device_serves_them) {
+    const auto offered = [&] {
+        const auto id = h.admin->call(identify(nvme::cns::controller)).page<nvme::identify_controller>();
+        const auto log =
+            h.admin->call(get_log_page(nvme::lid::commands_effects, 4096)).page<nvme::commands_effects_log>();
+        EXPECT_EQ(log.io[0x0c], id.oncs & 0x80 ? 1u : 0u) << "effects and ONCS agree";
+        EXPECT_EQ(log.io[0x19], id.oncs & 0x100 ? 3u : 0u);
+        EXPECT_EQ(id.cdfs, id.oncs & 0x100 ? 1u : 0u);
+        return id.oncs & 0x180;
+    };
+    EXPECT_EQ(offered(), 0x180);
+    ASSERT_TRUE(w.devices.add(std::make_shared<noting_device>(
+        w.sim.group(), "verifies", bdev::geometry{.block_size = 512, .blocks = 100},
+        bdev::capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("verifies"))));
+    w.add(s, "verifies", 2);
+    EXPECT_EQ(offered(), 0x80);
+    const capsule& copy = call(command(0x19, 2), bytes(32));
+    EXPECT_TRUE(copy.status().is(sc::invalid_opcode));
+    EXPECT_TRUE(copy.refused);
+    ASSERT_TRUE(w.devices.add(std::make_shared<noting_device>(
+        w.sim.group(), "plain", bdev::geometry{.block_size = 512, .blocks = 100},
+        bdev::capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
+    w.add(s, "plain", 3);
+    EXPECT_EQ(offered(), 0);
+    EXPECT_TRUE(call(io(io_opcode::verify, 3)).status().is(sc::invalid_opcode));
+    EXPECT_EQ(call(io(io_opcode::verify, 1)).status(), sc::success) << "where it can be done it is done";
+    EXPECT_TRUE(w.run(s.remove_namespace(3)));
+    EXPECT_EQ(offered(), 0x80);
+    EXPECT_TRUE(w.run(s.remove_namespace(2)));
+    EXPECT_EQ(offered(), 0x180);
+    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_EQ(offered(), 0) << "nobody knows what comes";
 }
 
 TEST_F(io_commands, a_device_that_fails_says_so_and_the_host_hears_it) {

@@ -78,7 +78,7 @@ bytes commands_effects(controller& c) {
     log.admin[nvme::fabrics_opcode] = nvme::effect_supported;
     if (!c.is_discovery()) {
         for (const io_command& i : io_commands)
-            if (!i.name.empty())
+            if (!i.name.empty() && (!i.where_served || c.subsystem().all_serve(*i.where_served)))
                 log.io[i.opcode] = i.effects;
         log.io[nvme::fabrics_opcode] = nvme::effect_supported;
     }

@@ -115,9 +115,9 @@ TEST_F(log_page_command, effects_list_what_runs_and_nothing_else) {
     }
     for (const unsigned admin : {0x02u, 0x06u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x18u, 0x7fu})
         EXPECT_EQ(log.admin[admin], 1u) << admin;
-    for (const unsigned changing : {0x00u, 0x01u, 0x08u, 0x09u})
+    for (const unsigned changing : {0x00u, 0x01u, 0x08u, 0x09u, 0x19u})
         EXPECT_EQ(log.io[changing], 3u) << changing;
-    for (const unsigned reading : {0x02u, 0x05u})
+    for (const unsigned reading : {0x02u, 0x05u, 0x0cu})
         EXPECT_EQ(log.io[reading], 1u) << reading;
 }
 

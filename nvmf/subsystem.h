@@ -63,6 +63,8 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// By nsid.
     const std::map<std::uint32_t, std::shared_ptr<name_space>>& namespaces() const noexcept { return namespaces_; }
     bool has_volatile_write_cache() const noexcept;
+    /// There are namespaces, and the devices of all of them serve `o`.
+    bool all_serve(bdev::op o) const noexcept;
 
     // ---- Listeners.
 

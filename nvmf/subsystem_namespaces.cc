@@ -123,4 +123,10 @@ bool subsystem::has_volatile_write_cache() const noexcept {
                        [](const auto& entry) { return entry.second->device().can().volatile_write_cache; });
 }
 
+bool subsystem::all_serve(bdev::op o) const noexcept {
+    return !namespaces_.empty() && std::all_of(namespaces_.begin(), namespaces_.end(), [o](const auto& entry) {
+        return entry.second->device().can().supports(o);
+    });
+}
+
 }  // namespace causeway::nvmf

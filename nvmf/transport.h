@@ -106,6 +106,9 @@ class request : public core::message {
     bool stepping = false;                     ///< one of those is being started
     bool stepped = false;                      ///< and has ended at once
     bool waits_for_fused = false;              ///< executed; its other half has not been
+    /// Of a Copy. More of them would cost every request their room.
+    static constexpr unsigned most_copy_sources = 16;
+    std::array<bdev::copy_source, most_copy_sources> copy_sources;
 
   private:
     nvme::status status_{};

@@ -1,0 +1,243 @@
+#include "bdev_nvme/controller.h"
+
+#include "bdev_nvme/enable.h"
+#include "bdev_nvme/status.h"
+#include "core/log.h"
+#include "nvme/make_command.h"
+
+#include <cassert>
+
+namespace causeway::bdev_nvme {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto watch_period = 1s;
+// A controller that does not say how long its shutdown takes gets as long as Linux gives it.
+constexpr auto shutdown_limit = 5s;
+constexpr auto longest_shutdown = 15s;
+
+}  // namespace
+
+std::string_view to_string(controller::state s) noexcept {
+    switch (s) {
+    case controller::state::enabled: return "enabled";
+    case controller::state::resetting: return "resetting";
+    case controller::state::failed: return "failed";
+    case controller::state::removed: return "removed";
+    case controller::state::closed: return "closed";
+    }
+    return "?";
+}
+
+controller::controller(core::reactor_group& group, std::unique_ptr<function> f, controller_options o)
+    : group_(group), function_(std::move(f)), address_(function_->address()), numa_node_(function_->numa_node()),
+      options_(o), registers_(function_->registers()), admin_(group.control(), address_) {
+    queue_pair::owner& self = *this;
+    for (const auto& r : group_)
+        queues_.push_back(std::make_unique<queue_pair>(*r, self, function_->reach()));
+}
+
+controller::~controller() {
+    assert(state_ == state::closed);
+}
+
+core::task<core::result<std::shared_ptr<controller>>>
+controller::start(core::reactor_group& group, std::unique_ptr<function> f, controller_options o) {
+    std::shared_ptr<controller> c(new controller(group, std::move(f), o));
+    // The bus may take the function at any time, from any thread.
+    c->function_->on_removal([weak = c->weak_from_this(), &control = group.control()] {
+        control.execute([weak] {
+            if (const auto self = weak.lock())
+                core::detach(self->lose());
+        });
+    });
+    co_await c->one_at_a_time_.enter();
+    core::result<> ready = c->admin_.allocate();
+    if (ready)
+        ready = co_await c->bring_up();
+    if (ready)
+        co_await c->open_queues();
+    c->one_at_a_time_.leave();
+    if (!ready) {
+        co_await c->close();
+        co_return tl::make_unexpected(ready.error());
+    }
+    c->watch_.emplace(group.control(), [self = c.get()] { self->watch(); });
+    c->watch_->arm_every(watch_period);
+    co_return c;
+}
+
+// Its queues, all cores in turn.
+
+core::task<> controller::open_queues() {
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) {
+        if (r.index() < queue_count_)
+            queues_[r.index()]->open(options_.io_timeout);
+    });
+    if (state_ == state::resetting)  // it may have been removed meanwhile
+        state_ = state::enabled;
+}
+
+core::task<> controller::stop_io() {
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->pause(); });
+}
+
+core::task<> controller::take_back(nvme::status s) {
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->take_back(s); });
+}
+
+core::task<> controller::fail_queues() {
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->fail(lost); });
+}
+
+void controller::set_options(const controller_options& o) {
+    options_ = o;
+    core::detach(spread_timeout());
+}
+
+core::task<> controller::spread_timeout() {
+    const auto self = shared_from_this();
+    co_await core::for_each_reactor(group_,
+                                    [&](core::reactor& r) { queues_[r.index()]->set_timeout(options_.io_timeout); });
+}
+
+// Reset.
+
+core::task<core::result<>> controller::reset(std::string why) {
+    const auto self = shared_from_this();
+    co_await one_at_a_time_.enter();
+    auto done = co_await reset_now(std::move(why));
+    one_at_a_time_.leave();
+    co_return done;
+}
+
+/// What is in flight is answered only once the controller has forgotten its queues, or is cut off from memory: before that it might still
+/// write into buffers that are others' by then.
+core::task<core::result<>> controller::reset_now(std::string why) {
+    reset_wanted_ = false;
+    if (state_ == state::removed || state_ == state::closed)
+        co_return core::fail(ENODEV, "the controller is gone", address_);
+    core::log::warning("{}: reset: {}", address_, why);
+    ++stats_.resets;
+    state_ = state::resetting;
+    co_await stop_io();
+    admin_.close({ECANCELED, "the controller is being reset", address_});
+    auto ready = co_await disable(registers_, address_);
+    if (!ready)
+        function_->stop_dma();
+    co_await take_back(interrupted);
+    if (ready)
+        ready = co_await bring_up();
+    if (state_ == state::removed)  // meanwhile; lose() goes on when it has its turn
+        co_return core::fail(ENODEV, "the controller is gone", address_);
+    if (!ready) {
+        ++stats_.failed_resets;
+        core::log::error("{}; the controller has failed, its I/O is refused from now on", ready.error().text());
+        co_await give_up(state::failed);
+        co_return ready;
+    }
+    co_await open_queues();
+    if (observer_)
+        observer_->namespaces_changed(*this);
+    core::log::notice("{}: reset done", address_);
+    co_return core::result<>();
+}
+
+/// REQUIRES: nothing is with the device.
+core::task<> controller::give_up(state s) {
+    admin_.close({ENODEV, s == state::removed ? "the controller is gone" : "the controller has failed", address_});
+    function_->stop_dma();
+    state_ = s;
+    co_await fail_queues();
+}
+
+void controller::restart_by_itself(std::string why) {
+    if (state_ != state::enabled || std::exchange(reset_wanted_, true))
+        return;
+    core::detach(reset(std::move(why)), [](const core::result<>&) {});
+}
+
+/// The function goes. In an orderly removal it is still there and is disabled; otherwise it reads all ones, and touches nothing.
+core::task<> controller::lose() {
+    const auto self = shared_from_this();
+    if (state_ == state::removed || state_ == state::closed)
+        co_return;
+    core::log::warning("{}: the device is being removed", address_);
+    state_ = state::removed;
+    admin_.close({ENODEV, "the controller is gone", address_});
+    co_await one_at_a_time_.enter();
+    if (state_ != state::closed) {
+        co_await stop_io();
+        co_await disable(registers_, address_);
+        function_->stop_dma();
+        co_await take_back(lost);
+        co_await give_up(state::removed);
+    }
+    one_at_a_time_.leave();
+    if (observer_)
+        observer_->removed(*this);
+}
+
+core::task<> controller::close() {
+    const auto self = shared_from_this();
+    co_await one_at_a_time_.enter();
+    if (state_ != state::closed) {
+        watch_.reset();
+        const bool there = state_ == state::enabled;
+        co_await stop_io();
+        if (there)
+            co_await delete_queues();
+        admin_.close({ENODEV, "the controller is closed", address_});
+        if (there) {
+            const core::nanoseconds asked = std::chrono::microseconds(facts_.shutdown_us);
+            const auto limit = std::clamp<core::nanoseconds>(asked, shutdown_limit, longest_shutdown);
+            if (const auto ended = co_await shut_down(registers_, limit, address_); !ended)
+                core::log::warning("{}", ended.error().text());
+        }
+        co_await disable(registers_, address_);
+        function_->stop_dma();
+        co_await take_back(lost);
+        state_ = state::closed;
+        co_await fail_queues();
+        function_->on_removal(nullptr);
+        co_await core::run_blocking(group_, [this] { function_.reset(); });  // the kernel resets the device
+    }
+    one_at_a_time_.leave();
+}
+
+// What queues report.
+
+void controller::queue_broken(queue_pair& q, const char* why) noexcept {
+    group_.control().execute([weak = weak_from_this(), text = fmt::format("queue {}: {}", q.qid(), why)] {
+        if (const auto self = weak.lock())
+            self->restart_by_itself(text);
+    });
+}
+
+void controller::command_timed_out(queue_pair& q, std::uint16_t cid, bool again) noexcept {
+    group_.control().execute([weak = weak_from_this(), qid = q.qid(), cid, again] {
+        const auto self = weak.lock();
+        if (!self || self->state_ != state::enabled)
+            return;
+        core::log::warning("{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
+        if (self->options_.on_timeout == timeout_action::none)
+            return;
+        if (again || self->options_.on_timeout == timeout_action::reset)
+            self->restart_by_itself("a command is not answered in time");
+        else
+            core::detach(self->abort(qid, cid));
+    });
+}
+
+/// The command itself comes back when it has been aborted. If it does not, its time runs out once more.
+core::task<> controller::abort(std::uint16_t qid, std::uint16_t cid) {
+    const auto self = shared_from_this();
+    ++stats_.aborts;
+    const auto done = co_await admin_.run(nvme::make_abort(qid, cid));
+    if (!done && done.error().code == ETIMEDOUT)
+        restart_by_itself("it does not answer an Abort");
+}
+
+}  // namespace causeway::bdev_nvme

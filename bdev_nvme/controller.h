@@ -1,0 +1,165 @@
+#pragma once
+
+#include "bdev_nvme/admin_queue.h"
+#include "bdev_nvme/function.h"
+#include "bdev_nvme/host_memory.h"
+#include "bdev_nvme/identity.h"
+#include "bdev_nvme/queue_pair.h"
+#include "core/reactor_group.h"
+#include "core/task.h"
+#include "core/turnstile.h"
+#include "nvme/log_page.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace causeway::bdev_nvme {
+
+/// What is done with a command that is not answered in time.
+enum class timeout_action : std::uint8_t {
+    none,   ///< it is counted and logged
+    reset,  ///< the controller is reset
+    abort,  ///< it is aborted; if that does not help, the controller is reset
+};
+
+struct controller_options {
+    core::nanoseconds io_timeout = std::chrono::seconds(30);  ///< 0: none
+    core::nanoseconds admin_timeout = std::chrono::seconds(30);
+    timeout_action on_timeout = timeout_action::abort;
+    core::nanoseconds admin_poll_period = std::chrono::milliseconds(10);  ///< for events
+    unsigned io_queues = 1024;  ///< at most; one for each core is what is wanted
+    std::uint32_t queue_entries = 256;
+};
+
+/// An NVMe controller: brought up by the specification, with a pair of I/O queues for each core, reset when it goes astray, and given up
+/// when that does not help. NVM Express Base Specification 2.0.
+///
+/// Control reactor, but for queue_for() and what it returns. Held by shared_ptr. REQUIRES: close() before the last reference goes.
+class controller final : public std::enable_shared_from_this<controller>, queue_pair::owner {
+  public:
+    enum class state : std::uint8_t {
+        enabled,
+        resetting,  ///< I/O waits
+        failed,     ///< I/O is refused, until a reset by the operator succeeds
+        removed,    ///< the function is gone, or about to go
+        closed,
+    };
+
+    /// Takes the device in whatever state it was left. ENODEV, ETIMEDOUT, EIO, ENOTSUP, ENOMEM; then the function has been let go of.
+    static core::task<core::result<std::shared_ptr<controller>>>
+    start(core::reactor_group& group, std::unique_ptr<function> f, controller_options o);
+    ~controller() override;
+
+    const std::string& address() const noexcept { return address_; }
+    int numa_node() const noexcept { return numa_node_; }
+    state now() const noexcept { return state_; }
+    const controller_facts& facts() const noexcept { return facts_; }
+
+    /// The namespaces as they were found last, in order; those that cannot be served with the reason.
+    struct found_namespace {
+        std::uint32_t nsid;
+        core::result<namespace_facts> facts;
+    };
+    const std::vector<found_namespace>& namespaces() const noexcept { return namespaces_; }
+
+    /// The queue that I/O of a core goes to: its own, unless the controller has fewer than there are cores. Any reactor.
+    queue_pair& queue_for(std::size_t core) const noexcept { return *queues_[core % queue_count_]; }
+    std::size_t queue_count() const noexcept { return queue_count_; }
+    const queue_pair& queue(std::size_t i) const noexcept { return *queues_[i]; }
+
+    /// Commands in flight end as interrupted, I/O that comes meanwhile waits. ENODEV, and the errors of start(); then it has failed.
+    core::task<core::result<>> reset(std::string why);
+    /// Shuts the controller down and lets go of the function. REQUIRES: no I/O on it any more.
+    core::task<> close();
+
+    /// The SMART / Health log page, as read last.
+    const nvme::smart_log* health() const noexcept { return health_ ? &*health_ : nullptr; }
+    /// Reads it now.
+    core::task<core::result<>> read_health();
+
+    void set_options(const controller_options& o);
+    const controller_options& options() const noexcept { return options_; }
+
+    struct statistics {
+        std::uint64_t resets = 0, failed_resets = 0, aborts = 0, events = 0;
+    };
+    const statistics& stats() const noexcept { return stats_; }
+
+    /// Whoever has the controller hears of it. Called on the control reactor.
+    struct observer {
+        virtual ~observer() = default;
+        virtual void namespaces_changed(controller& c) = 0;
+        virtual void health_changed(controller& c) = 0;
+        /// The function goes: let go of all devices, and close() it.
+        virtual void removed(controller& c) = 0;
+    };
+    void observe(observer* o) noexcept { observer_ = o; }
+
+  private:
+    controller(core::reactor_group& group, std::unique_ptr<function> f, controller_options o);
+
+    // controller_setup.cc: the admin commands of bring-up.
+    core::task<core::result<>> bring_up();
+    core::task<core::result<>> identify();
+    core::task<core::result<>> give_host_memory();
+    core::task<core::result<>> agree_on_queues();
+    core::task<core::result<>> share_doorbells();
+    core::task<core::result<>> create_queue(std::size_t i);
+    core::task<> delete_queues();
+    core::task<core::result<>> find_namespaces();
+    core::task<core::result<std::vector<std::uint32_t>>> active_namespaces();
+    core::task<core::result<namespace_facts>> look_at_namespace(std::uint32_t nsid, const command_limits& limits);
+    core::task<> ask_for_events();
+    template <class Page>
+    core::task<core::result<>> read_page(nvme::command c, Page& page);
+
+    // controller_events.cc
+    void told(std::uint32_t dw0);
+    core::task<> handle_event(nvme::async_event_view e);
+    void watch();
+
+    core::task<core::result<>> reset_now(std::string why);
+    core::task<> stop_io();
+    core::task<> take_back(nvme::status s);
+    core::task<> open_queues();
+    core::task<> fail_queues();
+    core::task<> give_up(state s);
+    core::task<> lose();
+    core::task<> spread_timeout();
+    core::task<> abort(std::uint16_t qid, std::uint16_t cid);
+    void restart_by_itself(std::string why);
+
+    void queue_broken(queue_pair& q, const char* why) noexcept override;
+    void command_timed_out(queue_pair& q, std::uint16_t cid, bool again) noexcept override;
+    doorbell doorbell_at(std::size_t offset) const noexcept { return doorbell(registers_.doorbell(offset)); }
+
+    core::reactor_group& group_;
+    std::unique_ptr<function> function_;
+    const std::string address_;
+    const int numa_node_;
+    controller_options options_;
+    const register_file registers_;
+    state state_ = state::resetting;
+    observer* observer_ = nullptr;
+
+    admin_queue admin_;
+    std::vector<std::unique_ptr<queue_pair>> queues_;
+    std::size_t queue_count_ = 1;
+    std::uint32_t queue_entries_ = 0;
+    controller_facts facts_;
+    host_memory host_memory_;
+    core::dma_memory shadows_;  ///< shadow doorbells, and behind them their event indices
+    std::vector<found_namespace> namespaces_;
+    std::optional<nvme::smart_log> health_;
+    std::optional<core::timer> watch_;
+    unsigned watch_turns_ = 0;
+    core::turnstile one_at_a_time_;  ///< resets, and the end
+    bool reset_wanted_ = false;      ///< by itself, and not begun
+    statistics stats_;
+};
+
+std::string_view to_string(controller::state s) noexcept;  ///< "enabled", "resetting", "failed", "removed", "closed"
+
+}  // namespace causeway::bdev_nvme

@@ -1,0 +1,106 @@
+// What a controller tells by itself, and what is looked at now and then: events, health, whether it is still there.
+
+#include "bdev_nvme/controller.h"
+#include "core/log.h"
+#include "nvme/make_command.h"
+
+namespace causeway::bdev_nvme {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr unsigned most_event_requests = 4;
+// An event is asked for again after this: a controller that has one at once, and for ever, keeps nobody busy.
+constexpr auto event_pause = 10ms;
+constexpr unsigned health_every_turns = 60;  // of the watch, which looks every second
+
+constexpr std::uint8_t all_critical_warnings = nvme::critical_warning_spare | nvme::critical_warning_temperature |
+                                               nvme::critical_warning_reliability | nvme::critical_warning_read_only |
+                                               nvme::critical_warning_backup;
+
+}  // namespace
+
+core::task<> controller::ask_for_events() {
+    const std::uint32_t wanted = all_critical_warnings | (facts_.oaes & nvme::async_config_namespace_attribute);
+    const auto set = co_await admin_.run(nvme::make_set_features(nvme::fid::async_event_configuration, wanted));
+    if (!set)
+        core::log::warning("{}; it will not tell of events", set.error().text());
+    const std::weak_ptr<controller> weak = weak_from_this();
+    admin_.listen(std::min(facts_.event_requests, most_event_requests), [weak](std::uint32_t dw0) {
+        if (const auto self = weak.lock())
+            self->told(dw0);
+    });
+}
+
+void controller::told(std::uint32_t dw0) {
+    ++stats_.events;
+    core::detach(handle_event(nvme::async_event_view{dw0}));
+}
+
+core::task<> controller::handle_event(nvme::async_event_view e) {
+    const auto self = shared_from_this();
+    switch (e.type()) {
+    case nvme::async_event_type::smart: co_await read_health(); break;
+    case nvme::async_event_type::notice:
+        if (e.information() == nvme::to_underlying(nvme::notice_event::namespace_attribute_changed)) {
+            nvme::changed_namespace_list changed;  // read, or the controller does not tell of the next one
+            co_await read_page(nvme::make_get_log_page(nvme::lid::changed_namespace_list, sizeof changed), changed);
+            if (co_await find_namespaces() && state_ == state::enabled && observer_)
+                observer_->namespaces_changed(*this);
+            break;
+        }
+        [[fallthrough]];
+    default: {
+        core::log::warning("{}: it tells of event {:02x}h of type {}", address_, e.information(),
+                           nvme::to_underlying(e.type()));
+        nvme::error_information_entry first;
+        if (e.type() == nvme::async_event_type::error)
+            co_await read_page(nvme::make_get_log_page(nvme::lid::error_information, sizeof first), first);
+        break;
+    }
+    }
+    co_await core::sleep_for(event_pause);
+    if (state_ != state::enabled)
+        co_return;
+    const std::weak_ptr<controller> weak = weak_from_this();
+    admin_.listen(1, [weak](std::uint32_t dw0) {
+        if (const auto self = weak.lock())
+            self->told(dw0);
+    });
+}
+
+core::task<core::result<>> controller::read_health() {
+    const auto self = shared_from_this();
+    nvme::smart_log log{};
+    auto read = co_await read_page(nvme::make_get_log_page(nvme::lid::smart, sizeof log), log);
+    if (!read)
+        co_return read;
+    const std::uint8_t before = health_ ? health_->critical_warning : 0;
+    health_ = log;
+    if (log.critical_warning != before) {
+        core::log::warning("{}: critical warning {:02x}h: temperature {} K, spare {} % of at least {} %, {} % used",
+                           address_, log.critical_warning, log.composite_temperature.value(), log.available_spare,
+                           log.available_spare_threshold, log.percentage_used);
+        if (observer_)
+            observer_->health_changed(*this);
+    }
+    co_return read;
+}
+
+/// Once a second. A controller that is gone, or has failed, does not say so otherwise while no command is with it.
+void controller::watch() {
+    if (state_ != state::enabled)
+        return;
+    const nvme::csts s = registers_.csts();
+    if (s.value == all_ones)
+        core::detach(lose());
+    else if (s.cfs())
+        restart_by_itself("it says that it has failed (CSTS.CFS)");
+    else if (!s.rdy())
+        restart_by_itself("it is not ready any more");
+    else if (++watch_turns_ % health_every_turns == 0)
+        core::detach(read_health(), [](const core::result<>&) {});
+}
+
+}  // namespace causeway::bdev_nvme

@@ -1,0 +1,114 @@
+#include "bdev_nvme/enable.h"
+
+#include "nvme/pcie.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace causeway::bdev_nvme {
+
+using namespace std::chrono_literals;
+using nvme::property;
+
+namespace {
+
+constexpr auto look_again = 1ms;
+constexpr auto unit = 500ms;  // of CAP.TO and CRTO
+// CC.IOSQES and CC.IOCQES: entries of 64 and 16 bytes.
+constexpr std::uint8_t submission_entry_shift = 6;
+constexpr std::uint8_t completion_entry_shift = 4;
+
+/// How long CSTS.RDY may take to follow CC.EN.
+core::nanoseconds ready_limit(const register_file& r) {
+    const nvme::cap cap = r.cap();
+    std::uint32_t units = cap.to();
+    if (cap.crwms())
+        units = std::max<std::uint32_t>(units, nvme::crto{r.read(property::crto)}.crwmt());
+    return unit * std::max(units, 1u);
+}
+
+core::error gone(const std::string& about) {
+    return {ENODEV, "the controller is gone: its registers read all ones", about};
+}
+
+/// Ends when `is_so(csts)`.
+template <class Condition>
+core::task<core::result<>> wait_until(register_file r, core::nanoseconds limit, std::string about, const char* what,
+                                      Condition is_so) {
+    const core::reactor& here = *core::reactor::current();
+    const core::ticks end = here.now() + here.time().to_ticks(limit);
+    for (;;) {
+        const nvme::csts s = r.csts();
+        if (s.value == all_ones)
+            co_return tl::make_unexpected(gone(about));
+        if (is_so(s))
+            co_return core::result<>();
+        if (here.now() >= end)
+            co_return core::fail(ETIMEDOUT,
+                                 fmt::format("the controller {} within its own limit of {} ms (CSTS {:08x}h)", what,
+                                             std::chrono::duration_cast<std::chrono::milliseconds>(limit).count(),
+                                             s.value),
+                                 about);
+        co_await core::sleep_for(look_again);
+    }
+}
+
+}  // namespace
+
+core::result<> check_capabilities(const register_file& r, const std::string& about) {
+    if (r.bytes() < nvme::doorbells_offset + 2 * sizeof(std::uint32_t))
+        return core::fail(ENOTSUP, "its first memory window is too small for a controller's registers", about);
+    if (r.csts().value == all_ones)
+        return tl::make_unexpected(gone(about));
+    const nvme::cap cap = r.cap();
+    if (!(cap.css() & (nvme::cap::css_nvm | nvme::cap::css_io_command_sets)))
+        return core::fail(ENOTSUP, "the controller has no NVM command set", about);
+    if (cap.mpsmin() != 0)
+        return core::fail(ENOTSUP, "the controller wants memory pages larger than 4 KiB", about);
+    if (cap.mqes() == 0)
+        return core::fail(ENOTSUP, "the controller says that its queues have a single entry", about);
+    return {};
+}
+
+core::task<core::result<>> disable(register_file r, std::string about) {
+    const auto limit = ready_limit(r);
+    nvme::csts now = r.csts();
+    if (now.value == all_ones)
+        co_return tl::make_unexpected(gone(about));
+    if (now.shst() == nvme::csts::shutdown::occurring)  // whoever had it before has only just ended; best effort
+        co_await wait_until(r, limit, about, "does not end its shutdown",
+                            [](nvme::csts s) { return s.shst() != nvme::csts::shutdown::occurring; });
+    if (r.cc().en() && !r.csts().rdy() && !r.csts().cfs())
+        // It must not be disabled while it is on its way to ready. One that never gets there is disabled all the same.
+        co_await wait_until(r, limit, about, "does not become ready", [](nvme::csts s) { return s.rdy() || s.cfs(); });
+    if (r.cc().en())
+        r.write(property::cc, r.cc().set_en(false).set_shn(nvme::cc::shutdown::none).value);
+    co_return co_await wait_until(r, limit, about, "does not become disabled", [](nvme::csts s) { return !s.rdy(); });
+}
+
+core::task<core::result<>> enable(register_file r, admin_memory m, std::string about) {
+    r.write(property::aqa, nvme::admin_queue_attributes(m.entries, m.entries));
+    r.write_wide(property::asq, m.submission_address);
+    r.write_wide(property::acq, m.completion_address);
+    // Interrupts are never wanted: completions are polled for.
+    r.write(property::intms, all_ones);
+    nvme::cc cc;
+    cc.set_css(r.cap().css() & nvme::cap::css_nvm ? nvme::cc::css_nvm : nvme::cc::css_all);
+    cc.set_iosqes(submission_entry_shift).set_iocqes(completion_entry_shift).set_en(true);
+    r.write(property::cc, cc.value);
+    auto ready = co_await wait_until(r, ready_limit(r), about, "does not become ready",
+                                     [](nvme::csts s) { return s.rdy() || s.cfs(); });
+    if (ready && r.csts().cfs())
+        co_return core::fail(EIO, "the controller says that it has failed (CSTS.CFS)", about);
+    co_return ready;
+}
+
+core::task<core::result<>> shut_down(register_file r, core::nanoseconds limit, std::string about) {
+    if (r.csts().value == all_ones)
+        co_return tl::make_unexpected(gone(about));
+    r.write(property::cc, r.cc().set_shn(nvme::cc::shutdown::normal).value);
+    co_return co_await wait_until(r, std::max<core::nanoseconds>(limit, 1s), about, "does not end its shutdown",
+                                  [](nvme::csts s) { return s.shst() == nvme::csts::shutdown::complete; });
+}
+
+}  // namespace causeway::bdev_nvme

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+namespace causeway::bdev_nvme {
+
+/// What a queue pair must know of a namespace to make its commands. Constant while I/O is on it.
+struct io_target {
+    std::uint32_t nsid = 0;
+    std::uint8_t block_shift = 9;
+    /// PRINFO of every command: where blocks have protection information that the controller itself makes, checks and strips; else 0.
+    std::uint8_t prinfo = 0;
+    bool reference_tags = false;  ///< of which the low half of the LBA is a part
+
+    // The most blocks of one command.
+    std::uint32_t most_blocks = 0;  ///< read, write, compare
+    std::uint32_t most_zeroes_blocks = 0;
+    std::uint32_t most_verify_blocks = 0;
+    std::uint32_t most_unmap_blocks = 0;
+};
+
+}  // namespace causeway::bdev_nvme

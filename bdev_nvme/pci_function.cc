@@ -1,0 +1,128 @@
+#include "bdev_nvme/pci_function.h"
+
+#include "bdev_nvme/register_guard.h"
+#include "core/log.h"
+
+#include <array>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <rte_vfio.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace causeway::bdev_nvme {
+
+namespace {
+
+constexpr const char* devices = "/sys/bus/pci/devices";
+
+int numa_node_of(const std::string& address) {
+    std::ifstream in(fmt::format("{}/{}/numa_node", devices, address));
+    int n = -1;
+    return in >> n ? n : -1;
+}
+
+}  // namespace
+
+core::result<std::unique_ptr<pci_function>> pci_function::open(std::string address, const dma_reach& reach) {
+    std::unique_ptr<pci_function> f(new pci_function(std::move(address), reach));
+    f->numa_node_ = numa_node_of(f->address_);
+    vfio_device_info info{};
+    info.argsz = sizeof info;
+    errno = 0;
+    if (::rte_vfio_setup_device(devices, f->address_.c_str(), &f->device_, &info) != 0) {
+        f->device_ = -1;
+        return core::fail(errno ? errno : EBUSY, "vfio does not give it away; maybe another process has it",
+                          f->address_);
+    }
+    for (const auto step :
+         {&pci_function::find_configuration, &pci_function::map_registers, &pci_function::ask_to_be_told})
+        if (auto done = (*f.*step)(); !done)
+            return tl::make_unexpected(done.error());
+    return f;
+}
+
+pci_function::~pci_function() {
+    if (registers_.data()) {
+        unguard_registers(registers_);
+        ::munmap(registers_.data(), registers_.size());
+    }
+    if (device_ >= 0 && ::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
+        core::log::warning("{}: vfio does not take it back", address_);
+    if (request_ >= 0)
+        ::close(request_);
+}
+
+core::result<> pci_function::find_configuration() {
+    vfio_region_info r{};
+    r.argsz = sizeof r;
+    r.index = VFIO_PCI_CONFIG_REGION_INDEX;
+    if (::ioctl(device_, VFIO_DEVICE_GET_REGION_INFO, &r) != 0)
+        return core::fail_errno(errno, address_);
+    configuration_ = r.offset;
+    return {};
+}
+
+core::result<> pci_function::map_registers() {
+    vfio_region_info r{};
+    r.argsz = sizeof r;
+    r.index = VFIO_PCI_BAR0_REGION_INDEX;
+    if (::ioctl(device_, VFIO_DEVICE_GET_REGION_INFO, &r) != 0)
+        return core::fail_errno(errno, address_);
+    if (r.size == 0 || !(r.flags & VFIO_REGION_INFO_FLAG_MMAP))
+        return core::fail(ENOTSUP, "its registers cannot be mapped", address_);
+    void* const at = ::mmap(nullptr, r.size, PROT_READ | PROT_WRITE, MAP_SHARED, device_, static_cast<off_t>(r.offset));
+    if (at == MAP_FAILED)
+        return core::fail_errno(errno, address_);
+    registers_ = {static_cast<std::byte*>(at), r.size};
+    if (!guard_registers(registers_))
+        core::log::warning("{}: too many devices are open; if this one is pulled out, the gateway may end", address_);
+    return {};
+}
+
+/// Before the kernel takes the device from its driver it says so, and waits until we have let go of it.
+core::result<> pci_function::ask_to_be_told() {
+    request_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (request_ < 0)
+        return core::fail_errno(errno, address_);
+    alignas(vfio_irq_set) std::array<std::byte, sizeof(vfio_irq_set) + sizeof(int)> raw{};
+    auto* const set = reinterpret_cast<vfio_irq_set*>(raw.data());
+    set->argsz = raw.size();
+    set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+    set->index = VFIO_PCI_REQ_IRQ_INDEX;
+    set->count = 1;
+    std::memcpy(&set->data, &request_, sizeof request_);
+    if (::ioctl(device_, VFIO_DEVICE_SET_IRQS, set) != 0)
+        return core::fail_errno(errno, address_);
+    return {};
+}
+
+void pci_function::on_removal(std::function<void()> f) {
+    watch_.reset();
+    if (f)
+        watch_ =
+            std::make_unique<core::fd_watch>(*core::reactor::current(), request_, EPOLLIN, [this, f](std::uint32_t) {
+                std::uint64_t times;
+                if (::read(request_, &times, sizeof times) == sizeof times)
+                    f();
+            });
+}
+
+void pci_function::set_bus_master(bool on) noexcept {
+    const auto at = static_cast<off_t>(configuration_ + PCI_COMMAND);
+    std::uint16_t command = 0;
+    if (::pread(device_, &command, sizeof command, at) != sizeof command)
+        return;
+    const auto wanted =
+        static_cast<std::uint16_t>(on ? command | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE
+                                      : command & ~PCI_COMMAND_MASTER);
+    if (wanted != command && ::pwrite(device_, &wanted, sizeof wanted, at) != sizeof wanted)
+        core::log::warning("{}: its command register is not written: {}", address_, std::strerror(errno));
+}
+
+}  // namespace causeway::bdev_nvme

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace causeway::bdev_nvme {
+
+// Registers of a device that has been pulled out, or is being reset by somebody else: where the kernel takes the mapping away, an access is
+// a SIGBUS. For windows that are guarded it becomes what a bus does by itself: reads give all ones, writes go nowhere. Any thread; a few
+// dozens of windows at most (false: no room).
+
+bool guard_registers(std::span<std::byte> window) noexcept;
+void unguard_registers(std::span<std::byte> window) noexcept;
+
+}  // namespace causeway::bdev_nvme
