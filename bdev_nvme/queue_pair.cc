@@ -195,7 +195,8 @@ std::uint32_t queue_pair::most_blocks(const bdev::io& i, const io_target& t) con
     }
 }
 
-inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept {
+inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode,
+                              std::uint32_t nsid) const noexcept {
     c = {};
     c.opcode = opcode;
     c.cid = t.cid;
@@ -204,7 +205,7 @@ inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t o
 
 /// Read, Write, Compare, Write Zeroes, Verify: a range of blocks.
 inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& target, std::uint64_t issued,
-                                         std::uint32_t blocks) noexcept {
+                                                std::uint32_t blocks) noexcept {
     tracker* const t = take(i);
     if (!t) [[unlikely]]
         return made::no_entry;
@@ -230,7 +231,7 @@ inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& ta
 
 /// Points `c` at the data, or at a copy of it.
 inline queue_pair::made queue_pair::point(nvme::command& c, tracker& t, std::span<const iovec> data,
-                                   bool from_device) noexcept {
+                                          bool from_device) noexcept {
     if (pointer_.set(c, data, t.skip, t.bytes, t.list)) [[likely]]
         return made::yes;
     if (t.bytes > bounce_bytes)
