@@ -75,12 +75,11 @@ core::result<> queue_pair::prepare(const settings& s) {
         lists_ = std::move(*lists);
         bounce_memory_ = std::move(*bounce);
         trackers_ = std::vector<tracker>(trackers);
-        free_.clear();
-        free_.reserve(trackers);
+        free_ = nullptr;
         for (std::uint32_t i = trackers; i-- > 0;) {
             trackers_[i].list = lists_.data() + i * memory_page;
             trackers_[i].cid = static_cast<std::uint16_t>(i);
-            free_.push_back(static_cast<std::uint16_t>(i));
+            trackers_[i].next_free = std::exchange(free_, &trackers_[i]);
         }
         bounces_.clear();
         for (std::size_t i = 0; i < bounce_count; ++i)
@@ -314,7 +313,7 @@ bool queue_pair::issue_copy(bdev::io& i, const io_target& target) noexcept {
 
 /// Compare and Write, fused: two commands, one behind the other.
 bool queue_pair::issue_pair(bdev::io& i, const io_target& target) noexcept {
-    if (free_.size() < 2)
+    if (!free_ || !free_->next_free)
         return false;
     tracker& first = *take(i);
     tracker& second = *take(i);
@@ -364,10 +363,11 @@ void queue_pair::flush() noexcept {
 // Trackers.
 
 inline queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
-    if (free_.empty()) [[unlikely]]
+    if (!free_) [[unlikely]]
         return nullptr;
-    tracker& t = trackers_[free_.back()];
-    free_.pop_back();
+    tracker& t = *free_;
+    free_ = t.next_free;
+    ++outstanding_;
     t.io = &i;
     t.started = home_.now();
     t.cid = static_cast<std::uint16_t>(t.cid + (1u << index_bits));
@@ -379,7 +379,9 @@ inline void queue_pair::give_back(tracker& t) noexcept {
         bounces_.push_back(std::exchange(t.bounce, nullptr));
     t.io = nullptr;
     t.second = t.reported = false;
-    free_.push_back(static_cast<std::uint16_t>(&t - trackers_.data()));
+    t.next_free = free_;
+    free_ = &t;
+    --outstanding_;
 }
 
 // Completion.
