@@ -2,7 +2,6 @@
 
 #include "bdev/registry.h"
 #include "bdev_nvme/controllers.h"
-#include "bdev_nvme/pci_bus.h"
 #include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
 #include "core/blocking_pool.h"
@@ -62,8 +61,8 @@ class gateway {
     core::placement homes_;
     bdev_rbd::clusters clusters_;
     bdev_rbd::disks disks_;
-    bdev_nvme::pci_bus pci_;
-    bdev_nvme::controllers nvme_controllers_{devices_, pci_};
+    const std::unique_ptr<bdev_nvme::bus> pci_;
+    bdev_nvme::controllers nvme_controllers_{devices_, *pci_};
     rpc::nvmf_service nvmf_;
 
     rpc::device_kinds kinds_;
