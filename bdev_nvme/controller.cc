@@ -78,6 +78,8 @@ core::task<> controller::open_queues() {
     });
     if (state_ == state::resetting)  // it may have been removed meanwhile
         state_ = state::enabled;
+    if (!broken_meanwhile_.empty())
+        restart_by_itself(std::exchange(broken_meanwhile_, {}));
 }
 
 core::task<> controller::stop_io() {
@@ -123,6 +125,7 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     ++stats_.resets;
     state_ = state::resetting;
     co_await stop_io();
+    broken_meanwhile_.clear();  // what queues said before they stopped
     admin_.close({ECANCELED, "the controller is being reset", address_});
     auto ready = co_await disable(registers_, address_);
     if (!ready)
@@ -134,8 +137,12 @@ core::task<core::result<>> controller::reset_now(std::string why) {
         co_return core::fail(ENODEV, "the controller is gone", address_);
     if (!ready) {
         ++stats_.failed_resets;
-        core::log::error("{}; the controller has failed, its I/O is refused from now on", ready.error().text());
-        co_await give_up(state::failed);
+        const bool gone = ready.error().code == ENODEV;  // and nobody has said so yet
+        core::log::error("{}; the controller {}, its I/O is refused from now on", ready.error().text(),
+                         gone ? "is gone" : "has failed");
+        co_await give_up(gone ? state::removed : state::failed);
+        if (gone && observer_)
+            observer_->removed(*this);
         co_return ready;
     }
     co_await open_queues();
@@ -154,6 +161,8 @@ core::task<> controller::give_up(state s) {
 }
 
 void controller::restart_by_itself(std::string why) {
+    if (state_ == state::resetting)  // a queue that was opened before the others, say
+        broken_meanwhile_ = std::move(why);
     if (state_ != state::enabled || std::exchange(reset_wanted_, true))
         return;
     core::detach(reset(std::move(why)), [](const core::result<>&) {});
@@ -221,7 +230,8 @@ void controller::command_timed_out(queue_pair& q, std::uint16_t cid, bool again)
         const auto self = weak.lock();
         if (!self || self->state_ != state::enabled)
             return;
-        core::log::warning("{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
+        static core::log::limiter limiter;  // a queue that hangs has hundreds of them
+        core::log::peer_warning(limiter, "{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
         if (self->options_.on_timeout == timeout_action::none)
             return;
         if (again || self->options_.on_timeout == timeout_action::reset)
@@ -236,7 +246,7 @@ core::task<> controller::abort(std::uint16_t qid, std::uint16_t cid) {
     const auto self = shared_from_this();
     ++stats_.aborts;
     const auto done = co_await admin_.run(nvme::make_abort(qid, cid));
-    if (!done && done.error().code == ETIMEDOUT)
+    if (!done && done.error().code == ETIMEDOUT && state_ == state::enabled)
         restart_by_itself("it does not answer an Abort");
 }
 

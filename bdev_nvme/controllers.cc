@@ -82,7 +82,8 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
     kept name(names_, p.name);
     kept place(addresses_, p.address);
 
-    auto opened = co_await core::run_blocking(devices_.group(), [this, where = p.address] { return bus_.open(where); });
+    const std::string& where = p.address;
+    auto opened = co_await core::run_blocking(devices_.group(), [this, &where] { return bus_.open(where); });
     if (!opened)
         co_return tl::make_unexpected(opened.error());
     controller_options o = options_;

@@ -195,7 +195,8 @@ std::uint32_t queue_pair::most_blocks(const bdev::io& i, const io_target& t) con
     }
 }
 
-void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept {
+inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode,
+                              std::uint32_t nsid) const noexcept {
     c = {};
     c.opcode = opcode;
     c.cid = t.cid;
@@ -203,8 +204,8 @@ void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode, 
 }
 
 /// Read, Write, Compare, Write Zeroes, Verify: a range of blocks.
-queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& target, std::uint64_t issued,
-                                         std::uint32_t blocks) noexcept {
+inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& target, std::uint64_t issued,
+                                                std::uint32_t blocks) noexcept {
     tracker* const t = take(i);
     if (!t) [[unlikely]]
         return made::no_entry;
@@ -229,8 +230,8 @@ queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& target, s
 }
 
 /// Points `c` at the data, or at a copy of it.
-queue_pair::made queue_pair::point(nvme::command& c, tracker& t, std::span<const iovec> data,
-                                   bool from_device) noexcept {
+inline queue_pair::made queue_pair::point(nvme::command& c, tracker& t, std::span<const iovec> data,
+                                          bool from_device) noexcept {
     if (pointer_.set(c, data, t.skip, t.bytes, t.list)) [[likely]]
         return made::yes;
     if (t.bytes > bounce_bytes)
@@ -345,7 +346,7 @@ bool queue_pair::issue_pair(bdev::io& i, const io_target& target) noexcept {
     return true;
 }
 
-void queue_pair::put(const nvme::command& c) noexcept {
+inline void queue_pair::put(const nvme::command& c) noexcept {
     submission_ring_[tail_] = c;
     if (++tail_ == settings_.entries)
         tail_ = 0;
@@ -362,7 +363,7 @@ void queue_pair::flush() noexcept {
 
 // Trackers.
 
-queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
+inline queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
     if (free_.empty()) [[unlikely]]
         return nullptr;
     tracker& t = trackers_[free_.back()];
@@ -373,7 +374,7 @@ queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
     return &t;
 }
 
-void queue_pair::give_back(tracker& t) noexcept {
+inline void queue_pair::give_back(tracker& t) noexcept {
     if (t.bounce) [[unlikely]]
         bounces_.push_back(std::exchange(t.bounce, nullptr));
     t.io = nullptr;
@@ -401,7 +402,7 @@ unsigned queue_pair::poll(unsigned budget) noexcept {
 }
 
 /// False: it cannot be, and the queue has stopped.
-bool queue_pair::completed(const completion_ring::arrival& a) noexcept {
+inline bool queue_pair::completed(const completion_ring::arrival& a) noexcept {
     const std::uint16_t index = a.cid & index_mask;
     if (index >= trackers_.size() || !trackers_[index].io || trackers_[index].cid != a.cid) [[unlikely]] {
         violated("it completed a command that is not outstanding");
@@ -429,7 +430,7 @@ bool queue_pair::completed(const completion_ring::arrival& a) noexcept {
 }
 
 /// Ends a command, and its I/O if that was the last of it.
-void queue_pair::end(tracker& t, nvme::status s) noexcept {
+inline void queue_pair::end(tracker& t, nvme::status s) noexcept {
     bdev::io& i = *t.io;
     give_back(t);
     // Of a fused pair that failed, the half that made it fail says why.
@@ -448,7 +449,7 @@ void queue_pair::end(tracker& t, nvme::status s) noexcept {
     answer(i, i.status);
 }
 
-void queue_pair::answer(bdev::io& i, nvme::status s) noexcept {
+inline void queue_pair::answer(bdev::io& i, nvme::status s) noexcept {
     if (i.origin == &home_) [[likely]]
         i.complete(s);
     else

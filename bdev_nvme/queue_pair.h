@@ -137,25 +137,26 @@ class queue_pair final : core::poller {
     /// What became of a command that was to be made.
     enum class made : std::uint8_t { yes, no_entry, no_buffer, too_long };
 
+    // Inlined are the steps of a read's way: each costs less than the call.
     bool issue(bdev::io& i) noexcept;
-    made issue_range(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
+    [[gnu::always_inline]] made issue_range(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
     bool issue_flush(bdev::io& i, const io_target& t) noexcept;
     made issue_unmap(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
     bool issue_copy(bdev::io& i, const io_target& t) noexcept;
     bool issue_pair(bdev::io& i, const io_target& t) noexcept;
     std::uint32_t most_blocks(const bdev::io& i, const io_target& t) const noexcept;
-    void begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept;
-    made point(nvme::command& c, tracker& t, std::span<const iovec> data, bool from_device) noexcept;
-    void put(const nvme::command& c) noexcept;
+    [[gnu::always_inline]] void begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept;
+    [[gnu::always_inline]] made point(nvme::command& c, tracker& t, std::span<const iovec> data, bool from_device) noexcept;
+    [[gnu::always_inline]] void put(const nvme::command& c) noexcept;
     void hold(bdev::io& i) noexcept;
     void issue_waiting() noexcept;
 
-    tracker* take(bdev::io& i) noexcept;
-    void give_back(tracker& t) noexcept;
+    [[gnu::always_inline]] tracker* take(bdev::io& i) noexcept;
+    [[gnu::always_inline]] void give_back(tracker& t) noexcept;
     void violated(const char* why) noexcept;
-    bool completed(const completion_ring::arrival& a) noexcept;
-    void end(tracker& t, nvme::status s) noexcept;
-    void answer(bdev::io& i, nvme::status s) noexcept;
+    [[gnu::always_inline]] bool completed(const completion_ring::arrival& a) noexcept;
+    [[gnu::always_inline]] void end(tracker& t, nvme::status s) noexcept;
+    [[gnu::always_inline]] void answer(bdev::io& i, nvme::status s) noexcept;
     void look_for_timeouts() noexcept;
 
     // What each I/O touches, together.

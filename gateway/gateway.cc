@@ -58,6 +58,7 @@ void gateway::add_methods() {
     rpc::add_log_methods(methods_);
     rpc::add_bdev_methods(methods_, config_, bdev_);
     rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
+    rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
 }
 
@@ -120,6 +121,8 @@ core::task<> gateway::close() {
 
 core::task<> gateway::close_devices(core::timer& limit) {
     disks_.give_up();
+    limit.arm_after(closing_limit);
+    co_await nvme_controllers_.close();  // with their devices: no hot plug brings one back meanwhile
     while (!devices_.all().empty()) {
         limit.arm_after(closing_limit);
         co_await devices_.remove(devices_.all().back()->name());

@@ -198,12 +198,9 @@ void controller_model::remove(bool tell) {
     registers_.fill(~std::uint64_t{0});
     if (!tell)
         return;
-    std::function<void()> f;
-    {
-        const std::lock_guard guard(removal_lock_);
-        f = std::exchange(removal_, nullptr);
-    }
-    if (f)
+    // Under the lock: once it is cleared, none is called.
+    const std::lock_guard guard(removal_lock_);
+    if (const auto f = std::exchange(removal_, nullptr))
         f();
 }
 

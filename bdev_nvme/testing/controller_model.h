@@ -90,6 +90,7 @@ class controller_model final : public function {
     const model_options& options() const noexcept { return options_; }
     dma_reach& memory() noexcept { return memory_; }
     bool ready() const noexcept { return ready_; }
+    bool dma_started() const noexcept { return reaches_host(); }
     bool removed() const noexcept { return removed_; }
     std::uint64_t steps() const noexcept { return steps_.get(); }
     std::size_t submission_queues() const noexcept;  ///< for I/O
@@ -122,7 +123,10 @@ class controller_model final : public function {
     void disable();
     void drop_queues();
     void show_status();
-    bool serves() const noexcept { return ready_ && dma_.load(std::memory_order_acquire) && !fatal_ && shutdown_ == nvme::csts::shutdown::none; }
+    bool reaches_host() const noexcept { return dma_.load(std::memory_order_acquire); }
+    bool serves() const noexcept {
+        return ready_ && !fatal_ && shutdown_ == nvme::csts::shutdown::none && reaches_host();
+    }
 
     // queues.cc: from doorbells to commands, and from commands to completions
     std::size_t tail_doorbell(std::uint16_t qid) const noexcept {

@@ -175,7 +175,7 @@ unsigned controller_model::run_due(submission_queue& sq) {
 unsigned controller_model::release(unsigned most) {
     unsigned done = 0;
     for (auto& sq : submission_)
-        while (sq && done < most && !sq->held.empty() && ready_ && !fatal_ && !removed_) {
+        while (sq && done < most && !sq->held.empty() && reaches_host() && ready_ && !fatal_ && !removed_) {
             const auto released = std::move(sq->held.front().command);
             sq->held.erase(sq->held.begin());
             execute(*sq, released);
@@ -246,7 +246,7 @@ void controller_model::write_waiting(completion_queue& cq) {
 }
 
 bool controller_model::post(std::uint16_t qid, nvme::completion c, bool stale) {
-    if (qid >= completion_.size() || !completion_[qid])
+    if (qid >= completion_.size() || !completion_[qid] || !reaches_host())
         return false;
     put(*completion_[qid], c, stale);
     return true;
