@@ -123,7 +123,7 @@ core::task<core::result<>> controller::agree_on_queues() {
             address_);
     queue_count_ = usable;
     queue_entries_ =
-        std::min<std::uint32_t>(std::clamp(options_.queue_entries, 2u, 1024u), registers_.cap().mqes() + 1u);
+        std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u), registers_.cap().mqes() + 1u);
     if (queue_count_ < queues_.size())
         core::log::notice("{}: {} I/O queues for {} cores: some share one", address_, queue_count_, queues_.size());
     co_return core::result<>();
