@@ -172,6 +172,7 @@ void controller_model::drop_queues() {
     granted_ = options_.queues;
     host_memory_.clear();
     features_.clear();
+    misdescribed_.clear();
     events_.clear();
     // A controller's doorbells are cleared by its reset.
     strays_.clear();

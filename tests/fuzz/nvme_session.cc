@@ -193,10 +193,12 @@ void nvme_session::namespaces(unsigned how) {
     case 0: return model_->resize_namespace(nsid, in_.byte());
     case 1: return model_->remove_namespace(nsid);
     case 2: {
+        // As it was, or another one: what changes its format while it has I/O moves data to where there is no room.
         model_namespace n;
-        n.nsid = nsid;
+        if (!model_->options().namespaces.empty())
+            n = model_->options().namespaces.front();
+        n.nsid = how & 16 ? 3 : nsid;
         n.blocks = blocks_of_a_namespace;
-        n.lbads = how & 16 ? 12 : 9;
         return model_->add_namespace(n);
     }
     case 3: return model_->warn(in_.byte());
