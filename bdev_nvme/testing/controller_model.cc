@@ -123,6 +123,7 @@ void controller_model::follow_configuration() {
 void controller_model::enable(nvme::cc cc) {
     enables_.add();
     drop_queues();
+    fatal_ = false;
     shutdown_ = nvme::csts::shutdown::none;
     shut_down_at_.reset();
     page_ = std::size_t{4096} << cc.mps();
