@@ -191,6 +191,8 @@ void controller_model::show_status() {
 }
 
 void controller_model::set_fatal() {
+    if (!cc_.en())
+        return;
     fatal_ = true;
     show_status();
 }

@@ -60,7 +60,7 @@ class controller_model final : public function {
 
     // Faults of the controller.
 
-    void set_fatal();                                                    ///< CSTS.CFS, until it is reset
+    void set_fatal();  ///< CSTS.CFS, until it is reset. Nothing: it is disabled.
     void hold_ready(std::optional<bool> value) { held_ready_ = value; }  ///< CSTS.RDY stays so, whatever CC says
     void hang_shutdown(bool on) { shutdown_hangs_ = on; }
     /// From now on registers read all ones and nothing is done. `tell`: as the bus tells it.
