@@ -230,7 +230,8 @@ void controller::command_timed_out(queue_pair& q, std::uint16_t cid, bool again)
         const auto self = weak.lock();
         if (!self || self->state_ != state::enabled)
             return;
-        core::log::warning("{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
+        static core::log::limiter limiter;  // a queue that hangs has hundreds of them
+        core::log::peer_warning(limiter, "{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
         if (self->options_.on_timeout == timeout_action::none)
             return;
         if (again || self->options_.on_timeout == timeout_action::reset)

@@ -27,7 +27,7 @@ class data_pointer {
     /// Points `c` at `bytes` of `data`, from byte `skip` on. False: a device cannot get at these buffers as they lie (another's memory, odd
     /// addresses), and `c` is as before; a copy in the driver's own memory has to stand in.
     [[gnu::always_inline]] bool set(nvme::command& c, std::span<const iovec> data, std::size_t skip, std::size_t bytes,
-             std::byte* list) const noexcept {
+                                    std::byte* list) const noexcept {
         if (data.size() == 1) [[likely]]
             return set_one(c, static_cast<std::byte*>(data[0].iov_base) + skip, bytes, list);
         return set_many(c, data, skip, bytes, list);
@@ -40,7 +40,8 @@ class data_pointer {
     static std::uint64_t address(const void* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
     static constexpr std::uint64_t offset_mask = memory_page - 1;
 
-    [[gnu::always_inline]] bool set_one(nvme::command& c, std::byte* at, std::size_t bytes, std::byte* list) const noexcept {
+    [[gnu::always_inline]] bool set_one(nvme::command& c, std::byte* at, std::size_t bytes,
+                                        std::byte* list) const noexcept {
         if (!reach_->covers(at, bytes)) [[unlikely]]
             return false;
         const std::uint64_t begin = address(at);

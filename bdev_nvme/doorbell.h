@@ -2,7 +2,6 @@
 
 #include "bdev_nvme/mmio.h"
 
-#include <atomic>
 #include <cstdint>
 
 namespace causeway::bdev_nvme {
@@ -30,10 +29,9 @@ class doorbell {
 
   private:
     bool wants_event(std::uint16_t value) noexcept {
-        const auto old = static_cast<std::uint16_t>(read_shared<std::uint32_t>(shadow_));
-        write_shared<std::uint32_t>(shadow_, value);
-        // The shadow must be out before the event index is read, or both sides may miss each other: the one order that x86 does not keep.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        // A full barrier: the shadow must be out before the event index is read, or both sides may miss each other. It is the one order
+        // that x86 does not keep by itself.
+        const auto old = static_cast<std::uint16_t>(exchange_shared<std::uint32_t>(shadow_, value));
         const auto event = static_cast<std::uint16_t>(read_shared<std::uint32_t>(event_index_));
         return static_cast<std::uint16_t>(value - event - 1) < static_cast<std::uint16_t>(value - old);
     }

@@ -75,12 +75,11 @@ core::result<> queue_pair::prepare(const settings& s) {
         lists_ = std::move(*lists);
         bounce_memory_ = std::move(*bounce);
         trackers_ = std::vector<tracker>(trackers);
-        free_.clear();
-        free_.reserve(trackers);
+        free_ = nullptr;
         for (std::uint32_t i = trackers; i-- > 0;) {
             trackers_[i].list = lists_.data() + i * memory_page;
             trackers_[i].cid = static_cast<std::uint16_t>(i);
-            free_.push_back(static_cast<std::uint16_t>(i));
+            trackers_[i].next_free = std::exchange(free_, &trackers_[i]);
         }
         bounces_.clear();
         for (std::size_t i = 0; i < bounce_count; ++i)
@@ -195,7 +194,8 @@ std::uint32_t queue_pair::most_blocks(const bdev::io& i, const io_target& t) con
     }
 }
 
-inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept {
+inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t opcode,
+                              std::uint32_t nsid) const noexcept {
     c = {};
     c.opcode = opcode;
     c.cid = t.cid;
@@ -204,7 +204,7 @@ inline void queue_pair::begin(nvme::command& c, const tracker& t, std::uint8_t o
 
 /// Read, Write, Compare, Write Zeroes, Verify: a range of blocks.
 inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& target, std::uint64_t issued,
-                                         std::uint32_t blocks) noexcept {
+                                                std::uint32_t blocks) noexcept {
     tracker* const t = take(i);
     if (!t) [[unlikely]]
         return made::no_entry;
@@ -230,7 +230,7 @@ inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& ta
 
 /// Points `c` at the data, or at a copy of it.
 inline queue_pair::made queue_pair::point(nvme::command& c, tracker& t, std::span<const iovec> data,
-                                   bool from_device) noexcept {
+                                          bool from_device) noexcept {
     if (pointer_.set(c, data, t.skip, t.bytes, t.list)) [[likely]]
         return made::yes;
     if (t.bytes > bounce_bytes)
@@ -313,7 +313,7 @@ bool queue_pair::issue_copy(bdev::io& i, const io_target& target) noexcept {
 
 /// Compare and Write, fused: two commands, one behind the other.
 bool queue_pair::issue_pair(bdev::io& i, const io_target& target) noexcept {
-    if (free_.size() < 2)
+    if (!free_ || !free_->next_free)
         return false;
     tracker& first = *take(i);
     tracker& second = *take(i);
@@ -363,10 +363,11 @@ void queue_pair::flush() noexcept {
 // Trackers.
 
 inline queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
-    if (free_.empty()) [[unlikely]]
+    if (!free_) [[unlikely]]
         return nullptr;
-    tracker& t = trackers_[free_.back()];
-    free_.pop_back();
+    tracker& t = *free_;
+    free_ = t.next_free;
+    ++outstanding_;
     t.io = &i;
     t.started = home_.now();
     t.cid = static_cast<std::uint16_t>(t.cid + (1u << index_bits));
@@ -378,7 +379,9 @@ inline void queue_pair::give_back(tracker& t) noexcept {
         bounces_.push_back(std::exchange(t.bounce, nullptr));
     t.io = nullptr;
     t.second = t.reported = false;
-    free_.push_back(static_cast<std::uint16_t>(&t - trackers_.data()));
+    t.next_free = free_;
+    free_ = &t;
+    --outstanding_;
 }
 
 // Completion.

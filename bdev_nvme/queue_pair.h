@@ -45,7 +45,7 @@ struct queue_statistics {
 /// A device is not trusted: a completion that cannot be (an identifier that is not outstanding, another queue's, a head outside of the
 /// queue) stops the queue and is reported. What is outstanding then is answered only by take_back(), when it is certain that the device
 /// touches no memory any more.
-class queue_pair final : core::poller {
+class alignas(128) queue_pair final : core::poller {
   public:
     /// Data that the device cannot get at where it lies is copied: no more than this with one command.
     static constexpr std::uint32_t bounce_bytes = 64 * 1024;
@@ -106,7 +106,7 @@ class queue_pair final : core::poller {
         hold(i);
     }
 
-    std::uint32_t outstanding() const noexcept { return static_cast<std::uint32_t>(trackers_.size() - free_.size()); }
+    std::uint32_t outstanding() const noexcept { return outstanding_; }
 
   private:
     enum class state : std::uint8_t { paused, open, failed };
@@ -114,6 +114,7 @@ class queue_pair final : core::poller {
     /// A command that is with the device.
     struct alignas(64) tracker {
         bdev::io* io = nullptr;  ///< nullptr: free
+        tracker* next_free = nullptr;
         core::ticks started = 0;
         std::byte* list = nullptr;    ///< its page for descriptors and ranges
         std::byte* bounce = nullptr;  ///< where its data is instead
@@ -139,14 +140,17 @@ class queue_pair final : core::poller {
 
     // Inlined are the steps of a read's way: each costs less than the call.
     bool issue(bdev::io& i) noexcept;
-    [[gnu::always_inline]] made issue_range(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
+    [[gnu::always_inline]] made issue_range(bdev::io& i, const io_target& t, std::uint64_t issued,
+                                            std::uint32_t blocks) noexcept;
     bool issue_flush(bdev::io& i, const io_target& t) noexcept;
     made issue_unmap(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
     bool issue_copy(bdev::io& i, const io_target& t) noexcept;
     bool issue_pair(bdev::io& i, const io_target& t) noexcept;
     std::uint32_t most_blocks(const bdev::io& i, const io_target& t) const noexcept;
-    [[gnu::always_inline]] void begin(nvme::command& c, const tracker& t, std::uint8_t opcode, std::uint32_t nsid) const noexcept;
-    [[gnu::always_inline]] made point(nvme::command& c, tracker& t, std::span<const iovec> data, bool from_device) noexcept;
+    [[gnu::always_inline]] void begin(nvme::command& c, const tracker& t, std::uint8_t opcode,
+                                      std::uint32_t nsid) const noexcept;
+    [[gnu::always_inline]] made point(nvme::command& c, tracker& t, std::span<const iovec> data,
+                                      bool from_device) noexcept;
     [[gnu::always_inline]] void put(const nvme::command& c) noexcept;
     void hold(bdev::io& i) noexcept;
     void issue_waiting() noexcept;
@@ -166,7 +170,8 @@ class queue_pair final : core::poller {
     std::uint32_t rung_tail_ = 0;
     nvme::command* submission_ring_ = nullptr;
     completion_ring arrivals_;
-    std::vector<std::uint16_t> free_;  ///< indices of trackers; never grows
+    tracker* free_ = nullptr;  ///< the one that was free last, whose lines are still near
+    std::uint32_t outstanding_ = 0;
     std::vector<tracker> trackers_;
     bdev::io* waiting_first_ = nullptr;
     bdev::io* waiting_last_ = nullptr;

@@ -32,8 +32,8 @@ class poller {
     virtual void disarm() noexcept {}
 };
 
-/// What a poller has cost. Written by its reactor, read by any thread.
-struct poller_statistics {
+/// What a poller has cost. Written by its reactor, read by any thread. On a cache line that no other core writes.
+struct alignas(64) poller_statistics {
     counter runs;
     counter busy_runs;   ///< runs that found something
     counter busy_ticks;  ///< time in those

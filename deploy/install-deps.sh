@@ -24,6 +24,7 @@ test=(
     iproute2 nvme-cli fio e2fsprogs              # what a Linux host uses
     rdma-core ibverbs-providers ibverbs-utils    # soft-RoCE
     rdmacm-utils perftest
+    pciutils dmsetup                             # slots of NVMe drives, and a disk in use
     openssl                                      # a TLS that is not ours
     valgrind                                     # instructions counted by callgrind
     clang-16 libclang-rt-16-dev                  # fuzzers: libFuzzer and its sanitizers

@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include "bdev_nvme/pci_bus.h"
 #include "core/log.h"
 #include "rpc/framework_methods.h"
 #include "rpc/log_methods.h"
@@ -33,13 +34,29 @@ core::reactor_options reactor_options(const options& o) {
     return r;
 }
 
+/// What is left of the machine's bus with -u.
+class no_bus final : public bdev_nvme::bus {
+  public:
+    core::result<std::unique_ptr<bdev_nvme::function>> open(const std::string& address) override {
+        return core::fail(ENOTSUP, "the gateway was started without PCI (-u)", address);
+    }
+    std::vector<std::string> present() override { return {}; }
+    core::result<std::string> normalized(const std::string& address) override { return address; }
+};
+
+std::unique_ptr<bdev_nvme::bus> make_bus(const options& o) {
+    if (o.no_pci)
+        return std::make_unique<no_bus>();
+    return std::make_unique<bdev_nvme::pci_bus>();
+}
+
 }  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
                  rpc::socket_path socket, std::vector<config_call> calls)
     : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(std::move(spare_cpus)),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
-      homes_(group_, o.placement), clusters_(group_), disks_(devices_, clusters_, homes_),
+      homes_(group_, o.placement), clusters_(group_), disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
       cycle_([this] { return initialize(); }), dispatcher_(group_.control(), methods_, cycle_) {
     add_methods();
 }
@@ -58,6 +75,7 @@ void gateway::add_methods() {
     rpc::add_log_methods(methods_);
     rpc::add_bdev_methods(methods_, config_, bdev_);
     rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
+    rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
 }
 
@@ -120,6 +138,8 @@ core::task<> gateway::close() {
 
 core::task<> gateway::close_devices(core::timer& limit) {
     disks_.give_up();
+    limit.arm_after(closing_limit);
+    co_await nvme_controllers_.close();  // with their devices: no hot plug brings one back meanwhile
     while (!devices_.all().empty()) {
         limit.arm_after(closing_limit);
         co_await devices_.remove(devices_.all().back()->name());

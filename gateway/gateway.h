@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bdev/registry.h"
+#include "bdev_nvme/controllers.h"
 #include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
 #include "core/blocking_pool.h"
@@ -11,6 +12,7 @@
 #include "gateway/config_file.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
+#include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/bdev_service.h"
 #include "rpc/nvmf_service.h"
@@ -59,11 +61,14 @@ class gateway {
     core::placement homes_;
     bdev_rbd::clusters clusters_;
     bdev_rbd::disks disks_;
+    const std::unique_ptr<bdev_nvme::bus> pci_;
+    bdev_nvme::controllers nvme_controllers_{devices_, *pci_};
     rpc::nvmf_service nvmf_;
 
     rpc::device_kinds kinds_;
     rpc::bdev_service bdev_{devices_, homes_, kinds_};
     rpc::bdev_rbd_service bdev_rbd_{disks_, clusters_};
+    rpc::bdev_nvme_service bdev_nvme_{nvme_controllers_, group_};
     rpc::saved_config config_;
     rpc::method_table methods_;
     rpc::lifecycle cycle_;

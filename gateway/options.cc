@@ -31,7 +31,6 @@ tl::unexpected<last_words> refuse(const std::string& why) {
 tl::expected<options, last_words> parse_options(int argc, const char* const* argv) {
     options o;
     std::string placement{core::to_string(o.placement)};
-    bool no_pci = false;  // nothing looks for PCI devices yet: accepted for the sake of scripts
 
     CLI::App app("Causeway: an NVMe over Fabrics gateway to Ceph.", "causewayd");
     app.set_version_flag("--version", "causewayd " CAUSEWAY_VERSION);
@@ -42,7 +41,7 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
     app.add_option("--lcores", o.environment.lcores, "cores, as DPDK writes them: 0@4,1@5")->excludes(mask);
     app.add_option("-s,--mem-size", o.environment.memory_mb, "memory for data, MiB")->check(CLI::Range(64u, 1u << 24));
     app.add_flag("--no-huge", o.environment.no_huge, "do without huge pages");
-    app.add_flag("-u,--no-pci", no_pci, "look for no PCI devices");
+    app.add_flag("-u,--no-pci", o.no_pci, "look for no PCI devices: there are no local SSDs");
     app.add_option("-r,--rpc-socket", o.rpc_socket, "where JSON-RPC listens")->capture_default_str();
     app.add_option("-c,--json,--config", o.config_file,
                    "configuration to begin with, as framework_get_config gives it");

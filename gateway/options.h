@@ -17,6 +17,7 @@ struct options {
     std::vector<std::string> log_flags;
     bool wait_for_rpc = false;
     bool never_sleep = false;
+    bool no_pci = false;
     unsigned busy_poll_us = 50;
     core::placement_policy placement = core::placement_policy::round_robin;
 };

@@ -18,6 +18,7 @@ TEST(options, have_their_defaults) {
     EXPECT_EQ(o->placement, core::placement_policy::round_robin);
     EXPECT_FALSE(o->never_sleep);
     EXPECT_FALSE(o->wait_for_rpc);
+    EXPECT_FALSE(o->no_pci);
     EXPECT_TRUE(o->environment.core_mask.empty());
 }
 
@@ -32,6 +33,7 @@ TEST(options, are_those_of_the_command_line) {
     EXPECT_EQ(o->config_file, "a.json");
     EXPECT_EQ(o->log_flags, (std::vector<std::string>{"rdma", "nvmf"}));
     EXPECT_TRUE(o->never_sleep);
+    EXPECT_TRUE(o->no_pci);
     EXPECT_EQ(o->busy_poll_us, 200u);
     EXPECT_EQ(o->placement, core::placement_policy::least_loaded);
     EXPECT_EQ(parse({"--json", "b.json"})->config_file, "b.json");

@@ -9,17 +9,28 @@ namespace causeway::nvmf {
 namespace {
 
 struct description {
-    std::uint32_t configuration_bit;
-    nvme::notice_event event;
+    std::uint32_t configuration_bits;
+    nvme::async_event_type type;
+    std::uint8_t information;
     nvme::lid page;
 };
 
 constexpr description descriptions[] = {
-    {nvme::async_config_namespace_attribute, nvme::notice_event::namespace_attribute_changed,
-     nvme::lid::changed_namespace_list},
-    {nvme::async_config_discovery_log_change, nvme::notice_event::discovery_log_change, nvme::lid::discovery},
+    {nvme::async_config_namespace_attribute, nvme::async_event_type::notice,
+     nvme::to_underlying(nvme::notice_event::namespace_attribute_changed), nvme::lid::changed_namespace_list},
+    {nvme::async_config_discovery_log_change, nvme::async_event_type::notice,
+     nvme::to_underlying(nvme::notice_event::discovery_log_change), nvme::lid::discovery},
+    {nvme::async_config_smart_mask, nvme::async_event_type::smart, 0, nvme::lid::smart},
 };
 static_assert(std::size(descriptions) == async_events::kinds);
+
+/// One event tells of several warnings: it says the worst, the page says the others.
+nvme::smart_event worst_of(std::uint8_t warnings) noexcept {
+    if (warnings & ~(nvme::critical_warning_spare | nvme::critical_warning_temperature))
+        return nvme::smart_event::subsystem_reliability;
+    return warnings & nvme::critical_warning_spare ? nvme::smart_event::spare_below_threshold
+                                                   : nvme::smart_event::temperature_threshold;
+}
 
 }  // namespace
 
@@ -36,11 +47,37 @@ outcome async_events::wait(request& r) {
     return {};
 }
 
+void async_events::configure(std::uint32_t enabled) noexcept {
+    enabled_ = enabled;
+    warned_ = static_cast<std::uint8_t>(warned_ & enabled);  // what is listened to anew is news
+}
+
 void async_events::raise(kind k) {
-    if (states_[k] != state::quiet || !(enabled_ & descriptions[k].configuration_bit))
+    if (enabled_ & descriptions[k].configuration_bits)
+        announce(k);
+}
+
+void async_events::warn(std::uint8_t critical_warnings) {
+    warned_ &= critical_warnings;
+    const auto fresh = static_cast<std::uint8_t>(critical_warnings & enabled_ & ~warned_);
+    if (!fresh)
+        return;
+    warned_ |= fresh;
+    news_ |= fresh;
+    announce(health);
+}
+
+void async_events::announce(kind k) {
+    if (states_[k] != state::quiet)
         return;
     states_[k] = state::pending;
     tell();
+}
+
+std::uint32_t async_events::dw0_of(kind k) const noexcept {
+    const description& d = descriptions[k];
+    const std::uint8_t information = k == health ? nvme::to_underlying(worst_of(news_)) : d.information;
+    return nvme::async_event_dw0(d.type, information, nvme::to_underlying(d.page));
 }
 
 void async_events::tell() {
@@ -50,7 +87,7 @@ void async_events::tell() {
         states_[k] = state::told;
         request& r = *std::exchange(oldest_, oldest_->next);
         --waiting_;
-        r.completion.dw0 = nvme::async_event_dw0(descriptions[k].event, nvme::to_underlying(descriptions[k].page));
+        r.completion.dw0 = dw0_of(static_cast<kind>(k));
         finish_at_home(r, {});
     }
 }
@@ -59,6 +96,8 @@ void async_events::page_read(nvme::lid page) noexcept {
     for (unsigned k = 0; k < kinds; ++k)
         if (descriptions[k].page == page)
             states_[k] = state::quiet;
+    if (page == nvme::lid::smart)
+        news_ = 0;
 }
 
 bool async_events::abort(std::uint16_t cid) noexcept {
@@ -81,6 +120,7 @@ void async_events::end() noexcept {
     }
     waiting_ = 0;
     states_ = {};
+    warned_ = news_ = 0;
 }
 
 outcome async_event_request(controller& c, request& r) {

@@ -14,18 +14,23 @@ namespace causeway::nvmf {
 ///
 /// An event of a kind is told once, and then not again until the host has read the kind's log page with RAE
 /// clear. One that finds no request outstanding waits for the next. Control reactor.
+///
+/// Of warnings that stay nothing is told again: one that the host has read about must go and come back.
 class async_events {
   public:
     static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
 
-    enum kind : std::uint8_t { namespace_attribute, discovery_log, kinds };
+    enum kind : std::uint8_t { namespace_attribute, discovery_log, health, kinds };
 
     outcome wait(request& r);
-    void raise(kind k);
+    void raise(kind k);  ///< but for health
+    /// The critical warnings of the SMART page as they are now.
+    void warn(std::uint8_t critical_warnings);
     /// The host has read the log page, RAE clear.
     void page_read(nvme::lid page) noexcept;
-    /// Asynchronous Event Configuration: the bit of each kind is its bit in OAES.
-    void configure(std::uint32_t enabled) noexcept { enabled_ = enabled; }
+    /// Asynchronous Event Configuration: the bit of each kind is its bit in OAES, those of critical warnings are their bits in the SMART
+    /// page.
+    void configure(std::uint32_t enabled) noexcept;
 
     bool abort(std::uint16_t cid) noexcept;
     /// All requests come back, and what has happened is forgotten: a reset, or the end.
@@ -33,10 +38,14 @@ class async_events {
 
   private:
     enum class state : std::uint8_t { quiet, pending, told };
+    void announce(kind k);
     void tell();
+    std::uint32_t dw0_of(kind k) const noexcept;
 
     std::uint32_t enabled_ = 0;
     std::array<state, kinds> states_{};
+    std::uint8_t warned_ = 0;  ///< critical warnings that hold and need no telling any more
+    std::uint8_t news_ = 0;    ///< those of them that the pending event is about
     request* oldest_ = nullptr;
     unsigned waiting_ = 0;
 };

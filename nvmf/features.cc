@@ -3,6 +3,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
+#include "nvmf/media_health.h"
 #include "nvmf/subsystem.h"
 
 #include <bit>
@@ -100,6 +101,8 @@ verdict set_async_events(controller& c, request& r) {
     }
     c.features().async_event_configuration = r.command.cdw11;
     c.events().configure(r.command.cdw11);
+    if (!c.is_discovery())  // who begins to listen hears what is wrong already
+        c.events().warn(media_health(c.subsystem()).critical_warning);
     return {};
 }
 

@@ -7,6 +7,7 @@
 #include "nvmf/controller.h"
 #include "nvmf/identify_controller.h"
 #include "nvmf/io_commands.h"
+#include "nvmf/media_health.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/version.h"
 
@@ -45,16 +46,13 @@ nvme::le128 wide(std::uint64_t n) {
 }
 
 bytes smart(controller& c) {
-    constexpr std::uint16_t room_kelvin = 300;  // no sensor: something that alarms nobody
     const controller::totals t = c.io_totals();
-    nvme::smart_log log{};
-    log.composite_temperature = room_kelvin;
-    log.available_spare = 100;
+    nvme::smart_log log = media_health(c.subsystem());
     log.data_units_read = data_units(t.read_units);
     log.data_units_written = data_units(t.write_units);
     log.host_read_commands = wide(t.read_commands);
     log.host_write_commands = wide(t.write_commands);
-    log.power_on_hours = wide(c.age_hours());
+    log.power_on_hours = wide(std::max<std::uint64_t>(log.power_on_hours.low, c.age_hours()));
     log.error_log_entries = wide(c.errors().count());
     return bytes_of(log);
 }

@@ -71,6 +71,11 @@ void name_space::resized(bdev::device&, std::uint64_t) {
         subsystem_->namespace_changed(id_.nsid);
 }
 
+void name_space::health_changed(bdev::device&) {
+    if (subsystem_ && active_)
+        subsystem_->health_changed();
+}
+
 void name_space::removed(bdev::device&) {
     if (subsystem_)
         core::detach(subsystem_->remove_namespace(id_.nsid), [](core::result<>) {});

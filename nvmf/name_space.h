@@ -81,6 +81,7 @@ class name_space final : public bdev::observer {
     friend class subsystem;
 
     void resized(bdev::device& d, std::uint64_t blocks) override;
+    void health_changed(bdev::device& d) override;
     void removed(bdev::device& d) override;
     /// Ends when no core has a command on it. REQUIRES: no table has it any more.
     core::task<> drain();

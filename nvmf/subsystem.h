@@ -120,6 +120,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     core::task<> withdraw(std::shared_ptr<name_space> ns);
     core::task<> end_of_removals(std::vector<std::shared_ptr<name_space>> going) const;
     void namespace_changed(std::uint32_t nsid);
+    void health_changed();
 
     void forget(const controller& c);
     /// Ends the controllers that `which` picks, and waits until their connections are gone.

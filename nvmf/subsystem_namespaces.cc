@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "nvmf/controller.h"
+#include "nvmf/media_health.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/target.h"
 
@@ -64,6 +65,7 @@ core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_param
     ns->active_ = true;
     core::log::info("{}: namespace {} is {}", nqn(), id->nsid, device->name());
     namespace_changed(id->nsid);
+    health_changed();
     co_return id->nsid;
 }
 
@@ -108,6 +110,7 @@ core::task<> subsystem::withdraw(std::shared_ptr<name_space> ns) {
     co_await core::for_each_reactor(target_.group(),
                                     [&](core::reactor& r) { tables_.on(r.index()).remove(ns->cores_.on(r.index())); });
     namespace_changed(ns->nsid());
+    health_changed();
     co_await ns->drain();
     ns->device().release(*ns);
     ns->released_ = true;
@@ -116,6 +119,12 @@ core::task<> subsystem::withdraw(std::shared_ptr<name_space> ns) {
 void subsystem::namespace_changed(std::uint32_t nsid) {
     for (const auto& [cntlid, c] : controllers_)
         c->namespace_changed(nsid);
+}
+
+void subsystem::health_changed() {
+    const std::uint8_t warnings = media_health(*this).critical_warning;
+    for (const auto& [cntlid, c] : controllers_)
+        c->events().warn(warnings);
 }
 
 bool subsystem::has_volatile_write_cache() const noexcept {

@@ -30,7 +30,7 @@ json io_types(const bdev::capabilities& c) {
             {"abort", false},
             {"seek_hole", false},
             {"seek_data", false},
-            {"copy", false},
+            {"copy", c.supports(op::copy)},
             {"nvme_iov_md", false},
             {"nvme_nssr", false}};
 }

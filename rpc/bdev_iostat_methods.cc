@@ -23,7 +23,7 @@ struct sums {
     struct per_op {
         std::uint64_t count = 0, blocks = 0, ticks = 0, slowest = 0, fastest = 0;
     };
-    per_op read, write, unmap;
+    per_op read, write, unmap, copy;
     std::uint64_t failed = 0, miscompared = 0;
 
     void add(const bdev::core_statistics& core) {
@@ -34,6 +34,7 @@ struct sums {
         add(write, of(op::write));
         add(write, of(op::compare_and_write));
         add(unmap, of(op::unmap));
+        add(copy, of(op::copy));
         failed += core.failed.get();
         miscompared += core.miscompared.get();
     }
@@ -62,15 +63,14 @@ void write_members(json& to, const sums& s, std::uint32_t block_size) {
         to["max_" + name + "_latency_ticks"] = o.slowest;
         to["min_" + name + "_latency_ticks"] = o.fastest;
     };
-    const sums::per_op none;  // nothing copies
     add_counts("bytes_read", "num_read_ops", s.read);
     add_counts("bytes_written", "num_write_ops", s.write);
     add_counts("bytes_unmapped", "num_unmap_ops", s.unmap);
-    add_counts("bytes_copied", "num_copy_ops", none);
+    add_counts("bytes_copied", "num_copy_ops", s.copy);
     add_latency("read", s.read);
     add_latency("write", s.write);
     add_latency("unmap", s.unmap);
-    add_latency("copy", none);
+    add_latency("copy", s.copy);
     if (s.failed) {
         json errors = json::object();
         if (s.failed > s.miscompared)

@@ -73,7 +73,7 @@ TEST_F(bdev_methods, a_memory_device_as_clients_see_it) {
         "supported_io_types": {"read": true, "write": true, "unmap": true, "flush": true, "reset": false,
             "nvme_admin": false, "nvme_io": false, "nvme_io_md": false, "write_zeroes": true, "zcopy": false,
             "get_zone_info": false, "zone_management": false, "zone_append": false, "compare": true,
-            "compare_and_write": true, "abort": false, "seek_hole": false, "seek_data": false, "copy": false,
+            "compare_and_write": true, "abort": false, "seek_hole": false, "seek_data": false, "copy": true,
             "nvme_iov_md": false, "nvme_nssr": false},
         "driver_specific": {}}])");
     EXPECT_EQ(all, expected) << all.dump(1);
@@ -174,6 +174,11 @@ TEST_F(bdev_methods, iostat_adds_up_the_cores_or_shows_them) {
         io("n", 0, request(op::read, 0, 8, cut(data, 4096)));
     io("n", 1, request(op::write, 0, 2, cut(data, 1024)));
     io("n", 1, request(op::unmap, 0, 16));
+    request copy(op::copy, 100, 3);
+    const std::vector<bdev::copy_source> sources = {{0, 1}, {7, 2}};
+    copy.sources = sources;
+    io("n", 0, std::move(copy));
+    io("n", 0, request(op::verify, 0, 4096));
     io("n", 1, request(op::compare, 0, 1, cut(other, 512)), nvme::sc::compare_failure.with_dnr());
     io("n", 1, request(op::read, 4096, 1), nvme::sc::lba_out_of_range.with_dnr());
 
@@ -188,10 +193,11 @@ TEST_F(bdev_methods, iostat_adds_up_the_cores_or_shows_them) {
     EXPECT_EQ(n["num_write_ops"], 1);
     EXPECT_EQ(n["bytes_unmapped"], 8192);
     EXPECT_EQ(n["num_unmap_ops"], 1);
+    EXPECT_EQ(n["bytes_copied"], 1536);
+    EXPECT_EQ(n["num_copy_ops"], 1);
     EXPECT_EQ(n["io_error"], json::parse(R"({"nvme_error": 1, "miscompare": 1})"));
-    for (const char* key :
-         {"bytes_copied", "num_copy_ops", "read_latency_ticks", "max_read_latency_ticks", "min_read_latency_ticks",
-          "write_latency_ticks", "max_unmap_latency_ticks", "min_copy_latency_ticks"})
+    for (const char* key : {"read_latency_ticks", "max_read_latency_ticks", "min_read_latency_ticks",
+                            "write_latency_ticks", "max_unmap_latency_ticks", "min_copy_latency_ticks"})
         EXPECT_TRUE(n.contains(key)) << key;
 
     const json cores = good("bdev_get_iostat", R"({"names": ["n"], "per_channel": true})");

@@ -1,5 +1,6 @@
 """causewayd as a process: how it starts, what it keeps, how it ends."""
 
+import errno
 import json
 import signal
 import socket
@@ -26,7 +27,9 @@ FULL = config(
     ("nvmf_subsystem_add_host", {"nqn": NQN, "host": HOST}),
     ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "Null7", "nsid": 3}}),
     bdev=[("bdev_null_create", {"name": "Null7", "block_size": 512, "num_blocks": 2048, "uuid": UUID}),
-          ("bdev_malloc_create", {"name": "Memory", "block_size": 4096, "num_blocks": 256})])
+          ("bdev_malloc_create", {"name": "Memory", "block_size": 4096, "num_blocks": 256}),
+          ("bdev_nvme_set_options", {"action_on_timeout": "reset", "timeout_us": 20_000_000}),
+          ("bdev_nvme_set_hotplug", {"enable": True, "period_us": 200_000})])
 
 
 def write(path, content):
@@ -57,6 +60,14 @@ def test_what_is_saved_makes_the_same_again(tmp_path):
         daemon.call("framework_wait_init")
         assert daemon.save() == saved
         assert daemon.call("nvmf_get_subsystems") == subsystems
+
+
+def test_without_pci_there_are_no_local_disks(tmp_path):
+    with Daemon(tmp_path) as daemon:  # -u
+        with pytest.raises(RpcError, match="without PCI") as refused:
+            daemon.call("bdev_nvme_attach_controller", {"name": "Nvme0", "trtype": "PCIe", "traddr": "0000:00:04.0"})
+        assert refused.value.code == -errno.ENOTSUP
+        assert daemon.call("bdev_nvme_get_controllers") == []
 
 
 def test_saved_calls_can_be_made_by_a_client_instead(tmp_path):

@@ -146,6 +146,10 @@ class Gateway:
         return self.tell("bdev_rbd_create", {"name": image, "pool_name": pool, "rbd_name": image,
                                              "block_size": block_size, "cluster_name": cluster})
 
+    def attach_nvme(self, name: str, address: str) -> list[str]:
+        """A controller of this machine that is bound to vfio-pci; the names of its block devices."""
+        return self.tell("bdev_nvme_attach_controller", {"name": name, "trtype": "PCIe", "traddr": address})
+
     def add_subsystem(self, nqn: str, *bdevs: str, address: str | None = None, port: int = 4420) -> Target:
         """A subsystem with these namespaces, listening on the gateway's fabric: for any host, over TLS for those admitted."""
         self.tell("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": not self.fabric.secure,
@@ -196,6 +200,10 @@ class Gateway:
 
     # What it says of itself
 
+    def rpc_words(self, method: str) -> list[str]:
+        """A request without parameters, as a command of its machine."""
+        return [str(places.binary(TOOL)), "rpc", "-s", self.socket, method]
+
     def bdev(self, name: str) -> dict:
         return self.rpc("bdev_get_bdevs", {"name": name})[0]
 
@@ -225,7 +233,7 @@ class Gateway:
 
     def _tool(self, method: str, params: dict | None = None):
         words = [] if params is None else [json.dumps(params)]
-        return self.host.run([str(places.binary(TOOL)), "rpc", "-s", self.socket, method, *words], timeout=60)
+        return self.host.run([*self.rpc_words(method), *words], timeout=60)
 
 
 def listener(target: Target) -> dict:

@@ -20,6 +20,24 @@ def live_as_file_system(guest, device: str) -> None:
     guest.out(f"e2fsck -f -n {device}", timeout=120)
 
 
+def discard_and_write_zeroes(guest, device: str, *, discarded_reads_zero: bool = True) -> None:
+    """What was discarded or zeroed reads as zeroes; what lies beside it is untouched."""
+    guest.out(f"""set -e
+        head -c 1M /dev/urandom > /tmp/before
+        dd if=/tmp/before of={device} bs=1M oflag=direct status=none
+        blkdiscard --zeroout --offset 64K --length 64K {device}
+        blkdiscard --offset 256K --length 256K {device}
+        dd if={device} of=/out/after bs=1M count=1 iflag=direct status=none
+        cp /tmp/before /out/before""")
+    before, after = ((guest.share / name).read_bytes() for name in ("before", "after"))
+    kib = 1 << 10
+    assert after[64 * kib:128 * kib] == bytes(64 * kib)
+    if discarded_reads_zero:
+        assert after[256 * kib:512 * kib] == bytes(256 * kib)
+    for start, end in ((0, 64), (128, 256), (512, 1024)):
+        assert after[start * kib:end * kib] == before[start * kib:end * kib]
+
+
 def check_cluster_holds(lab, guest, served, folder) -> None:
     """What the device reads, past everything under test."""
     guest.out(f"dd if={served.device} of=/out/device bs=1M iflag=direct status=none", timeout=120)

@@ -1,0 +1,203 @@
+// bdev_nvme_attach_controller, bdev_nvme_detach_controller, bdev_nvme_reset_controller; what devices say of their namespaces.
+
+#include "rpc/bdev_nvme_service.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <strings.h>
+
+namespace causeway::rpc {
+
+namespace {
+
+bool same(const std::string& a, const std::string& b) {
+    return ::strcasecmp(a.c_str(), b.c_str()) == 0;
+}
+
+/// nullopt: it is one that we attach.
+std::optional<rpc_error> refuse_other_transport(const std::string& trtype) {
+    if (same(trtype, pcie))
+        return std::nullopt;
+    return to_rpc_error({EINVAL, "only local controllers are attached, by trtype PCIe", trtype});
+}
+
+enum class multipath : std::uint8_t { failover, multipath, disable };
+
+struct attach_params {
+    std::string name, trtype, traddr;
+    std::uint32_t max_bdevs = 128;
+    std::uint32_t num_io_queues = 1024;
+    multipath paths{};
+};
+const fields<attach_params> attach_fields = {
+    required("name", &attach_params::name),
+    required("trtype", &attach_params::trtype),
+    required("traddr", &attach_params::traddr),
+    optional("max_bdevs", &attach_params::max_bdevs),
+    optional("num_io_queues", &attach_params::num_io_queues),
+    // A local controller has one path, whatever is to be done with others.
+    optional("multipath", &attach_params::paths,
+             {{"failover", multipath::failover}, {"multipath", multipath::multipath}, {"disable", multipath::disable}}),
+    ignored<attach_params, json>("multipath_opts"),
+    // What finds a controller in a network, or paces the connection there.
+    ignored<attach_params, std::string>("adrfam"),
+    ignored<attach_params, std::string>("trsvcid"),
+    ignored<attach_params, std::string>("priority"),
+    ignored<attach_params, std::string>("subnqn"),
+    ignored<attach_params, std::string>("hostnqn"),
+    ignored<attach_params, std::string>("hostaddr"),
+    ignored<attach_params, std::string>("hostsvcid"),
+    ignored<attach_params, std::uint64_t>("fabrics_connect_timeout_us"),
+    ignored<attach_params, bool>("disable_sq_flow_control"),
+    // What an operator would rely on.
+    only<attach_params>("hdgst", false, "a local controller has no digests"),
+    only<attach_params>("ddgst", false, "a local controller has no digests"),
+    only<attach_params>("prchk_reftag", false, "protection information is not checked by the gateway"),
+    only<attach_params>("prchk_guard", false, "protection information is not checked by the gateway"),
+    only<attach_params>("ctrlr_loss_timeout_sec", 0, "a local controller that is lost is not waited for"),
+    only<attach_params>("reconnect_delay_sec", 0, "a local controller that is lost is not waited for"),
+    only<attach_params>("fast_io_fail_timeout_sec", 0, "a local controller that is lost is not waited for"),
+    only<attach_params>("allow_unrecognized_csi", false, "other command sets than NVM are not supported"),
+    unsupported<attach_params>("psk", "a local controller has no secure channel"),
+    unsupported<attach_params>("dhchap_key", "a local controller does not authenticate"),
+    unsupported<attach_params>("dhchap_ctrlr_key", "a local controller does not authenticate"),
+};
+
+core::task<answer> attach(bdev_nvme_service& service, attach_params p) {
+    if (auto other = refuse_other_transport(p.trtype))
+        co_return tl::make_unexpected(std::move(*other));
+    if (p.max_bdevs == 0)
+        co_return refuse_parameters("parameter 'max_bdevs' must be at least 1");
+    if (p.num_io_queues == 0)
+        co_return refuse_parameters("parameter 'num_io_queues' must be at least 1");
+    bdev_nvme::attach_params wanted{std::move(p.name), std::move(p.traddr), p.max_bdevs, p.num_io_queues};
+    const auto made = co_await service.controllers.attach(std::move(wanted));
+    if (!made)
+        co_return refuse(made.error());
+    co_return json(*made);
+}
+
+struct detach_params {
+    std::string name;
+    std::optional<std::string> trtype, traddr;
+};
+const fields<detach_params> detach_fields = {
+    required("name", &detach_params::name),          optional("trtype", &detach_params::trtype),
+    optional("traddr", &detach_params::traddr),      ignored<detach_params, std::string>("adrfam"),
+    ignored<detach_params, std::string>("trsvcid"),  ignored<detach_params, std::string>("subnqn"),
+    ignored<detach_params, std::string>("hostaddr"), ignored<detach_params, std::string>("hostsvcid"),
+};
+
+/// Operators leave the domain out of an address, and write letters as they like.
+bool same_place(const std::string& address, const std::string& said) {
+    return same(address, said) || same(address, "0000:" + said);
+}
+
+/// Who names a path means that one.
+core::task<answer> detach(bdev_nvme_service& service, detach_params p) {
+    const auto found = find_controller(service, p.name);
+    if (!found)
+        co_return tl::make_unexpected(found.error());
+    if ((p.trtype && !same(*p.trtype, pcie)) || (p.traddr && !same_place(found->params.address, *p.traddr)))
+        co_return refuse_errno(ENODEV, fmt::format("the controller is at {} {}", pcie, found->params.address), p.name);
+    co_return ok_if(co_await service.controllers.detach(std::move(p.name)));
+}
+
+struct reset_params {
+    std::string name;
+    std::uint16_t cntlid = 0;  ///< 0: whichever it has
+};
+const fields<reset_params> reset_fields = {
+    required("name", &reset_params::name),
+    optional("cntlid", &reset_params::cntlid),
+};
+
+core::task<answer> reset(bdev_nvme_service& service, reset_params p) {
+    const auto found = find_controller(service, p.name);
+    if (!found)
+        co_return tl::make_unexpected(found.error());
+    if (p.cntlid != 0 && p.cntlid != found->controller->facts().cntlid)
+        co_return refuse_errno(ENODEV, fmt::format("the controller has cntlid {}", found->controller->facts().cntlid),
+                               p.name);
+    co_return ok_if(co_await service.controllers.reset(std::move(p.name)));
+}
+
+json attach_call(const bdev_nvme::controllers::view& v) {
+    json params = {{"name", v.name}, {"trtype", pcie}, {"traddr", v.params.address}};
+    const attach_params usual;
+    if (v.params.most_devices != usual.max_bdevs)
+        params["max_bdevs"] = v.params.most_devices;
+    if (v.params.io_queues != usual.num_io_queues)
+        params["num_io_queues"] = v.params.io_queues;
+    return saved_config::call("bdev_nvme_attach_controller", std::move(params));
+}
+
+std::string version_text(std::uint32_t version) {
+    const unsigned third = version & 0xff;
+    return fmt::format("{}.{}{}", version >> 16, version >> 8 & 0xff, third ? fmt::format(".{}", third) : "");
+}
+
+json controller_data(const bdev_nvme::controller_facts& f) {
+    const auto bit = [&](std::uint16_t which) { return f.oacs & which ? 1 : 0; };
+    json all = {{"cntlid", f.cntlid},
+                {"vendor_id", fmt::format("{:#06x}", f.vendor)},
+                {"model_number", f.model_number},
+                {"serial_number", f.serial_number},
+                {"firmware_revision", f.firmware_revision}};
+    if (!f.subnqn.empty())
+        all["subnqn"] = f.subnqn;
+    all["oacs"] = {{"security", bit(nvme::oacs_security)},
+                   {"format", bit(nvme::oacs_format_nvm)},
+                   {"firmware", bit(nvme::oacs_firmware)},
+                   {"ns_manage", bit(nvme::oacs_namespace_management)}};
+    all["multi_ctrlr"] = (f.cmic & nvme::cmic_multi_controller) != 0;
+    all["ana_reporting"] = (f.cmic & nvme::cmic_ana) != 0;
+    return all;
+}
+
+std::optional<json> driver_specific(const bdev::device& d) {
+    const auto* disk = dynamic_cast<const bdev_nvme::nvme_device*>(&d);
+    if (!disk)
+        return std::nullopt;
+    const bdev_nvme::controller& c = disk->controller();
+    json path = {{"pci_address", c.address()},
+                 {"trid", {{"trtype", pcie}, {"traddr", c.address()}}},
+                 {"ctrlr_data", controller_data(c.facts())},
+                 {"vs", {{"nvme_version", version_text(c.facts().version)}}},
+                 {"ns_data", {{"id", disk->facts().nsid}, {"can_share", disk->facts().shared}}}};
+    return json{{"nvme", json::array({std::move(path)})}, {"mp_policy", "active_passive"}};
+}
+
+}  // namespace
+
+json transport_id(const bdev_nvme::controllers::view& v) {
+    return {{"trtype", pcie}, {"traddr", v.params.address}};
+}
+
+tl::expected<bdev_nvme::controllers::view, rpc_error> find_controller(const bdev_nvme_service& service,
+                                                                      const std::string& name) {
+    auto all = service.controllers.all();
+    const auto found = std::ranges::find(all, name, &bdev_nvme::controllers::view::name);
+    if (found == all.end())
+        return refuse_errno(ENODEV, "there is no such NVMe controller", name);
+    return std::move(*found);
+}
+
+void add_bdev_nvme_methods(method_table& methods, saved_config& config, device_kinds& kinds,
+                           bdev_nvme_service& service) {
+    kinds.add({{}, driver_specific});
+    methods.add("bdev_nvme_attach_controller", states::runtime, attach_fields,
+                [&service](attach_params p) { return attach(service, std::move(p)); });
+    methods.add("bdev_nvme_detach_controller", states::runtime, detach_fields,
+                [&service](detach_params p) { return detach(service, std::move(p)); });
+    methods.add("bdev_nvme_reset_controller", states::runtime, reset_fields,
+                [&service](reset_params p) { return reset(service, std::move(p)); });
+    config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
+        for (const auto& v : service.controllers.all())
+            calls.push_back(attach_call(v));
+    });
+    add_bdev_nvme_option_methods(methods, config, service);
+    add_bdev_nvme_report_methods(methods, service);
+}
+
+}  // namespace causeway::rpc
