@@ -83,6 +83,8 @@ class nvme_session {
     };
     std::vector<patch> patches_;
     std::vector<std::shared_ptr<bdev_nvme::testing::io_user::outcome>> started_;
+    unsigned waits_ = 0;
+    unsigned operations_begun_ = 0;
     unsigned operations_ = 0;  ///< that have not ended
     bool poked_ = false;       ///< registers say what is not so
 };
