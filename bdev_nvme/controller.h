@@ -152,6 +152,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     controller_facts facts_;
     host_memory host_memory_;
     core::dma_memory shadows_;  ///< shadow doorbells, and behind them their event indices
+    bool shadowed_ = false;     ///< the controller looks at them
     std::vector<found_namespace> namespaces_;
     std::optional<nvme::smart_log> health_;
     std::optional<core::timer> watch_;

@@ -25,7 +25,7 @@ ALSO_UNDER_TSAN = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma
 """Programs that whole-system tests run under it."""
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
-           "tcp_stream_fuzzer")
+           "tcp_stream_fuzzer", "nvme_controller_fuzzer")
 
 SYSTEM_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
 
