@@ -157,6 +157,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     std::optional<nvme::smart_log> health_;
     std::optional<core::timer> watch_;
     unsigned watch_turns_ = 0;
+    unsigned events_in_hand_ = 0;
     core::turnstile one_at_a_time_;  ///< resets, and the end
     bool reset_wanted_ = false;      ///< by itself, and not begun
     std::string broken_meanwhile_;   ///< why it is to be reset once more as soon as it is enabled
