@@ -121,7 +121,11 @@ core::task<core::result<>> controller::agree_on_queues() {
         co_return core::fail(
             EIO, again ? "the controller has fewer queues than before its reset" : "the controller has no I/O queue",
             address_);
-    queue_count_ = usable;
+    if (!again) {  // later other cores look at it
+        queue_count_ = usable;
+        for (std::size_t core = 0; core < queues_.size(); ++core)
+            queue_of_core_.push_back(queues_[core % queue_count_].get());
+    }
     queue_entries_ =
         std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u), registers_.cap().mqes() + 1u);
     if (queue_count_ < queues_.size())
