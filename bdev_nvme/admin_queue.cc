@@ -2,6 +2,7 @@
 
 #include "nvme/pcie.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <fmt/format.h>
@@ -110,7 +111,7 @@ core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, adm
     }
     if (d.to_device.size() || d.from_device.size()) {
         std::memset(page, 0, most_data_bytes);  // what a short answer leaves out is zero
-        std::memcpy(page, d.to_device.data(), d.to_device.size());
+        std::ranges::copy(d.to_device, page);
         c.sgl = std::bit_cast<nvme::sgl_descriptor>(
             nvme::prp_pointer{reinterpret_cast<std::uintptr_t>(page), std::uint64_t{0}});
     }
@@ -176,7 +177,7 @@ void admin_queue::completed(const completion_ring::arrival& a) {
     if (auto* waiting = std::exchange(s.waiting, nullptr)) {
         --awaited_;
         // Now: the page is the next command's as soon as this one has ended.
-        std::memcpy(s.from_device.data(), page_of(s), s.from_device.size());
+        std::copy_n(page_of(s), s.from_device.size(), s.from_device.data());
         waiting->set(*a.entry);
     }
 }

@@ -200,12 +200,13 @@ core::task<core::result<>> controllers::detach(std::string name) {
 core::task<> controllers::close() {
     closing_ = true;
     hotplug_timer_.reset();
-    while (!entries_.empty()) {
-        const auto e = entries_.back();
-        if (e->leaving)
-            co_await core::sleep_for(1ms);  // another one is at it
+    const auto somebody_is_at_it = [&] { return entries_.empty() || entries_.back()->leaving; };
+    while (looking_ ||
+           !names_.empty()) {  // a name is taken from the beginning of an attachment to the end of a detachment
+        if (somebody_is_at_it())
+            co_await core::sleep_for(1ms);
         else
-            co_await leave(e);
+            co_await leave(entries_.back());
     }
 }
 
