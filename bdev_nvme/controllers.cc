@@ -165,8 +165,12 @@ void controllers::health_changed(controller& c) {
 }
 
 void controllers::removed(controller& c) {
-    if (const auto e = find(c); e && !e->leaving)
-        core::detach(leave(e));
+    const auto e = find(c);
+    if (!e || e->leaving)
+        return;
+    // It is still there until we have let go of it. If hot plug took it again then, the kernel would wait for ever.
+    refused_.insert(e->params.address);
+    core::detach(leave(e));
 }
 
 // The end.
