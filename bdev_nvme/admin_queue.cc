@@ -177,7 +177,7 @@ void admin_queue::completed(const completion_ring::arrival& a) {
     if (auto* waiting = std::exchange(s.waiting, nullptr)) {
         --awaited_;
         // Now: the page is the next command's as soon as this one has ended.
-        std::copy_n(page_of(s), s.from_device.size(), s.from_device.begin());
+        std::copy_n(page_of(s), s.from_device.size(), s.from_device.data());
         waiting->set(*a.entry);
     }
 }

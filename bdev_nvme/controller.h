@@ -65,7 +65,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     const std::vector<found_namespace>& namespaces() const noexcept { return namespaces_; }
 
     /// The queue that I/O of a core goes to: its own, unless the controller has fewer than there are cores. Any reactor.
-    queue_pair& queue_for(std::size_t core) const noexcept { return *queues_[core % queue_count_]; }
+    queue_pair& queue_for(std::size_t core) const noexcept { return *queue_of_core_[core]; }
     std::size_t queue_count() const noexcept { return queue_count_; }
     const queue_pair& queue(std::size_t i) const noexcept { return *queues_[i]; }
 
@@ -145,16 +145,19 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     observer* observer_ = nullptr;
 
     admin_queue admin_;
-    std::vector<std::unique_ptr<queue_pair>> queues_;
+    std::vector<std::unique_ptr<queue_pair>> queues_;  ///< one for each core; the first `queue_count_` are in use
+    std::vector<queue_pair*> queue_of_core_;
     std::size_t queue_count_ = 1;
     std::uint32_t queue_entries_ = 0;
     controller_facts facts_;
     host_memory host_memory_;
     core::dma_memory shadows_;  ///< shadow doorbells, and behind them their event indices
+    bool shadowed_ = false;     ///< the controller looks at them
     std::vector<found_namespace> namespaces_;
     std::optional<nvme::smart_log> health_;
     std::optional<core::timer> watch_;
     unsigned watch_turns_ = 0;
+    unsigned events_in_hand_ = 0;
     core::turnstile one_at_a_time_;  ///< resets, and the end
     bool reset_wanted_ = false;      ///< by itself, and not begun
     std::string broken_meanwhile_;   ///< why it is to be reset once more as soon as it is enabled

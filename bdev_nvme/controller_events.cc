@@ -35,7 +35,8 @@ core::task<> controller::ask_for_events() {
 
 void controller::told(std::uint32_t dw0) {
     ++stats_.events;
-    core::detach(handle_event(nvme::async_event_view{dw0}));
+    ++events_in_hand_;
+    core::detach(handle_event(nvme::async_event_view{dw0}), [self = shared_from_this()] { --self->events_in_hand_; });
 }
 
 core::task<> controller::handle_event(nvme::async_event_view e) {

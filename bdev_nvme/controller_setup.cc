@@ -121,9 +121,13 @@ core::task<core::result<>> controller::agree_on_queues() {
         co_return core::fail(
             EIO, again ? "the controller has fewer queues than before its reset" : "the controller has no I/O queue",
             address_);
-    queue_count_ = usable;
+    if (!again) {  // later other cores look at it
+        queue_count_ = usable;
+        for (std::size_t core = 0; core < queues_.size(); ++core)
+            queue_of_core_.push_back(queues_[core % queue_count_].get());
+    }
     queue_entries_ =
-        std::min<std::uint32_t>(std::clamp(options_.queue_entries, 2u, 1024u), registers_.cap().mqes() + 1u);
+        std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u), registers_.cap().mqes() + 1u);
     if (queue_count_ < queues_.size())
         core::log::notice("{}: {} I/O queues for {} cores: some share one", address_, queue_count_, queues_.size());
     co_return core::result<>();
@@ -131,6 +135,7 @@ core::task<core::result<>> controller::agree_on_queues() {
 
 /// Emulated controllers look at doorbells in memory: a register would cost them an exit to the emulator.
 core::task<core::result<>> controller::share_doorbells() {
+    shadowed_ = false;
     if (!(facts_.oacs & nvme::oacs_doorbell_buffer))
         co_return core::result<>();
     const unsigned stride = registers_.cap().dstrd();
@@ -149,10 +154,9 @@ core::task<core::result<>> controller::share_doorbells() {
     const auto at = reinterpret_cast<std::uintptr_t>(shadows_.data());
     c.sgl = std::bit_cast<nvme::sgl_descriptor>(nvme::prp_pointer{at, at + memory_page});
     const auto set = co_await admin_.run(c);
-    if (!set) {
+    shadowed_ = set.has_value();
+    if (!set)  // the memory stays: who knows what the controller makes of a command that it does not answer
         core::log::notice("{}; its doorbells are registers", set.error().text());
-        shadows_ = {};
-    }
     co_return core::result<>();
 }
 
@@ -163,7 +167,7 @@ core::task<core::result<>> controller::create_queue(std::size_t i) {
     queue_pair::settings s{.qid = qid, .entries = queue_entries_, .sgls = facts_.sgls};
     s.submission = doorbell_at(nvme::submission_doorbell(qid, stride));
     s.completion = doorbell_at(nvme::completion_doorbell(qid, stride));
-    if (shadows_.size()) {
+    if (shadowed_) {
         const auto shadow = [&](doorbell& d, std::size_t offset) {
             std::byte* const at = shadows_.data() + (offset - nvme::doorbells_offset);
             d.shadow(at, at + memory_page);

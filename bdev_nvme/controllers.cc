@@ -165,8 +165,12 @@ void controllers::health_changed(controller& c) {
 }
 
 void controllers::removed(controller& c) {
-    if (const auto e = find(c); e && !e->leaving)
-        core::detach(leave(e));
+    const auto e = find(c);
+    if (!e || e->leaving)
+        return;
+    // It is still there until we have let go of it. If hot plug took it again then, the kernel would wait for ever.
+    refused_.insert(e->params.address);
+    core::detach(leave(e));
 }
 
 // The end.
@@ -196,12 +200,13 @@ core::task<core::result<>> controllers::detach(std::string name) {
 core::task<> controllers::close() {
     closing_ = true;
     hotplug_timer_.reset();
-    while (!entries_.empty()) {
-        const auto e = entries_.back();
-        if (e->leaving)
-            co_await core::sleep_for(1ms);  // another one is at it
+    const auto somebody_is_at_it = [&] { return entries_.empty() || entries_.back()->leaving; };
+    while (looking_ ||
+           !names_.empty()) {  // a name is taken from the beginning of an attachment to the end of a detachment
+        if (somebody_is_at_it())
+            co_await core::sleep_for(1ms);
         else
-            co_await leave(e);
+            co_await leave(entries_.back());
     }
 }
 

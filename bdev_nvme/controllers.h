@@ -95,7 +95,7 @@ class controllers final : controller::observer {
     std::set<std::string> names_;                  ///< taken, also by those that are being attached
     std::set<std::string> addresses_;              ///< likewise
     std::map<std::string, std::string> known_as_;  ///< by address: the name of whoever was attached there last
-    std::set<std::string> refused_;                ///< addresses that hot plug has tried in vain, until they disappear
+    std::set<std::string> refused_;                ///< addresses that hot plug is to leave alone until they disappear
     std::optional<core::timer> hotplug_timer_;
     core::nanoseconds hotplug_period_ = default_hotplug_period;
     bool looking_ = false;

@@ -305,6 +305,15 @@ TEST_F(controllers_test, what_comes_back_gets_its_name_back) {
     ASSERT_TRUE(w.until([&] { return w.devices.find("HotInNvme0n1") != nullptr; }, 5s));
 }
 
+TEST_F(controllers_test, what_is_about_to_go_is_not_taken_again) {
+    ASSERT_TRUE(all.set_hotplug(true, 0ns));
+    ASSERT_TRUE(attach({}));
+    model->remove();
+    ASSERT_TRUE(w.until([&] { return w.models.lent == 0; }));
+    w.pass(3s);  // in which the bus still lists it
+    EXPECT_EQ(w.models.opened, 1u);
+}
+
 TEST_F(controllers_test, what_the_operator_detaches_stays_away) {
     ASSERT_TRUE(all.set_hotplug(true, 0ns));
     ASSERT_TRUE(attach({}));

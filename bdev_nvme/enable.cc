@@ -65,8 +65,8 @@ core::result<> check_capabilities(const register_file& r, const std::string& abo
         return core::fail(ENOTSUP, "the controller has no NVM command set", about);
     if (cap.mpsmin() != 0)
         return core::fail(ENOTSUP, "the controller wants memory pages larger than 4 KiB", about);
-    if (cap.mqes() == 0)
-        return core::fail(ENOTSUP, "the controller says that its queues have a single entry", about);
+    if (cap.mqes() + 1u < least_queue_entries)
+        return core::fail(ENOTSUP, "the controller has queues of one or two entries at most", about);
     return {};
 }
 

@@ -14,6 +14,9 @@ namespace causeway::bdev_nvme {
 // Registers say nothing of their own: they are looked at every millisecond until they say what is waited for, or the controller's own limit
 // of time has passed (CAP.TO, CRTO).
 
+/// A fused pair takes two entries, and a full queue has one that is free.
+inline constexpr std::uint32_t least_queue_entries = 3;
+
 /// Where the admin queues are.
 struct admin_memory {
     std::uint64_t submission_address = 0;

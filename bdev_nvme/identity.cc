@@ -185,8 +185,9 @@ command_limits read_limits(const controller_facts& c, const nvme::identify_contr
         return l;
     l.most_zeroes_bytes = pages(id->wzsl, any);
     l.most_verify_bytes = pages(id->vsl, any);
-    if (id->dmrsl != 0u)
-        l.most_unmap_blocks = id->dmrsl;
+    for (const std::uint64_t limit : {std::uint64_t{id->dmrsl}, id->dmsl.value()})  // a command of ours has one range
+        if (limit != 0 && limit < l.most_unmap_blocks)
+            l.most_unmap_blocks = static_cast<std::uint32_t>(limit);
     return l;
 }
 

@@ -181,6 +181,8 @@ TEST(identity, limits_of_single_commands) {
     EXPECT_EQ(f.target.most_zeroes_blocks, 65536u);
     EXPECT_EQ(f.target.most_verify_blocks, 64u);
     EXPECT_EQ(f.target.most_unmap_blocks, 77u);
+    nvm.dmsl = 50u;
+    EXPECT_EQ(read_limits(facts, &nvm).most_unmap_blocks, 50u) << "of all ranges together";
 }
 
 }  // namespace

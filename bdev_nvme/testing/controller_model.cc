@@ -123,6 +123,7 @@ void controller_model::follow_configuration() {
 void controller_model::enable(nvme::cc cc) {
     enables_.add();
     drop_queues();
+    fatal_ = false;
     shutdown_ = nvme::csts::shutdown::none;
     shut_down_at_.reset();
     page_ = std::size_t{4096} << cc.mps();
@@ -172,6 +173,7 @@ void controller_model::drop_queues() {
     granted_ = options_.queues;
     host_memory_.clear();
     features_.clear();
+    misdescribed_.clear();
     events_.clear();
     // A controller's doorbells are cleared by its reset.
     strays_.clear();
@@ -189,6 +191,8 @@ void controller_model::show_status() {
 }
 
 void controller_model::set_fatal() {
+    if (!cc_.en())
+        return;
     fatal_ = true;
     show_status();
 }

@@ -60,7 +60,7 @@ class controller_model final : public function {
 
     // Faults of the controller.
 
-    void set_fatal();                                                    ///< CSTS.CFS, until it is reset
+    void set_fatal();  ///< CSTS.CFS, until it is reset. Nothing: it is disabled.
     void hold_ready(std::optional<bool> value) { held_ready_ = value; }  ///< CSTS.RDY stays so, whatever CC says
     void hang_shutdown(bool on) { shutdown_hangs_ = on; }
     /// From now on registers read all ones and nothing is done. `tell`: as the bus tells it.
@@ -221,6 +221,9 @@ class controller_model final : public function {
     std::map<std::size_t, std::uint32_t> strays_;  ///< doorbells of queues that do not exist, as seen last
 
     std::map<std::uint32_t, namespace_store> namespaces_;
+    /// Those of whose format the host was told something else. Even a device that lies about its blocks moves no more than the host has
+    /// room for: nothing in a host could help otherwise.
+    std::set<std::uint32_t> misdescribed_;
     std::map<nvme::fid, std::uint32_t> features_;
     std::vector<nvme::host_memory_descriptor> host_memory_;
     nvme::command host_memory_command_{};

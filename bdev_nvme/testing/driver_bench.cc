@@ -112,8 +112,8 @@ driver_bench::~driver_bench() {
 }
 
 bool driver_bench::turn_until(const std::function<bool()>& is_so, core::nanoseconds limit) {
-    // Commands may be on their way for so long without anybody's doing: a model's steps, messages between cores.
-    const unsigned patience = 24 * slowness;
+    // A command is on its way for a few turns and steps without anybody's doing. One that takes longer is slow.
+    const unsigned patience = 2 + 3 * slowness;
     auto& clock = reactors.clock;
     const core::ticks step = clock.to_ticks(std::chrono::microseconds(10));
     const core::ticks end = clock.now() + clock.to_ticks(limit);
@@ -135,8 +135,7 @@ bool driver_bench::turn_until(const std::function<bool()>& is_so, core::nanoseco
         for (const auto& r : reactors.group)
             next = std::min(next, r->next_timer());
         clock.advance_to(std::max(next, clock.now()));
-        // What a timer leads to is mostly seen at once.
-        quiet = patience - 4 * slowness;
+        quiet = 0;
     }
     return true;
 }

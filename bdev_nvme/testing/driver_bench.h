@@ -93,6 +93,7 @@ class driver_bench : public world {
         controller_options o;
         o.io_timeout = std::chrono::milliseconds(200);
         o.admin_timeout = std::chrono::milliseconds(100);
+        o.admin_poll_period = std::chrono::milliseconds(50);
         o.queue_entries = 16;
         return o;
     }

@@ -77,9 +77,16 @@ controller_model::outcome controller_model::identify(submission_queue& sq, const
     }
     default: return {sc::invalid_field};
     }
+    const identify_data true_data = data;
     if (alter_identify_)
         alter_identify_(v.cns(), c.nsid, data);
-    return {to_host(sq, c, data)};
+    const auto s = to_host(sq, c, data);
+    // Sizes may be anything: blocks that are not there are out of range.
+    constexpr auto format_at = offsetof(nvme::identify_namespace, nsfeat);
+    if (n && v.cns() == nvme::cns::ns &&
+        !std::equal(data.begin() + format_at, data.end(), true_data.begin() + format_at))
+        misdescribed_.insert(c.nsid);
+    return {s};
 }
 
 std::uint32_t controller_model::highest_nsid() const noexcept {

@@ -37,6 +37,8 @@ controller_model::outcome controller_model::io(submission_queue& sq, const nvme:
     auto* n = find(c.nsid);
     if (!n)
         return {sc::invalid_namespace_or_format};
+    if (misdescribed_.contains(c.nsid))
+        return {sc::internal_error};
     switch (c.as_io()) {
     case io_opcode::flush: return {sc::success};
     case io_opcode::write_zeroes: return write_zeroes(c, *n);
@@ -230,7 +232,7 @@ void controller_model::execute_fused(submission_queue& sq, const taken_command& 
                           t.second->as_io() == io_opcode::write && t.first.nsid == t.second->nsid &&
                           first.slba() == second.slba() && first.blocks() == second.blocks();
     auto* n = find(t.first.nsid);
-    if (!possible || !n) {
+    if (!possible || !n || misdescribed_.contains(t.first.nsid)) {
         const outcome refused{possible ? sc::invalid_namespace_or_format : sc::invalid_field};
         complete(sq, t.first, refused);
         complete(sq, *t.second, refused);

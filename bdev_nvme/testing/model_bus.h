@@ -40,6 +40,7 @@ class model_bus final : public bus {
         const auto it = models.find(address);
         if (it == models.end())
             return core::fail(ENODEV, "there is no PCI function at this address", address);
+        ++opened;
         return std::make_unique<lent_function>(it->second, lent);
     }
     std::vector<std::string> present() override {
@@ -55,7 +56,8 @@ class model_bus final : public bus {
     }
 
     std::map<std::string, std::shared_ptr<controller_model>> models;
-    unsigned lent = 0;  ///< functions that the driver has
+    unsigned lent = 0;    ///< functions that the driver has
+    unsigned opened = 0;  ///< and so many times it has taken one
 };
 
 }  // namespace causeway::bdev_nvme::testing

@@ -192,6 +192,8 @@ std::size_t controller_model::held() const noexcept {
 }
 
 void controller_model::execute(submission_queue& sq, const taken_command& t) {
+    if (sq.disowned.erase(t.first.cid) > 0 || (t.second && sq.disowned.erase(t.second->cid) > 0))
+        return;
     sq.now = t.what;
     if (t.what.what == fault::wrong_status) {
         nvme::status s;
@@ -221,7 +223,10 @@ void controller_model::complete(submission_queue& sq, const nvme::command& c, co
     const auto value16 = static_cast<std::uint16_t>(sq.now.value);
     switch (sq.now.what) {
     case fault::complete_twice: put(*sq.cq, answer, false); break;
-    case fault::wrong_cid: answer.cid = value16; break;
+    case fault::wrong_cid:
+        answer.cid = value16;
+        sq.disowned.insert(value16);
+        break;
     case fault::wrong_sqid: answer.sqid = value16; break;
     case fault::wrong_sqhd: answer.sqhd = value16; break;
     case fault::wrong_result: answer.dw0 = sq.now.value; break;
@@ -248,6 +253,8 @@ void controller_model::write_waiting(completion_queue& cq) {
 bool controller_model::post(std::uint16_t qid, nvme::completion c, bool stale) {
     if (qid >= completion_.size() || !completion_[qid] || !reaches_host())
         return false;
+    if (c.sqid < submission_.size() && submission_[c.sqid])
+        submission_[c.sqid]->disowned.insert(c.cid);
     put(*completion_[qid], c, stale);
     return true;
 }

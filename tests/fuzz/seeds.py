@@ -230,8 +230,53 @@ def scripts():
         yield name, (b"\xee" if name.startswith(ROUGH) else b"\0") + script
 
 
+def controllers():
+    """Lives of NVMe controllers: see README.md."""
+    def born(head=0, queues=0x3f, layout=0, limits=5, speed=9, shape=2, memory=0):
+        return bytes([head, queues, layout, limits, speed, shape, memory])
+
+    def io(op, lba=3, blocks=8, layout=0):
+        return bytes([0 | op << 3, lba, blocks - 1, layout])
+
+    def fault(what, opcode=None, qid=None, value=0, after=0, always=False):
+        times = (0 if opcode is not None else 1) | (0 if qid is None else 2 | qid << 6) | after << 2 | (16 if always else 0)
+        return bytes([2 | what << 3, opcode or 0, times]) + struct.pack("<H", value)
+
+    def controller(what, data=b""):
+        return bytes([3 | what << 3]) + data
+
+    turn, wait = bytes([1 | 4 << 3]), bytes([1 | 31 << 3])
+    every = b"".join(io(op, lba=op) for op in range(9)) + turn
+    for name, how in (("plain", {}), ("two_cores", {"head": 1}), ("slow_core", {"head": 7}), ("sgls", {"layout": 4}),
+                      ("sgls_dwords", {"layout": 8}), ("shadows", {"layout": 16}), ("stride", {"layout": 2}), ("large", {"shape": 6}),
+                      ("protected", {"shape": 2 | 8 | 16}), ("metadata", {"shape": 2 | 8 | 32}), ("memory", {"memory": 0x1f}),
+                      ("one_queue", {"head": 1, "queues": 0x1f}), ("small_queues", {"queues": 1})):
+        yield f"{name}_io", born(**how) + every + b"".join(io(op, lba=7, blocks=40, layout=0x2b) for op in (0, 1, 5)) + turn + wait
+    for before in range(5):
+        yield f"before_{before}", born(limits=5 | before << 3) + every
+    for what in range(1, 13):
+        yield f"fault_{what}", born(head=1) + fault(what, qid=1, value=0x1234) + every + wait
+        yield f"fault_{what}_admin", born() + fault(what, qid=0, value=0x1234) + bytes([5]) + every + wait
+        yield f"fault_{what}_before", born(head=0x10) + fault(what, opcode=6, value=0x0102, after=what & 3) + every
+    yield "abort_lost", born() + fault(3, qid=1) + fault(3, opcode=8, qid=0, always=True) + every + wait
+    for what in (0, 1, 2, 4, 6, 7):
+        yield f"controller_{what}", born(head=1) + every + controller(what) + every + wait + controller(3) + bytes([5]) + every
+    yield "events", born() + controller(8, struct.pack("<I", 0x020101)) + every + wait + controller(9)
+    yield "poked", born() + controller(12, bytes([1]) + struct.pack("<I", 0x0f000020)) + bytes([5]) + wait
+    yield "disabled", born() + every + controller(14, bytes([0, 0])) + every + wait
+    for what in range(6):
+        yield f"namespaces_{what}", born() + bytes([4 | what << 3, 20, 0, 4]) + turn + every + wait
+    yield "hotplug", born() + bytes([5 | 13 << 3]) + every + bytes([5 | 2 << 3]) + wait + bytes([5 | 3 << 3]) + wait
+    yield "posted", born() + every[:8] + bytes([6 | 1 << 3]) + struct.pack("<H", 0x401) + wait
+    yield "posted_admin", born() + bytes([6 | 8 << 3]) + bytes(16) + wait
+    for name, cns, at, data in (("lbads", 0, 134, b"\xff"), ("nsze", 0, 0, b"\xff" * 8), ("nn", 1, 516, b"\xff" * 4),
+                                ("mdts", 1, 77, b"\xff"), ("sqes", 1, 512, b"\x77"), ("list", 2, 0, b"\x05\0\0\0\x04"),
+                                ("identifiers", 3, 0, b"\x03\xff")):
+        yield f"identify_{name}", born(head=0x10) + bytes([7 | cns << 3]) + struct.pack("<HB", at, len(data) - 1) + data + every
+
+
 SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests,
-         "tcp_pdu_fuzzer": streams, "tcp_stream_fuzzer": conversations}
+         "tcp_pdu_fuzzer": streams, "tcp_stream_fuzzer": conversations, "nvme_controller_fuzzer": controllers}
 
 
 def write_seeds(folder: Path) -> None:

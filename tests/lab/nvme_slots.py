@@ -30,7 +30,7 @@ class Namespace:
     """`metadata`: bytes beside each block. `null`: a medium that does nothing and reads as zeroes, for measuring."""
     block_size: int = 4096
     metadata: int = 0
-    mib: int = 64
+    mib: int = 32
     null: bool = False
 
 

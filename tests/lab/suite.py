@@ -18,14 +18,14 @@ from .progress import Progress
 NEEDS_CEPH = "ceph"
 """The ctest label of unit tests that want a cluster: tests/ceph runs those."""
 
-UNDER_TSAN = ("core", "bdev", "bdev_rbd", "tests/softrdma")
+UNDER_TSAN = ("core", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
 ALSO_UNDER_TSAN = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
 """Programs that whole-system tests run under it."""
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
-           "tcp_stream_fuzzer")
+           "tcp_stream_fuzzer", "nvme_controller_fuzzer")
 
 SYSTEM_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
 

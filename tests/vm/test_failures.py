@@ -46,6 +46,7 @@ def test_a_gateway_ended_in_order_and_restarted_under_load_loses_nothing(guest, 
     routines.restart_under_load(guest, host, gateway, patient, gateway.stop)
 
 
+@pytest.mark.over(RDMA)    # it happens below any fabric
 def test_an_osd_that_pauses_for_ten_seconds_only_delays(lab, guest, host, gateway, patient):
     controller = host.controllers(patient.nqn)[0]
     load = fio.start_verify(guest, patient.device, more=SLOWLY)
@@ -60,6 +61,7 @@ def test_an_osd_that_pauses_for_ten_seconds_only_delays(lab, guest, host, gatewa
     assert fio.outcome(load.wait(120).check().out).read.bytes == 8 << 20
 
 
+@pytest.mark.over(RDMA)    # it happens below any fabric
 def test_an_osd_that_restarts_under_load_loses_nothing(lab, guest, gateway, patient):
     load = fio.start_verify(guest, patient.device, more=SLOWLY)
     time.sleep(3)
