@@ -112,9 +112,11 @@ def reads(guest: Guest, device: str) -> int:
 
 
 def our_side(guest: Guest, address: str, depth: int, seconds: float) -> Measurement:
+    load = f"{places.binary(BENCH)} --lcores 0@{CPU} --traddr {address} --bytes 4096 --depth {depth} --ramp 1 --seconds {seconds}"
     with emulator(guest) as busy:
-        said = json.loads(guest.out(f"{places.binary(BENCH)} --traddr {address} --depth {depth} --seconds {seconds} --size 4096 --json",
-                                    timeout=seconds + 60))
+        said = json.loads(guest.out(load, timeout=seconds + 60))
+    if said["failed"]:
+        raise RuntimeError(f"{said['failed']} reads failed")
     return Measurement(said["iops"], said["cpu_us_per_io"], busy())
 
 
