@@ -51,9 +51,7 @@ void admin_queue::open(doorbell submission, doorbell completion, limits l, std::
     arrivals_.reset(completions_.data(), entries);
     for (std::size_t i = 0; i < slots_.size(); ++i)
         slots_[i] = {.cid = static_cast<std::uint16_t>((slots_[i].cid & ~index_mask) | i)};
-    polling_ = core::poller_registration(control_, "nvme admin", *this);
-    // The turn that a timer wakes looks at the queue anyway.
-    timer_ = std::make_unique<core::timer>(control_, [this] { look_for_timeouts(); });
+    timer_ = std::make_unique<core::timer>(control_, [this] { look(); });
     timer_->arm_every(limits_.idle_period);
 }
 
@@ -63,7 +61,6 @@ void admin_queue::close(const core::error& why) {
     open_ = false;
     closed_because_ = why;
     timer_.reset();
-    polling_.reset();
     told_ = nullptr;
     for (slot& s : slots_) {
         s.used = s.event = false;
@@ -72,6 +69,7 @@ void admin_queue::close(const core::error& why) {
             waiting->set(tl::make_unexpected(why));
         }
     }
+    follow();
 }
 
 admin_queue::slot* admin_queue::take() {
@@ -119,6 +117,7 @@ core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, adm
     s->waiting = &done;
     s->from_device = d.from_device;
     ++awaited_;
+    follow();
     put(c, *s);
     auto answer = co_await done;
     if (!answer)
@@ -140,6 +139,23 @@ void admin_queue::listen(unsigned requests, std::function<void(std::uint32_t)> t
         c.opcode = nvme::to_underlying(nvme::admin_opcode::async_event_request);
         put(c, *s);
     }
+    flush();
+}
+
+/// Polls in every turn while somebody waits for a command.
+void admin_queue::follow() {
+    const bool wanted = awaited_ != 0;
+    if (std::exchange(followed_, wanted) == wanted)
+        return;
+    polling_ = wanted ? core::poller_registration(control_, "nvme admin", *this) : core::poller_registration();
+}
+
+/// Once a period: events, and what is late.
+void admin_queue::look() {
+    poll(entries);
+    flush();
+    if (open_)
+        look_for_timeouts();
 }
 
 void admin_queue::flush() noexcept {
@@ -176,6 +192,7 @@ void admin_queue::completed(const completion_ring::arrival& a) {
     }
     if (auto* waiting = std::exchange(s.waiting, nullptr)) {
         --awaited_;
+        follow();
         // Now: the page is the next command's as soon as this one has ended.
         std::copy_n(page_of(s), s.from_device.size(), s.from_device.data());
         waiting->set(*a.entry);
@@ -192,6 +209,7 @@ void admin_queue::look_for_timeouts() {
         std::exchange(s.waiting, nullptr)
             ->set(core::fail(ETIMEDOUT, "the controller does not answer an admin command", about_));
     }
+    follow();
 }
 
 }  // namespace causeway::bdev_nvme

@@ -27,7 +27,7 @@ struct admin_data {
 /// The admin queues of a controller: commands as coroutines, and the events that it tells. Lives on the control reactor.
 ///
 /// Each entry has a page of its own for data, so that a controller that answers too late writes nowhere else. While nothing but requests
-/// for events is outstanding it is looked at once a period, and the core may sleep in between.
+/// for events is outstanding it is looked at once a period: it costs the core's turns nothing, and the core may sleep.
 class admin_queue final : core::poller {
   public:
     static constexpr std::uint32_t entries = 32;
@@ -75,7 +75,9 @@ class admin_queue final : core::poller {
 
     unsigned poll(unsigned budget) noexcept override;
     void flush() noexcept override;
-    bool arm() noexcept override { return awaited_ == 0 && tail_ == rung_tail_; }
+    bool arm() noexcept override { return false; }  // while it is registered somebody waits
+    void follow();
+    void look();
 
     slot* take();
     void put(nvme::command c, const slot& s);
@@ -101,6 +103,7 @@ class admin_queue final : core::poller {
     core::dma_memory submissions_;
     core::dma_memory completions_;
     core::dma_memory pages_;
+    bool followed_ = false;
     core::poller_registration polling_;
     std::unique_ptr<core::timer> timer_;
 };

@@ -391,11 +391,11 @@ unsigned queue_pair::poll(unsigned budget) noexcept {
     for (completion_ring::arrival a; count < budget && arrivals_.take(a); ++count)
         if (!completed(a)) [[unlikely]]
             return count + 1;
-    stats_.polls.add();
     if (count == 0) {
         stats_.idle_polls.add();
         return 0;
     }
+    stats_.busy_polls.add();
     stats_.completions.add(count);
     (settings_.completion.ring(arrivals_.head()) ? stats_.cq_doorbells : stats_.cq_shadow_doorbells).add();
     if (waiting_first_) [[unlikely]]

@@ -21,7 +21,7 @@ namespace causeway::bdev_nvme {
 
 /// Written by the queue's core, read by any thread.
 struct queue_statistics {
-    core::counter polls;
+    core::counter busy_polls;
     core::counter idle_polls;
     core::counter submitted;    ///< commands
     core::counter completions;  ///< of commands

@@ -117,7 +117,7 @@ json sum_on(const bdev_nvme_service& service, const core::reactor& r) {
             if (&q.home() != &r)
                 continue;
             const auto& s = q.stats();
-            polls += s.polls.get();
+            polls += s.busy_polls.get() + s.idle_polls.get();
             idle += s.idle_polls.get();
             completions += s.completions.get();
             waited += s.waited.get();
