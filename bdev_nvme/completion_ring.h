@@ -26,25 +26,33 @@ class completion_ring {
         phase_ = 1;
     }
 
+    /// True: the next one has arrived.
+    bool pending() const noexcept { return is_new(last_dword()); }
+
     /// False: the next one has not arrived.
     bool take(arrival& a) noexcept {
-        const nvme::completion& e = entries_[head_];
-        // The device writes the phase last; what it wrote before is read after it.
-        const auto last =
-            read_shared<std::uint32_t>(reinterpret_cast<const std::byte*>(&e) + offsetof(nvme::completion, cid));
-        if ((last >> 16 & 1) != phase_)
+        const std::uint32_t last = last_dword();
+        if (!is_new(last))
             return false;
+        a = {entries_ + head_, static_cast<std::uint16_t>(last),
+             nvme::status::from_word(static_cast<std::uint16_t>(last >> 16))};
         if (++head_ == count_) {
             head_ = 0;
             phase_ ^= 1;
         }
-        a = {&e, static_cast<std::uint16_t>(last), nvme::status::from_word(static_cast<std::uint16_t>(last >> 16))};
         return true;
     }
 
     std::uint16_t head() const noexcept { return static_cast<std::uint16_t>(head_); }
 
   private:
+    /// The identifier and the status, with the phase. The device writes the phase last; what it wrote before is read after it.
+    std::uint32_t last_dword() const noexcept {
+        return read_shared<std::uint32_t>(reinterpret_cast<const std::byte*>(entries_ + head_) +
+                                          offsetof(nvme::completion, cid));
+    }
+    bool is_new(std::uint32_t last) const noexcept { return (last >> 16 & 1) == phase_; }
+
     const nvme::completion* entries_ = nullptr;
     std::uint32_t count_ = 0;
     std::uint32_t head_ = 0;

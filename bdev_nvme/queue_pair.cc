@@ -387,14 +387,17 @@ inline void queue_pair::give_back(tracker& t) noexcept {
 // Completion.
 
 unsigned queue_pair::poll(unsigned budget) noexcept {
+    if (arrivals_.pending())
+        return take_arrivals(budget);
+    stats_.idle_polls.add();
+    return 0;
+}
+
+unsigned queue_pair::take_arrivals(unsigned budget) noexcept {
     unsigned count = 0;
     for (completion_ring::arrival a; count < budget && arrivals_.take(a); ++count)
         if (!completed(a)) [[unlikely]]
             return count + 1;
-    if (count == 0) {
-        stats_.idle_polls.add();
-        return 0;
-    }
     stats_.busy_polls.add();
     stats_.completions.add(count);
     (settings_.completion.ring(arrivals_.head()) ? stats_.cq_doorbells : stats_.cq_shadow_doorbells).add();

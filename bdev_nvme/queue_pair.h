@@ -132,6 +132,7 @@ class alignas(128) queue_pair final : core::poller {
     };
 
     unsigned poll(unsigned budget) noexcept override;
+    unsigned take_arrivals(unsigned budget) noexcept;
     void flush() noexcept override;
     bool arm() noexcept override { return state_ != state::open || (outstanding() == 0 && tail_ == rung_tail_); }
 

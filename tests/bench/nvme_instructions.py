@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import callgrind
 
 FEW, MANY = 20_000, 60_000
-PARTS = {"the driver": r"bdev_nvme::(?!testing)", "the devices' contract: start, checks, statistics": r"causeway::bdev::",
-         "the model": r"bdev_nvme::testing"}
+PARTS = {"the driver": r"^causeway::bdev_nvme::(?!testing)", "the devices' contract: start, checks, statistics": r"^causeway::bdev::",
+         "the model": r"^causeway::bdev_nvme::testing"}
 
 
 def run(build: Path, depth: int, ios: int, profile: Path) -> Counter:
