@@ -156,7 +156,42 @@ def test_a_file_system_lives_on_it(guest, disks, which):
     routines.live_as_file_system(guest, disks[which])
 
 
+@pytest.mark.parametrize("which", [0, 2], ids=["512", "4096"])
+def test_hosts_use_the_commands_that_the_drive_has(guest, disks, which):
+    """Copy, which moves no data over the fabric; Verify, which this drive does not offer, is no command of theirs either."""
+    disk, mib = disks[which], 1 << 20
+    block = int(guest.out(f"blockdev --getss {disk}"))
+    guest.out(f"dd if=/dev/urandom of={disk} bs=1M count=2 oflag=direct status=none")
+    # Two ranges, the second before the first: 16 blocks from block 100, 8 from block 4, to block 200.
+    guest.out(f"nvme copy {disk} --sdlba=200 --slbs=100,4 --blocks=15,7")
+    assert "Invalid Command Opcode" in guest.run(f"nvme verify {disk} --start-block=200 --block-count=23").err
+    guest.out(f"""dd if={disk} of=/tmp/image bs={block} count={mib // block} iflag=direct status=none
+        cmp -n {16 * block} -i {200 * block}:{100 * block} /tmp/image /tmp/image
+        cmp -n {8 * block} -i {216 * block}:{4 * block} /tmp/image /tmp/image""")
+
+
 # What goes wrong
+
+def test_a_drives_warning_reaches_its_hosts(drives, guest, host, gateway, left, right):
+    """The controller tells the gateway, and the gateway its hosts; when it is over they see that, too."""
+    def critical_warning(nqn: str) -> str:
+        return f"nvme smart-log /dev/{host.controllers(nqn)[0]} -o json | grep -E '\"critical_warning\" *: *[0-9]'"
+
+    def warn(value: int) -> None:
+        drives.guest.qmp.command("qom-set", path=f"/machine/peripheral/{drives.left.name}",
+                                 property="smart_critical_warning", value=value)
+
+    assert re.search(": *0", guest.out(critical_warning(LEFT)))
+    try:
+        warn(1)    # the spare capacity is below its threshold
+        guest.until(f"{critical_warning(LEFT)} | grep -q ': *1'")
+        assert re.search(": *0", guest.out(critical_warning(RIGHT)))
+        assert "critical warning 01h" in gateway.log.read_text()
+    finally:
+        warn(0)
+    assert gateway.rpc("bdev_nvme_get_controller_health_info", {"name": "Left"})["critical_warning"] == 0
+    assert re.search(": *0", guest.out(critical_warning(LEFT)))
+
 
 def test_a_controller_reset_under_load_loses_nothing(guest, host, gateway, disks):
     controller = host.controllers(LEFT)[0]
