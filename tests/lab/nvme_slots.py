@@ -27,9 +27,10 @@ _POWER, _POWER_ON, _POWER_OFF = 0x0700, 0x0100, 0x0700    # the controller's bit
 
 @dataclass(frozen=True)
 class Namespace:
-    """`metadata`: bytes beside each block. `null`: a medium that does nothing and reads as zeroes, for measuring."""
+    """`metadata`: bytes beside each block. `protection`: the type of protection information in them; 0: none. `null`: a medium that does nothing and reads as zeroes, for measuring."""
     block_size: int = 4096
     metadata: int = 0
+    protection: int = 0
     mib: int = 32
     null: bool = False
 
@@ -86,7 +87,7 @@ class Slot:
         for nsid, namespace in enumerate(self.namespaces, 1):
             medium = f"{self.name}-{nsid}"
             words += ["-blockdev", self._medium(medium, namespace, folder)]
-            words += ["-device", f"nvme-ns,drive={medium},bus={self.name},nsid={nsid},ms={namespace.metadata},shared=on,"
+            words += ["-device", f"nvme-ns,drive={medium},bus={self.name},nsid={nsid},ms={namespace.metadata},pi={namespace.protection},shared=on,"
                                  f"logical_block_size={namespace.block_size},physical_block_size={namespace.block_size}"]
         return words
 

@@ -59,7 +59,7 @@ class Drives:
     """A guest with NVMe controllers, of its kernel's driver at first."""
     guest: Guest
     left: nvme_slots.Slot     # blocks of 512 bytes, and of 4 KiB
-    right: nvme_slots.Slot    # blocks of 4 KiB, and some with metadata
+    right: nvme_slots.Slot    # blocks of 4 KiB: plain, with metadata, with protection information
 
     def bind(self, *slots: nvme_slots.Slot) -> None:
         self._tool("bind", slots)
@@ -75,7 +75,8 @@ class Drives:
 def drives():
     """Without a cluster: what these tests are about is local."""
     slots = (nvme_slots.Slot("left", [nvme_slots.Namespace(512), nvme_slots.Namespace(4096)]),
-             nvme_slots.Slot("right", [nvme_slots.Namespace(4096), nvme_slots.Namespace(4096, metadata=8)]))
+             nvme_slots.Slot("right", [nvme_slots.Namespace(4096), nvme_slots.Namespace(4096, metadata=8),
+                                       nvme_slots.Namespace(4096, metadata=8, protection=1)]))
     with places.Run("drives") as run, nvme_slots.guest(run.folder / "drives", *slots, logs=run.logs) as guest:
         guest.out("modprobe nvme")
         yield Drives(guest, *slots)

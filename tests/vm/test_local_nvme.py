@@ -82,11 +82,12 @@ def nothing_went_astray(guest):
 
 def test_each_namespace_is_a_device_except_one_with_metadata(gateway, names):
     """That one is left out with the reason."""
-    assert names == {"left": ["Leftn1", "Leftn2"], "right": ["Rightn1"]}
+    assert names == {"left": ["Leftn1", "Leftn2"], "right": ["Rightn1", "Rightn3"]}
     assert re.search("metadata", gateway.log.read_text())
     shapes = {name: gateway.bdev(name) for name in names["left"] + names["right"]}
     assert {name: (shape["block_size"], shape["num_blocks"]) for name, shape in shapes.items()} == {
-        "Leftn1": (512, 32 * MIB // 512), "Leftn2": (4096, 32 * MIB // 4096), "Rightn1": (4096, 32 * MIB // 4096)}
+        "Leftn1": (512, 32 * MIB // 512), "Leftn2": (4096, 32 * MIB // 4096), "Rightn1": (4096, 32 * MIB // 4096),
+        "Rightn3": (4096, 32 * MIB // 4096)}
 
 
 def test_controllers_are_listed(drives, guest, gateway, names):
@@ -154,6 +155,14 @@ def test_discard_and_write_zeroes(guest, disks, which):
 @pytest.mark.parametrize("which", [0, 2], ids=["512", "4096"])
 def test_a_file_system_lives_on_it(guest, disks, which):
     routines.live_as_file_system(guest, disks[which])
+
+
+def test_blocks_with_protection_information(guest, host, right):
+    """The controller makes it of what is written and checks it of what is read; hosts know nothing of it."""
+    disk = host.device(RIGHT, 2)
+    guest.out(f"dd if=/dev/zero of={disk} bs=1M oflag=direct status=none count={host.size(disk) // MIB}", timeout=120)
+    done = fio.verify(guest, disk, bs="64k", depth=16, size="8m")
+    assert done.write.bytes == done.read.bytes == 8 * MIB
 
 
 @pytest.mark.parametrize("which", [0, 2], ids=["512", "4096"])
