@@ -1,6 +1,6 @@
 // A device that cannot be trusted: whatever it does, its I/O is answered, and it is reset or given up.
 
-#include "bdev_nvme/testing/driver_bench.h"
+#include "bdev_nvme/testing/driver_world.h"
 #include "core/log.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using bdev::op;
 using testing::controller_model;
-using testing::driver_bench;
+using testing::driver_world;
 using testing::fault;
 using testing::fault_rule;
 using testing::model_options;
@@ -36,7 +36,7 @@ struct controller_faults : ::testing::Test {
 };
 
 TEST_F(controller_faults, where_nothing_is_wrong_nothing_is_done) {
-    driver_bench b;
+    driver_world b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     EXPECT_EQ(b.state("Nvme0"), controller::state::enabled);
@@ -147,7 +147,7 @@ TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
             SCOPED_TRACE(r.sentence);
             if (cores < r.least_cores)
                 continue;
-            driver_bench b(cores);
+            driver_world b(cores);
             const auto m = b.models.add(quick_model());
             ASSERT_TRUE(b.attach("Nvme0", *m));
             r.what(*m);
@@ -234,7 +234,7 @@ TEST_F(controller_faults, a_device_that_cannot_be_is_not_attached) {
     };
     for (const auto& r : rows) {
         SCOPED_TRACE(r.sentence);
-        driver_bench b(2);
+        driver_world b(2);
         auto o = quick_model();
         r.made(o);
         const auto m = b.models.add(o);
@@ -263,7 +263,7 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
     };
     for (const auto& r : rows) {
         SCOPED_TRACE(r.sentence);
-        driver_bench b;
+        driver_world b;
         const auto m = b.models.add(quick_model());
         m->on_identify([&](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
             if (cns == r.of)
@@ -278,7 +278,7 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
 }
 
 TEST_F(controller_faults, sizes_that_nobody_has_are_cut_to_what_can_be) {
-    driver_bench b;
+    driver_world b;
     const auto m = b.models.add(quick_model());
     m->on_identify([](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
         if (cns == nvme::cns::controller) {
@@ -303,7 +303,7 @@ TEST_F(controller_faults, whatever_an_earlier_owner_left_it_is_attached) {
     for (const auto before :
          {left_behind::enabled, left_behind::enabling, left_behind::fatal, left_behind::shut_down}) {
         SCOPED_TRACE(static_cast<int>(before));
-        driver_bench b;
+        driver_world b;
         auto o = quick_model();
         o.before = before;
         const auto m = b.models.add(o);
@@ -313,7 +313,7 @@ TEST_F(controller_faults, whatever_an_earlier_owner_left_it_is_attached) {
 }
 
 TEST_F(controller_faults, a_shutdown_that_never_ends_is_not_waited_for_for_ever) {
-    driver_bench b;
+    driver_world b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     m->hang_shutdown(true);
@@ -323,7 +323,7 @@ TEST_F(controller_faults, a_shutdown_that_never_ends_is_not_waited_for_for_ever)
 }
 
 TEST_F(controller_faults, a_queue_that_breaks_while_the_next_one_is_opened) {
-    driver_bench b(2);
+    driver_world b(2);
     b.slowness = 50;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -347,7 +347,7 @@ TEST_F(controller_faults, by_chance) {
         SCOPED_TRACE(seed);
         core::random_source random(seed);
         const std::size_t cores = 1 + seed % 2;
-        driver_bench b(cores);
+        driver_world b(cores);
         auto o = quick_model();
         o.oacs = seed % 3 == 0 ? nvme::oacs_doorbell_buffer : std::uint16_t{0};
         o.sgls = seed % 5 == 0 ? nvme::sgls_supported : 0;

@@ -1,4 +1,4 @@
-#include "bdev_nvme/testing/driver_bench.h"
+#include "bdev_nvme/testing/driver_world.h"
 
 #include <algorithm>
 #include <cstring>
@@ -102,16 +102,16 @@ void io_user::let_go(const std::string& name) {
 
 // All together.
 
-driver_bench::driver_bench(std::size_t cores) : world(cores) {
+driver_world::driver_world(std::size_t cores) : world(cores) {
     driver.set_options(quick());
 }
 
-driver_bench::~driver_bench() {
+driver_world::~driver_world() {
     if (!closed_ && !close())
         std::abort();
 }
 
-bool driver_bench::turn_until(const std::function<bool()>& is_so, core::nanoseconds limit) {
+bool driver_world::turn_until(const std::function<bool()>& is_so, core::nanoseconds limit) {
     // A command is on its way for a few turns and steps without anybody's doing. One that takes longer is slow.
     const unsigned patience = 2 + 3 * slowness;
     auto& clock = reactors.clock;
@@ -140,7 +140,7 @@ bool driver_bench::turn_until(const std::function<bool()>& is_so, core::nanoseco
     return true;
 }
 
-core::result<> driver_bench::attach(const std::string& name, const controller_model& m) {
+core::result<> driver_world::attach(const std::string& name, const controller_model& m) {
     attach_params p;
     p.name = name;
     p.address = m.address();
@@ -153,33 +153,33 @@ core::result<> driver_bench::attach(const std::string& name, const controller_mo
     return {};
 }
 
-const controller* driver_bench::find(const std::string& name) const {
+const controller* driver_world::find(const std::string& name) const {
     for (const auto& v : driver.all())
         if (v.name == name)
             return v.controller;
     return nullptr;
 }
 
-controller::state driver_bench::state(const std::string& name) const {
+controller::state driver_world::state(const std::string& name) const {
     const auto* c = find(name);
     return c ? c->now() : controller::state::closed;
 }
 
-nvme::status driver_bench::io(const std::string& device, const io_user::request& r, std::size_t core) {
+nvme::status driver_world::io(const std::string& device, const io_user::request& r, std::size_t core) {
     const auto o = user.start(device, r, core);
     if (!o || !turn_until([&] { return o->ended; }))
         return nvme::sc::command_sequence_error;
     return o->status;
 }
 
-bool driver_bench::close() {
+bool driver_world::close() {
     closed_ = true;
     bool done = false;
     reactors[0].execute([&] { core::detach(driver.close(), [&] { done = true; }); });
     return turn_until([&] { return done && user.outstanding() == 0; });
 }
 
-bool driver_bench::empty() {
+bool driver_world::empty() {
     // What was detached may have a last word to say.
     turn_for(std::chrono::milliseconds(50));
     for (const auto& r : reactors.group)

@@ -67,10 +67,10 @@ class io_user final : bdev::observer {
 };
 
 /// The driver as the gateway has it, in a world of models where time jumps over what nobody does anything in.
-class driver_bench : public world {
+class driver_world : public world {
   public:
-    explicit driver_bench(std::size_t cores = 1);
-    ~driver_bench();
+    explicit driver_world(std::size_t cores = 1);
+    ~driver_world();
 
     /// Turns until it is so. False: it is not, and so much time has passed.
     bool turn_until(const std::function<bool()>& is_so, core::nanoseconds limit = std::chrono::minutes(5));
