@@ -10,16 +10,15 @@ ANSWERS_WITHIN = 20
 
 
 class QmpError(Exception):
-    """The emulator refused a command, or what was waited for did not happen."""
+    """The emulator refused a command, or is not as it should be."""
 
 
 class Qmp:
-    """One connection. Events that arrive beside an answer are kept for `wait_for`. One thread at a time."""
+    """One connection. Events are passed over. One thread at a time."""
 
     def __init__(self, path: Path):
         self._socket = connect(path)
         self._buffer = b""
-        self._events: list[dict] = []
         self._next(time.monotonic() + ANSWERS_WITHIN)    # its greeting
         self.command("qmp_capabilities")
 
@@ -29,31 +28,23 @@ class Qmp:
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         deadline = time.monotonic() + ANSWERS_WITHIN
         while "event" in (answer := self._next(deadline)):
-            self._events.append(answer)
+            pass
         if "error" in answer:
             raise QmpError(f"{name} {arguments}: {answer['error']['desc']}")
         return answer["return"]
 
-    def wait_for(self, event: str, timeout: float = 60, **data) -> dict:
-        """The next event of that name with these data, once; others are forgotten."""
-        deadline = time.monotonic() + timeout
-        while True:
-            seen = self._events.pop(0) if self._events else self._next(deadline, f"{event} {data}")
-            if seen.get("event") == event and data.items() <= seen["data"].items():
-                return seen["data"]
-
     def close(self) -> None:
         self._socket.close()
 
-    def _next(self, deadline: float, wanted: str = "an answer") -> dict:
+    def _next(self, deadline: float) -> dict:
         while b"\n" not in self._buffer:
             self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             try:
                 more = self._socket.recv(1 << 16)
             except TimeoutError:
-                raise QmpError(f"the emulator did not come up with {wanted}") from None
+                raise QmpError("the emulator does not answer") from None
             if not more:
-                raise QmpError(f"the emulator ended before {wanted}")
+                raise QmpError("the emulator ended")
             self._buffer += more
         line, self._buffer = self._buffer.split(b"\n", 1)
         return json.loads(line)

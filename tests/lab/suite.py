@@ -31,7 +31,7 @@ SYSTEM_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma"
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5
-SYSTEM_MINUTES = 65
+SYSTEM_MINUTES = 75
 
 
 @dataclass

@@ -79,4 +79,7 @@ def drives():
                                        nvme_slots.Namespace(4096, metadata=8, protection=1)]))
     with places.Run("drives") as run, nvme_slots.guest(run.folder / "drives", *slots, logs=run.logs) as guest:
         guest.out("modprobe nvme")
-        yield Drives(guest, *slots)
+        try:
+            yield Drives(guest, *slots)
+        finally:
+            guest.run("dmesg > /out/dmesg.log")    # slots' comings and goings: the console has warnings only
