@@ -26,6 +26,10 @@ const std::string here = "0000:00:04.0";
 /// What a host would be to the devices: it holds a claim until they go.
 struct listener final : bdev::observer {
     explicit listener(bdev::device& d) : of(&d) { EXPECT_TRUE(d.claim(*this)); }
+    ~listener() override {
+        if (of)
+            of->release(*this);
+    }
     void resized(bdev::device&, std::uint64_t blocks) override { sizes.push_back(blocks); }
     void health_changed(bdev::device& d) override { warnings.push_back(d.medium_health()->critical_warning); }
     void removed(bdev::device& d) override {
