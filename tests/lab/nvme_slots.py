@@ -7,9 +7,12 @@ Hot plug is PCIe's own, as with real drives: ACPI's, which is the emulator's def
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import places
 from .guest import Guest
 from .machine import Machine
 from .qmp import QmpError
+
+BIND = places.CHECKOUT / "deploy/causeway-bind"
 
 KERNEL_WORDS = "intel_iommu=on"
 """Debian's kernel leaves Intel's IOMMU off."""

@@ -14,8 +14,6 @@ from lab.guest import Guest
 from lab.here import Here
 from lab.namespace import Network
 
-BIND = places.CHECKOUT / "deploy/causeway-bind"
-
 
 def pytest_generate_tests(metafunc):
     """Whoever uses a gateway in the guest runs over each fabric, or over those that its `over` names."""
@@ -68,7 +66,7 @@ class Drives:
         self._tool("unbind", slots)
 
     def _tool(self, command: str, slots) -> None:
-        self.guest.out([BIND, command, *(slot.address(self.guest) for slot in slots)])
+        self.guest.out([nvme_slots.BIND, command, *(slot.address(self.guest) for slot in slots)])
 
 
 @pytest.fixture(scope="module")

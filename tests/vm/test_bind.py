@@ -3,9 +3,8 @@
 import contextlib
 
 import pytest
-from conftest import BIND
 
-from lab import places
+from lab import nvme_slots, places
 
 DISK = "/dev/nvme0n1"
 
@@ -110,28 +109,28 @@ def a_process(guest):
 ], ids=lambda value: value.__name__ if callable(value) else "")
 def test_what_is_in_use_stays_with_the_kernel(guest, address, using, reason):
     with using(guest):
-        refused = guest.run([BIND, "bind", address])
+        refused = guest.run([nvme_slots.BIND, "bind", address])
         assert refused.rc == 1 and f"{address}: {reason}" in refused.err, refused
         assert driver(guest, address) == "nvme"
-        assert reason in guest.out([BIND, "status"])
+        assert reason in guest.out([nvme_slots.BIND, "status"])
 
 
 def test_a_group_that_a_process_has_open_stays_with_it(guest, address):
     """The disk comes and goes with its driver, and its content stays."""
     guest.out(f"head -c 1M /dev/urandom > /tmp/content && dd if=/tmp/content of={DISK} bs=1M oflag=direct status=none")
-    guest.out([BIND, "bind", address])
+    guest.out([nvme_slots.BIND, "bind", address])
     assert driver(guest, address) == "vfio-pci"
     assert not guest.run(f"[ -b {DISK} ]").ok
-    assert "free for Causeway" in guest.out([BIND, "status", address])
+    assert "free for Causeway" in guest.out([nvme_slots.BIND, "status", address])
     user = guest.start(f"exec 3<> /dev/vfio/$(basename $(readlink /sys/bus/pci/devices/{address}/iommu_group)); "
                        "echo open; exec sleep 1000")
     user.wait_for("open")
-    refused = guest.run([BIND, "unbind", address])
+    refused = guest.run([nvme_slots.BIND, "unbind", address])
     assert refused.rc == 1 and f"{address}: sleep (process " in refused.err, refused
     assert driver(guest, address) == "vfio-pci"
     user.kill()
     user.wait()
-    guest.out([BIND, "unbind", address])
+    guest.out([nvme_slots.BIND, "unbind", address])
     assert driver(guest, address) == "nvme"
     guest.until(f"[ -b {DISK} ]")
     guest.out(f"dd if={DISK} bs=1M count=1 iflag=direct status=none | cmp - /tmp/content")

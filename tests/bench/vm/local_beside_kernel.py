@@ -28,7 +28,6 @@ from lab.progress import Progress
 DEPTHS = (1, 32, 128)
 GOAL_DEPTH, GOAL = 32, 2
 MIB = 1024
-BIND = places.CHECKOUT / "deploy/causeway-bind"
 BENCH = "tests/bench/nvme_device_bench"
 # The best of the kernel's ways that interrupts: descriptors and buffers registered beforehand, and fio asked for no clock.
 FIO = ("fio --name=kernel --rw=randread --bs=4k --direct=1 --ioengine=io_uring --registerfiles --fixedbufs --norandommap --randrepeat=1 "
@@ -61,7 +60,7 @@ def main() -> int:
                 guest = stack.enter_context(nvme_slots.guest(run.folder / "guest", kernels, ours, logs=run.logs, words=WORDS))
                 guest.out("echo 256 > /proc/sys/vm/nr_hugepages && modprobe nvme")
                 device = disk(guest, kernels)
-                guest.out([BIND, "bind", ours.address(guest)])
+                guest.out([nvme_slots.BIND, "bind", ours.address(guest)])
             sides = {"kernel": lambda depth: kernel_side(guest, device, depth, wanted.seconds),
                      "causeway": lambda depth: our_side(guest, ours.address(guest), depth, wanted.seconds)}
             measured = {(side, depth): [] for side in sides for depth in DEPTHS}
