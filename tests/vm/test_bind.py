@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from lab import nvme_slots, places
+from lab import nvme_slots
 
 DISK = "/dev/nvme0n1"
 
