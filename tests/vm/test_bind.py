@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from lab import nvme_slots
+from lab import nvme_slots, places
 
 DISK = "/dev/nvme0n1"
 
