@@ -92,4 +92,7 @@ function(causeway_bench name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+    if(CAUSEWAY_SANITIZE OR CAUSEWAY_FUZZ)  # there is nothing to measure
+        set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    endif()
 endfunction()
