@@ -55,6 +55,12 @@ void admin_queue::open(doorbell submission, doorbell completion, limits l, std::
     timer_->arm_every(limits_.idle_period);
 }
 
+void admin_queue::set_limits(limits l) {
+    limits_ = l;
+    if (timer_)
+        timer_->arm_every(limits_.idle_period);
+}
+
 void admin_queue::close(const core::error& why) {
     if (!open_)
         return;

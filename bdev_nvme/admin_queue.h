@@ -50,6 +50,7 @@ class admin_queue final : core::poller {
     /// Both queues are empty again. Then the controller may be enabled, and commands be run. `broken(why)`: its completions cannot be, and
     /// the queue has been closed; called in a turn of its own. REQUIRES: closed.
     void open(doorbell submission, doorbell completion, limits l, std::function<void(const char* why)> broken);
+    void set_limits(limits l);
     /// All commands that run end with `why`, and so do those that come. Nothing of the memory is given back.
     void close(const core::error& why);
 

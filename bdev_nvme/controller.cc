@@ -72,10 +72,13 @@ controller::start(core::reactor_group& group, std::unique_ptr<function> f, contr
 // Its queues, all cores in turn.
 
 core::task<> controller::open_queues() {
+    const core::nanoseconds timeout = options_.io_timeout;  // a copy: options are the control reactor's
     co_await core::for_each_reactor(group_, [&](core::reactor& r) {
         if (r.index() < queue_count_)
-            queues_[r.index()]->open(options_.io_timeout);
+            queues_[r.index()]->open(timeout);
     });
+    if (timeout != options_.io_timeout)
+        co_await spread_timeout();
     if (state_ == state::resetting)  // it may have been removed meanwhile
         state_ = state::enabled;
     if (!broken_meanwhile_.empty())
@@ -96,13 +99,14 @@ core::task<> controller::fail_queues() {
 
 void controller::set_options(const controller_options& o) {
     options_ = o;
+    admin_.set_limits({options_.admin_timeout, options_.admin_poll_period});
     core::detach(spread_timeout());
 }
 
 core::task<> controller::spread_timeout() {
     const auto self = shared_from_this();
-    co_await core::for_each_reactor(group_,
-                                    [&](core::reactor& r) { queues_[r.index()]->set_timeout(options_.io_timeout); });
+    const core::nanoseconds timeout = options_.io_timeout;
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->set_timeout(timeout); });
 }
 
 // Reset.

@@ -53,8 +53,9 @@ core::task<> controller::handle_event(nvme::async_event_view e) {
         }
         [[fallthrough]];
     default: {
-        core::log::warning("{}: it tells of event {:02x}h of type {}", address_, e.information(),
-                           nvme::to_underlying(e.type()));
+        static core::log::limiter limiter;
+        core::log::peer_warning(limiter, "{}: it tells of event {:02x}h of type {}", address_, e.information(),
+                                nvme::to_underlying(e.type()));
         nvme::error_information_entry first;
         if (e.type() == nvme::async_event_type::error)
             co_await read_page(nvme::make_get_log_page(nvme::lid::error_information, sizeof first), first);
@@ -100,6 +101,8 @@ void controller::watch() {
         restart_by_itself("it says that it has failed (CSTS.CFS)");
     else if (!s.rdy())
         restart_by_itself("it is not ready any more");
+    else if (!admin_.usable())
+        restart_by_itself("it does not answer admin commands");
     else if (++watch_turns_ % health_every_turns == 0)
         core::detach(read_health(), [](const core::result<>&) {});
 }

@@ -126,8 +126,8 @@ core::task<core::result<>> controller::agree_on_queues() {
         for (std::size_t core = 0; core < queues_.size(); ++core)
             queue_of_core_.push_back(queues_[core % queue_count_].get());
     }
-    queue_entries_ =
-        std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u), registers_.cap().mqes() + 1u);
+    queue_entries_ = std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u),
+                                             registers_.cap().mqes() + 1u);
     if (queue_count_ < queues_.size())
         core::log::notice("{}: {} I/O queues for {} cores: some share one", address_, queue_count_, queues_.size());
     co_return core::result<>();
@@ -235,9 +235,13 @@ core::task<core::result<namespace_facts>> controller::look_at_namespace(std::uin
         co_return tl::make_unexpected(read.error());
     std::array<std::byte, nvme::identify_bytes> descriptors{};
     bool described = false;
-    if (facts_.version >= version_1_3)
-        described =
-            (co_await read_page(nvme::make_identify(nvme::cns::ns_id_descriptors, nsid), descriptors)).has_value();
+    if (facts_.version >= version_1_3) {
+        auto read = co_await read_page(nvme::make_identify(nvme::cns::ns_id_descriptors, nsid), descriptors);
+        if (!read &&
+            read.error().code != EIO)  // not refused, and not answered either: without it the name would change
+            co_return tl::make_unexpected(read.error());
+        described = read.has_value();
+    }
     co_return read_namespace(nsid, id, described ? descriptors.data() : nullptr, facts_, limits,
                              fmt::format("{} namespace {}", address_, nsid));
 }

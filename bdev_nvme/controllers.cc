@@ -146,6 +146,8 @@ core::task<> controllers::follow_namespaces(std::shared_ptr<entry> e) {
     for (const auto& d : std::vector(e->devices)) {
         const auto& found = e->of->namespaces();
         const auto it = std::ranges::find(found, d->facts().nsid, &controller::found_namespace::nsid);
+        if (it != found.end() && !it->facts && it->facts.error().code != ENOTSUP)
+            continue;  // the controller did not say: it stays as it was
         if (it != found.end() && it->facts && d->is_still(*it->facts)) {
             d->set_blocks(it->facts->shape.blocks);
             continue;
@@ -197,16 +199,19 @@ core::task<core::result<>> controllers::detach(std::string name) {
     co_return core::result<>();
 }
 
-core::task<> controllers::close() {
+core::task<> controllers::close(core::timer* limit, core::nanoseconds each) {
     closing_ = true;
     hotplug_timer_.reset();
     const auto somebody_is_at_it = [&] { return entries_.empty() || entries_.back()->leaving; };
     while (looking_ ||
            !names_.empty()) {  // a name is taken from the beginning of an attachment to the end of a detachment
-        if (somebody_is_at_it())
+        if (somebody_is_at_it()) {
             co_await core::sleep_for(1ms);
-        else
-            co_await leave(entries_.back());
+            continue;
+        }
+        if (limit)
+            limit->arm_after(each);
+        co_await leave(entries_.back());
     }
 }
 
@@ -214,7 +219,7 @@ core::task<> controllers::close() {
 
 core::task<core::result<>> controllers::reset(std::string name) {
     const auto e = find(name);
-    if (!e || e->leaving)
+    if (!e)  // one that leaves may wait for I/O that only a reset brings back
         co_return core::fail(ENODEV, "there is no such NVMe controller", name);
     co_return co_await e->of->reset("by request");
 }
@@ -264,7 +269,8 @@ core::task<> controllers::look_for_new() {
         for (unsigned i = 0; p.name.empty(); ++i)
             if (const auto free = fmt::format("HotInNvme{}", i); !names_.contains(free))
                 p.name = free;
-        if (const auto done = co_await attach_as(p, true); !done) {
+        const bool stranger = before == known_as_.end() || p.name != before->second;
+        if (const auto done = co_await attach_as(p, stranger); !done) {
             refused_.insert(address);
             core::log::warning("hot plug: {}", done.error().text());
         }

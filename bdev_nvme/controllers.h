@@ -42,8 +42,8 @@ class controllers final : controller::observer {
     core::task<core::result<>> reset(std::string name);
     /// ENODEV, EIO. The page is then in controller::health().
     core::task<core::result<>> read_health(std::string name);
-    /// Detaches all: the gateway ends.
-    core::task<> close();
+    /// Detaches all: the gateway ends. `limit`: armed anew, with `each`, before each of them.
+    core::task<> close(core::timer* limit = nullptr, core::nanoseconds each = {});
 
     /// For those that are attached, and for those that will be.
     void set_options(const controller_options& o);
@@ -60,7 +60,7 @@ class controllers final : controller::observer {
         std::string name;
         const bdev_nvme::controller* controller;
         attach_params params;
-        bool by_itself;  ///< by hot plug: nobody has asked for it
+        bool by_itself;  ///< by hot plug: nobody has asked for it, now or before
         std::vector<std::string> devices;
     };
     std::vector<view> all() const;

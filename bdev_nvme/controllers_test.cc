@@ -144,6 +144,17 @@ TEST_F(controllers_test, protection_information_is_made_and_checked_by_the_contr
     EXPECT_EQ(found, data);
 }
 
+TEST_F(controllers_test, what_needs_the_metadata_is_not_on_offer_where_the_controller_makes_it) {
+    model_options o;
+    o.acwu = 7;
+    o.namespaces = {{.nsid = 1, .metadata_bytes = 8, .dps = 1}};
+    ASSERT_TRUE(attach(o));
+    const auto& can = w.devices.find("Nvme0n1")->can();
+    for (const op each : {op::compare, op::compare_and_write, op::verify, op::copy})
+        EXPECT_FALSE(can.supports(each)) << bdev::to_string(each);
+    EXPECT_TRUE(run(request(op::write_zeroes, 0, 64)).ok());
+}
+
 TEST_F(controllers_test, with_fewer_queues_than_cores_cores_share_them) {
     model_options o;
     o.queues = 1;
@@ -264,6 +275,36 @@ TEST_F(controllers_test, timeouts_that_are_only_counted_leave_the_command_alone)
     EXPECT_TRUE(r.status.ok());
 }
 
+TEST_F(controllers_test, a_controller_that_answers_no_admin_command_is_reset) {
+    ASSERT_TRUE(attach({}));
+    model->inject(
+        {.what = testing::fault::lose, .qid = 0, .opcode = nvme::to_underlying(nvme::admin_opcode::get_log_page)});
+    EXPECT_EQ((*w.run(all.read_health("Nvme0"))).error().code, ETIMEDOUT);
+    ASSERT_TRUE(w.until([&] { return the_controller().stats().resets == 1; }, 5s));
+    ASSERT_TRUE(w.until([&] { return the_controller().now() == controller::state::enabled; }));
+    EXPECT_TRUE(*w.run(all.read_health("Nvme0")));
+}
+
+TEST_F(controllers_test, a_reset_helps_a_detachment_that_waits_for_a_command) {
+    controller_options o;
+    o.on_timeout = timeout_action::none;
+    all.set_options(o);
+    ASSERT_TRUE(attach({}));
+    model->inject({.what = testing::fault::lose, .qid = 1});
+    request stuck(op::write, 0, 1, bdev::test::cut(data, 512));
+    start(stuck);
+    w.pass(1ms);
+    std::optional<core::result<>> detached;
+    w.reactors.group.control().execute(
+        [&] { core::detach(all.detach("Nvme0"), [&](core::result<> r) { detached = r; }); });
+    w.pass(2min);
+    EXPECT_FALSE(detached);
+    ASSERT_TRUE(*w.run(all.reset("Nvme0")));
+    ASSERT_TRUE(w.until([&] { return detached.has_value(); }));
+    EXPECT_TRUE(*detached);
+    EXPECT_EQ(stuck.status, nvme::sc::internal_path_error);
+}
+
 // Removal.
 
 TEST_F(controllers_test, a_device_that_is_pulled_out_takes_its_io_along_and_nothing_else) {
@@ -353,6 +394,22 @@ TEST_F(controllers_test, namespaces_may_come_grow_and_go) {
     ASSERT_TRUE(w.until([&] { return host.of == nullptr; }, 5s));
     EXPECT_FALSE(w.devices.find("Nvme0n1"));
     EXPECT_TRUE(run(request(op::read, 0, 1, bdev::test::cut(data, 512)), "Nvme0n2").ok());
+}
+
+TEST_F(controllers_test, a_namespace_of_which_the_controller_does_not_speak_stays) {
+    ASSERT_TRUE(attach({}));
+    listener host(*w.devices.find("Nvme0n1"));
+    model->inject({.what = testing::fault::wrong_status,
+                   .qid = 0,
+                   .opcode = nvme::to_underlying(nvme::admin_opcode::identify),
+                   .times = 3,
+                   .value = 0x06});
+    model->add_namespace({.nsid = 2});
+    w.pass(1s);
+    EXPECT_NE(host.of, nullptr);
+    model->resize_namespace(1, 5555);
+    ASSERT_TRUE(w.until([&] { return w.devices.find("Nvme0n2") != nullptr; }, 5s));
+    EXPECT_THAT(host.sizes, ElementsAre(5555u));
 }
 
 TEST_F(controllers_test, a_controller_that_always_has_an_event_keeps_nobody_busy) {

@@ -33,6 +33,11 @@ class data_pointer {
         return set_many(c, data, skip, bytes, list);
     }
 
+    /// Points `c` at memory of the driver's own: page aligned, and reached because it is ours.
+    static void set_own(nvme::command& c, const std::byte* at, std::size_t bytes, std::byte* list) noexcept {
+        set_pages(c, address(at), bytes, list);
+    }
+
   private:
     // From this on one SGL descriptor beats a list of pages; below, every controller is fast with PRPs.
     static constexpr std::size_t sgl_from_bytes = 32 * 1024;

@@ -100,6 +100,27 @@ TEST_F(device_test, buffers_may_lie_as_they_like) {
     }
 }
 
+TEST_F(device_test, data_that_the_device_does_not_reach_is_copied) {
+    const dma_reach nothing;
+    w.emplace(1);
+    w->models.reach = &nothing;
+    all.emplace(w->devices, w->models);
+    model = w->models.add(small());
+    ASSERT_TRUE(*w->run(all->attach({.name = "Nvme0", .address = model->address()})));
+    device = w->devices.find("Nvme0n1");
+    for (const std::size_t blocks : {1, 9, 128, 129, 1000}) {
+        std::string written = text_of(blocks * block, static_cast<unsigned>(blocks));
+        std::string found(written.size(), '?');
+        ASSERT_TRUE(write(3, written, 5000).ok()) << blocks;
+        ASSERT_TRUE(read(3, found, 7000).ok()) << blocks;
+        ASSERT_EQ(written, found) << blocks;
+    }
+    EXPECT_EQ(all->all().front().controller->queue(0).stats().bounced.get(), 2u * (1 + 1 + 1 + 2 + 8));
+    device.reset();
+    TearDown();
+    w.reset();
+}
+
 TEST_F(device_test, more_io_than_entries_waits_and_ends) {
     attach(small());
     std::string text = text_of(block);

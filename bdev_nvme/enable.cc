@@ -14,9 +14,6 @@ namespace {
 
 constexpr auto look_again = 1ms;
 constexpr auto unit = 500ms;  // of CAP.TO and CRTO
-// CC.IOSQES and CC.IOCQES: entries of 64 and 16 bytes.
-constexpr std::uint8_t submission_entry_shift = 6;
-constexpr std::uint8_t completion_entry_shift = 4;
 
 /// How long CSTS.RDY may take to follow CC.EN.
 core::nanoseconds ready_limit(const register_file& r) {
@@ -94,7 +91,7 @@ core::task<core::result<>> enable(register_file r, admin_memory m, std::string a
     r.write(property::intms, all_ones);
     nvme::cc cc;
     cc.set_css(r.cap().css() & nvme::cap::css_nvm ? nvme::cc::css_nvm : nvme::cc::css_all);
-    cc.set_iosqes(submission_entry_shift).set_iocqes(completion_entry_shift).set_en(true);
+    cc.set_iosqes(nvme::submission_entry_shift).set_iocqes(nvme::completion_entry_shift).set_en(true);
     r.write(property::cc, cc.value);
     auto ready = co_await wait_until(r, ready_limit(r), about, "does not become ready",
                                      [](nvme::csts s) { return s.rdy() || s.cfs(); });
@@ -107,7 +104,7 @@ core::task<core::result<>> shut_down(register_file r, core::nanoseconds limit, s
     if (r.csts().value == all_ones)
         co_return tl::make_unexpected(gone(about));
     r.write(property::cc, r.cc().set_shn(nvme::cc::shutdown::normal).value);
-    co_return co_await wait_until(r, std::max<core::nanoseconds>(limit, 1s), about, "does not end its shutdown",
+    co_return co_await wait_until(r, limit, about, "does not end its shutdown",
                                   [](nvme::csts s) { return s.shst() == nvme::csts::shutdown::complete; });
 }
 

@@ -1,6 +1,7 @@
 #include "bdev_nvme/identity.h"
 
 #include "bdev_nvme/queue_pair.h"
+#include "nvme/pcie.h"
 #include "nvme/properties.h"
 #include "nvme/text.h"
 
@@ -12,8 +13,6 @@ namespace causeway::bdev_nvme {
 
 namespace {
 
-constexpr std::uint8_t submission_entry_shift = 6;
-constexpr std::uint8_t completion_entry_shift = 4;
 constexpr std::uint32_t most_nlb = 65536;  // of one command: NLB has 16 bits
 // Beyond a page hosts' kernels have no disks.
 constexpr std::uint8_t least_lbads = 9;
@@ -112,14 +111,16 @@ bdev::capabilities capabilities_of(const nvme::identify_namespace& id, const con
 void describe_performance(bdev::geometry& g, const nvme::identify_namespace& id, const controller_facts& c,
                           std::uint32_t most_blocks) {
     const bool own_atomics = id.nsfeat & nvme::nsfeat_atomic_fields;
-    const auto atomic = [&](std::uint16_t of_namespace, std::uint32_t of_controller) {
-        const std::uint32_t blocks = own_atomics && of_namespace ? one_based(of_namespace) : of_controller;
+    // A namespace's own sizes hold within its boundaries, of which hosts do not hear; the controller's hold everywhere.
+    const auto atomic = [&](std::uint16_t of_namespace, std::uint32_t of_controller, std::uint16_t boundary) {
+        const std::uint32_t blocks =
+            own_atomics && of_namespace && boundary == 0 ? one_based(of_namespace) : of_controller;
         return std::min(blocks, most_blocks);  // a longer one is several commands
     };
-    g.atomic_write_blocks = atomic(id.nawun, c.atomic_blocks);
-    g.atomic_write_power_fail_blocks = atomic(id.nawupf, c.atomic_power_fail_blocks);
-    g.atomic_compare_and_write_blocks =
-        std::min(atomic(id.nacwu, c.atomic_compare_blocks), std::max(1u, queue_pair::bounce_bytes / g.block_size));
+    g.atomic_write_blocks = atomic(id.nawun, c.atomic_blocks, id.nabsn);
+    g.atomic_write_power_fail_blocks = atomic(id.nawupf, c.atomic_power_fail_blocks, id.nabspf);
+    g.atomic_compare_and_write_blocks = std::min(atomic(id.nacwu, c.atomic_compare_blocks, id.nabsn),
+                                                 std::max(1u, queue_pair::bounce_bytes / g.block_size));
     if (id.nsfeat & nvme::nsfeat_optimal_io) {
         g.write_granularity_blocks = one_based(id.npwg);
         g.write_alignment_blocks = one_based(id.npwa);
@@ -140,13 +141,12 @@ void describe_copy(bdev::geometry& g, const nvme::identify_namespace& id) {
 
 core::result<controller_facts> read_controller(const nvme::identify_controller& id, std::uint32_t version,
                                                const std::string& about) {
-    if (!fits(id.sqes, submission_entry_shift) || !fits(id.cqes, completion_entry_shift))
+    if (!fits(id.sqes, nvme::submission_entry_shift) || !fits(id.cqes, nvme::completion_entry_shift))
         return core::fail(EIO, "its Identify data make no sense: no queue entries of 64 and 16 bytes", about);
     if (id.nn == 0u)
         return core::fail(EIO, "its Identify data make no sense: it can have no namespace", about);
     controller_facts f;
     f.vendor = id.vid;
-    f.subsystem_vendor = id.ssvid;
     f.cntlid = id.cntlid;
     f.serial_number = nvme::padded_text(id.sn);
     f.model_number = nvme::padded_text(id.mn);
@@ -173,8 +173,6 @@ core::result<controller_facts> read_controller(const nvme::identify_controller& 
     f.host_memory_piece = std::uint64_t{id.hmminds} * memory_page;
     f.host_memory_pieces = id.hmmaxd;
     f.shutdown_us = id.rtd3e;
-    f.warning_kelvin = id.wctemp;
-    f.critical_kelvin = id.cctemp;
     return f;
 }
 
@@ -232,6 +230,8 @@ core::result<namespace_facts> read_namespace(std::uint32_t nsid, const nvme::ide
     f.shape.block_size = 1u << lbaf.lbads;
     f.shape.blocks = id.nsze;
     f.can = capabilities_of(id, c);
+    if (f.metadata_bytes)  // for these the controller would want the metadata of us, or know it from us
+        f.can.ops &= ~bdev::ops({bdev::op::compare, bdev::op::compare_and_write, bdev::op::verify, bdev::op::copy});
     describe_performance(f.shape, id, c, f.target.most_blocks);
     if (f.can.supports(bdev::op::copy))
         describe_copy(f.shape, id);

@@ -17,7 +17,6 @@ namespace causeway::bdev_nvme {
 /// Of a controller.
 struct controller_facts {
     std::uint16_t vendor = 0;
-    std::uint16_t subsystem_vendor = 0;
     std::uint16_t cntlid = 0;
     std::string serial_number, model_number, firmware_revision, subnqn;
     std::uint32_t version = 0;
@@ -40,7 +39,6 @@ struct controller_facts {
     std::uint64_t host_memory_piece = 0;         ///< least bytes of one descriptor; 0: any
     std::uint16_t host_memory_pieces = 0;        ///< most descriptors; 0: any number
     std::uint32_t shutdown_us = 0;               ///< RTD3E
-    std::uint16_t warning_kelvin = 0, critical_kelvin = 0;
 
     bool has(std::uint16_t oncs_bit) const noexcept { return oncs & oncs_bit; }
 };

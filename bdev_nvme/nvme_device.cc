@@ -1,17 +1,15 @@
 #include "bdev_nvme/nvme_device.h"
 
+#include <algorithm>
+
 namespace causeway::bdev_nvme {
 
 namespace {
 
-/// A range may be 65,536 blocks long, all of them together what the device says.
-bool can_copy(const bdev::io& i, const bdev::geometry& g) noexcept {
-    if (i.sources.empty() || i.sources.size() > g.copy_sources || i.length_blocks > g.copy_blocks)
-        return false;
-    for (const bdev::copy_source& s : i.sources)
-        if (s.length_blocks == 0 || s.length_blocks > g.copy_source_blocks)
-            return false;
-    return true;
+/// What no command can say: device::start() has looked at the limits alone.
+bool says_nothing(const bdev::io& i) noexcept {
+    return i.sources.empty() ||
+           std::ranges::any_of(i.sources, [](const bdev::copy_source& s) { return s.length_blocks == 0; });
 }
 
 }  // namespace
@@ -26,8 +24,8 @@ bool nvme_device::is_still(const namespace_facts& f) const noexcept {
 }
 
 void nvme_device::submit(bdev::io& i) noexcept {
-    if (i.operation == bdev::op::copy && !can_copy(i, shape())) [[unlikely]]
-        return i.complete(nvme::sc::command_size_limit_exceeded.with_dnr());
+    if (i.operation == bdev::op::copy && says_nothing(i)) [[unlikely]]
+        return i.complete(nvme::sc::invalid_field.with_dnr());
     queue_pair& q = controller_->queue_for(i.origin->index());
     if (&q.home() == i.origin) [[likely]]
         return q.submit(i, facts_.target);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <mutex>
 #include <rte_vfio.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,8 @@ namespace causeway::bdev_nvme {
 namespace {
 
 constexpr const char* devices = "/sys/bus/pci/devices";
+
+std::mutex vfio;  // DPDK's tables of groups have no lock of their own
 
 int numa_node_of(const std::string& address) {
     std::ifstream in(fmt::format("{}/{}/numa_node", devices, address));
@@ -34,8 +37,12 @@ core::result<std::unique_ptr<pci_function>> pci_function::open(std::string addre
     f->numa_node_ = numa_node_of(f->address_);
     vfio_device_info info{};
     info.argsz = sizeof info;
-    errno = 0;
-    if (::rte_vfio_setup_device(devices, f->address_.c_str(), &f->device_, &info) != 0) {
+    const auto set_up = [&] {
+        const std::lock_guard one_at_a_time(vfio);
+        errno = 0;
+        return ::rte_vfio_setup_device(devices, f->address_.c_str(), &f->device_, &info);
+    };
+    if (set_up() != 0) {
         f->device_ = -1;
         return core::fail(errno ? errno : EBUSY, "vfio does not give it away; maybe another process has it",
                           f->address_);
@@ -52,8 +59,11 @@ pci_function::~pci_function() {
         unguard_registers(registers_);
         ::munmap(registers_.data(), registers_.size());
     }
-    if (device_ >= 0 && ::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
-        core::log::warning("{}: vfio does not take it back", address_);
+    if (device_ >= 0) {
+        const std::lock_guard one_at_a_time(vfio);
+        if (::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
+            core::log::warning("{}: vfio does not take it back", address_);
+    }
     if (request_ >= 0)
         ::close(request_);
 }
@@ -115,14 +125,15 @@ void pci_function::on_removal(std::function<void()> f) {
 
 void pci_function::set_bus_master(bool on) noexcept {
     const auto at = static_cast<off_t>(configuration_ + PCI_COMMAND);
+    constexpr std::uint16_t wanted = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE;
     std::uint16_t command = 0;
-    if (::pread(device_, &command, sizeof command, at) != sizeof command)
+    const bool known = ::pread(device_, &command, sizeof command, at) == sizeof command;
+    command = static_cast<std::uint16_t>(on ? command | wanted : command & ~PCI_COMMAND_MASTER);
+    if (known && ::pwrite(device_, &command, sizeof command, at) == sizeof command)
         return;
-    const auto wanted =
-        static_cast<std::uint16_t>(on ? command | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE
-                                      : command & ~PCI_COMMAND_MASTER);
-    if (wanted != command && ::pwrite(device_, &wanted, sizeof wanted, at) != sizeof wanted)
-        core::log::warning("{}: its command register is not written: {}", address_, std::strerror(errno));
+    core::log::warning("{}: its command register is out of reach: {}", address_, std::strerror(errno));
+    if (!on)
+        ::ioctl(device_, VFIO_DEVICE_RESET);  // the other way to make it stop
 }
 
 }  // namespace causeway::bdev_nvme

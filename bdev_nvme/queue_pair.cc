@@ -213,7 +213,10 @@ inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& ta
     const std::uint64_t lba = i.offset_blocks + issued;
     c.cdw10 = static_cast<std::uint32_t>(lba);
     c.cdw11 = static_cast<std::uint32_t>(lba >> 32);
-    c.cdw12 = (blocks - 1) | std::uint32_t{target.prinfo} << 26 | (i.force_unit_access ? nvme::rw_fua : 0);
+    std::uint32_t prinfo = target.prinfo;
+    if (prinfo && i.operation == op::write_zeroes) [[unlikely]]
+        prinfo &= nvme::prinfo_pract;  // made anew, and nothing is there to be checked
+    c.cdw12 = (blocks - 1) | prinfo << 26 | (i.force_unit_access ? nvme::rw_fua : 0);
     if (target.reference_tags)
         c.cdw14 = static_cast<std::uint32_t>(lba);
     if (!i.data.empty()) {
@@ -248,8 +251,7 @@ inline queue_pair::made queue_pair::point(nvme::command& c, tracker& t, std::spa
             return true;
         });
     }
-    const iovec copy{t.bounce, t.bytes};
-    pointer_.set(c, {&copy, 1}, 0, t.bytes, t.list);
+    data_pointer::set_own(c, t.bounce, t.bytes, t.list);
     return made::yes;
 }
 
@@ -291,8 +293,6 @@ bool queue_pair::issue_copy(bdev::io& i, const io_target& target) noexcept {
         *range = {};
         range->slba = s.offset_blocks;
         range->nlb = static_cast<std::uint16_t>(s.length_blocks - 1);
-        if (target.reference_tags)
-            range->eilbrt = static_cast<std::uint32_t>(s.offset_blocks);
         ++range;
     }
     nvme::command c;
@@ -301,11 +301,7 @@ bool queue_pair::issue_copy(bdev::io& i, const io_target& target) noexcept {
         nvme::prp_pointer{reinterpret_cast<std::uintptr_t>(t->list), std::uint64_t{0}});
     c.cdw10 = static_cast<std::uint32_t>(i.offset_blocks);
     c.cdw11 = static_cast<std::uint32_t>(i.offset_blocks >> 32);
-    // PRINFO of the reads in bits 15:12, of the writes in 29:26.
-    c.cdw12 = static_cast<std::uint32_t>(i.sources.size() - 1) | std::uint32_t{target.prinfo} << 12 |
-              std::uint32_t{target.prinfo} << 26 | (i.force_unit_access ? nvme::rw_fua : 0);
-    if (target.reference_tags)
-        c.cdw14 = static_cast<std::uint32_t>(i.offset_blocks);
+    c.cdw12 = static_cast<std::uint32_t>(i.sources.size() - 1) | (i.force_unit_access ? nvme::rw_fua : 0);
     put(c);
     i.back_end_value = std::bit_cast<std::uint64_t>(progress{.issued = i.length_blocks, .pieces = 1});
     return true;
@@ -317,17 +313,12 @@ bool queue_pair::issue_pair(bdev::io& i, const io_target& target) noexcept {
         return false;
     tracker& first = *take(i);
     tracker& second = *take(i);
-    second.second = true;
     nvme::command c[2];
     begin(c[0], first, nvme::to_underlying(io_opcode::compare), target.nsid);
     begin(c[1], second, nvme::to_underlying(io_opcode::write), target.nsid);
     const auto blocks = static_cast<std::uint32_t>(i.length_blocks);
-    for (nvme::command& each : c) {
+    for (nvme::command& each : c)
         nvme::set_block_range(each, i.offset_blocks, blocks);
-        each.cdw12 = each.cdw12 | std::uint32_t{target.prinfo} << 26;
-        if (target.reference_tags)
-            each.cdw14 = static_cast<std::uint32_t>(i.offset_blocks);
-    }
     if (i.force_unit_access)
         c[1].cdw12 = c[1].cdw12 | nvme::rw_fua;
     first.skip = second.skip = 0;
@@ -378,7 +369,7 @@ inline void queue_pair::give_back(tracker& t) noexcept {
     if (t.bounce) [[unlikely]]
         bounces_.push_back(std::exchange(t.bounce, nullptr));
     t.io = nullptr;
-    t.second = t.reported = false;
+    t.reported = false;
     t.next_free = free_;
     free_ = &t;
     --outstanding_;

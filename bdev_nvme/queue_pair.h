@@ -121,7 +121,6 @@ class alignas(128) queue_pair final : core::poller {
         std::uint32_t skip = 0;       ///< bytes of the I/O's data before its part ...
         std::uint32_t bytes = 0;      ///< ... and the bytes of that; for `bounce`
         std::uint16_t cid = 0;        ///< of its last command; the low bits are its index
-        bool second = false;          ///< carries the I/O's write_data: the second half of a fused pair
         bool reported = false;        ///< as timed out
     };
 

@@ -139,7 +139,8 @@ core::task<> gateway::close() {
 core::task<> gateway::close_devices(core::timer& limit) {
     disks_.give_up();
     limit.arm_after(closing_limit);
-    co_await nvme_controllers_.close();  // with their devices: no hot plug brings one back meanwhile
+    co_await nvme_controllers_.close(&limit,
+                                     closing_limit);  // with their devices: no hot plug brings one back meanwhile
     while (!devices_.all().empty()) {
         limit.arm_after(closing_limit);
         co_await devices_.remove(devices_.all().back()->name());

@@ -31,6 +31,11 @@ constexpr std::uint32_t admin_queue_attributes(std::uint32_t submission, std::ui
     return (completion - 1) << 16 | (submission - 1);
 }
 
+/// Sizes of queue entries as CC.IOSQES, CC.IOCQES and Identify Controller have them: 2^n bytes.
+inline constexpr std::uint8_t submission_entry_shift = 6;
+inline constexpr std::uint8_t completion_entry_shift = 4;
+static_assert(sizeof(command) == 1u << submission_entry_shift && sizeof(completion) == 1u << completion_entry_shift);
+
 /// Data Pointer with PRPs, over the 16 bytes of `command::sgl`. NVM Express Base Specification 2.0, "Physical Region Page Entry and List".
 struct prp_pointer {
     le64 prp1;  ///< may begin within a page, dword aligned

@@ -194,7 +194,8 @@ void add_bdev_nvme_methods(method_table& methods, saved_config& config, device_k
                 [&service](reset_params p) { return reset(service, std::move(p)); });
     config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
         for (const auto& v : service.controllers.all())
-            calls.push_back(attach_call(v));
+            if (!v.by_itself)  // hot plug finds those again
+                calls.push_back(attach_call(v));
     });
     add_bdev_nvme_option_methods(methods, config, service);
     add_bdev_nvme_report_methods(methods, service);

@@ -13,11 +13,14 @@ namespace causeway::bdev_nvme::testing {
 /// The driver's hold on a model that outlives it.
 class lent_function final : public function {
   public:
-    lent_function(std::shared_ptr<controller_model> of, unsigned& lent) : of_(std::move(of)), lent_(lent) { ++lent_; }
+    lent_function(std::shared_ptr<controller_model> of, unsigned& lent, const dma_reach* reach)
+        : of_(std::move(of)), lent_(lent), reach_(reach ? *reach : of_->reach()) {
+        ++lent_;
+    }
     ~lent_function() override { --lent_; }
     const std::string& address() const noexcept override { return of_->address(); }
     std::span<std::byte> registers() const noexcept override { return of_->registers(); }
-    const dma_reach& reach() const noexcept override { return of_->reach(); }
+    const dma_reach& reach() const noexcept override { return reach_; }
     void start_dma() noexcept override { of_->start_dma(); }
     void stop_dma() noexcept override { of_->stop_dma(); }
     int numa_node() const noexcept override { return of_->numa_node(); }
@@ -26,6 +29,7 @@ class lent_function final : public function {
   private:
     const std::shared_ptr<controller_model> of_;
     unsigned& lent_;
+    const dma_reach& reach_;
 };
 
 /// Models by address.
@@ -41,7 +45,7 @@ class model_bus final : public bus {
         if (it == models.end())
             return core::fail(ENODEV, "there is no PCI function at this address", address);
         ++opened;
-        return std::make_unique<lent_function>(it->second, lent);
+        return std::make_unique<lent_function>(it->second, lent, reach);
     }
     std::vector<std::string> present() override {
         std::vector<std::string> all;
@@ -56,8 +60,9 @@ class model_bus final : public bus {
     }
 
     std::map<std::string, std::shared_ptr<controller_model>> models;
-    unsigned lent = 0;    ///< functions that the driver has
-    unsigned opened = 0;  ///< and so many times it has taken one
+    const dma_reach* reach = nullptr;  ///< what the driver is told that devices reach; nullptr: the truth
+    unsigned lent = 0;                 ///< functions that the driver has
+    unsigned opened = 0;               ///< and so many times it has taken one
 };
 
 }  // namespace causeway::bdev_nvme::testing
