@@ -7,7 +7,7 @@ import pytest
 import routines
 
 from lab import disk, fio
-from lab.fabric import FABRICS, RDMA, TCP
+from lab.fabric import RDMA, TCP
 from lab.fio import SLOWLY
 from lab.initiator import PATIENT, Initiator
 
@@ -20,11 +20,11 @@ def patient(lab, gateway, host, own_name):
     return disk.attach(lab, gateway, host, own_name, "16M", PATIENT)
 
 
-@pytest.mark.over(*FABRICS)
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, patient):
     routines.restart_under_load(guest, host, gateway, patient, gateway.kill)
 
 
+@pytest.mark.over(RDMA)    # it happens below any fabric
 def test_what_a_gateway_acknowledged_outlives_it(lab, guest, host, gateway, patient):
     """While the OSD does nothing, nothing is acknowledged: neither when the host has flushed before, as file systems do."""
     controller = host.controllers(patient.nqn)[0]

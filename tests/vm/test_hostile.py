@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import fio, places
-from lab.fabric import RDMA
+from lab.fabric import RDMA, TCP
 from lab.initiator import Initiator
 
 GOOD = "nqn.2024-01.io.causeway:good"
@@ -96,6 +96,7 @@ def stuck(gateway, guest):
     host.disconnect(STUCK)
 
 
+@pytest.mark.over(RDMA, TCP)
 def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, guest, stuck):
     """Both cores' queues are full of requests that hang: hosts of another disk connect, are served at full size, and go."""
     add_memory_disk(gateway, "other", 32)

@@ -7,7 +7,7 @@ from lab.fabric import RDMA, TCP
 
 pytestmark = pytest.mark.over(RDMA, TCP)
 
-CYCLES = {RDMA: 120, TCP: 60}    # many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp
+CYCLES = {RDMA: 80, TCP: 40}    # many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp
 WARM_UP = 20
 """Cycles before the first count: pools fill, arenas grow."""
 
