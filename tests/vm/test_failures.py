@@ -133,7 +133,8 @@ def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, ho
     for image in (stays, goes):
         lab.cluster.create_image(image, "16M")
         gateway.add_image(image)
-    target = gateway.add_subsystem("nqn.2024-01.io.causeway:two", stays, goes)
+    # A name of its own: a host that has not forgotten the last test's namespace 2 yet would refuse this one as another.
+    target = gateway.add_subsystem(f"nqn.2024-01.io.causeway:two-{fabric}", stays, goes)
     staying, going = host.connect(target, PATIENT), host.device(target.nqn, 2)
     hit = fio.start_verify(guest, going, more=SLOWLY)
     beside = fio.start_verify(guest, staying, size="4m", more=SLOWLY)
