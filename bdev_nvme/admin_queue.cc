@@ -101,8 +101,8 @@ void admin_queue::put(nvme::command c, const slot& s) {
     tail_ = (tail_ + 1) % entries;
 }
 
-core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, admin_data d) {
-    assert(d.to_device.size() <= most_data_bytes && d.from_device.size() <= most_data_bytes);
+core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, std::span<std::byte> from_device) {
+    assert(from_device.size() <= most_data_bytes);
     if (!open_)
         co_return tl::make_unexpected(closed_because_);
     slot* const s = take();
@@ -113,15 +113,14 @@ core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, adm
         c.flags = 0;
         c.sgl = {};
     }
-    if (d.to_device.size() || d.from_device.size()) {
+    if (!from_device.empty()) {
         std::memset(page, 0, most_data_bytes);  // what a short answer leaves out is zero
-        std::ranges::copy(d.to_device, page);
         c.sgl = std::bit_cast<nvme::sgl_descriptor>(
             nvme::prp_pointer{reinterpret_cast<std::uintptr_t>(page), std::uint64_t{0}});
     }
     core::one_shot<core::result<nvme::completion>> done;
     s->waiting = &done;
-    s->from_device = d.from_device;
+    s->from_device = from_device;
     ++awaited_;
     follow();
     put(c, *s);

@@ -18,12 +18,6 @@
 
 namespace causeway::bdev_nvme {
 
-/// What an admin command moves, 4 KiB at most.
-struct admin_data {
-    std::span<const std::byte> to_device{};
-    std::span<std::byte> from_device{};
-};
-
 /// The admin queues of a controller: commands as coroutines, and the events that it tells. Lives on the control reactor.
 ///
 /// Each entry has a page of its own for data, so that a controller that answers too late writes nowhere else. While nothing but requests
@@ -54,8 +48,8 @@ class admin_queue final : core::poller {
     /// All commands that run end with `why`, and so do those that come. Nothing of the memory is given back.
     void close(const core::error& why);
 
-    /// EIO (refused: the status is in the sentence), ETIMEDOUT, EBUSY (all entries taken), what close() was told. `c` needs no data pointer.
-    core::task<core::result<nvme::completion>> run(nvme::command c, admin_data d = {});
+    /// `from_device`: where what the command reads goes, 4 KiB at most. EIO (refused: the status is in the sentence), ETIMEDOUT, EBUSY (all entries taken), what close() was told. `c` needs no data pointer.
+    core::task<core::result<nvme::completion>> run(nvme::command c, std::span<std::byte> from_device = {});
 
     /// Asks for events: `told(dw0)` is called for each, and the request is repeated by `listen(1, …)`. Errors end the listening.
     void listen(unsigned requests, std::function<void(std::uint32_t dw0)> told);

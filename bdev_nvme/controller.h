@@ -116,6 +116,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     core::task<core::result<>> read_page(nvme::command c, Page& page);
 
     // controller_events.cc
+    void listen(unsigned requests);
     void told(std::uint32_t dw0);
     core::task<> handle_event(nvme::async_event_view e);
     void watch();

@@ -26,8 +26,11 @@ core::task<> controller::ask_for_events() {
     const auto set = co_await admin_.run(nvme::make_set_features(nvme::fid::async_event_configuration, wanted));
     if (!set)
         core::log::warning("{}; it will not tell of events", set.error().text());
-    const std::weak_ptr<controller> weak = weak_from_this();
-    admin_.listen(std::min(facts_.event_requests, most_event_requests), [weak](std::uint32_t dw0) {
+    listen(std::min(facts_.event_requests, most_event_requests));
+}
+
+void controller::listen(unsigned requests) {
+    admin_.listen(requests, [weak = weak_from_this()](std::uint32_t dw0) {
         if (const auto self = weak.lock())
             self->told(dw0);
     });
@@ -63,13 +66,8 @@ core::task<> controller::handle_event(nvme::async_event_view e) {
     }
     }
     co_await core::sleep_for(event_pause);
-    if (state_ != state::enabled)
-        co_return;
-    const std::weak_ptr<controller> weak = weak_from_this();
-    admin_.listen(1, [weak](std::uint32_t dw0) {
-        if (const auto self = weak.lock())
-            self->told(dw0);
-    });
+    if (state_ == state::enabled)
+        listen(1);
 }
 
 core::task<core::result<>> controller::read_health() {

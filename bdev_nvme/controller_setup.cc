@@ -25,9 +25,8 @@ std::uint16_t qid_of(std::size_t i) noexcept {
 
 template <class Page>
 core::task<core::result<>> controller::read_page(nvme::command c, Page& page) {
-    admin_data d;
-    d.from_device = std::as_writable_bytes(std::span(&page, 1));
-    auto read = co_await admin_.run(c, d);
+    const std::span<std::byte> to = std::as_writable_bytes(std::span(&page, 1));
+    auto read = co_await admin_.run(c, to);
     if (!read)
         co_return tl::make_unexpected(read.error());
     co_return core::result<>();
@@ -84,8 +83,11 @@ core::task<core::result<>> controller::identify() {
 }
 
 core::task<core::result<>> controller::give_host_memory() {
-    if (auto had = host_memory_.allocate(facts_, address_); !had)
-        co_return had;
+    if (facts_.host_memory_wanted) {  // to zero it takes long
+        auto had = co_await core::run_blocking(group_, [this] { return host_memory_.allocate(facts_, address_); });
+        if (!had)
+            co_return had;
+    }
     if (!host_memory_.wanted())
         co_return core::result<>();
     nvme::command c = nvme::make_set_features(nvme::fid::host_memory_buffer, nvme::host_memory_enable);
