@@ -103,7 +103,8 @@ struct detached {
 }  // namespace detail
 
 /// Starts a task that nobody waits for, on the current reactor (or, before reactors run, on the calling
-/// thread).
+/// thread). A task that finds nothing to wait for ends within this call, and all that it does is done then: see
+/// detach_deferred().
 inline void detach(task<> t) {
     [](task<> t) -> detail::detached { co_await std::move(t); }(std::move(t));
 }
@@ -154,6 +155,17 @@ class [[nodiscard]] yield : private message {
     static void resume(message& m) noexcept { static_cast<yield&>(m).handle_.resume(); }
     std::coroutine_handle<> handle_;
 };
+
+/// Starts a task that nobody waits for on the current reactor, after whatever runs there now has returned. For callers that
+/// the task would pull the ground from under: a loop over a container that it erases from, a member function of the object
+/// that it destroys. What it returns is dropped.
+template <class T>
+void detach_deferred(task<T> t) {
+    [](task<T> t) -> detail::detached {
+        co_await yield();
+        (void)co_await std::move(t);
+    }(std::move(t));
+}
 
 /// `co_await sleep_for(d)`: goes on on the same reactor, no sooner than after `d`.
 class [[nodiscard]] sleep_for {

@@ -144,6 +144,26 @@ TEST_F(task_test, yield_lets_others_run) {
     EXPECT_EQ(order, "abc");
 }
 
+/// A loop over what its tasks erase from, and they have nothing to wait for.
+TEST_F(task_test, a_deferred_task_begins_when_its_caller_has_returned) {
+    std::vector<int> all{1, 2, 3};
+    const auto erase = [&](int n) -> task<> {
+        std::erase(all, n);
+        co_return;
+    };
+    std::vector<int> seen;
+    s[0].execute([&] {
+        for (const int n : all) {
+            seen.push_back(n);
+            detach_deferred(erase(n));
+        }
+        EXPECT_EQ(all.size(), 3u);
+    });
+    EXPECT_TRUE(s.run_until_idle());
+    EXPECT_EQ(seen, (std::vector{1, 2, 3}));
+    EXPECT_TRUE(all.empty());
+}
+
 TEST_F(task_test, sleeps_no_shorter_than_asked) {
     const auto nap = [this]() -> task<ticks> {
         const ticks begin = s.time().now();

@@ -29,7 +29,8 @@ answer create(bdev_service& service, const create_params& p) {
     auto made = bdev::fault_device::create(name, std::move(*base), p.uuid ? *p.uuid : bdev::random_uuid());
     if (!made)
         return refuse(made.error());
-    (*made)->on_base_removed = [&service, name] { core::detach(service.devices.remove(name), [](core::result<>) {}); };
+    // Deferred: the device that calls this goes with its removal.
+    (*made)->on_base_removed = [&service, name] { core::detach_deferred(service.devices.remove(name)); };
     const auto added = add_device(service, std::move(*made));
     return added ? ok() : added;
 }

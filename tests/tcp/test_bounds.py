@@ -203,3 +203,15 @@ def test_the_gateway_ends_with_hosts_connected(gateway):
         assert half.closed()
         with pytest.raises(Closed):
             host.admin.receive()
+
+
+def test_the_gateway_ends_with_refused_hosts_connected(gateway):
+    """Nothing of theirs has to be waited for: the end of each is over as soon as it has begun."""
+    with contextlib.ExitStack() as all_of_them:
+        refused = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(8)]
+        for c in refused:
+            c.initialize()
+            assert c.call(connect(0), connect_data("nqn.2024-01.io.example:nothing")).status != 0
+        assert gateway.end() == 0
+        assert all(c.closed() for c in refused)
+    assert not gateway.socket.exists() and not gateway.socket.with_suffix(".sock.lock").exists()

@@ -192,7 +192,7 @@ void connection::close(nvmf::disconnect_reason why) {
     }
     state_ = state::closing;
     core::log::debug(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
-    core::detach(take_apart());
+    core::detach_deferred(take_apart());
 }
 
 core::task<> connection::take_apart() {

@@ -23,7 +23,7 @@ class connection final : public cm_owner {
 
     /// Ends with the host accepted or refused. Started once.
     core::task<> accept();
-    /// Begins to close it, once; ends with its removal from the transport.
+    /// Begins to close it, once; ends with its removal from the transport, which is never within this call.
     void close(nvmf::disconnect_reason why);
 
     void on_event(const cm_event& e) override;

@@ -73,7 +73,8 @@ void connection::close(nvmf::disconnect_reason why) {
         return;
     }
     state_ = state::closing;
-    core::detach(take_apart());
+    // With nothing to wait for it would be over before this returns, and this object gone.
+    core::detach_deferred(take_apart());
 }
 
 core::task<> connection::take_apart() {

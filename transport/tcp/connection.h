@@ -17,7 +17,7 @@ class connection {
 
     /// Ends with the connection at work on its core, or given up. Started once.
     core::task<> begin();
-    /// Begins to close it, once; ends with its removal from the transport.
+    /// Begins to close it, once; ends with its removal from the transport, which is never within this call.
     void close(nvmf::disconnect_reason why);
 
   private:
