@@ -50,6 +50,8 @@ core::result<> image::open_handle() {
     if (const int r = rados_ioctx_create(client_->handle(), spec_.pool.c_str(), &io_); r < 0)
         return r == -ENOENT ? core::fail(ENOENT, "there is no such pool", spec_.pool)
                             : failure(r, "cannot use the pool", spec_.pool);
+    // Without this librados holds writes to a full pool back until there is room: the discards that would make it, too.
+    rados_set_pool_full_try(io_);
     if (!spec_.rados_namespace.empty()) {
         bool exists = false;
         if (const int r = rbd_namespace_exists(io_, spec_.rados_namespace.c_str(), &exists); r == 0 && !exists)

@@ -1,0 +1,62 @@
+// What a cluster or another client may do to an image under a running gateway, and what hosts are told then.
+
+#include "bdev_rbd/ceph_fixture.h"
+
+namespace causeway::bdev_rbd {
+namespace {
+
+using bdev::op;
+namespace sc = nvme::sc;
+
+constexpr std::uint64_t object_blocks = (4 << 20) / 512;
+
+class RbdConditions : public CephTest {};
+
+/// The cluster counts as full while this lives: the ratios at which an OSD calls itself full are next to nothing.
+class full_cluster {
+  public:
+    full_cluster() {
+        set_ratios("0.000001", "0.0000011", "0.0000012");
+        EXPECT_TRUE(eventually([] { return pool_is_full(); }));
+    }
+    ~full_cluster() {
+        tool("ceph osd set-full-ratio 0.95");
+        tool("ceph osd set-backfillfull-ratio 0.9");
+        tool("ceph osd set-nearfull-ratio 0.85");
+        EXPECT_TRUE(eventually([] { return !pool_is_full(); }));
+    }
+    full_cluster(const full_cluster&) = delete;
+
+  private:
+    static void set_ratios(const std::string& near, const std::string& backfill, const std::string& full) {
+        tool("ceph osd set-nearfull-ratio " + near);
+        tool("ceph osd set-backfillfull-ratio " + backfill);
+        tool("ceph osd set-full-ratio " + full);
+    }
+    static bool pool_is_full() { return tool("ceph osd pool ls detail").find(",full,") != std::string::npos; }
+};
+
+TEST_F(RbdConditions, a_full_pool_fails_what_needs_space_and_lets_hosts_make_room) {
+    test_image image("full", "64M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const bytes first = pattern(64 << 10, 1), second = pattern(64 << 10, 2);
+    ASSERT_EQ(write(*d, core(0), 0, first), sc::success);
+    ASSERT_EQ(write(*d, core(1), object_blocks, first), sc::success);
+
+    full_cluster full;
+    nvme::status s{};
+    std::uint64_t object = 1;
+    ASSERT_TRUE(eventually([&] { return !(s = write(*d, core(0), ++object * object_blocks, first)).ok(); }));
+    EXPECT_EQ(s, sc::capacity_exceeded.with_dnr()) << nvme::to_string(s);
+    EXPECT_EQ(write(*d, core(1), 0, second), sc::success) << "an overwrite needs no space";
+    bytes back(second.size());
+    EXPECT_EQ(read(*d, core(0), 0, back), sc::success);
+    EXPECT_EQ(back, second);
+    EXPECT_EQ(io(*d, core(0), {op::unmap, object_blocks, object_blocks}), sc::success) << "hosts can make room";
+    EXPECT_EQ(read(*d, core(0), object_blocks, back), sc::success);
+    EXPECT_EQ(back, bytes(back.size()));
+}
+
+}  // namespace
+}  // namespace causeway::bdev_rbd
