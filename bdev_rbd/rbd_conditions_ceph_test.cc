@@ -2,6 +2,9 @@
 
 #include "bdev_rbd/ceph_fixture.h"
 
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+
 namespace causeway::bdev_rbd {
 namespace {
 
@@ -56,6 +59,46 @@ TEST_F(RbdConditions, a_full_pool_fails_what_needs_space_and_lets_hosts_make_roo
     EXPECT_EQ(io(*d, core(0), {op::unmap, object_blocks, object_blocks}), sc::success) << "hosts can make room";
     EXPECT_EQ(read(*d, core(0), object_blocks, back), sc::success);
     EXPECT_EQ(back, bytes(back.size()));
+}
+
+/// A client of somebody else's, with an image open.
+class other_client {
+  public:
+    explicit other_client(const std::string& image) {
+        EXPECT_EQ(rados_create(&rados_, "admin"), 0);
+        EXPECT_EQ(rados_conf_read_file(rados_, ceph_conf().c_str()), 0);
+        EXPECT_EQ(rados_connect(rados_), 0);
+        EXPECT_EQ(rados_ioctx_create(rados_, "rbd", &io_), 0);
+        EXPECT_EQ(rbd_open(io_, image.c_str(), &image_, nullptr), 0);
+    }
+    ~other_client() {
+        rbd_close(image_);
+        rados_ioctx_destroy(io_);
+        rados_shutdown(rados_);
+    }
+    other_client(const other_client&) = delete;
+    rbd_image_t image() const { return image_; }
+
+  private:
+    rados_t rados_ = nullptr;
+    rados_ioctx_t io_ = nullptr;
+    rbd_image_t image_ = nullptr;
+};
+
+TEST_F(RbdConditions, a_lock_that_another_client_keeps_is_no_write_protection) {
+    test_image image("locked", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const bytes data = pattern(4096, 1);
+    {
+        other_client other(image.name());
+        ASSERT_EQ(rbd_lock_acquire(other.image(), RBD_LOCK_MODE_EXCLUSIVE), 0);
+        EXPECT_EQ(write(*d, core(0), 0, data), sc::internal_path_error);
+        EXPECT_FALSE(d->can().read_only);
+        bytes back(4096);
+        EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
+    }
+    EXPECT_EQ(write(*d, core(0), 0, data), sc::success) << "it has passed";
 }
 
 }  // namespace

@@ -27,6 +27,9 @@ inline constexpr errno_meaning meanings[] = {
     {ECONNRESET, nvme::sc::internal_path_error},
     {EHOSTUNREACH, nvme::sc::internal_path_error},
     {ENETUNREACH, nvme::sc::internal_path_error},
+    // Another client holds the image's lock exclusively, or the image was demoted to a mirror's secondary. It passes, and
+    // another gateway may be the one that holds the lock. An image opened read-only never gets here: bdev::device refuses.
+    {EROFS, nvme::sc::internal_path_error},
 
     // Passing: the same command may succeed a moment later.
     {EAGAIN, nvme::sc::command_interrupted},
@@ -38,8 +41,7 @@ inline constexpr errno_meaning meanings[] = {
     // Final on every path.
     {ENOSPC, nvme::sc::capacity_exceeded.with_dnr()},
     {EDQUOT, nvme::sc::capacity_exceeded.with_dnr()},
-    {EROFS, nvme::sc::namespace_is_write_protected.with_dnr()},  // opened read-only, or a mirror's secondary
-    {EPERM, nvme::sc::access_denied.with_dnr()},                 // the user's capabilities
+    {EPERM, nvme::sc::access_denied.with_dnr()},  // the user's capabilities
     {EACCES, nvme::sc::access_denied.with_dnr()},
     {EILSEQ, nvme::sc::compare_failure.with_dnr()},
     {EOPNOTSUPP, nvme::sc::invalid_opcode.with_dnr()},

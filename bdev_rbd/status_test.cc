@@ -28,7 +28,7 @@ const row rows[] = {
     {"a lost connection is a path error", -ENOTCONN, op::flush, 0, sc::internal_path_error},
     {"a full pool is final", -ENOSPC, op::write, 4096, sc::capacity_exceeded.with_dnr()},
     {"a quota reached is final", -EDQUOT, op::write, 4096, sc::capacity_exceeded.with_dnr()},
-    {"a read-only image says so", -EROFS, op::write, 4096, sc::namespace_is_write_protected.with_dnr()},
+    {"a lock that another client holds exclusively passes", -EROFS, op::write, 4096, sc::internal_path_error},
     {"missing capabilities are final", -EPERM, op::write, 4096, sc::access_denied.with_dnr()},
     {"a mismatch is a compare failure", -EILSEQ, op::compare_and_write, 512, sc::compare_failure.with_dnr()},
     {"a range past the end is out of range", -EINVAL, op::write, 4096, sc::lba_out_of_range.with_dnr()},
