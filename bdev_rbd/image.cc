@@ -43,7 +43,14 @@ core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, cons
         return tl::make_unexpected(r.error());
     if (auto r = i->find_settings(); !r)
         return tl::make_unexpected(r.error());
+    if (spec.read_only)
+        i->existence_ = std::make_unique<bdev_rbd::existence>(i->io_, i->header_object(),
+                                                              i->facts_.first_format ? "" : i->facts_.id);
     return i;
+}
+
+std::string image::header_object() const {
+    return facts_.first_format ? spec_.name + ".rbd" : "rbd_header." + facts_.id;
 }
 
 core::result<> image::open_handle() {
@@ -84,7 +91,8 @@ core::result<> image::find_out() {
 
     facts_.bytes = info.size;
     facts_.object_bytes = info.obj_size;
-    facts_.id = id[0] ? id.data() : info.block_name_prefix;
+    facts_.first_format = !id[0];
+    facts_.id = facts_.first_format ? info.block_name_prefix : id.data();
     facts_.identity = bdev::uuid_of_name(client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
                                          spec_.rados_namespace + "/" + facts_.id);
     return {};
@@ -114,6 +122,7 @@ core::result<> image::find_settings() {
 image::~image() {
     const scoped_cpus here(client_->cpus());
     unwatch();
+    existence_.reset();
     if (image_)
         rbd_close(image_);
     if (io_)

@@ -2,6 +2,7 @@
 
 #include "bdev/uuid.h"
 #include "bdev_rbd/client.h"
+#include "bdev_rbd/existence.h"
 
 #include <cstdint>
 #include <memory>
@@ -34,7 +35,8 @@ class image {
         std::uint64_t stripe_count = 1;
         std::uint64_t discard_bytes = 0;  ///< librbd leaves out discards below this
         std::uint64_t features = 0;
-        std::string id;
+        std::string id;  ///< of images of the first format, which have none, the prefix of their objects
+        bool first_format = false;
         /// librbd keeps acknowledged writes in memory until they are flushed.
         bool cache = false;
         /// The image, whoever opens it by whatever name: from fsid, pool, namespace and image id.
@@ -51,6 +53,8 @@ class image {
     const image_spec& spec() const noexcept { return spec_; }
     const facts& about() const noexcept { return facts_; }
     client& owner() const noexcept { return *client_; }
+    /// Whether the image is still there; nullptr for one that may be written: librbd's watch keeps it from being removed.
+    bdev_rbd::existence* existence() const noexcept { return existence_.get(); }
 
     core::result<std::uint64_t> size() const;  ///< bytes, as the cluster has it now
     core::result<> resize(std::uint64_t bytes);
@@ -65,12 +69,14 @@ class image {
     core::result<> open_handle();
     core::result<> find_out();
     core::result<> find_settings();
+    std::string header_object() const;
 
     const std::shared_ptr<client> client_;
     const image_spec spec_;
     facts facts_;
     rados_ioctx_t io_ = nullptr;
     rbd_image_t image_ = nullptr;
+    std::unique_ptr<bdev_rbd::existence> existence_;
     std::uint64_t watch_ = 0;
     bool watched_ = false;
 };

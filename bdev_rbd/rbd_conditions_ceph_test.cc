@@ -2,6 +2,7 @@
 
 #include "bdev_rbd/ceph_fixture.h"
 
+#include <filesystem>
 #include <rados/librados.h>
 #include <rbd/librbd.h>
 
@@ -99,6 +100,72 @@ TEST_F(RbdConditions, a_lock_that_another_client_keeps_is_no_write_protection) {
         EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
     }
     EXPECT_EQ(write(*d, core(0), 0, data), sc::success) << "it has passed";
+}
+
+class RbdRemoval : public RbdConditions {
+  protected:
+    /// Opens the image read-only, as a user whose capabilities in the OSDs are `osd`.
+    std::shared_ptr<rbd_device> open_read_only(const test_image& image, const std::string& user, const std::string& osd) {
+        const std::string key = std::filesystem::temp_directory_path() / ("conditions." + user + ".keyring");
+        tool("ceph auth get-or-create client." + user + " mon 'profile rbd' osd '" + osd + "' -o " + key);
+        auto o = options();
+        o.user_id = user;
+        o.key_file = key;
+        EXPECT_TRUE(run(clusters_.add(user, o)));
+        std::filesystem::remove(key);
+        auto p = params(image);
+        p.cluster_name = user;
+        p.image.read_only = true;
+        return open(p);
+    }
+    static bytes with_data(const test_image& image, const bytes& data) {
+        other_client writer(image.name());
+        EXPECT_EQ(rbd_write(writer.image(), 0, data.size(), reinterpret_cast<const char*>(data.data())),
+                  static_cast<ssize_t>(data.size()));
+        return data;
+    }
+    static void refused(const std::string& command_line) { tool("sh -c '! " + command_line + "'"); }
+};
+
+TEST_F(RbdRemoval, nobody_removes_an_image_that_is_open_read_only) {
+    test_image image("watched", "8M");
+    const bytes data = with_data(image, pattern(4096, 1));
+    const auto d = open_read_only(image, "reader", "profile rbd");
+    ASSERT_TRUE(d);
+    refused("rbd rm --no-progress rbd/watched");
+    tool("rbd trash mv rbd/watched");
+    refused("rbd trash rm --no-progress " + d->about().id);
+    bytes back(4096);
+    EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
+    EXPECT_EQ(back, data);
+    tool("rbd trash restore " + d->about().id);
+}
+
+TEST_F(RbdRemoval, a_removed_image_never_reads_as_zeroes_where_the_user_may_not_watch) {
+    test_image image("removed", "8M");
+    const bytes data = with_data(image, pattern(4096, 1));
+    const auto d = open_read_only(image, "watchless", "profile rbd-read-only");
+    ASSERT_TRUE(d);
+    bytes back(4096);
+    EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
+    EXPECT_EQ(back, data);
+
+    const auto gone = sc::invalid_namespace_or_format.with_dnr();
+    tool("rbd trash mv rbd/removed");
+    EXPECT_EQ(read(*d, core(0), 0, back), gone);
+    tool("rbd trash restore " + d->about().id);
+    EXPECT_EQ(read(*d, core(0), 0, back), sc::success) << "a restored image is the same";
+
+    load reads(*d, core(1), op::read, 8);
+    ASSERT_TRUE(eventually([&] { return reads.done() > 20; }));
+    EXPECT_EQ(reads.failed(), 0u);
+    tool("rbd rm --no-progress rbd/removed");
+    EXPECT_TRUE(eventually([&] { return reads.failed() > 0; }));
+    reads.stop();
+    EXPECT_EQ(read(*d, core(0), 0, back), gone);
+    EXPECT_EQ(io(*d, core(1), {op::compare, 0, 8}, scattered(back)), gone);
+    EXPECT_TRUE(remove("Ceph0"));
+    tool("rbd create rbd/removed --size 8M");  // for the end of `image`
 }
 
 }  // namespace

@@ -47,6 +47,23 @@ bdev::capabilities capabilities_of(const image::facts& about, bool read_only, st
     return c;
 }
 
+rbd_device& owner_of(bdev::io& i) noexcept {
+    return static_cast<rbd_device&>(*i.owner);
+}
+
+bool brought_data(const bdev::io& i, std::int64_t librbd_result) noexcept {
+    return (i.operation == op::read || i.operation == op::compare) && (librbd_result >= 0 || librbd_result == -EILSEQ);
+}
+
+const char* reason_of(int error) noexcept {
+    switch (error) {
+    case EROFS: return "another client holds the image's lock exclusively, or the image is a mirror's secondary";
+    case ENOENT: return "the image or its pool is gone; delete the device";
+    case ENODEV: return "the image is in the trash; restore it, or delete the device";
+    default: return std::strerror(error);
+    }
+}
+
 }  // namespace
 
 core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened,
@@ -69,6 +86,10 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
       spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)) {
     if (o.alias)
         add_alias(spec_.text());
+    if (image_->existence())
+        to_confirm_.emplace(*image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
+            owner_of(i).answer(i, look_result < 0 ? look_result : static_cast<std::int64_t>(i.back_end_value));
+        });
     watch_.device = this;
     watch_.handle = [](core::message& m) noexcept {
         auto& watch = static_cast<header_watch&>(m);
@@ -116,10 +137,6 @@ std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
     const std::int64_t result = rbd_aio_get_return_value(c);
     rbd_aio_release(c);
     return result;
-}
-
-rbd_device& owner_of(bdev::io& i) noexcept {
-    return static_cast<rbd_device&>(*i.owner);
 }
 
 }  // namespace
@@ -238,8 +255,26 @@ void rbd_device::compare_and_write(bdev::io& i) noexcept {
     });
 }
 
-/// The last step of every I/O, on whatever thread.
+/// librbd is done with the I/O. On whatever thread.
 void rbd_device::end(bdev::io& i, std::int64_t librbd_result) noexcept {
+    if (to_confirm_ && brought_data(i, librbd_result) && !image_->existence()->certain())
+        confirm(i, librbd_result);
+    else
+        answer(i, librbd_result);
+}
+
+/// What was read may be zeroes because the image is gone: it is answered after a look. `back_end_value` keeps the result.
+void rbd_device::confirm(bdev::io& i, std::int64_t librbd_result) noexcept {
+    i.back_end_value = static_cast<std::uint64_t>(librbd_result);
+    i.handle = [](core::message& m) noexcept {
+        auto& i = static_cast<bdev::io&>(m);
+        owner_of(i).to_confirm_->add(i);
+    };
+    home_.post(i);
+}
+
+/// The last step of every I/O, on whatever thread.
+void rbd_device::answer(bdev::io& i, std::int64_t librbd_result) noexcept {
     if (i.operation == op::compare || i.operation == op::compare_and_write)
         delete[] static_cast<std::byte*>(i.back_end);
     if (librbd_result < 0 && librbd_result != -EILSEQ)
@@ -253,7 +288,7 @@ void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept 
         core::log::error("{}: the Ceph cluster has blocklisted this gateway; hosts are sent elsewhere", name());
     core::log::peer_warning(limiter, "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
                             bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
-                            std::strerror(static_cast<int>(-librbd_result)));
+                            reason_of(static_cast<int>(-librbd_result)));
 }
 
 // The size.

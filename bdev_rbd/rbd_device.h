@@ -69,6 +69,8 @@ class rbd_device final : public bdev::device {
     void compare_and_write(bdev::io& i) noexcept;
     void flush(bdev::io& i) noexcept;
     void end(bdev::io& i, std::int64_t librbd_result) noexcept;
+    void confirm(bdev::io& i, std::int64_t librbd_result) noexcept;
+    void answer(bdev::io& i, std::int64_t librbd_result) noexcept;
     template <class Call>
     void call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept;
     static void ended(rbd_completion_t c, void* arg) noexcept;
@@ -89,6 +91,7 @@ class rbd_device final : public bdev::device {
     const image_spec spec_;
     const image::facts facts_;
     std::optional<bdev::place> place_;
+    std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
 
     std::atomic<bool> fenced_{false};
     header_watch watch_;

@@ -47,7 +47,7 @@ inline constexpr errno_meaning meanings[] = {
     {EOPNOTSUPP, nvme::sc::invalid_opcode.with_dnr()},
     {EINVAL, nvme::sc::lba_out_of_range.with_dnr()},  // ranges are checked before: the image has shrunk since
     {ENOENT, nvme::sc::invalid_namespace_or_format.with_dnr()},  // the image or its pool is gone
-    {ENODEV, nvme::sc::invalid_namespace_or_format.with_dnr()},
+    {ENODEV, nvme::sc::invalid_namespace_or_format.with_dnr()},  // the image is in the trash
 };
 
 /// Translates a librbd completion into the status that the host acts on. `bytes` is the length of the I/O.
