@@ -9,13 +9,49 @@ namespace causeway::bdev_rbd {
 
 namespace {
 
+/// Whatever the configuration file says to other clients; only config_param, which speaks of this gateway, wins over it.
+const std::pair<const char*, const char*> always[] = {
+    // Hosts outlive a gateway that ends, and believe what it acknowledged. A cache in its memory must not.
+    {"rbd_cache", "false"},
+    // An image's I/O is submitted by its main thread, not by one of two threads that all images of a client share.
+    {"rbd_non_blocking_aio", "false"},
+};
+
+std::int64_t seconds_of(core::nanoseconds t) {
+    return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(t).count(), 1);
+}
+
+/// Replaces defaults of librados by ours. rados_conf_set() would make them overrides, which win over the configuration file
+/// and over the monitors' database; "--default-…" is how Ceph's own daemons are given defaults that lose against both.
+void set_defaults(rados_t rados, const client_options& o) {
+    const std::string words[] = {
+        "causeway",  // the program's name, which is skipped
+        "--default-client_mount_timeout=" + std::to_string(seconds_of(o.time_limit)),
+        // Who submits more than this is blocked by librados, and all images of the client with it: with the stock 1,024 a
+        // hung OSD would take the other images along.
+        "--default-objecter_inflight_ops=65536",
+        "--default-objecter_inflight_op_bytes=" + std::to_string(4ull << 30),
+    };
+    std::vector<const char*> argv;
+    for (const std::string& word : words)
+        argv.push_back(word.c_str());
+    rados_conf_parse_argv(rados, static_cast<int>(argv.size()), argv.data());
+}
+
+std::string setting(rados_t rados, const char* key) {
+    std::array<char, 64> value{};
+    rados_conf_get(rados, key, value.data(), value.size());
+    return value.data();
+}
+
 /// The sentence for an operator who has to find out why there is no connection.
-tl::unexpected<core::error> connect_failure(int r, const client_options& o) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(o.time_limit).count();
+tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_options& o) {
     const std::string user = "client." + (o.user_id.empty() ? "admin" : o.user_id);
     switch (-r) {
     case ETIMEDOUT:
-        return core::fail(ETIMEDOUT, "no monitor of the Ceph cluster answered within " + std::to_string(seconds) + " s",
+        return core::fail(ETIMEDOUT,
+                          "no monitor of the Ceph cluster answered within " +
+                              setting(rados, "client_mount_timeout") + " s",
                           user);
     case EACCES:
     case EPERM: return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
@@ -42,11 +78,11 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     if (const auto configured = c->configure(options); !configured)
         return tl::make_unexpected(configured.error());
     if (const int r = rados_connect(c->rados_); r < 0)
-        return connect_failure(r, options);
+        return connect_failure(r, c->rados_, options);
 
     std::array<char, 64> fsid{};
     if (const int r = rados_cluster_fsid(c->rados_, fsid.data(), fsid.size()); r < 0)
-        return connect_failure(r, options);
+        return connect_failure(r, c->rados_, options);
     c->fsid_ = fsid.data();
     return c;
 }
@@ -58,35 +94,18 @@ core::result<> client::configure(const client_options& o) {
     if (const int r = rados_create(&rados_, o.user_id.empty() ? "admin" : o.user_id.c_str()); r < 0)
         return core::fail(-r, "librados refuses the user", o.user_id);
 
-    const auto set = [&](const std::string& key, const std::string& value) -> core::result<> {
-        if (const int r = rados_conf_set(rados_, key.c_str(), value.c_str()); r < 0)
-            return core::fail(EINVAL, "librados refuses this setting", key + "=" + value);
-        return {};
-    };
-
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(o.time_limit).count();
-    const std::pair<const char*, std::string> defaults[] = {
-        {"client_mount_timeout", std::to_string(std::max<std::int64_t>(seconds, 1))},
-        // Who submits more than this is blocked by librados, and all images of the client with it: with the stock 1,024 a
-        // hung OSD would take the other images along.
-        {"objecter_inflight_ops", "65536"},
-        {"objecter_inflight_op_bytes", std::to_string(4ull << 30)},
-    };
-    const std::pair<const char*, const char*> for_a_gateway[] = {
-        // Hosts outlive a gateway that ends, and believe what it acknowledged. A cache in its memory must not.
-        {"rbd_cache", "false"},
-        // An image's I/O is submitted by its main thread, not by one of two threads that all images of a client share.
-        {"rbd_non_blocking_aio", "false"},
-    };
-    for (const auto& [key, value] : defaults)
-        if (auto r = set(key, value); !r)
-            return r;
+    set_defaults(rados_, o);
     if (o.read_config_file) {
         const char* file = o.config_file.empty() ? nullptr : o.config_file.c_str();
         if (const int r = rados_conf_read_file(rados_, file); r < 0 && file)
             return core::fail(-r, "cannot read the Ceph configuration file", o.config_file);
     }
-    for (const auto& [key, value] : for_a_gateway)
+    const auto set = [&](const std::string& key, const std::string& value) -> core::result<> {
+        if (const int r = rados_conf_set(rados_, key.c_str(), value.c_str()); r < 0)
+            return core::fail(EINVAL, "librados refuses this setting", key + "=" + value);
+        return {};
+    };
+    for (const auto& [key, value] : always)
         if (auto r = set(key, value); !r)
             return r;
     for (const auto& [key, value] : o.config_param)

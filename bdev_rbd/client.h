@@ -12,7 +12,8 @@
 
 namespace causeway::bdev_rbd {
 
-/// How to reach a Ceph cluster. Later settings win over earlier ones: ours, the file's, `config_param`, `key_file`.
+/// How to reach a Ceph cluster. Later settings win over earlier ones: our defaults, the monitors' database
+/// (`ceph config set client …`), the file's, the two that no gateway may have otherwise, `config_param`, `key_file`.
 struct client_options {
     std::string user_id;  ///< without "client."; empty: "admin"
     /// Empty: librados' usual places (CEPH_CONF, /etc/ceph/ceph.conf, …), as far as they exist.
