@@ -1,34 +1,39 @@
 #pragma once
 
+#include "bdev_rbd/cluster_threads.h"
 #include "core/result.h"
 #include "core/task.h"
 #include "core/timer.h"
 
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 
 namespace causeway::bdev_rbd {
 
 /// Work that may block for longer than anybody wants to wait: whoever awaits it is answered when it is done, when its time
 /// limit has passed, or when somebody cancels, whichever comes first.
 ///
-/// The work itself cannot be stopped. It goes on on its thread, and what it makes after all is destroyed there: so T's
-/// destructor may block. Lives on one reactor.
+/// Work that runs cannot be stopped. It goes on on its thread, listed there as hung, and what it makes after all is destroyed
+/// there: so T's destructor may block. Work that was given up before a thread was free never runs. Lives on one reactor.
 template <class T>
 class attempt {
   public:
     using function = std::function<core::result<T>()>;
 
-    /// `too_late` is the answer when the limit has passed.
-    core::task<core::result<T>> run(core::reactor_group& group, core::nanoseconds limit, core::error too_late,
-                                    function work) {
-        const auto s = state_ = std::make_shared<state>();
-        group.blocking().submit([s, work = std::move(work)] {
-            auto outcome = work();
-            s->decide(std::move(outcome));
+    /// `what` is attempted, "rbd/vm-17". `too_late` is the answer when the limit has passed. EBUSY at once where an earlier
+    /// attempt at the same still hangs.
+    core::task<core::result<T>> run(std::shared_ptr<cluster_threads> threads, std::string what, core::nanoseconds limit,
+                                    core::error too_late, function work) {
+        if (auto may = threads->check(what); !may)
+            co_return tl::make_unexpected(may.error());
+        const auto s = state_ = std::make_shared<state>(threads, std::move(what));
+        threads->submit([s, work = std::move(work)] {
+            if (s->begin())
+                s->end(work());
         });
-        core::timer limit_timer(*core::reactor::current(), [s, too_late] { s->decide(tl::make_unexpected(too_late)); });
+        core::timer limit_timer(*core::reactor::current(), [s, too_late] { s->give_up(too_late); });
         limit_timer.arm_after(limit);
         co_return co_await s->outcome;
     }
@@ -36,18 +41,44 @@ class attempt {
     /// Answers at once with `why`, unless there has been an answer.
     void cancel(core::error why) {
         if (state_)
-            state_->decide(tl::make_unexpected(std::move(why)));
+            state_->give_up(std::move(why));
     }
 
   private:
     struct state {
-        std::atomic<bool> decided{false};
-        core::one_shot<core::result<T>> outcome;
+        state(std::shared_ptr<cluster_threads> t, std::string w) : threads(std::move(t)), what(std::move(w)) {}
 
-        void decide(core::result<T> r) {
-            if (!decided.exchange(true, std::memory_order_acq_rel))
-                outcome.set(std::move(r));
+        bool begin() {
+            const std::lock_guard lock(mutex);
+            if (phase != waiting)
+                return false;
+            phase = running;
+            return true;
         }
+        void end(core::result<T> r) {
+            std::unique_lock lock(mutex);
+            if (std::exchange(phase, answered) == running) {
+                outcome.set(std::move(r));
+                return;
+            }
+            lock.unlock();
+            r = tl::make_unexpected(core::error{});  // before another attempt may begin
+            threads->returned(what);
+        }
+        void give_up(core::error why) {
+            const std::lock_guard lock(mutex);
+            if (phase == answered)
+                return;
+            if (std::exchange(phase, answered) == running)
+                threads->hangs(what);
+            outcome.set(tl::make_unexpected(std::move(why)));
+        }
+
+        const std::shared_ptr<cluster_threads> threads;
+        const std::string what;
+        std::mutex mutex;
+        enum { waiting, running, answered } phase = waiting;
+        core::one_shot<core::result<T>> outcome;
     };
     std::shared_ptr<state> state_;
 };

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,8 +62,22 @@ bytes test_image::content() const {
     return all;
 }
 
+namespace {
+/// A signal stops each thread when it gets to it.
+bool all_stopped(int pid) {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+        std::string state;
+        std::getline(std::ifstream(task.path() / "stat"), state);
+        if (const auto at = state.rfind(") "); at == std::string::npos || state[at + 2] != 'T')
+            return false;
+    }
+    return true;
+}
+}  // namespace
+
 stopped_osd::stopped_osd() : pid_(std::atoi(needed("OSD_PID"))) {
     ::kill(pid_, SIGSTOP);
+    EXPECT_TRUE(eventually([this] { return all_stopped(pid_); }));
 }
 
 void stopped_osd::resume() {

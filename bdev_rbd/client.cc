@@ -62,12 +62,11 @@ tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_o
 
 }  // namespace
 
-core::result<std::shared_ptr<client>> client::connect(const client_options& options,
-                                                      const std::vector<unsigned>& reactors) {
-    std::shared_ptr<client> c(new client);
+core::result<std::shared_ptr<client>> client::connect(const client_options& options, client_environment environment) {
+    std::shared_ptr<client> c(new client(std::move(environment)));
     c->time_limit_ = options.time_limit;
     if (options.core_mask.empty()) {
-        c->cpus_ = cpus_beside(reactors);
+        c->cpus_ = cpus_beside(c->environment_.reactors);
     } else if (const auto cpus = cpus_from_mask(options.core_mask)) {
         c->cpus_ = *cpus;
     } else {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bdev_rbd/cluster_threads.h"
 #include "core/clock.h"
 #include "core/result.h"
 
@@ -24,6 +25,14 @@ struct client_options {
     std::string
         core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
     core::nanoseconds time_limit = std::chrono::seconds(30);  ///< for connecting, and for opening an image
+
+    bool operator==(const client_options&) const = default;
+};
+
+/// What a client lives in.
+struct client_environment {
+    std::vector<unsigned> reactors;  ///< their CPUs, to stay away from
+    std::shared_ptr<cluster_threads> threads;
 };
 
 /// A connected librados client, shared by the images that are opened on it: its threads, its sockets, its maps.
@@ -31,10 +40,8 @@ struct client_options {
 /// Connecting and destroying block: on plain threads only, never on a reactor. Constant in between: any thread.
 class client {
   public:
-    /// `reactors`: their CPUs, to stay away from. REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses),
-    /// ENOENT (file, key), ETIMEDOUT, EACCES, …
-    static core::result<std::shared_ptr<client>> connect(const client_options& options,
-                                                         const std::vector<unsigned>& reactors);
+    /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file, key), ETIMEDOUT, EACCES, …
+    static core::result<std::shared_ptr<client>> connect(const client_options& options, client_environment environment);
     ~client();
     client(const client&) = delete;
     client& operator=(const client&) = delete;
@@ -43,11 +50,14 @@ class client {
     const std::string& fsid() const noexcept { return fsid_; }
     const cpu_set_t& cpus() const noexcept { return cpus_; }
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
+    /// For all that blocks on this cluster, destroying this client included.
+    const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
 
   private:
-    client() = default;
+    explicit client(client_environment environment) : environment_(std::move(environment)) {}
     core::result<> configure(const client_options& options);
 
+    const client_environment environment_;
     rados_t rados_ = nullptr;
     std::string fsid_;
     cpu_set_t cpus_;

@@ -14,17 +14,31 @@ core::error given_up(const std::string& name) {
 
 }  // namespace
 
-core::task<core::result<std::shared_ptr<client>>> connect(core::reactor_group& group, client_options options,
-                                                          attempt<std::shared_ptr<client>>& trial) {
+std::shared_ptr<cluster_threads> clusters::threads_for(const client_options& options) {
+    std::erase_if(shares_, [](const share& s) { return s.threads.expired(); });
+    for (const share& s : shares_)
+        if (s.options == options)
+            if (auto threads = s.threads.lock())
+                return threads;
+    auto threads = std::make_shared<cluster_threads>(threads_);
+    shares_.push_back({options, threads});
+    return threads;
+}
+
+core::task<core::result<std::shared_ptr<client>>> clusters::connect(client_options options,
+                                                                    attempt<std::shared_ptr<client>>& trial) {
     const auto limit = options.time_limit;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    core::error too_late{ETIMEDOUT, "the Ceph cluster did not answer within " + std::to_string(seconds) + " s",
-                         "client." + (options.user_id.empty() ? "admin" : options.user_id)};
+    const std::string user = "client." + (options.user_id.empty() ? "admin" : options.user_id);
+    core::error too_late{ETIMEDOUT, "the Ceph cluster did not answer within " + std::to_string(seconds) + " s", user};
+    auto threads = threads_for(options);
     // It may outlive everything here: it holds what it needs.
-    attempt<std::shared_ptr<client>>::function work = [reactors = cpus_of(group), options = std::move(options)] {
-        return client::connect(options, reactors);
-    };
-    co_return co_await trial.run(group, limit, std::move(too_late), std::move(work));
+    attempt<std::shared_ptr<client>>::function work =
+        [environment = client_environment{cpus_of(group_), threads}, options = std::move(options)] {
+            return client::connect(options, environment);
+        };
+    co_return co_await trial.run(std::move(threads), user + ": connecting", limit, std::move(too_late),
+                                 std::move(work));
 }
 
 std::shared_ptr<clusters::entry> clusters::find(const std::string& name) const {
@@ -40,14 +54,15 @@ core::task<core::result<>> clusters::add(std::string name, client_options option
     const auto e = std::make_shared<entry>();
     e->name = name;
     e->options = options;
+    e->threads = threads_for(options);
     entries_.push_back(e);
-    auto connected = co_await connect(group_, std::move(options), e->connecting);
+    auto connected = co_await connect(std::move(options), e->connecting);
     if (!connected) {
         std::erase(entries_, e);
         co_return tl::make_unexpected(connected.error());
     }
     if (find(name) != e) {  // removed in the very moment when it was ready
-        destroy_elsewhere(group_, std::move(*connected));
+        destroy_on(*e->threads, std::move(*connected));
         co_return tl::make_unexpected(given_up(name));
     }
     e->connected = std::move(*connected);
@@ -63,7 +78,7 @@ core::task<core::result<>> clusters::remove(std::string name) {
     std::erase(entries_, e);
     e->connecting.cancel(given_up(name));
     if (e->connected)
-        co_await core::run_blocking(group_, [&e] { e->connected.reset(); });
+        co_await core::run_on(*e->threads, [&e] { return e->connected.reset(), true; });
     co_return core::result<>();
 }
 
@@ -79,8 +94,8 @@ core::result<clusters::lease> clusters::use(const std::string& name) {
 std::vector<clusters::view> clusters::all() const {
     std::vector<view> views;
     for (const auto& e : entries_)
-        views.push_back(
-            {e->name, e->options, e->connected != nullptr, e->users, e->connected ? e->connected->fsid() : ""});
+        views.push_back({e->name, e->options, e->connected != nullptr, e->users,
+                         e->connected ? e->connected->fsid() : "", e->threads->hung()});
     return views;
 }
 

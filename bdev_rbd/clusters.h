@@ -10,15 +10,11 @@
 
 namespace causeway::bdev_rbd {
 
-/// Connects away from the reactors, within the options' time limit.
-core::task<core::result<std::shared_ptr<client>>> connect(core::reactor_group& group, client_options options,
-                                                          attempt<std::shared_ptr<client>>& trial);
-
-/// Destroys `object` where blocking is allowed.
+/// Destroys `object` on `threads`, where it may block.
 template <class T>
-void destroy_elsewhere(core::reactor_group& group, T object) {
+void destroy_on(cluster_threads& threads, T object) {
     auto keep = std::make_shared<T>(std::move(object));
-    group.blocking().submit([keep = std::move(keep)]() mutable { keep.reset(); });
+    threads.submit([keep = std::move(keep)]() mutable { keep.reset(); });
 }
 
 /// The librados clients that images share, by name. Lives on the control reactor.
@@ -27,12 +23,19 @@ class clusters {
         std::string name;
         client_options options;
         attempt<std::shared_ptr<client>> connecting;
+        std::shared_ptr<cluster_threads> threads;
         std::shared_ptr<client> connected;  ///< nullptr until it is
         unsigned users = 0;
     };
 
   public:
-    explicit clusters(core::reactor_group& group) : group_(group) {}
+    /// `threads`: for calls that may never return. Apart from the group's, so that those never wait for a cluster.
+    clusters(core::reactor_group& group, core::blocking_executor& threads) : group_(group), threads_(threads) {}
+    explicit clusters(core::reactor_group& group) : clusters(group, group.blocking()) {}
+
+    /// Connects away from the reactors, within the options' time limit.
+    core::task<core::result<std::shared_ptr<client>>> connect(client_options options,
+                                                              attempt<std::shared_ptr<client>>& trial);
 
     /// Ends when the client is connected, or cannot be: EEXIST, ECANCELED (removed meanwhile), connect()'s errors.
     core::task<core::result<>> add(std::string name, client_options options);
@@ -64,15 +67,25 @@ class clusters {
         client_options options;
         bool connected;
         unsigned images;
-        std::string fsid;  ///< empty until connected
+        std::string fsid;               ///< empty until connected
+        std::vector<std::string> hung;  ///< calls that were given up and have not returned
     };
     /// In order of registration.
     std::vector<view> all() const;
 
   private:
+    /// Clients with the same options share their threads, so that nobody gets more of them by another name, or by no name.
+    struct share {
+        client_options options;
+        std::weak_ptr<cluster_threads> threads;
+    };
+
     std::shared_ptr<entry> find(const std::string& name) const;
+    std::shared_ptr<cluster_threads> threads_for(const client_options& options);
 
     core::reactor_group& group_;
+    core::blocking_executor& threads_;
+    std::vector<share> shares_;
     std::vector<std::shared_ptr<entry>> entries_;
 };
 

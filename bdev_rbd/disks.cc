@@ -10,6 +10,11 @@ core::error cancelled(const std::string& name) {
     return {ECANCELED, "the device was deleted while its image was being opened", name};
 }
 
+void close_elsewhere(std::unique_ptr<image> opened) {
+    const auto threads = opened->owner().threads();
+    destroy_on(*threads, std::move(opened));
+}
+
 }  // namespace
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
@@ -31,7 +36,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params 
     if (!opened)
         co_return tl::make_unexpected(opened.error());
     if (p.cancelled) {  // in the very moment when it was ready
-        destroy_elsewhere(devices_.group(), std::move(*opened));
+        close_elsewhere(std::move(*opened));
         co_return tl::make_unexpected(cancelled(params.name));
     }
     co_return co_await make(params, std::move(*opened), std::move(lease), std::move(*name));
@@ -39,10 +44,9 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params 
 
 core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const disk_params& params,
                                                              std::optional<clusters::lease>& lease) {
-    auto& group = devices_.group();
     std::shared_ptr<client> with;
     if (params.cluster_name.empty()) {
-        auto connected = co_await connect(group, params.client, p.connecting);
+        auto connected = co_await clusters_.connect(params.client, p.connecting);
         if (!connected)
             co_return tl::make_unexpected(connected.error());
         with = std::move(*connected);
@@ -53,8 +57,9 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
         lease.emplace(std::move(*used));
         with = lease->get();
     }
+    auto threads = with->threads();
     if (p.cancelled) {
-        destroy_elsewhere(group, std::move(with));
+        destroy_on(*threads, std::move(with));
         co_return tl::make_unexpected(cancelled(params.name));
     }
 
@@ -68,17 +73,17 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
     attempt<std::unique_ptr<image>>::function work = [with = std::move(with), spec = params.image] {
         return image::open(with, spec);
     };
-    co_return co_await p.opening.run(group, limit, std::move(too_late), std::move(work));
+    co_return co_await p.opening.run(std::move(threads), params.image.text(), limit, std::move(too_late),
+                                     std::move(work));
 }
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_params& params,
                                                                   std::unique_ptr<image> opened,
                                                                   std::optional<clusters::lease> lease,
                                                                   bdev::registry::reservation name) {
-    auto& group = devices_.group();
     const bdev::uuid identity = opened->about().identity;
     if (open_images_.contains(identity)) {
-        destroy_elsewhere(group, std::move(opened));
+        close_elsewhere(std::move(opened));
         co_return core::fail(EBUSY, "the image is open here already: one image, one handle", params.image.text());
     }
     rbd_device::options o;
@@ -88,7 +93,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
     auto made = rbd_device::create(std::move(o), opened, bdev::place(homes_));
     if (!made) {
-        destroy_elsewhere(group, std::move(opened));
+        close_elsewhere(std::move(opened));
         co_return tl::make_unexpected(made.error());
     }
 

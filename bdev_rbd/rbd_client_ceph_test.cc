@@ -16,7 +16,7 @@ class RbdClient : public testing::Test {
 
     /// The cluster's configuration file with `more` in its section for clients.
     client_options with_file(const std::string& more) {
-        std::ofstream(file_) << std::ifstream(ceph_conf()).rdbuf() << "\n[client]\n" << more;
+        std::ofstream(file_) << std::ifstream(ceph_conf()).rdbuf() << "\n[client]\n" << more << "\n";
         client_options o;
         o.config_file = file_;
         return o;

@@ -294,7 +294,7 @@ void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept 
 // The size.
 
 core::task<core::result<>> rbd_device::follow_size() {
-    auto watching = co_await core::run_blocking(group(), [this] {
+    auto watching = co_await core::run_on(*image_->owner().threads(), [this] {
         return image_->watch(
             [](void* context) {
                 auto& watch = *static_cast<header_watch*>(context);
@@ -315,7 +315,7 @@ core::task<> rbd_device::read_size() {
     reading_size_ = true;
     while (size_changed_again_ && !closing_) {
         size_changed_again_ = false;
-        const auto size = co_await core::run_blocking(group(), [this] { return image_->size(); });
+        const auto size = co_await core::run_on(*image_->owner().threads(), [this] { return image_->size(); });
         if (size)
             set_blocks(*size >> block_shift_);
         else
@@ -334,7 +334,8 @@ core::task<core::result<>> rbd_device::resize(std::uint64_t new_bytes) {
         co_await core::sleep_for(1ms);
     if (new_bytes >> block_shift_ < blocks())
         set_blocks(new_bytes >> block_shift_);  // no host may begin there any more
-    auto done = co_await core::run_blocking(group(), [this, new_bytes] { return image_->resize(new_bytes); });
+    auto done = co_await core::run_on(*image_->owner().threads(),
+                                      [this, new_bytes] { return image_->resize(new_bytes); });
     resizing_ = false;
     co_await read_size();
     co_return done;
@@ -345,8 +346,10 @@ core::task<> rbd_device::close() {
     co_await drained();
     while (reading_size_ || resizing_)
         co_await core::sleep_for(1ms);
-    if (image_)
-        co_await core::run_blocking(group(), [this] { image_.reset(); });
+    if (image_) {
+        const auto threads = image_->owner().threads();
+        co_await core::run_on(*threads, [this] { return image_.reset(), true; });
+    }
     place_.reset();
     if (auto f = std::exchange(on_closed, nullptr))
         f();

@@ -72,7 +72,15 @@ TEST_F(RbdTrouble, an_opening_that_hangs_is_deleted_at_once) {
     EXPECT_LT(steady::now() - began, a_blink);
     ASSERT_FALSE(r);
     EXPECT_EQ(r.error().code, ECANCELED);
-    auto second = start(disks_.create(p));
+    // Its call goes on waiting for a monitor, and is not repeated meanwhile.
+    const auto again = run(disks_.create(p));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, EBUSY);
+    EXPECT_THAT(again.error().text(), testing::HasSubstr("an earlier attempt was given up"));
+
+    auto elsewhere = p;
+    elsewhere.client = unreachable(7s);
+    auto second = start(disks_.create(elsewhere));
     ASSERT_TRUE(eventually([&] {
         std::size_t n = 0;
         on_control([&] { n = disks_.opening(); });
@@ -105,6 +113,42 @@ TEST_F(RbdTrouble, a_registration_that_hangs_is_given_up_at_once) {
     ASSERT_FALSE(r);
     EXPECT_EQ(r.error().code, ECANCELED);
     EXPECT_TRUE(run(clusters_.add("far", options())));
+}
+
+TEST_F(RbdTrouble, hung_openings_of_one_cluster_are_counted_and_hold_up_nobody_else) {
+    test_image image("hung", "8M");
+    auto o = options();
+    o.time_limit = 1s;
+    ASSERT_TRUE(run(clusters_.add("hangs", o)));
+    auto p = params(image);
+    p.cluster_name = "hangs";
+    {
+        stopped_osd stopped;
+        std::vector<std::future<core::result<std::shared_ptr<rbd_device>>>> tries;
+        for (int n = 0; n < 128; ++n) {
+            p.name = "hung" + std::to_string(n);
+            p.image.name = n == 0 ? image.name() : "hung" + std::to_string(n);
+            tries.push_back(start(disks_.create(p)));
+        }
+        for (auto& t : tries)
+            EXPECT_EQ(t.get().error().code, ETIMEDOUT);
+        std::vector<clusters::view> views;
+        on_control([&] { views = clusters_.all(); });
+        EXPECT_EQ(views.at(0).hung.size(), cluster_threads::max_running);
+
+        const auto began = steady::now();
+        EXPECT_EQ(run(disks_.create(p)).error().code, EBUSY);
+        EXPECT_TRUE(run(clusters_.add("another", options())));
+        EXPECT_TRUE(run(core::run_on(pool_, [] { return true; })));
+        EXPECT_LT(steady::now() - began, 1s + a_blink);
+    }
+    p.image.name = image.name();
+    EXPECT_TRUE(eventually([&] {
+        std::vector<clusters::view> views;
+        on_control([&] { views = clusters_.all(); });
+        return views.at(0).hung.empty();
+    }));
+    EXPECT_TRUE(run(disks_.create(p)));
 }
 
 TEST_F(RbdTrouble, an_image_that_does_not_open_in_time_is_left_alone) {

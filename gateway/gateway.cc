@@ -26,6 +26,8 @@ constexpr auto blocking_grace = 1s;
 // How long hosts get to be let go and the next device to be closed. A cluster that does not answer keeps an image open for ever.
 constexpr auto closing_limit = 20s;
 constexpr auto end_check_period = 10ms;
+// Each cluster is bounded on its own (bdev_rbd::cluster_threads): this is for the sum of some dozens that hang at once.
+constexpr unsigned max_cluster_threads = 1024;
 
 core::reactor_options reactor_options(const options& o) {
     core::reactor_options r;
@@ -54,9 +56,10 @@ std::unique_ptr<bdev_nvme::bus> make_bus(const options& o) {
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
                  rpc::socket_path socket, std::vector<config_call> calls)
-    : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(std::move(spare_cpus)),
+    : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
+      cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
-      homes_(group_, o.placement), clusters_(group_), disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
+      homes_(group_, o.placement), clusters_(group_, cluster_threads_), disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
       cycle_([this] { return initialize(); }), dispatcher_(group_.control(), methods_, cycle_) {
     add_methods();
 }
@@ -82,7 +85,10 @@ void gateway::add_methods() {
 bool gateway::run() {
     group_.control().execute([this] { core::detach(start_up()); });
     runner_.run();
-    const auto stopped = std::async(std::launch::async, [this] { blocking_.stop(); });
+    const auto stopped = std::async(std::launch::async, [this] {
+        blocking_.stop();
+        cluster_threads_.stop();
+    });
     if (stopped.wait_for(blocking_grace) != std::future_status::ready)
         leave("something still blocks");
     return !failed_;

@@ -53,7 +53,8 @@ class gateway {
     std::vector<config_call> calls_;
 
     core::tsc_clock clock_;
-    core::blocking_pool blocking_;
+    core::blocking_pool blocking_;         ///< for what is bound to end
+    core::blocking_pool cluster_threads_;  ///< for what waits for Ceph clusters, which may never answer
     core::reactor_group group_;
     core::lcore_runner runner_;
 

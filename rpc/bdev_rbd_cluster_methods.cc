@@ -76,6 +76,7 @@ core::task<answer> add(bdev_rbd_service& service, register_params p) {
 json to_json(const bdev_rbd::clusters::view& v) {
     json one = {{"cluster_name", v.name}};
     write_client(one, v.options);
+    one["hung_calls"] = v.hung;
     return one;
 }
 

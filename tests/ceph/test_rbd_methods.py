@@ -135,7 +135,7 @@ def test_a_namespace_of_a_pool(registered, cluster):
 
 
 def test_clusters(registered, cluster, image):
-    info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf)}
+    info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf), "hung_calls": []}
     assert registered.call("bdev_rbd_get_clusters_info") == [info]
     assert registered.call("bdev_rbd_get_clusters_info", name="ceph") == info
     refused(-2, registered.call, "bdev_rbd_get_clusters_info", name="other")

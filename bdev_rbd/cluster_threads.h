@@ -1,0 +1,39 @@
+#pragma once
+
+#include "core/bulkhead.h"
+#include "core/result.h"
+
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace causeway::bdev_rbd {
+
+/// The threads on which a cluster's calls run that may never return, a bounded number of its own, and the list of the calls
+/// that were given up and still hang there. Those are not repeated: each repetition would take one more thread.
+///
+/// Any thread.
+class cluster_threads final : public core::blocking_executor {
+  public:
+    /// Enough to open some thousand images in a few seconds.
+    static constexpr unsigned max_running = 16;
+
+    explicit cluster_threads(core::blocking_executor& threads) : share_(threads, max_running) {}
+
+    void submit(std::function<void()> work) override { share_.submit(std::move(work)); }
+
+    /// EBUSY: an earlier attempt at the same hangs, or so many calls hang that no thread is left.
+    core::result<> check(const std::string& what) const;
+    void hangs(const std::string& what);
+    void returned(const std::string& what);
+    /// What hangs: "rbd/vm-17", or "connecting as client.admin".
+    std::vector<std::string> hung() const;
+
+  private:
+    core::bulkhead share_;
+    mutable std::mutex mutex_;
+    std::multiset<std::string> hung_;
+};
+
+}  // namespace causeway::bdev_rbd
