@@ -1,5 +1,7 @@
 #include "core/reactor.h"
 
+#include "core/log.h"
+
 #include <algorithm>
 #include <cassert>
 #include <limits>
@@ -77,7 +79,8 @@ ticks reactor::next_timer() const noexcept {
 
 unsigned reactor::turn() noexcept {
     reactor* const outer = std::exchange(current_, this);
-    const ticks begin = now_ = time_.now();
+    const ticks begin = time_.now();
+    advance(begin);
 
     const unsigned messages = mailbox_.drain();
     unsigned events = messages;
@@ -87,15 +90,23 @@ unsigned reactor::turn() noexcept {
     if (ready_count_)
         events += run_descriptors();
     if (events)
-        now_ = time_.now();  // or the first busy poller would be charged with all this
+        advance(time_.now());  // or the first busy poller would be charged with all this
     events += run_pollers();
 
     const ticks end = time_.now();
     (events ? stats_.busy_ticks : stats_.idle_ticks).add(end - begin);
     stats_.turns.add();
     stats_.messages.add(messages);
+    advance(end);
     current_ = outer;
     return events;
+}
+
+void reactor::note_stall(nanoseconds length) noexcept {
+    now_ = time_.now();
+    stats_.stalls.add();
+    log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry", name_,
+                 length / std::chrono::milliseconds(1));
 }
 
 unsigned reactor::run_timers() noexcept {
@@ -128,7 +139,7 @@ unsigned reactor::run_pollers() noexcept {
             const ticks after = time_.now();
             stats->busy_runs.add();
             stats->busy_ticks.add(after - now_);
-            now_ = after;
+            advance(after);
             events += n;
         }
     }
@@ -162,7 +173,8 @@ unsigned reactor::run_descriptors() noexcept {
 
 void reactor::run() noexcept {
     thread_id_.store(static_cast<int>(::syscall(SYS_gettid)), std::memory_order_relaxed);
-    last_work_ = time_.now();
+    last_work_ = now_ = time_.now();
+    stall_ticks_ = time_.to_ticks(options_.stall_limit);
     bool waited = false;
     while (!stop_.load(std::memory_order_acquire)) {
         if (turn()) {
@@ -178,18 +190,22 @@ void reactor::run() noexcept {
             __builtin_ia32_pause();
     }
     turn();
+    stall_ticks_ = std::numeric_limits<ticks>::max();
 }
 
 int reactor::sleep_limit_ms() const noexcept {
+    using std::chrono::milliseconds;
+    // A sleep that lasts longer than a stall may must have been one. Only what is polled can bring anything that is out of date.
+    const std::int64_t longest = pollers_.empty() ? 60'000 : options_.stall_limit / milliseconds(2);
     const ticks due = next_timer();
     if (due == std::numeric_limits<ticks>::max())
-        return -1;
+        return pollers_.empty() ? -1 : static_cast<int>(longest);
     const ticks now = time_.now();
     if (due <= now)
         return 0;
     // Rounded up, or the last millisecond would be spent in waits of 0.
     const auto ms = (time_.to_nanoseconds(due - now).count() + 999'999) / 1'000'000;
-    return static_cast<int>(std::min<std::int64_t>(ms, 60'000));
+    return static_cast<int>(std::min<std::int64_t>(ms, longest));
 }
 
 bool reactor::arm_all() noexcept {
@@ -209,6 +225,7 @@ void reactor::disarm(std::size_t armed) noexcept {
 
 void reactor::sleep() noexcept {
     const ticks begin = time_.now();
+    advance(begin);
     reactor* const outer = std::exchange(current_, this);
     bool slept = false;
     if (arm_all()) {
@@ -225,6 +242,10 @@ void reactor::sleep() noexcept {
     }
     current_ = outer;
     const ticks end = time_.now();
+    if (pollers_.empty())
+        now_ = end;  // as long as it liked
+    else
+        advance(end);
     stats_.idle_ticks.add(end - begin);
     if (slept) {
         stats_.sleep_ticks.add(end - begin);

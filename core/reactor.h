@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +29,9 @@ struct reactor_options {
     bool never_sleep = false;
     /// The most events that one poller handles in a turn, so that its neighbours get theirs.
     unsigned poll_budget = 64;
+    /// A reactor that does nothing for longer than this, although it runs, has stalled: see reactor::stalls(). A quarter of the shortest
+    /// keep-alive timeout that transports grant, so that a stall is noticed before any host's view of its controller ends.
+    nanoseconds stall_limit = std::chrono::milliseconds(2500);
 };
 
 /// What one CPU core runs: it takes its mailbox, its timers and its pollers in turns, and sleeps when all are
@@ -59,6 +63,18 @@ class reactor {
 
     /// The time at which the current turn, or its current part, began.
     ticks now() const noexcept { return now_; }
+
+    /// How often this reactor has stalled: between two steps of run(), more than options().stall_limit has passed, because the process
+    /// or its machine was stopped, or something blocked. Reads the clock, so that a stall is noticed at the first call after it, even
+    /// in the middle of a turn. What was received before a stall may be out of date: its sender may have given up meanwhile. On this
+    /// reactor.
+    std::uint32_t stalls() noexcept {
+        if (stalled_at(time_.now())) [[unlikely]]
+            note_stall(time_.to_nanoseconds(time_.now() - now_));
+        return static_cast<std::uint32_t>(stats_.stalls.get());
+    }
+    /// Counts a stall that has ended now. For a simulation, whose reactors cannot be stopped.
+    void note_stall(nanoseconds length) noexcept;
 
     /// Any thread. Runs `m.handle` on this reactor; allocates nothing, cannot fail.
     void post(message& m) noexcept {
@@ -92,6 +108,7 @@ class reactor {
         counter sleeps;       ///< begun
         counter turns;
         counter messages;
+        counter stalls;
     };
     const statistics& stats() const noexcept { return stats_; }
 
@@ -124,6 +141,13 @@ class reactor {
     void unwatch(class fd_watch& w) noexcept;
 
     void wake() noexcept;
+    bool stalled_at(ticks now) const noexcept { return now > now_ && now - now_ > stall_ticks_; }
+    /// The next step of this reactor begins.
+    void advance(ticks now) noexcept {
+        if (stalled_at(now)) [[unlikely]]
+            note_stall(time_.to_nanoseconds(now - now_));
+        now_ = now;
+    }
     unsigned run_timers() noexcept;
     unsigned run_pollers() noexcept;
     void wait_for_descriptors(int timeout_ms) noexcept;
@@ -142,7 +166,8 @@ class reactor {
     const clock& time_;
     const reactor_options options_;
 
-    ticks now_ = 0;
+    ticks now_ = 0;  ///< between turns: when the last one, or the last sleep, ended
+    ticks stall_ticks_ = std::numeric_limits<ticks>::max();  ///< stall_limit, within run(): a test's clock may jump between turns
     ticks last_work_ = 0;
     ticks next_descriptor_check_ = 0;
     busy_poll busy_poll_;

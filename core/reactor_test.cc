@@ -328,6 +328,34 @@ TEST_F(reactor_threads, a_poller_that_joined_during_sleep_is_not_disarmed) {
     ::close(fd);
 }
 
+/// Its clock is the reactor's alone while it runs.
+TEST(reactor_stall, is_counted_once_and_at_once_even_in_the_middle_of_a_turn) {
+    virtual_clock clock;
+    test::blocking_on_the_spot blocking;
+    reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
+    reactor& r = group[0];
+    thread_runner runner(group);
+    const auto stalls_after = [&](nanoseconds d) {
+        return thread_runner::call(r, [&] {
+            clock.advance_to(clock.now() + clock.to_ticks(d));
+            return r.stalls();
+        });
+    };
+    EXPECT_EQ(stalls_after(2s), 0u);
+    EXPECT_EQ(stalls_after(2s + 1ns), 1u);
+    EXPECT_EQ(stalls_after(0s), 1u);
+    EXPECT_EQ(stalls_after(1h), 2u);
+}
+
+TEST(reactor_stall, is_noticed_if_nobody_asks) {
+    virtual_clock clock;
+    test::blocking_on_the_spot blocking;
+    reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
+    thread_runner runner(group);
+    thread_runner::call(group[0], [&] { clock.advance_to(clock.now() + clock.to_ticks(3s)); });
+    EXPECT_EQ(thread_runner::call(group[0], [&] { return group[0].stalls(); }), 1u);
+}
+
 TEST_F(reactor_threads, never_sleeps_if_told_so) {
     const auto group = make(1, {.busy_poll_window = 0ns, .never_sleep = true});
     thread_runner runner(*group);

@@ -40,6 +40,7 @@ nvme::status target::begin(request& r) noexcept {
     r.completion.set_result64(0);
     r.fused = nullptr;
     r.waits_for_fused = false;
+    r.stall_epoch = q.stall_epoch;
     if (!q.namespaces || r.command.opcode == nvme::fabrics_opcode) [[unlikely]]
         return begin_admin(r);
     if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]

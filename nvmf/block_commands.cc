@@ -68,7 +68,7 @@ void done(bdev::io& i) noexcept {
 
 template <op Op>
 void run(request& r) noexcept {
-    core_namespace* ns = enter(r);
+    core_namespace* ns = bdev::changes_content(Op) ? enter_to_change(r) : enter(r);
     if (!ns) [[unlikely]]
         return;
     const nvme::block_command_view c{r.command};

@@ -50,7 +50,7 @@ verdict check_copy(request& r, const core_namespace& ns) noexcept {
 }
 
 void run_copy(request& r) noexcept {
-    core_namespace* ns = enter(r);
+    core_namespace* ns = enter_to_change(r);
     if (!ns)
         return;
     const nvme::copy_view c{r.command};

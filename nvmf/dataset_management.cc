@@ -58,7 +58,7 @@ verdict check_dsm(request& r, const core_namespace& ns) noexcept {
 }
 
 void run_dsm(request& r) noexcept {
-    core_namespace* ns = enter(r);
+    core_namespace* ns = enter_to_change(r);
     if (!ns)
         return;
     if (const verdict v = check_ranges(r, *ns); !v.ok()) {

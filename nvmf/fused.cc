@@ -43,6 +43,11 @@ void done(bdev::io& i) noexcept {
 }
 
 void run_pair(request& first, request& second) noexcept {
+    if (is_stale(first) || is_stale(second)) [[unlikely]] {
+        first.qpair->counters->stale_commands.add(2);
+        finish_noted(first, nvme::sc::command_interrupted);
+        return finish_noted(second, nvme::sc::aborted_failed_fused);
+    }
     core_namespace* ns = first.qpair->namespaces->find(first.command.nsid);
     if (!ns || ns->generation != first.ns_generation) {
         finish_noted(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});

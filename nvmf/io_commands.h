@@ -2,6 +2,7 @@
 
 #include "nvme/command.h"
 #include "nvme/log_page.h"
+#include "nvmf/core_counters.h"
 #include "nvmf/dispatch.h"
 #include "nvmf/name_space.h"
 
@@ -116,6 +117,22 @@ inline core_namespace* enter(request& r) noexcept {
     ++ns->in_flight;
     r.ns = ns;
     return ns;
+}
+
+/// Whether a command that changes content may have been overtaken: its core has stalled since its host sent it. A host that has given this
+/// connection up meanwhile may have written elsewhere, and a late write would land on newer data.
+inline bool is_stale(const request& r) noexcept {
+    return r.stall_epoch != r.qpair->home().stalls();
+}
+
+/// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it again.
+inline core_namespace* enter_to_change(request& r) noexcept {
+    if (is_stale(r)) [[unlikely]] {
+        r.qpair->counters->stale_commands.add();
+        finish_noted(r, nvme::sc::command_interrupted);
+        return nullptr;
+    }
+    return enter(r);
 }
 
 inline void leave(request& r) noexcept {

@@ -99,6 +99,7 @@ class request : public core::message {
     bdev::io io;
     void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
     core_namespace* ns = nullptr;              ///< that it executes on
+    std::uint32_t stall_epoch = 0;             ///< its qpair's when it began
     std::uint64_t ns_generation = 0;           ///< of the namespace that it was checked against
     request* fused = nullptr;                  ///< the other half of a fused pair
     request* next = nullptr;                   ///< in a list of the target's
@@ -124,6 +125,7 @@ enum class disconnect_reason : std::uint8_t {
     protocol_violation,
     transport_error,
     shutting_down,  ///< the gateway ends
+    stalled,        ///< the gateway stood still, and cannot tell which commands were sent before
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
@@ -158,6 +160,12 @@ class qpair {
     /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the
     /// transport before the first command; 0: as large as its options allow.
     std::uint16_t sq_entries = 0;
+
+    /// What reactor::stalls() said when this connection was last read to its end. A command that begins while this is behind may have
+    /// been sent before the core stalled, by a host that has given the connection up and written elsewhere since: it may not change
+    /// content. Kept by the transport, on the home reactor: it asks stalls(), reads, hands over what it has read, and sets this when
+    /// there is no more.
+    std::uint32_t stall_epoch = 0;
 
     // What Connect has made of it. Written on the home reactor.
     std::uint16_t qid = 0;

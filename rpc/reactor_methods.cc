@@ -50,6 +50,7 @@ core::task<answer> get_reactors(core::reactor_group& group) {
                             {"irq", time.interrupts},
                             {"sys", time.system},
                             {"usr", time.user},
+                            {"stalls", r->stats().stalls.get()},
                             {"lw_threads", json::array({as_thread(*r)})}});
     }
     co_return json{{"tick_rate", group.time().per_second()}, {"pid", ::getpid()}, {"reactors", reactors}};

@@ -76,6 +76,7 @@ void loop_qpair::receive(slot& s) noexcept {
 
     auto& r = s.request;
     r.qpair = this;
+    stall_epoch = home().stalls();
     r.set_status(nvme::sc::success);
     r.completion = {};
     r.segment_count = 0;

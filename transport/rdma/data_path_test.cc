@@ -277,5 +277,34 @@ TEST(data_path, a_host_that_takes_no_responses_holds_up_nobody) {
     }
 }
 
+TEST(data_path, a_write_that_came_before_a_stall_is_not_run) {
+    for (const bool leaves : {false, true}) {
+        SCOPED_TRACE(leaves ? "its host has gone" : "its host is there");
+        world w;
+        host h = w.make_host(), other = w.make_host();
+        fill(*other.io, 0, block, 1);
+        ASSERT_TRUE(other.io->call(write(0, 1), block)->status().ok());
+        fill(*h.io, 0, block, 2);
+        const auto cid = h.io->send(write(0, 1), block, 0, how::in_capsule);
+        ASSERT_TRUE(w.until([&] { return !h.io->end().qp->completions->entries.empty(); })) << "it is here, unread";
+        for (std::size_t i = 0; i < w.sim.group().size(); ++i)
+            w.sim.group()[i].note_stall(std::chrono::seconds(12));
+        if (leaves) {
+            h.io->end().disconnect();
+            ASSERT_TRUE(w.until([&] { return h.io->closed(); }));
+        } else {
+            std::optional<nvme::completion> answer;
+            ASSERT_TRUE(w.until([&] { return (answer = h.io->response(cid)).has_value(); }));
+            EXPECT_TRUE(answer->status().is(sc::command_interrupted));
+            EXPECT_FALSE(answer->status().dnr());
+        }
+        ASSERT_TRUE(other.io->call(read(0, 1), block, 300'000)->status().ok());
+        EXPECT_EQ(std::memcmp(other.io->memory(), other.io->memory(300'000), block), 0);
+        if (!leaves) {
+            EXPECT_TRUE(h.io->call(write(0, 1), block)->status().ok()) << "sent again";
+        }
+    }
+}
+
 }  // namespace
 }  // namespace causeway::rdma::test

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "transport/rdma/device_limits.h"
 
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <limits>
@@ -131,16 +132,17 @@ unsigned poll_group::poll(unsigned budget) noexcept {
     std::array<ibv_wc, batch> done;
     unsigned handled = 0;
     stats_.polls.add();
+    const std::uint32_t epoch = home_.stalls();
     while (handled < budget) {
         const int wanted = static_cast<int>(std::min(batch, budget - handled));
         const int n = ibv_poll_cq(cq_.get(), wanted, done.data());
-        if (n <= 0)
-            break;
         for (int i = 0; i < n; ++i)
             handle(done[static_cast<std::size_t>(i)]);
-        handled += static_cast<unsigned>(n);
-        if (n < wanted)
+        handled += static_cast<unsigned>(std::max(n, 0));
+        if (n < wanted) {
+            stall_epoch_ = epoch;  // nothing that came before a stall is left
             break;
+        }
     }
     if (handled)
         stats_.completions.add(handled);

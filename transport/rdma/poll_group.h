@@ -77,6 +77,8 @@ class poll_group final : public core::poller {
     statistics& stats() noexcept { return stats_; }
     const statistics& stats() const noexcept { return stats_; }
     const receive_pool::statistics& receive_stats() const noexcept { return receives_.stats(); }
+    /// What reactor::stalls() said when the completion queue was last found empty: see nvmf::qpair::stall_epoch.
+    std::uint32_t stall_epoch() const noexcept { return stall_epoch_; }
     std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   private:
@@ -111,6 +113,7 @@ class poll_group final : public core::poller {
     std::vector<qpair*> dirty_;
     std::vector<std::uint64_t> refused_;  ///< signaled work that the device did not take: over without a completion
     std::uint32_t cqe_room_ = 0;
+    std::uint32_t stall_epoch_ = 0;
 
     bool armed_ = false;
     std::optional<core::fd_watch> channel_watch_;

@@ -76,15 +76,17 @@ void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
     if (free_.empty() || !parked_.empty()) {
         // Responses are out whose completions are not in yet. Commands begin in the order in which they came.
         group_.stats().pending_free_request.add();
-        parked_.push_back({slot, bytes});
+        parked_.push_back({slot, bytes, group_.stall_epoch()});
         return;
     }
     request& r = *free_.back();
     free_.pop_back();
-    start(r, slot, bytes);
+    start(r, {slot, bytes, group_.stall_epoch()});
 }
 
-void qpair::start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept {
+void qpair::start(request& r, const parked& capsule) noexcept {
+    const auto [slot, bytes, epoch] = capsule;
+    stall_epoch = epoch;
     r.arrived = home().now();
     r.slot = slot;
     r.from = request::source::none;
@@ -286,7 +288,7 @@ void qpair::unpark() noexcept {
         parked_.erase(parked_.begin());
         request& r = *free_.back();
         free_.pop_back();
-        start(r, oldest.slot, oldest.bytes);
+        start(r, oldest);
     }
 }
 

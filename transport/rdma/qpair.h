@@ -89,10 +89,11 @@ class qpair final : public nvmf::qpair {
     struct parked {
         std::uint32_t slot;
         std::uint32_t bytes;
+        std::uint32_t stall_epoch;  ///< of the poll group when it came
     };
 
     // qpair.cc: a command's way
-    void start(request& r, std::uint32_t slot, std::uint32_t bytes) noexcept;
+    void start(request& r, const parked& capsule) noexcept;
     void answer(request& r, nvme::status s) noexcept;
     void take_back(request& r, nvme::status s) noexcept;
     void drop(request& r) noexcept;

@@ -104,6 +104,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
 
     // qpair_stream.cc: bytes in and out
     void take(std::span<const std::byte> bytes) noexcept;
+    void read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept;
     void resume_reading() noexcept;
     void put_in_line(request& r) noexcept;
     void sent(std::size_t bytes) noexcept;
@@ -127,6 +128,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
 
     pdu_reader reader_;
     std::vector<std::byte> left_over_;  ///< received, while the reader is held
+    std::size_t read_since_stall_ = 0;  ///< bytes, until the connection has been read to its end
     unsigned pdus_ = 0;                 ///< in this receive()
     std::uint32_t receiving_ = 0;       ///< requests whose data is being received
     request* current_ = nullptr;        ///< of the capsule that is being read

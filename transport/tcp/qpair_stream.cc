@@ -23,6 +23,8 @@ constexpr std::size_t most_pieces = 384;
 unsigned qpair::receive() noexcept {
     pdus_ = 0;
     std::size_t received = 0;
+    const std::uint32_t epoch = home().stalls();
+    bool at_end = false;
     while (!stopping_ && !reader_.held() && received < turn_budget) {
         const std::span<std::byte> place = reader_.place();
         std::span<std::byte> scratch = group_.scratch();
@@ -41,10 +43,26 @@ unsigned qpair::receive() noexcept {
         }
         if (got.after != stream::state::open)
             lost(got.after);
-        if (got.bytes < place.size() + scratch.size())
+        if (got.bytes < place.size() + scratch.size()) {
+            at_end = !stream_->holds_more();
             break;
+        }
     }
+    if (epoch != stall_epoch) [[unlikely]]
+        read_after_stall(epoch, received, at_end);
     return received ? std::max(pdus_, 1u) : 0;
+}
+
+/// Where a host has filled the window before the stall, its kernel may still hold more that is just as old: then only a new connection is
+/// sure to be up to date.
+void qpair::read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept {
+    read_since_stall_ += bytes;
+    if (read_since_stall_ > stream_->receive_buffer_size() / 4)
+        return disconnect(nvmf::disconnect_reason::stalled);
+    if (at_end && !reader_.held()) {
+        stall_epoch = epoch;
+        read_since_stall_ = 0;
+    }
 }
 
 void qpair::take(std::span<const std::byte> bytes) noexcept {

@@ -50,6 +50,12 @@ void stream::end_sending() noexcept {
     ::shutdown(socket_, SHUT_WR);
 }
 
+std::size_t stream::receive_buffer_size() const noexcept {
+    int bytes = 0;
+    socklen_t size = sizeof bytes;
+    return ::getsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, &size) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
 std::unique_ptr<stream> make_plain_stream(int socket) {
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
     return std::make_unique<plain_stream>(socket);

@@ -42,6 +42,9 @@ class stream {
     /// key of this PSK identity. Empty: nothing.
     virtual std::string proven_identity() const { return {}; }
 
+    /// Bytes that the kernel may hold for us before the peer has to wait, its bookkeeping included.
+    std::size_t receive_buffer_size() const noexcept;
+
     int socket() const noexcept { return socket_; }  ///< to wait on
 
   private:
