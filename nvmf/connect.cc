@@ -31,8 +31,9 @@ struct application {
     qpair* connection;
     std::uint16_t granted_entries;
     std::string transport_name;
+    std::shared_ptr<const port> by;  ///< the port that accepted it
     transport_address local, peer;
-    bool vouched;  ///< by the connection, for the names in `data`
+    host_identity proved;  ///< by the connection, of the names in `data`
 
     std::uint16_t qid() const noexcept { return command.qid; }
     std::string_view text(const char (&field)[256]) const noexcept { return {field, ::strnlen(field, sizeof field)}; }
@@ -75,9 +76,10 @@ application read(const request& r) {
     a.connection = r.qpair;
     a.granted_entries = q.sq_entries;
     a.transport_name = q.transport_name();
+    a.by = q.port;
     a.local = q.local_address();
     a.peer = q.peer_address();
-    a.vouched = q.vouches_for(a.hostnqn(), a.subnqn());
+    a.proved = q.identity_of(a.hostnqn(), a.subnqn());
     return a;
 }
 
@@ -92,25 +94,36 @@ bool size_fits(const application& a, const transport_options& fabric) noexcept {
     return entries >= 2 && entries <= most && (a.granted_entries == 0 || entries <= a.granted_entries);
 }
 
+/// Why this host is not let in; nullptr: it is. A host that has a key comes in with it or not at all, by whichever port and fabric:
+/// anybody could call himself so otherwise.
+const char* host_refusal(const application& a, const subsystem& s) {
+    if (a.proved == host_identity::another)
+        return "its TLS identity belongs to another host or subsystem";
+    if (!s.allows(a.hostnqn()))
+        return "it is not on the list of hosts: add it with nvmf_subsystem_add_host";
+    if (a.proved == host_identity::proven)
+        return nullptr;
+    if (a.by && a.by->options.secure_channel)
+        return "it has proved nothing where a secure channel is required";
+    if (s.has_key(a.hostnqn()))
+        return "it has a key and did not prove it: connect it by a secured listener, or add it without a key";
+    return nullptr;
+}
+
 /// What is checked of both kinds of queue; nothing: it is good.
 std::optional<admission> refusal(const application& a, subsystem* s, const transport* fabric) {
     if (!is_name(a.subnqn()))
         return bad_data(at_subnqn);
     if (!is_name(a.hostnqn()))
         return bad_data(at_hostnqn);
-    if (!s || s->closing() || !s->listens_at(a.local)) {
+    if (!s || s->closing() || !s->is_behind(a.by.get())) {
         core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(),
                                 a.local.text());
         return bad_data(at_subnqn);
     }
-    if (!a.vouched) {
-        core::log::peer_warning(refusals, "{}: who calls himself {} (from {}) has proved to be somebody else",
-                                a.subnqn(), a.hostnqn(), a.peer.text());
-        return admission{nvme::sc::connect_invalid_host};
-    }
-    if (!s->allows(a.hostnqn())) {
-        core::log::peer_warning(refusals, "{} does not allow host {} (from {})", a.subnqn(), a.hostnqn(),
-                                a.peer.text());
+    if (const char* const why = host_refusal(a, *s)) {
+        core::log::peer_warning(refusals, "{}: rejecting host {} from {}: {}", a.subnqn(), a.hostnqn(), a.peer.text(),
+                                why);
         return admission{nvme::sc::connect_invalid_host};
     }
     if (!fabric || !size_fits(a, fabric->options()))
@@ -126,8 +139,8 @@ admission admit(const application& a, std::shared_ptr<controller> c) {
 admission admit_admin(const application& a, subsystem& s, transport& fabric) {
     if (a.data.cntlid != nvme::cntlid_dynamic)
         return bad_data(at_cntlid);
-    const auto c =
-        s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()), std::to_array(a.data.hostid));
+    const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
+                                     std::to_array(a.data.hostid), a.proved);
     if (!c)
         return {nvme::sc::connect_controller_busy};
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
@@ -140,6 +153,13 @@ std::optional<admission> io_refusal(const application& a, const controller& c) {
         return bad_data(at_hostnqn);
     if (std::to_array(a.data.hostid) != c.host_id())
         return bad_data(at_hostid);
+    if (a.proved != c.proved_identity()) {
+        core::log::peer_warning(refusals,
+                                "{}: rejecting queue {} of {} from {}: it does not come by a secure channel as "
+                                "its admin queue did, or the other way round",
+                                a.subnqn(), a.qid(), a.hostnqn(), a.peer.text());
+        return admission{nvme::sc::connect_invalid_host};
+    }
     if (a.transport_name != c.fabric().trtype())
         return bad_data(at_cntlid);
     if (!c.ready() || a.qid() > c.fabric().options().max_io_qpairs_per_ctrlr)

@@ -28,6 +28,7 @@ class controller final : public std::enable_shared_from_this<controller> {
         std::uint16_t cntlid = 0;
         std::string host_nqn;
         std::array<std::uint8_t, 16> host_id{};
+        host_identity proved = host_identity::unproven;  ///< by the connection of the admin queue
     };
 
     controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id);
@@ -36,6 +37,8 @@ class controller final : public std::enable_shared_from_this<controller> {
     std::uint16_t cntlid() const noexcept { return id_.cntlid; }
     const std::string& host_nqn() const noexcept { return id_.host_nqn; }
     const std::array<std::uint8_t, 16>& host_id() const noexcept { return id_.host_id; }
+    /// What its admin queue has proved of the host: its I/O queues prove the same.
+    host_identity proved_identity() const noexcept { return id_.proved; }
     bool is_discovery() const noexcept { return is_discovery_; }
     nvmf::subsystem& subsystem() const noexcept { return *subsystem_; }
     transport& fabric() const noexcept { return fabric_; }

@@ -34,7 +34,7 @@ nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener
     e.treq = nvme::to_underlying(l.options.secure_channel ? nvme::secure_channel::required
                                                           : nvme::secure_channel::not_specified) |
              nvme::treq_disable_sq_flow_control;
-    e.portid = t.port_id(at);
+    e.portid = l.port.get()->id;
     e.cntlid = nvme::cntlid_dynamic;
     if (const transport* fabric = t.find_transport(at.trtype)) {
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
@@ -60,8 +60,9 @@ std::vector<std::byte> discovery_log_page(const controller& c) {
     std::vector<nvme::discovery_log_entry> entries;
     for (const auto& s : t.subsystems())
         if (!s->is_discovery() && s->allows(c.host_nqn()))
-            for (const subsystem::listener& l : s->listeners())
-                entries.push_back(describe(*s, l, t));
+            for (const auto& l : s->listeners())
+                if (l->port.get())  // else it does not listen yet
+                    entries.push_back(describe(*s, *l, t));
 
     nvme::discovery_log_header header{};
     header.genctr = t.discovery_generation();

@@ -13,22 +13,6 @@ namespace causeway::nvmf {
 
 using namespace std::chrono_literals;
 
-namespace {
-
-bool contains(const std::vector<transport_address>& list, const transport_address& at) {
-    return std::find(list.begin(), list.end(), at) != list.end();
-}
-
-bool contains(const std::vector<subsystem::listener>& list, const transport_address& at) {
-    return std::any_of(list.begin(), list.end(), [&](const auto& l) { return l.at == at; });
-}
-
-bool erase(std::vector<subsystem::listener>& list, const transport_address& at) {
-    return std::erase_if(list, [&](const auto& l) { return l.at == at; }) != 0;
-}
-
-}  // namespace
-
 subsystem::subsystem(target& t, subsystem_options options)
     : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
 
@@ -40,19 +24,19 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
     const auto self = shared_from_this();
     if (closing_)
         co_return core::fail(ENODEV, "the subsystem is being deleted", nqn());
-    if (contains(listeners_, at) || contains(starting_, at))
+    if (std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at == at; }))
         co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
     // In the list before it listens: hosts that come with the first packet find it.
-    listeners_.push_back({at, options});
-    starting_.push_back(at);
-    const auto listening = co_await target_.listen(at, options);
-    std::erase(starting_, at);
+    const auto added = std::make_shared<listener>(listener{at, options});
+    listeners_.push_back(added);
+    auto listening = co_await target_.lease_port(at, options, added->port);
     if (!listening) {
-        erase(listeners_, at);
+        std::erase(listeners_, added);
         co_return listening;
     }
-    if (!contains(listeners_, at)) {
-        co_await target_.stop_listening(at);
+    if (std::find(listeners_.begin(), listeners_.end(), added) == listeners_.end()) {
+        added->port = {};
+        co_await target_.close_unused_ports(*target_.find_transport(at.trtype));
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
     core::log::info("{}: listens at {}{}", nqn(), at.text(), options.secure_channel ? ", secured" : "");
@@ -60,34 +44,31 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
     co_return core::result<>();
 }
 
-core::task<> subsystem::stop_listening(transport_address at) {
-    if (!contains(starting_, at))  // else add_listener() finds it gone
-        co_await target_.stop_listening(at);
-}
-
 core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const auto self = shared_from_this();
-    if (!erase(listeners_, at))
+    // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
+    if (std::erase_if(listeners_, [&](const auto& l) { return l->at == at; }) == 0)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
     target_.discovery_changed();
-    co_await stop_listening(at);
+    if (transport* const fabric = target_.find_transport(at.trtype))
+        co_await target_.close_unused_ports(*fabric);
     co_return core::result<>();
 }
 
-bool subsystem::listens_at(const transport_address& local) const noexcept {
-    if (is_discovery())
-        return true;
-    return std::any_of(listeners_.begin(), listeners_.end(), [&](const listener& l) {
-        const transport_address& at = l.at;
-        const bool any_address = at.traddr == "0.0.0.0" || at.traddr == "::";
-        return at.trtype == local.trtype && at.trsvcid == local.trsvcid && (any_address || at.traddr == local.traddr);
-    });
+bool subsystem::is_behind(const port* p) const noexcept {
+    return is_discovery() ||
+           (p && std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->port.get() == p; }));
 }
 
 // ---- Hosts.
 
 bool subsystem::allows(std::string_view host_nqn) const noexcept {
     return is_discovery() || options_.allow_any_host || hosts_.contains(std::string(host_nqn));
+}
+
+bool subsystem::has_key(std::string_view host_nqn) const noexcept {
+    const auto it = hosts_.find(std::string(host_nqn));
+    return it != hosts_.end() && it->second;
 }
 
 core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const key> psk) {
@@ -98,7 +79,14 @@ core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const k
     if (psk)
         if (auto admitted = target_.admit_host(nqn(), host_nqn, *psk); !admitted)
             return admitted;
+    // Whoever has come under this name until now had no key to prove.
+    std::vector<std::shared_ptr<controller>> impostors;
+    for (const auto& [cntlid, c] : controllers_)
+        if (psk && c->host_nqn() == host_nqn && c->proved_identity() != host_identity::proven)
+            impostors.push_back(c);
     hosts_.emplace(std::move(host_nqn), std::move(psk));
+    for (const auto& c : impostors)
+        c->end(disconnect_reason::host_removed);
     if (!options_.allow_any_host)
         target_.discovery_changed();
     return {};
@@ -130,7 +118,8 @@ core::task<> subsystem::set_allow_any_host(bool allow) {
 
 std::shared_ptr<controller> subsystem::make_controller(transport& fabric, core::reactor& admin_queue,
                                                        std::string host_nqn,
-                                                       const std::array<std::uint8_t, 16>& host_id) {
+                                                       const std::array<std::uint8_t, 16>& host_id,
+                                                       host_identity proved) {
     // In turn, so that a cntlid rests for as long as possible before it means somebody else.
     const std::uint32_t count = options_.max_cntlid - options_.min_cntlid + 1u;
     for (std::uint32_t tried = 0; tried < count; ++tried) {
@@ -139,7 +128,7 @@ std::shared_ptr<controller> subsystem::make_controller(transport& fabric, core::
         if (controllers_.contains(cntlid))
             continue;
         auto c = std::make_shared<controller>(shared_from_this(), fabric, admin_queue,
-                                              controller::identity{cntlid, std::move(host_nqn), host_id});
+                                              controller::identity{cntlid, std::move(host_nqn), host_id, proved});
         controllers_.emplace(cntlid, c);
         return c;
     }
@@ -168,12 +157,14 @@ core::task<> subsystem::end_controllers(Which which, disconnect_reason why) {
 /// The end of a subsystem that the target does not list any more.
 core::task<> subsystem::close(disconnect_reason why) {
     const auto self = shared_from_this();
+    // Before anything is waited for: from then on another subsystem may have this name, with the same hosts and listeners.
     closing_ = true;
-    const std::vector<listener> listeners = std::exchange(listeners_, {});
-    for (const listener& l : listeners)
-        co_await stop_listening(l.at);
     for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
-        target_.forget_host(nqn(), host_nqn);
+        if (psk)
+            target_.forget_host(nqn(), host_nqn);
+    listeners_.clear();
+    for (std::size_t i = 0; i < target_.transports().size(); ++i)
+        co_await target_.close_unused_ports(*target_.transports()[i]);
     co_await end_controllers([](const controller&) { return true; }, why);
     std::vector<std::shared_ptr<name_space>> going;
     while (!namespaces_.empty())

@@ -2,6 +2,7 @@
 
 #include "nvmf/keyring.h"
 #include "nvmf/name_space.h"
+#include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
@@ -72,20 +73,23 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     struct listener {
         transport_address at;
         listen_options options;
+        port_lease port{};  ///< empty until the target has one for it
     };
 
     /// EEXIST; ENODEV (no such transport); EINVAL (no secure channel there, or others share the address and do not agree on it);
     /// and listen()'s.
     core::task<core::result<>> add_listener(transport_address at, listen_options options = {});
     core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT
-    const std::vector<listener>& listeners() const noexcept { return listeners_; }
-    /// Whether a connection that came in at `local` came in by a listener of this subsystem. The discovery
-    /// subsystem is behind every listener.
-    bool listens_at(const transport_address& local) const noexcept;
+    const std::vector<std::shared_ptr<listener>>& listeners() const noexcept { return listeners_; }
+    /// Whether a connection that `p` has accepted came in by a listener of this subsystem. The discovery subsystem is
+    /// behind every port.
+    bool is_behind(const port* p) const noexcept;
 
     // ---- Hosts.
 
-    /// `psk`: what the host proves itself with where there is a secure channel; nullptr: it cannot connect there. EEXIST, EINVAL.
+    /// `psk`: what the host proves itself with where there is a secure channel; nullptr: it cannot connect there. A
+    /// host with a key is admitted nowhere without having proved it, and whoever is there under its name without
+    /// having done so is sent away. EEXIST, EINVAL.
     core::result<> add_host(std::string nqn, std::shared_ptr<const key> psk = nullptr);
     core::task<core::result<>> remove_host(std::string nqn);  ///< ENOENT; ends when its connections are gone
     core::task<> set_allow_any_host(bool allow);
@@ -93,6 +97,8 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// Their names and pre-shared keys.
     const std::map<std::string, std::shared_ptr<const key>>& hosts() const noexcept { return hosts_; }
     bool allows(std::string_view host_nqn) const noexcept;
+    /// Whether that host has a key here, which it has to prove.
+    bool has_key(std::string_view host_nqn) const noexcept;
 
     // ---- Controllers.
 
@@ -101,7 +107,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     /// nullptr: no cntlid is free. For Connect.
     std::shared_ptr<controller> make_controller(transport& fabric, core::reactor& admin_queue, std::string host_nqn,
-                                                const std::array<std::uint8_t, 16>& host_id);
+                                                const std::array<std::uint8_t, 16>& host_id, host_identity proved);
     bool closing() const noexcept { return closing_; }
 
     target& owner() const noexcept { return target_; }
@@ -113,7 +119,6 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     friend class controller;
     friend class name_space;
 
-    core::task<> stop_listening(transport_address at);
     core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
     std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
@@ -132,8 +137,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     subsystem_options options_;
     std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
     core::per_core<namespace_table> tables_;
-    std::vector<listener> listeners_;
-    std::vector<transport_address> starting_;  ///< whose add_listener() has not ended
+    std::vector<std::shared_ptr<listener>> listeners_;
     std::map<std::string, std::shared_ptr<const key>> hosts_;
     std::map<std::uint16_t, std::shared_ptr<controller>> controllers_;
     std::uint16_t next_cntlid_ = 0;

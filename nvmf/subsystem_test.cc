@@ -63,7 +63,7 @@ class subsystem_control : public testing::Test {
     static std::vector<transport_address> addresses(const subsystem& of) {
         std::vector<transport_address> all;
         for (const auto& l : of.listeners())
-            all.push_back(l.at);
+            all.push_back(l->at);
         return all;
     }
 };

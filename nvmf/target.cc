@@ -7,6 +7,7 @@
 #include "nvmf/subsystem.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace causeway::nvmf {
 
@@ -54,6 +55,8 @@ target::~target() = default;
 // ---- Transports.
 
 core::result<> target::add_transport(std::unique_ptr<transport> t) {
+    if (closing_)
+        return core::fail(ESHUTDOWN, "the target is shutting down", t->trtype());
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "there is a transport of this type", t->trtype());
     for (const auto& s : subsystems_)
@@ -104,51 +107,76 @@ void target::unplace_qpair(core::reactor& r) noexcept {
 
 // ---- Ports.
 
-target::port* target::find_port(const transport_address& at) noexcept {
-    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const port& p) { return p.at == at; });
-    return it == ports_.end() ? nullptr : &*it;
+std::shared_ptr<open_port> target::find_port(const transport_address& at) const noexcept {
+    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const auto& p) { return p->at == at; });
+    return it == ports_.end() ? nullptr : *it;
 }
 
-std::uint16_t target::port_id(const transport_address& at) const noexcept {
-    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const port& p) { return p.at == at; });
-    return it == ports_.end() ? std::uint16_t{0} : it->id;
+std::uint16_t target::free_port_id() noexcept {
+    const auto taken = [this](std::uint16_t id) {
+        return id == 0 || std::any_of(ports_.begin(), ports_.end(), [&](const auto& p) { return p->id == id; });
+    };
+    while (taken(++last_port_id_)) {
+    }
+    return last_port_id_;
 }
 
-core::task<core::result<>> target::listen(transport_address at, listen_options options) {
-    transport* fabric = find_transport(at.trtype);
+core::task<core::result<>> target::lease_port(transport_address at, listen_options options, port_lease& lease) {
+    transport* const fabric = find_transport(at.trtype);
     if (!fabric)
         co_return core::fail(ENODEV, "no such transport", at.trtype);
     if (options.secure_channel && !fabric->offers_secure_channel())
         co_return core::fail(EINVAL, "this transport has no secure channel", at.trtype);
-    // Another subsystem may be starting or stopping it right now.
-    port* p = find_port(at);
-    while (p && (p->starting || p->users == 0)) {
-        co_await core::sleep_for(1ms);
-        p = find_port(at);
-    }
-    if (p) {
-        if (p->options != options)
+    core::turnstile& changes = port_changes_[fabric];
+    co_await changes.enter();
+    auto leased = co_await lease_in_turn(*fabric, std::move(at), options, lease);
+    changes.leave();
+    co_return leased;
+}
+
+core::task<core::result<>> target::lease_in_turn(transport& fabric, transport_address at, listen_options options,
+                                                 port_lease& lease) {
+    auto open = find_port(at);
+    if (open && open->options != options) {
+        if (open->users != 0)
             co_return core::fail(EINVAL,
-                                 p->options.secure_channel ? "another subsystem listens there with a secure channel"
-                                                           : "another subsystem listens there without a secure channel",
+                                 open->options.secure_channel
+                                     ? "another subsystem listens there with a secure channel: do the same, or use "
+                                       "another port"
+                                     : "another subsystem listens there without a secure channel: do the same, or use "
+                                       "another port",
                                  at.text());
-        ++p->users;
+        co_await fabric.stop_listening(open);
+        std::erase(ports_, std::exchange(open, nullptr));
+    }
+    if (open) {
+        lease = port_lease(std::move(open));
         co_return core::result<>();
     }
-    ports_.push_back({at, options, 1, ++last_port_id_, true});
-    auto listening = co_await fabric->listen(at, options);
-    if (listening)
-        find_port(at)->starting = false;
-    else
-        std::erase_if(ports_, [&](const port& e) { return e.at == at; });
+    open = std::make_shared<open_port>(open_port{{std::move(at), options, free_port_id()}});
+    ports_.push_back(open);
+    lease = port_lease(open);
+    auto listening = co_await fabric.listen(open);
+    if (!listening) {
+        lease = {};
+        std::erase(ports_, open);
+    }
     co_return listening;
 }
 
-core::task<> target::stop_listening(transport_address at) {
-    if (--find_port(at)->users != 0)
-        co_return;
-    co_await find_transport(at.trtype)->stop_listening(at);
-    std::erase_if(ports_, [&](const port& e) { return e.at == at; });
+core::task<> target::close_unused_ports(transport& fabric) {
+    core::turnstile& changes = port_changes_[&fabric];
+    co_await changes.enter();
+    const auto unused = [&](const auto& p) { return p->users == 0 && p->at.trtype == fabric.trtype(); };
+    for (;;) {
+        const auto it = std::find_if(ports_.begin(), ports_.end(), unused);
+        if (it == ports_.end())
+            break;
+        const std::shared_ptr<open_port> closing = *it;
+        co_await fabric.stop_listening(closing);
+        std::erase(ports_, closing);
+    }
+    changes.leave();
 }
 
 // ---- Subsystems.
@@ -204,7 +232,7 @@ core::task<> target::shutdown() {
         co_await s->close(disconnect_reason::shutting_down);
     }
     co_await discovery().close(disconnect_reason::shutting_down);
-    for (const auto& t : transports_)
+    for (const auto& t : transports_)  // no more of them come any more
         co_await t->stop();
 }
 

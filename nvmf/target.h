@@ -2,10 +2,13 @@
 
 #include "bdev/registry.h"
 #include "core/reactor_group.h"
+#include "core/turnstile.h"
 #include "nvmf/core_counters.h"
+#include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,7 +57,8 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    core::result<> add_transport(std::unique_ptr<transport> t);  ///< EEXIST. It learns all keys of hosts.
+    /// EEXIST; ESHUTDOWN (the target ends). It learns all keys of hosts.
+    core::result<> add_transport(std::unique_ptr<transport> t);
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
 
@@ -74,8 +78,6 @@ class target {
     /// The discovery log has changed for somebody: discovery controllers hear of it.
     void discovery_changed();
     std::uint64_t discovery_generation() const noexcept { return generation_; }
-    /// PORTID of discovery log entries: the same address has the same one in all subsystems.
-    std::uint16_t port_id(const transport_address& at) const noexcept;
 
     using core_counters = nvmf::core_counters;
     core::per_core<core_counters>& counters() noexcept { return counters_; }
@@ -86,29 +88,29 @@ class target {
   private:
     friend class subsystem;
 
-    /// An address that transports listen at on behalf of one or more subsystems.
-    struct port {
-        transport_address at;
-        listen_options options;  ///< all its users agree on them
-        unsigned users;
-        std::uint16_t id;
-        bool starting;
-    };
-
     nvme::status begin_admin(request& r) noexcept;
-    core::task<core::result<>> listen(transport_address at, listen_options options);
-    core::task<> stop_listening(transport_address at);
+
+    // Ports: an address that several subsystems listen at is one, on whose options they agree.
+    /// Fills `lease` before the first connection can come; empty where it fails. ENODEV, EINVAL, transport::listen()'s.
+    core::task<core::result<>> lease_port(transport_address at, listen_options options, port_lease& lease);
+    core::task<core::result<>> lease_in_turn(transport& fabric, transport_address at, listen_options options,
+                                             port_lease& lease);
+    /// Ends when the ports of this transport whose leases are all gone listen no more.
+    core::task<> close_unused_ports(transport& fabric);
+    std::shared_ptr<open_port> find_port(const transport_address& at) const noexcept;
+    std::uint16_t free_port_id() noexcept;
+
     /// All transports, or none. EINVAL: one of them has no use for such a key.
     core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
     void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
-    port* find_port(const transport_address& at) noexcept;
 
     core::reactor_group& group_;
     bdev::registry& devices_;
     const target_options options_;
     std::vector<std::unique_ptr<transport>> transports_;
     std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
-    std::vector<port> ports_;
+    std::vector<std::shared_ptr<open_port>> ports_;
+    std::map<const transport*, core::turnstile> port_changes_;  ///< one at a time for each transport
     std::uint16_t last_port_id_ = 0;
     std::uint64_t generation_ = 1;
     core::per_core<core_counters> counters_;

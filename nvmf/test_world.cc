@@ -43,7 +43,9 @@ transport_address fake_qpair::local_address() const {
 }
 
 connection::connection(world& w, core::reactor& home, transport_address at)
-    : of(w), home(home), at(std::move(at)), qpair(std::make_unique<fake_qpair>(home, *this)) {}
+    : of(w), home(home), at(std::move(at)), qpair(std::make_unique<fake_qpair>(home, *this)) {
+    qpair->port = w.fabric->port_at(this->at);
+}
 
 capsule& connection::send(nvme::command command, bytes data) {
     capsules.push_back(std::make_unique<capsule>());
@@ -121,22 +123,35 @@ core::task<> connection::part() {
     gone = true;
 }
 
-bool fake_qpair::vouches_for(std::string_view hostnqn, std::string_view subnqn) const {
-    return connection_.proves.empty() || connection_.proves == fmt::format("{} {}", hostnqn, subnqn);
+host_identity fake_qpair::identity_of(std::string_view hostnqn, std::string_view subnqn) const {
+    if (connection_.proves.empty())
+        return host_identity::unproven;
+    return connection_.proves == fmt::format("{} {}", hostnqn, subnqn) ? host_identity::proven : host_identity::another;
 }
 
-core::task<core::result<>> fake_transport::listen(transport_address a, listen_options) {
+core::task<core::result<>> fake_transport::listen(std::shared_ptr<const port> at) {
     co_await core::sleep_for(std::chrono::microseconds(50));
-    if (a.traddr == "in use")
-        co_return core::fail(EADDRINUSE, a.text());
-    EXPECT_EQ(std::count(listening.begin(), listening.end(), a), 0);
-    listening.push_back(a);
+    if (at->at.traddr == "in use")
+        co_return core::fail(EADDRINUSE, at->at.text());
+    EXPECT_EQ(std::count(listening.begin(), listening.end(), at->at), 0);
+    listening.push_back(at->at);
+    ports.push_back(std::move(at));
     co_return core::result<>();
 }
 
-core::task<> fake_transport::stop_listening(transport_address a) {
+core::task<> fake_transport::stop_listening(std::shared_ptr<const port> at) {
     co_await core::sleep_for(std::chrono::microseconds(50));
-    EXPECT_EQ(std::erase(listening, a), 1u);
+    EXPECT_EQ(std::erase(listening, at->at), 1u);
+    EXPECT_EQ(std::erase(ports, at), 1u);
+}
+
+/// As sockets have it: the address itself, or all of its family.
+std::shared_ptr<const port> fake_transport::port_at(const transport_address& a) const {
+    for (const std::string& traddr : {a.traddr, std::string(a.adrfam == "IPv6" ? "::" : "0.0.0.0")})
+        for (const auto& p : ports)
+            if (p->at == transport_address{a.trtype, a.adrfam, traddr, a.trsvcid})
+                return p;
+    return nullptr;
 }
 
 core::result<> fake_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {

@@ -67,7 +67,7 @@ class fake_qpair final : public qpair {
     transport_address local_address() const override;
     transport_address peer_address() const override { return {"FAKE", "IPv4", "10.0.0.99", "1234"}; }
     std::string_view transport_name() const noexcept override { return "FAKE"; }
-    bool vouches_for(std::string_view hostnqn, std::string_view subnqn) const override;
+    host_identity identity_of(std::string_view hostnqn, std::string_view subnqn) const override;
 
   private:
     connection& connection_;
@@ -117,8 +117,8 @@ class fake_transport final : public transport {
   public:
     std::string_view trtype() const noexcept override { return "FAKE"; }
     const transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(transport_address a, listen_options options) override;
-    core::task<> stop_listening(transport_address a) override;
+    core::task<core::result<>> listen(std::shared_ptr<const port> at) override;
+    core::task<> stop_listening(std::shared_ptr<const port> at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t) const override { return {}; }
     std::uint64_t pending_data_buffers(std::size_t) const override { return 0; }
@@ -132,8 +132,12 @@ class fake_transport final : public transport {
     void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
 
     transport_options options_;
+    /// That a host comes in by, who connects there; nullptr: nothing listens.
+    std::shared_ptr<const port> port_at(const transport_address& a) const;
+
     std::vector<transport_address> listening;
-    std::map<std::string, std::string> admitted;  ///< keys by host and subsystem
+    std::vector<std::shared_ptr<const port>> ports;  ///< likewise
+    std::map<std::string, std::string> admitted;     ///< keys by host and subsystem
     bool secures = true;
     bool stopped = false;
 };

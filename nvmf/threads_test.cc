@@ -99,6 +99,7 @@ class threads : public testing::Test {
     nvmf::target target{group, devices};
     core::thread_runner runner{group};
     std::deque<busy_qpair> qpairs;
+    std::shared_ptr<const port> listening;
 
     template <class T>
     T control(std::function<core::task<T>()> make) {
@@ -108,6 +109,7 @@ class threads : public testing::Test {
     }
     busy_qpair& connect_queue(std::size_t core, std::uint16_t qid, std::uint16_t cntlid, std::uint32_t& dw0) {
         auto& q = qpairs.emplace_back(group[core], target);
+        q.port = listening;
         dw0 = call(q, connect(qid), raw(connect_data(subsystem_nqn, host_a, cntlid)));
         return q;
     }
@@ -124,13 +126,15 @@ class threads : public testing::Test {
 };
 
 TEST_F(threads, io_admin_and_control_at_once) {
-    core::thread_runner::call(group.control(),
-                              [&] { EXPECT_TRUE(target.add_transport(std::make_unique<fake_transport>())); });
+    auto made = std::make_unique<fake_transport>();
+    const fake_transport& fabric = *made;
+    core::thread_runner::call(group.control(), [&] { EXPECT_TRUE(target.add_transport(std::move(made))); });
     subsystem_options o;
     o.nqn = subsystem_nqn;
     o.allow_any_host = true;
     subsystem& s = *control<core::result<subsystem*>>([&] { return target.create_subsystem(o); }).value();
     ASSERT_TRUE(control<core::result<>>([&] { return s.add_listener(here); }));
+    core::thread_runner::call(group.control(), [&] { listening = fabric.port_at(here); });
     core::thread_runner::call(group.control(), [&] {
         for (const char* name : {"still", "restless"})
             EXPECT_TRUE(devices.add(std::make_shared<bdev::null_device>(

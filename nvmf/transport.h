@@ -62,6 +62,22 @@ struct listen_options {
     bool operator==(const listen_options&) const = default;
 };
 
+/// An address where a transport listens, from listen() to stop_listening(). A connection keeps the port that
+/// accepted it, and comes in by it: an address that is listened at once more, perhaps with other options, is another
+/// port. Immutable; any thread.
+struct port {
+    transport_address at;  ///< as the operator has it: it may be a wildcard
+    listen_options options;
+    std::uint16_t id = 0;  ///< PORTID of discovery log entries
+};
+
+/// What a connection has proved of the host at its other end.
+enum class host_identity : std::uint8_t {
+    unproven,  ///< it may be anybody
+    proven,    ///< it is the host that it says it is
+    another,   ///< it is somebody else, or has proved so for another subsystem
+};
+
 /// As the discovery log and error log entries spell it; what is not a network is within the host.
 nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
@@ -153,10 +169,14 @@ class qpair {
     virtual transport_address local_address() const = 0;
     virtual transport_address peer_address() const = 0;
     virtual std::string_view transport_name() const noexcept = 0;
-    /// Home reactor. Whether whoever is there may call himself so when he connects to that subsystem: on an encrypted connection he has
-    /// proved who he is.
-    virtual bool vouches_for(std::string_view /*hostnqn*/, std::string_view /*subnqn*/) const { return true; }
+    /// Home reactor. What the connection has proved of a host that calls itself `hostnqn` and connects to `subnqn`.
+    virtual host_identity identity_of(std::string_view /*hostnqn*/, std::string_view /*subnqn*/) const {
+        return host_identity::unproven;
+    }
 
+    /// The port that accepted the connection; local_address() is where exactly the host came to. Set by the transport
+    /// before the first command. Without one, nothing but discovery is to be had.
+    std::shared_ptr<const nvmf::port> port;
     /// Entries of the submission queue as the transport granted them; Connect's SQSIZE must fit. Set by the
     /// transport before the first command; 0: as large as its options allow.
     std::uint16_t sq_entries = 0;
@@ -229,10 +249,10 @@ class transport {
     virtual const transport_options& options() const noexcept = 0;
 
     /// Control reactor. EADDRINUSE, EADDRNOTAVAIL, ENODEV (no RDMA device has that address), EINVAL.
-    /// REQUIRES: what `options` want is on offer.
-    virtual core::task<core::result<>> listen(transport_address at, listen_options options) = 0;
-    /// Control reactor. Connections that exist stay.
-    virtual core::task<> stop_listening(transport_address at) = 0;
+    /// REQUIRES: what the port's options want is on offer; it does not listen at this address.
+    virtual core::task<core::result<>> listen(std::shared_ptr<const port> at) = 0;
+    /// Control reactor. Connections that exist stay. REQUIRES: listen() has succeeded for `at`.
+    virtual core::task<> stop_listening(std::shared_ptr<const port> at) = 0;
     /// Control reactor. Closes all connections, ends when they are gone.
     virtual core::task<> stop() = 0;
 

@@ -140,7 +140,7 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
         return tl::make_unexpected(s.error());
     json all = json::array();
     for (const auto& l : (*s)->listeners())
-        all.push_back(json{{"address", to_json(l.at)}});
+        all.push_back(json{{"address", to_json(l->at)}});
     return all;
 }
 

@@ -74,8 +74,8 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
             for (const auto& l : s->listeners())
                 calls.push_back(
                     saved_config::call("nvmf_subsystem_add_listener", {{"nqn", s->nqn()},
-                                                                       {"listen_address", to_json(l.at)},
-                                                                       {"secure_channel", l.options.secure_channel}}));
+                                                                       {"listen_address", to_json(l->at)},
+                                                                       {"secure_channel", l->options.secure_channel}}));
     });
 }
 

@@ -126,7 +126,7 @@ json namespace_to_json(const nvmf::name_space& ns) {
 json subsystem_to_json(const nvmf::subsystem& s) {
     json listeners = json::array();
     for (const auto& l : s.listeners())
-        listeners.push_back(to_json(l.at));
+        listeners.push_back(to_json(l->at));
     json hosts = json::array();
     for (const auto& [nqn, psk] : s.hosts()) {
         json host = {{"nqn", nqn}};

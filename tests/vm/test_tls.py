@@ -85,11 +85,19 @@ def test_a_host_that_was_removed_is_refused(gateway, guest, host, disk):
         host.connect(disk)
 
 
-def test_a_host_without_tls_is_refused_where_it_is_required_and_welcome_elsewhere(gateway, guest, host, disk):
+def test_a_host_without_tls_is_refused_where_it_is_required(gateway, host, disk):
     gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
-    plain = gateway.add_listener(replace(disk, port=PLAIN_PORT, fabric=TCP))
     with pytest.raises(CommandFailed):
         host.connect(replace(disk, fabric=TCP))
+
+
+def test_a_host_with_a_key_is_refused_without_it_and_one_without_a_key_is_welcome(gateway, guest, host, disk):
+    plain = gateway.add_listener(replace(disk, port=PLAIN_PORT, fabric=TCP))
+    gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
+    with pytest.raises(CommandFailed):
+        host.connect(plain)
+    gateway.rpc("nvmf_subsystem_remove_host", {"nqn": disk.nqn, "host": host.host_nqn})
+    gateway.rpc("nvmf_subsystem_add_host", {"nqn": disk.nqn, "host": host.host_nqn})
     device = host.connect(plain)
     assert fio.verify(guest, device, size="1m").read.bytes == MIB
 

@@ -37,8 +37,8 @@ void on_gone(core::message& m) noexcept {
 }  // namespace
 
 link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::reactor& target_reactor,
-           nvmf::transport_address listener, std::uint64_t n, std::uint16_t count)
-    : transport(t), host_home(host_reactor), target_home(target_reactor), at(std::move(listener)), number(n),
+           std::shared_ptr<const nvmf::port> by, std::uint64_t n, std::uint16_t count)
+    : transport(t), host_home(host_reactor), target_home(target_reactor), port(std::move(by)), number(n),
       entries(count), slots(std::make_unique<slot[]>(count)), host(&h) {
     for (std::uint16_t i = 0; i < entries; ++i) {
         slots[i].of = this;

@@ -58,15 +58,15 @@ struct alignas(64) slot : core::message {
 class link {
   public:
     link(loop_transport& t, host_queue& host, core::reactor& host_home, core::reactor& target_home,
-         nvmf::transport_address at, std::uint64_t number, std::uint16_t entries);
+         std::shared_ptr<const nvmf::port> port, std::uint64_t number, std::uint16_t entries);
     ~link();
 
     loop_transport& transport;
     core::reactor& host_home;
     core::reactor& target_home;
-    const nvmf::transport_address at;  ///< where the target listens
-    const std::uint64_t number;        ///< of all connections, from 1
-    const std::uint16_t entries;       ///< slots; one fewer may be outstanding
+    const std::shared_ptr<const nvmf::port> port;  ///< where the target listens
+    const std::uint64_t number;                    ///< of all connections, from 1
+    const std::uint16_t entries;                   ///< slots; one fewer may be outstanding
     const std::unique_ptr<slot[]> slots;
 
     // On the host's reactor.

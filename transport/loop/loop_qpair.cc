@@ -47,6 +47,7 @@ void copy(std::byte* buffer, std::span<const iovec> pieces, std::size_t bytes, b
 }  // namespace
 
 loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l) {
+    port = l.port;
     sq_entries = l.entries;
     auto& mine = link_.transport.local();
     next = mine.qpairs;

@@ -20,7 +20,7 @@ class loop_qpair final : public nvmf::qpair {
     void respond(nvmf::request& r) noexcept override;
     void disconnect(nvmf::disconnect_reason why) noexcept override;
     bool abort_waiting(std::uint16_t cid) noexcept override;
-    nvmf::transport_address local_address() const override { return link_.at; }
+    nvmf::transport_address local_address() const override { return link_.port->at; }
     nvmf::transport_address peer_address() const override;
     std::string_view transport_name() const noexcept override { return "LOOP"; }
 

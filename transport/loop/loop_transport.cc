@@ -35,20 +35,18 @@ std::uint32_t loop_transport::sgls() const noexcept {
     return nvme::sgls_supported | nvme::sgls_transport_data_block;
 }
 
-core::task<core::result<>> loop_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
-    if (std::find(listeners_.begin(), listeners_.end(), at) != listeners_.end())
-        co_return core::fail(EADDRINUSE, "somebody listens there already", at.text());
-    listeners_.push_back(std::move(at));
+core::task<core::result<>> loop_transport::listen(std::shared_ptr<const nvmf::port> at) {
+    ports_.push_back(std::move(at));
     co_return core::result<>{};
 }
 
-core::task<> loop_transport::stop_listening(nvmf::transport_address at) {
-    std::erase(listeners_, at);
+core::task<> loop_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
+    std::erase(ports_, at);
     co_return;
 }
 
 core::task<> loop_transport::stop() {
-    listeners_.clear();
+    ports_.clear();
     // Again and again: a connection may have been on its way to its core.
     while (!links_.empty()) {
         co_await core::for_each_reactor(target_.group(), [this](core::reactor&) {
@@ -62,13 +60,14 @@ core::task<> loop_transport::stop() {
 core::result<link*> loop_transport::make_link(host_queue& host, core::reactor& host_home,
                                               const nvmf::transport_address& at, std::uint16_t qid,
                                               std::uint16_t entries) {
-    if (std::find(listeners_.begin(), listeners_.end(), at) == listeners_.end())
+    const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const auto& p) { return p->at == at; });
+    if (port == ports_.end())
         return core::fail(ECONNREFUSED, "nobody listens there", at.text());
     const std::uint32_t most = qid ? options_.max_queue_depth : options_.max_aq_depth;
     if (entries < 2 || entries > most)
         return core::fail(EINVAL, "a queue has 2 to " + std::to_string(most) + " entries", at.text());
     core::reactor& home = target_.place_qpair(qid);
-    links_.push_back(std::make_unique<link>(*this, host, host_home, home, at, ++links_made_, entries));
+    links_.push_back(std::make_unique<link>(*this, host, host_home, home, *port, ++links_made_, entries));
     return links_.back().get();
 }
 

@@ -33,8 +33,8 @@ class loop_transport final : public nvmf::transport {
 
     std::string_view trtype() const noexcept override { return "LOOP"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
-    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
+    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override { return core_(core).pending.get(); }
@@ -75,7 +75,7 @@ class loop_transport final : public nvmf::transport {
     nvmf::target& target_;
     const nvmf::transport_options options_;
     const data_path path_;
-    std::vector<nvmf::transport_address> listeners_;
+    std::vector<std::shared_ptr<const nvmf::port>> ports_;
     std::vector<std::unique_ptr<link>> links_;
     std::uint64_t links_made_ = 0;
     core::per_core<core_state> cores_;

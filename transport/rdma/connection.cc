@@ -30,9 +30,9 @@ constexpr auto drain_check = std::chrono::milliseconds(1);
 
 }  // namespace
 
-connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
-                       const connect_request& asked)
-    : transport_(transport), device_(on), id_(id), local_(std::move(local)),
+connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, std::shared_ptr<const nvmf::port> port,
+                       nvmf::transport_address local, const connect_request& asked)
+    : transport_(transport), device_(on), id_(id), port_(std::move(port)), local_(std::move(local)),
       peer_(ip::address_of("RDMA", *rdma_get_peer_addr(id))), asked_(asked) {
     id_->context = static_cast<cm_owner*>(this);
     ++device_.connections;
@@ -86,6 +86,7 @@ core::task<> connection::accept() {
     co_await core::switch_to(*home_);
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
     qpair_ = std::make_unique<qpair>(*group_, id_->qp, asked_.qid, limits_, std::move(own), local_, peer_, on_close);
+    qpair_->port = port_;
     const bool joined = group_->join(*qpair_);
     if (!joined) {
         auto dying = std::move(qpair_);

@@ -17,8 +17,8 @@ class rdma_transport;
 /// qpair. Lives on the control reactor, from the host's request until nothing of it is left.
 class connection final : public cm_owner {
   public:
-    connection(rdma_transport& transport, device& on, rdma_cm_id* id, nvmf::transport_address local,
-               const connect_request& asked);
+    connection(rdma_transport& transport, device& on, rdma_cm_id* id, std::shared_ptr<const nvmf::port> port,
+               nvmf::transport_address local, const connect_request& asked);
     ~connection() override;
 
     /// Ends with the host accepted or refused. Started once.
@@ -44,6 +44,7 @@ class connection final : public cm_owner {
     rdma_transport& transport_;
     device& device_;
     rdma_cm_id* id_;
+    const std::shared_ptr<const nvmf::port> port_;
     const nvmf::transport_address local_, peer_;
     const connect_request asked_;
     qpair_limits limits_;

@@ -32,11 +32,11 @@ core::result<rdma_cm_id*> bind_and_listen(rdma_event_channel* channel, cm_owner*
 }  // namespace
 
 core::task<core::result<>> listener::open() {
-    auto address = ip::socket_address_of(at_);
+    auto address = ip::socket_address_of(at());
     if (!address)
         co_return tl::make_unexpected(address.error());
     auto begin = [this, &address] {
-        return bind_and_listen(transport_.channel(), this, *address, at_, transport_.options().acceptor_backlog);
+        return bind_and_listen(transport_.channel(), this, *address, at(), transport_.options().acceptor_backlog);
     };
     auto id = co_await core::run_blocking(transport_.target().group(), begin);
     if (!id)

@@ -8,12 +8,14 @@ namespace causeway::rdma {
 
 class rdma_transport;
 
-/// An address at which hosts may connect. Several subsystems may share one. Lives on the control reactor.
+/// A port at which hosts may connect. Lives on the control reactor.
 class listener final : public cm_owner {
   public:
-    listener(rdma_transport& transport, nvmf::transport_address at) : transport_(transport), at_(std::move(at)) {}
+    listener(rdma_transport& transport, std::shared_ptr<const nvmf::port> port)
+        : transport_(transport), port_(std::move(port)) {}
 
-    const nvmf::transport_address& at() const noexcept { return at_; }
+    const std::shared_ptr<const nvmf::port>& port() const noexcept { return port_; }
+    const nvmf::transport_address& at() const noexcept { return port_->at; }
     /// The device that has the address; nullptr while not open, or where the address is a wildcard.
     ibv_context* verbs() const noexcept { return id_ ? id_->verbs : nullptr; }
     bool is_open() const noexcept { return id_ != nullptr; }
@@ -24,13 +26,12 @@ class listener final : public cm_owner {
 
     void on_event(const cm_event& e) override;
 
-    unsigned uses = 0;
     /// It had been open, and its device or address went away: it is opened again as soon as that works.
     bool waiting = false;
 
   private:
     rdma_transport& transport_;
-    const nvmf::transport_address at_;
+    const std::shared_ptr<const nvmf::port> port_;
     rdma_cm_id* id_ = nullptr;
 };
 

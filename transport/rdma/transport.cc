@@ -49,34 +49,25 @@ rdma_transport::~rdma_transport() {
     assert(connections_.empty() && background_ == 0);
 }
 
-std::vector<std::unique_ptr<listener>>::iterator rdma_transport::find(const nvmf::transport_address& at) {
-    return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
-}
-
-core::task<core::result<>> rdma_transport::listen(nvmf::transport_address at, nvmf::listen_options) {
+core::task<core::result<>> rdma_transport::listen(std::shared_ptr<const nvmf::port> at) {
     co_await listening_.enter();
-    if (auto it = find(at); it != listeners_.end()) {
-        ++(*it)->uses;
-        listening_.leave();
-        co_return core::result<>{};
-    }
     auto made = std::make_unique<listener>(*this, at);
-    core::result<> opened = core::fail(ESHUTDOWN, at.text());
+    core::result<> opened = core::fail(ESHUTDOWN, at->at.text());
     if (!stopping_)
         opened = co_await made->open();
     if (opened) {
-        made->uses = 1;
         listeners_.push_back(std::move(made));
-        core::log::notice("rdma: listening at {}", at.text());
+        core::log::notice("rdma: listening at {}", at->at.text());
     }
     listening_.leave();
     co_return opened;
 }
 
-core::task<> rdma_transport::stop_listening(nvmf::transport_address at) {
+core::task<> rdma_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
     co_await listening_.enter();
-    if (auto it = find(at); it != listeners_.end() && --(*it)->uses == 0) {
-        auto dying = std::move(*it);
+    const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->port() == at; });
+    if (it != listeners_.end()) {
+        const auto dying = std::move(*it);
         listeners_.erase(it);
         co_await dying->close();
     }
@@ -133,9 +124,9 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
     device* const d = stopping_ ? nullptr : device_of(e.id->verbs);
     if (!d || to_accept_.size() >= longest_line)
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
-    // A listener at all addresses says nothing: subsystems want to know which one it was.
+    // A wildcard does not say which address the host has come to.
     connections_.push_back(std::make_unique<connection>(
-        *this, *d, e.id, ip::is_any(at.at()) ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
+        *this, *d, e.id, at.port(), ip::is_any(at.at()) ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
         std::get<connect_request>(asked)));
     to_accept_.push_back(connections_.back().get());
     accept_next();

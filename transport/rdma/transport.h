@@ -22,8 +22,8 @@ class rdma_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "RDMA"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
-    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
+    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
@@ -43,7 +43,6 @@ class rdma_transport final : public nvmf::transport {
     void lose(device& d);
 
   private:
-    std::vector<std::unique_ptr<listener>>::iterator find(const nvmf::transport_address& at);
     device* device_of(ibv_context* context);
     void accept_next();
     void refuse(rdma_cm_id* id, nvme::rdma_cm_status why);

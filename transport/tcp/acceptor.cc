@@ -48,10 +48,10 @@ nvmf::transport_address own_address(int socket) {
 
 }  // namespace
 
-acceptor::acceptor(core::reactor& home, int listening, std::optional<nvmf::transport_address> local,
+acceptor::acceptor(core::reactor& home, int listening, std::shared_ptr<const nvmf::port> port,
                    const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
                    std::function<void(established)> established)
-    : home_(home), listening_(listening), local_(std::move(local)), options_(options), make_(make), stats_(stats),
+    : home_(home), listening_(listening), port_(std::move(port)), options_(options), make_(make), stats_(stats),
       established_(std::move(established)), again_(home, [this] { watch(); }) {
     watch();
 }
@@ -88,7 +88,9 @@ void acceptor::begin(int socket, const nvmf::transport_address& peer) {
     prepare(socket, options_.sock_priority);
     if (handshakes_.size() >= most_handshakes)
         ended(handshakes_.front(), handshake::outcome::timed_out);
-    handshakes_.emplace_back(home_, make_(socket), options_, local_ ? *local_ : own_address(socket), peer,
+    // A wildcard does not say which address the host has come to.
+    handshakes_.emplace_back(home_, make_(socket), options_, port_,
+                             ip::is_any(port_->at) ? own_address(socket) : port_->at, peer,
                              [this](handshake& h, handshake::outcome how) { ended(h, how); });
 }
 

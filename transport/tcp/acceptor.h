@@ -27,8 +27,8 @@ struct handshake_statistics {
 /// destroyed on that core.
 class acceptor {
   public:
-    /// `established` is called for each one that is. `local`: what to call this end; nothing: as the socket says.
-    acceptor(core::reactor& home, int listening, std::optional<nvmf::transport_address> local,
+    /// `established` is called for each one that is. `port`: what `listening` listens for.
+    acceptor(core::reactor& home, int listening, std::shared_ptr<const nvmf::port> port,
              const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
              std::function<void(established)> established);
 
@@ -43,7 +43,7 @@ class acceptor {
 
     core::reactor& home_;
     const int listening_;
-    const std::optional<nvmf::transport_address> local_;
+    const std::shared_ptr<const nvmf::port> port_;
     const nvmf::transport_options& options_;
     const stream_maker& make_;
     handshake_statistics& stats_;

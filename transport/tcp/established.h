@@ -13,12 +13,13 @@ namespace causeway::tcp {
 /// What a handshake has found out, and a connection goes on with.
 struct established {
     std::unique_ptr<tcp::stream> stream;
-    agreement agreed;                  ///< of what the host sends
-    std::uint32_t data_alignment = 4;  ///< bytes; of what it wants to get (HPDA)
-    std::uint32_t most_r2ts = 1;       ///< for one command at a time (MAXR2T)
-    std::vector<std::byte> first;      ///< received already: the header of its first capsule
-    std::uint16_t qid = 0;             ///< as that says
-    std::uint32_t entries = 2;         ///< of its submission queue, likewise
+    agreement agreed;                        ///< of what the host sends
+    std::uint32_t data_alignment = 4;        ///< bytes; of what it wants to get (HPDA)
+    std::uint32_t most_r2ts = 1;             ///< for one command at a time (MAXR2T)
+    std::vector<std::byte> first;            ///< received already: the header of its first capsule
+    std::uint16_t qid = 0;                   ///< as that says
+    std::uint32_t entries = 2;               ///< of its submission queue, likewise
+    std::shared_ptr<const nvmf::port> port;  ///< that accepted it
     nvmf::transport_address local, peer;
 };
 

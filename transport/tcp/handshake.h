@@ -28,7 +28,8 @@ class handshake {
     using function = std::function<void(handshake& done, outcome how)>;
 
     handshake(core::reactor& home, std::unique_ptr<stream> s, const nvmf::transport_options& options,
-              nvmf::transport_address local, nvmf::transport_address peer, function done);
+              std::shared_ptr<const nvmf::port> port, nvmf::transport_address local, nvmf::transport_address peer,
+              function done);
 
     /// What has become of it, to be taken from `done`: the stream and the addresses in any case.
     established& result() noexcept { return result_; }

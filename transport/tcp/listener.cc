@@ -34,9 +34,9 @@ core::result<int> bind_and_listen(const nvmf::transport_address& at, int backlog
 
 }  // namespace
 
-listener::listener(tcp_transport& transport, nvmf::transport_address at, stream_maker make)
-    : transport_(transport), at_(std::move(at)), make_(std::move(make)), acceptors_(transport.target().group().size()) {
-}
+listener::listener(tcp_transport& transport, std::shared_ptr<const nvmf::port> port, stream_maker make)
+    : transport_(transport), port_(std::move(port)), make_(std::move(make)),
+      acceptors_(transport.target().group().size()) {}
 
 listener::~listener() {
     if (socket_ >= 0)
@@ -44,15 +44,13 @@ listener::~listener() {
 }
 
 core::task<core::result<>> listener::open() {
-    auto socket = bind_and_listen(at_, transport_.options().acceptor_backlog);
+    auto socket = bind_and_listen(port_->at, transport_.options().acceptor_backlog);
     if (!socket)
         co_return tl::make_unexpected(socket.error());
     socket_ = *socket;
-    // A listener at all addresses says nothing: subsystems want to know which one it was.
-    const auto local = ip::is_any(at_) ? std::nullopt : std::optional(at_);
     co_await core::for_each_reactor(transport_.target().group(), [&](core::reactor& r) {
         acceptors_[r.index()] =
-            std::make_unique<acceptor>(r, socket_, local, transport_.options(), make_, transport_.handshakes(r.index()),
+            std::make_unique<acceptor>(r, socket_, port_, transport_.options(), make_, transport_.handshakes(r.index()),
                                        [this](established e) { core::detach(transport_.adopt(std::move(e))); });
     });
     co_return core::result<>{};

@@ -10,21 +10,20 @@ namespace causeway::tcp {
 
 class tcp_transport;
 
-/// An address where hosts connect. One socket, from which every core accepts. Control reactor.
+/// A port where hosts connect. One socket, from which every core accepts. Control reactor.
 class listener {
   public:
-    listener(tcp_transport& transport, nvmf::transport_address at, stream_maker make);
+    listener(tcp_transport& transport, std::shared_ptr<const nvmf::port> port, stream_maker make);
     /// REQUIRES: close() has ended, or open() has failed.
     ~listener();
 
     core::task<core::result<>> open();  ///< EADDRINUSE, EADDRNOTAVAIL, EINVAL
     core::task<> close();
-    const nvmf::transport_address& at() const noexcept { return at_; }
-    unsigned uses = 0;
+    const nvmf::port& port() const noexcept { return *port_; }
 
   private:
     tcp_transport& transport_;
-    const nvmf::transport_address at_;
+    const std::shared_ptr<const nvmf::port> port_;
     const stream_maker make_;
     int socket_ = -1;
     std::vector<std::unique_ptr<acceptor>> acceptors_;  ///< each its core's

@@ -36,6 +36,7 @@ qpair::qpair(poll_group& group, established e, std::uint16_t depth,
                      }),
       data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), sq_size_(depth),
       reader_(*this), left_over_(std::move(e.first)), requests_(depth) {
+    port = std::move(e.port);
     reader_.agreed = e.agreed;
     free_.reserve(depth);
     for (std::size_t i = requests_.size(); i-- > 0;) {
@@ -54,8 +55,11 @@ qpair::qpair(poll_group& group, established e, std::uint16_t depth,
     connect_limit_.arm_after(connect_time_limit);
 }
 
-bool qpair::vouches_for(std::string_view hostnqn, std::string_view subnqn) const {
-    return proven_identity_.empty() || identity_matches(proven_identity_, hostnqn, subnqn);
+nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_view subnqn) const {
+    if (proven_identity_.empty())
+        return nvmf::host_identity::unproven;
+    return identity_matches(proven_identity_, hostnqn, subnqn) ? nvmf::host_identity::proven
+                                                               : nvmf::host_identity::another;
 }
 
 qpair::~qpair() {

@@ -36,7 +36,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     nvmf::transport_address local_address() const override { return local_; }
     nvmf::transport_address peer_address() const override { return peer_; }
     std::string_view transport_name() const noexcept override { return "TCP"; }
-    bool vouches_for(std::string_view hostnqn, std::string_view subnqn) const override;
+    nvmf::host_identity identity_of(std::string_view hostnqn, std::string_view subnqn) const override;
 
     // The poll group's.
     /// Takes what has arrived, within a budget. How many PDUs that were.

@@ -41,37 +41,32 @@ tcp_transport::~tcp_transport() {
     assert(connections_.empty() && listeners_.empty());
 }
 
-std::vector<std::unique_ptr<listener>>::iterator tcp_transport::find(const nvmf::transport_address& at) {
-    return std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at() == at; });
-}
-
-core::task<core::result<>> tcp_transport::listen(nvmf::transport_address at, nvmf::listen_options options) {
+core::task<core::result<>> tcp_transport::listen(std::shared_ptr<const nvmf::port> at) {
     co_await listening_.enter();
     core::result<> opened;
-    if (auto it = find(at); it != listeners_.end()) {
-        ++(*it)->uses;
-    } else if (stopping_) {
-        opened = core::fail_errno(ESHUTDOWN, at.text());
+    if (stopping_) {
+        opened = core::fail_errno(ESHUTDOWN, at->at.text());
     } else {
         stream_maker make = make_plain_stream;
-        if (options.secure_channel)
+        if (at->options.secure_channel)
             make = [tls = tls_](int socket) { return make_tls_server_stream(socket, tls); };
         auto made = std::make_unique<listener>(*this, at, std::move(make));
         opened = co_await made->open();
         if (opened) {
-            made->uses = 1;
             listeners_.push_back(std::move(made));
-            core::log::notice("tcp: listening at {}", at.text());
+            core::log::notice("tcp: listening at {}", at->at.text());
         }
     }
     listening_.leave();
     co_return opened;
 }
 
-core::task<> tcp_transport::stop_listening(nvmf::transport_address at) {
+core::task<> tcp_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
     co_await listening_.enter();
-    if (auto it = find(at); it != listeners_.end() && --(*it)->uses == 0) {
-        auto dying = std::move(*it);
+    const auto it =
+        std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return &l->port() == &*at; });
+    if (it != listeners_.end()) {
+        const auto dying = std::move(*it);
         listeners_.erase(it);
         co_await dying->close();
     }

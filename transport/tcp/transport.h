@@ -22,8 +22,8 @@ class tcp_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "TCP"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
-    core::task<core::result<>> listen(nvmf::transport_address at, nvmf::listen_options options) override;
-    core::task<> stop_listening(nvmf::transport_address at) override;
+    core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
+    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
     bool offers_secure_channel() const noexcept override { return true; }
     core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
@@ -47,8 +47,6 @@ class tcp_transport final : public nvmf::transport {
     void remove(connection& c);
 
   private:
-    std::vector<std::unique_ptr<listener>>::iterator find(const nvmf::transport_address& at);
-
     nvmf::target& target_;
     const nvmf::transport_options options_;
     bool stopping_ = false;

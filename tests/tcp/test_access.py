@@ -1,0 +1,64 @@
+"""By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host with a key
+only with it."""
+
+import socket
+
+import pytest
+from gateway_nqn import NQN
+from raw_host import HOST, Closed, Connection, connect, connect_data
+
+SECURED = "nqn.2024-01.io.example:secured"
+KEY = "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:"
+ADMITTED, NOT_HERE, NOT_YOU = 0, 0x182, 0x184    # Success, Connect Invalid Parameters, Connect Invalid Host
+
+
+@pytest.fixture
+def key(gateway, tmp_path) -> str:
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_text(KEY + "\n")
+    gateway.call("keyring_file_add_key", name="key", path=str(file))
+    return "key"
+
+
+@pytest.fixture
+def port() -> int:
+    """Free in both families."""
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::", 0))
+        return probe.getsockname()[1]
+
+
+def listen(gateway, nqn: str, traddr: str, port: int, **more) -> None:
+    gateway.call("nvmf_subsystem_add_listener", nqn=nqn, listen_address={
+        "trtype": "TCP", "adrfam": "IPv6" if ":" in traddr else "IPv4", "traddr": traddr, "trsvcid": str(port)}, **more)
+
+
+def answer(address: tuple[str, int], nqn: str, host: str = HOST) -> int:
+    """To a Connect of an admin queue, without TLS."""
+    with Connection(address) as admin:
+        admin.initialize()
+        return admin.call(connect(0), connect_data(nqn, host=host)).status
+
+
+@pytest.mark.parametrize("plain_at", ["::1", "::"])
+def test_a_plain_listener_of_another_subsystem_is_no_way_into_a_secured_one(gateway, key, port, plain_at):
+    gateway.call("nvmf_create_subsystem", nqn=SECURED)
+    gateway.call("nvmf_subsystem_add_host", nqn=SECURED, host=HOST, psk=key)
+    listen(gateway, SECURED, "0.0.0.0", port, secure_channel=True)
+    listen(gateway, NQN, plain_at, port)
+    assert answer(("::1", port), SECURED) == NOT_HERE
+    assert answer(("::1", port), NQN) == ADMITTED
+    for secured_address in ("127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1"):
+        with Connection((secured_address, port)) as admin, pytest.raises(Closed):
+            admin.initialize()    # which is no beginning of TLS
+
+
+def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
+    assert answer(gateway.address, NQN) == ADMITTED, "any host may connect"
+    gateway.call("nvmf_subsystem_add_host", nqn=NQN, host=HOST, psk=key)
+    assert answer(gateway.address, NQN) == NOT_YOU
+    assert answer(gateway.address, NQN, host=HOST[:-1] + "2") == ADMITTED, "who has no key has nothing to prove"
+    gateway.call("nvmf_subsystem_remove_host", nqn=NQN, host=HOST)
+    assert answer(gateway.address, NQN) == ADMITTED
+
