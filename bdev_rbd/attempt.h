@@ -26,8 +26,10 @@ class attempt {
     /// attempt at the same still hangs.
     core::task<core::result<T>> run(std::shared_ptr<cluster_threads> threads, std::string what, core::nanoseconds limit,
                                     core::error too_late, function work) {
-        if (auto may = threads->check(what); !may)
+        if (auto may = threads->check(what); !may) {
+            threads->submit([work = std::move(work)] {});  // what it holds may block when it goes
             co_return tl::make_unexpected(may.error());
+        }
         const auto s = state_ = std::make_shared<state>(threads, std::move(what));
         threads->submit([s, work = std::move(work)] {
             if (s->begin())

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 namespace causeway::bdev_rbd {
 
@@ -60,7 +61,11 @@ tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_o
     }
 }
 
+std::atomic<std::uint64_t> last_id{0};
+
 }  // namespace
+
+client::client(client_environment environment) : environment_(std::move(environment)), id_(++last_id) {}
 
 core::result<std::shared_ptr<client>> client::connect(const client_options& options, client_environment environment) {
     std::shared_ptr<client> c(new client(std::move(environment)));

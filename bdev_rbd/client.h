@@ -13,6 +13,12 @@
 
 namespace causeway::bdev_rbd {
 
+/// What becomes of the images of a client that its cluster has blocklisted.
+enum class fence_policy : std::uint8_t {
+    reconnect,  ///< a fresh client is connected and the images are reopened on it
+    offline,    ///< they stay inaccessible until somebody deletes them: for those who fence a gateway to keep it out
+};
+
 /// How to reach a Ceph cluster. Later settings win over earlier ones: our defaults, the monitors' database
 /// (`ceph config set client …`), the file's, the two that no gateway may have otherwise, `config_param`, `key_file`.
 struct client_options {
@@ -25,6 +31,8 @@ struct client_options {
     std::string
         core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
     core::nanoseconds time_limit = std::chrono::seconds(30);  ///< for connecting, and for opening an image
+
+    fence_policy on_fenced = fence_policy::reconnect;
 
     bool operator==(const client_options&) const = default;
 };
@@ -47,6 +55,8 @@ class client {
     client& operator=(const client&) = delete;
 
     rados_t handle() const noexcept { return rados_; }
+    /// Tells this client from all others of this process, those that are gone included.
+    std::uint64_t id() const noexcept { return id_; }
     const std::string& fsid() const noexcept { return fsid_; }
     const cpu_set_t& cpus() const noexcept { return cpus_; }
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
@@ -54,10 +64,11 @@ class client {
     const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
 
   private:
-    explicit client(client_environment environment) : environment_(std::move(environment)) {}
+    explicit client(client_environment environment);
     core::result<> configure(const client_options& options);
 
     const client_environment environment_;
+    const std::uint64_t id_;
     rados_t rados_ = nullptr;
     std::string fsid_;
     cpu_set_t cpus_;

@@ -3,6 +3,7 @@
 #include "core/bulkhead.h"
 #include "core/result.h"
 
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -35,5 +36,12 @@ class cluster_threads final : public core::blocking_executor {
     mutable std::mutex mutex_;
     std::multiset<std::string> hung_;
 };
+
+/// Destroys `object` on `threads`, where it may block.
+template <class T>
+void destroy_on(cluster_threads& threads, T object) {
+    auto keep = std::make_shared<T>(std::move(object));
+    threads.submit([keep = std::move(keep)]() mutable { keep.reset(); });
+}
 
 }  // namespace causeway::bdev_rbd

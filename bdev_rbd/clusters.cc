@@ -88,14 +88,55 @@ core::result<clusters::lease> clusters::use(const std::string& name) {
         return core::fail(ENOENT, "no cluster of this name is registered", name);
     if (!e->connected)
         return core::fail(EAGAIN, "the cluster is still being connected", name);
+    if (e->fenced && e->options.on_fenced == fence_policy::offline)
+        return core::fail(ESHUTDOWN,
+                          "the cluster has blocklisted this gateway's client: delete its images, unregister the cluster and "
+                          "register it again",
+                          name);
+    if (e->fenced)
+        return core::fail(EAGAIN, "the cluster has blocklisted this gateway's client, and a fresh one is being connected",
+                          name);
     return lease(std::move(e));
+}
+
+bool clusters::has(const std::string& name, std::uint64_t client_id) const {
+    const auto e = find(name);
+    return e && e->connected && e->connected->id() == client_id;
+}
+
+std::optional<fence_policy> clusters::fenced(const std::string& name, std::uint64_t client_id) {
+    if (!has(name, client_id))
+        return std::nullopt;
+    const auto e = find(name);
+    if (!std::exchange(e->fenced, true))
+        ++e->fences;
+    return e->options.on_fenced;
+}
+
+core::task<core::result<std::shared_ptr<client>>> clusters::reconnect(std::string name, std::uint64_t fenced_client_id,
+                                                                      attempt<std::shared_ptr<client>>& trial) {
+    const auto e = find(name);
+    if (!e || !e->connected)
+        co_return core::fail(ENOENT, "no cluster of this name is registered", name);
+    if (e->connected->id() != fenced_client_id)
+        co_return e->connected;
+    auto fresh = co_await connect(e->options, trial);
+    if (!fresh)
+        co_return tl::make_unexpected(fresh.error());
+    if (!has(name, fenced_client_id)) {  // unregistered meanwhile
+        destroy_on(*e->threads, std::move(*fresh));
+        co_return tl::make_unexpected(given_up(name));
+    }
+    destroy_on(*e->threads, std::exchange(e->connected, *fresh));
+    e->fenced = false;
+    co_return std::move(*fresh);
 }
 
 std::vector<clusters::view> clusters::all() const {
     std::vector<view> views;
     for (const auto& e : entries_)
         views.push_back({e->name, e->options, e->connected != nullptr, e->users,
-                         e->connected ? e->connected->fsid() : "", e->threads->hung()});
+                         e->connected ? e->connected->fsid() : "", e->threads->hung(), e->fenced, e->fences});
     return views;
 }
 

@@ -5,17 +5,11 @@
 #include "core/task.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace causeway::bdev_rbd {
-
-/// Destroys `object` on `threads`, where it may block.
-template <class T>
-void destroy_on(cluster_threads& threads, T object) {
-    auto keep = std::make_shared<T>(std::move(object));
-    threads.submit([keep = std::move(keep)]() mutable { keep.reset(); });
-}
 
 /// The librados clients that images share, by name. Lives on the control reactor.
 class clusters {
@@ -26,6 +20,8 @@ class clusters {
         std::shared_ptr<cluster_threads> threads;
         std::shared_ptr<client> connected;  ///< nullptr until it is
         unsigned users = 0;
+        bool fenced = false;
+        unsigned fences = 0;
     };
 
   public:
@@ -59,8 +55,16 @@ class clusters {
         explicit lease(std::shared_ptr<entry> e) : entry_(std::move(e)) { ++entry_->users; }
         std::shared_ptr<entry> entry_;
     };
-    /// ENOENT; EAGAIN while it is still connecting.
+    /// ENOENT; EAGAIN while it is still connecting, or reconnecting; ESHUTDOWN: the cluster has blocklisted it, for good.
     core::result<lease> use(const std::string& name);
+
+    /// The cluster has blocklisted this client: no image is opened on it any more. Absent: it is not the one of that name.
+    std::optional<fence_policy> fenced(const std::string& name, std::uint64_t client_id);
+    /// Connects a fresh client in its place; the one that is there, if somebody has done it. ENOENT, connect()'s errors.
+    core::task<core::result<std::shared_ptr<client>>> reconnect(std::string name, std::uint64_t fenced_client_id,
+                                                                attempt<std::shared_ptr<client>>& trial);
+    /// True: this client is still the one of that name.
+    bool has(const std::string& name, std::uint64_t client_id) const;
 
     struct view {
         std::string name;
@@ -69,6 +73,8 @@ class clusters {
         unsigned images;
         std::string fsid;               ///< empty until connected
         std::vector<std::string> hung;  ///< calls that were given up and have not returned
+        bool fenced;                    ///< blocklisted, and no fresh client in its place
+        unsigned fences;                ///< how often that has happened
     };
     /// In order of registration.
     std::vector<view> all() const;

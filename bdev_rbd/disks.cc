@@ -10,11 +10,6 @@ core::error cancelled(const std::string& name) {
     return {ECANCELED, "the device was deleted while its image was being opened", name};
 }
 
-void close_elsewhere(std::unique_ptr<image> opened) {
-    const auto threads = opened->owner().threads();
-    destroy_on(*threads, std::move(opened));
-}
-
 }  // namespace
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
@@ -57,24 +52,17 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
         lease.emplace(std::move(*used));
         with = lease->get();
     }
-    auto threads = with->threads();
     if (p.cancelled) {
+        const auto threads = with->threads();
         destroy_on(*threads, std::move(with));
         co_return tl::make_unexpected(cancelled(params.name));
     }
 
-    const auto limit = with->time_limit();
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
-    core::error too_late{ETIMEDOUT,
-                         "the image could not be opened within " + std::to_string(seconds) +
-                             " s: the cluster does not serve its header object",
-                         params.image.text()};
-    // The client goes along: whoever lets go of it last must be allowed to block.
-    attempt<std::unique_ptr<image>>::function work = [with = std::move(with), spec = params.image] {
-        return image::open(with, spec);
-    };
-    co_return co_await p.opening.run(std::move(threads), params.image.text(), limit, std::move(too_late),
-                                     std::move(work));
+    const auto client_id = with->id();
+    auto opened = co_await open_image(std::move(with), params.image, p.opening);
+    if (!opened && opened.error().code == ESHUTDOWN && lease)
+        recovery_.fenced(params.cluster_name, client_id);
+    co_return opened;
 }
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_params& params,
@@ -102,7 +90,9 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
         core::log::warning("{}: rbd_cache is on: what hosts have not flushed is lost if this gateway ends unexpectedly",
                            params.image.text());
     open_images_.emplace(identity, params);
-    device->on_closed = [this, identity, keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
+    recovery_.add(device, params.cluster_name, params.client);
+    device->on_closed = [this, identity, d = device.get(), keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
+        recovery_.remove(*d);
         open_images_.erase(identity);
         keep->reset();
     };
@@ -126,6 +116,7 @@ void disks::progress::cancel(const core::error& why) {
 void disks::give_up() {
     for (const auto& [name, p] : openings_)  // the answers come in a later turn
         p->cancel({ECANCELED, "the gateway ends", name});
+    recovery_.stop();
 }
 
 const disk_params* disks::params_of(const bdev::device& d) const {

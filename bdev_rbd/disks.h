@@ -2,7 +2,8 @@
 
 #include "bdev/registry.h"
 #include "bdev_rbd/clusters.h"
-#include "bdev_rbd/image.h"
+#include "bdev_rbd/fence_recovery.h"
+#include "bdev_rbd/open_image.h"
 #include "bdev_rbd/rbd_device.h"
 #include "core/placement.h"
 
@@ -27,7 +28,7 @@ class disks {
   public:
     /// `homes` gives each image its main thread.
     disks(bdev::registry& devices, clusters& named, core::placement& homes)
-        : devices_(devices), clusters_(named), homes_(homes) {}
+        : devices_(devices), clusters_(named), homes_(homes), recovery_(named) {}
 
     /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in.
     /// EEXIST (name), EBUSY (the image is open here by another name), ENOENT, ETIMEDOUT, ECANCELED (removed meanwhile).
@@ -62,6 +63,7 @@ class disks {
     clusters& clusters_;
     core::placement& homes_;
     std::map<std::string, progress*> openings_;
+    fence_recovery recovery_;
     std::map<bdev::uuid, disk_params> open_images_;  ///< by the image's identity
 };
 

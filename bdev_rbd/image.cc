@@ -160,4 +160,9 @@ void image::unwatch() {
     watched_ = false;
 }
 
+void close_elsewhere(std::unique_ptr<image> opened) {
+    const auto threads = opened->owner().threads();
+    destroy_on(*threads, std::move(opened));
+}
+
 }  // namespace causeway::bdev_rbd

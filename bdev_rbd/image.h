@@ -81,4 +81,7 @@ class image {
     bool watched_ = false;
 };
 
+/// Closes an image that nobody uses on its cluster's threads, where that may block.
+void close_elsewhere(std::unique_ptr<image> opened);
+
 }  // namespace causeway::bdev_rbd

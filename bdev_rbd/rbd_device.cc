@@ -83,19 +83,29 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)) {
+      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)), held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
-    if (image_->existence())
-        to_confirm_.emplace(*image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
-            owner_of(i).answer(i, look_result < 0 ? look_result : static_cast<std::int64_t>(i.back_end_value));
-        });
+    confirm_reads_of_image();
     watch_.device = this;
     watch_.handle = [](core::message& m) noexcept {
         auto& watch = static_cast<header_watch&>(m);
         watch.pending.store(false, std::memory_order_release);
         core::detach(watch.device->read_size());
     };
+    fence_notice_.device = this;
+    fence_notice_.handle = [](core::message& m) noexcept {
+        if (const auto& f = static_cast<fence_notice&>(m).device->on_fenced)
+            f();
+    };
+}
+
+void rbd_device::confirm_reads_of_image() {
+    to_confirm_.reset();
+    if (image_->existence())
+        to_confirm_.emplace(*image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
+            owner_of(i).answer(i, look_result < 0 ? look_result : static_cast<std::int64_t>(i.back_end_value));
+        });
 }
 
 rbd_device::~rbd_device() {
@@ -119,11 +129,14 @@ void rbd_device::submit(bdev::io& i) noexcept {
 /// Calls librbd; `done` is called on a thread of librbd's when it has finished.
 template <class Call>
 void rbd_device::call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept {
+    const rbd_image_t handle = handle_.load(std::memory_order_relaxed);
+    if (!handle) [[unlikely]]  // suspended between two steps of this I/O
+        return end(i, -ESHUTDOWN);
     rbd_completion_t c;
     if (const int r = rbd_aio_create_completion(&i, done, &c); r < 0)
         return end(i, r);
     give_to_librbd(&i);
-    if (const auto r = call(c); r < 0) {
+    if (const auto r = call(handle, c); r < 0) {
         rbd_aio_release(c);
         end(i, r);
     }
@@ -142,14 +155,16 @@ std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
 }  // namespace
 
 void rbd_device::issue(bdev::io& i) noexcept {
+    if (!handle_.load(std::memory_order_relaxed)) [[unlikely]]
+        return held_.add(i);
     switch (i.operation) {
     case op::read:
-        return call_librbd(i, ended, [&](rbd_completion_t c) {
-            return rbd_aio_readv(handle_, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
+        return call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) {
+            return rbd_aio_readv(image, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
         });
     case op::write:
-        return call_librbd(i, write_ended, [&](rbd_completion_t c) {
-            return rbd_aio_writev(handle_, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
+        return call_librbd(i, write_ended, [&](rbd_image_t image, rbd_completion_t c) {
+            return rbd_aio_writev(image, i.data.data(), static_cast<int>(i.data.size()), bytes(i.offset_blocks), c);
         });
     case op::flush: return flush(i);
     case op::write_zeroes:
@@ -184,7 +199,7 @@ void rbd_device::written(bdev::io& i, std::int64_t librbd_result) noexcept {
 void rbd_device::flush(bdev::io& i) noexcept {
     if (can().read_only)
         return end(i, 0);
-    call_librbd(i, ended, [&](rbd_completion_t c) { return rbd_aio_flush(handle_, c); });
+    call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) { return rbd_aio_flush(image, c); });
 }
 
 /// A long range goes to librbd piece by piece, each ending at an object's end: at once it would be thousands of operations
@@ -196,9 +211,9 @@ void rbd_device::zero_next(bdev::io& i) noexcept {
     const std::uint64_t piece = objects * facts_.object_bytes * facts_.stripe_count;
     const std::uint64_t length = std::min(end, (begin / piece + 1) * piece) - begin;
     i.back_end_value += length;
-    call_librbd(i, zero_ended, [&](rbd_completion_t c) {
-        return i.operation == op::unmap ? rbd_aio_discard(handle_, begin, length, c)
-                                        : rbd_aio_write_zeroes(handle_, begin, length, c, 0, 0);
+    call_librbd(i, zero_ended, [&](rbd_image_t image, rbd_completion_t c) {
+        return i.operation == op::unmap ? rbd_aio_discard(image, begin, length, c)
+                                        : rbd_aio_write_zeroes(image, begin, length, c, 0, 0);
     });
 }
 
@@ -218,8 +233,8 @@ void rbd_device::compare(bdev::io& i) noexcept {
     i.back_end = new (std::nothrow) std::byte[length];
     if (!i.back_end)
         return end(i, -ENOMEM);
-    call_librbd(i, compare_ended, [&](rbd_completion_t c) {
-        return rbd_aio_read(handle_, bytes(i.offset_blocks), length, static_cast<char*>(i.back_end), c);
+    call_librbd(i, compare_ended, [&](rbd_image_t image, rbd_completion_t c) {
+        return rbd_aio_read(image, bytes(i.offset_blocks), length, static_cast<char*>(i.back_end), c);
     });
 }
 
@@ -249,8 +264,8 @@ void rbd_device::compare_and_write(bdev::io& i) noexcept {
         compare = flat;
         write = flat + length;
     }
-    call_librbd(i, write_ended, [&](rbd_completion_t c) {
-        return rbd_aio_compare_and_write(handle_, bytes(i.offset_blocks), length, static_cast<const char*>(compare),
+    call_librbd(i, write_ended, [&](rbd_image_t image, rbd_completion_t c) {
+        return rbd_aio_compare_and_write(image, bytes(i.offset_blocks), length, static_cast<const char*>(compare),
                                          static_cast<const char*>(write), c, &i.back_end_value, 0);
     });
 }
@@ -284,18 +299,31 @@ void rbd_device::answer(bdev::io& i, std::int64_t librbd_result) noexcept {
 
 void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept {
     static core::log::limiter limiter;
-    if (librbd_result == -ESHUTDOWN && !fenced_.exchange(true, std::memory_order_relaxed))
-        core::log::error("{}: the Ceph cluster has blocklisted this gateway; hosts are sent elsewhere", name());
+    if (librbd_result == -ESHUTDOWN)
+        announce_fence();
     core::log::peer_warning(limiter, "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
                             bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
                             reason_of(static_cast<int>(-librbd_result)));
 }
 
+/// Any thread, as long as the device is not closed: its end waits for this message.
+void rbd_device::announce_fence() noexcept {
+    if (!fenced_.exchange(true, std::memory_order_relaxed))
+        group().control().post(fence_notice_);
+}
+
 // The size.
 
 core::task<core::result<>> rbd_device::follow_size() {
-    auto watching = co_await core::run_on(*image_->owner().threads(), [this] {
-        return image_->watch(
+    auto watching = co_await watch_header(*image_);
+    if (watching)
+        core::detach(read_size());  // it may have changed since it was opened
+    co_return watching;
+}
+
+core::task<core::result<>> rbd_device::watch_header(image& i) {
+    co_return co_await core::run_on(*i.owner().threads(), [this, &i] {
+        return i.watch(
             [](void* context) {
                 auto& watch = *static_cast<header_watch*>(context);
                 if (!watch.pending.exchange(true, std::memory_order_acq_rel))
@@ -303,14 +331,11 @@ core::task<core::result<>> rbd_device::follow_size() {
             },
             &watch_);
     });
-    if (watching)
-        core::detach(read_size());  // it may have changed since it was opened
-    co_return watching;
 }
 
 core::task<> rbd_device::read_size() {
     size_changed_again_ = true;
-    if (reading_size_ || resizing_)
+    if (reading_size_ || resizing_ || swapping_)
         co_return;  // whoever is at it looks again
     reading_size_ = true;
     while (size_changed_again_ && !closing_) {
@@ -318,6 +343,8 @@ core::task<> rbd_device::read_size() {
         const auto size = co_await core::run_on(*image_->owner().threads(), [this] { return image_->size(); });
         if (size)
             set_blocks(*size >> block_shift_);
+        else if (size.error().code == ESHUTDOWN)
+            announce_fence();  // librbd hears of it by its watch, before any host's I/O does
         else
             core::log::warning("{}", size.error().text());
     }
@@ -327,8 +354,8 @@ core::task<> rbd_device::read_size() {
 core::task<core::result<>> rbd_device::resize(std::uint64_t new_bytes) {
     if (can().read_only)
         co_return core::fail(EROFS, "the image is open read-only", name());
-    if (closing_ || resizing_)
-        co_return core::fail(EBUSY, "the device is being closed or resized", name());
+    if (closing_ || resizing_ || swapping_)
+        co_return core::fail(EBUSY, "the device is being closed, resized, or reopened after a fence", name());
     resizing_ = true;
     while (reading_size_)
         co_await core::sleep_for(1ms);
@@ -343,8 +370,9 @@ core::task<core::result<>> rbd_device::resize(std::uint64_t new_bytes) {
 
 core::task<> rbd_device::close() {
     closing_ = true;
+    on_fenced = nullptr;
     co_await drained();
-    while (reading_size_ || resizing_)
+    while (reading_size_ || resizing_ || swapping_)
         co_await core::sleep_for(1ms);
     if (image_) {
         const auto threads = image_->owner().threads();

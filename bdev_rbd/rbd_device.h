@@ -2,6 +2,7 @@
 
 #include "bdev/device.h"
 #include "bdev/place.h"
+#include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
 
 #include <functional>
@@ -37,13 +38,27 @@ class rbd_device final : public bdev::device {
     core::reactor* home() const noexcept override { return &home_; }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::facts& about() const noexcept { return facts_; }
-    /// True: the cluster has blocklisted this gateway; the image has gone to somebody else. Any thread.
+    /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any thread.
     bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
+    /// The client that the image is open on: client::id(). REQUIRES: not closed.
+    std::uint64_t client_id() const noexcept { return image_->owner().id(); }
+    bool closing() const noexcept { return closing_; }
+    /// How often the image was reopened after a fence.
+    unsigned reopened() const noexcept { return reopened_; }
 
     /// Begins to follow changes of the image's size that others make.
     core::task<core::result<>> follow_size();
     /// EROFS, EBUSY (closing). A shrink takes the blocks from hosts first. Ends when the cluster has done it.
     core::task<core::result<>> resize(std::uint64_t bytes);
+
+    /// Called when the cluster has first refused something because the image's client is on its blocklist.
+    std::function<void()> on_fenced;
+    /// Makes the image inaccessible: librbd gets no more I/O. What comes is held for up to held_io::max_wait, and then ends
+    /// with a path error; what librbd has already ends as librbd says.
+    core::task<> suspend();
+    /// Goes on with another handle of the same image, once librbd has finished all I/O on the old one. That is closed then.
+    /// EINVAL (not the same disk any more), ECANCELED (closing); then `fresh` is closed. REQUIRES: suspended.
+    core::task<core::result<>> resume(std::unique_ptr<image> fresh);
 
     /// Ends when librbd has finished all I/O and closed the image. While an OSD hangs that may take long, and holds up
     /// nobody else.
@@ -57,6 +72,9 @@ class rbd_device final : public bdev::device {
     struct header_watch : core::message {
         rbd_device* device = nullptr;
         std::atomic<bool> pending{false};
+    };
+    struct fence_notice : core::message {
+        rbd_device* device = nullptr;
     };
 
     rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home);
@@ -79,12 +97,17 @@ class rbd_device final : public bdev::device {
     static void compare_ended(rbd_completion_t c, void* arg) noexcept;
     void written(bdev::io& i, std::int64_t librbd_result) noexcept;
     void report(const bdev::io& i, std::int64_t librbd_result) noexcept;
+    void announce_fence() noexcept;
 
     std::uint64_t bytes(std::uint64_t blocks) const noexcept { return blocks << block_shift_; }
     core::task<> read_size();
+    core::task<core::result<>> watch_header(image& i);
+    core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
+    core::task<bool> librbd_has_none();
+    void confirm_reads_of_image();
 
     std::unique_ptr<image> image_;
-    rbd_image_t handle_;
+    std::atomic<rbd_image_t> handle_;  ///< nullptr: inaccessible. Written on the home reactor
     core::reactor& home_;
     const unsigned block_shift_;
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
@@ -94,6 +117,10 @@ class rbd_device final : public bdev::device {
     std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
 
     std::atomic<bool> fenced_{false};
+    fence_notice fence_notice_;
+    held_io held_;
+    unsigned reopened_ = 0;
+    bool swapping_ = false;
     header_watch watch_;
     bool reading_size_ = false;
     bool size_changed_again_ = false;

@@ -18,6 +18,17 @@ complaint value_reader<std::map<std::string, std::string>>::read(const json& v,
     return {};
 }
 
+namespace {
+constexpr std::string_view reconnect = "reconnect", offline = "offline";
+}
+
+complaint value_reader<bdev_rbd::fence_policy>::read(const json& v, bdev_rbd::fence_policy& to) {
+    if (v != reconnect && v != offline)
+        return detail::must_be_one_of({reconnect, offline});
+    to = v == offline ? bdev_rbd::fence_policy::offline : bdev_rbd::fence_policy::reconnect;
+    return {};
+}
+
 void write_client(json& to, const bdev_rbd::client_options& o) {
     if (!o.user_id.empty())
         to["user_id"] = o.user_id;
@@ -29,6 +40,8 @@ void write_client(json& to, const bdev_rbd::client_options& o) {
         to["key_file"] = o.key_file;
     if (!o.core_mask.empty())
         to["core_mask"] = o.core_mask;
+    if (o.on_fenced == bdev_rbd::fence_policy::offline)
+        to["on_fenced"] = offline;
 }
 
 void take_time_limit(bdev_rbd::client_options& o) {
@@ -62,6 +75,7 @@ const fields<register_params> register_fields = {
     option("config_file", &bdev_rbd::client_options::config_file),
     option("key_file", &bdev_rbd::client_options::key_file),
     option("core_mask", &bdev_rbd::client_options::core_mask),
+    option("on_fenced", &bdev_rbd::client_options::on_fenced),
 };
 
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
@@ -77,6 +91,8 @@ json to_json(const bdev_rbd::clusters::view& v) {
     json one = {{"cluster_name", v.name}};
     write_client(one, v.options);
     one["hung_calls"] = v.hung;
+    one["fenced"] = v.fenced;
+    one["fences"] = v.fences;
     return one;
 }
 

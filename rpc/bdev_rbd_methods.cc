@@ -117,6 +117,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
     rbd["main_core"] = disk->home()->cpu();
     rbd["main_reactor"] = disk->home()->index();
     rbd["fenced"] = disk->fenced();
+    rbd["reopened"] = disk->reopened();
     return json{{"rbd", std::move(rbd)}};
 }
 

@@ -25,7 +25,13 @@ struct value_reader<std::map<std::string, std::string>> {
     static complaint read(const json& v, std::map<std::string, std::string>& to);
 };
 
-/// "user_id", "config_param", "config_file", "key_file", "core_mask", as far as they are set.
+/// "reconnect", "offline".
+template <>
+struct value_reader<bdev_rbd::fence_policy> {
+    static complaint read(const json& v, bdev_rbd::fence_policy& to);
+};
+
+/// "user_id", "config_param", "config_file", "key_file", "core_mask", "on_fenced", as far as they are set.
 void write_client(json& to, const bdev_rbd::client_options& o);
 /// An operator who sets client_mount_timeout means our time limit, too.
 void take_time_limit(bdev_rbd::client_options& o);

@@ -113,7 +113,7 @@ def test_an_image_as_clients_see_it(registered, cluster, image):
     assert bdev["preferred_unmap_granularity"] == 65536 // 4096, "what librbd does not leave out"
     assert bdev["driver_specific"]["rbd"] == {
         "pool_name": "rbd", "rbd_name": name, "cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf),
-        "main_core": 0, "main_reactor": 0, "fenced": False}
+        "main_core": 0, "main_reactor": 0, "fenced": False, "reopened": 0}
     assert bdev["supported_io_types"]["compare_and_write"]
     assert registered.bdev(f"rbd/{name}") == bdev
 
@@ -135,7 +135,8 @@ def test_a_namespace_of_a_pool(registered, cluster):
 
 
 def test_clusters(registered, cluster, image):
-    info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf), "hung_calls": []}
+    info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf), "hung_calls": [], "fenced": False,
+            "fences": 0}
     assert registered.call("bdev_rbd_get_clusters_info") == [info]
     assert registered.call("bdev_rbd_get_clusters_info", name="ceph") == info
     refused(-2, registered.call, "bdev_rbd_get_clusters_info", name="other")

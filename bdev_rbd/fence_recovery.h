@@ -1,0 +1,77 @@
+#pragma once
+
+#include "bdev_rbd/clusters.h"
+#include "bdev_rbd/rbd_device.h"
+
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace causeway::bdev_rbd {
+
+/// Brings images back whose client a cluster has blocklisted: somebody broke the lock of one of them, or an operator meant this
+/// gateway. The cluster refuses the whole client, and for good.
+///
+/// The first I/O that is refused makes all images of its client inaccessible, so that hosts hear the same of each (a path error
+/// without DNR). Then, as the client's fence_policy says, a fresh client is connected and the images are reopened on it, again and
+/// again until that succeeds, or they stay as they are until somebody deletes them. Lives on the control reactor.
+class fence_recovery {
+  public:
+    explicit fence_recovery(clusters& named) : clusters_(named) {}
+
+    /// `own` is how to reach the cluster where the image has a client for itself; `cluster_name` is empty then.
+    void add(const std::shared_ptr<rbd_device>& d, std::string cluster_name, client_options own);
+    void remove(const rbd_device& d);
+    /// A named client that was found on the blocklist, with images or without.
+    void fenced(const std::string& cluster_name, std::uint64_t client_id);
+
+    /// Gives up what is under way: the gateway ends. running() is 0 soon after.
+    void stop();
+    std::size_t running() const noexcept { return runs_.size(); }
+
+  private:
+    /// Where a client comes from.
+    struct origin {
+        std::string cluster_name;
+        client_options own;
+        std::string text;  ///< for logs: the cluster's name, or the image's
+    };
+    struct member {
+        std::weak_ptr<rbd_device> device;
+        origin from;
+    };
+    /// Of origins that are fenced again and again.
+    struct history {
+        core::ticks last = 0;
+        unsigned streak = 0;
+    };
+    /// One client's recovery.
+    struct run {
+        std::uint64_t client_id;
+        attempt<std::shared_ptr<client>> connecting;
+        std::list<attempt<std::unique_ptr<image>>> openings;
+    };
+    using devices = std::vector<std::shared_ptr<rbd_device>>;
+
+    void begin(origin from, std::uint64_t client_id);
+    core::task<> recover(origin from, std::list<run>::iterator r);
+    core::task<> reconnect(const origin& from, run& r);
+    core::task<core::result<std::shared_ptr<client>>> fresh_client(const origin& from, run& r);
+    core::task<> reopen_all(devices images, const std::shared_ptr<client>& on, run& r);
+    core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on,
+                        attempt<std::unique_ptr<image>>& opening);
+    devices images_of(std::uint64_t client_id) const;
+    core::nanoseconds delay_before(const origin& from);
+    core::task<> pause(core::nanoseconds d);
+
+    clusters& clusters_;
+    std::map<const rbd_device*, member> members_;
+    std::map<std::string, history> histories_;
+    std::list<run> runs_;
+    bool stopping_ = false;
+};
+
+}  // namespace causeway::bdev_rbd

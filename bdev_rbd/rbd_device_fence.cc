@@ -1,0 +1,82 @@
+// How a device leaves a client that the cluster has blocklisted, and goes on with another.
+
+#include "bdev_rbd/rbd_device.h"
+
+#include <utility>
+
+namespace causeway::bdev_rbd {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto drain_check_period = 1ms;
+
+/// What hosts were told at first still holds.
+bool same_disk(const image::facts& a, const image::facts& b) noexcept {
+    return a.identity == b.identity && a.object_bytes == b.object_bytes && a.stripe_bytes == b.stripe_bytes &&
+           a.stripe_count == b.stripe_count && a.cache == b.cache;
+}
+
+}  // namespace
+
+core::task<> rbd_device::suspend() {
+    fenced_.store(true, std::memory_order_relaxed);
+    co_await core::switch_to(home_);
+    handle_.store(nullptr, std::memory_order_relaxed);
+    co_await core::switch_to(group().control());
+}
+
+core::task<core::result<>> rbd_device::resume(std::unique_ptr<image> fresh) {
+    swapping_ = true;
+    auto swapped = co_await swap(fresh);
+    swapping_ = false;
+    if (fresh)
+        close_elsewhere(std::move(fresh));
+    if (swapped)
+        core::detach(read_size());  // it was not followed meanwhile
+    co_return swapped;
+}
+
+/// Takes `fresh` unless it is refused.
+core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
+    if (!same_disk(facts_, fresh->about()))
+        co_return core::fail(EINVAL, "not the same image as before: delete the device and create it again",
+                             spec_.text());
+    for (bool idle = false; !idle;) {
+        const bool librbd_idle = co_await librbd_has_none();
+        if (closing_)
+            co_return core::fail(ECANCELED, "the device is being closed", name());
+        idle = librbd_idle && !reading_size_ && !resizing_;
+        if (!idle)
+            co_await core::sleep_for(drain_check_period);
+    }
+    auto watching = co_await watch_header(*fresh);
+    if (!watching)
+        co_return watching;
+    auto old = std::exchange(image_, std::move(fresh));
+
+    co_await core::switch_to(home_);
+    confirm_reads_of_image();
+    handle_.store(image_->handle(), std::memory_order_relaxed);
+    fenced_.store(false, std::memory_order_relaxed);
+    for (bdev::io* i = held_.take(); i;) {
+        bdev::io* const next = i->next;
+        issue(*i);
+        i = next;
+    }
+    co_await core::switch_to(group().control());
+    close_elsewhere(std::move(old));
+    ++reopened_;
+    co_return core::result<>();
+}
+
+/// Of the I/Os that have not ended, all are held, or on their way there. REQUIRES: suspended.
+core::task<bool> rbd_device::librbd_has_none() {
+    co_await core::switch_to(home_);
+    const bool none = in_flight() == held_.size();
+    co_await core::switch_to(group().control());
+    co_return none;
+}
+
+}  // namespace causeway::bdev_rbd
