@@ -1,10 +1,13 @@
 #include "bdev_rbd/client.h"
 
 #include "bdev_rbd/client_cpus.h"
+#include "core/log.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <thread>
 
 namespace causeway::bdev_rbd {
 
@@ -63,6 +66,12 @@ tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_o
 
 std::atomic<std::uint64_t> last_id{0};
 
+// The monitors' own default. The predecessor's process is gone, so nothing of it wakes up later; what its sockets have sent has
+// arrived or is lost long before.
+constexpr std::uint32_t predecessor_fence_seconds = 3600;
+// Each takes a round of the monitors; so many are done in one.
+constexpr std::size_t fenced_at_once = 16;
+
 }  // namespace
 
 client::client(client_environment environment) : environment_(std::move(environment)), id_(++last_id) {}
@@ -88,6 +97,10 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     if (const int r = rados_cluster_fsid(c->rados_, fsid.data(), fsid.size()); r < 0)
         return connect_failure(r, c->rados_, options);
     c->fsid_ = fsid.data();
+    if (c->environment_.file) {
+        c->keep_addresses();
+        c->fence_predecessor();
+    }
     return c;
 }
 
@@ -120,9 +133,58 @@ core::result<> client::configure(const client_options& o) {
     return {};
 }
 
+/// Before it does anything else: what is not in the file, nobody fences.
+void client::keep_addresses() {
+    char* text = nullptr;
+    if (const int r = rados_getaddrs(rados_, &text); r < 0) {
+        core::log::warning("client {}: its address is not known, so nobody can fence it: {}", id_, std::strerror(-r));
+        return;
+    }
+    addresses_ = text;
+    ::free(text);
+    if (const auto kept = environment_.file->add({fsid_, addresses_}); !kept)
+        core::log::warning("{}: if this gateway dies, the next one cannot fence its Ceph clients, and hosts wait for the OSDs "
+                           "to miss them",
+                           kept.error().text());
+}
+
+/// One client of a cluster does it while the others wait: none may open an image before.
+void client::fence_predecessor() {
+    client_file& file = *environment_.file;
+    if (!file.had_predecessors(fsid_))
+        return;
+    const std::lock_guard one_at_a_time(file.fencing(fsid_));
+    const auto dead = file.predecessors(fsid_);
+    for (std::size_t begin = 0; begin < dead.size(); begin += fenced_at_once) {
+        std::vector<std::thread> threads;
+        for (std::size_t i = begin; i < std::min(begin + fenced_at_once, dead.size()); ++i)
+            threads.emplace_back([this, &address = dead[i]] { fence(address); });
+        for (auto& t : threads)
+            t.join();
+    }
+    // The one that fenced them knows the map that says so. This makes it known to this one, too.
+    rados_wait_for_latest_osdmap(rados_);
+}
+
+void client::fence(const std::string& address) {
+    std::string text = address;
+    const int r = rados_blocklist_add(rados_, text.data(), predecessor_fence_seconds);
+    if (r < 0) {
+        core::log::warning("{}: cannot put a dead predecessor of this gateway on the blocklist: {}. First writes wait until the "
+                           "OSDs have missed it. Does the user have the monitors' \"profile rbd\"?",
+                           address, std::strerror(-r));
+        return;
+    }
+    core::log::notice("{}: a dead predecessor of this gateway is on the blocklist", address);
+    if (const auto gone = environment_.file->fenced({fsid_, address}); !gone)
+        core::log::warning("{}", gone.error().text());
+}
+
 client::~client() {
     if (rados_)
         rados_shutdown(rados_);  // one that has never connected, too: it frees the handle
+    if (!addresses_.empty())
+        environment_.file->remove({fsid_, addresses_});
 }
 
 }  // namespace causeway::bdev_rbd

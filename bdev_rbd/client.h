@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bdev_rbd/client_file.h"
 #include "bdev_rbd/cluster_threads.h"
 #include "core/clock.h"
 #include "core/result.h"
@@ -41,6 +42,7 @@ struct client_options {
 struct client_environment {
     std::vector<unsigned> reactors;  ///< their CPUs, to stay away from
     std::shared_ptr<cluster_threads> threads;
+    std::shared_ptr<client_file> file;  ///< where its addresses stand while it lives; nullptr: nowhere
 };
 
 /// A connected librados client, shared by the images that are opened on it: its threads, its sockets, its maps.
@@ -66,11 +68,15 @@ class client {
   private:
     explicit client(client_environment environment);
     core::result<> configure(const client_options& options);
+    void keep_addresses();
+    void fence_predecessor();
+    void fence(const std::string& address);
 
     const client_environment environment_;
     const std::uint64_t id_;
     rados_t rados_ = nullptr;
     std::string fsid_;
+    std::string addresses_;  ///< empty: not in the file
     cpu_set_t cpus_;
     core::nanoseconds time_limit_{};
 };

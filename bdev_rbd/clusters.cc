@@ -34,7 +34,7 @@ core::task<core::result<std::shared_ptr<client>>> clusters::connect(client_optio
     auto threads = threads_for(options);
     // It may outlive everything here: it holds what it needs.
     attempt<std::shared_ptr<client>>::function work =
-        [environment = client_environment{cpus_of(group_), threads}, options = std::move(options)] {
+        [environment = client_environment{cpus_of(group_), threads, file_}, options = std::move(options)] {
             return client::connect(options, environment);
         };
     co_return co_await trial.run(std::move(threads), user + ": connecting", limit, std::move(too_late),

@@ -26,7 +26,9 @@ class clusters {
 
   public:
     /// `threads`: for calls that may never return. Apart from the group's, so that those never wait for a cluster.
-    clusters(core::reactor_group& group, core::blocking_executor& threads) : group_(group), threads_(threads) {}
+    /// `file`: where the addresses of clients stand while they live; nullptr: nowhere, and no predecessor is fenced.
+    clusters(core::reactor_group& group, core::blocking_executor& threads, std::shared_ptr<client_file> file = nullptr)
+        : group_(group), threads_(threads), file_(std::move(file)) {}
     explicit clusters(core::reactor_group& group) : clusters(group, group.blocking()) {}
 
     /// Connects away from the reactors, within the options' time limit.
@@ -91,6 +93,7 @@ class clusters {
 
     core::reactor_group& group_;
     core::blocking_executor& threads_;
+    const std::shared_ptr<client_file> file_;
     std::vector<share> shares_;
     std::vector<std::shared_ptr<entry>> entries_;
 };

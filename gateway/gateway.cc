@@ -52,6 +52,15 @@ std::unique_ptr<bdev_nvme::bus> make_bus(const options& o) {
     return std::make_unique<bdev_nvme::pci_bus>();
 }
 
+/// Without one the gateway works as well; only after its death do hosts wait longer.
+std::shared_ptr<bdev_rbd::client_file> open_client_file(const std::string& rpc_socket) {
+    auto file = bdev_rbd::client_file::open(rpc_socket + ".clients");
+    if (file)
+        return *file;
+    core::log::warning("{}: no dead predecessor is fenced, and if this gateway dies, nobody fences it", file.error().text());
+    return nullptr;
+}
+
 }  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
@@ -59,7 +68,8 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
     : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
-      homes_(group_, o.placement), clusters_(group_, cluster_threads_), disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
+      homes_(group_, o.placement), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
+      disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
       cycle_([this] { return initialize(); }), dispatcher_(group_.control(), methods_, cycle_) {
     add_methods();
 }
