@@ -31,10 +31,10 @@ void set_defaults(rados_t rados, const client_options& o) {
     const std::string words[] = {
         "causeway",  // the program's name, which is skipped
         "--default-client_mount_timeout=" + std::to_string(seconds_of(o.time_limit)),
-        // Who submits more than this is blocked by librados, and all images of the client with it: with the stock 1,024 a
-        // hung OSD would take the other images along.
-        "--default-objecter_inflight_ops=65536",
-        "--default-objecter_inflight_op_bytes=" + std::to_string(4ull << 30),
+        // librados blocks who submits more than these, and all images of the client with it: a hung OSD would take reactors
+        // along. What an image may have under way is bounded in its own queue.
+        "--default-objecter_inflight_ops=0",
+        "--default-objecter_inflight_op_bytes=0",
     };
     std::vector<const char*> argv;
     for (const std::string& word : words)

@@ -35,10 +35,11 @@ class RbdClient : public testing::Test {
 };
 
 constexpr const char* a_default = "objecter_inflight_ops";
-const std::string ours = "65536", stock = "1024";
+const std::string ours = "0", stock = "1024";
 
 TEST_F(RbdClient, our_defaults_hold_where_nobody_says_otherwise) {
     EXPECT_EQ(setting(with_file(""), a_default), ours);
+    EXPECT_EQ(setting(with_file(""), "objecter_inflight_op_bytes"), "0") << "submitting never blocks a reactor";
 }
 
 TEST_F(RbdClient, the_configuration_file_wins_over_our_defaults) {
