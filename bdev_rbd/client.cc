@@ -35,6 +35,13 @@ void set_defaults(rados_t rados, const client_options& o) {
         // along. What an image may have under way is bounded in its own queue.
         "--default-objecter_inflight_ops=0",
         "--default-objecter_inflight_op_bytes=0",
+        // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it, and far
+        // below the hour that a blocklist entry lasts: what a gateway that was cut off still has under way never outlives its
+        // fence.
+        "--default-rados_osd_op_timeout=25",
+        "--default-rados_mon_op_timeout=25",
+        // An update of the object map that was too late is tried again with the next write; the map is not wrong for that.
+        "--default-rbd_invalidate_object_map_on_timeout=false",
     };
     std::vector<const char*> argv;
     for (const std::string& word : words)

@@ -39,6 +39,8 @@ const std::string ours = "0", stock = "1024";
 
 TEST_F(RbdClient, our_defaults_hold_where_nobody_says_otherwise) {
     EXPECT_EQ(setting(with_file(""), a_default), ours);
+    EXPECT_EQ(setting(with_file(""), "rados_osd_op_timeout"), "25") << "hung I/O ends by itself";
+    EXPECT_EQ(setting(with_file("rados_osd_op_timeout = 0"), "rados_osd_op_timeout"), "0");
     EXPECT_EQ(setting(with_file(""), "objecter_inflight_op_bytes"), "0") << "submitting never blocks a reactor";
 }
 
