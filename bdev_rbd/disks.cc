@@ -4,6 +4,8 @@
 
 namespace causeway::bdev_rbd {
 
+using namespace std::chrono_literals;
+
 namespace {
 
 core::error cancelled(const std::string& name) {
@@ -13,6 +15,15 @@ core::error cancelled(const std::string& name) {
 }  // namespace
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
+    if (stopping_)
+        co_return core::fail(ECANCELED, "the gateway ends", params.name);
+    ++creating_;
+    auto made = co_await open_and_make(std::move(params));
+    --creating_;
+    co_return made;
+}
+
+core::task<core::result<std::shared_ptr<rbd_device>>> disks::open_and_make(disk_params params) {
     auto spec = normalized(std::move(params.image));
     if (!spec)
         co_return tl::make_unexpected(spec.error());
@@ -114,9 +125,16 @@ void disks::progress::cancel(const core::error& why) {
 }
 
 void disks::give_up() {
+    stopping_ = true;
     for (const auto& [name, p] : openings_)  // the answers come in a later turn
         p->cancel({ECANCELED, "the gateway ends", name});
     recovery_.stop();
+}
+
+core::task<> disks::stop() {
+    give_up();
+    while (creating_ || recovery_.running())
+        co_await core::sleep_for(1ms);
 }
 
 const disk_params* disks::params_of(const bdev::device& d) const {

@@ -38,8 +38,10 @@ class disks {
     /// ENODEV, EINVAL (a shrink that is not allowed), resize()'s errors.
     core::task<core::result<>> resize(std::string name, std::uint64_t bytes, bool allow_shrink);
 
-    /// Gives up all that is still being opened: the gateway ends.
+    /// Gives up all that is still being opened: the gateway ends. Nothing is opened any more.
     void give_up();
+    /// Likewise, and ends when each device that was being made is there, or nothing is left of it.
+    core::task<> stop();
     /// What a device was made with, its name filled in; nullptr: not one of these.
     const disk_params* params_of(const bdev::device& d) const;
     /// What is being opened now.
@@ -53,6 +55,7 @@ class disks {
         void cancel(const core::error& why);
     };
 
+    core::task<core::result<std::shared_ptr<rbd_device>>> open_and_make(disk_params params);
     core::task<core::result<std::unique_ptr<image>>> open(progress& p, const disk_params& params,
                                                           std::optional<clusters::lease>& lease);
     core::task<core::result<std::shared_ptr<rbd_device>>> make(const disk_params& params, std::unique_ptr<image> opened,
@@ -63,6 +66,8 @@ class disks {
     clusters& clusters_;
     core::placement& homes_;
     std::map<std::string, progress*> openings_;
+    unsigned creating_ = 0;
+    bool stopping_ = false;
     fence_recovery recovery_;
     std::map<bdev::uuid, disk_params> open_images_;  ///< by the image's identity
 };

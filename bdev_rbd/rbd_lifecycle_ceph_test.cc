@@ -355,5 +355,35 @@ TEST_F(RbdLifecycle, the_clients_threads_stay_where_they_are_told) {
     EXPECT_GE(theirs, 5u) << "messengers, io contexts, finishers, timers";
 }
 
+TEST_F(RbdLifecycle, an_image_that_is_being_opened_when_the_gateway_ends_is_closed) {
+    test_image image("ending", "8M");
+    ASSERT_TRUE(run(clusters_.add("c", options())));
+    auto p = params(image, "d");
+    p.cluster_name = "c";
+    // At each point of the opening: an image opens in some 6 ms.
+    for (auto delay = 0us; delay < 16ms; delay += 1600us) {
+        disks ending(registry_, clusters_, homes_);
+        auto opened = start(ending.create(p));
+        std::this_thread::sleep_for(delay);
+        run([](disks& d) -> core::task<bool> { co_return co_await d.stop(), true; }(ending));
+        const auto outcome = opened.get();
+        std::size_t left = 0;
+        on_control([&] { left = registry_.all().size(); });
+        EXPECT_EQ(left, outcome ? 1u : 0u) << "what was made is there to be closed with the others";
+        if (outcome) {
+            EXPECT_TRUE(run(registry_.remove("d")));
+        } else {
+            EXPECT_EQ(outcome.error().code, ECANCELED);
+        }
+        EXPECT_EQ(run(ending.create(p)).error().code, ECANCELED);
+        EXPECT_TRUE(eventually([&] {
+            bool returned = false;
+            on_control([&] { returned = clusters_.all().front().hung.empty(); });
+            return returned;
+        }));
+        EXPECT_TRUE(eventually([&] { return tool("rbd status rbd/ending").find("Watchers: none") != std::string::npos; }));
+    }
+}
+
 }  // namespace
 }  // namespace causeway::bdev_rbd

@@ -74,13 +74,14 @@ TEST_F(RbdTrouble, an_opening_that_hangs_is_deleted_at_once) {
     // Its call goes on waiting for a monitor; with the same options it would be refused.
     auto elsewhere = p;
     elsewhere.client = unreachable(7s);
-    auto second = start(disks_.create(elsewhere));
+    disks ending(registry_, clusters_, homes_);
+    auto second = start(ending.create(elsewhere));
     ASSERT_TRUE(eventually([&] {
         std::size_t n = 0;
-        on_control([&] { n = disks_.opening(); });
+        on_control([&] { n = ending.opening(); });
         return n == 1;
     }));
-    on_control([&] { disks_.give_up(); });
+    on_control([&] { ending.give_up(); });
     EXPECT_EQ(second.get().error().code, ECANCELED);
     // The name is free again, while the clients of these tries still wait for their monitor.
     p = params(image, "far");

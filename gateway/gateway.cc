@@ -153,7 +153,8 @@ core::task<> gateway::close() {
 }
 
 core::task<> gateway::close_devices(core::timer& limit) {
-    disks_.give_up();
+    limit.arm_after(closing_limit);
+    co_await disks_.stop();  // what is being opened now is closed below, or on its thread
     limit.arm_after(closing_limit);
     co_await nvme_controllers_.close(&limit,
                                      closing_limit);  // with their devices: no hot plug brings one back meanwhile
