@@ -13,21 +13,39 @@ using namespace std::chrono_literals;
 using bdev::op;
 using bdev::test::request;
 
-/// Requests that arrive on core 1 and are held on core 0.
+/// A device that holds everything, on core 0.
+class inaccessible_device final : public bdev::device {
+  public:
+    inaccessible_device(core::reactor_group& group, held_io& held)
+        : device(group, "held", {.blocks = 1024}, {.ops = bdev::ops({op::read})}, bdev::random_uuid()), held_(held) {}
+    std::string_view product_name() const noexcept override { return "Test"; }
+
+  private:
+    void submit(bdev::io& i) noexcept override {
+        i.handle = [](core::message& m) noexcept {
+            auto& i = static_cast<bdev::io&>(m);
+            static_cast<inaccessible_device*>(i.owner)->held_.add(i);
+        };
+        group()[0].post(i);
+    }
+    held_io& held_;
+};
+
+/// Requests from core 1.
 class held : public testing::Test {
   protected:
     ~held() override { EXPECT_EQ(held_.size(), 0u); }
     request& arrive() {
         auto& r = requests_.emplace_back(op::read, 0, 8);
-        r.origin = &s_[1];
-        r.started = s_.time().now();
-        s_[0].execute([&] { held_.add(r); });
-        s_.run_for(1us);
+        s_[1].execute([&] { device_.start(r); });
+        const auto before = held_.size();
+        EXPECT_TRUE(s_.run_until([&] { return held_.size() > before; }));
         return r;
     }
     core::simulation s_{3, 2};
     std::list<request> requests_;
     held_io held_{s_[0]};
+    inaccessible_device device_{s_.group(), held_};
 };
 
 TEST_F(held, each_waits_for_a_second_and_ends_with_a_path_error_that_may_be_tried_again) {
