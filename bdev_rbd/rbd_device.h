@@ -43,8 +43,8 @@ class rbd_device final : public bdev::device {
     /// The client that the image is open on: client::id(). REQUIRES: not closed.
     std::uint64_t client_id() const noexcept { return image_->owner().id(); }
     bool closing() const noexcept { return closing_; }
-    /// How often the image was reopened after a fence.
-    unsigned reopened() const noexcept { return reopened_; }
+    /// How often the image was reopened after a fence. Any thread.
+    unsigned reopened() const noexcept { return reopened_.load(std::memory_order_relaxed); }
 
     /// Begins to follow changes of the image's size that others make.
     core::task<core::result<>> follow_size();
@@ -119,7 +119,7 @@ class rbd_device final : public bdev::device {
     std::atomic<bool> fenced_{false};
     fence_notice fence_notice_;
     held_io held_;
-    unsigned reopened_ = 0;
+    std::atomic<unsigned> reopened_{0};
     bool swapping_ = false;
     header_watch watch_;
     bool reading_size_ = false;

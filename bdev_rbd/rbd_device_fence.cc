@@ -51,6 +51,8 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
         if (!idle)
             co_await core::sleep_for(drain_check_period);
     }
+    // A visit to every core: whatever ended there happened before what comes next.
+    co_await core::for_each_reactor(group(), [](core::reactor&) {});
     auto watching = co_await watch_header(*fresh);
     if (!watching)
         co_return watching;
@@ -67,7 +69,7 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     }
     co_await core::switch_to(group().control());
     close_elsewhere(std::move(old));
-    ++reopened_;
+    reopened_.fetch_add(1, std::memory_order_relaxed);
     co_return core::result<>();
 }
 
