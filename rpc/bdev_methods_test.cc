@@ -107,6 +107,7 @@ const wrong_row wrong_rows[] = {
         "uuid": "11111111-2222-3333-4444-555555555555"})",
      eexist},
     {"a block size that is none", "bdev_null_create", R"({"name": "x", "block_size": 513, "num_blocks": 8})", -32602},
+    {"a fence policy that is none", "bdev_rbd_register_cluster", R"({"name": "c", "on_fenced": "retry"})", -32602},
     {"no blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 0})", -32602},
     {"too many blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 18446744073709551615})",
      -32602},

@@ -148,6 +148,13 @@ def test_clusters(registered, cluster, image):
     refused(-2, registered.call, "bdev_rbd_get_clusters_info")
 
 
+def test_what_becomes_of_fenced_images_is_saved(daemon, cluster):
+    params = {"name": "strict", "user_id": "admin", "config_file": str(cluster.conf), "on_fenced": "offline"}
+    daemon.call("bdev_rbd_register_cluster", **params)
+    assert daemon.call("bdev_rbd_get_clusters_info", name="strict")["on_fenced"] == "offline"
+    assert {"method": "bdev_rbd_register_cluster", "params": params} in daemon.call("framework_get_config", name="bdev")
+
+
 def test_a_client_by_settings_alone(daemon, cluster, image):
     conf = cluster.conf.read_text()
     settings = {"mon_host": next(line.partition("=")[2].strip() for line in conf.splitlines() if line.startswith("mon host")),
