@@ -12,18 +12,19 @@
 
 namespace causeway::bdev_rbd {
 
-/// Work that may block for longer than anybody wants to wait: whoever awaits it is answered when it is done, when its time
-/// limit has passed, or when somebody cancels, whichever comes first.
+/// Work that may block for longer than anybody wants to wait: whoever awaits it is answered when it is done, when its
+/// time limit has passed, or when somebody cancels, whichever comes first.
 ///
-/// Work that runs cannot be stopped. It goes on on its thread, listed there as hung, and what it makes after all is destroyed
-/// there: so T's destructor may block. Work that was given up before a thread was free never runs. Lives on one reactor.
+/// Work that runs cannot be stopped. It goes on on its thread, listed there as hung, and what it makes after all is
+/// destroyed there: so T's destructor may block. Work that was given up before a thread was free never runs. Lives on
+/// one reactor.
 template <class T>
 class attempt {
   public:
     using function = std::function<core::result<T>()>;
 
-    /// `what` is attempted, "rbd/vm-17". `too_late` is the answer when the limit has passed. EBUSY at once where an earlier
-    /// attempt at the same still hangs.
+    /// `what` is attempted, "rbd/vm-17". `too_late` is the answer when the limit has passed. EBUSY at once where an
+    /// earlier attempt at the same still hangs.
     core::task<core::result<T>> run(std::shared_ptr<cluster_threads> threads, std::string what, core::nanoseconds limit,
                                     core::error too_late, function work) {
         if (auto may = threads->check(what); !may) {

@@ -13,7 +13,8 @@ namespace causeway::bdev_rbd {
 
 namespace {
 
-constexpr const char* heading = "# Ceph clients of a causewayd. When it is dead, the next one puts them on the blocklist.\n";
+constexpr const char* heading =
+    "# Ceph clients of a causewayd. When it is dead, the next one puts them on the blocklist.\n";
 
 bool same_file(int fd, const std::string& path) {
     struct stat mine {};

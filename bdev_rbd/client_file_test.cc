@@ -45,7 +45,8 @@ TEST_F(ClientFile, what_a_dead_owner_has_left_is_its_successors_to_fence_once) {
 
     auto third = open();
     EXPECT_THAT(third->predecessors("fsid-1"), ElementsAre(b.addresses));
-    EXPECT_THAT(third->predecessors("fsid-2"), ElementsAre(c.addresses)) << "not fenced yet: the cluster was not asked for";
+    EXPECT_THAT(third->predecessors("fsid-2"), ElementsAre(c.addresses))
+        << "not fenced yet: the cluster was not asked for";
 }
 
 TEST_F(ClientFile, nobody_takes_over_from_a_living_owner) {

@@ -7,8 +7,8 @@ namespace causeway::bdev_rbd {
 core::result<> cluster_threads::check(const std::string& what) const {
     const std::lock_guard lock(mutex_);
     if (hung_.contains(what))
-        return core::fail(EBUSY, "not tried again: an earlier attempt was given up, but its call to the cluster still hangs",
-                          what);
+        return core::fail(
+            EBUSY, "not tried again: an earlier attempt was given up, but its call to the cluster still hangs", what);
     if (hung_.size() >= max_running)
         return core::fail(EBUSY,
                           "not tried: " + std::to_string(hung_.size()) +
@@ -18,7 +18,8 @@ core::result<> cluster_threads::check(const std::string& what) const {
 }
 
 void cluster_threads::hangs(const std::string& what) {
-    core::log::warning("{}: given up while its call to the cluster was under way; not tried again before that returns", what);
+    core::log::warning("{}: given up while its call to the cluster was under way; not tried again before that returns",
+                       what);
     const std::lock_guard lock(mutex_);
     hung_.insert(what);
 }

@@ -11,8 +11,8 @@
 
 namespace causeway::bdev_rbd {
 
-/// The threads on which a cluster's calls run that may never return, a bounded number of its own, and the list of the calls
-/// that were given up and still hang there. Those are not repeated: each repetition would take one more thread.
+/// The threads on which a cluster's calls run that may never return, a bounded number of its own, and the list of the
+/// calls that were given up and still hang there. Those are not repeated: each repetition would take one more thread.
 ///
 /// Any thread.
 class cluster_threads final : public core::blocking_executor {

@@ -89,13 +89,14 @@ core::result<clusters::lease> clusters::use(const std::string& name) {
     if (!e->connected)
         return core::fail(EAGAIN, "the cluster is still being connected", name);
     if (e->fenced && e->options.on_fenced == fence_policy::offline)
-        return core::fail(ESHUTDOWN,
-                          "the cluster has blocklisted this gateway's client: delete its images, unregister the cluster and "
-                          "register it again",
-                          name);
+        return core::fail(
+            ESHUTDOWN,
+            "the cluster has blocklisted this gateway's client: delete its images, unregister the cluster and "
+            "register it again",
+            name);
     if (e->fenced)
-        return core::fail(EAGAIN, "the cluster has blocklisted this gateway's client, and a fresh one is being connected",
-                          name);
+        return core::fail(
+            EAGAIN, "the cluster has blocklisted this gateway's client, and a fresh one is being connected", name);
     return lease(std::move(e));
 }
 

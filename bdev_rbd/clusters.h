@@ -57,12 +57,12 @@ class clusters {
         explicit lease(std::shared_ptr<entry> e) : entry_(std::move(e)) { ++entry_->users; }
         std::shared_ptr<entry> entry_;
     };
-    /// ENOENT; EAGAIN while it is still connecting, or reconnecting; ESHUTDOWN: the cluster has blocklisted it, for good.
+    /// ENOENT; EAGAIN while it is still connecting, or reconnecting; ESHUTDOWN: blocklisted, for good.
     core::result<lease> use(const std::string& name);
 
-    /// The cluster has blocklisted this client: no image is opened on it any more. Absent: it is not the one of that name.
+    /// The cluster has blocklisted this client: no image is opened on it any more. Absent: the name is another's.
     std::optional<fence_policy> fenced(const std::string& name, std::uint64_t client_id);
-    /// Connects a fresh client in its place; the one that is there, if somebody has done it. ENOENT, connect()'s errors.
+    /// Connects a fresh client in its place; the one that is there, if it has been done. ENOENT, connect()'s errors.
     core::task<core::result<std::shared_ptr<client>>> reconnect(std::string name, std::uint64_t fenced_client_id,
                                                                 attempt<std::shared_ptr<client>>& trial);
     /// True: this client is still the one of that name.
@@ -82,7 +82,7 @@ class clusters {
     std::vector<view> all() const;
 
   private:
-    /// Clients with the same options share their threads, so that nobody gets more of them by another name, or by no name.
+    /// Clients with the same options share their threads, so that nobody gets more of them by another name.
     struct share {
         client_options options;
         std::weak_ptr<cluster_threads> threads;

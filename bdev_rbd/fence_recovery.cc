@@ -14,7 +14,8 @@ namespace {
 constexpr auto stop_check_period = 10ms;
 constexpr auto first_retry = 1s;
 constexpr auto longest_retry = 16s;
-// Two gateways that take an image's lock from each other fence each other each time. Who is fenced again so soon waits longer.
+// Two gateways that take an image's lock from each other fence each other each time. Whoever is fenced so soon again
+// waits longer.
 constexpr auto fenced_again_within = 60s;
 
 core::ticks now() {
@@ -69,8 +70,8 @@ fence_recovery::devices fence_recovery::images_of(std::uint64_t client_id) const
 core::task<> fence_recovery::recover(origin from, std::list<run>::iterator r) {
     const auto policy = clusters_.fenced(from.cluster_name, r->client_id).value_or(from.own.on_fenced);
     const devices images = images_of(r->client_id);
-    core::log::error("{}: the Ceph cluster has blocklisted this gateway's client; {} images are inaccessible{}", from.text,
-                     images.size(),
+    core::log::error("{}: the Ceph cluster has blocklisted this gateway's client; {} images are inaccessible{}",
+                     from.text, images.size(),
                      policy == fence_policy::offline ? " until they have been deleted and created again" : "");
     for (const auto& d : images)
         co_await d->suspend();
@@ -82,7 +83,8 @@ core::task<> fence_recovery::recover(origin from, std::list<run>::iterator r) {
 
 core::task<> fence_recovery::reconnect(const origin& from, run& r) {
     co_await pause(delay_before(from));
-    for (core::nanoseconds retry = first_retry; !stopping_; retry = std::min<core::nanoseconds>(2 * retry, longest_retry)) {
+    for (core::nanoseconds retry = first_retry; !stopping_;
+         retry = std::min<core::nanoseconds>(2 * retry, longest_retry)) {
         auto fresh = co_await fresh_client(from, r);
         if (fresh) {
             co_await reopen_all(images_of(r.client_id), *fresh, r);

@@ -12,12 +12,13 @@
 
 namespace causeway::bdev_rbd {
 
-/// Brings images back whose client a cluster has blocklisted: somebody broke the lock of one of them, or an operator meant this
-/// gateway. The cluster refuses the whole client, and for good.
+/// Brings images back whose client a cluster has blocklisted: somebody broke the lock of one of them, or an operator
+/// meant this gateway. The cluster refuses the whole client, and for good.
 ///
-/// The first I/O that is refused makes all images of its client inaccessible, so that hosts hear the same of each (a path error
-/// without DNR). Then, as the client's fence_policy says, a fresh client is connected and the images are reopened on it, again and
-/// again until that succeeds, or they stay as they are until somebody deletes them. Lives on the control reactor.
+/// The first I/O that is refused makes all images of its client inaccessible, so that hosts hear the same of each (a
+/// path error without DNR). Then, as the client's fence_policy says, a fresh client is connected and the images are
+/// reopened on it, again and again until that succeeds, or they stay as they are until somebody deletes them. Lives on
+/// the control reactor.
 class fence_recovery {
   public:
     explicit fence_recovery(clusters& named) : clusters_(named) {}

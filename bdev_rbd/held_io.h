@@ -7,11 +7,11 @@
 
 namespace causeway::bdev_rbd {
 
-/// The I/Os of an image that is inaccessible for a moment, in order of arrival. Each waits for at most `max_wait` and then
-/// ends with Internal Path Error, without DNR: the host tries again, here or on another path.
+/// The I/Os of an image that is inaccessible for a moment, in order of arrival. Each waits for at most `max_wait` and
+/// then ends with Internal Path Error, without DNR: the host tries again, here or on another path.
 ///
-/// At once would be worse: a host without multipathing tries five times and gives up, and one with it, whose controller is
-/// alive, comes back here in a busy loop.
+/// At once would be worse: a host without multipathing tries five times and gives up, and one with it, whose controller
+/// is alive, comes back here in a busy loop.
 ///
 /// Lives on the image's home reactor. REQUIRES: empty when destroyed.
 class held_io {

@@ -5,8 +5,8 @@
 
 namespace causeway::bdev_rbd {
 
-/// Opens an image away from the reactors, within its client's time limit. ETIMEDOUT, EBUSY (an earlier attempt still hangs),
-/// ECANCELED (by `opening`), image::open()'s errors.
+/// Opens an image away from the reactors, within its client's time limit. ETIMEDOUT, EBUSY (an earlier attempt still
+/// hangs), ECANCELED (by `opening`), image::open()'s errors.
 core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<client> on, image_spec spec,
                                                             attempt<std::unique_ptr<image>>& opening);
 

@@ -80,7 +80,8 @@ TEST_F(RbdFence, under_load_each_io_ends_once_and_the_load_goes_on) {
     test_image image("loaded", "8M");
     const auto d = open(image);
     ASSERT_TRUE(d);
-    load writes(*d, core(0), op::write, 16), reads(*d, core(1), op::read, 16), zeroes(*d, core(1), op::write_zeroes, 4, 4096);
+    load writes(*d, core(0), op::write, 16), reads(*d, core(1), op::read, 16),
+        zeroes(*d, core(1), op::write_zeroes, 4, 4096);
     ASSERT_TRUE(eventually([&] { return writes.done() > 200 && reads.done() > 200 && zeroes.done() > 20; }));
     for (unsigned times = 1; times <= 2; ++times) {
         const std::string old = address_of("shared");

@@ -8,10 +8,11 @@
 
 namespace causeway::core {
 
-/// One party's share of an executor: at most `max_running` pieces of its work run at a time, and the rest waits here rather
-/// than on the executor's threads. A cluster whose calls never return uses up its own share and nothing else.
+/// One party's share of an executor: at most `max_running` pieces of its work run at a time, and the rest waits here
+/// rather than on the executor's threads. A cluster whose calls never return uses up its own share and nothing else.
 ///
-/// Any thread. What has been submitted runs even after the bulkhead has been destroyed. REQUIRES: the executor outlives that.
+/// Any thread. What has been submitted runs even after the bulkhead has been destroyed. REQUIRES: the executor
+/// outlives that.
 class bulkhead final : public blocking_executor {
   public:
     bulkhead(blocking_executor& threads, unsigned max_running);
@@ -28,8 +29,8 @@ class bulkhead final : public blocking_executor {
     const std::shared_ptr<state> state_;
 };
 
-/// `co_await run_on(threads, f)`: runs `f` on one of these threads, and goes on on the reactor that it left with what `f`
-/// returned. run_blocking() is the same on the group's threads, which are for work that is bound to end.
+/// `co_await run_on(threads, f)`: runs `f` on one of these threads, and goes on on the reactor that it left with what
+/// `f` returned. run_blocking() is the same on the group's threads, which are for work that is bound to end.
 template <class F>
 task<std::invoke_result_t<F>> run_on(blocking_executor& threads, F f) {
     one_shot<std::invoke_result_t<F>> done;
