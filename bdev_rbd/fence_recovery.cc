@@ -55,7 +55,8 @@ void fence_recovery::begin(origin from, std::uint64_t client_id) {
     const bool known = std::ranges::any_of(runs_, [&](const run& r) { return r.client_id == client_id; });
     if (known || stopping_)
         return;
-    runs_.emplace_front().client_id = client_id;
+    run& r = runs_.emplace_front();
+    r.client_id = r.to_replace = client_id;
     core::detach(recover(std::move(from), runs_.begin()));
 }
 
@@ -88,6 +89,8 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
         auto fresh = co_await fresh_client(from, r);
         if (fresh) {
             co_await reopen_all(images_of(r.client_id), *fresh, r);
+            if (r.to_replace == (*fresh)->id())
+                clusters_.fenced(from.cluster_name, r.to_replace);
             const auto threads = (*fresh)->threads();
             destroy_on(*threads, std::move(*fresh));  // it may be nobody else's by now
         } else {
@@ -101,7 +104,7 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
 
 core::task<core::result<std::shared_ptr<client>>> fence_recovery::fresh_client(const origin& from, run& r) {
     if (!from.cluster_name.empty())
-        co_return co_await clusters_.reconnect(from.cluster_name, r.client_id, r.connecting);
+        co_return co_await clusters_.reconnect(from.cluster_name, r.to_replace, r.connecting);
     co_return co_await clusters_.connect(from.own, r.connecting);
 }
 
@@ -111,7 +114,7 @@ core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<cl
     std::size_t left = images.size();
     for (const auto& d : images) {
         core::detach(d->suspend(), [&, d] {  // one that was opened on the old client meanwhile, too
-            core::detach(reopen(d, on, r.openings.emplace_back()), [&] {
+            core::detach(reopen(d, on, r), [&] {
                 if (--left == 0)
                     all_done.set(true);
             });
@@ -122,9 +125,11 @@ core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<cl
     r.openings.clear();
 }
 
-core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on,
-                                    attempt<std::unique_ptr<image>>& opening) {
-    auto opened = co_await open_image(std::move(on), d->spec(), opening);
+core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r) {
+    const auto on_id = on->id();
+    auto opened = co_await open_image(std::move(on), d->spec(), r.openings.emplace_back());
+    if (!opened && opened.error().code == ESHUTDOWN)
+        r.to_replace = on_id;
     core::result<> resumed;
     if (opened)
         resumed = co_await d->resume(std::move(*opened));

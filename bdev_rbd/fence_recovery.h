@@ -52,6 +52,7 @@ class fence_recovery {
     /// One client's recovery.
     struct run {
         std::uint64_t client_id;
+        std::uint64_t to_replace;  ///< the same, or one that took its place and was blocklisted, too
         attempt<std::shared_ptr<client>> connecting;
         std::list<attempt<std::unique_ptr<image>>> openings;
     };
@@ -62,8 +63,7 @@ class fence_recovery {
     core::task<> reconnect(const origin& from, run& r);
     core::task<core::result<std::shared_ptr<client>>> fresh_client(const origin& from, run& r);
     core::task<> reopen_all(devices images, const std::shared_ptr<client>& on, run& r);
-    core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on,
-                        attempt<std::unique_ptr<image>>& opening);
+    core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r);
     devices images_of(std::uint64_t client_id) const;
     core::nanoseconds delay_before(const origin& from);
     core::task<> pause(core::nanoseconds d);

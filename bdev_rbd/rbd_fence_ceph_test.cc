@@ -17,12 +17,16 @@ class RbdFence : public CephTest {
         on_control([&] {
             auto lease = clusters_.use(cluster);
             ASSERT_TRUE(lease);
-            char* address = nullptr;
-            rados_getaddrs(lease->get()->handle(), &address);
-            text = address;
-            ::free(address);
+            text = address(lease->get()->handle());
         });
         return text;
+    }
+    static std::string address(rados_t client) {
+        char* text = nullptr;
+        rados_getaddrs(client, &text);
+        const std::string copy = text;
+        ::free(text);
+        return copy;
     }
     void fence(const std::string& cluster) { tool("ceph osd blocklist add " + address_of(cluster)); }
     clusters::view view_of(const std::string& cluster) {
@@ -74,6 +78,25 @@ TEST_F(RbdFence, an_idle_image_is_back_before_a_host_feels_it) {
     fence("shared");
     EXPECT_TRUE(eventually([&] { return d->reopened() == 1; })) << "librbd hears of it by its watch";
     EXPECT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);
+}
+
+TEST_F(RbdFence, a_fresh_client_that_is_fenced_at_once_is_replaced_too) {
+    test_image image("twice", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const std::string first = address_of("shared");
+    fence("shared");
+    std::string second;
+    ASSERT_TRUE(eventually([&] {
+        on_control([&] {
+            if (auto lease = clusters_.use("shared"))
+                second = address(lease->get()->handle());
+        });
+        return !second.empty() && second != first;
+    }));
+    tool("ceph osd blocklist add " + second);
+    EXPECT_TRUE(eventually([&] { return view_of("shared").fences == 2 && !view_of("shared").fenced; }));
+    EXPECT_TRUE(writes_again(*d, pattern(4096, 1)));
 }
 
 TEST_F(RbdFence, under_load_each_io_ends_once_and_the_load_goes_on) {
