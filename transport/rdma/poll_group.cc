@@ -163,15 +163,11 @@ void poll_group::handle(const ibv_wc& wc) noexcept {
         handle_receive(wc, id.index);
         return;
     }
-    dispatch(id, wc.status);
-}
-
-void poll_group::dispatch(const wr_id& id, ibv_wc_status status) noexcept {
     if (id.kind == work_kind::none || id.qpair >= places_.size())
         return;
     const place& p = places_[id.qpair];
     if (p.occupant && p.generation == id.generation)
-        p.occupant->completed(id, status);
+        p.occupant->completed(id, wc.status);
 }
 
 void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept {
@@ -209,17 +205,10 @@ void poll_group::flush() noexcept {
         receives_.flush();
     for (qpair* q : dirty_) {
         q->marked_dirty = false;
-        for (ibv_send_wr* refused = q->post(); refused; refused = refused->next)
-            if (refused->send_flags & IBV_SEND_SIGNALED)
-                refused_.push_back(refused->wr_id);
+        q->post();
     }
     dirty_.clear();
     arena_.clear();
-    while (!refused_.empty()) {
-        const wr_id id = wr_id::decode(refused_.back());
-        refused_.pop_back();
-        dispatch(id, IBV_WC_WR_FLUSH_ERR);
-    }
 }
 
 bool poll_group::arm() noexcept {

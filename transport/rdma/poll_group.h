@@ -88,7 +88,6 @@ class poll_group final : public core::poller {
 
     void handle(const ibv_wc& wc) noexcept;
     void handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept;
-    void dispatch(const wr_id& id, ibv_wc_status status) noexcept;
     void drain() noexcept;
     void take_channel_events() noexcept;
 
@@ -111,7 +110,6 @@ class poll_group final : public core::poller {
     std::vector<place> places_;
     std::unordered_map<std::uint32_t, qpair*> by_number_;
     std::vector<qpair*> dirty_;
-    std::vector<std::uint64_t> refused_;  ///< signaled work that the device did not take: over without a completion
     std::uint32_t cqe_room_ = 0;
     std::uint32_t stall_epoch_ = 0;
 

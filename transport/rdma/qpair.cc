@@ -292,12 +292,22 @@ void qpair::unpark() noexcept {
     }
 }
 
-ibv_send_wr* qpair::post() noexcept {
+void qpair::post() noexcept {
     if (!queue_.dirty())
-        return nullptr;
+        return;
     group_.stats().total_send_wrs.add(queue_.chained());
     group_.stats().send_doorbell_updates.add();
-    return queue_.post();
+    const int code = queue_.post();
+    if (code == 0)
+        return;
+    // The device may have taken RDMA READs and WRITEs of a request whose last work request it refused. So no request is
+    // over: their buffers stay theirs until the queue pair is destroyed, and then abandon_posted() ends them.
+    if (!stopping_) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: closing the connection: the device refuses work requests: {}",
+                                peer_.text(), std::strerror(code));
+    }
+    disconnect(nvmf::disconnect_reason::transport_error);
 }
 
 void qpair::violation(std::string_view what) noexcept {

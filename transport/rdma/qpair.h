@@ -53,8 +53,8 @@ class qpair final : public nvmf::qpair {
     void completed(const wr_id& id, ibv_wc_status status) noexcept;
     /// A receive of this queue pair has failed.
     void receive_failed(ibv_wc_status status) noexcept;
-    /// Posts the turn's chain; what the device refused comes back, linked.
-    ibv_send_wr* post() noexcept;
+    /// Posts the turn's chain. Where the device refuses it, or the end of it, the connection is over.
+    void post() noexcept;
 
     // The connection's, in this order.
     /// Nothing new begins, and what has not been executed is dropped. Responses still go out.

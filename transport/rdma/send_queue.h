@@ -65,9 +65,10 @@ class send_queue {
     /// Work requests in the chain.
     std::uint32_t chained() const noexcept { return chained_; }
 
-    /// Posts the chain. nullptr: all of it. Else the first that was refused, its successors linked: none of those
-    /// will ever complete, so the caller does it in their place.
-    ibv_send_wr* post() noexcept;
+    /// Posts the chain. Not 0: an errno; the device took the chain in part, or none of it. It may still be at work on
+    /// what it took, for requests whose rest it refused: REQUIRES that no memory of this queue pair's work goes to
+    /// anyone before the queue pair is destroyed, and that nothing is appended any more.
+    [[nodiscard]] int post() noexcept;
 
     /// A signaled work request is over, and the unsignaled ones before it.
     void retire(const wr_id& id) noexcept {
@@ -93,16 +94,21 @@ class send_queue {
     work_arena::work* tail_ = nullptr;
 };
 
-inline ibv_send_wr* send_queue::post() noexcept {
+inline int send_queue::post() noexcept {
     if (!head_)
-        return nullptr;
+        return 0;
     ibv_send_wr* refused = nullptr;
     ibv_send_wr* const first = &head_->request;
     head_ = tail_ = nullptr;
     chained_ = 0;
-    if (ibv_post_send(qp_, first, &refused) == 0)
-        return nullptr;
-    return refused ? refused : first;
+    const int code = ibv_post_send(qp_, first, &refused);
+    if (code != 0) {
+        // What was refused never completes: outstanding() must not wait for it.
+        for (const ibv_send_wr* w = refused ? refused : first; w; w = w->next)
+            if (w->send_flags & IBV_SEND_SIGNALED)
+                --signaled_;
+    }
+    return code;
 }
 
 }  // namespace causeway::rdma

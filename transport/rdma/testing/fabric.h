@@ -100,6 +100,8 @@ class host_end {
     std::uint32_t key = 0;
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(memory.data()); }
     bool takes_responses = true;  ///< false: SENDs to it wait for ever
+    /// The device refuses the target's next chain to this host from its first signaled work request on.
+    bool next_post_is_refused = false;
     unsigned not_ready = 0;       ///< times that a capsule found no receive
     fake_qp* qp = nullptr;        ///< the target's
 

@@ -57,6 +57,8 @@ int post_send(ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) {
     static unsigned calls = 0;
     const unsigned refuses = fab().options.refuses_posts;
     bool refuse = refuses && ++calls % refuses == 0;
+    if (q.host && std::exchange(q.host->next_post_is_refused, false))
+        refuse = true;
     for (; wr; wr = wr->next) {
         if (refuse && wr->send_flags & IBV_SEND_SIGNALED) {
             *bad = wr;
