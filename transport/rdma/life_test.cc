@@ -4,6 +4,7 @@
 #include "transport/rdma/testing/world.h"
 
 #include <gtest/gtest.h>
+#include <vector>
 
 namespace causeway::rdma::test {
 namespace {
@@ -141,6 +142,32 @@ TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {
         EXPECT_TRUE(w.until([&] { return h.io->end().responses.size() == 32; }));
         EXPECT_EQ(h.io->end().not_ready, 0u);
     }
+}
+
+/// What has come for others takes the core longer than a connection needs to be taken apart; behind it lies what the host
+/// had sent last, when its queue pair is destroyed.
+TEST(life, no_receive_is_lost_by_a_core_that_does_not_keep_up) {
+    constexpr std::uint16_t depth = 64, admin_depth = 32;
+    nvmf::transport_options o = small_options();
+    o.num_cqe = 20'000;
+    device_options d;
+    d.completions_per_poll = 1;
+    d.backlog = 10'000;
+    world w(1, o, d);
+    std::vector<host> idle;
+    for (int i = 0; i < 3; ++i)  // one on each core
+        idle.push_back(w.make_host(nqn, depth));
+    for (int i = 0; i < 6; ++i) {
+        auto q = w.open(0, admin_depth);
+        q->end().send(std::vector<std::byte>(63));  // its end
+        ASSERT_TRUE(w.until([&] { return q->end().all_arrived(); }));
+        q->end().sends_late = true;
+        for (int n = 1; n < admin_depth; ++n)
+            q->send(flush());
+        ASSERT_TRUE(w.until([&] { return w.fabric.objects["qp"] == 2 * 3; }));
+        w.pass(200ms);
+    }
+    EXPECT_GE(w.fabric.receives_posted(), 3u * (depth + admin_depth));
 }
 
 TEST(life, a_hung_device_keeps_memory_and_nothing_of_the_rdma_device) {

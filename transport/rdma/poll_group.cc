@@ -98,7 +98,7 @@ bool poll_group::join(qpair& q) {
     if (i > std::numeric_limits<std::uint16_t>::max() || q.limits().send_requests > cqe_room_)
         return false;
     // What lies there now may name a queue pair that had the same number.
-    drain();
+    take_completions();
     if (!receives_.join(q.limits().depth))
         return false;
     if (i == places_.size())
@@ -114,7 +114,7 @@ bool poll_group::join(qpair& q) {
 }
 
 void poll_group::leave(qpair& q) noexcept {
-    drain();
+    take_completions();
     std::erase(dirty_, &q);
     places_[q.place].occupant = nullptr;
     ++places_[q.place].generation;
@@ -151,10 +151,13 @@ unsigned poll_group::poll(unsigned budget) noexcept {
     return handled;
 }
 
-void poll_group::drain() noexcept {
-    if (cq_)
-        while (poll(256)) {
-        }
+void poll_group::take_completions() noexcept {
+    if (!cq_)
+        return;
+    // As many as the queue holds: what comes meanwhile is for other queue pairs, and for the next turn.
+    const auto all = static_cast<unsigned>(cq_->cqe);
+    for (unsigned taken = 0, n = 1; n != 0 && taken < all; taken += n)
+        n = poll(256);
 }
 
 void poll_group::handle(const ibv_wc& wc) noexcept {

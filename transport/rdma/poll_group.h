@@ -37,6 +37,9 @@ class poll_group final : public core::poller {
 
     /// False: no room for its receives or completions.
     [[nodiscard]] bool join(qpair& q);
+    /// Handles what lies in the completion queue, all of it: a queue pair's last receives, before the device destroys it
+    /// together with what nobody has polled.
+    void take_completions() noexcept;
     /// The device's queue pair is destroyed: what still lies in the completion queue is taken, and its place is given up.
     void leave(qpair& q) noexcept;
     /// `q` does not hold any receive any more.
@@ -88,7 +91,6 @@ class poll_group final : public core::poller {
 
     void handle(const ibv_wc& wc) noexcept;
     void handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept;
-    void drain() noexcept;
     void take_channel_events() noexcept;
 
     core::reactor& home_;

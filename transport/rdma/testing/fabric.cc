@@ -144,6 +144,13 @@ void fabric::push_async(ibv_event_type type, ibv_qp* qp) {
     wake();
 }
 
+std::size_t fabric::receives_posted() const {
+    std::size_t n = 0;
+    for (const fake_srq* s : srqs)
+        n += s->posted.size();
+    return n;
+}
+
 void fabric::fail_device() {
     gone_ = true;
     push_async(IBV_EVENT_DEVICE_FATAL);
@@ -179,7 +186,17 @@ host_end* fabric::end_of(const rdma_cm_id* id) const {
     return nullptr;
 }
 
+void fabric::arrive_late(fake_qp& qp) {
+    for (unsigned i = 0; i < options.backlog; ++i)
+        complete(*qp.completions, ibv_wc{}, 0);
+    qp.host->sends_late = false;
+    while (deliver(*qp.host)) {
+    }
+}
+
 void fabric::to_error(fake_qp& qp) {
+    if (qp.host && qp.host->sends_late)
+        arrive_late(qp);
     qp.state = IBV_QPS_ERR;
     if (qp.host)
         close(*qp.host);
@@ -260,7 +277,7 @@ bool fabric::work(fake_qp& qp) {
 
 /// The next capsule of a host.
 bool fabric::deliver(host_end& h) {
-    if (h.capsules_.empty() || h.is != host_end::state::accepted || !h.qp || gone_)
+    if (h.capsules_.empty() || h.sends_late || h.is != host_end::state::accepted || !h.qp || gone_)
         return false;
     fake_qp& qp = *h.qp;
     if (qp.state == IBV_QPS_ERR)

@@ -66,8 +66,12 @@ struct fake_qp final : ibv_qp {
 /// What the device is, and what it does wrong.
 struct device_options {
     ibv_device_attr attributes{};
-    /// As hardware does: what a dying queue pair has left in its completion queue goes with it, receives included.
-    bool cleans_up_on_destroy = false;
+    /// As mlx5 does: what a dying queue pair has left in its completion queue goes with it, receives included.
+    bool cleans_up_on_destroy = true;
+    /// Completions that a call of ibv_poll_cq finds, at most: cores that do not keep up. 0: all.
+    unsigned completions_per_poll = 0;
+    /// Completions of other work that lie before the last receives of each queue pair that goes into error.
+    unsigned backlog = 0;
     /// 1 of so many calls that post sends is refused half way; 0: none.
     unsigned refuses_posts = 0;
     bool inlines = true;
@@ -102,6 +106,9 @@ class host_end {
     bool takes_responses = true;  ///< false: SENDs to it wait for ever
     /// The device refuses the target's next chain to this host from its first signaled work request on.
     bool next_post_is_refused = false;
+    /// Its capsules arrive in the last moment before its queue pair goes into error.
+    bool sends_late = false;
+    bool all_arrived() const { return capsules_.empty(); }
     unsigned not_ready = 0;       ///< times that a capsule found no receive
     fake_qp* qp = nullptr;        ///< the target's
 
@@ -134,6 +141,7 @@ class fabric {
     device_options options;
     /// Objects that exist, by kind. All zero when everything was given back.
     std::map<std::string, int> objects;
+    std::size_t receives_posted() const;
     unsigned data_moved = 0;
     unsigned accepted = 0;
 
@@ -165,6 +173,7 @@ class fabric {
 
     std::set<fake_id*> ids;
     std::set<fake_qp*> qps;
+    std::set<fake_srq*> srqs;
     std::map<std::uint32_t, ibv_mr*> regions;
     std::deque<fake_event*> events;
     std::deque<ibv_async_event> async_events;
@@ -175,6 +184,7 @@ class fabric {
     void turn();
     bool pending() const;
     bool deliver(host_end& h);
+    void arrive_late(fake_qp& qp);
     bool work(fake_qp& qp);
     void finish(fake_qp& qp, const fake_qp::work& w, ibv_wc_status status);
     ibv_wc_status move(fake_qp& qp, const fake_qp::work& w);

@@ -2,6 +2,7 @@
 
 #include "transport/rdma/testing/fabric.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,8 @@ fabric& fab() {
 
 int poll_cq(ibv_cq* cq, int most, ibv_wc* out) {
     auto& q = *static_cast<fake_cq*>(cq);
+    if (const unsigned limit = fab().options.completions_per_poll)
+        most = std::min(most, static_cast<int>(limit));
     int n = 0;
     for (; n < most && !q.entries.empty(); ++n) {
         out[n] = q.entries.front().wc;
@@ -186,6 +189,7 @@ ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* a) {
     srq->context = pd->context;
     srq->pd = pd;
     srq->capacity = a->attr.max_wr;
+    fab().srqs.insert(srq);
     return srq;
 }
 
@@ -193,6 +197,7 @@ int ibv_destroy_srq(ibv_srq* srq) {
     for (const fake_qp* q : fab().qps)
         EXPECT_NE(q->receives, srq) << "a shared receive queue in use";
     --fab().objects["srq"];
+    fab().srqs.erase(static_cast<fake_srq*>(srq));
     delete static_cast<fake_srq*>(srq);
     return 0;
 }
