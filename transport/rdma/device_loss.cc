@@ -24,7 +24,8 @@ void rdma_transport::lose(device& d) {
         if (&c->on() == &d)
             c->close(nvmf::disconnect_reason::transport_error);
     ++background_;
-    core::detach(give_up(d));
+    // The device itself has just said that it failed: it may not go before it returns from that.
+    core::detach_deferred(give_up(d));
 }
 
 core::task<> rdma_transport::give_up(device& d) {
@@ -47,11 +48,9 @@ core::task<> rdma_transport::give_up(device& d) {
 }
 
 void rdma_transport::listener_lost(listener& which, bool with_device) {
-    if (with_device) {
-        for (const auto& d : devices_)
-            if (d->context() == which.verbs())
-                return lose(*d);
-    }
+    if (with_device)
+        if (device* const d = live_device(which.verbs()))
+            return lose(*d);
     core::log::warning("rdma: {}: {}", which.at().text(), with_device ? "its device goes" : "its address has changed");
     which.waiting = true;
     ++background_;

@@ -93,10 +93,20 @@ core::task<> rdma_transport::stop() {
     devices_.clear();
 }
 
-device* rdma_transport::device_of(ibv_context* context) {
+device* rdma_transport::live_device(const ibv_context* context) const noexcept {
     for (const auto& d : devices_)
         if (d->context() == context && !d->lost())
             return d.get();
+    return nullptr;
+}
+
+device* rdma_transport::device_of(ibv_context* context) {
+    if (device* const live = live_device(context))
+        return live;
+    // A lost one watches the context's event descriptor until it is given back, and only one can.
+    for (const auto& d : devices_)
+        if (d->context() == context && !d->forgettable)
+            return nullptr;
     auto made = device::open(context, target_, options_,
                              {.fatal = [this](device& d) { lose(d); },
                               .queue_pair =

@@ -43,6 +43,9 @@ class rdma_transport final : public nvmf::transport {
     void lose(device& d);
 
   private:
+    /// The device that is in use on `context`; nullptr: none.
+    device* live_device(const ibv_context* context) const noexcept;
+    /// The same, opened if need be. nullptr: it cannot be, or its lost self is still being given back.
     device* device_of(ibv_context* context);
     void accept_next();
     void refuse(rdma_cm_id* id, nvme::rdma_cm_status why);

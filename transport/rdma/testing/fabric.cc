@@ -156,6 +156,10 @@ void fabric::fail_device() {
     push_async(IBV_EVENT_DEVICE_FATAL);
 }
 
+void fabric::fail_completion_queue() {
+    push_async(IBV_EVENT_CQ_ERR);
+}
+
 void fabric::remove_device() {
     gone_ = true;
     for (fake_id* id : ids)

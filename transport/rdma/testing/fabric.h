@@ -133,6 +133,8 @@ class fabric {
     /// The device fails, and says so; or it is taken away, as the connection manager says.
     void fail_device();
     void remove_device();
+    /// A completion queue of it has overrun: it is lost, and can be used again at once.
+    void fail_completion_queue();
     /// It can be used again.
     void restore_device() { gone_ = false; }
     /// The address of a listener changes.

@@ -2,6 +2,7 @@
 
 #include "transport/rdma/testing/fabric.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -18,6 +19,13 @@ fabric& fab() {
 
 fabric::fake_id& of(rdma_cm_id* id) {
     return *static_cast<fabric::fake_id*>(id);
+}
+
+void destroy(fabric::fake_id& id) {
+    fab().ids.erase(&id);
+    fab().forget(&id);
+    --fab().objects["id"];
+    delete &id;
 }
 
 }  // namespace
@@ -48,16 +56,18 @@ int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context,
 int rdma_destroy_id(rdma_cm_id* id) {
     EXPECT_EQ(id->qp, nullptr) << "an id goes before its queue pair";
     EXPECT_EQ(of(id).events_held, 0u) << "an id goes while an event of it is held: for ever";
+    std::vector<rdma_cm_id*> going{id};
+    for (const fabric::fake_event* e : fab().events)
+        if (e->listen_id == id)  // a request that its listener has not seen
+            going.push_back(e->id);
     std::erase_if(fab().events, [&](fabric::fake_event* e) {
-        if (e->id != id)
+        if (std::find(going.begin(), going.end(), e->id) == going.end())
             return false;
         delete e;
         return true;
     });
-    fab().ids.erase(&of(id));
-    fab().forget(id);
-    --fab().objects["id"];
-    delete &of(id);
+    for (rdma_cm_id* each : going)
+        destroy(of(each));
     return 0;
 }
 
