@@ -3,6 +3,7 @@
 #include "bdev_rbd/client_cpus.h"
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -43,10 +44,19 @@ core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, cons
         return tl::make_unexpected(r.error());
     if (auto r = i->find_settings(); !r)
         return tl::make_unexpected(r.error());
+    if (auto r = i->find_data_pool(); !r)
+        return tl::make_unexpected(r.error());
     if (spec.read_only)
         i->existence_ = std::make_unique<bdev_rbd::existence>(i->io_, i->header_object(),
                                                               i->facts_.first_format ? "" : i->facts_.id);
     return i;
+}
+
+std::string image::data_object(std::uint64_t number) const {
+    std::array<char, 24> digits;
+    std::snprintf(digits.data(), digits.size(), facts_.first_format ? ".%012llx" : ".%016llx",
+                  static_cast<unsigned long long>(number));
+    return facts_.object_prefix + digits.data();
 }
 
 std::string image::header_object() const {
@@ -79,9 +89,9 @@ core::result<> image::find_out() {
     std::array<char, 256> id{};
     int r = rbd_stat(image_, &info, sizeof info);
     if (r >= 0)
-        r = rbd_get_stripe_unit(image_, &facts_.stripe_bytes);
+        r = rbd_get_stripe_unit(image_, &facts_.layout.stripe_bytes);
     if (r >= 0)
-        r = rbd_get_stripe_count(image_, &facts_.stripe_count);
+        r = rbd_get_stripe_count(image_, &facts_.layout.stripe_count);
     if (r >= 0)
         r = rbd_get_features(image_, &facts_.features);
     if (r >= 0 && (r = rbd_get_id(image_, id.data(), id.size())) < 0)
@@ -90,7 +100,8 @@ core::result<> image::find_out() {
         return failure(r, "cannot read the image's header", spec_.text());
 
     facts_.bytes = info.size;
-    facts_.object_bytes = info.obj_size;
+    facts_.layout.object_bytes = info.obj_size;
+    facts_.object_prefix = info.block_name_prefix;
     facts_.first_format = !id[0];
     facts_.id = facts_.first_format ? info.block_name_prefix : id.data();
     facts_.identity = bdev::uuid_of_name(client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
@@ -119,12 +130,25 @@ core::result<> image::find_settings() {
     return {};
 }
 
+core::result<> image::find_data_pool() {
+    const std::int64_t pool = rbd_get_data_pool_id(image_);
+    if (pool < 0 || pool == rados_ioctx_get_id(io_))
+        return {};
+    if (const int r = rados_ioctx_create2(client_->handle(), pool, &data_io_); r < 0)
+        return failure(r, "cannot use the image's data pool", spec_.text());
+    rados_ioctx_set_namespace(data_io_, spec_.rados_namespace.c_str());
+    rados_set_pool_full_try(data_io_);
+    return {};
+}
+
 image::~image() {
     const scoped_cpus here(client_->cpus());
     unwatch();
     existence_.reset();
     if (image_)
         rbd_close(image_);
+    if (data_io_)
+        rados_ioctx_destroy(data_io_);
     if (io_)
         rados_ioctx_destroy(io_);
 }
@@ -135,6 +159,14 @@ core::result<std::uint64_t> image::size() const {
     if (const int r = rbd_get_size(image_, &bytes); r < 0)
         return failure(r, "cannot read the image's size", spec_.text());
     return bytes;
+}
+
+core::result<std::uint64_t> image::features() const {
+    const scoped_cpus here(client_->cpus());
+    std::uint64_t features = 0;
+    if (const int r = rbd_get_features(image_, &features); r < 0)
+        return failure(r, "cannot read the image's features", spec_.text());
+    return features;
 }
 
 core::result<> image::resize(std::uint64_t bytes) {

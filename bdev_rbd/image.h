@@ -3,6 +3,7 @@
 #include "bdev/uuid.h"
 #include "bdev_rbd/client.h"
 #include "bdev_rbd/existence.h"
+#include "bdev_rbd/object_layout.h"
 
 #include <cstdint>
 #include <memory>
@@ -25,20 +26,20 @@ core::result<image_spec> normalized(image_spec spec);
 
 /// One open handle of an image, and what was found out about it at opening.
 ///
-/// Opening, destroying, resizing and size() block: on plain threads only.
+/// Opening, destroying, resizing, size() and features() block: on plain threads only.
 class image {
   public:
     struct facts {
         std::uint64_t bytes = 0;
-        std::uint64_t object_bytes = 0;
-        std::uint64_t stripe_bytes = 0;  ///< what is contiguous in one object
-        std::uint64_t stripe_count = 1;
+        object_layout layout;
         std::uint64_t discard_bytes = 0;  ///< librbd leaves out discards below this
         std::uint64_t features = 0;
         std::string id;  ///< of images of the first format, which have none, the prefix of their objects
+        std::string object_prefix;  ///< "rbd_data.1234"
         bool first_format = false;
         /// librbd keeps acknowledged writes in memory until they are flushed.
         bool cache = false;
+        bool journaling() const noexcept { return features & RBD_FEATURE_JOURNALING; }
         /// The image, whoever opens it by whatever name: from fsid, pool, namespace and image id.
         bdev::uuid identity{};
     };
@@ -50,13 +51,17 @@ class image {
     image& operator=(const image&) = delete;
 
     rbd_image_t handle() const noexcept { return image_; }
+    /// Where the image's data objects are, which may be another pool than that of its header.
+    rados_ioctx_t data_io() const noexcept { return data_io_ ? data_io_ : io_; }
+    std::string data_object(std::uint64_t number) const;
     const image_spec& spec() const noexcept { return spec_; }
     const facts& about() const noexcept { return facts_; }
     client& owner() const noexcept { return *client_; }
     /// Whether the image is still there; nullptr for one that may be written: librbd's watch keeps it from being removed.
     bdev_rbd::existence* existence() const noexcept { return existence_.get(); }
 
-    core::result<std::uint64_t> size() const;  ///< bytes, as the cluster has it now
+    core::result<std::uint64_t> size() const;      ///< bytes, as the cluster has it now
+    core::result<std::uint64_t> features() const;  ///< RBD_FEATURE_…, likewise
     core::result<> resize(std::uint64_t bytes);
 
     /// `changed(context)` is called on a thread of librbd's whenever the image's header has changed; never again once
@@ -69,12 +74,14 @@ class image {
     core::result<> open_handle();
     core::result<> find_out();
     core::result<> find_settings();
+    core::result<> find_data_pool();
     std::string header_object() const;
 
     const std::shared_ptr<client> client_;
     const image_spec spec_;
     facts facts_;
     rados_ioctx_t io_ = nullptr;
+    rados_ioctx_t data_io_ = nullptr;  ///< nullptr: it is io_
     rbd_image_t image_ = nullptr;
     std::unique_ptr<bdev_rbd::existence> existence_;
     std::uint64_t watch_ = 0;

@@ -1,6 +1,6 @@
 #include "bdev_rbd/rbd_device.h"
 
-#include "bdev_rbd/hand_over.h"
+#include "bdev_rbd/calls.h"
 #include "bdev_rbd/status.h"
 #include "core/log.h"
 
@@ -20,19 +20,19 @@ constexpr std::uint32_t reading = bdev::ops({op::read, op::compare, op::flush});
 constexpr std::uint32_t writing = bdev::ops({op::write, op::write_zeroes, op::unmap});
 constexpr std::uint32_t comparing = bdev::ops({op::compare_and_write});
 
-// RADOS does a write of this much within one object whole or not at all; smaller ones cost a read in the OSD.
-constexpr std::uint32_t physical_block = 4096;
+// Smaller writes cost a read in the OSD. RADOS does a write within one object whole or not at all.
+constexpr std::uint64_t physical_block = 4096;
 
 bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) {
     const auto in_blocks = [&](std::uint64_t bytes) { return static_cast<std::uint32_t>(bytes / block_size); };
     bdev::geometry g;
     g.block_size = block_size;
     g.blocks = about.bytes / block_size;
-    g.physical_block_size = std::max(block_size, physical_block);
-    g.optimal_write_blocks = in_blocks(about.stripe_bytes);
-    const std::uint64_t discard = std::min(about.discard_bytes, about.object_bytes);
+    g.physical_block_size = static_cast<std::uint32_t>(
+        std::max<std::uint64_t>(block_size, std::min(physical_block, about.layout.stripe_bytes)));
+    g.optimal_write_blocks = in_blocks(about.layout.stripe_bytes);
+    const std::uint64_t discard = std::min(about.discard_bytes, about.layout.object_bytes);
     g.unmap_granularity_blocks = g.unmap_alignment_blocks = std::max(1u, in_blocks(discard));
-    // librbd compares and writes within one object: a single block never crosses into the next.
     g.atomic_compare_and_write_blocks = 1;
     return g;
 }
@@ -40,15 +40,12 @@ bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) 
 bdev::capabilities capabilities_of(const image::facts& about, bool read_only, std::uint32_t block_size) {
     bdev::capabilities c;
     c.ops = read_only ? reading : reading | writing;
-    if (!read_only && about.stripe_bytes % block_size == 0)
+    // Blocks of more than a sector may have to be compared past librbd: past its cache and its journal, too.
+    if (!read_only && (block_size <= sector_bytes || (!about.cache && !about.journaling())))
         c.ops |= comparing;
     c.read_only = read_only;
     c.volatile_write_cache = about.cache && !read_only;
     return c;
-}
-
-rbd_device& owner_of(bdev::io& i) noexcept {
-    return static_cast<rbd_device&>(*i.owner);
 }
 
 bool brought_data(const bdev::io& i, std::int64_t librbd_result) noexcept {
@@ -68,8 +65,11 @@ const char* reason_of(int error) noexcept {
 
 core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened,
                                                              bdev::place home) {
-    if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > opened->about().object_bytes)
-        return core::fail(EINVAL, "the block size is a power of two from 512 up to the object size",
+    const std::uint64_t stripe = opened->about().layout.stripe_bytes;
+    if (!std::has_single_bit(o.block_size) || o.block_size < 512 || stripe % o.block_size != 0)
+        return core::fail(EINVAL,
+                          "the block size is a power of two from 512 up to the image's stripe unit (" +
+                              std::to_string(stripe) + "): RADOS writes a larger block in parts",
                           opened->spec().text());
     if (opened->about().bytes < o.block_size)
         return core::fail(EINVAL, "the image is smaller than a block", opened->spec().text());
@@ -83,7 +83,8 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)), held_(home_) {
+      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)), journaling_(facts_.journaling()),
+      held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_reads_of_image();
@@ -125,34 +126,6 @@ void rbd_device::submit(bdev::io& i) noexcept {
     };
     home_.post(i);
 }
-
-/// Calls librbd; `done` is called on a thread of librbd's when it has finished.
-template <class Call>
-void rbd_device::call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept {
-    const rbd_image_t handle = handle_.load(std::memory_order_relaxed);
-    if (!handle) [[unlikely]]  // suspended between two steps of this I/O
-        return end(i, -ESHUTDOWN);
-    rbd_completion_t c;
-    if (const int r = rbd_aio_create_completion(&i, done, &c); r < 0)
-        return end(i, r);
-    give_to_librbd(&i);
-    if (const auto r = call(handle, c); r < 0) {
-        rbd_aio_release(c);
-        end(i, r);
-    }
-}
-
-namespace {
-
-/// What librbd says of `c`, which is then given back.
-std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
-    take_from_librbd(&i);
-    const std::int64_t result = rbd_aio_get_return_value(c);
-    rbd_aio_release(c);
-    return result;
-}
-
-}  // namespace
 
 void rbd_device::issue(bdev::io& i) noexcept {
     if (!handle_.load(std::memory_order_relaxed)) [[unlikely]]
@@ -207,8 +180,9 @@ void rbd_device::flush(bdev::io& i) noexcept {
 void rbd_device::zero_next(bdev::io& i) noexcept {
     const std::uint64_t begin = bytes(i.offset_blocks) + i.back_end_value;
     const std::uint64_t end = bytes(i.offset_blocks + i.length_blocks);
-    const std::uint64_t objects = std::max<std::uint64_t>(1, zero_piece_bytes / facts_.object_bytes);
-    const std::uint64_t piece = objects * facts_.object_bytes * facts_.stripe_count;
+    const object_layout& layout = facts_.layout;
+    const std::uint64_t objects = std::max<std::uint64_t>(1, zero_piece_bytes / layout.object_bytes);
+    const std::uint64_t piece = objects * layout.object_bytes * layout.stripe_count;
     const std::uint64_t length = std::min(end, (begin / piece + 1) * piece) - begin;
     i.back_end_value += length;
     call_librbd(i, zero_ended, [&](rbd_image_t image, rbd_completion_t c) {
@@ -246,28 +220,6 @@ void rbd_device::compare_ended(rbd_completion_t c, void* arg) noexcept {
     if (r == static_cast<std::int64_t>(length) && !bdev::equal(i.data, static_cast<std::byte*>(i.back_end), length))
         r = -EILSEQ;
     self.end(i, r);
-}
-
-/// Atomic in the cluster, against every gateway. librbd 16 takes flat memory only: what is scattered is gathered first.
-void rbd_device::compare_and_write(bdev::io& i) noexcept {
-    const std::uint64_t length = bytes(i.length_blocks);
-    const void* compare = i.data.front().iov_base;
-    const void* write = i.write_data.front().iov_base;
-    i.back_end = nullptr;
-    if (i.data.size() > 1 || i.write_data.size() > 1) {
-        auto* flat = new (std::nothrow) std::byte[2 * length];
-        if (!flat)
-            return end(i, -ENOMEM);
-        i.back_end = flat;
-        bdev::copy_out(flat, i.data, length);
-        bdev::copy_out(flat + length, i.write_data, length);
-        compare = flat;
-        write = flat + length;
-    }
-    call_librbd(i, write_ended, [&](rbd_image_t image, rbd_completion_t c) {
-        return rbd_aio_compare_and_write(image, bytes(i.offset_blocks), length, static_cast<const char*>(compare),
-                                         static_cast<const char*>(write), c, &i.back_end_value, 0);
-    });
 }
 
 /// librbd is done with the I/O. On whatever thread.
@@ -340,7 +292,12 @@ core::task<> rbd_device::read_size() {
     reading_size_ = true;
     while (size_changed_again_ && !closing_) {
         size_changed_again_ = false;
-        const auto size = co_await core::run_on(*image_->owner().threads(), [this] { return image_->size(); });
+        const auto size = co_await core::run_on(*image_->owner().threads(), [this] {
+            auto size = image_->size();  // the first call reads the header again, and says what is wrong
+            if (const auto features = image_->features())
+                journaling_ = *features & RBD_FEATURE_JOURNALING;
+            return size;
+        });
         if (size)
             set_blocks(*size >> block_shift_);
         else if (size.error().code == ESHUTDOWN)

@@ -29,7 +29,7 @@ class rbd_device final : public bdev::device {
         bool alias = true;  ///< "pool/image" finds it, too
     };
 
-    /// EINVAL (block size); `opened` is taken only if all is well.
+    /// EINVAL (the block size does not suit the image); `opened` is taken only if all is well.
     static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened,
                                                             bdev::place home);
     ~rbd_device() override;
@@ -84,7 +84,10 @@ class rbd_device final : public bdev::device {
     void issue(bdev::io& i) noexcept;
     void zero_next(bdev::io& i) noexcept;
     void compare(bdev::io& i) noexcept;
-    void compare_and_write(bdev::io& i) noexcept;
+    void compare_and_write(bdev::io& i) noexcept;  // these four in compare_and_write.cc
+    void compare_and_write_by_librbd(bdev::io& i) noexcept;
+    void make_object_current(bdev::io& i) noexcept;
+    void compare_and_write_object(bdev::io& i) noexcept;
     void flush(bdev::io& i) noexcept;
     void end(bdev::io& i, std::int64_t librbd_result) noexcept;
     void confirm(bdev::io& i, std::int64_t librbd_result) noexcept;
@@ -95,6 +98,9 @@ class rbd_device final : public bdev::device {
     static void write_ended(rbd_completion_t c, void* arg) noexcept;
     static void zero_ended(rbd_completion_t c, void* arg) noexcept;
     static void compare_ended(rbd_completion_t c, void* arg) noexcept;
+    static void librbd_compared(rbd_completion_t c, void* arg) noexcept;
+    static void object_is_current(rbd_completion_t c, void* arg) noexcept;
+    static void object_compared(rados_completion_t c, void* arg) noexcept;
     void written(bdev::io& i, std::int64_t librbd_result) noexcept;
     void report(const bdev::io& i, std::int64_t librbd_result) noexcept;
     void announce_fence() noexcept;
@@ -117,6 +123,7 @@ class rbd_device final : public bdev::device {
     std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
 
     std::atomic<bool> fenced_{false};
+    std::atomic<bool> journaling_;  ///< the image's writes are recorded for a mirror, which only librbd's own are
     fence_notice fence_notice_;
     held_io held_;
     std::atomic<unsigned> reopened_{0};

@@ -14,8 +14,7 @@ constexpr auto drain_check_period = 1ms;
 
 /// What hosts were told at first still holds.
 bool same_disk(const image::facts& a, const image::facts& b) noexcept {
-    return a.identity == b.identity && a.object_bytes == b.object_bytes && a.stripe_bytes == b.stripe_bytes &&
-           a.stripe_count == b.stripe_count && a.cache == b.cache;
+    return a.identity == b.identity && a.layout == b.layout && a.cache == b.cache;
 }
 
 }  // namespace

@@ -207,6 +207,149 @@ TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
     EXPECT_EQ(reinterpret_cast<const std::uint64_t&>(end[3 * block]), 150u);
 }
 
+/// The image from which `child` is made is protected, and given back with it.
+class clone {
+  public:
+    clone() {
+        tool("rbd snap create --no-progress rbd/parent@base");
+        tool("rbd snap protect rbd/parent@base");
+        tool("rbd clone rbd/parent@base rbd/child");
+    }
+    ~clone() {
+        tool("rbd rm --no-progress rbd/child");
+        tool("rbd snap unprotect rbd/parent@base");
+        tool("rbd snap rm --no-progress rbd/parent@base");
+    }
+    clone(const clone&) = delete;
+};
+
+class RbdCompareAndWrite : public RbdIo {
+  protected:
+    static constexpr std::size_t page = 4096;  // VMFS's block
+
+    nvme::status compare_and_write(bdev::device& d, core::reactor& from, std::uint64_t block_number, bytes expected,
+                                   bytes fresh) {
+        return io(d, from, {op::compare_and_write, block_number, 1}, scattered(expected), scattered(fresh));
+    }
+    std::shared_ptr<rbd_device> open_pages(disk_params p) {
+        p.block_size = page;
+        return open(p);
+    }
+};
+
+TEST_F(RbdCompareAndWrite, a_block_of_4096_bytes_is_compared_and_written_whole) {
+    test_image image("pages", "16M", "--object-size 4M --stripe-unit 8K --stripe-count 2");
+    const auto d = open_pages(params(image));
+    ASSERT_TRUE(d);
+    ASSERT_TRUE(d->can().supports(op::compare_and_write));
+    const bytes a = pattern(page, 1), b = pattern(page, 2);
+    EXPECT_EQ(compare_and_write(*d, core(0), 5, bytes(page), a), sc::success) << "of what was never written";
+    for (const std::size_t wrong : {std::size_t{0}, std::size_t{511}, std::size_t{512}, page - 1}) {
+        bytes other = a;
+        other[wrong] ^= std::byte{1};
+        EXPECT_EQ(compare_and_write(*d, core(1), 5, other, b), sc::compare_failure.with_dnr()) << wrong;
+    }
+    EXPECT_EQ(compare_and_write(*d, core(1), 5, a, b), sc::success);
+    EXPECT_EQ(compare_and_write(*d, core(0), d->blocks() - 1, bytes(page), a), sc::success);
+    bytes expected(16 << 20);
+    std::copy(b.begin(), b.end(), expected.begin() + 5 * page);
+    std::copy(a.begin(), a.end(), expected.end() - page);
+    EXPECT_TRUE(same(image.content(), expected)) << "and nothing else";
+}
+
+TEST_F(RbdCompareAndWrite, cores_and_gateways_count_up_in_a_block_of_4096_bytes) {
+    test_image image("counted", "8M");
+    const auto first = open_pages(params(image));
+    ASSERT_TRUE(first);
+    clusters other_clusters(group_);
+    bdev::registry other_registry(group_);
+    disks other(other_registry, other_clusters, homes_);
+    auto p = params(image);
+    p.block_size = page;
+    p.cluster_name.clear();
+    p.client = options();
+    const auto second = run(other.create(p));
+    ASSERT_TRUE(second) << second.error().text();
+
+    const auto count_up = [&](bdev::device& d, core::reactor& from, unsigned times) {
+        for (unsigned done = 0; done < times;) {
+            bytes now(page);
+            ASSERT_EQ(read(d, from, 3, now), sc::success);
+            bytes next = now;
+            ++reinterpret_cast<std::uint64_t&>(next[page - 8]);  // not in the first sector
+            const auto s = compare_and_write(d, from, 3, now, next);
+            ASSERT_TRUE(s.ok() || s.is(sc::compare_failure)) << nvme::to_string(s);
+            done += s.ok();
+        }
+    };
+    std::thread a([&] { count_up(*first, core(0), 40); }), b([&] { count_up(*first, core(1), 40); }),
+        c([&] { count_up(**second, core(1), 40); });
+    a.join(), b.join(), c.join();
+    EXPECT_TRUE(run(other.remove((*second)->name())));
+    const bytes end = image.content();
+    EXPECT_EQ(reinterpret_cast<const std::uint64_t&>(end[4 * page - 8]), 120u);
+}
+
+TEST_F(RbdCompareAndWrite, a_clone_is_copied_up_and_a_snapshot_keeps_what_was) {
+    test_image parent("parent", "8M");
+    const bytes old = pattern(64 << 10, 1), fresh = pattern(page, 2);
+    {
+        const auto d = open_pages(params(parent));
+        ASSERT_TRUE(d);
+        ASSERT_EQ(write(*d, core(0), 0, old), sc::success);
+        ASSERT_TRUE(remove("Ceph0"));
+    }
+    clone child;
+    auto p = params(parent);
+    p.image.name = "child";
+    const auto d = open_pages(p);
+    ASSERT_TRUE(d);
+    const bytes expected(old.begin() + page, old.begin() + 2 * page);
+    EXPECT_EQ(compare_and_write(*d, core(1), 1, expected, fresh), sc::success);
+    bytes now(old.size());
+    EXPECT_EQ(read(*d, core(0), 0, now), sc::success);
+    bytes all = old;
+    std::copy(fresh.begin(), fresh.end(), all.begin() + page);
+    EXPECT_EQ(now, all);
+    EXPECT_TRUE(std::equal(old.begin(), old.end(), parent.content().begin())) << "the parent is as it was";
+
+    tool("rbd snap create --no-progress rbd/child@before");
+    EXPECT_EQ(compare_and_write(*d, core(0), 1, fresh, expected), sc::success);
+    EXPECT_TRUE(remove("Ceph0"));
+    tool("rbd snap rollback --no-progress rbd/child@before");
+    tool("rbd snap rm --no-progress rbd/child@before");
+    const auto rolled_back = open_pages(p);
+    ASSERT_TRUE(rolled_back);
+    EXPECT_EQ(read(*rolled_back, core(0), 0, now), sc::success);
+    EXPECT_EQ(now, all);
+    EXPECT_TRUE(remove("Ceph0"));
+}
+
+TEST_F(RbdCompareAndWrite, is_not_on_offer_where_it_would_go_past_a_journal) {
+    test_image image("journaled", "8M", "--image-feature layering,exclusive-lock,journaling");
+    const auto sectors = open(image);
+    ASSERT_TRUE(sectors);
+    EXPECT_TRUE(sectors->can().supports(op::compare_and_write));
+    EXPECT_TRUE(remove("Ceph0"));
+    const auto pages = open_pages(params(image));
+    ASSERT_TRUE(pages);
+    EXPECT_FALSE(pages->can().supports(op::compare_and_write));
+}
+
+TEST_F(RbdIo, a_block_larger_than_a_stripe_unit_is_refused) {
+    test_image image("striped", "8M", "--object-size 4M --stripe-unit 2K --stripe-count 2");
+    auto p = params(image);
+    p.block_size = 2048;
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    EXPECT_EQ(d->shape().physical_block_size, 2048u) << "no more is written whole or not at all";
+    EXPECT_TRUE(remove("Ceph0"));
+    p.block_size = 4096;
+    const auto refused = run(disks_.create(p));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EINVAL);
+}
+
 TEST_F(RbdIo, what_the_device_cannot_do_is_refused_before_librbd) {
     test_image image("refuse", "8M");
     const auto d = open(image);

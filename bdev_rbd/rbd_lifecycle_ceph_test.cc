@@ -250,7 +250,8 @@ TEST_F(RbdLifecycle, what_cannot_be_opened_is_said_in_a_sentence) {
     EXPECT_EQ(sentence(p, ENOENT), "elsewhere: no cluster of this name is registered");
     p = params(image);
     p.block_size = 1000;
-    EXPECT_EQ(sentence(p, EINVAL), "rbd/exists: the block size is a power of two from 512 up to the object size");
+    EXPECT_EQ(sentence(p, EINVAL), "rbd/exists: the block size is a power of two from 512 up to the image's stripe unit "
+                                   "(4194304): RADOS writes a larger block in parts");
     p = params(image);
     p.cluster_name.clear();
     p.client = options();

@@ -6,8 +6,8 @@ from lab import places, processes, sanitizers
 from lab.ceph import Cluster
 
 PROGRAM = "bdev_rbd/rbd_device_ceph_test"
-SUITES = ["RbdClient.*", "RbdIo.*", "RbdConditions.*", "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*", "RbdFence.*",
-          "RbdMemory.*"]
+SUITES = ["RbdClient.*", "RbdIo.*:RbdCompareAndWrite.*", "RbdConditions.*:RbdRemoval.*",
+          "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*", "RbdFence.*", "RbdMemory.*"]
 
 
 @pytest.fixture(scope="module")
