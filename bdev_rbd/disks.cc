@@ -12,6 +12,13 @@ core::error cancelled(const std::string& name) {
     return {ECANCELED, "the device was deleted while its image was being opened", name};
 }
 
+core::error another_image(const disk_params& p, const std::string& id) {
+    return {ESTALE,
+            "the image of this name has the id " + id + ", not " + p.image_id +
+                ": it is another disk. Give the old one its name back, or create the device without image_id",
+            p.image.text()};
+}
+
 }  // namespace
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
@@ -76,11 +83,17 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
     co_return opened;
 }
 
-core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_params& params,
+core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params params,
                                                                   std::unique_ptr<image> opened,
                                                                   std::optional<clusters::lease> lease,
                                                                   bdev::registry::reservation name) {
     const bdev::uuid identity = opened->about().identity;
+    if (!params.image_id.empty() && params.image_id != opened->about().id) {
+        core::error other = another_image(params, opened->about().id);
+        close_elsewhere(std::move(opened));
+        co_return tl::make_unexpected(std::move(other));
+    }
+    params.image_id = opened->about().id;
     if (open_images_.contains(identity)) {
         close_elsewhere(std::move(opened));
         co_return core::fail(EBUSY, "the image is open here already: one image, one handle", params.image.text());
@@ -88,7 +101,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(const disk_par
     rbd_device::options o;
     o.name = params.name;
     o.block_size = params.block_size;
-    o.id = params.uuid.value_or(identity);
+    o.id = params.uuid.value_or(opened->disk_identity(params.block_size));
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
     auto made = rbd_device::create(std::move(o), opened, bdev::place(homes_));
     if (!made) {

@@ -20,7 +20,8 @@ struct disk_params {
     std::uint32_t block_size = 512;
     std::string cluster_name;  ///< a registered client; empty: one for this image alone, by `client`
     client_options client;
-    std::optional<bdev::uuid> uuid;  ///< absent: from the image's identity, the same on every gateway
+    std::optional<bdev::uuid> uuid;  ///< absent: from the image's identity and block size, the same on every gateway
+    std::string image_id;            ///< empty: whichever image has the name; else that one alone
 };
 
 /// Opens, resizes and removes RBD images as devices. Lives on the control reactor.
@@ -31,7 +32,8 @@ class disks {
         : devices_(devices), clusters_(named), homes_(homes), recovery_(named) {}
 
     /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in.
-    /// EEXIST (name), EBUSY (the image is open here by another name), ENOENT, ETIMEDOUT, ECANCELED (removed meanwhile).
+    /// EEXIST (name), EBUSY (the image is open here by another name), ESTALE (the name now belongs to another image), ENOENT,
+    /// ETIMEDOUT, ECANCELED (removed meanwhile).
     core::task<core::result<std::shared_ptr<rbd_device>>> create(disk_params params);
     /// ENODEV (no RBD device of that name). One that is still being opened is given up at once.
     core::task<core::result<>> remove(std::string name);
@@ -42,7 +44,7 @@ class disks {
     void give_up();
     /// Likewise, and ends when each device that was being made is there, or nothing is left of it.
     core::task<> stop();
-    /// What a device was made with, its name filled in; nullptr: not one of these.
+    /// What a device was made with, its name and its image's id filled in; nullptr: not one of these.
     const disk_params* params_of(const bdev::device& d) const;
     /// What is being opened now.
     std::size_t opening() const noexcept { return openings_.size(); }
@@ -58,7 +60,7 @@ class disks {
     core::task<core::result<std::shared_ptr<rbd_device>>> open_and_make(disk_params params);
     core::task<core::result<std::unique_ptr<image>>> open(progress& p, const disk_params& params,
                                                           std::optional<clusters::lease>& lease);
-    core::task<core::result<std::shared_ptr<rbd_device>>> make(const disk_params& params, std::unique_ptr<image> opened,
+    core::task<core::result<std::shared_ptr<rbd_device>>> make(disk_params params, std::unique_ptr<image> opened,
                                                                std::optional<clusters::lease> lease,
                                                                bdev::registry::reservation name);
 

@@ -104,9 +104,17 @@ core::result<> image::find_out() {
     facts_.object_prefix = info.block_name_prefix;
     facts_.first_format = !id[0];
     facts_.id = facts_.first_format ? info.block_name_prefix : id.data();
-    facts_.identity = bdev::uuid_of_name(client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
-                                         spec_.rados_namespace + "/" + facts_.id);
+    facts_.identity_text = client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
+                           spec_.rados_namespace + "/" + facts_.id;
+    facts_.identity = bdev::uuid_of_name(facts_.identity_text);
     return {};
+}
+
+bdev::uuid image::disk_identity(std::uint32_t block_size) const {
+    // Disks with blocks of 512 bytes have been known by this one since before the size was part of it.
+    if (block_size == 512)
+        return facts_.identity;
+    return bdev::uuid_of_name(facts_.identity_text + "/blocks of " + std::to_string(block_size));
 }
 
 /// Settings may come from the configuration, the pool or the image itself: librbd says which hold here.

@@ -40,9 +40,12 @@ class image {
         /// librbd keeps acknowledged writes in memory until they are flushed.
         bool cache = false;
         bool journaling() const noexcept { return features & RBD_FEATURE_JOURNALING; }
-        /// The image, whoever opens it by whatever name: from fsid, pool, namespace and image id.
-        bdev::uuid identity{};
+        /// The image, whoever opens it by whatever name: fsid, pool, namespace and image id.
+        std::string identity_text;
+        bdev::uuid identity{};  ///< of that text
     };
+    /// The image as a disk with blocks of that size: another size makes another disk, on every gateway the same.
+    bdev::uuid disk_identity(std::uint32_t block_size) const;
 
     /// ENOENT (pool, namespace or image, the sentence says which), EPERM, …
     static core::result<std::unique_ptr<image>> open(std::shared_ptr<client> c, const image_spec& spec);

@@ -117,6 +117,43 @@ TEST_F(RbdLifecycle, a_uuid_belongs_to_the_image_and_not_to_its_name_or_gateway)
     tool("rbd mv rbd/renamed rbd/uuid");
 }
 
+TEST_F(RbdLifecycle, another_block_size_makes_another_disk) {
+    test_image image("sizes", "8M");
+    const auto by_512 = open(image);
+    ASSERT_TRUE(by_512);
+    EXPECT_EQ(by_512->id(), by_512->about().identity) << "as it always was: hosts know it by that";
+    const auto id = by_512->id();
+    EXPECT_TRUE(remove("Ceph0"));
+    auto p = params(image);
+    p.block_size = 4096;
+    const auto by_4096 = open(p);
+    ASSERT_TRUE(by_4096);
+    EXPECT_NE(by_4096->id(), id);
+    const auto again = by_4096->id();
+    EXPECT_TRUE(remove("Ceph0"));
+    EXPECT_EQ(open(p)->id(), again);
+}
+
+TEST_F(RbdLifecycle, a_name_that_was_given_to_another_image_is_not_opened_for_the_old_one) {
+    test_image image("moved", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    disk_params made_with;
+    on_control([&] { made_with = *disks_.params_of(*d); });
+    EXPECT_EQ(made_with.image_id, d->about().id);
+    EXPECT_TRUE(remove("Ceph0"));
+
+    tool("rbd mv rbd/moved rbd/away");
+    tool("rbd create rbd/moved --size 8M");
+    const auto refused = run(disks_.create(made_with));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ESTALE);
+    EXPECT_THAT(refused.error().text(), testing::HasSubstr("not " + made_with.image_id));
+    tool("rbd rm --no-progress rbd/moved");
+    tool("rbd mv rbd/away rbd/moved");
+    EXPECT_TRUE(open(made_with));
+}
+
 TEST_F(RbdLifecycle, a_read_only_image_is_never_written) {
     test_image image("readonly", "8M");
     const bytes data = pattern(4096, 1);

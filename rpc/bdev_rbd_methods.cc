@@ -11,6 +11,7 @@ namespace {
 
 struct create_params {
     std::string name, pool_name, rados_namespace, rbd_name, cluster_name, user_id;
+    std::string image_id;  ///< ours: only if the image of that name has this id
     std::uint32_t block_size = 0;
     std::optional<std::map<std::string, std::string>> config;
     std::optional<bdev::uuid> uuid;
@@ -27,6 +28,7 @@ const fields<create_params> create_fields = {
     optional("config", &create_params::config),
     optional("uuid", &create_params::uuid),
     optional("read_only", &create_params::read_only),
+    optional("image_id", &create_params::image_id),
 };
 
 bdev_rbd::disk_params disk_of(create_params p) {
@@ -42,6 +44,7 @@ bdev_rbd::disk_params disk_of(create_params p) {
         take_time_limit(d.client);
     }
     d.uuid = p.uuid;
+    d.image_id = std::move(p.image_id);
     return d;
 }
 
@@ -90,6 +93,7 @@ std::optional<json> config(const bdev_rbd_service& service, const bdev::device& 
         params["uuid"] = bdev::to_string(*made_with->uuid);
     if (made_with->image.read_only)
         params["read_only"] = true;
+    params["image_id"] = made_with->image_id;  // names can be given to other images
     return saved_config::call("bdev_rbd_create", std::move(params));
 }
 
@@ -118,6 +122,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
     rbd["main_reactor"] = disk->home()->index();
     rbd["fenced"] = disk->fenced();
     rbd["reopened"] = disk->reopened();
+    rbd["image_id"] = disk->about().id;
     return json{{"rbd", std::move(rbd)}};
 }
 

@@ -113,7 +113,7 @@ def test_an_image_as_clients_see_it(registered, cluster, image):
     assert bdev["preferred_unmap_granularity"] == 65536 // 4096, "what librbd does not leave out"
     assert bdev["driver_specific"]["rbd"] == {
         "pool_name": "rbd", "rbd_name": name, "cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf),
-        "main_core": 0, "main_reactor": 0, "fenced": False, "reopened": 0}
+        "main_core": 0, "main_reactor": 0, "fenced": False, "reopened": 0, "image_id": cluster.image(name)["id"]}
     assert bdev["supported_io_types"]["compare_and_write"]
     assert registered.bdev(f"rbd/{name}") == bdev
 
@@ -202,6 +202,18 @@ def test_a_saved_configuration_brings_all_back(registered, tmp_path_factory, ima
     with Daemon(tmp_path_factory.mktemp("second"), {"subsystems": [{"subsystem": "bdev", "config": saved}]}) as second:
         assert second.call("bdev_get_bdevs") == before
         assert second.call("framework_get_config", name="bdev") == saved
+
+
+def test_a_saved_configuration_is_not_replayed_on_another_image_of_the_name(registered, cluster, image):
+    name = image("8M")
+    create(registered, name, name="disk")
+    saved = next(call for call in registered.call("framework_get_config", name="bdev") if call["method"] == "bdev_rbd_create")
+    registered.call("bdev_rbd_delete", name="disk")
+    cluster.remove_image(name)
+    cluster.create_image(name, "8M")
+    assert "it is another disk" in refused(-116, registered.call, saved["method"], **saved["params"])
+    del saved["params"]["image_id"]
+    registered.call(saved["method"], **saved["params"])
 
 
 def test_an_unreachable_cluster_holds_up_no_other_call(daemon):
