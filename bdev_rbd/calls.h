@@ -10,7 +10,7 @@ namespace causeway::bdev_rbd {
 /// The most that librbd 16 compares and writes at once.
 inline constexpr std::uint32_t sector_bytes = 512;
 
-inline rbd_device& owner_of(bdev::io& i) noexcept {
+inline rbd_device& owner_of(const bdev::io& i) noexcept {
     return static_cast<rbd_device&>(*i.owner);
 }
 

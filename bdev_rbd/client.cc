@@ -81,10 +81,17 @@ constexpr std::size_t fenced_at_once = 16;
 
 }  // namespace
 
-client::client(client_environment environment) : environment_(std::move(environment)), id_(++last_id) {}
+client::client(client_environment environment, unsigned max_outstanding_ops)
+    : environment_(std::move(environment)), id_(++last_id),
+      operations_(std::make_shared<outstanding_operations>(max_outstanding_ops)) {}
 
 core::result<std::shared_ptr<client>> client::connect(const client_options& options, client_environment environment) {
-    std::shared_ptr<client> c(new client(std::move(environment)));
+    if (options.max_outstanding_ops < operation_share::floor)
+        return core::fail(EINVAL,
+                          "max_outstanding_ops is at least " + std::to_string(operation_share::floor) +
+                              ", which one image may have outstanding in any case",
+                          std::to_string(options.max_outstanding_ops));
+    std::shared_ptr<client> c(new client(std::move(environment), options.max_outstanding_ops));
     c->time_limit_ = options.time_limit;
     if (options.core_mask.empty()) {
         c->cpus_ = cpus_beside(c->environment_.reactors);

@@ -2,6 +2,7 @@
 
 #include "bdev_rbd/client_file.h"
 #include "bdev_rbd/cluster_threads.h"
+#include "bdev_rbd/operation_share.h"
 #include "core/clock.h"
 #include "core/result.h"
 
@@ -31,6 +32,8 @@ struct client_options {
     std::string key_file;
     std::string
         core_mask;  ///< for librados' and librbd's threads; empty: all CPUs but the reactors', where there are others
+    /// RADOS operations that all images of the client may have outstanding; see operation_share.
+    unsigned max_outstanding_ops = outstanding_operations::default_limit;
     core::nanoseconds time_limit = std::chrono::seconds(30);  ///< for connecting, and for opening an image
 
     fence_policy on_fenced = fence_policy::reconnect;
@@ -64,9 +67,10 @@ class client {
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
     /// For all that blocks on this cluster, destroying this client included.
     const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
+    const std::shared_ptr<outstanding_operations>& operations() const noexcept { return operations_; }
 
   private:
-    explicit client(client_environment environment);
+    client(client_environment environment, unsigned max_outstanding_ops);
     core::result<> configure(const client_options& options);
     void keep_addresses();
     void fence_predecessor();
@@ -75,6 +79,7 @@ class client {
     const client_environment environment_;
     const std::uint64_t id_;
     rados_t rados_ = nullptr;
+    const std::shared_ptr<outstanding_operations> operations_;
     std::string fsid_;
     std::string addresses_;  ///< empty: not in the file
     cpu_set_t cpus_;

@@ -25,6 +25,22 @@ struct object_layout {
         return {stripe / stripes_per_object * stripe_count + unit % stripe_count,
                 stripe % stripes_per_object * stripe_bytes + image_offset % stripe_bytes};
     }
+
+    /// How many objects a range touches, at most. REQUIRES: length > 0.
+    constexpr std::uint64_t objects(std::uint64_t begin, std::uint64_t length) const noexcept {
+        const std::uint64_t last = begin + length - 1, set_bytes = object_bytes * stripe_count;
+        const std::uint64_t sets = last / set_bytes - begin / set_bytes + 1;
+        if (stripe_count == 1)
+            return sets;
+        return std::min(last / stripe_bytes - begin / stripe_bytes + 1, sets * stripe_count);
+    }
+
+    /// Of a range, the length of the first piece that touches no more than `max_objects`, or one set of objects; it ends where
+    /// a set does.
+    constexpr std::uint64_t piece(std::uint64_t begin, std::uint64_t length, std::uint64_t max_objects) const noexcept {
+        const std::uint64_t bytes = std::max<std::uint64_t>(1, max_objects / stripe_count) * stripe_count * object_bytes;
+        return std::min(length, bytes - begin % bytes);
+    }
 };
 
 }  // namespace causeway::bdev_rbd

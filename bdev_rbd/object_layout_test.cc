@@ -22,5 +22,24 @@ TEST(object_layout, stripes_go_round_the_objects_of_a_set_until_these_are_full) 
     EXPECT_EQ(striped.of(12 * mib), (object_layout::position{3, 0})) << "the next set";
 }
 
+TEST(object_layout, the_cost_of_a_range_is_the_objects_it_touches) {
+    EXPECT_EQ(plain.objects(0, 1), 1u);
+    EXPECT_EQ(plain.objects(4 * mib - 512, 512), 1u);
+    EXPECT_EQ(plain.objects(4 * mib - 512, 1024), 2u);
+    EXPECT_EQ(plain.objects(0, 256 * mib), 64u) << "a deallocation that is one command";
+    EXPECT_EQ(striped.objects(0, 64 * kib), 1u);
+    EXPECT_EQ(striped.objects(0, 65 * kib), 2u);
+    EXPECT_EQ(striped.objects(0, mib), 3u) << "no more than there are in a set";
+    EXPECT_EQ(striped.objects(0, 24 * mib), 6u);
+}
+
+TEST(object_layout, long_ranges_are_cut_where_objects_end) {
+    EXPECT_EQ(plain.piece(0, mib, 8), mib);
+    EXPECT_EQ(plain.piece(0, 256 * mib, 8), 32 * mib);
+    EXPECT_EQ(plain.piece(5 * mib, 256 * mib, 8), 27 * mib);
+    EXPECT_EQ(striped.piece(mib, 256 * mib, 8), 23 * mib);
+    EXPECT_EQ(striped.piece(mib, 256 * mib, 1), 11 * mib) << "a set is the least";
+}
+
 }  // namespace
 }  // namespace causeway::bdev_rbd

@@ -83,8 +83,11 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
       block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()), place_(std::move(home)), journaling_(facts_.journaling()),
-      held_(home_) {
+      spec_(image_->spec()), facts_(image_->about()),
+      queue_(
+          home_, image_->owner().operations(), [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
+          [](bdev::io& i) noexcept { owner_of(i).issue(i); }),
+      place_(std::move(home)), journaling_(facts_.journaling()), held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_reads_of_image();
@@ -116,20 +119,38 @@ rbd_device::~rbd_device() {
 // The data path.
 
 void rbd_device::submit(bdev::io& i) noexcept {
-    if (i.origin == &home_) {
-        issue(i);
-        return;
-    }
+    i.back_end_value = 0;
+    if (i.origin == &home_)
+        queue_.submit(i);
+    else
+        queue_at_home(i);
+}
+
+void rbd_device::queue_at_home(bdev::io& i) noexcept {
     i.handle = [](core::message& m) noexcept {
         auto& i = static_cast<bdev::io&>(m);
-        static_cast<rbd_device*>(i.owner)->issue(i);
+        owner_of(i).queue_.submit(i);
     };
     home_.post(i);
 }
 
+/// In RADOS operations: one for each object. Of a long range of zeroes, that of the piece which comes next.
+issue_queue::cost rbd_device::cost_of(const bdev::io& i) const noexcept {
+    if (i.operation == op::flush)
+        return {1, false};
+    const std::uint64_t begin = bytes(i.offset_blocks), length = bytes(i.length_blocks);
+    const std::uint64_t objects = facts_.layout.objects(begin, length);
+    const bool zeroes = i.operation == op::write_zeroes || i.operation == op::unmap;
+    if (!zeroes || objects <= zero_piece_objects)
+        return {static_cast<unsigned>(objects), false};
+    return {static_cast<unsigned>(facts_.layout.objects(begin + i.back_end_value, zero_piece(i))), true};
+}
+
 void rbd_device::issue(bdev::io& i) noexcept {
-    if (!handle_.load(std::memory_order_relaxed)) [[unlikely]]
+    if (!handle_.load(std::memory_order_relaxed)) [[unlikely]] {
+        queue_.ended(i);
         return held_.add(i);
+    }
     switch (i.operation) {
     case op::read:
         return call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) {
@@ -141,7 +162,7 @@ void rbd_device::issue(bdev::io& i) noexcept {
         });
     case op::flush: return flush(i);
     case op::write_zeroes:
-    case op::unmap: i.back_end_value = 0; return zero_next(i);
+    case op::unmap: return zero(i);
     case op::compare: return compare(i);
     case op::compare_and_write: return compare_and_write(i);
     case op::verify:
@@ -175,30 +196,31 @@ void rbd_device::flush(bdev::io& i) noexcept {
     call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) { return rbd_aio_flush(image, c); });
 }
 
-/// A long range goes to librbd piece by piece, each ending at an object's end: at once it would be thousands of operations
-/// before those of the other images. `back_end_value` is how many bytes are done.
-void rbd_device::zero_next(bdev::io& i) noexcept {
+/// A long range goes to librbd piece by piece, and queues up again for each. `back_end_value` is how many bytes are done.
+void rbd_device::zero(bdev::io& i) noexcept {
     const std::uint64_t begin = bytes(i.offset_blocks) + i.back_end_value;
-    const std::uint64_t end = bytes(i.offset_blocks + i.length_blocks);
-    const object_layout& layout = facts_.layout;
-    const std::uint64_t objects = std::max<std::uint64_t>(1, zero_piece_bytes / layout.object_bytes);
-    const std::uint64_t piece = objects * layout.object_bytes * layout.stripe_count;
-    const std::uint64_t length = std::min(end, (begin / piece + 1) * piece) - begin;
-    i.back_end_value += length;
+    const std::uint64_t length = zero_piece(i);
     call_librbd(i, zero_ended, [&](rbd_image_t image, rbd_completion_t c) {
         return i.operation == op::unmap ? rbd_aio_discard(image, begin, length, c)
                                         : rbd_aio_write_zeroes(image, begin, length, c, 0, 0);
     });
 }
 
+std::uint64_t rbd_device::zero_piece(const bdev::io& i) const noexcept {
+    return facts_.layout.piece(bytes(i.offset_blocks) + i.back_end_value, bytes(i.length_blocks) - i.back_end_value,
+                               zero_piece_objects);
+}
+
 void rbd_device::zero_ended(rbd_completion_t c, void* arg) noexcept {
     auto& i = *static_cast<bdev::io*>(arg);
     auto& self = owner_of(i);
     const auto r = result_of(c, i);
-    if (r >= 0 && i.back_end_value < self.bytes(i.length_blocks))
-        self.zero_next(i);
-    else
-        self.written(i, r);
+    const std::uint64_t done = i.back_end_value + self.zero_piece(i);
+    if (r < 0 || done == self.bytes(i.length_blocks))
+        return self.written(i, r);
+    self.queue_.ended(i);
+    i.back_end_value = done;
+    self.queue_at_home(i);
 }
 
 /// librbd cannot compare alone: it reads, and we look. Rare, so its memory comes from the heap.
@@ -242,6 +264,7 @@ void rbd_device::confirm(bdev::io& i, std::int64_t librbd_result) noexcept {
 
 /// The last step of every I/O, on whatever thread.
 void rbd_device::answer(bdev::io& i, std::int64_t librbd_result) noexcept {
+    queue_.ended(i);
     if (i.operation == op::compare || i.operation == op::compare_and_write)
         delete[] static_cast<std::byte*>(i.back_end);
     if (librbd_result < 0 && librbd_result != -EILSEQ)

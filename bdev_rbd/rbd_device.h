@@ -4,6 +4,7 @@
 #include "bdev/place.h"
 #include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
+#include "bdev_rbd/issue_queue.h"
 
 #include <functional>
 #include <memory>
@@ -67,7 +68,8 @@ class rbd_device final : public bdev::device {
     std::function<void()> on_closed;
 
   private:
-    static constexpr std::uint64_t zero_piece_bytes = 256 << 20;
+    /// A longer range of zeroes goes to librbd in pieces of so many objects.
+    static constexpr unsigned zero_piece_objects = 8;
 
     struct header_watch : core::message {
         rbd_device* device = nullptr;
@@ -81,8 +83,11 @@ class rbd_device final : public bdev::device {
 
     // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
     void submit(bdev::io& i) noexcept override;
+    void queue_at_home(bdev::io& i) noexcept;
+    issue_queue::cost cost_of(const bdev::io& i) const noexcept;
     void issue(bdev::io& i) noexcept;
-    void zero_next(bdev::io& i) noexcept;
+    void zero(bdev::io& i) noexcept;
+    std::uint64_t zero_piece(const bdev::io& i) const noexcept;
     void compare(bdev::io& i) noexcept;
     void compare_and_write(bdev::io& i) noexcept;  // these four in compare_and_write.cc
     void compare_and_write_by_librbd(bdev::io& i) noexcept;
@@ -119,6 +124,7 @@ class rbd_device final : public bdev::device {
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::facts facts_;
+    issue_queue queue_;
     std::optional<bdev::place> place_;
     std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
 

@@ -63,7 +63,7 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     fenced_.store(false, std::memory_order_relaxed);
     for (bdev::io* i = held_.take(); i;) {
         bdev::io* const next = i->next;
-        issue(*i);
+        queue_.submit(*i);
         i = next;
     }
     co_await core::switch_to(group().control());

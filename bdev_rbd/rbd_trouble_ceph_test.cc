@@ -197,6 +197,59 @@ TEST_F(RbdTrouble, a_hung_osd_holds_up_its_own_images_alone) {
     EXPECT_EQ(reads.failed() + writes.failed(), 0u);
 }
 
+TEST_F(RbdTrouble, deallocations_before_a_hung_osd_take_their_share_and_no_core) {
+    // Without an object map each of its 64 objects is an operation, there or not.
+    test_image image("deallocated", "256M", "--image-feature layering,exclusive-lock"), other("beside", "8M");
+    auto o = options();
+    o.max_outstanding_ops = 512;
+    ASSERT_TRUE(run(clusters_.add("bounded", o)));
+    auto p = params(image);
+    p.cluster_name = "bounded";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    ASSERT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);  // takes the lock
+    unsigned outstanding = 0;
+    const auto look = [&] {
+        on_control([&] { outstanding = clusters_.use("bounded")->get()->operations()->count(); });
+        return outstanding;
+    };
+
+    const auto disk = memory(*d->home());
+    load local(*disk, *d->home(), op::read, 4);
+    stopped_osd stopped;
+    std::vector<bdev::io> deallocations(120);
+    std::atomic<unsigned> done{0}, failed{0};
+    struct counters {
+        std::atomic<unsigned>&done, &failed;
+    } count{done, failed};
+    on(core(1), [&] {
+        for (auto& i : deallocations) {
+            i.operation = op::unmap;
+            i.length_blocks = d->blocks();
+            i.context = &count;
+            i.done = [](bdev::io& i) noexcept {
+                auto& c = *static_cast<counters*>(i.context);
+                c.failed += !i.status.ok();
+                ++c.done;
+            };
+            d->start(i);
+        }
+    });
+    ASSERT_TRUE(eventually([&] { return look() >= issue_queue::max_long; }));
+    EXPECT_LE(outstanding, issue_queue::max_long);
+    load reads(*d, core(1), op::read, 100);
+    EXPECT_TRUE(eventually([&] { return look() == issue_queue::max_long + 100; })) << "reads are not behind them";
+    EXPECT_LT(local.longest_gap(), a_blink);
+    EXPECT_EQ(done, 0u);
+
+    stopped.resume();
+    EXPECT_TRUE(eventually([&] { return done == deallocations.size(); }));
+    EXPECT_EQ(failed, 0u);
+    reads.stop(), local.stop();
+    EXPECT_EQ(reads.failed(), 0u);
+    EXPECT_EQ(look(), 0u);
+}
+
 TEST_F(RbdTrouble, removing_an_image_waits_for_its_hung_io_and_nobody_else_does) {
     test_image image("removed", "8M"), other("bystander", "8M");
     const auto d = open(image);

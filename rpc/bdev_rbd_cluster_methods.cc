@@ -42,6 +42,8 @@ void write_client(json& to, const bdev_rbd::client_options& o) {
         to["core_mask"] = o.core_mask;
     if (o.on_fenced == bdev_rbd::fence_policy::offline)
         to["on_fenced"] = offline;
+    if (o.max_outstanding_ops != bdev_rbd::outstanding_operations::default_limit)
+        to["max_outstanding_ops"] = o.max_outstanding_ops;
 }
 
 void take_time_limit(bdev_rbd::client_options& o) {
@@ -76,6 +78,7 @@ const fields<register_params> register_fields = {
     option("key_file", &bdev_rbd::client_options::key_file),
     option("core_mask", &bdev_rbd::client_options::core_mask),
     option("on_fenced", &bdev_rbd::client_options::on_fenced),
+    option("max_outstanding_ops", &bdev_rbd::client_options::max_outstanding_ops),  // ours
 };
 
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
