@@ -194,6 +194,12 @@ void client::fence(const std::string& address) {
         core::log::warning("{}", gone.error().text());
 }
 
+std::uint64_t client::capacity() const noexcept {
+    const scoped_cpus here(cpus_);
+    rados_cluster_stat_t stat{};
+    return rados_cluster_stat(rados_, &stat) < 0 ? 0 : stat.kb << 10;
+}
+
 client::~client() {
     if (rados_)
         rados_shutdown(rados_);  // one that has never connected, too: it frees the handle

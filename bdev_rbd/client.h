@@ -65,6 +65,7 @@ class client {
     const std::string& fsid() const noexcept { return fsid_; }
     const cpu_set_t& cpus() const noexcept { return cpus_; }
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
+    std::uint64_t capacity() const noexcept;  ///< bytes of the whole cluster, raw; 0: it does not say. Blocks
     /// For all that blocks on this cluster, destroying this client included.
     const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
     const std::shared_ptr<outstanding_operations>& operations() const noexcept { return operations_; }

@@ -167,13 +167,11 @@ core::task<core::result<>> disks::remove(std::string name) {
     co_return co_await devices_.remove(std::move(name));
 }
 
-core::task<core::result<>> disks::resize(std::string name, std::uint64_t bytes, bool allow_shrink) {
+core::task<core::result<>> disks::resize(std::string name, resize_request wanted) {
     const auto device = std::dynamic_pointer_cast<rbd_device>(devices_.find(name));
     if (!device)
         co_return core::fail(ENODEV, "there is no such RBD device", name);
-    if (!allow_shrink && bytes < device->blocks() * device->shape().block_size)
-        co_return core::fail(EINVAL, "the new size is below the present one, and would destroy data", name);
-    co_return co_await device->resize(bytes);
+    co_return co_await device->resize(wanted);
 }
 
 }  // namespace causeway::bdev_rbd

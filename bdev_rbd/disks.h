@@ -37,8 +37,8 @@ class disks {
     core::task<core::result<std::shared_ptr<rbd_device>>> create(disk_params params);
     /// ENODEV (no RBD device of that name). One that is still being opened is given up at once.
     core::task<core::result<>> remove(std::string name);
-    /// ENODEV, EINVAL (a shrink that is not allowed), resize()'s errors.
-    core::task<core::result<>> resize(std::string name, std::uint64_t bytes, bool allow_shrink);
+    /// ENODEV, rbd_device::resize()'s errors.
+    core::task<core::result<>> resize(std::string name, resize_request wanted);
 
     /// Gives up all that is still being opened: the gateway ends. Nothing is opened any more.
     void give_up();

@@ -177,9 +177,17 @@ core::result<std::uint64_t> image::features() const {
     return features;
 }
 
-core::result<> image::resize(std::uint64_t bytes) {
+core::result<> image::resize(std::uint64_t bytes, const std::atomic<bool>& cancel) {
     const scoped_cpus here(client_->cpus());
-    if (const int r = rbd_resize(image_, bytes); r < 0)
+    const auto progress = [](std::uint64_t, std::uint64_t, void* cancel) {
+        return static_cast<const std::atomic<bool>*>(cancel)->load() ? -ECANCELED : 0;
+    };
+    const int r = rbd_resize2(image_, bytes, true, progress, const_cast<std::atomic<bool>*>(&cancel));
+    if (r == -ECANCELED)
+        return core::fail(ECANCELED,
+                          "the shrink was cancelled: the image has its old size, but what lay beyond the new one is gone in part",
+                          spec_.text());
+    if (r < 0)
         return failure(r, "cannot resize the image", spec_.text());
     return {};
 }

@@ -5,6 +5,7 @@
 #include "bdev_rbd/existence.h"
 #include "bdev_rbd/object_layout.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <rbd/librbd.h>
@@ -65,7 +66,9 @@ class image {
 
     core::result<std::uint64_t> size() const;      ///< bytes, as the cluster has it now
     core::result<std::uint64_t> features() const;  ///< RBD_FEATURE_…, likewise
-    core::result<> resize(std::uint64_t bytes);
+    /// Ends when the cluster has done it. A shrink looks at `cancel` for each object: ECANCELED, and then the image has its old
+    /// size, but what lay beyond the new one is gone in part. Not where another client owns the lock: that one shrinks.
+    core::result<> resize(std::uint64_t bytes, const std::atomic<bool>& cancel);
 
     /// `changed(context)` is called on a thread of librbd's whenever the image's header has changed; never again once
     /// unwatch() has returned. A read-only image cannot be watched (a watch is a write): then nothing is called.

@@ -331,26 +331,40 @@ core::task<> rbd_device::read_size() {
     reading_size_ = false;
 }
 
-core::task<core::result<>> rbd_device::resize(std::uint64_t new_bytes) {
+core::task<core::result<>> rbd_device::resize(resize_request wanted) {
     if (can().read_only)
         co_return core::fail(EROFS, "the image is open read-only", name());
-    if (closing_ || resizing_ || swapping_)
-        co_return core::fail(EBUSY, "the device is being closed, resized, or reopened after a fence", name());
+    while (resizing_ && !closing_) {
+        cancel_resize_ = true;
+        co_await core::sleep_for(1ms);
+    }
+    if (closing_ || swapping_)
+        co_return core::fail(EBUSY, "the device is being closed, or reopened after a fence", name());
     resizing_ = true;
+    cancel_resize_ = false;
     while (reading_size_)
         co_await core::sleep_for(1ms);
-    if (new_bytes >> block_shift_ < blocks())
-        set_blocks(new_bytes >> block_shift_);  // no host may begin there any more
-    auto done = co_await core::run_on(*image_->owner().threads(),
-                                      [this, new_bytes] { return image_->resize(new_bytes); });
+    auto done = co_await resize_checked(wanted);
     resizing_ = false;
     co_await read_size();
     co_return done;
 }
 
+core::task<core::result<>> rbd_device::resize_checked(resize_request wanted) {
+    const auto threads = image_->owner().threads();
+    const std::uint64_t cluster_bytes = co_await core::run_on(*threads, [this] { return image_->owner().capacity(); });
+    if (const auto may = check_resize(wanted, bytes(blocks()), cluster_bytes, name()); !may)
+        co_return may;
+    if (wanted.bytes >> block_shift_ < blocks())
+        set_blocks(wanted.bytes >> block_shift_);  // no host may begin there any more
+    co_return co_await core::run_on(*threads,
+                                    [this, wanted] { return image_->resize(wanted.bytes, cancel_resize_); });
+}
+
 core::task<> rbd_device::close() {
     closing_ = true;
     on_fenced = nullptr;
+    cancel_resize_ = true;
     co_await drained();
     while (reading_size_ || resizing_ || swapping_)
         co_await core::sleep_for(1ms);

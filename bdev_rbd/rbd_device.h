@@ -5,6 +5,7 @@
 #include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
 #include "bdev_rbd/issue_queue.h"
+#include "bdev_rbd/resize_rules.h"
 
 #include <functional>
 #include <memory>
@@ -49,8 +50,9 @@ class rbd_device final : public bdev::device {
 
     /// Begins to follow changes of the image's size that others make.
     core::task<core::result<>> follow_size();
-    /// EROFS, EBUSY (closing). A shrink takes the blocks from hosts first. Ends when the cluster has done it.
-    core::task<core::result<>> resize(std::uint64_t bytes);
+    /// EROFS, EBUSY (closing), check_resize()'s. A shrink takes the blocks from hosts first, and goes on until it is done; the next
+    /// resize, and close(), cancel it: ECANCELED. Ends when the cluster has done it.
+    core::task<core::result<>> resize(resize_request wanted);
 
     /// Called when the cluster has first refused something because the image's client is on its blocklist.
     std::function<void()> on_fenced;
@@ -116,6 +118,7 @@ class rbd_device final : public bdev::device {
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
     core::task<bool> librbd_has_none();
     void confirm_reads_of_image();
+    core::task<core::result<>> resize_checked(resize_request wanted);
 
     std::unique_ptr<image> image_;
     std::atomic<rbd_image_t> handle_;  ///< nullptr: inaccessible. Written on the home reactor
@@ -138,6 +141,7 @@ class rbd_device final : public bdev::device {
     bool reading_size_ = false;
     bool size_changed_again_ = false;
     bool resizing_ = false;
+    std::atomic<bool> cancel_resize_{false};
     bool closing_ = false;
 };
 

@@ -177,7 +177,7 @@ TEST_F(RbdLifecycle, a_read_only_image_is_never_written) {
     for (op o : {op::write, op::write_zeroes, op::unmap, op::compare_and_write})
         EXPECT_EQ(io(*d, core(0), {o, 0, 1}, scattered(back), scattered(back)),
                   sc::namespace_is_write_protected.with_dnr());
-    const auto resized = run(disks_.resize("Ceph0", 16 << 20, false));
+    const auto resized = run(disks_.resize("Ceph0", {.bytes = 16 << 20}));
     ASSERT_FALSE(resized);
     EXPECT_EQ(resized.error().code, EROFS);
     const bytes content = image.content();
@@ -225,7 +225,7 @@ TEST_F(RbdLifecycle, whoever_resizes_the_image_the_observer_hears_of_it) {
     watcher w;
     on_control([&] { ASSERT_TRUE(d->claim(w)); });
 
-    EXPECT_TRUE(run(disks_.resize("Ceph0", 32 << 20, false)));
+    EXPECT_TRUE(run(disks_.resize("Ceph0", {.bytes = 32 << 20})));
     EXPECT_EQ(d->blocks(), (32u << 20) / 512);
     EXPECT_EQ(w.heard, (32u << 20) / 512);
     EXPECT_EQ(image.content().size(), 32u << 20);
@@ -235,14 +235,40 @@ TEST_F(RbdLifecycle, whoever_resizes_the_image_the_observer_hears_of_it) {
     EXPECT_TRUE(eventually([&] { return d->blocks() == (48u << 20) / 512; }));
     EXPECT_EQ(write(*d, core(0), d->blocks() - 8, pattern(4096, 2)), sc::success);
 
-    const auto refused = run(disks_.resize("Ceph0", 8 << 20, false));
+    const auto refused = run(disks_.resize("Ceph0", {.bytes = 8 << 20}));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, EINVAL);
-    EXPECT_TRUE(run(disks_.resize("Ceph0", 8 << 20, true)));
+    EXPECT_TRUE(run(disks_.resize("Ceph0", {.bytes = 8 << 20, .allow_shrink = true})));
     EXPECT_EQ(w.heard, (8u << 20) / 512);
     EXPECT_EQ(write(*d, core(0), d->blocks(), pattern(4096, 2)), sc::lba_out_of_range.with_dnr());
     EXPECT_EQ(image.content().size(), 8u << 20);
     EXPECT_TRUE(remove("Ceph0")) << "waits until the observer has let go";
+}
+
+TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_deletion) {
+    constexpr std::uint64_t pebibyte = std::uint64_t{1} << 50;
+    test_image image("mistyped", "64M", "--image-feature layering,exclusive-lock");  // without a map of what is not there
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const auto refused = run(disks_.resize("Ceph0", {.bytes = pebibyte}));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EFBIG);
+    ASSERT_TRUE(run(disks_.resize("Ceph0", {.bytes = pebibyte, .force = true})));
+    EXPECT_EQ(d->blocks(), pebibyte / 512);
+
+    auto shrink = start(disks_.resize("Ceph0", {.bytes = 64 << 20, .allow_shrink = true}));
+    EXPECT_TRUE(eventually([&] { return d->blocks() == (64u << 20) / 512; })) << "hosts have lost the blocks";
+    EXPECT_TRUE(run(disks_.resize("Ceph0", {.bytes = pebibyte})));
+    const auto cancelled = shrink.get();
+    ASSERT_FALSE(cancelled);
+    EXPECT_EQ(cancelled.error().code, ECANCELED);
+    EXPECT_EQ(d->blocks(), pebibyte / 512) << "and have them back";
+
+    shrink = start(disks_.resize("Ceph0", {.bytes = 64 << 20, .allow_shrink = true}));
+    EXPECT_TRUE(eventually([&] { return d->blocks() == (64u << 20) / 512; }));
+    EXPECT_TRUE(remove("Ceph0"));
+    EXPECT_EQ(shrink.get().error().code, ECANCELED);
+    tool("rados -p rbd rm rbd_header." + d->about().id);  // or its removal would take as long
 }
 
 TEST_F(RbdLifecycle, a_shrink_under_load_leaks_no_memory_into_reads) {
@@ -382,7 +408,7 @@ TEST_F(RbdLifecycle, the_clients_threads_stay_where_they_are_told) {
     const auto d = open(p);
     ASSERT_TRUE(d);
     EXPECT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);  // the first one takes the exclusive lock
-    EXPECT_TRUE(run(disks_.resize("Ceph0", 16 << 20, false)));
+    EXPECT_TRUE(run(disks_.resize("Ceph0", {.bytes = 16 << 20})));
     unsigned theirs = 0;
     for (const auto& [id, t] : threads()) {
         if (before.contains(id) || t.name == "blocking")

@@ -58,18 +58,21 @@ core::task<answer> create(bdev_rbd_service& service, create_params p) {
 struct resize_params {
     std::string name;
     std::uint64_t new_size = 0;  ///< mebibytes
-    bool allow_shrink = false;   ///< ours: existing clients never lose data by it
+    // Ours: existing clients never lose data, nor make disks that nobody can shrink again.
+    bool allow_shrink = false;
+    bool force = false;
 };
 const fields<resize_params> resize_fields = {
     required("name", &resize_params::name),
     required("new_size", &resize_params::new_size),
     optional("allow_shrink", &resize_params::allow_shrink),
+    optional("force", &resize_params::force),
 };
 
 core::task<answer> resize(bdev_rbd_service& service, resize_params p) {
     if (p.new_size > (std::uint64_t{1} << 43))
         co_return refuse_errno(EINVAL, "the size is in mebibytes", p.name);
-    co_return ok_if(co_await service.disks.resize(p.name, p.new_size * mebibyte, p.allow_shrink));
+    co_return ok_if(co_await service.disks.resize(p.name, {p.new_size * mebibyte, p.allow_shrink, p.force}));
 }
 
 std::optional<json> config(const bdev_rbd_service& service, const bdev::device& d) {

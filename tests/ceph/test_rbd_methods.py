@@ -145,6 +145,12 @@ def test_clusters(registered, cluster, image):
     assert "1 images use the cluster" in refused(-16, registered.call, "bdev_rbd_unregister_cluster", name="ceph")
     assert registered.call("bdev_rbd_delete", name="Ceph0") is True
     assert registered.call("bdev_rbd_unregister_cluster", name="ceph") is True
+    bounded = {"user_id": "admin", "config_file": str(cluster.conf), "max_outstanding_ops": 256}
+    assert "at least 32" in refused(-22, registered.call, "bdev_rbd_register_cluster", name="ceph",
+                                    **{**bounded, "max_outstanding_ops": 31})
+    registered.call("bdev_rbd_register_cluster", name="ceph", **bounded)
+    assert registered.call("bdev_rbd_get_clusters_info", name="ceph") == {**info, **bounded}
+    registered.call("bdev_rbd_unregister_cluster", name="ceph")
     refused(-2, registered.call, "bdev_rbd_get_clusters_info")
 
 
@@ -172,6 +178,7 @@ def test_resize_and_delete(registered, cluster, image):
     assert registered.bdev("Ceph0")["num_blocks"] == 128 * MIB // 4096
     assert cluster.image(name)["size"] == 128 * MIB
     refused(-22, registered.call, "bdev_rbd_resize", name="Ceph0", new_size=1)
+    assert "say force" in refused(-27, registered.call, "bdev_rbd_resize", name="Ceph0", new_size=100 << 30)
     cluster.rbd("resize", "--no-progress", f"rbd/{name}", "--size", "256M")
     end = time.monotonic() + 30
     while registered.bdev("Ceph0")["num_blocks"] != 256 * MIB // 4096:
