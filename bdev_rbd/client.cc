@@ -60,10 +60,9 @@ tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_o
     const std::string user = "client." + (o.user_id.empty() ? "admin" : o.user_id);
     switch (-r) {
     case ETIMEDOUT:
-        return core::fail(ETIMEDOUT,
-                          "no monitor of the Ceph cluster answered within " +
-                              setting(rados, "client_mount_timeout") + " s",
-                          user);
+        return core::fail(
+            ETIMEDOUT,
+            "no monitor of the Ceph cluster answered within " + setting(rados, "client_mount_timeout") + " s", user);
     case EACCES:
     case EPERM: return core::fail(-r, "the Ceph cluster does not accept the user's key", user);
     case ENOENT: return core::fail(ENOENT, "no keyring of the user was found, or no monitor is named", user);

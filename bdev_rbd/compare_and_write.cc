@@ -1,11 +1,11 @@
 // Compare and Write of one block, atomic in the cluster, against every gateway.
 //
-// librbd does it, but its release 16 takes no more than a sector of 512 bytes. Which release is there shows in its first
-// answer. Where it refuses, a block goes to its object by RADOS's own operation, in two steps:
+// librbd does it, but its release 16 takes no more than a sector of 512 bytes. Which release is there shows in its
+// first answer. Where it refuses, a block goes to its object by RADOS's own operation, in two steps:
 //
 // 1. librbd compares and writes the block's first sector, with the same bytes for both. That changes no content, but
-//    afterwards the object is as librbd wants it before a write: copied up from the parent, known to the object map, preserved
-//    for the snapshots, on an image whose lock is ours.
+//    afterwards the object is as librbd wants it before a write: copied up from the parent, known to the object map,
+//    preserved for the snapshots, on an image whose lock is ours.
 // 2. One operation of the OSD compares the whole block and writes it, or fails if the object has gone meanwhile.
 //
 // librbd's exclusive lock would not do instead of the second step: librbd hands it to other clients whenever they ask.
@@ -27,7 +27,8 @@ std::atomic<whole_blocks> librbd_compares{whole_blocks::unknown};
 /// librados says where a comparison failed: at byte n it is this, minus n.
 constexpr int librados_mismatch = -4095;
 
-/// The block to compare with and the one to write, one after the other in flat memory; nullptr: there is none. answer() frees it.
+/// The block to compare with and the one to write, one after the other in flat memory; nullptr: there is none. answer()
+/// frees it.
 std::byte* flatten(bdev::io& i, std::uint64_t length) noexcept {
     auto* flat = new (std::nothrow) std::byte[2 * length];
     if (flat) {
@@ -123,7 +124,8 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
     rados_write_op_cmpext(op, flat, length, at.offset, nullptr);
     rados_write_op_write(op, flat + length, length, at.offset);
     give_to_librbd(&i);
-    const int r = rados_aio_write_op_operate(op, image_->data_io(), c, image_->data_object(at.object).c_str(), nullptr, 0);
+    const int r =
+        rados_aio_write_op_operate(op, image_->data_io(), c, image_->data_object(at.object).c_str(), nullptr, 0);
     rados_release_write_op(op);
     if (r < 0) {
         rados_aio_release(c);

@@ -83,8 +83,7 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
     co_return opened;
 }
 
-core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params params,
-                                                                  std::unique_ptr<image> opened,
+core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params params, std::unique_ptr<image> opened,
                                                                   std::optional<clusters::lease> lease,
                                                                   bdev::registry::reservation name) {
     const bdev::uuid identity = opened->about().identity;

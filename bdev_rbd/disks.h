@@ -31,8 +31,8 @@ class disks {
     disks(bdev::registry& devices, clusters& named, core::placement& homes)
         : devices_(devices), clusters_(named), homes_(homes), recovery_(named) {}
 
-    /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in.
-    /// EEXIST (name), EBUSY (the image is open here by another name), ESTALE (the name now belongs to another image), ENOENT,
+    /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in. EEXIST
+    /// (name), EBUSY (the image is open here by another name), ESTALE (the name now belongs to another image), ENOENT,
     /// ETIMEDOUT, ECANCELED (removed meanwhile).
     core::task<core::result<std::shared_ptr<rbd_device>>> create(disk_params params);
     /// ENODEV (no RBD device of that name). One that is still being opened is given up at once.

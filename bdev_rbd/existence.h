@@ -13,9 +13,10 @@ namespace causeway::bdev_rbd {
 
 /// Whether an image that is open read-only still exists. Its data does not say: an object that is gone reads as zeroes.
 ///
-/// librbd watches what it may write, and nobody can remove a watched image. What is open read-only is watched here, where
-/// the user's capabilities allow that: to an OSD a watch is a write. Elsewhere each read is answered after a look that began
-/// when the read had ended: `rbd rm` puts an image into the trash before it touches its data, and takes the header last.
+/// librbd watches what it may write, and nobody can remove a watched image. What is open read-only is watched here,
+/// where the user's capabilities allow that: to an OSD a watch is a write. Elsewhere each read is answered after a look
+/// that began when the read had ended: `rbd rm` puts an image into the trash before it touches its data, and takes the
+/// header last.
 ///
 /// Making and destroying block: on plain threads only.
 class existence {
@@ -81,7 +82,7 @@ class reads_to_confirm {
     existence& image_;
     core::reactor& home_;
     const confirmed end_;
-    bdev::io* waiting_ = nullptr;   ///< for the next look
+    bdev::io* waiting_ = nullptr;     ///< for the next look
     bdev::io* looked_for_ = nullptr;  ///< by the look that is under way
     answer answer_;
 };

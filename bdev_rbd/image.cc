@@ -104,8 +104,8 @@ core::result<> image::find_out() {
     facts_.object_prefix = info.block_name_prefix;
     facts_.first_format = !id[0];
     facts_.id = facts_.first_format ? info.block_name_prefix : id.data();
-    facts_.identity_text = client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" +
-                           spec_.rados_namespace + "/" + facts_.id;
+    facts_.identity_text =
+        client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" + spec_.rados_namespace + "/" + facts_.id;
     facts_.identity = bdev::uuid_of_name(facts_.identity_text);
     return {};
 }
@@ -184,9 +184,10 @@ core::result<> image::resize(std::uint64_t bytes, const std::atomic<bool>& cance
     };
     const int r = rbd_resize2(image_, bytes, true, progress, const_cast<std::atomic<bool>*>(&cancel));
     if (r == -ECANCELED)
-        return core::fail(ECANCELED,
-                          "the shrink was cancelled: the image has its old size, but what lay beyond the new one is gone in part",
-                          spec_.text());
+        return core::fail(
+            ECANCELED,
+            "the shrink was cancelled: the image has its old size, but what lay beyond the new one is gone in part",
+            spec_.text());
     if (r < 0)
         return failure(r, "cannot resize the image", spec_.text());
     return {};

@@ -35,7 +35,7 @@ class image {
         object_layout layout;
         std::uint64_t discard_bytes = 0;  ///< librbd leaves out discards below this
         std::uint64_t features = 0;
-        std::string id;  ///< of images of the first format, which have none, the prefix of their objects
+        std::string id;             ///< of images of the first format, which have none, the prefix of their objects
         std::string object_prefix;  ///< "rbd_data.1234"
         bool first_format = false;
         /// librbd keeps acknowledged writes in memory until they are flushed.
@@ -61,13 +61,15 @@ class image {
     const image_spec& spec() const noexcept { return spec_; }
     const facts& about() const noexcept { return facts_; }
     client& owner() const noexcept { return *client_; }
-    /// Whether the image is still there; nullptr for one that may be written: librbd's watch keeps it from being removed.
+    /// Whether the image is still there; nullptr for one that may be written: librbd's watch keeps it from being
+    /// removed.
     bdev_rbd::existence* existence() const noexcept { return existence_.get(); }
 
     core::result<std::uint64_t> size() const;      ///< bytes, as the cluster has it now
     core::result<std::uint64_t> features() const;  ///< RBD_FEATURE_…, likewise
-    /// Ends when the cluster has done it. A shrink looks at `cancel` for each object: ECANCELED, and then the image has its old
-    /// size, but what lay beyond the new one is gone in part. Not where another client owns the lock: that one shrinks.
+    /// Ends when the cluster has done it. A shrink looks at `cancel` for each object: ECANCELED, and then the image has
+    /// its old size, but what lay beyond the new one is gone in part. Not where another client owns the lock: that one
+    /// shrinks.
     core::result<> resize(std::uint64_t bytes, const std::atomic<bool>& cancel);
 
     /// `changed(context)` is called on a thread of librbd's whenever the image's header has changed; never again once

@@ -5,8 +5,8 @@
 
 namespace causeway::bdev_rbd {
 
-/// How an image's bytes are spread over its objects. Ceph documentation, "Architecture: Data Striping": `stripe_bytes` go to each of
-/// `stripe_count` objects in turn, until all of these are full; then the next so many objects are begun.
+/// How an image's bytes are spread over its objects. Ceph documentation, "Architecture: Data Striping": `stripe_bytes`
+/// go to each of `stripe_count` objects in turn, until all of these are full; then the next so many objects are begun.
 struct object_layout {
     std::uint64_t object_bytes = 4 << 20;
     std::uint64_t stripe_bytes = 4 << 20;  ///< divides object_bytes
@@ -35,10 +35,11 @@ struct object_layout {
         return std::min(last / stripe_bytes - begin / stripe_bytes + 1, sets * stripe_count);
     }
 
-    /// Of a range, the length of the first piece that touches no more than `max_objects`, or one set of objects; it ends where
-    /// a set does.
+    /// Of a range, the length of the first piece that touches no more than `max_objects`, or one set of objects; it
+    /// ends where a set does.
     constexpr std::uint64_t piece(std::uint64_t begin, std::uint64_t length, std::uint64_t max_objects) const noexcept {
-        const std::uint64_t bytes = std::max<std::uint64_t>(1, max_objects / stripe_count) * stripe_count * object_bytes;
+        const std::uint64_t bytes =
+            std::max<std::uint64_t>(1, max_objects / stripe_count) * stripe_count * object_bytes;
         return std::min(length, bytes - begin % bytes);
     }
 };

@@ -105,7 +105,8 @@ TEST_F(RbdConditions, a_lock_that_another_client_keeps_is_no_write_protection) {
 class RbdRemoval : public RbdConditions {
   protected:
     /// Opens the image read-only, as a user whose capabilities in the OSDs are `osd`.
-    std::shared_ptr<rbd_device> open_read_only(const test_image& image, const std::string& user, const std::string& osd) {
+    std::shared_ptr<rbd_device> open_read_only(const test_image& image, const std::string& user,
+                                               const std::string& osd) {
         const std::string key = std::filesystem::temp_directory_path() / ("conditions." + user + ".keyring");
         tool("ceph auth get-or-create client." + user + " mon 'profile rbd' osd '" + osd + "' -o " + key);
         auto o = options();

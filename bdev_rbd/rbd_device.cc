@@ -196,7 +196,8 @@ void rbd_device::flush(bdev::io& i) noexcept {
     call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) { return rbd_aio_flush(image, c); });
 }
 
-/// A long range goes to librbd piece by piece, and queues up again for each. `back_end_value` is how many bytes are done.
+/// A long range goes to librbd piece by piece, and queues up again for each. `back_end_value` is how many bytes are
+/// done.
 void rbd_device::zero(bdev::io& i) noexcept {
     const std::uint64_t begin = bytes(i.offset_blocks) + i.back_end_value;
     const std::uint64_t length = zero_piece(i);
@@ -252,7 +253,8 @@ void rbd_device::end(bdev::io& i, std::int64_t librbd_result) noexcept {
         answer(i, librbd_result);
 }
 
-/// What was read may be zeroes because the image is gone: it is answered after a look. `back_end_value` keeps the result.
+/// What was read may be zeroes because the image is gone: it is answered after a look. `back_end_value` keeps the
+/// result.
 void rbd_device::confirm(bdev::io& i, std::int64_t librbd_result) noexcept {
     i.back_end_value = static_cast<std::uint64_t>(librbd_result);
     i.handle = [](core::message& m) noexcept {
@@ -357,8 +359,7 @@ core::task<core::result<>> rbd_device::resize_checked(resize_request wanted) {
         co_return may;
     if (wanted.bytes >> block_shift_ < blocks())
         set_blocks(wanted.bytes >> block_shift_);  // no host may begin there any more
-    co_return co_await core::run_on(*threads,
-                                    [this, wanted] { return image_->resize(wanted.bytes, cancel_resize_); });
+    co_return co_await core::run_on(*threads, [this, wanted] { return image_->resize(wanted.bytes, cancel_resize_); });
 }
 
 core::task<> rbd_device::close() {

@@ -50,8 +50,8 @@ class rbd_device final : public bdev::device {
 
     /// Begins to follow changes of the image's size that others make.
     core::task<core::result<>> follow_size();
-    /// EROFS, EBUSY (closing), check_resize()'s. A shrink takes the blocks from hosts first, and goes on until it is done; the next
-    /// resize, and close(), cancel it: ECANCELED. Ends when the cluster has done it.
+    /// EROFS, EBUSY (closing), check_resize()'s. A shrink takes the blocks from hosts first, and goes on until it is
+    /// done; the next resize, and close(), cancel it: ECANCELED. Ends when the cluster has done it.
     core::task<core::result<>> resize(resize_request wanted);
 
     /// Called when the cluster has first refused something because the image's client is on its blocklist.

@@ -247,7 +247,8 @@ TEST_F(RbdLifecycle, whoever_resizes_the_image_the_observer_hears_of_it) {
 
 TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_deletion) {
     constexpr std::uint64_t pebibyte = std::uint64_t{1} << 50;
-    test_image image("mistyped", "64M", "--image-feature layering,exclusive-lock");  // without a map of what is not there
+    test_image image("mistyped", "64M",
+                     "--image-feature layering,exclusive-lock");  // without a map of what is not there
     const auto d = open(image);
     ASSERT_TRUE(d);
     const auto refused = run(disks_.resize("Ceph0", {.bytes = pebibyte}));
@@ -313,8 +314,9 @@ TEST_F(RbdLifecycle, what_cannot_be_opened_is_said_in_a_sentence) {
     EXPECT_EQ(sentence(p, ENOENT), "elsewhere: no cluster of this name is registered");
     p = params(image);
     p.block_size = 1000;
-    EXPECT_EQ(sentence(p, EINVAL), "rbd/exists: the block size is a power of two from 512 up to the image's stripe unit "
-                                   "(4194304): RADOS writes a larger block in parts");
+    EXPECT_EQ(sentence(p, EINVAL),
+              "rbd/exists: the block size is a power of two from 512 up to the image's stripe unit "
+              "(4194304): RADOS writes a larger block in parts");
     p = params(image);
     p.cluster_name.clear();
     p.client = options();

@@ -20,7 +20,8 @@ inline constexpr std::uint64_t max_growth_factor = 16;
 /// … or up to here, which a shrink undoes within the hour.
 inline constexpr std::uint64_t always_allowed_bytes = std::uint64_t{1} << 40;
 
-/// EINVAL (a shrink that is not allowed), EFBIG (growth that wants `force`). `cluster_bytes` is the raw capacity; 0: unknown.
+/// EINVAL (a shrink that is not allowed), EFBIG (growth that wants `force`). `cluster_bytes` is the raw capacity; 0:
+/// unknown.
 inline core::result<> check_resize(const resize_request& r, std::uint64_t present_bytes, std::uint64_t cluster_bytes,
                                    const std::string& about) {
     if (r.bytes < present_bytes && !r.allow_shrink)

@@ -8,11 +8,11 @@
 
 namespace causeway::bdev_rbd {
 
-/// What librbd and librados say of an I/O, and what the host is to make of it. What is not here is an internal error that
-/// the host may try again.
+/// What librbd and librados say of an I/O, and what the host is to make of it. What is not here is an internal error
+/// that the host may try again.
 ///
-/// DNR is the contract with the host's multipathing: clear wherever another gateway, or a later try, could still succeed;
-/// set wherever a retry must fail the same way.
+/// DNR is the contract with the host's multipathing: clear wherever another gateway, or a later try, could still
+/// succeed; set wherever a retry must fail the same way.
 struct errno_meaning {
     int error;
     nvme::status status;
@@ -27,8 +27,9 @@ inline constexpr errno_meaning meanings[] = {
     {ECONNRESET, nvme::sc::internal_path_error},
     {EHOSTUNREACH, nvme::sc::internal_path_error},
     {ENETUNREACH, nvme::sc::internal_path_error},
-    // Another client holds the image's lock exclusively, or the image was demoted to a mirror's secondary. It passes, and
-    // another gateway may be the one that holds the lock. An image opened read-only never gets here: bdev::device refuses.
+    // Another client holds the image's lock exclusively, or the image was demoted to a mirror's secondary. It passes,
+    // and another gateway may be the one that holds the lock. An image opened read-only never gets here: bdev::device
+    // refuses.
     {EROFS, nvme::sc::internal_path_error},
 
     // Passing: the same command may succeed a moment later.
