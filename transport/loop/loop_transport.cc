@@ -35,14 +35,17 @@ std::uint32_t loop_transport::sgls() const noexcept {
     return nvme::sgls_supported | nvme::sgls_transport_data_block;
 }
 
+// Others have their turn meanwhile, as with sockets: whoever relies on what was so before is found out.
+
 core::task<core::result<>> loop_transport::listen(std::shared_ptr<const nvmf::port> at) {
     ports_.push_back(std::move(at));
+    co_await core::yield();
     co_return core::result<>{};
 }
 
 core::task<> loop_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
+    co_await core::yield();
     std::erase(ports_, at);
-    co_return;
 }
 
 core::task<> loop_transport::stop() {

@@ -46,6 +46,8 @@ class loop_transport final : public nvmf::transport {
 
     /// Control reactor: called when the target holds nothing of a connection any more. For tests.
     std::function<void(std::uint64_t number)> on_connection_gone;
+    /// Control reactor: where it listens.
+    const std::vector<std::shared_ptr<const nvmf::port>>& ports() const noexcept { return ports_; }
     /// Control reactor: connections that exist, those that are parting included.
     std::size_t connections() const noexcept { return links_.size(); }
 
