@@ -3,6 +3,7 @@
 #include "nvme/discovery.h"
 
 #include "nvme/fabrics.h"
+#include "nvmf/advertised_address.h"
 #include "nvmf/controller.h"
 #include "nvmf/identify_controller.h"
 #include "nvmf/log_pages.h"
@@ -24,8 +25,8 @@ nvme::address_family family_of(const transport_address& a) noexcept {
     return nvme::address_family::intra_host;
 }
 
-nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener& l, const target& t) {
-    const transport_address& at = l.at;
+nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener& l, const transport_address& at,
+                                   const target& t) {
     nvme::discovery_log_entry e{};
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
@@ -57,12 +58,14 @@ void append(std::vector<std::byte>& page, const T& part) {
 
 std::vector<std::byte> discovery_log_page(const controller& c) {
     const target& t = c.subsystem().owner();
+    const auto* const admin_queue = c.find_queue(0);
+    const transport_address asked_at = admin_queue ? admin_queue->local : transport_address();
     std::vector<nvme::discovery_log_entry> entries;
     for (const auto& s : t.subsystems())
         if (!s->is_discovery() && s->allows(c.host_nqn()))
             for (const auto& l : s->listeners())
-                if (l->port.get())  // else it does not listen yet
-                    entries.push_back(describe(*s, *l, t));
+                if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
+                    entries.push_back(describe(*s, *l, *at, t));
 
     nvme::discovery_log_header header{};
     header.genctr = t.discovery_generation();

@@ -63,6 +63,29 @@ TEST_F(discovery, says_which_listeners_are_secured) {
     EXPECT_EQ(l.entries[1].tsas[3], 1u) << "the transport was told";
 }
 
+TEST_F(discovery, a_wildcard_is_the_address_by_which_the_host_came) {
+    auto& s = w.make_subsystem();
+    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv4", "0.0.0.0", "4421"})));
+    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv6", "::", "4421"})));
+    const auto seen_from = [&](const transport_address& at) {
+        host d;
+        d.admin = &w.connect_to(0, at);
+        EXPECT_TRUE(d.admin->call(connect(0), raw(connect_data(nvme::discovery_nqn, host_a))).status().ok());
+        w.enable(d);
+        std::vector<std::string> all;
+        for (const auto& e : read(d).entries) {
+            const std::string_view traddr(e.traddr, sizeof e.traddr), trsvcid(e.trsvcid, sizeof e.trsvcid);
+            all.push_back(std::string(traddr.substr(0, traddr.find(' '))) + " " + std::string(trsvcid.substr(0, 4)));
+        }
+        return all;
+    };
+    using list = std::vector<std::string>;
+    EXPECT_EQ(seen_from(here), (list{"10.0.0.1 4420", "10.0.0.1 4421"}));
+    EXPECT_EQ(seen_from({"FAKE", "IPv4", "10.0.0.7", "4421"}), (list{"10.0.0.1 4420", "10.0.0.7 4421"}));
+    EXPECT_EQ(seen_from({"FAKE", "IPv6", "fd77::1", "4421"}), (list{"10.0.0.1 4420", "fd77::1 4421"}));
+    EXPECT_EQ(seen_from({"FAKE", "IPv6", "fe80::1%eth0", "4421"}), (list{"10.0.0.1 4420", "fe80::1 4421"}));
+}
+
 TEST_F(discovery, shows_a_host_what_it_may_use) {
     auto& open = w.make_subsystem();
     auto& closed = w.make_subsystem("nqn.2024-01.io.example:closed");

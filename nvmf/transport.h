@@ -53,6 +53,8 @@ struct transport_address {
 
     bool operator==(const transport_address&) const = default;
     std::string text() const;  ///< "RDMA 10.0.0.1:4420"
+    /// All addresses of this machine in its family.
+    bool is_wildcard() const noexcept { return traddr == "0.0.0.0" || traddr == "::"; }
 };
 
 /// What a listener asks of whoever comes.

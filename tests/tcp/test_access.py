@@ -1,10 +1,14 @@
 """By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host with a key
 only with it."""
 
+import json
+import os
 import socket
+import subprocess
 
 import pytest
 from gateway_nqn import NQN
+from lab import places, sanitizers
 from raw_host import HOST, Closed, Connection, connect, connect_data
 
 SECURED = "nqn.2024-01.io.example:secured"
@@ -62,3 +66,16 @@ def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
     gateway.call("nvmf_subsystem_remove_host", nqn=NQN, host=HOST)
     assert answer(gateway.address, NQN) == ADMITTED
 
+
+
+def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, preset, port):
+    program = places.BUILD.parent / preset / "tools/causeway"
+    if not program.exists():
+        pytest.skip(f"{program} is not built")
+    for traddr in ("0.0.0.0", "::"):
+        listen(gateway, NQN, traddr, port)
+    for asked in ("127.0.0.2", "::1"):
+        done = subprocess.run([program, "discover", "-a", asked, "-s", str(port), "--json"], capture_output=True, text=True, timeout=60,
+                              env={**sanitizers.SETTINGS, **os.environ})
+        assert done.returncode == 0, done.stderr
+        assert [e["traddr"] for e in json.loads(done.stdout) if e["trsvcid"] == str(port)] == [asked]

@@ -36,8 +36,4 @@ nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a) {
     return {std::string(trtype), a.sa_family == AF_INET6 ? "IPv6" : "IPv4", host, service};
 }
 
-bool is_any(const nvmf::transport_address& a) noexcept {
-    return a.traddr == "0.0.0.0" || a.traddr == "::";
-}
-
 }  // namespace causeway::ip

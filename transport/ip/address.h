@@ -22,7 +22,4 @@ core::result<socket_address> socket_address_of(const nvmf::transport_address& a)
 /// `trtype` and the spelling of JSON-RPC.
 nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a);
 
-/// "0.0.0.0" or "::": all addresses of this machine.
-bool is_any(const nvmf::transport_address& a) noexcept;
-
 }  // namespace causeway::ip

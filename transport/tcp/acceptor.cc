@@ -90,7 +90,7 @@ void acceptor::begin(int socket, const nvmf::transport_address& peer) {
         ended(handshakes_.front(), handshake::outcome::timed_out);
     // A wildcard does not say which address the host has come to.
     handshakes_.emplace_back(home_, make_(socket), options_, port_,
-                             ip::is_any(port_->at) ? own_address(socket) : port_->at, peer,
+                             port_->at.is_wildcard() ? own_address(socket) : port_->at, peer,
                              [this](handshake& h, handshake::outcome how) { ended(h, how); });
 }
 
