@@ -111,6 +111,12 @@ constexpr bool is_printable_utf8(std::string_view s) noexcept {
 
 }  // namespace detail
 
+/// Whether hosts may be known by `name`: to Connect, and on lists of hosts. Hosts call themselves all sorts of things
+/// that valid_nqn() is not true of; but what they say goes into logs and JSON.
+constexpr bool usable_host_nqn(std::string_view name) noexcept {
+    return !name.empty() && name.size() <= nqn_max_length && detail::is_printable_utf8(name);
+}
+
 /// Whether `name` has one of the two forms of an NVMe Qualified Name: "nqn.yyyy-mm.reverse.domain:string", or
 /// "nqn.2014-08.org.nvmexpress:uuid:" and a UUID. The well-known discovery name, which lacks the colon, is
 /// valid too.

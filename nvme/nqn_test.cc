@@ -65,6 +65,17 @@ TEST(nqn, validity) {
     }
 }
 
+TEST(nqn, hosts_are_known_by_whatever_can_be_printed) {
+    for (const row& r : rows)
+        if (r.valid) {
+            EXPECT_TRUE(usable_host_nqn(r.name)) << r.what;
+        }
+    for (const char* name : {"nqn.2016-06.io.spdk", "iqn.2016-06.io.spdk:cnode1", "me", "\xc3\xbc"})
+        EXPECT_TRUE(usable_host_nqn(name)) << name;
+    for (const std::string& name : {std::string(), std::string(224, 'n'), std::string("a\nb"), std::string("\xff")})
+        EXPECT_FALSE(usable_host_nqn(name)) << name;
+}
+
 TEST(nqn, works_at_compile_time) {
     static_assert(valid_nqn(discovery_nqn));
 }

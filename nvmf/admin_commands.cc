@@ -1,5 +1,6 @@
 #include "nvmf/admin_commands.h"
 
+#include "core/log.h"
 #include "nvme/fabrics.h"
 #include "nvmf/controller.h"
 #include "nvmf/io_commands.h"
@@ -66,8 +67,12 @@ verdict check_connect(request& r) noexcept {
     qpair& q = *r.qpair;
     if (q.phase != qpair::state::connecting || q.connect_runs)
         return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
-    if (std::bit_cast<nvme::connect_command>(r.command).recfmt != 0)
+    if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
+        static core::log::limiter refusals;
+        core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, 0 is known here",
+                                q.peer_address().text(), format);
         return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::connect_command, recfmt)};
+    }
     r.transfer = transfer::from_host;
     r.length = sizeof(nvme::connect_data);
     r.run = run_connect;

@@ -45,20 +45,27 @@ struct application {
 struct admission {
     verdict result{};
     std::uint32_t dw0 = 0;
-    std::shared_ptr<controller> owner{};
+    std::shared_ptr<controller> owner{};  ///< nullptr: it is refused
+    std::string why{};                    ///< for the log, where it is
 };
 
 // What may be different at the next try, when the gateway has been told of a subsystem or a host, is not
 // final: a host that saw Do Not Retry would give up on a gateway that is just starting.
 
-admission bad_command(unsigned at) {
+admission bad_command(unsigned at, std::string why) {
     return {{nvme::sc::connect_invalid_parameters, at},
-            nvme::connect_invalid_dw0(nvme::iattr::command, static_cast<std::uint16_t>(at))};
+            nvme::connect_invalid_dw0(nvme::iattr::command, static_cast<std::uint16_t>(at)),
+            nullptr,
+            std::move(why)};
 }
 
-admission bad_data(unsigned at) {
+admission bad_data(unsigned at, std::string why) {
     return {nvme::sc::connect_invalid_parameters,
-            nvme::connect_invalid_dw0(nvme::iattr::data, static_cast<std::uint16_t>(at))};
+            nvme::connect_invalid_dw0(nvme::iattr::data, static_cast<std::uint16_t>(at)), nullptr, std::move(why)};
+}
+
+admission refused_with(verdict result, std::string why) {
+    return {result, 0, nullptr, std::move(why)};
 }
 
 constexpr unsigned at_qid = offsetof(nvme::connect_command, qid);
@@ -83,22 +90,13 @@ application read(const request& r) {
     return a;
 }
 
-/// Hosts call themselves all sorts of things. But what they say goes into logs and JSON.
-bool is_name(std::string_view nqn) noexcept {
-    return !nqn.empty() && nqn.size() <= nvme::nqn_max_length && nvme::detail::is_printable_utf8(nqn);
-}
-
-bool size_fits(const application& a, const transport_options& fabric) noexcept {
-    const std::uint32_t entries = a.command.sqsize + 1u;
-    const std::uint32_t most = a.qid() == 0 ? fabric.max_aq_depth : fabric.max_queue_depth;
-    return entries >= 2 && entries <= most && (a.granted_entries == 0 || entries <= a.granted_entries);
-}
-
-/// Why this host is not let in; nullptr: it is. A host that has a key comes in with it or not at all, by whichever port and fabric:
-/// anybody could call himself so otherwise.
+/// Why this host is not let in; nullptr: it is. A host that has a key comes in with it or not at all, by whichever port
+/// and fabric: anybody could call itself so otherwise.
 const char* host_refusal(const application& a, const subsystem& s) {
     if (a.proved == host_identity::another)
         return "its TLS identity belongs to another host or subsystem";
+    if (a.hostnqn().empty() && !s.allow_any_host())
+        return "it gives no host name, and the subsystem lets hosts in by name";
     if (!s.allows(a.hostnqn()))
         return "it is not on the list of hosts: add it with nvmf_subsystem_add_host";
     if (a.proved == host_identity::proven)
@@ -110,39 +108,43 @@ const char* host_refusal(const application& a, const subsystem& s) {
     return nullptr;
 }
 
+std::optional<admission> size_refusal(const application& a, const transport_options& fabric) {
+    const std::uint32_t entries = a.command.sqsize + 1u;
+    const std::uint32_t most = std::min<std::uint32_t>(a.qid() == 0 ? fabric.max_aq_depth : fabric.max_queue_depth,
+                                                       a.granted_entries ? a.granted_entries : ~0u);
+    if (entries >= 2 && entries <= most)
+        return {};
+    return bad_command(at_sqsize, fmt::format("its queue has {} entries, 2 to {} are possible", entries, most));
+}
+
 /// What is checked of both kinds of queue; nothing: it is good.
-std::optional<admission> refusal(const application& a, subsystem* s, const transport* fabric) {
-    if (!is_name(a.subnqn()))
-        return bad_data(at_subnqn);
-    if (!is_name(a.hostnqn()))
-        return bad_data(at_hostnqn);
-    if (!s || s->closing() || !s->is_behind(a.by.get())) {
-        core::log::peer_warning(refusals, "{} asks for {}, which is not at {}", a.hostnqn(), a.subnqn(),
-                                a.local.text());
-        return bad_data(at_subnqn);
-    }
-    if (const char* const why = host_refusal(a, *s)) {
-        core::log::peer_warning(refusals, "{}: rejecting host {} from {}: {}", a.subnqn(), a.hostnqn(), a.peer.text(),
-                                why);
-        return admission{nvme::sc::connect_invalid_host};
-    }
-    if (!fabric || !size_fits(a, fabric->options()))
-        return bad_command(at_sqsize);
-    return {};
+std::optional<admission> refusal(const application& a, subsystem* s, const transport& fabric) {
+    if (!nvme::usable_host_nqn(a.subnqn()))
+        return bad_data(at_subnqn, "the name of its subsystem is not 1 to 223 bytes of printable UTF-8");
+    // Some hosts give none; that is no name of theirs, and does for subsystems that let anybody in.
+    if (!a.hostnqn().empty() && !nvme::usable_host_nqn(a.hostnqn()))
+        return bad_data(at_hostnqn, "its name is not 1 to 223 bytes of printable UTF-8");
+    if (!s || s->closing())
+        return bad_data(at_subnqn, s ? "the subsystem is being deleted" : "there is no such subsystem");
+    if (!s->is_behind(a.by.get()))
+        return bad_data(at_subnqn, fmt::format("the subsystem has no listener at {}", a.local.text()));
+    if (const char* const why = host_refusal(a, *s))
+        return a.hostnqn().empty() ? bad_data(at_hostnqn, why) : refused_with(nvme::sc::connect_invalid_host, why);
+    return size_refusal(a, fabric.options());
 }
 
 admission admit(const application& a, std::shared_ptr<controller> c) {
     c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer});
-    return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c)};
+    return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c), {}};
 }
 
 admission admit_admin(const application& a, subsystem& s, transport& fabric) {
     if (a.data.cntlid != nvme::cntlid_dynamic)
-        return bad_data(at_cntlid);
+        return bad_data(at_cntlid, "it asks for a certain controller, and all of them are dynamic");
     const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
                                      std::to_array(a.data.hostid), a.proved);
     if (!c)
-        return {nvme::sc::connect_controller_busy};
+        return refused_with(nvme::sc::connect_controller_busy, "all controller identifiers of the subsystem are taken");
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
     c->set_kato(a.command.kato);
     return admit(a, c);
@@ -150,29 +152,27 @@ admission admit_admin(const application& a, subsystem& s, transport& fabric) {
 
 std::optional<admission> io_refusal(const application& a, const controller& c) {
     if (a.hostnqn() != c.host_nqn())
-        return bad_data(at_hostnqn);
+        return bad_data(at_hostnqn, "the controller is another host's");
     if (std::to_array(a.data.hostid) != c.host_id())
-        return bad_data(at_hostid);
-    if (a.proved != c.proved_identity()) {
-        core::log::peer_warning(refusals,
-                                "{}: rejecting queue {} of {} from {}: it does not come by a secure channel as "
-                                "its admin queue did, or the other way round",
-                                a.subnqn(), a.qid(), a.hostnqn(), a.peer.text());
-        return admission{nvme::sc::connect_invalid_host};
-    }
+        return bad_data(at_hostid, "the controller was made with another host identifier");
+    if (a.proved != c.proved_identity())
+        return refused_with(nvme::sc::connect_invalid_host,
+                            "of it and the admin queue of its controller, only one has come by a secure channel");
     if (a.transport_name != c.fabric().trtype())
-        return bad_data(at_cntlid);
-    if (!c.ready() || a.qid() > c.fabric().options().max_io_qpairs_per_ctrlr)
-        return bad_command(at_qid);
+        return bad_data(at_cntlid, "its controller has been made over another fabric");
+    if (!c.ready())
+        return bad_command(at_qid, "its controller is not enabled");
+    if (const std::uint16_t most = c.fabric().options().max_io_qpairs_per_ctrlr; a.qid() > most)
+        return bad_command(at_qid, fmt::format("its controller has at most {} I/O queues", most));
     return {};
 }
 
 core::task<admission> admit_io(const application& a, subsystem& s) {
     if (s.is_discovery())
-        co_return bad_command(at_qid);
+        co_return bad_command(at_qid, "discovery has no I/O queues");
     const auto found = s.controllers().find(a.data.cntlid);
     if (found == s.controllers().end())
-        co_return bad_data(at_cntlid);
+        co_return bad_data(at_cntlid, fmt::format("there is no controller {:#06x}", a.data.cntlid.value()));
     const std::shared_ptr<controller> c = found->second;
     // A host that has reset its queue may be here again before its old connection is off our books.
     constexpr int patience_ms = 100;
@@ -181,14 +181,16 @@ core::task<admission> admit_io(const application& a, subsystem& s) {
     if (auto refused = io_refusal(a, *c))
         co_return std::move(*refused);
     if (c->find_queue(a.qid()))
-        co_return admission{{nvme::sc::command_sequence_error.with_dnr(), at_qid}};
+        co_return refused_with({nvme::sc::command_sequence_error.with_dnr(), at_qid}, "there is such a queue");
     co_return admit(a, c);
 }
 
 core::task<admission> decide(const application& a, target& t) {
     subsystem* s = t.find_subsystem(a.subnqn());
     transport* fabric = t.find_transport(a.transport_name);
-    if (auto refused = refusal(a, s, fabric))
+    if (!fabric)
+        co_return bad_command(at_sqsize, "its transport is gone");
+    if (auto refused = refusal(a, s, *fabric))
         co_return std::move(*refused);
     if (a.qid() == 0)
         co_return admit_admin(a, *s, *fabric);
@@ -223,6 +225,9 @@ core::task<> connect(request& r) {
 
     co_await core::switch_to(t.group().control());
     admission given = co_await decide(a, t);
+    if (!given.owner)
+        core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
+                                a.hostnqn(), a.peer.text(), given.why);
     co_await core::switch_to(q.home());
 
     q.counters->current_unassociated_qpairs.sub();

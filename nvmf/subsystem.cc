@@ -72,8 +72,8 @@ bool subsystem::has_key(std::string_view host_nqn) const noexcept {
 }
 
 core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const key> psk) {
-    if (!nvme::valid_nqn(host_nqn))
-        return core::fail(EINVAL, "not an NVMe qualified name", host_nqn);
+    if (!nvme::usable_host_nqn(host_nqn))
+        return core::fail(EINVAL, "a host's name is 1 to 223 bytes of printable UTF-8", host_nqn);
     if (hosts_.contains(host_nqn))
         return core::fail(EEXIST, "the host is on the list", host_nqn);
     if (psk)

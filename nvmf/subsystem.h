@@ -19,7 +19,7 @@ class target;
 struct subsystem_options {
     std::string nqn;
     bool discovery = false;
-    std::string serial_number = "00000000000000000000";
+    std::string serial_number{};  ///< empty: made of the NQN, the same on every gateway
     std::string model_number = "Causeway Controller";
     std::uint32_t max_namespaces = 32;
     bool allow_any_host = false;

@@ -73,12 +73,42 @@ TEST_F(subsystem_control, hosts_come_onto_the_list_and_off_it) {
     EXPECT_FALSE(admitted(host_a));
     EXPECT_EQ(code(s.add_host(host_a)), 0);
     EXPECT_EQ(code(s.add_host(host_a)), EEXIST);
-    EXPECT_EQ(code(s.add_host("somebody")), EINVAL);
+    EXPECT_EQ(code(s.add_host("")), EINVAL);
+    EXPECT_EQ(code(s.add_host("some\nbody")), EINVAL);
+    EXPECT_EQ(code(s.add_host(std::string(224, 'n'))), EINVAL);
     EXPECT_TRUE(admitted(host_a));
     EXPECT_FALSE(admitted(host_b));
     EXPECT_EQ(code(w.run(s.remove_host(host_b))), ENOENT);
     EXPECT_EQ(code(w.run(s.remove_host(host_a))), 0);
     EXPECT_FALSE(admitted(host_a));
+}
+
+TEST_F(subsystem_control, a_name_that_may_connect_where_any_host_may_can_be_on_a_list) {
+    for (const std::string nqn :
+         {"nqn.2014-08.org.nvmexpress", "iqn.2016-06.io.spdk:host", "me", "nqn.2024-01.io.example:h"}) {
+        SCOPED_TRACE(nqn);
+        w.run(s.set_allow_any_host(true));
+        EXPECT_TRUE(admitted(nqn));
+        w.run(s.set_allow_any_host(false));
+        EXPECT_FALSE(admitted(nqn));
+        EXPECT_TRUE(s.add_host(nqn));
+        EXPECT_TRUE(admitted(nqn));
+    }
+}
+
+TEST_F(subsystem_control, a_host_without_a_name_is_let_in_where_any_host_is) {
+    EXPECT_TRUE(admitted("")) << "the perf tool of the established target is one";
+    w.run(s.set_allow_any_host(false));
+    EXPECT_FALSE(admitted(""));
+    EXPECT_TRUE(s.controllers().empty());
+}
+
+TEST_F(subsystem_control, serial_numbers_differ_and_are_the_same_on_every_gateway) {
+    world other(2);
+    const std::string mine = s.options().serial_number;
+    EXPECT_EQ(mine.size(), 20u);
+    EXPECT_EQ(other.make_subsystem().options().serial_number, mine);
+    EXPECT_NE(w.make_subsystem("nqn.2024-01.io.example:other").options().serial_number, mine);
 }
 
 std::shared_ptr<const key> make_key(std::string_view text) {

@@ -1,5 +1,6 @@
 #include "nvmf/target.h"
 
+#include "bdev/uuid.h"
 #include "core/log.h"
 #include "nvme/fabrics.h"
 #include "nvme/nqn.h"
@@ -20,6 +21,13 @@ constexpr std::uint32_t most_namespaces = 65536;
 
 bool is_ascii(std::string_view text) noexcept {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+/// 20 hexadecimal digits. Hosts make links of a disk's serial number and nsid, so no two subsystems have the same; but
+/// one subsystem on several gateways has, or hosts would not take them for paths to the same disks.
+std::string serial_number_of(std::string_view nqn) {
+    const bdev::uuid hash = bdev::uuid_of_name(nqn);
+    return fmt::format("{:02X}", fmt::join(hash.begin(), hash.begin() + 10, ""));
 }
 
 core::result<> check(const subsystem_options& o) {
@@ -184,6 +192,8 @@ core::task<> target::close_unused_ports(transport& fabric) {
 core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options options) {
     if (options.max_namespaces == 0)
         options.max_namespaces = subsystem_options().max_namespaces;
+    if (options.serial_number.empty())
+        options.serial_number = serial_number_of(options.nqn);
     if (auto good = check(options); !good)
         co_return tl::make_unexpected(std::move(good.error()));
     if (closing_ || options.discovery)

@@ -261,7 +261,7 @@ nvme::command connect(std::uint16_t qid, std::uint16_t sqsize, std::uint32_t kat
 
 nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnqn, std::uint16_t cntlid) {
     nvme::connect_data d{};
-    std::fill(std::begin(d.hostid), std::end(d.hostid), hostnqn.back());
+    std::fill(std::begin(d.hostid), std::end(d.hostid), hostnqn.empty() ? 0 : hostnqn.back());
     d.cntlid = cntlid;
     std::copy(subnqn.begin(), subnqn.end(), d.subnqn);
     std::copy(hostnqn.begin(), hostnqn.end(), d.hostnqn);

@@ -252,7 +252,7 @@ const row refusals[] = {
      "parameter 'namespace.ptpl_file' is not supported: reservations do not persist"},
     {"a namespace that is not there", "nvmf_subsystem_remove_ns", R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 9})",
      -32602, ""},
-    {"a host that is no NQN", "nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:a", "host": "me"})", -32602,
+    {"a host without a name", "nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:a", "host": ""})", -32602,
      ""},
     {"a host with a key", "nvmf_subsystem_add_host",
      R"({"nqn": "nqn.2024-01.io.example:a", "host": "nqn.2024-01.io.example:h", "dhchap_key": "k"})", -32602,

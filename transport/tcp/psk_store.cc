@@ -1,16 +1,44 @@
 #include "transport/tcp/psk_store.h"
 
+#include <fmt/format.h>
+
 namespace causeway::tcp {
+
+namespace {
+
+/// Bytes of a PSK identity, as TLS libraries take them (PSK_MAX_IDENTITY_LEN of OpenSSL).
+constexpr std::size_t max_identity_length = 256;
+/// The shortest identity is "NVMe0R01 hostnqn subnqn".
+constexpr std::size_t max_names_length = max_identity_length - sizeof("NVMe0R01  ");
+
+core::result<> check_names(std::string_view subnqn, std::string_view hostnqn) {
+    // Within an identity a blank ends a name.
+    for (const std::string_view name : {subnqn, hostnqn})
+        if (name.find(' ') != name.npos)
+            return core::fail(EINVAL, "a TLS identity cannot carry a name with blanks: use another one", name);
+    if (subnqn.size() + hostnqn.size() > max_names_length)
+        return core::fail(EINVAL,
+                          fmt::format("a TLS identity cannot carry names of together more than {} bytes: shorten the "
+                                      "host's, or the subsystem's",
+                                      max_names_length),
+                          hostnqn);
+    return {};
+}
+
+}  // namespace
 
 core::result<> psk_store::admit(std::string_view subnqn, std::string_view hostnqn, std::string_view interchange) {
     const auto configured = parse_psk(interchange);
     if (!configured)
         return tl::make_unexpected(configured.error());
+    if (auto good = check_names(subnqn, hostnqn); !good)
+        return good;
     forget(subnqn, hostnqn);
     const std::lock_guard lock(mutex_);
     for (const psk_version version : {psk_version::zero, psk_version::one})
         for (const psk_reading reading : {psk_reading::rfc8446, psk_reading::bare})
-            if (auto psk = derive_tls_psk(*configured, version, reading, hostnqn, subnqn)) {
+            if (auto psk = derive_tls_psk(*configured, version, reading, hostnqn, subnqn);
+                psk && psk->identity.size() <= max_identity_length) {
                 auto made = std::make_shared<const entry>(entry{std::move(*psk), proof_of(hostnqn, subnqn)});
                 by_identity_.emplace(made->psk.identity, std::move(made));
             }

@@ -17,8 +17,8 @@ class psk_store {
         std::string proof;  ///< proof_of() whom it belongs to
     };
 
-    /// What nvmf::transport::admit_host() is asked for: this key in all versions and readings. EINVAL: it is no key. What the host
-    /// had before counts no more.
+    /// What nvmf::transport::admit_host() is asked for: this key in all versions and readings. What the host had before
+    /// counts no more. EINVAL: it is no key, or no TLS identity can carry these names.
     core::result<> admit(std::string_view subnqn, std::string_view hostnqn, std::string_view interchange);
     void forget(std::string_view subnqn, std::string_view hostnqn) noexcept;
 

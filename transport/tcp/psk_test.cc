@@ -147,5 +147,18 @@ TEST(psk_store, a_new_key_is_instead_of_the_old_one) {
     EXPECT_TRUE(store.find(identity_0(host, disk)).empty());
 }
 
+TEST(psk_store, refuses_names_that_no_identity_carries) {
+    psk_store store;
+    const auto fits = [&](std::size_t bytes_of_host) {
+        return store.admit(disk, std::string(bytes_of_host, 'h'), key_01).has_value();
+    };
+    const std::size_t most = 256 - std::string("NVMe0R01  ").size() - 1 - std::string_view(disk).size();
+    EXPECT_TRUE(fits(most));
+    EXPECT_EQ(store.find(identity_0(std::string(most, 'h'), disk)).size(), 2u);
+    EXPECT_FALSE(fits(most + 1));
+    EXPECT_FALSE(store.admit(disk, "nqn.2024-01.io.example:a b", key_01)) << "a blank ends a name";
+    EXPECT_FALSE(store.admit("nqn.2024-01.io.example:a b", host, key_01));
+}
+
 }  // namespace
 }  // namespace causeway::tcp
