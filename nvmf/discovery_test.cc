@@ -157,6 +157,24 @@ TEST_F(discovery, accepts_what_it_should_and_nothing_else) {
     EXPECT_EQ(io_queue.dw0(), 42u) << "QID, in the command";
 }
 
+TEST_F(discovery, has_a_list_of_hosts_like_any_subsystem) {
+    auto& s = w.make_subsystem();
+    auto& d = w.target.discovery();
+    host a = ask(host_a), b = ask(host_b);
+    EXPECT_TRUE(d.add_host(host_a));
+    w.run(d.set_allow_any_host(false));
+    EXPECT_FALSE(a.admin->closed);
+    EXPECT_EQ(b.admin->closed, disconnect_reason::host_removed);
+    const auto asks = [&](const std::string& nqn) {
+        return w.connect_to(0).call(connect(0), raw(connect_data(nvme::discovery_nqn, nqn))).status();
+    };
+    EXPECT_EQ(asks(host_a), sc::success);
+    EXPECT_TRUE(asks(host_b).is(sc::connect_invalid_host));
+    EXPECT_TRUE(s.allows(host_b)) << "a list of its own";
+    w.run(d.set_allow_any_host(true));
+    EXPECT_EQ(asks(host_b), sc::success);
+}
+
 TEST_F(discovery, is_behind_every_listener) {
     w.make_subsystem();
     EXPECT_EQ(w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(),

@@ -39,18 +39,27 @@ TEST_F(namespaces, are_refused_for_a_reason) {
     w.add(other, "taken");
     w.add(s, "a", 1);
     EXPECT_EQ(code({.bdev_name = "nothing"}), ENODEV);
-    EXPECT_EQ(code({.bdev_name = "a"}), EEXIST) << "the same identifiers twice";
+    EXPECT_EQ(code({.bdev_name = "a"}), EBUSY);
     EXPECT_EQ(code({.bdev_name = "taken"}), EBUSY);
     EXPECT_EQ(code({.bdev_name = "b", .nsid = 1}), EEXIST);
     EXPECT_EQ(code({.bdev_name = "b", .nsid = 33}), EINVAL);
     EXPECT_EQ(code({.bdev_name = "b", .nsid = ~0u}), EINVAL);
     EXPECT_EQ(code({.bdev_name = "b", .uuid = bdev::uuid_of_name("a")}), EEXIST);
     EXPECT_EQ(code({.bdev_name = "b", .nguid = bdev::uuid_of_name("a")}), EEXIST);
+    EXPECT_EQ(code({.bdev_name = "b", .uuid = bdev::uuid_of_name("taken")}), EEXIST) << "another subsystem's";
+    EXPECT_EQ(code({.bdev_name = "b", .nguid = bdev::uuid_of_name("taken")}), EEXIST);
+    EXPECT_EQ(code({.bdev_name = "b", .uuid = bdev::uuid()}), EINVAL) << "zeroes are no identifier";
+    EXPECT_EQ(code({.bdev_name = "b", .nguid = nguid()}), EINVAL);
+    EXPECT_EQ(code({.bdev_name = "b", .eui64 = eui64()}), EINVAL);
     EXPECT_EQ(w.devices.find("b")->claimed_by(), nullptr) << "a refusal leaves no claim";
     EXPECT_FALSE(w.run(s.remove_namespace(7)));
     const auto on_discovery = w.run(w.target.discovery().add_namespace({.bdev_name = "b"}));
     EXPECT_EQ(on_discovery.error().code, EINVAL);
-    EXPECT_EQ(code({.bdev_name = "b"}), 0);
+    EXPECT_EQ(code({.bdev_name = "b", .eui64 = eui64{1}}), 0);
+    w.make_memory("c");
+    namespace_params same{.bdev_name = "c"};
+    same.eui64 = eui64{1};
+    EXPECT_EQ(w.run(other.add_namespace(same)).error().code, EEXIST);
 }
 
 TEST_F(namespaces, are_no_more_than_max_namespaces) {

@@ -24,19 +24,26 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
     const auto self = shared_from_this();
     if (closing_)
         co_return core::fail(ENODEV, "the subsystem is being deleted", nqn());
+    transport* const fabric = target_.find_transport(at.trtype);
+    if (!fabric)
+        co_return core::fail(ENODEV, "no such transport: create it first", at.trtype);
+    auto normal = fabric->normalized(std::move(at));
+    if (!normal)
+        co_return tl::make_unexpected(std::move(normal.error()));
+    at = std::move(*normal);
     if (std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at == at; }))
         co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
     // In the list before it listens: hosts that come with the first packet find it.
     const auto added = std::make_shared<listener>(listener{at, options});
     listeners_.push_back(added);
-    auto listening = co_await target_.lease_port(at, options, added->port);
+    auto listening = co_await target_.lease_port(*fabric, at, options, added->port);
     if (!listening) {
         std::erase(listeners_, added);
         co_return listening;
     }
     if (std::find(listeners_.begin(), listeners_.end(), added) == listeners_.end()) {
         added->port = {};
-        co_await target_.close_unused_ports(*target_.find_transport(at.trtype));
+        co_await target_.close_unused_ports(*fabric);
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
     core::log::info("{}: listens at {}{}", nqn(), at.text(), options.secure_channel ? ", secured" : "");
@@ -46,12 +53,18 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
 
 core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const auto self = shared_from_this();
+    transport* const fabric = target_.find_transport(at.trtype);
+    if (!fabric)
+        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    auto normal = fabric->normalized(std::move(at));
+    if (!normal)
+        co_return tl::make_unexpected(std::move(normal.error()));
+    at = std::move(*normal);
     // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
     if (std::erase_if(listeners_, [&](const auto& l) { return l->at == at; }) == 0)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
     target_.discovery_changed();
-    if (transport* const fabric = target_.find_transport(at.trtype))
-        co_await target_.close_unused_ports(*fabric);
+    co_await target_.close_unused_ports(*fabric);
     co_return core::result<>();
 }
 
@@ -63,7 +76,7 @@ bool subsystem::is_behind(const port* p) const noexcept {
 // ---- Hosts.
 
 bool subsystem::allows(std::string_view host_nqn) const noexcept {
-    return is_discovery() || options_.allow_any_host || hosts_.contains(std::string(host_nqn));
+    return options_.allow_any_host || hosts_.contains(std::string(host_nqn));
 }
 
 bool subsystem::has_key(std::string_view host_nqn) const noexcept {

@@ -76,10 +76,10 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
         port_lease port{};  ///< empty until the target has one for it
     };
 
-    /// EEXIST; ENODEV (no such transport); EINVAL (no secure channel there, or others share the address and do not agree on it);
-    /// and listen()'s.
+    /// EEXIST; ENODEV (no such transport); EINVAL (not an address, no secure channel there, or others share the address
+    /// and do not agree on it); and listen()'s.
     core::task<core::result<>> add_listener(transport_address at, listen_options options = {});
-    core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT
+    core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT; EINVAL: not an address
     const std::vector<std::shared_ptr<listener>>& listeners() const noexcept { return listeners_; }
     /// Whether a connection that `p` has accepted came in by a listener of this subsystem. The discovery subsystem is
     /// behind every port.
@@ -120,6 +120,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     friend class name_space;
 
     core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
+    core::result<> check_identifiers(const name_space::identity& id, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
     std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
     core::task<> withdraw(std::shared_ptr<name_space> ns);

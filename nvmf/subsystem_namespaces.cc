@@ -37,10 +37,26 @@ core::result<name_space::identity> subsystem::identify_namespace(const namespace
     // The same on every gateway that has the same device, so that hosts see paths to one disk.
     id.nguid = p.nguid.value_or(id.uuid);
     id.eui64 = p.eui64;
-    for (const auto& [nsid, other] : namespaces_)
-        if (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64))
-            return core::fail(EEXIST, fmt::format("nsid {} has the same identifier", nsid), d.name());
+    if (auto good = check_identifiers(id, d); !good)
+        return tl::make_unexpected(std::move(good.error()));
     return id;
+}
+
+/// Of zeroes, an identifier says that there is none; and hosts refuse a disk that has another one's, in whichever
+/// subsystem that is.
+core::result<> subsystem::check_identifiers(const name_space::identity& id, const bdev::device& d) const {
+    if (id.uuid == bdev::uuid() || id.nguid == nvmf::nguid() || id.eui64 == nvmf::eui64())
+        return core::fail(EINVAL, "an identifier of zeroes is none: give another one, or leave it out", d.name());
+    for (const auto& s : target_.subsystems())
+        for (const auto& [nsid, other] : s->namespaces())
+            if (&other->device() != &d &&  // who has that one says so itself
+                (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64)))
+                return core::fail(EEXIST,
+                                  fmt::format("namespace {} of {} has the same identifier: give another one, or leave "
+                                              "it out",
+                                              nsid, s->nqn()),
+                                  d.name());
+    return {};
 }
 
 core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_params p) {

@@ -129,15 +129,13 @@ std::uint16_t target::free_port_id() noexcept {
     return last_port_id_;
 }
 
-core::task<core::result<>> target::lease_port(transport_address at, listen_options options, port_lease& lease) {
-    transport* const fabric = find_transport(at.trtype);
-    if (!fabric)
-        co_return core::fail(ENODEV, "no such transport", at.trtype);
-    if (options.secure_channel && !fabric->offers_secure_channel())
+core::task<core::result<>> target::lease_port(transport& fabric, transport_address at, listen_options options,
+                                              port_lease& lease) {
+    if (options.secure_channel && !fabric.offers_secure_channel())
         co_return core::fail(EINVAL, "this transport has no secure channel", at.trtype);
-    core::turnstile& changes = port_changes_[fabric];
+    core::turnstile& changes = port_changes_[&fabric];
     co_await changes.enter();
-    auto leased = co_await lease_in_turn(*fabric, std::move(at), options, lease);
+    auto leased = co_await lease_in_turn(fabric, std::move(at), options, lease);
     changes.leave();
     co_return leased;
 }

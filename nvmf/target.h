@@ -91,8 +91,9 @@ class target {
     nvme::status begin_admin(request& r) noexcept;
 
     // Ports: an address that several subsystems listen at is one, on whose options they agree.
-    /// Fills `lease` before the first connection can come; empty where it fails. ENODEV, EINVAL, transport::listen()'s.
-    core::task<core::result<>> lease_port(transport_address at, listen_options options, port_lease& lease);
+    /// Fills `lease` before the first connection can come; empty where it fails. EINVAL, and transport::listen()'s.
+    core::task<core::result<>> lease_port(transport& fabric, transport_address at, listen_options options,
+                                          port_lease& lease);
     core::task<core::result<>> lease_in_turn(transport& fabric, transport_address at, listen_options options,
                                              port_lease& lease);
     /// Ends when the ports of this transport whose leases are all gone listen no more.

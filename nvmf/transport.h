@@ -250,8 +250,10 @@ class transport {
     virtual std::string_view trtype() const noexcept = 0;  ///< "RDMA"
     virtual const transport_options& options() const noexcept = 0;
 
+    /// One spelling for each address, by which it is known from then on: "::1", not "0:0::1". EINVAL: it is none.
+    virtual core::result<transport_address> normalized(transport_address at) const { return at; }
     /// Control reactor. EADDRINUSE, EADDRNOTAVAIL, ENODEV (no RDMA device has that address), EINVAL.
-    /// REQUIRES: what the port's options want is on offer; it does not listen at this address.
+    /// REQUIRES: what the port's options want is on offer; its address is normalized, and not listened at.
     virtual core::task<core::result<>> listen(std::shared_ptr<const port> at) = 0;
     /// Control reactor. Connections that exist stay. REQUIRES: listen() has succeeded for `at`.
     virtual core::task<> stop_listening(std::shared_ptr<const port> at) = 0;

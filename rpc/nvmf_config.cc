@@ -47,6 +47,9 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::name_space& ns) {
 void write_subsystem(const nvmf::subsystem& s, json& calls) {
     if (!s.is_discovery())
         calls.push_back(saved_config::call("nvmf_create_subsystem", create_params(s)));
+    else if (!s.allow_any_host())
+        calls.push_back(
+            saved_config::call("nvmf_subsystem_allow_any_host", {{"nqn", s.nqn()}, {"allow_any_host", false}}));
     for (const auto& [host, psk] : s.hosts()) {
         json params = {{"nqn", s.nqn()}, {"host", host}};
         if (psk)

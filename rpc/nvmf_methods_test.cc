@@ -238,6 +238,18 @@ const row refusals[] = {
     {"a short nguid", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "nguid": "12"}})", -32602,
      "parameter 'namespace.nguid' must be 32 hexadecimal digits"},
+    {"an nguid of zeroes", "nvmf_subsystem_add_ns",
+     R"({"nqn": "nqn.2024-01.io.example:a",
+         "namespace": {"bdev_name": "Malloc1", "nguid": "00000000000000000000000000000000"}})",
+     -32602, "Malloc1: an identifier of zeroes is none: give another one, or leave it out"},
+    {"a uuid of zeroes", "nvmf_subsystem_add_ns",
+     R"({"nqn": "nqn.2024-01.io.example:a",
+         "namespace": {"bdev_name": "Malloc1", "uuid": "00000000-0000-0000-0000-000000000000"}})",
+     -32602, "Malloc1: an identifier of zeroes is none: give another one, or leave it out"},
+    {"an nguid with dashes", "nvmf_subsystem_add_ns",
+     R"({"nqn": "nqn.2024-01.io.example:a",
+         "namespace": {"bdev_name": "Malloc1", "nguid": "12345678-1234-5678-9abc-123456789abc"}})",
+     -32602, "parameter 'namespace.nguid' must be 32 hexadecimal digits"},
     {"an eui64 of other letters", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "eui64": "00112233445566-7"}})",
      -32602, "parameter 'namespace.eui64' must be 16 hexadecimal digits"},
@@ -316,6 +328,10 @@ TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
     w.result("nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:b", "host": "nqn.2024-01.io.example:h"})");
     w.result("nvmf_subsystem_add_ns", R"({"nqn": "nqn.2024-01.io.example:b", "namespace":
              {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677"}})");
+    w.result("nvmf_subsystem_add_host",
+             R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery", "host": "nqn.2024-01.io.example:h"})");
+    w.result("nvmf_subsystem_allow_any_host",
+             R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery", "allow_any_host": false})");
     w.result("nvmf_subsystem_add_listener", R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery",
              "listen_address": {"trtype": "LOOP", "traddr": "there"}})");
     const json saved = w.result("framework_get_config", R"({"name": "nvmf"})");

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import pytest
+from daemon import RpcError
 from gateway_nqn import NQN
 from lab import places, sanitizers
 from raw_host import HOST, Closed, Connection, connect, connect_data
@@ -33,7 +34,7 @@ def port() -> int:
         return probe.getsockname()[1]
 
 
-def listen(gateway, nqn: str, traddr: str, port: int, **more) -> None:
+def listen(gateway, nqn: str, traddr: str, port: int | str, **more) -> None:
     gateway.call("nvmf_subsystem_add_listener", nqn=nqn, listen_address={
         "trtype": "TCP", "adrfam": "IPv6" if ":" in traddr else "IPv4", "traddr": traddr, "trsvcid": str(port)}, **more)
 
@@ -66,6 +67,25 @@ def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
     gateway.call("nvmf_subsystem_remove_host", nqn=NQN, host=HOST)
     assert answer(gateway.address, NQN) == ADMITTED
 
+
+
+@pytest.mark.parametrize("traddr, trsvcid", [("127.0.0.1", "0"), ("127.0.0.1", "70000"), ("127.0.0.1", " 4420"), ("127.1", "4420"),
+                                             ("::ffff:127.0.0.1", "4420"), ("localhost", "4420")])
+def test_what_is_no_address_is_refused(gateway, traddr, trsvcid):
+    with pytest.raises(RpcError) as refused:
+        listen(gateway, NQN, traddr, trsvcid)
+    assert refused.value.code == -32602, refused.value
+
+
+def test_an_address_is_the_same_however_it_is_spelled(gateway, port):
+    listen(gateway, NQN, "0:0:0:0:0:0:0:1", port)
+    assert answer(("::1", port), NQN) == ADMITTED
+    with pytest.raises(RpcError, match="has this listener"):
+        listen(gateway, NQN, "::1", port)
+    gateway.call("nvmf_subsystem_remove_listener", nqn=NQN, listen_address={
+        "trtype": "TCP", "adrfam": "IPv6", "traddr": "::0001", "trsvcid": str(port)})
+    with pytest.raises(ConnectionRefusedError):
+        Connection(("::1", port))
 
 
 def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, preset, port):

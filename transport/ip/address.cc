@@ -1,9 +1,29 @@
 #include "transport/ip/address.h"
 
+#include <arpa/inet.h>
+#include <charconv>
 #include <cstring>
 #include <netdb.h>
 
 namespace causeway::ip {
+
+namespace {
+
+/// From 1 to 65535, in digits alone: getaddrinfo() takes blanks, and of larger numbers what fits.
+bool is_port(const std::string& text) noexcept {
+    std::uint16_t port = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, port);
+    return read.ec == std::errc() && read.ptr == end && port != 0;
+}
+
+/// Four numbers: getaddrinfo() takes fewer, and octal and hexadecimal ones.
+bool is_ipv4(const std::string& text) noexcept {
+    in_addr ignored;
+    return ::inet_pton(AF_INET, text.c_str(), &ignored) == 1;
+}
+
+}  // namespace
 
 core::result<socket_address> socket_address_of(const nvmf::transport_address& a) {
     addrinfo hints{};
@@ -17,6 +37,10 @@ core::result<socket_address> socket_address_of(const nvmf::transport_address& a)
         return core::fail(EINVAL, "the address family must be IPv4 or IPv6", a.adrfam);
     if (a.trsvcid.empty() || a.traddr.empty())
         return core::fail(EINVAL, "an address and a port are needed", a.text());
+    if (!is_port(a.trsvcid))
+        return core::fail(EINVAL, "trsvcid must be a port number from 1 to 65535", a.trsvcid);
+    if (a.adrfam == "IPv4" && !is_ipv4(a.traddr))
+        return core::fail(EINVAL, "traddr must be an IPv4 address such as 10.0.0.1", a.traddr);
 
     addrinfo* found = nullptr;
     if (const int rc = ::getaddrinfo(a.traddr.c_str(), a.trsvcid.c_str(), &hints, &found); rc != 0)
@@ -26,6 +50,15 @@ core::result<socket_address> socket_address_of(const nvmf::transport_address& a)
     std::memcpy(&out.storage, found->ai_addr, found->ai_addrlen);
     ::freeaddrinfo(found);
     return out;
+}
+
+core::result<nvmf::transport_address> normalized(const nvmf::transport_address& a) {
+    auto address = socket_address_of(a);
+    if (!address)
+        return tl::make_unexpected(std::move(address.error()));
+    if (a.adrfam == "IPv6" && IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address->storage).sin6_addr))
+        return core::fail(EINVAL, "an IPv4 address within IPv6: say it as one, with adrfam IPv4", a.traddr);
+    return address_of(a.trtype, *address->get());
 }
 
 nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a) {

@@ -23,12 +23,34 @@ TEST(address, numbers_only) {
         {"RDMA", "IPv4", "localhost", "4420"}, {"RDMA", "IPv4", "10.0.0.1", "nvme"},
         {"RDMA", "IPv4", "fd77::1", "4420"},   {"RDMA", "IPv6", "10.0.0.1", "4420"},
         {"RDMA", "IPv4", "", "4420"},          {"RDMA", "IPv4", "10.0.0.1", ""},
-        {"RDMA", "IB", "10.0.0.1", "4420"},    {"RDMA", "IPv4", "10.0.0.1.1", "4420"}};
+        {"RDMA", "IB", "10.0.0.1", "4420"},    {"RDMA", "IPv4", "10.0.0.1.1", "4420"},
+        {"TCP", "IPv4", "10.0.0.1", "0"},      {"TCP", "IPv4", "10.0.0.1", "70000"},
+        {"TCP", "IPv4", "10.0.0.1", "65536"},  {"TCP", "IPv4", "10.0.0.1", " 4420"},
+        {"TCP", "IPv4", "10.0.0.1", "4420 "},  {"TCP", "IPv4", "10.0.0.1", "+4420"},
+        {"TCP", "IPv4", "10.0.0.1", "-1"},     {"TCP", "IPv4", "10.1", "4420"},
+        {"TCP", "IPv4", "0x7f000001", "4420"}, {"TCP", "IPv4", " 10.0.0.1", "4420"},
+        {"TCP", "IPv6", "::1 ", "4420"},       {"TCP", "IPv6", ":::", "4420"}};
     for (const auto& a : rows) {
         const auto s = socket_address_of(a);
         ASSERT_FALSE(s) << a.text();
         EXPECT_EQ(s.error().code, EINVAL);
     }
+}
+
+TEST(address, has_one_spelling) {
+    const struct {
+        const char *adrfam, *traddr, *trsvcid, *normal, *port;
+    } rows[] = {{"IPv6", "0:0:0:0:0:0:0:1", "4420", "::1", "4420"},
+                {"IPv6", "0:0::0", "4420", "::", "4420"},
+                {"IPv6", "FD77::00A1", "4420", "fd77::a1", "4420"},
+                {"IPv6", "fd77:0:0:0:0:0:10.0.0.1", "4420", "fd77::a00:1", "4420"},
+                {"IPv4", "10.0.0.1", "04420", "10.0.0.1", "4420"}};
+    for (const auto& r : rows) {
+        const auto n = normalized({"TCP", r.adrfam, r.traddr, r.trsvcid});
+        ASSERT_TRUE(n) << r.traddr << ": " << n.error().text();
+        EXPECT_EQ(*n, (nvmf::transport_address{"TCP", r.adrfam, r.normal, r.port}));
+    }
+    EXPECT_FALSE(normalized({"TCP", "IPv6", "::ffff:10.0.0.1", "4420"})) << "it would be of two families";
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 #pragma once
 
 #include "core/timer.h"
+#include "core/turnstile.h"
 #include "nvmf/transport.h"
+#include "transport/ip/address.h"
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
 #include "transport/rdma/listener.h"
-#include "core/turnstile.h"
 
 #include <deque>
 #include <memory>
@@ -22,6 +23,9 @@ class rdma_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "RDMA"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
+    core::result<nvmf::transport_address> normalized(nvmf::transport_address at) const override {
+        return ip::normalized(at);
+    }
     core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;

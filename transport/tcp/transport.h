@@ -2,6 +2,7 @@
 
 #include "core/turnstile.h"
 #include "nvmf/transport.h"
+#include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
 #include "transport/tcp/listener.h"
 #include "transport/tcp/poll_group.h"
@@ -22,6 +23,9 @@ class tcp_transport final : public nvmf::transport {
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "TCP"; }
     const nvmf::transport_options& options() const noexcept override { return options_; }
+    core::result<nvmf::transport_address> normalized(nvmf::transport_address at) const override {
+        return ip::normalized(at);
+    }
     core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
