@@ -107,9 +107,12 @@ core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const k
 
 core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
     const auto self = shared_from_this();
-    if (hosts_.erase(host_nqn) == 0)
+    const auto host = hosts_.find(host_nqn);
+    if (host == hosts_.end())
         co_return core::fail(ENOENT, "the host is not on the list", host_nqn);
-    target_.forget_host(nqn(), host_nqn);
+    if (host->second)
+        target_.forget_host(nqn(), host_nqn);
+    hosts_.erase(host);
     if (!options_.allow_any_host) {
         target_.discovery_changed();
         co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },

@@ -33,21 +33,34 @@ core::result<> psk_store::admit(std::string_view subnqn, std::string_view hostnq
         return tl::make_unexpected(configured.error());
     if (auto good = check_names(subnqn, hostnqn); !good)
         return good;
-    forget(subnqn, hostnqn);
-    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<const entry>> derived;
+    const std::string proof = proof_of(hostnqn, subnqn);
     for (const psk_version version : {psk_version::zero, psk_version::one})
         for (const psk_reading reading : {psk_reading::rfc8446, psk_reading::bare})
             if (auto psk = derive_tls_psk(*configured, version, reading, hostnqn, subnqn);
-                psk && psk->identity.size() <= max_identity_length) {
-                auto made = std::make_shared<const entry>(entry{std::move(*psk), proof_of(hostnqn, subnqn)});
-                by_identity_.emplace(made->psk.identity, std::move(made));
-            }
+                psk && psk->identity.size() <= max_identity_length)
+                derived.push_back(std::make_shared<const entry>(entry{std::move(*psk), proof}));
+    forget(subnqn, hostnqn);
+    const std::lock_guard lock(mutex_);
+    auto& mine = by_proof_[proof];
+    for (auto& e : derived)
+        mine.push_back(by_identity_.emplace(e->psk.identity, e));
     return {};
 }
 
 void psk_store::forget(std::string_view subnqn, std::string_view hostnqn) noexcept {
     const std::lock_guard lock(mutex_);
-    std::erase_if(by_identity_, [&](const auto& e) { return identity_matches(e.second->proof, hostnqn, subnqn); });
+    const auto mine = by_proof_.find(proof_of(hostnqn, subnqn));
+    if (mine == by_proof_.end())
+        return;
+    for (const auto& it : mine->second)
+        by_identity_.erase(it);
+    by_proof_.erase(mine);
+}
+
+std::size_t psk_store::size() const {
+    const std::lock_guard lock(mutex_);
+    return by_identity_.size();
 }
 
 std::vector<std::shared_ptr<const psk_store::entry>> psk_store::find(std::string_view identity) const {

@@ -147,6 +147,25 @@ TEST(psk_store, a_new_key_is_instead_of_the_old_one) {
     EXPECT_TRUE(store.find(identity_0(host, disk)).empty());
 }
 
+/// Entries by identity, and by whom they are of: neither is gone over to find one. Hosts that come and go by hundreds
+/// hold up nobody.
+TEST(psk_store, of_many_hosts_lets_each_come_and_go_alone) {
+    psk_store store;
+    const auto name = [](int i) { return fmt::format("nqn.2024-01.io.example:host{}", i); };
+    constexpr int hosts = 300;
+    for (int i = 0; i < hosts; ++i)
+        ASSERT_TRUE(store.admit(disk, name(i), key_01));
+    EXPECT_EQ(store.size(), 4u * hosts);
+    for (int i = 0; i < hosts; i += 2)
+        store.forget(disk, name(i));
+    EXPECT_EQ(store.size(), 2u * hosts);
+    for (int i = 0; i < hosts; ++i)
+        EXPECT_EQ(store.find(identity_0(name(i), disk)).size(), i % 2 ? 2u : 0u);
+    for (int i = 0; i < hosts; ++i)
+        store.forget(disk, name(i));
+    EXPECT_EQ(store.size(), 0u);
+}
+
 TEST(psk_store, refuses_names_that_no_identity_carries) {
     psk_store store;
     const auto fits = [&](std::size_t bytes_of_host) {
