@@ -1,3 +1,4 @@
+#include "core/log.h"
 #include "rpc/nvmf_service.h"
 
 namespace causeway::rpc {
@@ -25,8 +26,14 @@ struct remove_params {
 const fields<remove_params> remove_fields = {required("name", &remove_params::name)};
 
 answer remove(nvmf_service& service, const remove_params& p) {
+    const auto key = service.keys.find(p.name);
     const auto removed = service.keys.remove(p.name);
-    return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
+    if (!removed)
+        return refuse_as(error_code::parameters, removed.error());
+    if (key.use_count() > 1)
+        core::log::warning("key {} is removed, and hosts go on using it: a saved configuration reads it again from {}",
+                           p.name, key->path);
+    return ok();
 }
 
 /// Names and places, never what is written there.

@@ -88,5 +88,24 @@ TEST_F(keyring_methods, keys_are_saved_by_name_before_those_who_use_them) {
     EXPECT_EQ(again.result("nvmf_get_subsystems")[1]["hosts"], w.result("nvmf_get_subsystems")[1]["hosts"]);
 }
 
+TEST_F(keyring_methods, a_key_that_is_removed_while_hosts_use_it_is_saved_with_them) {
+    EXPECT_TRUE(w.call("keyring_file_add_key", add_params("k")));
+    add_host();
+    EXPECT_TRUE(w.call("keyring_file_remove_key", {{"name", "k"}}));
+    EXPECT_TRUE(w.call("keyring_file_add_key", add_params("k"))) << "another one of the same name";
+    const json keys = w.result("framework_get_config", R"({"name": "keyring"})");
+    const json hosts = w.result("framework_get_config", R"({"name": "nvmf"})");
+
+    method_world again(2);
+    again.start();
+    again.add_memory("Malloc0");
+    for (const json& calls : {keys, hosts})
+        for (const json& call : calls)
+            EXPECT_TRUE(again.call(call["method"], call["params"])) << call;
+    EXPECT_EQ(again.result("nvmf_get_subsystems")[1]["hosts"],
+              parsed(R"([{"nqn": "nqn.2024-01.io.example:h", "psk": "k-removed"}])"));
+    EXPECT_EQ(again.result("keyring_get_keys"), json::array({listed("k", false, 1), listed("k-removed", true, 1)}));
+}
+
 }  // namespace
 }  // namespace causeway::rpc::test

@@ -43,19 +43,36 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::name_space& ns) {
     return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
 }
 
+/// A host, with its key. One that is no longer in the keyring is put there for as long as the host is made: keys are
+/// taken out of it when hosts have them, and a configuration that names a key without having it would not load.
+void write_host(const nvmf::keyring& keys, const std::string& nqn, const std::string& host,
+                const std::shared_ptr<const nvmf::key>& psk, json& calls) {
+    json params = {{"nqn", nqn}, {"host", host}};
+    if (!psk) {
+        calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
+        return;
+    }
+    const bool removed = keys.find(psk->name) != psk;
+    std::string name = psk->name;
+    while (removed && keys.find(name))  // another key has this name now
+        name += "-removed";
+    params["psk"] = name;
+    if (removed)
+        calls.push_back(saved_config::call("keyring_file_add_key", {{"name", name}, {"path", psk->path}}));
+    calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
+    if (removed)
+        calls.push_back(saved_config::call("keyring_file_remove_key", {{"name", name}}));
+}
+
 /// Everything but its listeners. The discovery subsystem is there already.
-void write_subsystem(const nvmf::subsystem& s, json& calls) {
+void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& calls) {
     if (!s.is_discovery())
         calls.push_back(saved_config::call("nvmf_create_subsystem", create_params(s)));
     else if (!s.allow_any_host())
         calls.push_back(
             saved_config::call("nvmf_subsystem_allow_any_host", {{"nqn", s.nqn()}, {"allow_any_host", false}}));
-    for (const auto& [host, psk] : s.hosts()) {
-        json params = {{"nqn", s.nqn()}, {"host", host}};
-        if (psk)
-            params["psk"] = psk->name;
-        calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
-    }
+    for (const auto& [host, psk] : s.hosts())
+        write_host(keys, s.nqn(), host, psk, calls);
     for (const auto& [nsid, ns] : s.namespaces())
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
 }
@@ -71,7 +88,7 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
     });
     config.add_writer("nvmf", config_phase::objects, [&service](json& calls) {
         for (const auto& s : service.target->subsystems())
-            write_subsystem(*s, calls);
+            write_subsystem(service.keys, *s, calls);
         // Last of all: a host that comes finds everything.
         for (const auto& s : service.target->subsystems())
             for (const auto& l : s->listeners())

@@ -157,6 +157,7 @@ json transport_to_json(const nvmf::transport& t) {
         all["no_wr_batching"] = false;
     }
     if (t.trtype() == "TCP") {
+        all["acceptor_backlog"] = o.acceptor_backlog;
         all["c2h_success"] = o.c2h_success;
         all["sock_priority"] = o.sock_priority;
     }

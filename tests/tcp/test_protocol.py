@@ -197,3 +197,9 @@ def test_an_address_can_be_had_once(gateway, new_gateway):
         other.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address={
             "trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(gateway.address[1])})
     assert "in use" in refused.value.message
+
+
+def test_what_a_transport_was_made_with_is_saved(new_gateway):
+    gateway = new_gateway(acceptor_backlog=7, c2h_success=False)
+    [made] = [c["params"] for c in gateway.call("framework_get_config", name="nvmf") if c["method"] == "nvmf_create_transport"]
+    assert (made["acceptor_backlog"], made["c2h_success"]) == (7, False)
