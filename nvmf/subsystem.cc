@@ -173,7 +173,8 @@ core::task<> subsystem::end_controllers(Which which, disconnect_reason why) {
 /// The end of a subsystem that the target does not list any more.
 core::task<> subsystem::close(disconnect_reason why) {
     const auto self = shared_from_this();
-    // Before anything is waited for: from then on another subsystem may have this name, with the same hosts and listeners.
+    // Before anything is waited for: from then on another subsystem may have this name, with the same hosts and
+    // listeners.
     closing_ = true;
     for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
         if (psk)

@@ -34,7 +34,8 @@ class operators : public ::testing::Test {
     }
     ~operators() override { std::filesystem::remove_all(folder_); }
 
-    /// What makes all that there can be, in this order. The last one succeeds where the other subsystem has lost its disk.
+    /// What makes all that there can be, in this order. The last one succeeds where the other subsystem has lost its
+    /// disk.
     std::vector<operation> makers() const {
         std::vector<operation> all{{"nvmf_create_transport", {{"trtype", "LOOP"}}},
                                    {"keyring_file_add_key", {{"name", "k"}, {"path", key_.string()}}}};

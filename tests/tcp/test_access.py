@@ -1,5 +1,5 @@
-"""By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host with a key
-only with it."""
+"""By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host
+with a key only with it."""
 
 import json
 import os
@@ -69,8 +69,9 @@ def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
 
 
 
-@pytest.mark.parametrize("traddr, trsvcid", [("127.0.0.1", "0"), ("127.0.0.1", "70000"), ("127.0.0.1", " 4420"), ("127.1", "4420"),
-                                             ("::ffff:127.0.0.1", "4420"), ("localhost", "4420")])
+@pytest.mark.parametrize("traddr, trsvcid", [
+    ("127.0.0.1", "0"), ("127.0.0.1", "70000"), ("127.0.0.1", " 4420"), ("127.1", "4420"), ("::ffff:127.0.0.1", "4420"),
+    ("localhost", "4420")])
 def test_what_is_no_address_is_refused(gateway, traddr, trsvcid):
     with pytest.raises(RpcError) as refused:
         listen(gateway, NQN, traddr, trsvcid)
@@ -95,7 +96,7 @@ def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, pr
     for traddr in ("0.0.0.0", "::"):
         listen(gateway, NQN, traddr, port)
     for asked in ("127.0.0.2", "::1"):
-        done = subprocess.run([program, "discover", "-a", asked, "-s", str(port), "--json"], capture_output=True, text=True, timeout=60,
-                              env={**sanitizers.SETTINGS, **os.environ})
+        done = subprocess.run([program, "discover", "-a", asked, "-s", str(port), "--json"], capture_output=True, text=True,
+                              timeout=60, env={**sanitizers.SETTINGS, **os.environ})
         assert done.returncode == 0, done.stderr
         assert [e["traddr"] for e in json.loads(done.stdout) if e["trsvcid"] == str(port)] == [asked]
