@@ -31,6 +31,7 @@ struct geometry {
     std::uint32_t atomic_write_blocks = 0;  ///< the longest write that no read sees half of; 0: a physical block
     std::uint32_t atomic_write_power_fail_blocks =
         0;  ///< the longest that a loss of power leaves whole or undone; 0: likewise
+    std::uint32_t atomic_boundary_blocks = 0;      ///< what crosses a multiple of it is not atomic; 0: it has none
     std::uint32_t optimal_io_boundary_blocks = 0;  ///< I/O that crosses a multiple of it is slower; 0: no matter
     std::uint32_t copy_source_blocks = 0;          ///< op::copy: the longest single source
     std::uint32_t copy_blocks = 0;                 ///< op::copy: the most altogether

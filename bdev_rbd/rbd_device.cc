@@ -31,6 +31,7 @@ bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) 
     g.physical_block_size = static_cast<std::uint32_t>(
         std::max<std::uint64_t>(block_size, std::min(physical_block, about.layout.stripe_bytes)));
     g.optimal_write_blocks = in_blocks(about.layout.stripe_bytes);
+    g.atomic_boundary_blocks = in_blocks(about.layout.stripe_bytes);  // beyond it is another object
     const std::uint64_t discard = std::min(about.discard_bytes, about.layout.object_bytes);
     g.unmap_granularity_blocks = g.unmap_alignment_blocks = std::max(1u, in_blocks(discard));
     g.atomic_compare_and_write_blocks = 1;

@@ -255,6 +255,7 @@ TEST_F(RbdCompareAndWrite, a_block_of_4096_bytes_is_compared_and_written_whole) 
     std::copy(b.begin(), b.end(), expected.begin() + 5 * page);
     std::copy(a.begin(), a.end(), expected.end() - page);
     EXPECT_TRUE(same(image.content(), expected)) << "and nothing else";
+    EXPECT_EQ(d->shape().atomic_boundary_blocks, 2u) << "the stripe unit";
 }
 
 TEST_F(RbdCompareAndWrite, cores_and_gateways_count_up_in_a_block_of_4096_bytes) {

@@ -38,6 +38,11 @@ std::uint16_t io_boundary(const bdev::geometry& g, std::uint32_t max_io_blocks) 
     return static_cast<std::uint16_t>(std::has_single_bit(boundary) ? std::min(boundary, most) : 0);
 }
 
+/// 0's based, and 0 for none. Hosts split at powers of two: a boundary that has no number gives way to a nearer one.
+std::uint16_t atomic_boundary(const bdev::geometry& g) {
+    return std::has_single_bit(g.atomic_boundary_blocks) ? zero_based(g.atomic_boundary_blocks) : 0;
+}
+
 void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g, std::uint32_t max_io_bytes) {
     const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
     const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
@@ -47,6 +52,7 @@ void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g,
     id.nawupf = zero_based(power_fail);
     id.nawun = zero_based(std::max(g.atomic_write_blocks, power_fail));
     id.nacwu = zero_based(g.atomic_compare_and_write_blocks);
+    id.nabsn = id.nabspf = atomic_boundary(g);
     id.npwg = zero_based(std::max(g.write_granularity_blocks, physical));
     id.npwa = zero_based(std::max(g.write_alignment_blocks, physical));
     id.npdg = zero_based(g.unmap_granularity_blocks);

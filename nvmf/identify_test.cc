@@ -185,6 +185,26 @@ TEST_F(identify_command, atomic_sizes_and_boundaries_are_the_devices_where_it_ha
     }
 }
 
+TEST_F(identify_command, boundaries_that_no_atomic_write_crosses) {
+    struct {
+        const char* sentence;
+        std::uint32_t blocks;
+        std::uint16_t nabsn;
+    } const rows[] = {
+        {"a device that has none", 0, 0},
+        {"one at each object", 8192, 8191},
+        {"one at each block matters to nothing", 1, 0},
+        {"one that there is no number for has a nearer one", 1 << 17, 65535},
+    };
+    std::uint32_t nsid = 0;
+    for (const auto& row : rows) {
+        SCOPED_TRACE(row.sentence);
+        add_shaped({.block_size = 512, .blocks = 1 << 20, .atomic_boundary_blocks = row.blocks}, {}, ++nsid);
+        EXPECT_EQ(ns(nsid).nabsn, row.nabsn);
+        EXPECT_EQ(ns(nsid).nabspf, row.nabsn);
+    }
+}
+
 TEST_F(identify_command, copies_have_the_limits_of_the_device_and_sixteen_sources) {
     const bdev::capabilities copies = {.ops = bdev::ops({bdev::op::copy})};
     bdev::geometry g = {.block_size = 512, .blocks = 1 << 20};
