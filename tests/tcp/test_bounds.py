@@ -60,9 +60,9 @@ def test_a_thousand_connections(gateway, preset):
             assert len(h.io.receive().data) == 4096
             assert h.io.receive().status == 0
         assert len(host.read(0, 1, 512)) == 512
-        # README.md, "Memory": 128 requests for each of 500 I/O queues and 500 admin queues, and what a controller has.
+        # README.md, "Memory": 1,000 queues and 500 controllers.
         if preset == "release":
-            assert grown < 1000 * 160, f"{grown} KiB for a thousand connections"
+            assert grown < 1000 * 4 + 500 * 11, f"{grown} KiB for a thousand connections"
     until(lambda: gateway.qpairs() == 0, "all of them are gone")
     with Host(gateway.address, NQN) as host:
         assert len(host.read(0, 1, 512)) == 512

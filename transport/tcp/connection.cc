@@ -6,7 +6,6 @@
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/transport.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace causeway::tcp {
@@ -16,7 +15,6 @@ namespace {
 core::log::flag flag("tcp");
 
 constexpr auto last_words_limit = std::chrono::milliseconds(200);
-constexpr std::uint32_t least_depth = 2;
 
 }  // namespace
 
@@ -28,12 +26,7 @@ core::reactor& connection::control() const noexcept {
 
 core::task<> connection::begin() {
     nvmf::target& target = transport_.target();
-    const nvmf::transport_options& options = transport_.options();
     const std::uint16_t qid = established_.qid;
-    // Connect is told so if it asks for more.
-    const std::uint32_t most = qid == 0 ? options.max_aq_depth : options.max_queue_depth;
-    const auto depth = static_cast<std::uint16_t>(std::clamp(established_.entries, least_depth, most));
-
     home_ = &target.place_qpair(qid);
     auto group = co_await transport_.group_on(*home_);
     core::result<> joined;
@@ -41,7 +34,7 @@ core::task<> connection::begin() {
         group_ = *group;
         co_await core::switch_to(*home_);
         auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-        qpair_ = std::make_unique<qpair>(*group_, std::move(established_), depth, on_close);
+        qpair_ = std::make_unique<qpair>(*group_, std::move(established_), on_close);
         joined = group_->join(*qpair_);
         if (joined)
             qpair_->begin();
@@ -57,8 +50,7 @@ core::task<> connection::begin() {
         co_return;
     }
     state_ = state::live;
-    core::log::debug(flag, "{} queue {}: on core {}, depth {}", qpair_->peer_address().text(), qid, home_->index(),
-                     depth);
+    core::log::debug(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, home_->index());
     if (given_up_)
         close(why_);
 }
@@ -89,12 +81,14 @@ core::task<> connection::take_apart() {
     if (why_ == nvmf::disconnect_reason::protocol_violation)
         co_await take_leave(std::move(stream), {});
     stream.reset();
+    co_await core::switch_to(control());
+    transport_.target().unplace_qpair(*home_);
 
-    // What still executes may take its time: it holds memory, and nothing of the network.
+    // What still executes may take its time: it holds its requests and their buffers, and nothing else that others might want.
+    co_await core::switch_to(*home_);
     co_await transport_.target().detach(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
-    transport_.target().unplace_qpair(*home_);
     transport_.remove(*this);
 }
 

@@ -18,7 +18,6 @@ struct established {
     std::uint32_t most_r2ts = 1;             ///< for one command at a time (MAXR2T)
     std::vector<std::byte> first;            ///< received already: the header of its first capsule
     std::uint16_t qid = 0;                   ///< as that says
-    std::uint32_t entries = 2;               ///< of its submission queue, likewise
     std::shared_ptr<const nvmf::port> port;  ///< that accepted it
     nvmf::transport_address local, peer;
 };

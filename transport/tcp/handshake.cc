@@ -95,11 +95,8 @@ std::optional<handshake::outcome> handshake::received() {
 
 void handshake::identify() {
     const nvme::command& sqe = as<nvme::tcp_capsule_cmd>().sqe;
-    if (!nvme::is_connect(sqe))
-        return;
-    const auto connect = std::bit_cast<nvme::connect_command>(sqe);
-    result_.qid = connect.qid;
-    result_.entries = connect.sqsize + 1u;
+    if (nvme::is_connect(sqe))
+        result_.qid = std::bit_cast<nvme::connect_command>(sqe).qid;
 }
 
 /// ICReq is there; ICResp is to be sent.

@@ -9,6 +9,7 @@
 
 #include <bit>
 #include <cassert>
+#include <new>
 #include <utility>
 
 namespace causeway::tcp {
@@ -22,8 +23,7 @@ constexpr auto connect_time_limit = std::chrono::seconds(15);
 
 }  // namespace
 
-qpair::qpair(poll_group& group, established e, std::uint16_t depth,
-             std::function<void(nvmf::disconnect_reason)> closed_by_us)
+qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconnect_reason)> closed_by_us)
     : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)),
       proven_identity_(stream_->proven_identity()), local_(std::move(e.local)), peer_(std::move(e.peer)),
       closed_by_us_(std::move(closed_by_us)),
@@ -34,25 +34,22 @@ qpair::qpair(poll_group& group, established e, std::uint16_t depth,
                              disconnect(nvmf::disconnect_reason::protocol_violation);
                          }
                      }),
-      data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), sq_size_(depth),
-      reader_(*this), left_over_(std::move(e.first)), requests_(depth) {
+      data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), reader_(*this),
+      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }) {
     port = std::move(e.port);
     reader_.agreed = e.agreed;
-    free_.reserve(depth);
-    for (std::size_t i = requests_.size(); i-- > 0;) {
-        request& r = requests_[i];
-        r.index = static_cast<std::uint16_t>(i);
-        r.qpair = this;
-        r.waiter.owner = &r;
-        r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
-            request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
-            waiting.data = buffer;
-            waiting.from = request::source::pool;
-            static_cast<qpair&>(*waiting.qpair).served(waiting);
-        };
-        free_.push_back(&r);
-    }
     connect_limit_.arm_after(connect_time_limit);
+}
+
+void qpair::prepare(request& r) noexcept {
+    r.qpair = this;
+    r.waiter.owner = &r;
+    r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
+        request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
+        waiting.data = buffer;
+        waiting.from = request::source::pool;
+        static_cast<qpair&>(*waiting.qpair).served(waiting);
+    };
 }
 
 nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_view subnqn) const {
@@ -63,7 +60,7 @@ nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_vie
 }
 
 qpair::~qpair() {
-    assert(free_.size() == requests_.size());
+    assert(requests_.taken() == 0);
 }
 
 void qpair::begin() noexcept {
@@ -120,13 +117,12 @@ void qpair::violated(const violation& v, std::span<const std::byte> header) noex
 /// A request for it, and room for what comes with it. Asked again after hold, with the request already there.
 std::variant<std::byte*, violation, hold> qpair::begin_capsule(const pdu& p) noexcept {
     if (!current_) {
-        if (free_.empty()) {
-            complain("more commands than the queue is deep");
+        current_ = requests_.take();
+        if (!current_) {
+            complain(requests_.exhausted() ? "more commands than the queue is deep" : "no memory for its commands");
             disconnect(nvmf::disconnect_reason::protocol_violation);
             return violation{nvme::tcp_fatal_error::pdu_sequence_error};
         }
-        current_ = free_.back();
-        free_.pop_back();
         request& r = *current_;
         r.at = request::step::arriving;
         r.from = request::source::none;
@@ -138,6 +134,12 @@ std::variant<std::byte*, violation, hold> qpair::begin_capsule(const pdu& p) noe
     request& r = *current_;
     if (r.in_capsule == 0)
         return nullptr;
+    if (!connected_) {
+        if (r.in_capsule <= sizeof(nvme::connect_data) && take_connect_room(r))
+            return r.data;
+        r.in_capsule = 0;  // dropped, and so the command has come without
+        return nullptr;
+    }
     if (r.from == request::source::none && !take_buffer(r, r.in_capsule)) {
         if (!r.waiting)
             wait_for_buffer(r, r.in_capsule);
@@ -169,6 +171,8 @@ void qpair::start(request& r) noexcept {
     // What else came with the capsule is of no use to this command.
     give_back_buffer(r);
     r.damaged = false;
+    if (!connected_)
+        return take_connect_room(r) ? have_buffer(r) : take_back(r, sc::internal_error);
     if (take_buffer(r, r.length))
         return have_buffer(r);
     r.at = request::step::waiting_buffer;
@@ -183,9 +187,30 @@ void qpair::execute(request& r) noexcept {
 void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
-    if (nvme::is_connect(r.command) && r.status().ok())
-        sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
+    if (!connected_ && nvme::is_connect(r.command) && r.status().ok())
+        connected(std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u);
     reply(r, r.has_data_for_host() && r.length > 0);
+}
+
+/// REQUIRES: not connected, and `r` wants no more than Connect does. There is one command at a time, so nobody else has it. False: no
+/// memory.
+bool qpair::take_connect_room(request& r) noexcept {
+    if (!connect_room_)
+        connect_room_.reset(new (std::nothrow) nvme::connect_data);
+    r.from = connect_room_ ? request::source::connect : request::source::none;
+    r.data = reinterpret_cast<std::byte*>(connect_room_.get());
+    return connect_room_ != nullptr;
+}
+
+/// The target has let the host in, and has read what Connect said.
+void qpair::connected(std::uint32_t entries) noexcept {
+    connected_ = true;
+    connect_room_.reset();
+    sq_size_ = entries;
+    if (!requests_.allow(entries)) {
+        complain("no memory for its commands");
+        disconnect(nvmf::disconnect_reason::transport_error);
+    }
 }
 
 /// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
@@ -240,8 +265,7 @@ void qpair::reply(request& r, bool with_data) noexcept {
 
 void qpair::finish(request& r) noexcept {
     give_back_buffer(r);
-    r.at = request::step::free;
-    free_.push_back(&r);
+    requests_.give_back(r);
 }
 
 void qpair::complain(std::string_view what) noexcept {
@@ -261,15 +285,14 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
 }
 
 bool qpair::abort_waiting(std::uint16_t cid) noexcept {
-    for (request& r : requests_) {
+    return requests_.any_of([&](request& r) {
         // One that has asked its host for data cannot be taken back: they are on their way.
         if (r.command.cid != cid || r.at != request::step::waiting_buffer)
-            continue;
+            return false;
         stop_waiting(r);
         take_back(r, sc::aborted_by_request);
         return true;
-    }
-    return false;
+    });
 }
 
 void qpair::begin_close() noexcept {
@@ -282,9 +305,11 @@ void qpair::begin_close() noexcept {
     if (request* r = std::exchange(current_, nullptr))
         finish(*r);  // the target has never heard of it
     // Where an R2T is being sent, that comes to its end first: see asked().
-    for (request& r : requests_)
+    requests_.any_of([&](request& r) {
         if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line))
             drop(r);
+        return false;
+    });
 }
 
 }  // namespace causeway::tcp

@@ -3,11 +3,12 @@
 #include "core/fifo.h"
 #include "core/task.h"
 #include "core/timer.h"
+#include "nvme/fabrics.h"
 #include "nvmf/transport.h"
 #include "transport/tcp/established.h"
 #include "transport/tcp/last_words.h"
 #include "transport/tcp/pdu_reader.h"
-#include "transport/tcp/request.h"
+#include "transport/tcp/request_table.h"
 
 #include <functional>
 #include <memory>
@@ -21,12 +22,14 @@ class poll_group;
 /// The data path of one connection: PDUs in, PDUs out. Lives on its poll group's reactor, made and destroyed there by its connection.
 ///
 /// A command is outstanding from its capsule until its response is handed to the network whole: before that its host cannot have
-/// seen it. So there are exactly as many requests as the queue is deep.
+/// seen it. So there are never more requests than the queue is deep.
+///
+/// Before Connect has succeeded nobody knows who is there, and nothing of the core's is used: one request, room for Connect's data, and
+/// what else a capsule brings is dropped.
 class qpair final : public nvmf::qpair, private pdu_sink {
   public:
-    /// `depth`: commands that the host may have outstanding. `closed_by_us` is called once, on this reactor.
-    qpair(poll_group& group, established e, std::uint16_t depth,
-          std::function<void(nvmf::disconnect_reason)> closed_by_us);
+    /// `closed_by_us` is called once, on this reactor.
+    qpair(poll_group& group, established e, std::function<void(nvmf::disconnect_reason)> closed_by_us);
     ~qpair() override;
 
     // nvmf::qpair
@@ -62,7 +65,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void begin_close() noexcept;
     /// Ends when all has been sent that can be, or `limit` has passed.
     core::task<> silence(core::nanoseconds limit);
-    /// Nothing is sent any more. The stream, to end it as it should be.
+    /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should be.
     std::unique_ptr<stream> break_off() noexcept;
 
     // Its place in the poll group.
@@ -80,6 +83,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void violated(const violation& v, std::span<const std::byte> header) noexcept override;
 
     // qpair.cc: a command's way
+    void prepare(request& r) noexcept;
     std::variant<std::byte*, violation, hold> begin_capsule(const pdu& p) noexcept;
     void start(request& r) noexcept;
     void answer(request& r, nvme::status s) noexcept;
@@ -89,6 +93,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void reply(request& r, bool with_data) noexcept;
     void finish(request& r) noexcept;
     void complain(std::string_view what) noexcept;
+    bool take_connect_room(request& r) noexcept;
+    void connected(std::uint32_t entries) noexcept;
 
     // qpair_data.cc: buffers and data that the host is asked for
     bool take_buffer(request& r, std::uint32_t bytes) noexcept;
@@ -123,7 +129,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     bool stopping_ = false;  ///< nothing new begins
     bool broken_ = false;    ///< nothing is sent any more
     bool blocked_ = false;   ///< the network takes no more now
-    std::uint32_t sq_size_;  ///< as Connect asked for
+    bool connected_ = false;            ///< Connect has succeeded
+    std::uint32_t sq_size_ = 1u << 16;  ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 
     pdu_reader reader_;
@@ -133,8 +140,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint32_t receiving_ = 0;       ///< requests whose data is being received
     request* current_ = nullptr;        ///< of the capsule that is being read
 
-    std::vector<request> requests_;
-    std::vector<request*> free_;
+    request_table requests_;
+    std::unique_ptr<nvme::connect_data> connect_room_;  ///< until connected, once there was need of it
     core::fifo<request> buffer_line_;
     bool own_taken_ = false;
     std::unique_ptr<std::byte[]> own_;  ///< max_io_size bytes, once there was need of them

@@ -80,6 +80,8 @@ void qpair::give_back_buffer(request& r) noexcept {
     case request::source::pool: group_.buffers().give_back(r.data, r.room); break;
     case request::source::own:
         own_taken_ = false;
+        if (broken_)
+            own_.reset();
         if (request* next = stopping_ ? nullptr : buffer_line_.front()) {
             group_.buffers().cancel(next->waiter);
             own_taken_ = true;
@@ -88,6 +90,7 @@ void qpair::give_back_buffer(request& r) noexcept {
             served(*next);
         }
         break;
+    case request::source::connect:
     case request::source::none: break;
     }
 }
@@ -125,10 +128,10 @@ void qpair::asked(request& r) noexcept {
 
 std::variant<std::byte*, violation> qpair::begin_data(const nvme::tcp_data& h) noexcept {
     using header = nvme::tcp_data;
-    const std::size_t index = h.ttag / request::most_parts;
-    if (index >= requests_.size() || requests_[index].at != request::step::receiving)
+    request* const asked = requests_.find(h.ttag / request::most_parts);
+    if (!asked || asked->at != request::step::receiving)
         return invalid_field(offsetof(header, ttag));
-    request& r = requests_[index];
+    request& r = *asked;
     request::part& p = r.parts[h.ttag % request::most_parts];
     if (p.at != request::part::step::receiving)
         return invalid_field(offsetof(header, ttag));
@@ -149,7 +152,7 @@ std::variant<std::byte*, violation> qpair::begin_data(const nvme::tcp_data& h) n
 
 /// REQUIRES: begin_data() has found it good.
 void qpair::end_data(const nvme::tcp_data& h, bool intact) noexcept {
-    request& r = requests_[h.ttag / request::most_parts];
+    request& r = *requests_.find(h.ttag / request::most_parts);
     request::part& p = r.parts[h.ttag % request::most_parts];
     p.received += h.datal;
     r.received += h.datal;

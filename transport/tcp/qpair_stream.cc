@@ -176,6 +176,10 @@ std::unique_ptr<stream> qpair::break_off() noexcept {
             finish(*r);
     }
     sent_ = 0;
+    requests_.close();
+    if (!own_taken_)
+        own_.reset();
+    left_over_ = {};
     return std::move(stream_);
 }
 

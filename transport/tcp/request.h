@@ -22,8 +22,9 @@ struct request final : nvmf::request {
     /// Where `data` comes from, and must go back to.
     enum class source : std::uint8_t {
         none,
-        pool,  ///< the poll group's buffers
-        own,   ///< the queue pair's one buffer
+        pool,     ///< the poll group's buffers
+        own,      ///< the queue pair's one buffer
+        connect,  ///< the queue pair's room for Connect's data
     };
 
     step at = step::free;

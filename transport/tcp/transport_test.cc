@@ -1,5 +1,10 @@
 #include "transport/tcp/tcp_fixture.h"
 
+#include "nvmf/controller.h"
+#include "nvmf/subsystem.h"
+
+#include <algorithm>
+
 namespace causeway::tcp {
 namespace {
 
@@ -46,6 +51,169 @@ TEST_F(life_on_two_cores, stops_with_connections_of_every_kind) {
         h.receive();
         EXPECT_TRUE(h.closed);
     }
+}
+
+nvme::command read_of(std::uint64_t lba, std::uint32_t blocks) {
+    nvme::command c = nvme::make_block_command(nvme::io_opcode::read, 1, lba, blocks, blocks * 4096);
+    c.cid = static_cast<std::uint16_t>(lba);
+    return c;
+}
+
+/// The cores of a controller's I/O queues, by qid.
+std::vector<unsigned> cores_of_io_queues(tcp_fixture& f) {
+    std::vector<unsigned> cores;
+    for (const auto& q : f.target->find_subsystem(subsystem_nqn)->controllers().at(f.cntlid)->qpairs())
+        if (q.qid != 0)
+            cores.push_back(q.reactor);
+    return cores;
+}
+
+/// Its device may hang for ever: what it has left counts nowhere.
+TEST_F(life_on_two_cores, a_dead_connection_whose_command_hangs_is_nothing_but_that_command) {
+    const auto disk = add_disk();
+    raw_host admin = connect();
+    std::vector<raw_host> queues;
+    for (std::uint16_t qid = 1; qid <= 4; ++qid)
+        queues.push_back(connect(qid, 128));
+    const auto before = cores_of_io_queues(*this);
+    EXPECT_EQ(std::count(before.begin(), before.end(), 0u), 2);
+
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    std::vector<raw_host> stay;
+    std::uint64_t hung = 0;
+    for (std::size_t i = 0; i < queues.size(); ++i) {
+        if (before[i] != 0) {
+            stay.push_back(std::move(queues[i]));
+            continue;
+        }
+        queues[i].send(read_of(0, 1));
+        queues[i].send(read_of(1, 32));
+        hung += 2;
+        ASSERT_TRUE(until([&] { return disk->hung() == hung; }));
+    }
+    disk->clear_rules();
+    queues.clear();
+    ASSERT_TRUE(until([&] { return cores_of_io_queues(*this).size() == 2; }));
+    ASSERT_EQ(disk->hung(), 4u);
+
+    for (const std::uint16_t qid : {5, 6})
+        stay.push_back(connect(qid));
+    EXPECT_EQ(cores_of_io_queues(*this), (std::vector{1u, 1u, 0u, 0u})) << "the dead ones do not count on their core";
+    for (raw_host& h : stay) {
+        h.send(read_of(0, 1));
+        EXPECT_TRUE(response(h));
+    }
+    run(disk->release_hung());
+}
+
+// ---- Before Connect.
+
+nvmf::transport_options one_buffer() {
+    nvmf::transport_options o;
+    o.small_buffers = o.large_buffers = 1;
+    return o;
+}
+
+struct strangers : tcp_fixture {
+    strangers() : tcp_fixture(1, one_buffer()) {}
+};
+
+/// Of a Connect, all but so many bytes.
+std::vector<std::byte> half_a_connect(std::size_t missing) {
+    nvme::connect_parameters p{.subnqn = subsystem_nqn, .hostnqn = host_nqn};
+    nvme::tcp_capsule_cmd h{};
+    h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::capsule_cmd);
+    h.common.hlen = h.common.pdo = sizeof h;
+    h.common.plen = sizeof h + sizeof(nvme::connect_data);
+    h.sqe = nvme::make_connect_command(p, 1024);
+    h.sqe.sgl = nvme::sgl_descriptor::data_block(0, sizeof(nvme::connect_data), nvme::sgl_subtype::offset);
+    const auto bytes = std::as_bytes(std::span(&h, 1));
+    std::vector<std::byte> all(bytes.begin(), bytes.end());
+    all.resize(h.common.plen - missing);
+    return all;
+}
+
+TEST_F(strangers, hold_no_buffers) {
+    add_disk();
+    raw_host admin = connect();
+    raw_host io = connect(1);
+    std::vector<raw_host> halves;
+    for (int i = 0; i < 20; ++i) {
+        halves.push_back(initialize());
+        halves.back().send(half_a_connect(500));
+    }
+    ASSERT_TRUE(until([&] { return counter("accepted") == 22; }));
+    for (std::uint64_t lba = 0; lba < 10; ++lba) {
+        io.send(read_of(lba, 1));
+        EXPECT_TRUE(response(io));
+    }
+    EXPECT_EQ(fabric->pending_data_buffers(0), 0u);
+}
+
+TEST_F(strangers, may_connect_again_after_a_refusal_and_have_as_many_commands_as_they_asked_for_then) {
+    const auto disk = add_disk();
+    raw_host admin = connect();
+    raw_host h = initialize();
+    nvme::connect_parameters p{.subnqn = "nqn.2024-01.io.example:nothing", .hostnqn = host_nqn};
+    for (int i = 0; i < 3; ++i) {
+        h.send_connect(p, 2);
+        const auto refused = response(h);
+        ASSERT_TRUE(refused && !refused->status().ok());
+    }
+    p.subnqn = subsystem_nqn;
+    p.qid = 1;
+    p.cntlid = cntlid;
+    h.send_connect(p, 16);
+    const auto accepted = response(h);
+    ASSERT_TRUE(accepted && accepted->status().ok());
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    const auto without_data = nvme::make_block_command(nvme::io_opcode::write_zeroes, 1, 0, 1);
+    for (int i = 0; i < 16; ++i)
+        h.send(without_data);
+    EXPECT_TRUE(until([&] { return counter("requests") == 1 + 1 + 4 + 16; }));
+    h.receive();
+    EXPECT_FALSE(h.closed);
+    h.send(without_data);
+    EXPECT_TRUE(until([&] { return h.receive(), h.closed; })) << "one more than that";
+    run(disk->release_hung());
+}
+
+TEST_F(strangers, have_one_command_at_a_time) {
+    raw_host h = initialize();
+    const nvme::command read = read_of(0, 1);
+    h.send(read);
+    const auto refused = response(h);
+    ASSERT_TRUE(refused);
+    EXPECT_TRUE(refused->status().is(nvme::sc::command_sequence_error));
+    nvme::command c = nvme::make_connect_command({.subnqn = subsystem_nqn, .hostnqn = host_nqn}, 32);
+    h.send(c);  // its data is asked for
+    h.send(read);
+    EXPECT_TRUE(until([&] { return h.receive(), h.closed; }));
+}
+
+TEST_F(strangers, may_have_the_data_of_connect_asked_for) {
+    raw_host h = initialize();
+    const nvme::connect_parameters p{.subnqn = subsystem_nqn, .hostnqn = host_nqn};
+    h.send(nvme::make_connect_command(p, 32));
+    ASSERT_TRUE(until([&] { return h.receive(), !h.r2ts.empty(); }));
+    const nvme::connect_data data = nvme::make_connect_data(p);
+    h.send_data(std::as_bytes(std::span(&data, 1)));
+    const auto accepted = response(h);
+    EXPECT_TRUE(accepted && accepted->status().ok());
+}
+
+TEST_F(strangers, have_room_for_connect_and_no_more) {
+    raw_host h = initialize();
+    nvme::command c = nvme::make_connect_command({.subnqn = subsystem_nqn, .hostnqn = host_nqn}, 32);
+    c.sgl = nvme::sgl_descriptor::data_block(0, 8192, nvme::sgl_subtype::offset);
+    const std::vector<std::byte> much(8192);
+    h.send(c, much);
+    const auto refused = response(h);
+    ASSERT_TRUE(refused);
+    EXPECT_TRUE(refused->status().is(nvme::sc::data_sgl_length_invalid));
+    h.send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
+    const auto accepted = response(h);
+    EXPECT_TRUE(accepted && accepted->status().ok());
 }
 
 }  // namespace

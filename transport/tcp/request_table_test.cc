@@ -1,0 +1,102 @@
+#include "transport/tcp/request_table.h"
+
+#include <gtest/gtest.h>
+#include <set>
+#include <vector>
+
+namespace causeway::tcp {
+namespace {
+
+struct table_of_requests : testing::Test {
+    request* take() {
+        request* r = table.take();
+        if (r) {
+            EXPECT_EQ(r->at, request::step::free);
+            r->at = request::step::executing;
+        }
+        return r;
+    }
+    std::vector<request*> take_all() {
+        std::vector<request*> all;
+        while (request* r = take())
+            all.push_back(r);
+        return all;
+    }
+
+    unsigned made = 0;
+    request_table table{[this](request&) { ++made; }};
+};
+
+TEST_F(table_of_requests, has_one_request_before_more_are_allowed) {
+    EXPECT_EQ(made, 1u);
+    request* const only = take();
+    ASSERT_TRUE(only);
+    EXPECT_TRUE(table.exhausted());
+    EXPECT_EQ(take(), nullptr);
+    table.give_back(*only);
+    EXPECT_EQ(take(), only);
+}
+
+TEST_F(table_of_requests, has_as_many_as_allowed_whatever_fits_in_a_group) {
+    for (const std::uint32_t entries : {1u, 2u, 8u, 9u, 10u, 128u, 4096u}) {
+        request_table t([](request&) {});
+        ASSERT_TRUE(t.allow(entries));
+        std::set<std::uint16_t> indexes;
+        while (request* r = t.take()) {
+            indexes.insert(r->index);
+            EXPECT_EQ(t.find(r->index), r);
+        }
+        EXPECT_EQ(indexes.size(), entries);
+        EXPECT_LT(*indexes.rbegin(), entries + request_table::group_size);
+        EXPECT_EQ(t.find(entries + request_table::group_size), nullptr);
+    }
+}
+
+TEST_F(table_of_requests, makes_no_more_than_are_needed_at_a_time) {
+    ASSERT_TRUE(table.allow(128));
+    for (int i = 0; i < 1000; ++i) {
+        request* const a = take();
+        request* const b = take();
+        table.give_back(*a);
+        table.give_back(*b);
+    }
+    EXPECT_EQ(made, 1 + request_table::group_size);
+    EXPECT_EQ(table.find(1 + request_table::group_size), nullptr);
+}
+
+TEST_F(table_of_requests, keeps_what_is_taken_when_it_closes_and_nothing_else) {
+    ASSERT_TRUE(table.allow(128));
+    take_all();
+    const std::size_t full = table.bytes();
+    request* const hung = table.find(40);
+    for (std::size_t i = 1; i < 128; i += 2)
+        table.give_back(*table.find(i));
+    table.close();
+    EXPECT_EQ(table.bytes(), full) << "half of each group is taken";
+    for (std::size_t i = 0; i < 128; i += 2)
+        if (i != hung->index)
+            table.give_back(*table.find(i));
+    EXPECT_EQ(table.taken(), 1u);
+    EXPECT_LE(table.bytes(), full / 8);
+    EXPECT_EQ(table.find(40), hung);
+    EXPECT_EQ(table.take(), nullptr);
+    table.give_back(*hung);
+    EXPECT_LE(table.bytes(), 16 * sizeof(void*));
+}
+
+TEST_F(table_of_requests, visits_all_even_if_they_are_given_back_meanwhile) {
+    ASSERT_TRUE(table.allow(20));
+    const auto all = take_all();
+    table.close();
+    std::size_t visited = 0;
+    table.any_of([&](request& r) {
+        ++visited;
+        table.give_back(r);
+        return false;
+    });
+    EXPECT_EQ(visited, all.size());
+    EXPECT_EQ(table.taken(), 0u);
+}
+
+}  // namespace
+}  // namespace causeway::tcp
