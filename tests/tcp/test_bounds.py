@@ -69,17 +69,44 @@ def test_a_thousand_connections(gateway, preset):
 
 
 def test_hosts_that_never_begin(gateway):
-    """More than may be on their way at a time: the oldest have to go, and who means it comes through."""
+    """They have fifteen seconds."""
     with contextlib.ExitStack() as all_of_them:
-        silent = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(600)]
+        silent = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(100)]
         for n, s in enumerate(silent):
-            s.raw(ic_req()[:n % 100])
+            s.raw(ic_req()[:n])
         with Host(gateway.address, NQN) as host:
             assert len(host.read(0, 1, 512)) == 512
-        assert silent[0].closed()
-        assert sockets_of(gateway) < 2 * 256 + 40
-        # The rest has fifteen seconds.
-        until(lambda: gateway.counters()["handshakes_timed_out"] + gateway.counters()["handshakes_lost"] == 600, "all are closed")
+        until(lambda: gateway.counters()["handshakes_timed_out"] == 100, "all are closed")
+        assert all(s.closed() for s in silent)
+
+
+STRANGERS_OF_ADDRESS = 1024    # README.md, "Numbers"
+
+
+def test_crowds_of_strangers(gateway, preset):
+    """Thousands that say nothing, or half a Connect for a queue as deep as can be: the oldest of them make room, and the others are served."""
+    with contextlib.ExitStack() as all_of_them, Host(gateway.address, NQN) as host:
+        before = kib_of(gateway)
+        for n in range(530):
+            half = all_of_them.enter_context(Connection(gateway.address))
+            half.initialize()
+            half.raw(half.pdu(COMMAND, connect(n % 2, entries=1024), connect_data(NQN))[:72 + n])
+        for _ in range(3000):
+            all_of_them.enter_context(Connection(gateway.address))
+        for lba in range(16):
+            host.write(16 * lba, 16, os.urandom(8192))
+            host.io.send(write(9, 1, lba, 8, in_capsule(4096)), bytes(4096))
+            assert host.io.receive().status == 0
+        with Host(gateway.address, NQN) as newcomer:
+            assert len(newcomer.read(0, 16, 8192)) == 8192
+        counters = gateway.counters()
+        assert counters["evicting"] >= 530 + 3000 - STRANGERS_OF_ADDRESS
+        assert sum(t["pending_data_buffer"] for t in pending(gateway)) == 0
+        assert sockets_of(gateway) < STRANGERS_OF_ADDRESS + 100
+        if preset == "release":
+            assert kib_of(gateway) - before < 4 * STRANGERS_OF_ADDRESS
+        assert gateway.end() == 0
+    assert not gateway.socket.exists()
 
 
 def test_hosts_that_never_connect(gateway):

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <exception>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -16,7 +18,7 @@ namespace causeway::tcp {
 namespace {
 
 constexpr int most_at_once = 16;
-// When there are no descriptors, the socket stays ready: it is left alone for a while.
+// When there are no places or descriptors, the socket stays ready: it is left alone for a while.
 constexpr auto pause = std::chrono::milliseconds(100);
 // A peer whose machine is gone is noticed after a minute, also where it has promised no Keep Alive.
 constexpr int idle_seconds = 30, probe_seconds = 10, probes = 3;
@@ -39,6 +41,11 @@ void prepare(int socket, int priority) noexcept {
         set(socket, SOL_SOCKET, SO_PRIORITY, priority);
 }
 
+/// It has its place for as long as its socket.
+core::task<> end_refused(established e, last_words words) {
+    co_await take_leave(std::move(e.stream), words);
+}
+
 nvmf::transport_address own_address(int socket) {
     sockaddr_storage a{};
     socklen_t size = sizeof a;
@@ -48,11 +55,11 @@ nvmf::transport_address own_address(int socket) {
 
 }  // namespace
 
-acceptor::acceptor(core::reactor& home, int listening, std::shared_ptr<const nvmf::port> port,
-                   const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
-                   std::function<void(established)> established)
-    : home_(home), listening_(listening), port_(std::move(port)), options_(options), make_(make), stats_(stats),
-      established_(std::move(established)), again_(home, [this] { watch(); }) {
+acceptor::acceptor(core::reactor& home, connection_limiter& limiter, int listening,
+                   std::shared_ptr<const nvmf::port> port, const nvmf::transport_options& options,
+                   const stream_maker& make, handshake_statistics& stats, std::function<void(established)> established)
+    : home_(home), limiter_(limiter), listening_(listening), port_(std::move(port)), options_(options), make_(make),
+      stats_(stats), established_(std::move(established)), again_(home, [this] { watch(); }) {
     watch();
 }
 
@@ -63,39 +70,62 @@ void acceptor::watch() {
 
 void acceptor::accept() {
     for (int i = 0; i < most_at_once; ++i) {
+        if (limiter_.full())
+            return pause_accepting("hosts have as many connections as there may be");
         sockaddr_storage a{};
         socklen_t size = sizeof a;
         const int socket = ::accept4(listening_, reinterpret_cast<sockaddr*>(&a), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
-            begin(socket, ip::address_of("TCP", reinterpret_cast<const sockaddr&>(a)));
+            begin(socket, reinterpret_cast<const sockaddr&>(a));
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            static core::log::limiter limit;
-            core::log::peer_warning(limit, "tcp: cannot accept: {}", std::strerror(errno));
-            again_.arm_after(pause);
-            watch_.reset();
-            return;
-        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            return pause_accepting(std::strerror(errno));
         if (errno == EAGAIN)
             return;
         // Else that connection has failed before it was accepted, and there may be another.
     }
 }
 
-void acceptor::begin(int socket, const nvmf::transport_address& peer) {
+/// Whoever comes meanwhile waits in the socket's backlog.
+void acceptor::pause_accepting(std::string_view why) {
+    stats_.pauses.add();
+    if (limiter_.time_to_say_so(home_))
+        core::log::warning("tcp: no more connections are accepted for now, there are {}: {}", limiter_.connections(),
+                           why);
+    again_.arm_after(pause);
+    watch_.reset();
+}
+
+void acceptor::begin(int socket, const sockaddr& peer) {
     stats_.accepted.add();
     prepare(socket, options_.sock_priority);
-    if (handshakes_.size() >= most_handshakes)
-        ended(handshakes_.front(), handshake::outcome::timed_out);
-    // A wildcard does not say which address the host has come to.
-    handshakes_.emplace_back(home_, make_(socket), options_, port_,
-                             port_->at.is_wildcard() ? own_address(socket) : port_->at, peer,
-                             [this](handshake& h, handshake::outcome how) { ended(h, how); });
+    std::unique_ptr<stream> s;
+    // What a connection takes is refused to the one that comes for it, and to nobody else.
+    try {
+        s = make_(socket);
+        auto [permit, at_the_cost_of_another] = limiter_.admit(peer);
+        if (at_the_cost_of_another) {
+            static core::log::limiter limit;
+            stats_.evicting.add();
+            core::log::peer_warning(
+                limit, "tcp: too many connections without a Connect: the oldest makes room for one from {}",
+                ip::address_of("TCP", peer).traddr);
+        }
+        // A wildcard does not say which address the host has come to.
+        handshakes_.emplace_back(home_, std::move(permit), std::move(s), options_, port_,
+                                 port_->at.is_wildcard() ? own_address(socket) : port_->at, ip::address_of("TCP", peer),
+                                 [this](handshake& h, handshake::outcome how) { ended(h, how); });
+    } catch (const std::exception& e) {  // std::bad_alloc, or epoll's refusal
+        stats_.no_memory.add();
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "tcp: a connection is refused: {}", e.what());
+    }
 }
 
 void acceptor::ended(handshake& h, handshake::outcome how) {
     established result = std::move(h.result());
+    result.permit->unwatch();
     const last_words words = h.last_words();
     // With its watch of the socket, which somebody else may watch from now on.
     handshakes_.remove_if([&](const handshake& o) { return &o == &h; });
@@ -103,10 +133,11 @@ void acceptor::ended(handshake& h, handshake::outcome how) {
     static core::log::limiter limit;
     switch (how) {
     case handshake::outcome::established: established_(std::move(result)); break;
+    case handshake::outcome::evicted: break;  // counted and said where its place was needed
     case handshake::outcome::refused:
         stats_.refused.add();
         core::log::peer_warning(limit, "tcp: {}: refused, its first PDU breaks the protocol", result.peer.text());
-        core::detach(take_leave(std::move(result.stream), words));
+        core::detach(end_refused(std::move(result), words));
         break;
     case handshake::outcome::timed_out:
         stats_.timed_out.add();

@@ -17,10 +17,13 @@ using stream_maker = std::function<std::unique_ptr<stream>(int socket)>;
 
 /// What has come of connections. Written by their core, read by any.
 struct handshake_statistics {
-    core::counter accepted;   ///< sockets
-    core::counter refused;    ///< the beginning breaks the protocol
-    core::counter timed_out;  ///< or had to make room for others
+    core::counter accepted;  ///< sockets
+    core::counter refused;   ///< the beginning breaks the protocol
+    core::counter timed_out;
     core::counter lost;
+    core::counter evicting;  ///< sockets for which the oldest that had not connected had to go
+    core::counter no_memory;
+    core::counter pauses;  ///< of accepting, for want of places or descriptors
 };
 
 /// One core's share of a listening socket: whichever core is first takes a connection, and sees it through its handshake. Made and
@@ -28,20 +31,19 @@ struct handshake_statistics {
 class acceptor {
   public:
     /// `established` is called for each one that is. `port`: what `listening` listens for.
-    acceptor(core::reactor& home, int listening, std::shared_ptr<const nvmf::port> port,
+    acceptor(core::reactor& home, connection_limiter& limiter, int listening, std::shared_ptr<const nvmf::port> port,
              const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
              std::function<void(established)> established);
 
-    /// Who is slow has to go when so many others are on their way.
-    static constexpr std::size_t most_handshakes = 256;
-
   private:
     void accept();
-    void begin(int socket, const nvmf::transport_address& peer);
+    void begin(int socket, const sockaddr& peer);
+    void pause_accepting(std::string_view why);
     void ended(handshake& h, handshake::outcome how);
     void watch();
 
     core::reactor& home_;
+    connection_limiter& limiter_;
     const int listening_;
     const std::shared_ptr<const nvmf::port> port_;
     const nvmf::transport_options& options_;

@@ -6,6 +6,8 @@
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/transport.h"
 
+#include <cerrno>
+#include <new>
 #include <utility>
 
 namespace causeway::tcp {
@@ -34,8 +36,12 @@ core::task<> connection::begin() {
         group_ = *group;
         co_await core::switch_to(*home_);
         auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-        qpair_ = std::make_unique<qpair>(*group_, std::move(established_), on_close);
-        joined = group_->join(*qpair_);
+        try {
+            qpair_ = std::make_unique<qpair>(*group_, std::move(established_), on_close);
+            joined = group_->join(*qpair_);
+        } catch (const std::bad_alloc&) {
+            joined = core::fail_errno(ENOMEM, "a connection");
+        }
         if (joined)
             qpair_->begin();
         else
@@ -44,7 +50,7 @@ core::task<> connection::begin() {
     }
     if (!qpair_) {
         if (!group || !joined)
-            core::log::error("tcp: {}", (group ? joined.error() : group.error()).text());
+            core::log::error("tcp: a connection is refused: {}", (group ? joined.error() : group.error()).text());
         target.unplace_qpair(*home_);
         transport_.remove(*this);
         co_return;
@@ -81,6 +87,7 @@ core::task<> connection::take_apart() {
     if (why_ == nvmf::disconnect_reason::protocol_violation)
         co_await take_leave(std::move(stream), {});
     stream.reset();
+    qpair_->permit.reset();
     co_await core::switch_to(control());
     transport_.target().unplace_qpair(*home_);
 

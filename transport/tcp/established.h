@@ -1,6 +1,7 @@
 #pragma once
 
 #include "nvmf/transport.h"
+#include "transport/tcp/connection_limiter.h"
 #include "transport/tcp/pdu_check.h"
 #include "transport/tcp/stream.h"
 
@@ -12,6 +13,7 @@ namespace causeway::tcp {
 
 /// What a handshake has found out, and a connection goes on with.
 struct established {
+    std::unique_ptr<connection_permit> permit;  ///< goes after the stream
     std::unique_ptr<tcp::stream> stream;
     agreement agreed;                        ///< of what the host sends
     std::uint32_t data_alignment = 4;        ///< bytes; of what it wants to get (HPDA)

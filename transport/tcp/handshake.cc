@@ -25,12 +25,14 @@ bool is(const nvme::tcp_common_header& h, nvme::tcp_pdu_type type) noexcept {
 
 }  // namespace
 
-handshake::handshake(core::reactor& home, std::unique_ptr<stream> s, const nvmf::transport_options& options,
-                     std::shared_ptr<const nvmf::port> port, nvmf::transport_address local,
-                     nvmf::transport_address peer, function done)
+handshake::handshake(core::reactor& home, std::unique_ptr<connection_permit> permit, std::unique_ptr<stream> s,
+                     const nvmf::transport_options& options, std::shared_ptr<const nvmf::port> port,
+                     nvmf::transport_address local, nvmf::transport_address peer, function done)
     : options_(options), done_(std::move(done)),
       watch_(home, s->socket(), EPOLLIN, [this](std::uint32_t) { on_ready(); }),
       limit_(home, [this] { done_(*this, outcome::timed_out); }) {
+    permit->watch(home, [this] { done_(*this, outcome::evicted); });
+    result_.permit = std::move(permit);
     result_.stream = std::move(s);
     result_.port = std::move(port);
     result_.local = std::move(local);

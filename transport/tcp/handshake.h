@@ -22,14 +22,15 @@ class handshake {
         established,
         refused,  ///< its stream is to be ended with last_words()
         timed_out,
+        evicted,  ///< to make room for others
         lost,
     };
     /// Called once, and destroys the handshake.
     using function = std::function<void(handshake& done, outcome how)>;
 
-    handshake(core::reactor& home, std::unique_ptr<stream> s, const nvmf::transport_options& options,
-              std::shared_ptr<const nvmf::port> port, nvmf::transport_address local, nvmf::transport_address peer,
-              function done);
+    handshake(core::reactor& home, std::unique_ptr<connection_permit> permit, std::unique_ptr<stream> s,
+              const nvmf::transport_options& options, std::shared_ptr<const nvmf::port> port,
+              nvmf::transport_address local, nvmf::transport_address peer, function done);
 
     /// What has become of it, to be taken from `done`: the stream and the addresses in any case.
     established& result() noexcept { return result_; }

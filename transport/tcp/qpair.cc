@@ -38,6 +38,8 @@ qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconne
       left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }) {
     port = std::move(e.port);
     reader_.agreed = e.agreed;
+    permit = std::move(e.permit);
+    permit->watch(home(), [this] { disconnect(nvmf::disconnect_reason::transport_error); });
     connect_limit_.arm_after(connect_time_limit);
 }
 
@@ -187,7 +189,7 @@ void qpair::execute(request& r) noexcept {
 void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
-    if (!connected_ && nvme::is_connect(r.command) && r.status().ok())
+    if (!connected_ && !broken_ && nvme::is_connect(r.command) && r.status().ok())
         connected(std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u);
     reply(r, r.has_data_for_host() && r.length > 0);
 }
@@ -205,6 +207,7 @@ bool qpair::take_connect_room(request& r) noexcept {
 /// The target has let the host in, and has read what Connect said.
 void qpair::connected(std::uint32_t entries) noexcept {
     connected_ = true;
+    permit->connected();
     connect_room_.reset();
     sq_size_ = entries;
     if (!requests_.allow(entries)) {
@@ -304,6 +307,7 @@ void qpair::begin_close() noexcept {
         stop_waiting(*r);
     if (request* r = std::exchange(current_, nullptr))
         finish(*r);  // the target has never heard of it
+    permit->unwatch();
     // Where an R2T is being sent, that comes to its end first: see asked().
     requests_.any_of([&](request& r) {
         if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line))

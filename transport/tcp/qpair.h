@@ -68,6 +68,9 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should be.
     std::unique_ptr<stream> break_off() noexcept;
 
+    /// Goes when its socket has.
+    std::unique_ptr<connection_permit> permit;
+
     // Its place in the poll group.
     bool marked_dirty = false;
     bool hot = false;
@@ -126,9 +129,9 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     const std::uint32_t data_alignment_;  ///< bytes
     const std::uint32_t most_parts_;      ///< of a command that are asked for at a time
 
-    bool stopping_ = false;  ///< nothing new begins
-    bool broken_ = false;    ///< nothing is sent any more
-    bool blocked_ = false;   ///< the network takes no more now
+    bool stopping_ = false;             ///< nothing new begins
+    bool broken_ = false;               ///< nothing is sent any more
+    bool blocked_ = false;              ///< the network takes no more now
     bool connected_ = false;            ///< Connect has succeeded
     std::uint32_t sq_size_ = 1u << 16;  ///< as Connect asked for
     std::uint16_t sqhd_ = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <sys/epoll.h>
 #include <utility>
 
@@ -67,8 +68,14 @@ void qpair::read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end
 
 void qpair::take(std::span<const std::byte> bytes) noexcept {
     const std::size_t taken = reader_.feed(bytes);
-    if (reader_.held())
+    if (!reader_.held())
+        return;
+    try {
         left_over_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+    } catch (const std::bad_alloc&) {
+        complain("no memory for what it has sent");
+        disconnect(nvmf::disconnect_reason::transport_error);
+    }
 }
 
 /// REQUIRES: the reader is held, and its room is there.

@@ -58,7 +58,7 @@ std::size_t stream::receive_buffer_size() const noexcept {
 
 std::unique_ptr<stream> make_plain_stream(int socket) {
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-    return std::make_unique<plain_stream>(socket);
+    return make_stream<plain_stream>(socket);
 }
 
 }  // namespace causeway::tcp

@@ -3,9 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
 
 namespace causeway::tcp {
 
@@ -50,6 +53,17 @@ class stream {
   private:
     const int socket_;
 };
+
+/// A Stream of `socket`, which is closed where there is no memory for one: std::bad_alloc.
+template <class Stream, class... Rest>
+std::unique_ptr<stream> make_stream(int socket, Rest&&... rest) {
+    std::unique_ptr<stream> made(new (std::nothrow) Stream(socket, std::forward<Rest>(rest)...));
+    if (!made) {
+        ::close(socket);
+        throw std::bad_alloc();
+    }
+    return made;
+}
 
 /// As it is. Makes `socket` non-blocking and takes it.
 std::unique_ptr<stream> make_plain_stream(int socket);

@@ -157,11 +157,11 @@ void raw_host::take(std::span<const std::byte> pdu) {
 
 // ---- A gateway.
 
-tcp_fixture::tcp_fixture(std::size_t cores, nvmf::transport_options options)
+tcp_fixture::tcp_fixture(std::size_t cores, nvmf::transport_options options, connection_limits limits)
     : group(numbers_below(cores), clock, blocking), devices(group), port(free_port()) {
     core::log::set_print_level(core::log::level::error);
     target.emplace(group, devices);
-    run(build(options));
+    run(build(options, limits));
 }
 
 tcp_fixture::~tcp_fixture() {
@@ -169,8 +169,8 @@ tcp_fixture::~tcp_fixture() {
         stop();
 }
 
-core::task<> tcp_fixture::build(nvmf::transport_options options) {
-    auto made = std::make_unique<tcp_transport>(*target, options);
+core::task<> tcp_fixture::build(nvmf::transport_options options, connection_limits limits) {
+    auto made = std::make_unique<tcp_transport>(*target, options, limits);
     fabric = made.get();
     EXPECT_TRUE(target->add_transport(std::move(made)));
     nvmf::subsystem_options o;

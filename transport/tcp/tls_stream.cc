@@ -85,6 +85,8 @@ class tls_stream : public stream {
     explicit tls_stream(int socket) noexcept : stream(socket), bio_(socket) {}
 
     void use(ssl_ptr ssl) {
+        if (!ssl)
+            throw std::bad_alloc();
         ssl_ = std::move(ssl);
         BIO* const to = bio_.make();
         SSL_set_bio(ssl_.get(), to, to);
@@ -261,11 +263,11 @@ std::shared_ptr<tls_server> make_tls_server(std::shared_ptr<const psk_store> key
 }
 
 std::unique_ptr<stream> make_tls_server_stream(int socket, std::shared_ptr<tls_server> context) {
-    return std::make_unique<tls_server_stream>(non_blocking(socket), std::move(context));
+    return make_stream<tls_server_stream>(non_blocking(socket), std::move(context));
 }
 
 std::unique_ptr<stream> make_tls_client_stream(int socket, tls_psk psk) {
-    return std::make_unique<tls_client_stream>(non_blocking(socket), std::move(psk));
+    return make_stream<tls_client_stream>(non_blocking(socket), std::move(psk));
 }
 
 }  // namespace causeway::tcp

@@ -10,11 +10,14 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace causeway::tcp {
 
 namespace {
+
+core::log::limiter refusals;
 
 core::result<> check(const nvmf::transport_options& o) {
     // A data transfer's tag names the request and one of four parts of it, in 16 bits.
@@ -33,8 +36,8 @@ core::result<> check(const nvmf::transport_options& o) {
 
 }  // namespace
 
-tcp_transport::tcp_transport(nvmf::target& target, nvmf::transport_options options)
-    : target_(target), options_(std::move(options)), groups_(target.group().size()),
+tcp_transport::tcp_transport(nvmf::target& target, nvmf::transport_options options, const connection_limits& limits)
+    : target_(target), options_(std::move(options)), limiter_(limits), groups_(target.group().size()),
       handshakes_(target.group().size()) {}
 
 tcp_transport::~tcp_transport() {
@@ -130,8 +133,14 @@ core::task<> tcp_transport::adopt(established e) {
     co_await core::switch_to(target_.group().control());
     if (stopping_)
         co_return;
-    connections_.push_back(std::make_unique<connection>(*this, std::move(e)));
-    co_await connections_.back()->begin();
+    try {
+        auto made = std::make_unique<connection>(*this, std::move(e));
+        auto beginning = made->begin();
+        connections_.push_back(std::move(made));
+        co_await std::move(beginning);
+    } catch (const std::bad_alloc&) {
+        core::log::peer_warning(refusals, "tcp: a connection is refused: there is no memory for it");
+    }
 }
 
 void tcp_transport::remove(connection& c) {
@@ -158,7 +167,10 @@ std::vector<nvmf::transport::device_statistics> tcp_transport::statistics(std::s
                           {{"accepted", h.accepted.get()},
                            {"handshakes_refused", h.refused.get()},
                            {"handshakes_timed_out", h.timed_out.get()},
-                           {"handshakes_lost", h.lost.get()}}};
+                           {"handshakes_lost", h.lost.get()},
+                           {"evicting", h.evicting.get()},
+                           {"no_memory", h.no_memory.get()},
+                           {"accept_pauses", h.pauses.get()}}};
     if (const auto& g = groups_[core]) {
         const poll_group::statistics& s = g->stats();
         const std::pair<std::string_view, std::uint64_t> of_group[] = {
@@ -178,11 +190,16 @@ std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {
 
 namespace causeway {
 
-core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target,
-                                                                  nvmf::transport_options options) {
+core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, nvmf::transport_options options,
+                                                                  const tcp::connection_limits& limits) {
     if (auto good = tcp::check(options); !good)
         return tl::make_unexpected(good.error());
-    return std::make_unique<tcp::tcp_transport>(target, std::move(options));
+    return std::make_unique<tcp::tcp_transport>(target, std::move(options), limits);
+}
+
+core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target,
+                                                                  nvmf::transport_options options) {
+    return make_tcp_transport(target, std::move(options), {});
 }
 
 }  // namespace causeway

@@ -4,6 +4,7 @@
 #include "nvmf/transport.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
+#include "transport/tcp/connection_limiter.h"
 #include "transport/tcp/listener.h"
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/tls_stream.h"
@@ -17,7 +18,7 @@ namespace causeway::tcp {
 /// counters.
 class tcp_transport final : public nvmf::transport {
   public:
-    tcp_transport(nvmf::target& target, nvmf::transport_options options);
+    tcp_transport(nvmf::target& target, nvmf::transport_options options, const connection_limits& limits);
     ~tcp_transport() override;
 
     // nvmf::transport
@@ -43,6 +44,7 @@ class tcp_transport final : public nvmf::transport {
     core::task<core::result<poll_group*>> group_on(core::reactor& home);
 
     // Acceptors'. Any core.
+    connection_limiter& limiter() noexcept { return limiter_; }
     handshake_statistics& handshakes(std::size_t core) noexcept { return handshakes_.on(core); }
     /// Takes over a connection whose handshake is done.
     core::task<> adopt(established e);
@@ -53,6 +55,7 @@ class tcp_transport final : public nvmf::transport {
   private:
     nvmf::target& target_;
     const nvmf::transport_options options_;
+    connection_limiter limiter_;
     bool stopping_ = false;
     const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();
     const std::shared_ptr<tls_server> tls_ = make_tls_server(keys_);

@@ -106,6 +106,24 @@ TEST_F(life_on_two_cores, a_dead_connection_whose_command_hangs_is_nothing_but_t
     run(disk->release_hung());
 }
 
+/// The host gets its queue when nothing is left of its connection but that.
+TEST_F(life, a_connection_may_be_lost_before_its_connect_succeeds) {
+    raw_host admin = connect();
+    std::optional<raw_host> first(connect(1));
+    std::optional<raw_host> second(initialize());
+    nvme::connect_parameters p{.subnqn = subsystem_nqn, .hostnqn = host_nqn};
+    p.qid = 1;
+    p.cntlid = cntlid;
+    const std::size_t requests = counter("requests");
+    second->send_connect(p);  // waits for the queue that there is to go
+    ASSERT_TRUE(until([&] { return counter("requests") == requests + 1; }));
+    second.reset();
+    ASSERT_TRUE(until([&] { return fabric->limiter().connections() == 2; }));
+    first.reset();
+    EXPECT_TRUE(until([&] { return cores_of_io_queues(*this).empty(); }));
+    raw_host again = connect(1);
+}
+
 // ---- Before Connect.
 
 nvmf::transport_options one_buffer() {
@@ -214,6 +232,66 @@ TEST_F(strangers, have_room_for_connect_and_no_more) {
     h.send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
     const auto accepted = response(h);
     EXPECT_TRUE(accepted && accepted->status().ok());
+}
+
+// ---- Too many of them.
+
+struct crowds : tcp_fixture {
+    crowds() : tcp_fixture(2, {}, {.in_all = 40, .strangers = 12, .strangers_of_address = 6}) {}
+    std::size_t closed_of(std::vector<raw_host>& hosts) {
+        std::size_t n = 0;
+        for (raw_host& h : hosts) {
+            h.receive();
+            n += h.closed;
+        }
+        return n;
+    }
+};
+
+/// Whatever they have said so far, and on whichever core that was.
+TEST_F(crowds, of_strangers_make_room_for_a_host_that_means_it) {
+    std::vector<raw_host> silent;
+    for (int i = 0; i < 40; ++i) {
+        switch (i % 4) {
+        case 0: silent.push_back(open()); break;
+        case 1: silent.push_back(initialize()); break;
+        case 2: silent.push_back(refused(*this)); break;
+        case 3: silent.push_back(initialize()), silent.back().send(half_a_connect(100)); break;
+        }
+    }
+    raw_host admin = connect();
+    raw_host io = connect(1);
+    ASSERT_TRUE(until([&] { return closed_of(silent) == 35; }));
+    EXPECT_EQ(counter("evicting"), 35u);
+    EXPECT_LE(fabric->limiter().connections(), 8u);
+    EXPECT_LE(fabric->limiter().strangers(), 6u);
+    EXPECT_FALSE(silent.back().closed) << "the last ones are welcome to stay";
+}
+
+TEST_F(crowds, of_one_address_cost_another_nothing) {
+    raw_host slow = initialize("127.0.0.2");
+    std::vector<raw_host> silent;
+    for (int i = 0; i < 40; ++i)
+        silent.push_back(open());
+    ASSERT_TRUE(until([&] { return counter("evicting") == 34; }));
+    slow.send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
+    const auto accepted = response(slow);
+    EXPECT_TRUE(accepted && accepted->status().ok());
+}
+
+TEST_F(crowds, of_connected_hosts_have_every_place_and_the_next_one_waits_for_one) {
+    std::vector<raw_host> hosts;
+    while (!fabric->limiter().full())
+        hosts.push_back(connect());
+    EXPECT_EQ(hosts.size(), 40u);
+    raw_host next = open();
+    next.send_ic_req();
+    ASSERT_TRUE(until([&] { return counter("accept_pauses") > 0; }));
+    next.receive();
+    EXPECT_FALSE(next.initialized || next.closed);
+    hosts.pop_back();
+    EXPECT_TRUE(until([&] { return next.receive(), next.initialized; }));
+    EXPECT_LT(counter("accept_pauses"), 1000u);
 }
 
 }  // namespace
