@@ -2,6 +2,7 @@
 
 #include "bdev_nvme/pci_bus.h"
 #include "core/log.h"
+#include "gateway/descriptors.h"
 #include "rpc/framework_methods.h"
 #include "rpc/log_methods.h"
 #include "rpc/reactor_methods.h"
@@ -46,6 +47,16 @@ class no_bus final : public bdev_nvme::bus {
     core::result<std::string> normalized(const std::string& address) override { return address; }
 };
 
+tcp::connection_limits connection_limits() {
+    const std::size_t descriptors = raise_descriptor_limit();
+    const tcp::connection_limits limits = limits_of_hosts(descriptors);
+    if (limits.in_all < tcp::connection_limits().in_all)
+        core::log::notice("hosts may have {} TCP connections, half of this process's descriptors: raise its hard limit "
+                          "(ulimit -Hn, systemd's LimitNOFILE) for more",
+                          limits.in_all);
+    return limits;
+}
+
 std::unique_ptr<bdev_nvme::bus> make_bus(const options& o) {
     if (o.no_pci)
         return std::make_unique<no_bus>();
@@ -57,7 +68,8 @@ std::shared_ptr<bdev_rbd::client_file> open_client_file(const std::string& rpc_s
     auto file = bdev_rbd::client_file::open(rpc_socket + ".clients");
     if (file)
         return *file;
-    core::log::warning("{}: no dead predecessor is fenced, and if this gateway dies, nobody fences it", file.error().text());
+    core::log::warning("{}: no dead predecessor is fenced, and if this gateway dies, nobody fences it",
+                       file.error().text());
     return nullptr;
 }
 
@@ -69,8 +81,8 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
       homes_(group_, o.placement), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
-      disks_(devices_, clusters_, homes_), pci_(make_bus(o)),
-      cycle_([this] { return initialize(); }), dispatcher_(group_.control(), methods_, cycle_) {
+      disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
+      dispatcher_(group_.control(), methods_, cycle_) {
     add_methods();
 }
 
@@ -81,7 +93,9 @@ void gateway::add_methods() {
     config_.add_subsystem("keyring", {});
     config_.add_subsystem("nvmf", {"bdev", "keyring"});
     nvmf_.factories["RDMA"] = make_rdma_transport;
-    nvmf_.factories["TCP"] = make_tcp_transport;
+    nvmf_.factories["TCP"] = [limits = connection_limits()](nvmf::target& t, nvmf::transport_options transport) {
+        return make_tcp_transport(t, std::move(transport), limits);
+    };
 
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);

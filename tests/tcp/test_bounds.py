@@ -6,9 +6,10 @@ import resource
 import socket
 import time
 
+import daemon
 import pytest
 from gateway_nqn import NQN
-from raw_host import (COMMAND, R2T, RESPONSE, Closed, Connection, Host, command, connect, connect_data, ic_req, in_capsule, read,
+from raw_host import (COMMAND, IC_RESP, R2T, RESPONSE, Closed, Connection, Host, command, connect, connect_data, ic_req, in_capsule, read,
                       transport_sgl, write)
 
 KEEP_ALIVE_MS = 10000    # the shortest that the gateway grants
@@ -78,6 +79,26 @@ def test_hosts_that_never_begin(gateway):
             assert len(host.read(0, 1, 512)) == 512
         until(lambda: gateway.counters()["handshakes_timed_out"] == 100, "all are closed")
         assert all(s.closed() for s in silent)
+
+
+def test_hosts_leave_descriptors_to_the_operator(new_gateway, monkeypatch):
+    """Half of them is for hosts; who comes then waits, costs nothing, and is served when another goes."""
+    command = daemon.command
+    monkeypatch.setattr(daemon, "command", lambda *o, **how: ["prlimit", "--nofile=150:200", *command(*o, **how)])
+    gateway = new_gateway()
+    with contextlib.ExitStack() as all_of_them:
+        hosts = [all_of_them.enter_context(Host(gateway.address, NQN)) for _ in range(50)]
+        waiting = all_of_them.enter_context(Connection(gateway.address))
+        waiting.raw(ic_req())
+        until(lambda: gateway.counters()["accept_pauses"] > 2, "no more are accepted")
+        with contextlib.ExitStack() as operators:
+            for _ in range(30):
+                assert operators.enter_context(gateway.client()).call("spdk_get_version")
+        assert len(hosts[0].read(0, 1, 512)) == 512
+        assert sockets_of(gateway) < 100 + 20
+        assert gateway.log.read_text().count("no more connections are accepted") == 1
+        hosts.pop().__exit__()
+        assert waiting.receive().kind == IC_RESP
 
 
 STRANGERS_OF_ADDRESS = 1024    # README.md, "Numbers"

@@ -1,0 +1,23 @@
+#include "gateway/descriptors.h"
+
+#include <algorithm>
+#include <sys/resource.h>
+
+namespace causeway::gateway {
+
+std::size_t raise_descriptor_limit() noexcept {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlimit raised{limit.rlim_max, limit.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised;
+    return limit.rlim_cur;
+}
+
+tcp::connection_limits limits_of_hosts(std::size_t descriptors) noexcept {
+    tcp::connection_limits limits;
+    limits.in_all = std::clamp<std::size_t>(descriptors / 2, 1, limits.in_all);
+    return limits;
+}
+
+}  // namespace causeway::gateway
