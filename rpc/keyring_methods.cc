@@ -8,12 +8,10 @@ namespace {
 struct add_params {
     std::string name, path;
 };
-const fields<add_params> add_fields(
-    {
-        required("name", &add_params::name),
-        required("path", &add_params::path),
-    },
-    unknown_keys::ignored);
+const fields<add_params> add_fields = {
+    required("name", &add_params::name),
+    required("path", &add_params::path),
+};
 
 answer add(nvmf_service& service, const add_params& p) {
     const auto added = service.keys.add_file(p.name, p.path);

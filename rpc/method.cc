@@ -12,8 +12,8 @@ rpc_error to_rpc_error(const core::error& e) {
     return {-e.code, system + ": " + e.text()};
 }
 
-void method_table::add_raw(std::string_view name, states when, handler call) {
-    methods_.push_back({name, when, std::move(call)});
+void method_table::add_raw(std::string_view name, states when, handler call, parameter_check check) {
+    methods_.push_back({name, when, std::move(call), std::move(check)});
     [[maybe_unused]] const bool is_new = by_name_.emplace(name, &methods_.back()).second;
     assert(is_new);
 }
@@ -30,10 +30,13 @@ const method* method_table::find(std::string_view name) const noexcept {
     return it == by_name_.end() ? nullptr : it->second;
 }
 
-tl::expected<void, rpc_error> detail::refuse_any(const json& params) {
+std::optional<rpc_error> detail::refuse_any(const json& params) {
     if (params.is_null())
-        return {};
-    return refuse_parameters("this method has no parameters");
+        return std::nullopt;
+    std::string message = "this method has no parameters";
+    if (params.is_object() && !params.empty())
+        message = "parameter '" + params.begin().key() + "' is not known here: " + message;
+    return rpc_error{error_code::parameters, std::move(message)};
 }
 
 }  // namespace causeway::rpc

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -78,10 +79,14 @@ constexpr bool allows(states mask, state now) noexcept {
 /// client sent it, null where it sent none.
 using handler = std::function<core::task<answer>(json params)>;
 
+/// What is wrong with parameters whatever the state of the gateway is: names and types. nullopt: nothing.
+using parameter_check = std::function<std::optional<rpc_error>(const json& params)>;
+
 struct method {
     std::string_view name;  ///< static storage
     states when;
     handler call;
+    parameter_check check;  ///< what the handler does first; may be empty
 };
 
 template <class Params>
@@ -91,7 +96,7 @@ class fields;
 class method_table {
   public:
     /// The general form: `call` looks at the parameters itself. REQUIRES: the name is new.
-    void add_raw(std::string_view name, states when, handler call);
+    void add_raw(std::string_view name, states when, handler call, parameter_check check = {});
 
     /// A method without parameters: any but null are refused. `f()` is an answer or a task of one.
     template <class F>
@@ -123,7 +128,7 @@ class method_table {
 namespace detail {
 
 /// -32602 unless the client has sent nothing or null.
-tl::expected<void, rpc_error> refuse_any(const json& params);
+std::optional<rpc_error> refuse_any(const json& params);
 
 /// Awaits what is a task, and passes on what is an answer already.
 template <class F, class... Args>
@@ -140,11 +145,12 @@ core::task<answer> call(const F& f, Args... args) {
 template <class F>
 void method_table::add(std::string_view name, states when, F f) {
     // The lambda is a coroutine; what it has captured lives in the table, which outlives it.
-    add_raw(name, when, [f = std::move(f)](json params) -> core::task<answer> {
-        if (auto none = detail::refuse_any(params); !none)
-            co_return tl::make_unexpected(none.error());
+    handler call = [f = std::move(f)](json params) -> core::task<answer> {
+        if (auto wrong = detail::refuse_any(params))
+            co_return tl::make_unexpected(std::move(*wrong));
         co_return co_await detail::call(f);
-    });
+    };
+    add_raw(name, when, std::move(call), detail::refuse_any);
 }
 
 }  // namespace causeway::rpc

@@ -11,16 +11,14 @@ struct add_host_params {
     std::string nqn, host;
     std::optional<std::string> psk;
 };
-const fields<add_host_params> add_host_fields(
-    {
-        required("nqn", &add_host_params::nqn),
-        required("host", &add_host_params::host),
-        optional("tgt_name", &add_host_params::tgt_name),
-        optional("psk", &add_host_params::psk),
-        unsupported<add_host_params>("dhchap_key", "hosts cannot authenticate"),
-        unsupported<add_host_params>("dhchap_ctrlr_key", "hosts cannot authenticate"),
-    },
-    unknown_keys::ignored);
+const fields<add_host_params> add_host_fields = {
+    required("nqn", &add_host_params::nqn),
+    required("host", &add_host_params::host),
+    optional("tgt_name", &add_host_params::tgt_name),
+    optional("psk", &add_host_params::psk),
+    unsupported<add_host_params>("dhchap_key", "hosts cannot authenticate"),
+    unsupported<add_host_params>("dhchap_ctrlr_key", "hosts cannot authenticate"),
+};
 
 answer add_host(nvmf_service& service, const add_host_params& p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
@@ -85,18 +83,16 @@ struct add_listener_params {
     ana_state access{};
     bool secure_channel = false;
 };
-const fields<add_listener_params> add_listener_fields(
-    {
-        required("nqn", &add_listener_params::nqn),
-        required("listen_address", &add_listener_params::at, listen_address_fields),
-        optional("tgt_name", &add_listener_params::tgt_name),
-        // Without ANA every path is an optimized one.
-        optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
-        optional("secure_channel", &add_listener_params::secure_channel),
-        unsupported<add_listener_params>("sock_impl", "there is one kind of sockets"),
-        only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
-    },
-    unknown_keys::ignored);
+const fields<add_listener_params> add_listener_fields = {
+    required("nqn", &add_listener_params::nqn),
+    required("listen_address", &add_listener_params::at, listen_address_fields),
+    optional("tgt_name", &add_listener_params::tgt_name),
+    // Without ANA every path is an optimized one.
+    optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
+    optional("secure_channel", &add_listener_params::secure_channel),
+    unsupported<add_listener_params>("sock_impl", "there is one kind of sockets"),
+    only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
+};
 
 core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);

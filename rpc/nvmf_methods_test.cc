@@ -64,7 +64,7 @@ TEST_F(nvmf_methods, a_namespace_is_added_and_removed) {
     w.furnish();
     w.add_memory("Malloc1");
     EXPECT_EQ(w.result("nvmf_subsystem_add_ns",
-                       R"({"nqn": "nqn.2024-01.io.example:a", "whatever": 1,
+                       R"({"nqn": "nqn.2024-01.io.example:a",
                            "namespace": {"bdev_name": "Malloc1", "nsid": 7,
                                          "nguid": "0123456789abcdefFEDCBA9876543210", "eui64": "0011223344556677",
                                          "uuid": "12345678-1234-5678-9abc-123456789abc"}})"),

@@ -59,13 +59,11 @@ struct add_params {
     std::string nqn;
     name_space ns;
 };
-const fields<add_params> add_fields(
-    {
-        required("nqn", &add_params::nqn),
-        required("namespace", &add_params::ns, namespace_fields),
-        optional("tgt_name", &add_params::tgt_name),
-    },
-    unknown_keys::ignored);
+const fields<add_params> add_fields = {
+    required("nqn", &add_params::nqn),
+    required("namespace", &add_params::ns, namespace_fields),
+    optional("tgt_name", &add_params::tgt_name),
+};
 
 template <class To, class From>
 std::optional<To> value_of(const std::optional<From>& id) {

@@ -1,6 +1,10 @@
 #include "rpc/params.h"
 
+#include "core/log.h"
+
+#include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace causeway::rpc {
 
@@ -40,6 +44,44 @@ complaint detail::read_signed(const json& v, std::int64_t least, std::int64_t mo
 
 complaint detail::must_be_one_of(const std::vector<std::string_view>& names) {
     return fmt::format("must be one of: {}", fmt::join(names, ", "));
+}
+
+namespace {
+
+/// How many characters must be inserted, deleted or replaced to make one text of the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);  // from what has been seen of `a` to each beginning of `b`
+    std::iota(row.begin(), row.end(), 0u);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+        }
+    }
+    return row.back();
+}
+
+}  // namespace
+
+complaint detail::not_known(std::string_view key, const std::vector<std::string_view>& declared) {
+    constexpr std::size_t max_typos = 2;
+    constexpr std::size_t longest_name = 64;  // a client may send a key of any length
+    const auto typos = [&](std::string_view name) { return edit_distance(key, name); };
+    if (key.size() <= longest_name && key.size() > max_typos) {
+        const auto nearest = std::ranges::min_element(declared, {}, typos);
+        if (nearest != declared.end() && typos(*nearest) <= max_typos)
+            return fmt::format("is not known here; did you mean '{}'?", *nearest);
+    }
+    return "is not known here";
+}
+
+void detail::log_ignored(std::string_view method, const std::vector<std::string_view>& keys) {
+    constexpr std::size_t most_named = 8;
+    const std::vector<std::string_view> named(keys.begin(), keys.begin() + std::min(keys.size(), most_named));
+    core::log::warning("{}: ignoring parameters that are not known here: {}{}", method, fmt::join(named, ", "),
+                       keys.size() > most_named ? fmt::format(" and {} more", keys.size() - most_named) : "");
 }
 
 }  // namespace causeway::rpc

@@ -18,7 +18,8 @@
 //     table.add("bdev_null_create", states::runtime, null_fields, [&](null_params p) -> core::task<answer> { … });
 //
 // Types are exact: a number in a string is refused, and so is one out of range. A key that is not declared, or comes
-// twice, is refused. Every refusal is -32602 with a sentence that names the key.
+// twice, is refused. Every refusal is -32602 with a sentence that names the key. A method may let undeclared keys pass
+// where existing clients send them and no such key could be a misspelt restriction; it then logs them.
 
 #include "rpc/method.h"
 
@@ -57,6 +58,10 @@ namespace detail {
 complaint read_unsigned(const json& v, std::uint64_t most, std::uint64_t& to);
 complaint read_signed(const json& v, std::int64_t least, std::int64_t most, std::int64_t& to);
 complaint must_be_one_of(const std::vector<std::string_view>& names);
+/// "is not known here", and which of the declared names was probably meant.
+complaint not_known(std::string_view key, const std::vector<std::string_view>& declared);
+/// Says in the log which parameters of a call have no effect.
+void log_ignored(std::string_view method, const std::vector<std::string_view>& keys);
 }  // namespace detail
 
 template <std::unsigned_integral T>
@@ -116,6 +121,8 @@ struct field {
     std::function<std::optional<field_problem>(const json& v, Params& to)> read;
 };
 
+/// `ignored`: such keys pass and are logged. Never for a method with an option that keeps somebody out: misspelt, it would
+/// be switched off in silence.
 enum class unknown_keys : bool { refused, ignored };
 
 /// All parameters of a method, or of an object within them.
@@ -130,7 +137,7 @@ class fields {
             return field_problem{"", "must be an object"};
         for (const auto& [key, value] : object.items())
             if (unknown_ == unknown_keys::refused && !declares(key))
-                return field_problem{key, "is not known here"};
+                return field_problem{key, detail::not_known(key, names())};
         for (const auto& f : all_) {
             const auto it = object.find(f.name);
             if (it == object.end()) {
@@ -142,6 +149,16 @@ class fields {
                 return problem;
         }
         return std::nullopt;
+    }
+
+    /// Which keys of a call have no effect: those that pass although they are not declared.
+    std::vector<std::string_view> ignored(const json& params) const {
+        std::vector<std::string_view> keys;
+        if (unknown_ == unknown_keys::ignored && params.is_object())
+            for (const auto& [key, value] : params.items())
+                if (!declares(key))
+                    keys.push_back(key);
+        return keys;
     }
 
     /// The parameters of a call; absent ones (null) are an empty object.
@@ -160,6 +177,12 @@ class fields {
             if (f.name == key)
                 return true;
         return false;
+    }
+    std::vector<std::string_view> names() const {
+        std::vector<std::string_view> all;
+        for (const auto& f : all_)
+            all.push_back(f.name);
+        return all;
     }
 
     std::vector<field<Params>> all_;
@@ -277,12 +300,18 @@ field<Params> ignored(std::string_view name) {
 
 template <class Params, class F>
 void method_table::add(std::string_view name, states when, const fields<Params>& declared, F f) {
-    // The lambda is a coroutine; what it has captured lives in the table, which outlives it.
-    add_raw(name, when, [declared, f = std::move(f)](json params) -> core::task<answer> {
+    // The lambdas and what they have captured live in the table, which outlives every call.
+    handler call = [name, declared, f = std::move(f)](json params) -> core::task<answer> {
+        if (const auto keys = declared.ignored(params); !keys.empty())
+            detail::log_ignored(name, keys);
         auto decoded = declared.decode(params);
         if (!decoded)
             co_return tl::make_unexpected(std::move(decoded.error()));
         co_return co_await detail::call(f, std::move(*decoded));
+    };
+    add_raw(name, when, std::move(call), [declared](const json& params) -> std::optional<rpc_error> {
+        auto decoded = declared.decode(params);
+        return decoded ? std::nullopt : std::optional(std::move(decoded.error()));
     });
 }
 

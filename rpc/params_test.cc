@@ -102,7 +102,10 @@ const row refusals[] = {
     {R"({"name": "a", "home": {"street": "s", "x": 1}})", "parameter 'home.x' is not known here"},
     {R"({"name": "a", "home": {"street": "s", "number": 65536}})",
      "parameter 'home.number' must be a whole number from 0 to 65535"},
-    {R"({"name": "a", "Size": 1})", "parameter 'Size' is not known here"},
+    {R"({"name": "a", "Size": 1})", "parameter 'Size' is not known here; did you mean 'size'?"},
+    {R"({"name": "a", "speeed": 1})", "parameter 'speeed' is not known here; did you mean 'speed'?"},
+    {R"({"name": "a", "spin": 1})", "parameter 'spin' is not known here"},
+    {R"({"name": "a", "z": 1})", "parameter 'z' is not known here"},
     {R"({"name": "a", "speed": 1})", "parameter 'speed' must be 0: it stands still"},
     {R"({"name": "a", "wings": null})", "parameter 'wings' is not supported: it does not fly"},
     {R"({"name": "a", "weight": "heavy"})", "parameter 'weight' must be a whole number from 0 to 4294967295"},
@@ -126,9 +129,11 @@ TEST(params, an_array_is_bounded) {
     EXPECT_EQ(p.error().message, "parameter 'tags' must have at most 1024 elements");
 }
 
-TEST(params, unknown_keys_pass_where_the_method_says_so) {
+TEST(params, unknown_keys_pass_where_the_method_says_so_and_can_be_told) {
     const fields<place> lenient({required("street", &place::street)}, unknown_keys::ignored);
-    EXPECT_TRUE(lenient.decode(text(R"({"street": "s", "whatever": [1]})")));
+    const json extra = text(R"({"street": "s", "whatever": [1]})");
+    EXPECT_TRUE(lenient.decode(extra));
+    EXPECT_EQ(lenient.ignored(extra), std::vector<std::string_view>{"whatever"});
     EXPECT_FALSE(lenient.decode(text(R"({"whatever": [1]})")));
 }
 

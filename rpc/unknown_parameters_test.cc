@@ -1,0 +1,91 @@
+// Over all methods of a gateway: a parameter that a method does not know is refused by its name or said in the log.
+
+#include "bdev_nvme/testing/model_bus.h"
+#include "rpc/bdev_nvme_service.h"
+#include "rpc/bdev_rbd_service.h"
+#include "rpc/test_support.h"
+
+#include <gmock/gmock.h>
+
+namespace causeway::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+class unknown_parameters : public ::testing::Test {
+  protected:
+    unknown_parameters() {
+        add_bdev_methods(w.methods, w.config, bdevs);
+        add_bdev_rbd_methods(w.methods, w.config, kinds, rbd_bdevs);
+        add_bdev_nvme_methods(w.methods, w.config, kinds, nvme_bdevs);
+    }
+
+    test::method_world w;
+    core::placement homes{w.sim.group(), core::placement_policy::round_robin};
+    device_kinds kinds;
+    bdev_service bdevs{w.devices, homes, kinds};
+    bdev_rbd::clusters clusters{w.sim.group()};
+    bdev_rbd::disks images{w.devices, clusters, homes};
+    bdev_rbd_service rbd_bdevs{images, clusters};
+    bdev_nvme::testing::model_bus bus;
+    bdev_nvme::controllers controllers{w.devices, bus};
+    bdev_nvme_service nvme_bdevs{controllers, w.sim.group()};
+};
+
+TEST_F(unknown_parameters, are_refused_by_name_or_logged_by_every_method) {
+    const auto call_all = [&] {
+        for (const auto& m : w.methods.all()) {
+            if (!allows(m.when, w.cycle.now()))
+                continue;
+            ::testing::internal::CaptureStderr();
+            const answer a = w.call(std::string(m.name), json{{"colour_of_the_sky", true}});
+            const std::string log = ::testing::internal::GetCapturedStderr();
+            EXPECT_FALSE(a) << m.name << " took it";
+            EXPECT_THAT((a ? "" : a.error().message) + log, HasSubstr("colour_of_the_sky")) << m.name;
+        }
+    };
+    call_all();
+    w.start();
+    call_all();
+}
+
+struct row {
+    const char* method;
+    const char* params;
+    const char* refusal;
+};
+/// Options that keep somebody out, misspelt, and one at the wrong level.
+const row restrictions[] = {
+    {"nvmf_subsystem_add_listener",
+     R"({"nqn": "n", "listen_address": {"trtype": "LOOP", "traddr": "a"}, "secure_chanel": true})",
+     "parameter 'secure_chanel' is not known here; did you mean 'secure_channel'?"},
+    {"nvmf_subsystem_add_host", R"({"nqn": "n", "host": "h", "psq": "k"})",
+     "parameter 'psq' is not known here; did you mean 'psk'?"},
+    {"nvmf_subsystem_add_ns", R"({"nqn": "n", "namespace": {"bdev_name": "b"}, "no_auto_visible": true})",
+     "parameter 'no_auto_visible' is not known here"},
+    {"nvmf_create_subsystem", R"({"nqn": "n", "allow_any_hosts": false})",
+     "parameter 'allow_any_hosts' is not known here; did you mean 'allow_any_host'?"},
+    {"keyring_file_add_key", R"({"name": "k", "path": "/p", "mode": "0600"})", "parameter 'mode' is not known here"},
+    {"bdev_rbd_create", R"({"pool_name": "p", "rbd_name": "i", "block_size": 512, "readonly": true})",
+     "parameter 'readonly' is not known here; did you mean 'read_only'?"},
+};
+
+TEST_F(unknown_parameters, of_a_restriction_are_never_ignored) {
+    w.start();
+    for (const auto& r : restrictions) {
+        const answer a = w.call(r.method, r.params);
+        ASSERT_FALSE(a) << r.method;
+        EXPECT_EQ(a.error().message, r.refusal);
+    }
+}
+
+TEST_F(unknown_parameters, of_a_transport_pass_and_are_logged) {
+    w.start();
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(w.result("nvmf_create_transport", R"({"trtype": "LOOP", "max_qpairs": 3, "turbo": true})"), json(true));
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                HasSubstr("nvmf_create_transport: ignoring parameters that are not known here: max_qpairs, turbo"));
+}
+
+}  // namespace
+}  // namespace causeway::rpc
