@@ -132,7 +132,7 @@ core::result<> client::configure(const client_options& o) {
     }
     const auto set = [&](const std::string& key, const std::string& value) -> core::result<> {
         if (const int r = rados_conf_set(rados_, key.c_str(), value.c_str()); r < 0)
-            return core::fail(EINVAL, "librados refuses this setting", key + "=" + value);
+            return core::fail(EINVAL, "librados does not know this setting, or refuses its value", key);
         return {};
     };
     for (const auto& [key, value] : always)

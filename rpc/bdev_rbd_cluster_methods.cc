@@ -1,6 +1,7 @@
 // bdev_rbd_register_cluster, bdev_rbd_unregister_cluster, bdev_rbd_get_clusters_info.
 
 #include "rpc/bdev_rbd_service.h"
+#include "rpc/secrets.h"
 
 #include <charconv>
 
@@ -33,7 +34,7 @@ void write_client(json& to, const bdev_rbd::client_options& o) {
     if (!o.user_id.empty())
         to["user_id"] = o.user_id;
     if (!o.config_param.empty())
-        to["config_param"] = o.config_param;
+        to["config_param"] = shown_settings(o.config_param);
     if (!o.config_file.empty())
         to["config_file"] = o.config_file;
     if (!o.key_file.empty())
@@ -82,6 +83,8 @@ const fields<register_params> register_fields = {
 };
 
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
+    if (auto refused = check_secrets(p.o.config_param, p.name))
+        co_return tl::make_unexpected(std::move(*refused));
     take_time_limit(p.o);
     const std::string name = p.name;
     const auto added = co_await service.clusters.add(std::move(p.name), std::move(p.o));

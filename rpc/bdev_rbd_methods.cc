@@ -1,6 +1,7 @@
 // bdev_rbd_create, bdev_rbd_delete, bdev_rbd_resize.
 
 #include "rpc/bdev_rbd_service.h"
+#include "rpc/secrets.h"
 #include "rpc/uuid_param.h"
 
 #include <algorithm>
@@ -49,6 +50,10 @@ bdev_rbd::disk_params disk_of(create_params p) {
 }
 
 core::task<answer> create(bdev_rbd_service& service, create_params p) {
+    if (p.config) {
+        if (auto refused = check_secrets(*p.config, p.pool_name + "/" + p.rbd_name))
+            co_return tl::make_unexpected(std::move(*refused));
+    }
     const auto made = co_await service.disks.create(disk_of(std::move(p)));
     if (!made)
         co_return refuse(made.error());
@@ -90,7 +95,7 @@ std::optional<json> config(const bdev_rbd_service& service, const bdev::device& 
         if (!made_with->client.user_id.empty())
             params["user_id"] = made_with->client.user_id;
         if (!made_with->client.read_config_file)
-            params["config"] = made_with->client.config_param;
+            params["config"] = shown_settings(made_with->client.config_param);
     }
     if (made_with->uuid)
         params["uuid"] = bdev::to_string(*made_with->uuid);
@@ -112,7 +117,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
             if (!made_with->client.user_id.empty())
                 rbd["user_id"] = made_with->client.user_id;
             if (!made_with->client.read_config_file)
-                rbd["config"] = made_with->client.config_param;
+                rbd["config"] = shown_settings(made_with->client.config_param);
         } else {
             rbd["cluster_name"] = made_with->cluster_name;
             const auto all = service.clusters.all();

@@ -32,7 +32,7 @@ struct value_reader<bdev_rbd::fence_policy> {
 };
 
 /// "user_id", "config_param", "config_file", "key_file", "core_mask", "max_outstanding_ops", "on_fenced", as
-/// far as they are set.
+/// far as they are set; secrets withheld.
 void write_client(json& to, const bdev_rbd::client_options& o);
 /// An operator who sets client_mount_timeout means our time limit, too.
 void take_time_limit(bdev_rbd::client_options& o);

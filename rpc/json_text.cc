@@ -50,11 +50,21 @@ class builder final : public nlohmann::json_sax<json> {
         // "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error while …"
         if (const auto colon = why.find(": "); colon != std::string_view::npos)
             why.remove_prefix(colon + 2);
-        error = fmt::format("line {}, column {}: {}", line, column, why);
+        error = fmt::format("line {}, column {}: {}", line, column, without_quotation(why));
         return false;
     }
 
   private:
+    /// The library quotes what it has read of the text, which may be a key.
+    static std::string without_quotation(std::string_view why) {
+        const auto begin = why.find("; last read: '");
+        if (begin == std::string_view::npos)
+            return std::string(why);
+        const auto end = why.rfind("'; expected ");
+        return std::string(why.substr(0, begin)) +
+               (end == std::string_view::npos || end < begin ? "" : std::string(why.substr(end + 1)));
+    }
+
     struct level {
         json value;
         std::string key = {};  // where the next value goes, in an object

@@ -40,6 +40,7 @@ int run_rpc(const std::string& socket, const std::string& method, std::string pa
             std::string_view why = e.what();  // "[json.exception.…] parse error at line 1, column 2: …"
             why.remove_prefix(why.find("] ") + 2);
             return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
+            why = why.substr(0, why.find("; last read: '"));  // may be a key
         }
     }
     auto gateway = tools::rpc_client::connect(socket);
