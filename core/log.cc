@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include "core/printable.h"
+
 #include <algorithm>
 #include <cctype>
 #include <ctime>
@@ -30,23 +32,6 @@ spdlog::logger& sink() {
         return l;
     }();
     return *logger;
-}
-
-bool is_control(char c) noexcept {
-    const auto u = static_cast<unsigned char>(c);
-    return u < 0x20 || u == 0x7f;
-}
-
-/// Names that peers chose stand in messages: nothing that they contain may begin a line or steer a terminal.
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        if (is_control(c))
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else
-            out += c;
-    }
-    return out;
 }
 
 std::uint64_t seconds() noexcept {
@@ -112,8 +97,11 @@ void write(level l, std::string_view text) {
     // A debug message has passed its flag already, and that is switch enough.
     if (l != level::debug && (l > get_level() || l > get_print_level()))
         return;
-    const bool clean = std::none_of(text.begin(), text.end(), is_control);
-    sink().log(spdlog::level::critical, "{}: {}", to_string(l), clean ? text : std::string_view(escaped(text)));
+    // Names that peers chose stand in messages.
+    if (is_printable(text))
+        sink().log(spdlog::level::critical, "{}: {}", to_string(l), text);
+    else
+        sink().log(spdlog::level::critical, "{}: {}", to_string(l), printable(text));
 }
 
 bool limiter::pass(std::uint64_t& held_back) noexcept {

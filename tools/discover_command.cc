@@ -1,3 +1,4 @@
+#include "core/printable.h"
 #include "host/log_pages.h"
 #include "nvme/text.h"
 #include "tools/connect.h"
@@ -104,11 +105,11 @@ int run(const target_arguments& to, bool as_json) {
         const auto connector = make_connector(a, o);
         const auto all = cores.run([&] { return read_all(*connector, controller_options_of(o)); });
         if (!all) {
-            fmt::print(stderr, "causeway discover: {}\n", all.error().text());
+            fmt::print(stderr, "causeway discover: {}\n", core::printable(all.error().text()));
             return no_connection;
         }
         if (as_json)
-            fmt::print("{}\n", to_json(*all).dump(2, ' ', false, json::error_handler_t::replace));
+            fmt::print("{}\n", to_json(*all).dump(2, ' ', true, json::error_handler_t::replace));
         else
             fmt::print("{}", to_text(*all));
     }

@@ -1,3 +1,4 @@
+#include "core/printable.h"
 #include "host/log_pages.h"
 #include "nvme/text.h"
 #include "tools/connect.h"
@@ -141,10 +142,11 @@ json to_json(const description& d) {
 std::string to_text(const description& d) {
     using enum table::align;
     const auto& k = d.identity;
-    std::string text =
-        fmt::format("{}: controller {} of {}\n", d.path, d.cntlid, nvme::terminated_text(k.subnqn).value_or(""));
-    text += fmt::format("  {} {}, firmware {}, NVMe {}\n", nvme::padded_text(k.mn), nvme::padded_text(k.sn),
-                        nvme::padded_text(k.fr), version_text(d.version));
+    const std::string nqn = core::printable(nvme::terminated_text(k.subnqn).value_or(""));
+    std::string text = fmt::format("{}: controller {} of {}\n", core::printable(d.path), d.cntlid, nqn);
+    text += fmt::format("  {} {}, firmware {}, NVMe {}\n", core::printable(nvme::padded_text(k.mn)),
+                        core::printable(nvme::padded_text(k.sn)), core::printable(nvme::padded_text(k.fr)),
+                        version_text(d.version));
     text += fmt::format("  at most {} with a command, {} of them in its capsule\n", size_text(d.most_data),
                         size_text(in_capsule(k)));
     if (d.namespaces.empty())
@@ -173,7 +175,7 @@ int run(const target_arguments& to, bool as_json) {
         const auto connector = make_connector(a, o);
         const auto d = cores.run([&] { return describe(*connector, controller_options_of(o)); });
         if (!d) {
-            fmt::print(stderr, "causeway identify: {}\n", d.error().text());
+            fmt::print(stderr, "causeway identify: {}\n", core::printable(d.error().text()));
             return no_connection;
         }
         if (as_json)
@@ -182,7 +184,7 @@ int run(const target_arguments& to, bool as_json) {
             fmt::print("{}", to_text(*d));
     }
     if (as_json)
-        fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
+        fmt::print("{}\n", all.dump(2, ' ', true, json::error_handler_t::replace));
     return done;
 }
 

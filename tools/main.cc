@@ -1,3 +1,4 @@
+#include "core/printable.h"
 #include "tools/rpc_client.h"
 #include "tools/status.h"
 #include "tools/target_command.h"
@@ -17,7 +18,7 @@ using tools::bad_usage;
 using tools::failed;
 
 int complain(const std::string& why, int exit_code = failed) {
-    fmt::print(stderr, "causeway: {}\n", why);
+    fmt::print(stderr, "causeway: {}\n", core::printable(why));
     return exit_code;
 }
 
@@ -26,7 +27,7 @@ int complain(const core::error& e) {
 }
 
 void print(const json& value) {
-    fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
+    fmt::print("{}\n", value.dump(2, ' ', true, json::error_handler_t::replace));
 }
 
 int run_rpc(const std::string& socket, const std::string& method, std::string params) {
@@ -39,8 +40,8 @@ int run_rpc(const std::string& socket, const std::string& method, std::string pa
         } catch (const json::parse_error& e) {
             std::string_view why = e.what();  // "[json.exception.…] parse error at line 1, column 2: …"
             why.remove_prefix(why.find("] ") + 2);
-            return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
             why = why.substr(0, why.find("; last read: '"));  // may be a key
+            return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
         }
     }
     auto gateway = tools::rpc_client::connect(socket);

@@ -1,3 +1,4 @@
+#include "core/printable.h"
 #include "tools/perf.h"
 #include "tools/target_command.h"
 
@@ -90,16 +91,16 @@ int run(const arguments& a) {
     if (shows_progress)
         fmt::print(stderr, "\r{:60}\r", "");
     if (!result) {
-        fmt::print(stderr, "causeway perf: {}\n", result.error().text());
+        fmt::print(stderr, "causeway perf: {}\n", core::printable(result.error().text()));
         return result.error().code == EINVAL ? bad_usage : no_connection;
     }
     if (a.as_json)
-        fmt::print("{}\n", to_json(*result, o).dump(2));
+        fmt::print("{}\n", to_json(*result, o).dump(2, ' ', true, nlohmann::json::error_handler_t::replace));
     else
         fmt::print("{}", to_text(*result));
     if (result->trouble.empty())
         return done;
-    fmt::print(stderr, "causeway perf: {}\n", result->trouble);
+    fmt::print(stderr, "causeway perf: {}\n", core::printable(result->trouble));
     return result->lost ? no_connection : failed;
 }
 

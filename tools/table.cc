@@ -1,5 +1,7 @@
 #include "tools/table.h"
 
+#include "core/printable.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <numeric>
@@ -22,6 +24,12 @@ std::string shortened(const std::string& text, std::size_t width) {
     const std::size_t kept = width - dots.size();
     const std::size_t head = kept / 2;
     return text.substr(0, head).append(dots).append(text, text.size() - (kept - head));
+}
+
+void table::add(std::vector<std::string> cells) {
+    for (auto& c : cells)
+        c = core::printable(c);
+    rows_.push_back(std::move(cells));
 }
 
 std::vector<std::size_t> table::widths() const {

@@ -18,8 +18,8 @@ class table {
     };
 
     explicit table(std::vector<column> columns) : columns_(std::move(columns)) {}
-    /// REQUIRES: a cell for each column.
-    void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+    /// REQUIRES: a cell for each column. A cell may hold what a peer has chosen: see core/printable.h.
+    void add(std::vector<std::string> cells);
     bool empty() const noexcept { return rows_.empty(); }
 
     std::string text() const;

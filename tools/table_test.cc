@@ -26,6 +26,12 @@ TEST(table, no_line_is_wider_than_a_hundred_columns) {
     EXPECT_NE(t.text().find("12\n"), std::string::npos) << "a narrow column stays whole";
 }
 
+TEST(table, a_cell_cannot_steer_the_terminal) {
+    table t({{"subsystem"}});
+    t.add({"nqn.a\x1b[2J\nERROR"});
+    EXPECT_EQ(t.text(), "subsystem\nnqn.a\\x1b[2J\\x0aERROR\n");
+}
+
 TEST(table, a_shortened_text_keeps_both_its_ends) {
     EXPECT_EQ(shortened("abcdefghij", 10), "abcdefghij");
     EXPECT_EQ(shortened("abcdefghijk", 10), "abcd..hijk");
