@@ -278,6 +278,23 @@ TEST_F(subsystem_control, deleted_while_a_device_hangs) {
     EXPECT_TRUE(w.until([&] { return disk->claimed_by() == nullptr; }));
 }
 
+TEST_F(subsystem_control, at_the_end_all_are_closed_at_the_same_time) {
+    constexpr unsigned count = 5;
+    std::vector<host> hosts;
+    for (unsigned i = 0; i < count; ++i) {
+        const std::string nqn = subsystem_nqn + std::to_string(i);
+        w.make_subsystem(nqn);
+        hosts.push_back(w.make_host(host_a, 1, nqn));
+    }
+    bool ended = false;
+    w.at_control([&] { core::detach(w.target.shutdown(), [&] { ended = true; }); });
+    EXPECT_TRUE(w.until([&] { return std::ranges::any_of(hosts, [](const host& h) { return h.admin->gone; }); }));
+    const auto is_closed = [](const host& h) { return h.admin->closed == disconnect_reason::shutting_down; };
+    EXPECT_GT(std::ranges::count_if(hosts, is_closed), 1) << "the first is gone, and nobody has waited for it";
+    EXPECT_TRUE(w.until([&] { return ended; }));
+    EXPECT_TRUE(w.fabric->listening.empty());
+}
+
 TEST_F(subsystem_control, several_hosts_and_controllers_each_with_their_own_queues) {
     w.make_memory("disk");
     w.add(s, "disk");

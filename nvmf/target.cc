@@ -234,12 +234,17 @@ void target::discovery_changed() {
 
 core::task<> target::shutdown() {
     closing_ = true;
-    while (subsystems_.size() > 1) {
-        const std::shared_ptr<subsystem> s = subsystems_.back();
-        subsystems_.pop_back();
-        co_await s->close(disconnect_reason::shutting_down);
-    }
-    co_await discovery().close(disconnect_reason::shutting_down);
+    // At the same time: a device that hangs holds up the hosts of its own subsystem, and no others.
+    const std::vector<std::shared_ptr<subsystem>> closing = subsystems_;
+    subsystems_.erase(subsystems_.begin() + 1, subsystems_.end());  // discovery stays
+    std::size_t left = closing.size();
+    core::one_shot<bool> all_closed;
+    for (const auto& s : closing)
+        core::detach(s->close(disconnect_reason::shutting_down), [&] {
+            if (--left == 0)
+                all_closed.set(true);
+        });
+    co_await all_closed;
     for (const auto& t : transports_)  // no more of them come any more
         co_await t->stop();
 }

@@ -77,6 +77,18 @@ std::pair<std::size_t, std::string> split_index(std::string_view pointer) {
     return {index, std::string(parsed.ptr, end)};
 }
 
+/// Counts a call while it runs.
+class counted {
+  public:
+    explicit counted(unsigned& running) noexcept : running_(running) { ++running_; }
+    ~counted() { --running_; }
+    counted(const counted&) = delete;
+    counted& operator=(const counted&) = delete;
+
+  private:
+    unsigned& running_;
+};
+
 }  // namespace
 
 std::string dispatcher::error_line(rpc_error e) {
@@ -84,6 +96,9 @@ std::string dispatcher::error_line(rpc_error e) {
 }
 
 core::task<answer> dispatcher::call(std::string name, json params) {
+    if (closed_)
+        co_return refuse_errno(ECANCELED, "the gateway is ending", name);
+    const counted here(running_);
     const method* m = methods_.find(name);
     if (!m)
         co_return refuse(error_code::method_not_found, "Method not found");

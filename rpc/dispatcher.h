@@ -22,7 +22,7 @@ class dispatcher {
     dispatcher(core::reactor& control, const method_table& methods, const lifecycle& cycle)
         : control_(control), methods_(methods), cycle_(cycle) {}
 
-    /// One call, by name or alias: what a request ends up as, and what a configuration file is made of.
+    /// One call, by name or alias: what a request ends up as, and what a configuration file is made of. ECANCELED: close().
     core::task<answer> call(std::string method, json params);
 
     struct reply {

@@ -174,6 +174,23 @@ TEST_F(dispatch, a_batch_waits_for_its_slowest) {
                      "\n");
 }
 
+TEST_F(dispatch, calls_that_run_are_counted_and_after_the_end_none_begins) {
+    std::string slow;
+    begin(R"({"id": 1, "method": "slow"})", slow);
+    group_.control().turn();
+    EXPECT_EQ(dispatcher_.running(), 1u);
+    dispatcher_.close();
+    EXPECT_EQ(serve(R"({"id": 2, "method": "ping"})"),
+              R"({"jsonrpc":"2.0","id":2,"error":{"code":-125,"message":"Operation canceled: ping: the gateway is ending"}})"
+              "\n");
+    EXPECT_EQ(dispatcher_.running(), 1u);
+    let_go_.set(true);
+    for (int i = 0; i < 10; ++i)
+        group_.control().turn();
+    EXPECT_NE(slow.find("at last"), std::string::npos) << "what has begun goes on";
+    EXPECT_EQ(dispatcher_.running(), 0u);
+}
+
 TEST_F(dispatch, many_members_cost_no_more_than_their_number) {
     std::string text = R"({"id": 1, "method": "greet", "params": {"name": "a")";
     for (int i = 0; i < 200'000; ++i)
