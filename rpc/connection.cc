@@ -18,9 +18,17 @@ constexpr std::size_t compaction_bytes = 1u << 20;
 }  // namespace
 
 connection::connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits,
-                       gone_function gone)
-    : reactor_(r), fd_(std::move(fd)), requests_(requests), limits_(limits), gone_(std::move(gone)),
-      stalled_(r, [this] { close(); }) {
+                       unread_total& total, gone_function gone)
+    : reactor_(r), fd_(std::move(fd)), requests_(requests), limits_(limits), total_(total), gone_(std::move(gone)),
+      stalled_(r, [this] { close(); }),
+      incomplete_(r,
+                  [this] {
+                      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limits_.request_time);
+                      fail({error_code::request, "a request must come whole within " + std::to_string(seconds.count()) +
+                                                     " s of its first byte"});
+                      update_events();
+                  }),
+      last_active_(r.time().now()) {
     watched_ = EPOLLIN;
     watch_ =
         std::make_unique<core::fd_watch>(r, fd_.get(), watched_, [this](std::uint32_t events) { on_events(events); });
@@ -115,6 +123,8 @@ void connection::process() {
 
 void connection::start(std::string text) {
     ++running_;
+    last_active_ = reactor_.time().now();
+    incomplete_.cancel();
     core::detach(requests_.serve(std::move(text)), [weak = weak_from_this()](dispatcher::reply r) {
         if (const auto self = weak.lock())
             self->answered(std::move(r));
@@ -127,11 +137,13 @@ void connection::answered(dispatcher::reply r) {
         return;
     input_ended_ = input_ended_ || r.unparsable;
     out_ += r.line;
-    if (unsent() > limits_.unread_most) {
-        close();
-        return;
-    }
     send();
+    if (unsent() > limits_.unread_most)
+        close();
+    else if (total_.bytes > total_.limit)
+        total_.relieve();
+    if (closed_)
+        return;
     if (!processing_)  // or it came at once, and process() goes on
         advance();
 }
@@ -152,12 +164,14 @@ void connection::send() {
             if (errno == EAGAIN) {
                 if (!stalled_.armed())
                     stalled_.arm_after(limits_.patience);
+                account();
                 return;
             }
             deaf_ = true;  // what it has sent before it went is still served
             break;
         }
         sent_ += static_cast<std::size_t>(n);
+        last_active_ = reactor_.time().now();
         stalled_.cancel();
         if (sent_ >= compaction_bytes) {
             out_.erase(0, sent_);
@@ -166,6 +180,7 @@ void connection::send() {
     }
     out_.clear();
     sent_ = 0;
+    account();
     if (input_ended_ && running_ == 0)
         close();
 }
@@ -178,7 +193,23 @@ void connection::finish() {
     update_events();
 }
 
+/// Tells the server how much waits for its client now.
+void connection::account() noexcept {
+    const std::size_t now = closed_ ? 0 : unsent();
+    total_.bytes += now - accounted_;
+    accounted_ = now;
+}
+
+void connection::watch_incomplete_request() {
+    const bool waits_for_rest = wants_input() && !scanner_.idle();
+    if (!waits_for_rest)
+        incomplete_.cancel();
+    else if (!incomplete_.armed())
+        incomplete_.arm_after(limits_.request_time);
+}
+
 void connection::update_events() {
+    watch_incomplete_request();
     if (!watch_)
         return;
     std::uint32_t wanted = 0;
@@ -197,7 +228,9 @@ void connection::close() {
         return;
     const auto self = shared_from_this();
     closed_ = true;
+    account();
     stalled_.cancel();
+    incomplete_.cancel();
     // A socket that is closed with bytes unread resets its peer, which then may not see the last answer.
     std::array<char, read_bytes> unwanted;
     for (int i = 0; i < 16 && ::recv(fd_.get(), unwanted.data(), unwanted.size(), MSG_DONTWAIT) > 0; ++i) {

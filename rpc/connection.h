@@ -22,6 +22,15 @@ struct connection_limits {
     std::size_t unread_most = 64u << 20;
     /// A client that reads nothing for so long while there is something to read is dropped.
     core::nanoseconds patience = std::chrono::seconds(30);
+    /// A request that has not come whole so long after its first byte is refused, and its client dropped.
+    core::nanoseconds request_time = std::chrono::seconds(30);
+};
+
+/// Bytes of answers that wait to be read, of all clients of a server.
+struct unread_total {
+    std::size_t bytes = 0;
+    std::size_t limit;
+    std::function<void()> relieve;  ///< called when there are more than `limit`: drops some client
 };
 
 /// One client: cuts its bytes into requests, has them served, and sends the answers in the order in which they come.
@@ -33,11 +42,18 @@ class connection : public std::enable_shared_from_this<connection> {
     using gone_function = std::function<void(connection&)>;
 
     /// `gone` is called once, when the connection has closed itself.
-    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits, gone_function gone);
+    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits, unread_total& total,
+               gone_function gone);
 
     /// No more requests are read; closes when those that run are answered.
     void finish();
+    /// Closes at once. Requests that run end without an answer.
+    void close();
+    /// Nothing is being done for it, though part of a request may have come.
     bool is_quiet() const noexcept { return running_ == 0 && unsent() == 0; }
+    /// When it came, last began a request, or last took an answer.
+    core::ticks last_active() const noexcept { return last_active_; }
+    std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
   private:
     void on_events(std::uint32_t events);
@@ -49,26 +65,30 @@ class connection : public std::enable_shared_from_this<connection> {
     void fail(rpc_error e);
     void send();
     void update_events();
-    void close();
+    void watch_incomplete_request();
+    void account() noexcept;
 
     bool wants_input() const noexcept;
-    std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
     core::reactor& reactor_;
     unique_fd fd_;
     dispatcher& requests_;
     const connection_limits limits_;
+    unread_total& total_;
     gone_function gone_;
     std::unique_ptr<core::fd_watch> watch_;
     std::uint32_t watched_ = 0;
     core::timer stalled_;
+    core::timer incomplete_;  // while part of a request has come
+    core::ticks last_active_;
 
     json_scanner scanner_;
     std::string in_;           // what has been read and not been served
     std::size_t scanned_ = 0;  // of that, how much the scanner has seen
 
     std::string out_;
-    std::size_t sent_ = 0;  // of out_
+    std::size_t sent_ = 0;       // of out_
+    std::size_t accounted_ = 0;  // in total_
 
     unsigned running_ = 0;
     bool input_ended_ = false;  // no more requests are read

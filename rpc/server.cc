@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sys/epoll.h>
@@ -12,12 +13,14 @@ namespace causeway::rpc {
 namespace {
 
 constexpr auto retry_after = std::chrono::seconds(1);
+core::log::limiter evictions;
 constexpr auto stop_check_period = std::chrono::milliseconds(10);
 
 }  // namespace
 
 server::server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options)
-    : control_(control), requests_(requests), socket_(std::move(socket)), options_(options),
+    : control_(control), requests_(requests), socket_(std::move(socket)),
+      options_(options), unread_{.limit = options.unread_bytes, .relieve = [this] { drop_slowest_reader(); }},
       retry_(control, [this] { watch_for_clients(true); }) {
     watch_for_clients(true);
 }
@@ -32,8 +35,15 @@ void server::watch_for_clients(bool on) {
             std::make_unique<core::fd_watch>(control_, socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
 }
 
+/// Level-triggered: clients that are left in the backlog are told of again.
 void server::accept_some() {
-    while (connections_.size() < options_.connections) {
+    const bool is_full = connections_.size() >= options_.connections;
+    if (is_full && !make_room() && connections_.size() > options_.connections) {
+        watch_for_clients(false);
+        retry_.arm_after(retry_after);
+        return;
+    }
+    do {
         unique_fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!fd) {
             if (errno == EAGAIN)
@@ -45,14 +55,45 @@ void server::accept_some() {
             retry_.arm_after(retry_after);
             return;
         }
-        const auto c =
-            std::make_shared<connection>(control_, std::move(fd), requests_, options_.each, [this](connection& gone) {
-                connections_.erase(&gone);
-                watch_for_clients(true);
-            });
-        connections_.emplace(c.get(), c);
-    }
-    watch_for_clients(false);
+        add_client(std::move(fd));
+    } while (connections_.size() < options_.connections);
+}
+
+void server::add_client(unique_fd fd) {
+    const auto c = std::make_shared<connection>(control_, std::move(fd), requests_, options_.each, unread_,
+                                                [this](connection& gone) {
+                                                    connections_.erase(&gone);
+                                                    watch_for_clients(true);
+                                                });
+    connections_.emplace(c.get(), c);
+}
+
+/// Closes the client that has been idle for longest, or else the one that has waited for its answers for longest, and too
+/// long. False: there is none.
+bool server::make_room() {
+    const auto& time = control_.time();
+    const core::ticks long_ago = time.now() - std::min(time.now(), time.to_ticks(options_.busy_limit));
+    const auto rank = [](const connection& c) { return std::pair(!c.is_quiet(), c.last_active()); };
+    std::shared_ptr<connection> victim;
+    for (const auto& [raw, c] : connections_)
+        if ((c->is_quiet() || c->last_active() <= long_ago) && (!victim || rank(*c) < rank(*victim)))
+            victim = c;
+    if (!victim)
+        return false;
+    core::log::peer_warning(evictions, "{}: {} clients: closing the one that has been {} for longest", socket_.path(),
+                            connections_.size(), victim->is_quiet() ? "idle" : "waiting");
+    victim->close();
+    return true;
+}
+
+void server::drop_slowest_reader() {
+    const auto slowest = std::ranges::max_element(connections_, {}, [](const auto& c) { return c.second->unsent(); });
+    if (slowest == connections_.end())
+        return;
+    const auto victim = slowest->second;
+    core::log::peer_warning(evictions, "{}: closing a client that does not read its answers of {} bytes",
+                            socket_.path(), victim->unsent());
+    victim->close();
 }
 
 core::task<> server::stop(core::nanoseconds grace) {

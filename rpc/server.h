@@ -8,7 +8,13 @@
 namespace causeway::rpc {
 
 struct server_options {
-    unsigned connections = 64;  ///< at the same time; more wait in the socket's backlog
+    /// At the same time. A newcomer takes the place of the client that has been idle for longest; where none is idle it gets a
+    /// place that is kept for that.
+    unsigned connections = 64;
+    /// A client whose requests have run for so long may lose its place, too, where none is idle.
+    core::nanoseconds busy_limit = std::chrono::seconds(30);
+    /// Answers of all clients together that they have not read. Beyond it the client with the most is dropped.
+    std::size_t unread_bytes = 256u << 20;
     connection_limits each = {};
 };
 
@@ -30,15 +36,19 @@ class server {
 
   private:
     void accept_some();
+    void add_client(unique_fd fd);
+    bool make_room();
+    void drop_slowest_reader();
     void watch_for_clients(bool on);
 
     core::reactor& control_;
     dispatcher& requests_;
     socket_path socket_;
     const server_options options_;
+    unread_total unread_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     std::unique_ptr<core::fd_watch> watch_;
-    core::timer retry_;  // after the process has run out of descriptors
+    core::timer retry_;  // after the process has run out of descriptors, or the server of places
     bool stopping_ = false;
 };
 

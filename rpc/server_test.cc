@@ -342,7 +342,7 @@ TEST_F(rpc_server, a_long_answer_reaches_a_client_that_reads) {
     EXPECT_EQ(c.line(), pong);
 }
 
-TEST_F(rpc_server, serves_so_many_clients_and_the_next_one_when_one_goes) {
+TEST_F(rpc_server, a_newcomer_takes_the_place_of_the_client_that_has_been_idle_for_longest) {
     start({.connections = 3});
     std::vector<std::unique_ptr<client>> some;
     for (int i = 0; i < 3; ++i) {
@@ -350,10 +350,82 @@ TEST_F(rpc_server, serves_so_many_clients_and_the_next_one_when_one_goes) {
         some.back()->send(ping);
         EXPECT_EQ(some.back()->line(), pong);
     }
+    some[0]->send(ping);
+    EXPECT_EQ(some[0]->line(), pong);
     client next(path_);
     next.send(ping);
-    EXPECT_EQ(next.line(50ms), "silence");
-    some.pop_back();
+    EXPECT_EQ(next.line(), pong);
+    EXPECT_EQ(some[1]->line(), "end");
+    for (const int others : {0, 2}) {
+        some[others]->send(ping);
+        EXPECT_EQ(some[others]->line(), pong);
+    }
+}
+
+TEST_F(rpc_server, a_full_house_of_idle_clients_locks_no_operator_out) {
+    start();
+    std::vector<std::unique_ptr<client>> idle;
+    for (unsigned i = 0; i < server_options().connections; ++i) {
+        idle.push_back(std::make_unique<client>(path_));
+        if (i % 2)
+            idle.back()->send(R"({"id": 1, "met)");
+    }
+    for (int i = 0; i < 3; ++i) {
+        client operators(path_);
+        operators.send(ping);
+        EXPECT_EQ(operators.line(), pong);
+    }
+}
+
+TEST_F(rpc_server, a_place_is_kept_where_all_clients_wait_for_answers) {
+    start({.connections = 2, .busy_limit = 1h});
+    client first(path_), second(path_);
+    for (client* c : {&first, &second})
+        c->send(R"({"id": 2, "method": "slow"})");
+    ASSERT_TRUE(soon([&] { return slow_begun_ == 2; }));
+    for (int i = 0; i < 3; ++i) {
+        client next(path_);
+        next.send(ping);
+        EXPECT_EQ(next.line(), pong);
+    }
+    let_go_ = true;
+    for (client* c : {&first, &second})
+        EXPECT_EQ(c->line(), R"({"jsonrpc":"2.0","id":2,"result":"at last"})");
+}
+
+TEST_F(rpc_server, a_client_that_waits_for_ever_loses_its_place_in_the_end) {
+    start({.connections = 1, .busy_limit = 0ns});
+    client first(path_);
+    first.send(R"({"id": 2, "method": "slow"})");
+    ASSERT_TRUE(soon([&] { return slow_begun_ == 1; }));
+    client next(path_);
+    next.send(ping);
+    EXPECT_EQ(next.line(), pong);
+    EXPECT_EQ(first.line(), "end");
+}
+
+TEST_F(rpc_server, a_request_that_does_not_come_whole_ends_its_connection) {
+    start({.each = {.request_time = 50ms}});
+    client half(path_), idle(path_);
+    half.send(ping);
+    EXPECT_EQ(half.line(), pong);
+    half.send(R"({"id": 1, "met)");
+    EXPECT_NE(half.line().find("a request must come whole within"), std::string::npos);
+    EXPECT_EQ(half.line(), "end");
+    idle.send(ping);
+    EXPECT_EQ(idle.line(), pong) << "a client may be idle between its requests";
+}
+
+TEST_F(rpc_server, what_clients_together_have_not_read_is_bounded) {
+    start({.unread_bytes = 8u << 20});
+    std::vector<std::unique_ptr<client>> deaf;
+    for (int i = 0; i < 5; ++i) {
+        deaf.push_back(std::make_unique<client>(path_));
+        deaf.back()->send(R"({"id": 1, "method": "text", "params": {"bytes": 4000000}})");
+    }
+    EXPECT_TRUE(soon([&] { return connections() <= 2; }));
+    client next(path_);
+    next.send(ping);
     EXPECT_EQ(next.line(), pong);
 }
 
