@@ -6,15 +6,39 @@
 
 namespace causeway::bdev_rbd {
 
+namespace {
+
+/// The CPUs that this process may use at all. Moves the calling thread for a moment.
+cpu_set_t usable_cpus() {
+    // All there could be, so that the kernel takes away what there is not.
+    cpu_set_t set, before;
+    CPU_ZERO(&set);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        CPU_SET(cpu, &set);
+    ::pthread_getaffinity_np(::pthread_self(), sizeof before, &before);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
+    ::pthread_getaffinity_np(::pthread_self(), sizeof set, &set);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
+    return set;
+}
+
+}  // namespace
+
 core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask) {
+    const cpu_set_t usable = usable_cpus();
     const auto map = core::parse_core_mask(core_mask);
     if (!map)
         return tl::make_unexpected(map.error());
     cpu_set_t set;
     CPU_ZERO(&set);
     for (const core::lcore& l : *map)
-        for (unsigned cpu : l.cpus)
+        for (unsigned cpu : l.cpus) {
+            if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &usable))
+                return core::fail(EINVAL,
+                                  "CPU " + std::to_string(cpu) + " is not there, or not for this process: name others",
+                                  core_mask);
             CPU_SET(cpu, &set);
+        }
     return set;
 }
 
@@ -26,16 +50,7 @@ std::vector<unsigned> cpus_of(const core::reactor_group& reactors) {
 }
 
 cpu_set_t cpus_beside(const std::vector<unsigned>& reactors) {
-    // The whole set first, so that the kernel says which CPUs this process has at all.
-    cpu_set_t set, before;
-    CPU_ZERO(&set);
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-        CPU_SET(cpu, &set);
-    ::pthread_getaffinity_np(::pthread_self(), sizeof before, &before);
-    ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
-    ::pthread_getaffinity_np(::pthread_self(), sizeof set, &set);
-    ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
-
+    const cpu_set_t set = usable_cpus();
     cpu_set_t beside = set;
     for (unsigned cpu : reactors)
         CPU_CLR(cpu, &beside);
@@ -45,7 +60,7 @@ cpu_set_t cpus_beside(const std::vector<unsigned>& reactors) {
 
 scoped_cpus::scoped_cpus(const cpu_set_t& cpus) noexcept {
     ::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_);
-    ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);  // in vain if none of them exists
+    ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
 }
 
 scoped_cpus::~scoped_cpus() {

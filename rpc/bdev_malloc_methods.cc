@@ -4,6 +4,9 @@
 #include "rpc/bdev_service.h"
 #include "rpc/uuid_param.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 namespace causeway::rpc {
 
 namespace {
@@ -36,6 +39,14 @@ answer create(bdev_service& service, create_params p) {
         return refuse_parameters(std::move(wrong));
     if (p.name.empty())
         p.name = service.devices.free_name("Malloc");
+    if (auto wrong = check_identity(p.name, p.uuid); !wrong.empty())
+        return refuse_parameters(std::move(wrong));
+    const std::uint64_t memory = std::uint64_t(::sysconf(_SC_PHYS_PAGES)) * std::uint64_t(::sysconf(_SC_PAGESIZE));
+    if (p.num_blocks > memory / p.block_size)
+        return refuse_errno(ENOMEM,
+                            fmt::format("{} blocks of {} bytes are more than the {} MiB of this machine: take fewer",
+                                        p.num_blocks, p.block_size, memory / mebibyte),
+                            p.name);
     auto name = service.devices.reserve(p.name);
     if (!name)
         return refuse(name.error());

@@ -13,7 +13,7 @@ using bdev::op;
 using bdev::test::cut;
 using bdev::test::request;
 
-constexpr int enodev = -19, eexist = -17, enoent = -2, einval = -22, ebusy = -16;
+constexpr int enodev = -19, eexist = -17, enoent = -2, einval = -22, ebusy = -16, enomem = -12;
 
 class bdev_methods : public ::testing::Test {
   protected:
@@ -111,6 +111,18 @@ const wrong_row wrong_rows[] = {
     {"no blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 0})", -32602},
     {"too many blocks", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 18446744073709551615})",
      -32602},
+    {"blocks that no command carries", "bdev_null_create", R"({"name": "x", "block_size": 131072, "num_blocks": 8})",
+     -32602},
+    {"a uuid that identifies nothing", "bdev_null_create", R"({"name": "x", "block_size": 512, "num_blocks": 8,
+        "uuid": "00000000-0000-0000-0000-000000000000"})",
+     -32602},
+    {"no name", "bdev_null_create", R"({"name": "", "block_size": 512, "num_blocks": 8})", -32602},
+    {"a name that steers a terminal", "bdev_malloc_create",
+     R"({"name": "x\u001b[2J", "block_size": 512, "num_blocks": 8})", -32602},
+    {"a granularity of more than 16 bits", "bdev_null_create",
+     R"({"name": "x", "block_size": 512, "num_blocks": 8, "preferred_write_granularity": 65537})", -32602},
+    {"more memory than there is", "bdev_malloc_create", R"({"block_size": 512, "num_blocks": 1125899906842624})", enomem},
+    {"a CPU that is not there", "bdev_rbd_register_cluster", R"({"name": "c", "core_mask": "[1000]"})", einval},
     {"metadata", "bdev_malloc_create", R"({"block_size": 512, "num_blocks": 8, "md_size": 8})", -32602},
     {"a number in a string", "bdev_malloc_create", R"({"block_size": "512", "num_blocks": 8})", -32602},
     {"a device of another kind", "bdev_null_delete", R"({"name": "m"})", enodev},

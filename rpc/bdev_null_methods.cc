@@ -37,8 +37,13 @@ const fields<create_params> create_fields = {
 answer create(bdev_service& service, create_params p) {
     if (auto wrong = check_shape(p.block_size, p.num_blocks, p.physical_block_size); !wrong.empty())
         return refuse_parameters(std::move(wrong));
-    if (p.name.empty())
-        return refuse_parameters("parameter 'name' must not be empty");
+    if (auto wrong = check_identity(p.name, p.uuid); !wrong.empty())
+        return refuse_parameters(std::move(wrong));
+    constexpr std::uint32_t largest = 1u << 16;  // NPWG and its like are 16 bits, counted from 0
+    for (const auto blocks :
+         {p.write_granularity, p.write_alignment, p.write_size, p.unmap_granularity, p.unmap_alignment})
+        if (blocks > largest)
+            return refuse_parameters("preferred and optimal sizes must be at most 65536 blocks");
     bdev::geometry g;
     g.block_size = p.block_size;
     g.blocks = p.num_blocks;

@@ -8,6 +8,7 @@
 #include "rpc/saved_config.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace causeway::rpc {
@@ -59,6 +60,7 @@ core::task<answer> remove_device(bdev_service& service, name_params p) {
 answer add_device(bdev_service& service, std::shared_ptr<bdev::device> d);
 
 /// The parameters of null and memory devices; empty: nothing is wrong.
+complaint check_identity(const std::string& name, const std::optional<bdev::uuid>& uuid);
 complaint check_shape(std::uint32_t block_size, std::uint64_t num_blocks, std::uint32_t physical_block_size);
 
 inline constexpr std::uint64_t mebibyte = 1 << 20;
