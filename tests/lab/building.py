@@ -1,4 +1,4 @@
-"""Building a preset, with its log and its time bounded; and any other long command."""
+"""Building a preset into a log; and any other long command."""
 
 import contextlib
 import fcntl
@@ -12,9 +12,9 @@ from .progress import Progress
 MINUTES = 25
 
 
-def logged(argv, log: Path, progress: Progress, minutes: float) -> int:
-    """Runs a command into a log, in bounded time, showing the log's last line as it goes. Its exit status."""
-    deadline = time.monotonic() + 60 * minutes
+def logged(argv, log: Path, progress: Progress, minutes: float | None) -> int:
+    """Runs a command into a log, in bounded time (None: as long as it takes), showing the log's last line as it goes. Its exit status."""
+    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
     process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)
     try:
         while process.poll() is None:
@@ -30,10 +30,11 @@ def logged(argv, log: Path, progress: Progress, minutes: float) -> int:
         processes.end(process, grace=30)
 
 
-def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> bool:
+def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = (),
+          minutes: float | None = MINUTES) -> bool:
     """Configures and builds; with `folders` or `also`, only the test programs of those folders and those targets. Two runs in one checkout take turns."""
     def ran(*argv) -> bool:
-        return logged(argv, log, progress, MINUTES) == 0
+        return logged(argv, log, progress, minutes) == 0
 
     with progress.step(f"build {preset}") as step, _turn(preset):
         step.failed = not (ran("cmake", "--preset", preset)
