@@ -99,14 +99,24 @@ void target::forget_host(const std::string& subnqn, const std::string& hostnqn) 
 }
 
 core::reactor& target::place_qpair(std::uint16_t qid) noexcept {
+    return *place_qpair(qid, [](const core::reactor&) { return true; });
+}
+
+core::reactor* target::place_qpair(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room) {
     // Admin queues in turn, for they do little; I/O queues where the fewest queues are.
-    std::size_t core = next_core_;
+    core::reactor* best = nullptr;
+    for (std::size_t i = 0; i < group_.size(); ++i) {
+        core::reactor& r = group_[qid == 0 ? (next_core_ + i) % group_.size() : i];
+        if ((best && (qid == 0 || placed_[r.index()] >= placed_[best->index()])) || !has_room(r))
+            continue;
+        best = &r;
+    }
+    if (!best)
+        return nullptr;
     if (qid == 0)
-        next_core_ = (next_core_ + 1) % group_.size();
-    else
-        core = static_cast<std::size_t>(std::min_element(placed_.begin(), placed_.end()) - placed_.begin());
-    ++placed_[core];
-    return group_[core];
+        next_core_ = (best->index() + 1) % group_.size();
+    ++placed_[best->index()];
+    return best;
 }
 
 void target::unplace_qpair(core::reactor& r) noexcept {

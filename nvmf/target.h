@@ -8,6 +8,7 @@
 #include "nvmf/transport.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +38,8 @@ class target {
     /// Where the queue pair `qid` that a host asks for shall live: admin queues in turn, I/O queues on the
     /// core with the fewest. Counted there until unplace_qpair(). Control reactor.
     core::reactor& place_qpair(std::uint16_t qid) noexcept;
+    /// The same among the cores that `has_room` says yes of; nullptr: of none.
+    core::reactor* place_qpair(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room);
     void unplace_qpair(core::reactor& r) noexcept;
 
     /// Step 1. Parses and checks `r.command`, fills transfer and length.
