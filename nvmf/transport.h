@@ -229,8 +229,9 @@ struct transport_options {
     std::uint32_t in_capsule_data_size = 4096;
     std::uint32_t max_io_size = 131072;  ///< a power of two from 8192; what MDTS tells hosts
     std::uint32_t max_aq_depth = 128;
-    std::uint32_t max_srq_depth = 4096;  ///< receives of one core on one device
-    std::uint32_t num_cqe = 0;           ///< 0: what the receive queue and its send queues need
+    /// Receives of one core on one device that may be promised to hosts. They have memory as they are used.
+    std::uint32_t max_srq_depth = 131072;
+    std::uint32_t num_cqe = 0;  ///< 0: what the receive queue and its send queues need
     int acceptor_backlog = 100;
     std::uint32_t ack_timeout = 0;
     bool c2h_success = true;         ///< TCP: a read that succeeds may be answered by its data alone

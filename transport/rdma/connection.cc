@@ -63,44 +63,26 @@ core::task<> connection::accept() {
         co_return;
     }
 
-    home_ = &target.place_qpair(asked_.qid);
-    auto group = co_await device_.group_on(*home_);
-    if (!group)
-        core::log::error("rdma: {}", group.error().text());
-    if (!group || given_up_) {
-        co_await refuse(no_resources);
-        co_return;
-    }
-    group_ = *group;
-
+    core::result<> built = co_await settle();
     registered_memory own;
-    auto make = [&] { return build(*group_, own); };
-    auto built = co_await core::run_blocking(target.group(), make);
+    auto make = [&] { return build(own); };
+    if (built)
+        built = co_await core::run_blocking(target.group(), make);
     if (!built) {
-        core::log::error("rdma: {}: {}", peer_.text(), built.error().text());
+        static core::log::limiter limit;
+        if (!given_up_)
+            core::log::peer_warning(limit, "rdma: {}: refused: {}", peer_.text(), built.error().text());
         co_await refuse(no_resources);
         co_return;
     }
 
     co_await core::switch_to(*home_);
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-    qpair_ = std::make_unique<qpair>(*group_, id_->qp, asked_.qid, limits_, std::move(own), local_, peer_, on_close);
+    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(own), local_, peer_,
+                                     on_close);
     qpair_->port = port_;
-    const bool joined = group_->join(*qpair_);
-    if (!joined) {
-        auto dying = std::move(qpair_);
-        auto release = [&] { dying->release_verbs(); };
-        co_await core::run_blocking(target.group(), release);
-        dying.reset();
-    }
+    group_->join(*qpair_);
     co_await core::switch_to(control());
-    if (!joined) {
-        static core::log::limiter limit;
-        core::log::peer_warning(limit, "rdma: {}: refused, core {} has no room for {} more commands", peer_.text(),
-                                home_->index(), limits_.depth);
-        co_await refuse(no_resources);
-        co_return;
-    }
 
     auto say_yes = [this] { return answer_host(); };
     auto accepted = co_await core::run_blocking(target.group(), say_yes);
@@ -114,8 +96,47 @@ core::task<> connection::accept() {
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
 }
 
+/// Finds a core that has room: the one where the queue pair should live, or else the next one.
+core::task<core::result<>> connection::settle() {
+    nvmf::target& target = transport_.target();
+    receive_quota& quota = device_.quota();
+    if (!quota.allows(peer_.traddr, limits_.depth))
+        co_return core::fail(EDQUOT, "its address has its share of the receives; raise the transport's max_srq_depth");
+    std::vector<bool> tried(target.group().size());
+    core::result<> settled = core::fail(ENOSPC, "no core has receives for it; raise the transport's max_srq_depth");
+    const auto has_room = [&](const core::reactor& r) {
+        return !tried[r.index()] && quota.has_room(r.index(), limits_.depth);
+    };
+    while (!given_up_ && !device_.lost()) {
+        core::reactor* const candidate = target.place_qpair(asked_.qid, has_room);
+        if (!candidate)
+            break;
+        tried[candidate->index()] = true;
+        quota.take(candidate->index(), peer_.traddr, limits_.depth);
+        const core::result<poll_group*> group = co_await device_.group_on(*candidate);
+        core::result<receive_pool*> admitted = core::fail(ENODEV, "the device is gone", device_.name());
+        if (group) {
+            co_await core::switch_to(*candidate);
+            admitted = co_await (*group)->admit(limits_);
+            co_await core::switch_to(control());
+        } else {
+            admitted = tl::make_unexpected(group.error());
+        }
+        if (admitted) {
+            home_ = candidate;
+            group_ = *group;
+            receives_ = *admitted;
+            co_return given_up_ ? core::fail(ECANCELED, "the host has gone") : core::result<>{};
+        }
+        settled = tl::make_unexpected(admitted.error());
+        quota.give_back(candidate->index(), peer_.traddr, limits_.depth);
+        target.unplace_qpair(*candidate);
+    }
+    co_return settled;
+}
+
 /// Blocks.
-core::result<> connection::build(poll_group& group, registered_memory& own) {
+core::result<> connection::build(registered_memory& own) {
     auto memory =
         registered_memory::allocate(device_.pd(), qpair::own_size(transport_.options().max_io_size, limits_.depth));
     if (!memory)
@@ -123,8 +144,8 @@ core::result<> connection::build(poll_group& group, registered_memory& own) {
 
     ibv_qp_init_attr attributes{};
     attributes.qp_context = this;
-    attributes.send_cq = attributes.recv_cq = group.cq();
-    attributes.srq = group.srq();
+    attributes.send_cq = attributes.recv_cq = group_->cq();
+    attributes.srq = receives_->srq();
     attributes.qp_type = IBV_QPT_RC;
     attributes.cap.max_send_wr = limits_.send_requests;
     attributes.cap.max_send_sge = 1;
@@ -176,9 +197,14 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
     };
     state_ = state::closing;
     co_await core::run_blocking(transport_.target().group(), say_no);
-    --device_.queue_pairs;
-    if (home_)
+    if (receives_) {
+        co_await core::switch_to(*home_);
+        group_->cancel(*receives_, limits_);
+        co_await core::switch_to(control());
+        device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth);
         transport_.target().unplace_qpair(*home_);
+    }
+    --device_.queue_pairs;
     transport_.remove(*this);
 }
 
@@ -215,8 +241,8 @@ core::task<> connection::take_apart() {
     };
     co_await core::run_blocking(group, to_error);
     co_await drain();
-    // Destroying a queue pair drops its completions that nobody has polled (mlx5 does), and the receives in them would be
-    // lost to all: a core with much to do may not have come to them yet.
+    // Destroying a queue pair drops its completions that nobody has polled (mlx5 does), and the receives in them are lost
+    // to all: a core with much to do may not have come to them yet.
     group_->take_completions();
     auto destroy_qp = [this] { rdma_destroy_qp(id_); };
     co_await core::run_blocking(group, destroy_qp);
@@ -227,17 +253,19 @@ core::task<> connection::take_apart() {
         rdma_destroy_id(id_);
     };
     co_await core::run_blocking(group, give_back);
+    const std::uint32_t held = qpair_->release_unused();
     co_await core::switch_to(control());
+    device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth - held);
+    transport_.target().unplace_qpair(*home_);
     --device_.queue_pairs;
 
-    // What still executes may take its time: it holds memory and a share of the receives, and nothing of the device.
+    // What still executes may take its time: it holds its own memory and receives, and nothing of the device.
     co_await core::switch_to(*home_);
     co_await transport_.target().detach(*qpair_);
-    group_->give_up_share(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
     core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
-    transport_.target().unplace_qpair(*home_);
+    device_.quota().give_back(home_->index(), peer_.traddr, held);
     transport_.remove(*this);
 }
 

@@ -34,7 +34,8 @@ class connection final : public cm_owner {
   private:
     enum class state : std::uint8_t { accepting, live, closing };
 
-    core::result<> build(poll_group& group, registered_memory& own);
+    core::task<core::result<>> settle();
+    core::result<> build(registered_memory& own);
     core::result<> answer_host();
     core::task<> refuse(nvme::rdma_cm_status why);
     core::task<> take_apart();
@@ -54,7 +55,8 @@ class connection final : public cm_owner {
     nvmf::disconnect_reason why_{};
     core::reactor* home_ = nullptr;
     poll_group* group_ = nullptr;
-    std::unique_ptr<qpair> qpair_;  ///< home reactor's
+    receive_pool* receives_ = nullptr;  ///< of the group, where it is admitted
+    std::unique_ptr<qpair> qpair_;      ///< home reactor's
     std::atomic<bool> last_receive_seen_{false};
 };
 

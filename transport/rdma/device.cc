@@ -25,10 +25,12 @@ core::result<std::unique_ptr<device>> device::open(ibv_context* context, nvmf::t
 device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
                const nvmf::transport_options& options, events handlers)
     : context_(context), name_(ibv_get_device_name(context->device)), pd_(std::move(pd)), limits_(limits),
-      target_(target), options_(options), handlers_(std::move(handlers)), groups_(target.group().size()) {
+      quota_(target.group().size(), limits.receives_per_core), target_(target), options_(options),
+      handlers_(std::move(handlers)), groups_(target.group().size()) {
     watch_.emplace(target.group().control(), context->async_fd, EPOLLIN, [this](std::uint32_t) { take_events(); });
-    core::log::notice("rdma: {}: {} receives per core, {} RDMA READs per connection{}", name_, limits_.receives,
-                      limits_.reads, limits_.send_with_invalidate ? ", send with invalidate" : "");
+    core::log::notice("rdma: {}: {} receives per core, {} RDMA READs per connection{}", name_,
+                      limits_.receives_per_core, limits_.reads,
+                      limits_.send_with_invalidate ? ", send with invalidate" : "");
 }
 
 device::~device() = default;
@@ -61,7 +63,7 @@ core::task<> device::release_verbs() {
         if (!g)
             continue;
         co_await core::switch_to(g->home());
-        g->stop();
+        co_await g->stop();
         poll_group* const group = g.get();
         auto release = [group] { group->release_verbs(); };
         co_await core::run_blocking(target_.group(), release);

@@ -2,9 +2,10 @@
 
 #include "core/reactor.h"
 #include "core/task.h"
+#include "core/turnstile.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/poll_group.h"
-#include "core/turnstile.h"
+#include "transport/rdma/receive_quota.h"
 #include "transport/rdma/verbs.h"
 
 #include <functional>
@@ -46,6 +47,9 @@ class device {
     /// Gives all back to the device but memory that commands may still hold. REQUIRES: no connection has a queue pair.
     core::task<> release_verbs();
 
+    /// Receives of its cores, promised to whom.
+    receive_quota& quota() noexcept { return quota_; }
+
     unsigned connections = 0;  ///< that refer to this device
     unsigned queue_pairs = 0;  ///< of them, those that still hold something of the device's
     bool forgettable = false;  ///< lost, and all is given back
@@ -60,6 +64,7 @@ class device {
     const std::string name_;
     pd_ptr pd_;
     const device_limits limits_;
+    receive_quota quota_;
     nvmf::target& target_;
     const nvmf::transport_options& options_;
     events handlers_;

@@ -1,10 +1,10 @@
 #include "transport/rdma/poll_group.h"
 
 #include "core/log.h"
-#include "transport/rdma/device_limits.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <fcntl.h>
 #include <limits>
 #include <sys/epoll.h>
@@ -38,14 +38,6 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     cq_ptr cq(ibv_create_cq(context, static_cast<int>(limits.completions), nullptr, channel->get(), vector));
     if (!cq)
         return verbs_error(errno, "cannot create a completion queue", context);
-    ibv_srq_init_attr attributes{.attr = {.max_wr = limits.receives, .max_sge = 1, .srq_limit = 0}};
-    srq_ptr srq(ibv_create_srq(pd, &attributes));
-    if (!srq)
-        return verbs_error(errno, "cannot create a shared receive queue", context);
-    auto receives = receive_pool::create(pd, std::move(srq), limits.receives, options.in_capsule_data_size);
-    if (!receives)
-        return tl::make_unexpected(receives.error());
-
     const core::buffer_pool::size_class classes[] = {{small_buffer, options.small_buffers},
                                                      {options.max_io_size, options.large_buffers}};
     const bool one_class = options.max_io_size <= small_buffer;
@@ -55,20 +47,17 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     auto mr = register_memory(pd, buffers->memory());
     if (!mr)
         return tl::make_unexpected(mr.error());
-    return std::unique_ptr<poll_group>(new poll_group(home, target, limits, options, std::move(*channel), std::move(cq),
-                                                      std::move(*receives), std::move(*buffers), std::move(*mr)));
+    return std::unique_ptr<poll_group>(new poll_group(home, target, pd, limits, options, std::move(*channel),
+                                                      std::move(cq), std::move(*buffers), std::move(*mr)));
 }
 
-poll_group::poll_group(core::reactor& home, nvmf::target& target, const device_limits& limits,
+poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
                        const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq,
-                       receive_pool receives, core::buffer_pool buffers, mr_ptr buffers_mr)
-    : home_(home), target_(target), max_io_size_(options.max_io_size),
-      send_with_invalidate_(limits.send_with_invalidate), channel_(std::move(channel)), cq_(std::move(cq)),
-      receives_(std::move(receives)), buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
-      arena_(arena_size) {
-    const auto completions = static_cast<std::uint32_t>(cq_->cqe);
-    cqe_room_ = completions > limits.receives ? completions - limits.receives : 0;
-}
+                       core::buffer_pool buffers, mr_ptr buffers_mr)
+    : home_(home), target_(target), pd_(pd), limits_(limits), max_io_size_(options.max_io_size),
+      in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)), cq_(std::move(cq)),
+      completions_(static_cast<std::uint32_t>(cq_->cqe)), buffers_(std::move(buffers)),
+      buffers_mr_(std::move(buffers_mr)), arena_(arena_size) {}
 
 poll_group::~poll_group() {
     release_verbs();
@@ -79,38 +68,22 @@ void poll_group::start() {
     registration_ = core::poller_registration(home_, "rdma", *this);
 }
 
-void poll_group::stop() {
+core::task<> poll_group::stop() {
+    co_await growing_.enter();  // what is being made is there, or not, after this
+    stopped_ = true;
+    growing_.leave();
+    for (const auto& p : pools_)
+        p->stop();
     registration_.reset();
     channel_watch_.reset();
 }
 
 void poll_group::release_verbs() noexcept {
-    receives_.release_verbs();
+    for (const auto& p : pools_)
+        p->release_verbs();
     buffers_mr_.reset();
     cq_.reset();
     channel_.reset();
-}
-
-bool poll_group::join(qpair& q) {
-    std::size_t i = 0;
-    while (i < places_.size() && places_[i].occupant)
-        ++i;
-    if (i > std::numeric_limits<std::uint16_t>::max() || q.limits().send_requests > cqe_room_)
-        return false;
-    // What lies there now may name a queue pair that had the same number.
-    take_completions();
-    if (!receives_.join(q.limits().depth))
-        return false;
-    if (i == places_.size())
-        places_.emplace_back();
-    places_[i].occupant = &q;
-    q.place = static_cast<std::uint16_t>(i);
-    q.generation = places_[i].generation;
-    by_number_[q.qp_num()] = &q;
-    dirty_.reserve(places_.size());
-    cqe_room_ -= q.limits().send_requests;
-    receives_.flush();
-    return true;
 }
 
 void poll_group::leave(qpair& q) noexcept {
@@ -120,11 +93,24 @@ void poll_group::leave(qpair& q) noexcept {
     ++places_[q.place].generation;
     if (const auto it = by_number_.find(q.qp_num()); it != by_number_.end() && it->second == &q)
         by_number_.erase(it);
-    cqe_room_ += q.limits().send_requests;
+    promised_completions_ -= completions_of(q.limits());
 }
 
-void poll_group::give_up_share(qpair& q) noexcept {
-    receives_.leave(q.limits().depth);
+void poll_group::join(qpair& q) {
+    std::size_t i = 0;
+    while (i < places_.size() && places_[i].occupant)
+        ++i;
+    assert(i <= std::numeric_limits<std::uint16_t>::max());  // more than a completion queue has room for
+    // What lies there now may name a queue pair that had the same number.
+    take_completions();
+    if (i == places_.size())
+        places_.emplace_back();
+    places_[i].occupant = &q;
+    q.place = static_cast<std::uint16_t>(i);
+    q.generation = places_[i].generation;
+    by_number_[q.qp_num()] = &q;
+    dirty_.reserve(places_.size());
+    q.receives().flush();
 }
 
 unsigned poll_group::poll(unsigned budget) noexcept {
@@ -155,8 +141,7 @@ void poll_group::take_completions() noexcept {
     if (!cq_)
         return;
     // As many as the queue holds: what comes meanwhile is for other queue pairs, and for the next turn.
-    const auto all = static_cast<unsigned>(cq_->cqe);
-    for (unsigned taken = 0, n = 1; n != 0 && taken < all; taken += n)
+    for (unsigned taken = 0, n = 1; n != 0 && taken < completions_; taken += n)
         n = poll(256);
 }
 
@@ -173,16 +158,18 @@ void poll_group::handle(const ibv_wc& wc) noexcept {
         p.occupant->completed(id, wc.status);
 }
 
-void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept {
-    if (!receives_.valid(slot))
+void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept {
+    const std::size_t pool = index >> slot_bits;
+    const std::uint32_t slot = index & slot_mask;
+    if (pool >= pools_.size() || !pools_[pool]->valid(slot))
         return;
     const auto it = by_number_.find(wc.qp_num);
     if (it == by_number_.end()) {
-        receives_.recycle(slot);
+        pools_[pool]->recycle(slot);
         return;
     }
     if (wc.status != IBV_WC_SUCCESS) {
-        receives_.recycle(slot);
+        pools_[pool]->recycle(slot);
         it->second->receive_failed(wc.status);
         return;
     }
@@ -204,8 +191,9 @@ void poll_group::mark_dirty(qpair& q) noexcept {
 
 void poll_group::flush() noexcept {
     // Receives first: whoever gets a response may send its next command at once.
-    if (receives_.dirty())
-        receives_.flush();
+    for (const auto& p : pools_)
+        if (p->dirty())
+            p->flush();
     for (qpair* q : dirty_) {
         q->marked_dirty = false;
         q->post();
@@ -215,7 +203,7 @@ void poll_group::flush() noexcept {
 }
 
 bool poll_group::arm() noexcept {
-    if (receives_.dirty() || !dirty_.empty())
+    if (!dirty_.empty() || std::any_of(pools_.begin(), pools_.end(), [](const auto& p) { return p->dirty(); }))
         return false;
     if (!armed_) {
         if (ibv_req_notify_cq(cq_.get(), 0) != 0)

@@ -4,6 +4,9 @@
 #include "core/counter.h"
 #include "core/poller.h"
 #include "core/reactor.h"
+#include "core/task.h"
+#include "core/turnstile.h"
+#include "transport/rdma/device_limits.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
 #include "transport/rdma/send_queue.h"
@@ -20,9 +23,13 @@ class target;
 
 namespace causeway::rdma {
 
-struct device_limits;
+/// Completions that a queue pair may make before any is polled: each receive, and, if all fail at once, each send work
+/// request.
+constexpr std::uint32_t completions_of(const qpair_limits& l) noexcept {
+    return l.depth + l.send_requests;
+}
 
-/// All that one core does on one device: a completion queue, a shared receive queue, data buffers, and the queue pairs
+/// All that one core does on one device: a completion queue, shared receive queues, data buffers, and the queue pairs
 /// that use them. Lives on its reactor; made by create() where blocking is allowed.
 class poll_group final : public core::poller {
   public:
@@ -32,18 +39,22 @@ class poll_group final : public core::poller {
     ~poll_group() override;
 
     // On the home reactor.
-    void start();  ///< begins to poll
-    void stop();   ///< ends it, REQUIRES: no queue pair
+    void start();         ///< begins to poll
+    core::task<> stop();  ///< ends it, REQUIRES: no queue pair
 
-    /// False: no room for its receives or completions.
-    [[nodiscard]] bool join(qpair& q);
-    /// Handles what lies in the completion queue, all of it: a queue pair's last receives, before the device destroys it
-    /// together with what nobody has polled.
+    /// Makes room for a connection: receives, and completions of everything that it may post. ENOMEM, or what the
+    /// device says. Given back by leave() of its queue pair, or by cancel().
+    core::task<core::result<receive_pool*>> admit(qpair_limits limits);
+    void cancel(receive_pool& receives, const qpair_limits& limits) noexcept;
+    /// Of an admitted connection.
+    void join(qpair& q);
+    /// The queue pair claims `more` of the receives that were promised to it. False: there is no memory for them.
+    [[nodiscard]] bool raise(receive_pool& receives, std::uint32_t more) noexcept;
+    /// Handles what lies in the completion queue, all of it: a queue pair's last receives, before the device destroys
+    /// it together with what nobody has polled.
     void take_completions() noexcept;
-    /// The device's queue pair is destroyed: what still lies in the completion queue is taken, and its place is given up.
+    /// The device's queue pair is destroyed: what still lies in the completion queue is taken, and its place given up.
     void leave(qpair& q) noexcept;
-    /// `q` does not hold any receive any more.
-    void give_up_share(qpair& q) noexcept;
 
     // core::poller
     unsigned poll(unsigned budget) noexcept override;
@@ -53,11 +64,10 @@ class poll_group final : public core::poller {
     // For queue pairs.
     core::reactor& home() const noexcept { return home_; }
     nvmf::target& target() const noexcept { return target_; }
-    receive_pool& receives() noexcept { return receives_; }
     core::buffer_pool& buffers() noexcept { return buffers_; }
     std::uint32_t buffers_lkey() const noexcept { return buffers_mr_ ? buffers_mr_->lkey : 0; }
     std::uint32_t max_io_size() const noexcept { return max_io_size_; }
-    bool send_with_invalidate() const noexcept { return send_with_invalidate_; }
+    bool send_with_invalidate() const noexcept { return limits_.send_with_invalidate; }
     /// Makes sure that the arena has room for `n` pieces of work. May post all chains.
     void make_room(std::size_t n) noexcept;
     work_arena& arena() noexcept { return arena_; }
@@ -65,7 +75,6 @@ class poll_group final : public core::poller {
 
     // For connections.
     ibv_cq* cq() const noexcept { return cq_.get(); }
-    ibv_srq* srq() const noexcept { return receives_.srq(); }
 
     /// May block. The device is gone: its objects are given back, the memory stays. REQUIRES: stopped.
     void release_verbs() noexcept;
@@ -79,28 +88,41 @@ class poll_group final : public core::poller {
     };
     statistics& stats() noexcept { return stats_; }
     const statistics& stats() const noexcept { return stats_; }
-    const receive_pool::statistics& receive_stats() const noexcept { return receives_.stats(); }
+    const receive_pool::statistics& receive_stats() const noexcept { return receive_stats_; }
     /// What reactor::stalls() said when the completion queue was last found empty: see nvmf::qpair::stall_epoch.
     std::uint32_t stall_epoch() const noexcept { return stall_epoch_; }
     std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   private:
-    poll_group(core::reactor& home, nvmf::target& target, const device_limits& limits,
-               const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq, receive_pool receives,
-               core::buffer_pool buffers, mr_ptr buffers_mr);
+    poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
+               const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq, core::buffer_pool buffers,
+               mr_ptr buffers_mr);
 
+    core::task<core::result<>> grow_completions(std::uint32_t more);
+    core::task<core::result<receive_pool*>> pool_for(std::uint32_t depth);
+    core::task<core::result<>> add_memory(receive_pool& receives);
+    core::task<> follow_use();
     void handle(const ibv_wc& wc) noexcept;
-    void handle_receive(const ibv_wc& wc, std::uint32_t slot) noexcept;
+    void handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept;
     void take_channel_events() noexcept;
 
     core::reactor& home_;
     nvmf::target& target_;
+    ibv_pd* const pd_;
+    const device_limits limits_;
     const std::uint32_t max_io_size_;
-    const bool send_with_invalidate_;
+    const std::uint32_t in_capsule_data_size_;
 
     comp_channel_ptr channel_;
     cq_ptr cq_;
-    receive_pool receives_;
+    std::uint32_t completions_;               ///< that the queue holds
+    std::uint32_t promised_completions_ = 0;  ///< to connections
+    core::turnstile growing_;                 ///< one at a time makes what can only be made by blocking
+    bool following_use_ = false;              ///< follow_use() is on its way
+    bool out_of_memory_ = false;              ///< when that was tried last
+    bool stopped_ = false;
+    std::vector<std::unique_ptr<receive_pool>> pools_;
+    receive_pool::statistics receive_stats_;
     core::buffer_pool buffers_;
     mr_ptr buffers_mr_;
     work_arena arena_;
@@ -112,7 +134,6 @@ class poll_group final : public core::poller {
     std::vector<place> places_;
     std::unordered_map<std::uint32_t, qpair*> by_number_;
     std::vector<qpair*> dirty_;
-    std::uint32_t cqe_room_ = 0;
     std::uint32_t stall_epoch_ = 0;
 
     bool armed_ = false;

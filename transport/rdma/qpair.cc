@@ -4,7 +4,9 @@
 #include "nvme/fabrics.h"
 #include "nvmf/target.h"
 #include "transport/rdma/poll_group.h"
+#include "transport/rdma/receive_pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstddef>
@@ -26,24 +28,35 @@ bool is_flush(ibv_wc_status s) noexcept {
 
 }  // namespace
 
-qpair::qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits, registered_memory own,
-             nvmf::transport_address local, nvmf::transport_address peer,
+qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
+             registered_memory own, nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid), limits_(limits),
-      own_(std::move(own)), local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
-      connect_limit_(group.home(),
-                     [this] {
-                         if (!controller)
-                             violation("no Connect command in time");
-                     }),
-      queue_(qp, limits.send_requests, limits.reads), sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
+    : nvmf::qpair(group.home()), group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
+      limits_(limits), own_(std::move(own)), local_(std::move(local)), peer_(std::move(peer)),
+      closed_by_us_(std::move(closed_by_us)), connect_limit_(group.home(),
+                                                             [this] {
+                                                                 if (!controller)
+                                                                     violation("no Connect command in time");
+                                                             }),
+      queue_(qp, limits.send_requests, limits.reads), claim_(receive_pool::first_claim(limits.depth)),
+      sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
     assert(limits.send_requests > most_descriptors);
     sq_entries = limits.depth;
-    free_.reserve(requests_.size());
+    free_.reserve(std::size_t{2} * limits.depth + request_table::chunk_size);
     parked_.reserve(limits.depth);
-    for (std::size_t i = requests_.size(); i-- > 0;) {
-        request& r = requests_[i];
-        r.index = static_cast<std::uint16_t>(i);
+    make_requests();
+    connect_limit_.arm_after(connect_time_limit);
+}
+
+qpair::~qpair() = default;
+
+/// A chunk more of them. False: there are as many as there may be, or there is no memory.
+bool qpair::make_requests() noexcept {
+    const request* const first = requests_.grow();
+    if (!first)
+        return false;
+    for (std::size_t i = request_table::chunk_size; i-- > 0;) {
+        request& r = *requests_.find(first->index + i);
         r.qpair = this;
         r.waiter.owner = &r;
         r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
@@ -54,26 +67,29 @@ qpair::qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limit
         };
         free_.push_back(&r);
     }
-    connect_limit_.arm_after(connect_time_limit);
+    return true;
 }
 
-qpair::~qpair() = default;
-
-bool qpair::in_use() const noexcept {
-    return free_.size() != requests_.size();
+/// Twice as many, so that a queue is at its depth soon.
+void qpair::claim_more_receives() noexcept {
+    const std::uint32_t more = std::min<std::uint32_t>(claim_, limits_.depth - claim_);
+    claim_ += more;
+    if (!group_.raise(receives_, more))
+        violation("no memory for the receives of its commands");
 }
 
 void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
     if (stopping_ || bytes < sizeof(nvme::command) || outstanding_ >= limits_.depth) {
-        group_.receives().recycle(slot);
+        receives_.recycle(slot);
         if (bytes < sizeof(nvme::command))
             violation("a capsule shorter than a command");
         else if (outstanding_ >= limits_.depth)
             violation("more commands than the queue is deep");
         return;
     }
-    ++outstanding_;
-    if (free_.empty() || !parked_.empty()) {
+    if (++outstanding_ > claim_)
+        claim_more_receives();
+    if ((free_.empty() && !make_requests()) || !parked_.empty()) {
         // Responses are out whose completions are not in yet. Commands begin in the order in which they came.
         group_.stats().pending_free_request.add();
         parked_.push_back({slot, bytes, group_.stall_epoch()});
@@ -97,8 +113,7 @@ void qpair::start(request& r, const parked& capsule) noexcept {
     r.place.remote_count = 0;
     r.place.invalidate = false;
     r.wants_data_sent = false;
-    receive_pool& receives = group_.receives();
-    std::memcpy(&r.command, receives.command(slot), sizeof r.command);
+    std::memcpy(&r.command, receives_.command(slot), sizeof r.command);
 
     const nvme::status begun = group_.target().begin(r);
     if (!begun.ok())
@@ -116,19 +131,19 @@ void qpair::start(request& r, const parked& capsule) noexcept {
     if (r.length > group_.max_io_size())
         return take_back(r, sc::data_sgl_length_invalid.with_dnr());
 
-    const std::span<const std::byte> data(receives.data(slot), bytes - sizeof(nvme::command));
+    const std::span<const std::byte> data(receives_.data(slot), bytes - sizeof(nvme::command));
     const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.place);
     if (!parsed.ok())
         return take_back(r, parsed);
     if (r.place.in_capsule) {
-        r.segments[0] = {receives.data(slot) + r.place.capsule_offset, r.length};
+        r.segments[0] = {receives_.data(slot) + r.place.capsule_offset, r.length};
         r.segment_count = 1;
         return execute(r);
     }
-    if (r.transfer == nvmf::transfer::from_host && r.length <= receives.data_size()) {
+    if (r.transfer == nvmf::transfer::from_host && r.length <= receives_.data_size()) {
         // Fetched to where it could have come with the capsule: Connect waits for nobody's buffers.
-        r.lkey = receives.lkey();
-        return have_buffer(r, receives.data(slot), request::source::slot);
+        r.lkey = receives_.lkey(slot);
+        return have_buffer(r, receives_.data(slot), request::source::slot);
     }
     give_back_slot(r);
     find_buffer(r);
@@ -246,9 +261,10 @@ void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
                                                              : "an RDMA READ or WRITE",
                                 ibv_wc_status_str(status));
     }
-    if (id.index >= requests_.size() || id.kind == work_kind::none || id.kind == work_kind::receive)
+    request* const which = requests_.find(id.index);
+    if (!which || id.kind == work_kind::none || id.kind == work_kind::receive)
         return;
-    request& r = requests_[id.index];
+    request& r = *which;
     if (id.kind != work_kind::data) {
         queue_.retire(id);
         if (id.kind == work_kind::read) {
@@ -329,21 +345,20 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
 }
 
 bool qpair::abort_waiting(std::uint16_t cid) noexcept {
-    for (request& r : requests_) {
-        if (r.command.cid != cid)
-            continue;
-        if (r.at == request::step::waiting_buffer) {
-            group_.buffers().cancel(r.waiter);
-            buffer_line_.remove(r);
-        } else if (r.at == request::step::waiting_read && r.next_read == 0) {
-            read_line_.remove(r);
-        } else {
-            continue;
-        }
-        take_back(r, sc::aborted_by_request);
-        return true;
+    request* const r = requests_.find_if([cid](const request& r) {
+        return r.command.cid == cid &&
+               (r.at == request::step::waiting_buffer || (r.at == request::step::waiting_read && r.next_read == 0));
+    });
+    if (!r)
+        return false;
+    if (r->at == request::step::waiting_buffer) {
+        group_.buffers().cancel(r->waiter);
+        buffer_line_.remove(*r);
+    } else {
+        read_line_.remove(*r);
     }
-    return false;
+    take_back(*r, sc::aborted_by_request);
+    return true;
 }
 
 void qpair::begin_close() noexcept {
@@ -360,7 +375,7 @@ void qpair::begin_close() noexcept {
             drop(*r);
     }
     for (const parked& p : parked_)
-        group_.receives().recycle(p.slot);
+        receives_.recycle(p.slot);
     parked_.clear();
 }
 
@@ -371,12 +386,24 @@ void qpair::break_off() noexcept {
 }
 
 void qpair::abandon_posted() noexcept {
-    for (request& r : requests_) {
+    requests_.for_each([this](request& r) {
         if (r.at == request::step::sending)
             finish(r);
         else if (r.at == request::step::reading)
             drop(r);
-    }
+    });
+}
+
+std::uint32_t qpair::release_unused() noexcept {
+    std::uint32_t held = 0;
+    requests_.for_each([&](const request& r) { held += r.slot != request::no_slot; });
+    left_ = true;
+    receives_.leave(limits_.depth - held, claim_ - held);
+    free_.clear();
+    requests_.release_free();
+    if (!own_taken_)
+        own_.memory = {};
+    return held;
 }
 
 }  // namespace causeway::rdma

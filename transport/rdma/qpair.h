@@ -1,9 +1,9 @@
 #pragma once
 
+#include "core/fifo.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
-#include "core/fifo.h"
-#include "transport/rdma/request.h"
+#include "transport/rdma/request_table.h"
 #include "transport/rdma/send_queue.h"
 #include "transport/rdma/verbs.h"
 
@@ -15,6 +15,7 @@
 namespace causeway::rdma {
 
 class poll_group;
+class receive_pool;
 
 /// What an accepted connection has been granted.
 struct qpair_limits {
@@ -29,14 +30,14 @@ struct qpair_limits {
 ///
 /// A command is outstanding from its capsule until its response is handed to the send queue: that is what the host
 /// counts, and what may not exceed the depth. Its receive goes back to the shared queue before that response goes out,
-/// so a host that keeps to its depth always finds one. The request lives on until the SEND has completed, so there are
-/// up to twice as many requests as commands outstanding.
+/// so a host that keeps to its depth always finds one. The request lives on until the SEND has completed, so there may
+/// be up to twice as many requests as commands outstanding.
 class qpair final : public nvmf::qpair {
   public:
     /// `own` is one buffer of max_io_size and the responses behind it: what this connection can always use, however
     /// busy the poll group's buffers are.
-    qpair(poll_group& group, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits, registered_memory own,
-          nvmf::transport_address local, nvmf::transport_address peer,
+    qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
+          registered_memory own, nvmf::transport_address local, nvmf::transport_address peer,
           std::function<void(nvmf::disconnect_reason)> closed_by_us);
     ~qpair() override;
 
@@ -69,11 +70,14 @@ class qpair final : public nvmf::qpair {
     void abandon_posted() noexcept;
     /// The device is gone, or about to go: what is registered with it is given back. May block.
     void release_verbs() noexcept { own_.mr.reset(); }
+    /// All goes back but what commands in flight use: requests, the own buffer, receives. Returns how many receives
+    /// these commands hold; each goes back with its command. REQUIRES: release_verbs().
+    std::uint32_t release_unused() noexcept;
 
     const qpair_limits& limits() const noexcept { return limits_; }
+    receive_pool& receives() const noexcept { return receives_; }
     ibv_qp* verbs() const noexcept { return qp_; }
     std::uint32_t qp_num() const noexcept { return qp_num_; }
-    bool in_use() const noexcept;
 
     /// Memory of `own` for a connection.
     static std::size_t own_size(std::uint32_t max_io_size, std::uint16_t depth) noexcept {
@@ -93,6 +97,8 @@ class qpair final : public nvmf::qpair {
     };
 
     // qpair.cc: a command's way
+    bool make_requests() noexcept;
+    void claim_more_receives() noexcept;
     void start(request& r, const parked& capsule) noexcept;
     void answer(request& r, nvme::status s) noexcept;
     void take_back(request& r, nvme::status s) noexcept;
@@ -116,6 +122,7 @@ class qpair final : public nvmf::qpair {
     std::uint32_t sends_needed(const request& r) const noexcept;
 
     poll_group& group_;
+    receive_pool& receives_;
     ibv_qp* qp_;
     const std::uint32_t qp_num_;
     const std::uint16_t asked_qid_;  ///< by the connection request
@@ -129,12 +136,14 @@ class qpair final : public nvmf::qpair {
     send_queue queue_;
     bool stopping_ = false;          ///< disconnect() has been called: nothing new begins
     bool broken_ = false;            ///< the device's queue pair is in error, or about to be: nothing is posted
+    bool left_ = false;              ///< the receive pool counts it no more, but for each receive that a command holds
     std::uint32_t outstanding_ = 0;  ///< commands received and not answered
+    std::uint32_t claim_;            ///< of the receives, as many as it has ever had outstanding
     std::uint32_t sending_ = 0;      ///< responses posted, not completed
     std::uint32_t sq_size_;          ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 
-    std::vector<request> requests_;
+    request_table requests_;
     std::vector<request*> free_;
     std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
     core::fifo<request> buffer_line_;

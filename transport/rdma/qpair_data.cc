@@ -1,5 +1,6 @@
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/qpair.h"
+#include "transport/rdma/receive_pool.h"
 
 #include <algorithm>
 #include <utility>
@@ -51,8 +52,11 @@ void qpair::give_back_buffer(request& r) noexcept {
 
 void qpair::give_back_slot(request& r) noexcept {
     const std::uint32_t slot = std::exchange(r.slot, request::no_slot);
-    if (slot != request::no_slot)
-        group_.receives().recycle(slot);
+    if (slot == request::no_slot)
+        return;
+    if (left_)
+        receives_.leave(1, 1);
+    receives_.recycle(slot);
 }
 
 void qpair::read(request& r) noexcept {

@@ -2,53 +2,63 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 
 namespace causeway::rdma {
 
-/// Keeps the count of a shared receive queue: every connection brings as many receives as it may have commands
+/// Keeps the count of a shared receive queue. Every connection is promised as many receives as it may have commands
 /// outstanding, so one that is slow, or whose device hangs, holds its own receives and nobody else's.
 ///
-/// A receive in a shared queue cannot be called back. What a connection leaves behind is surplus: it goes to the next
-/// connection, or out of circulation one by one as receives come back.
+/// Promised is not posted: memory follows use. A connection claims as many as it has ever had outstanding at once, and
+/// a cushion beyond all claims takes what comes at once from connections that had used fewer before. Their claims are
+/// raised as it comes, and the cushion is whole again with the next posting.
 ///
-/// Invariant: claimed + surplus = receives in circulation (posted, or holding a command) <= capacity.
+/// A receive in a shared queue cannot be called back. What a connection leaves behind goes to the next one, or out of
+/// circulation one by one as receives come back.
+///
+/// Invariant: claimed <= promised <= capacity, in circulation (posted, or holding a command) <= capacity.
 class receive_ledger {
   public:
-    explicit receive_ledger(std::uint32_t capacity) noexcept : capacity_(capacity) {}
+    receive_ledger(std::uint32_t capacity, std::uint32_t cushion) noexcept : capacity_(capacity), cushion_(cushion) {}
 
-    /// A connection comes. How many receives to post for it; nullopt: there is no room for it.
-    std::optional<std::uint32_t> join(std::uint32_t depth) noexcept {
-        if (depth > capacity_ - claimed_)
-            return std::nullopt;
-        const std::uint32_t inherited = std::min(surplus_, depth);
-        surplus_ -= inherited;
-        claimed_ += depth;
-        return depth - inherited;
+    bool has_room(std::uint32_t depth) const noexcept { return depth <= capacity_ - promised_; }
+    /// A connection comes. REQUIRES: has_room(depth), claim <= depth.
+    void join(std::uint32_t depth, std::uint32_t claim) noexcept {
+        promised_ += depth;
+        claimed_ += claim;
+    }
+    /// A connection has more outstanding than it ever had. REQUIRES: no more than was promised to it.
+    void raise(std::uint32_t more) noexcept { claimed_ += more; }
+    /// A connection, or a part of what it had, is gone.
+    void leave(std::uint32_t depth, std::uint32_t claim) noexcept {
+        promised_ -= depth;
+        claimed_ -= claim;
     }
 
-    /// A connection that had joined with `depth` is gone.
-    void leave(std::uint32_t depth) noexcept {
-        claimed_ -= depth;
-        surplus_ += depth;
-    }
-
+    /// Receives that should be in circulation.
+    std::uint32_t wanted() const noexcept { return std::min(promised_, claimed_ + cushion_); }
+    std::uint32_t missing() const noexcept { return wanted() > circulating_ ? wanted() - circulating_ : 0; }
+    /// `n` of those that were missing are posted.
+    void post(std::uint32_t n) noexcept { circulating_ += n; }
     /// A receive is done with. True: post it again. False: it leaves circulation.
     [[nodiscard]] bool recycle() noexcept {
-        if (surplus_ == 0)
+        if (circulating_ <= wanted())
             return true;
-        --surplus_;
+        --circulating_;
         return false;
     }
 
     std::uint32_t capacity() const noexcept { return capacity_; }
+    std::uint32_t cushion() const noexcept { return cushion_; }
+    std::uint32_t promised() const noexcept { return promised_; }
     std::uint32_t claimed() const noexcept { return claimed_; }
-    std::uint32_t surplus() const noexcept { return surplus_; }
+    std::uint32_t circulating() const noexcept { return circulating_; }
 
   private:
     std::uint32_t capacity_;
+    std::uint32_t cushion_;
+    std::uint32_t promised_ = 0;
     std::uint32_t claimed_ = 0;
-    std::uint32_t surplus_ = 0;
+    std::uint32_t circulating_ = 0;
 };
 
 }  // namespace causeway::rdma

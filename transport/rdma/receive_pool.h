@@ -6,62 +6,87 @@
 #include "transport/rdma/verbs.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 namespace causeway::rdma {
 
-/// The receives of one core on one device: slots of a command and the in-capsule data behind it, in one registered
-/// region, and a shared receive queue that they are posted to. Who may have how many of them: receive_ledger.
+/// Receives of one core on one device: slots of a command and the in-capsule data behind it, and a shared receive queue
+/// that they are posted to. Who may have how many of them: receive_ledger. Their memory grows by regions of a few MiB
+/// as they are used, and stays.
 ///
 /// A slot is in one of three places: spare, posted (or about to be), or held by who took it from a completion.
-/// Lives on one core, but for create().
+/// Lives on one core, but for create() and make_region().
 class receive_pool {
   public:
-    /// May block. `capacity` slots at most, as the device allows.
-    static core::result<receive_pool> create(ibv_pd* pd, srq_ptr srq, std::uint32_t capacity, std::uint32_t data_size);
-
-    /// A connection brings `depth` receives. False: no room.
-    [[nodiscard]] bool join(std::uint32_t depth);
-    void leave(std::uint32_t depth) noexcept { ledger_.leave(depth); }
-    /// The slot is done with: it is posted again at the next flush(), or kept.
-    void recycle(std::uint32_t slot) noexcept;
-
-    /// Hands what is to be posted to the device in one go.
-    void flush() noexcept;
-    bool dirty() const noexcept { return !to_post_.empty(); }
-
-    bool valid(std::uint32_t slot) const noexcept { return slot < ledger_.capacity(); }
-    std::byte* command(std::uint32_t slot) const noexcept { return memory_.data() + std::size_t{slot} * stride_; }
-    std::byte* data(std::uint32_t slot) const noexcept { return command(slot) + command_size; }
-    std::uint32_t data_size() const noexcept { return data_size_; }
-    std::uint32_t lkey() const noexcept { return memory_.lkey(); }
-    ibv_srq* srq() const noexcept { return srq_.get(); }
-    const receive_ledger& ledger() const noexcept { return ledger_; }
-
-    /// The device is gone: nothing is posted any more. May block; the memory stays.
-    void release_verbs() noexcept;
-
     struct statistics {
         core::counter posted;     ///< work requests
         core::counter doorbells;  ///< calls that posted them
         core::counter failed;     ///< calls that the device refused
     };
-    const statistics& stats() const noexcept { return *stats_; }
+
+    /// May block. `capacity` receives at most, as the device allows. `index`: among its core's pools.
+    static core::result<std::unique_ptr<receive_pool>> create(ibv_pd* pd, std::uint32_t index, std::uint32_t capacity,
+                                                              std::uint32_t data_size, statistics& counters);
+
+    /// What a connection claims before it has used any.
+    static std::uint16_t first_claim(std::uint16_t depth) noexcept { return depth < 16 ? depth : std::uint16_t{16}; }
+
+    bool has_room(std::uint32_t depth) const noexcept { return ledger_.has_room(depth); }
+    /// As receive_ledger's. Receives that are missing then, and have memory, are posted with the next flush().
+    void join(std::uint32_t depth, std::uint32_t claim);
+    void raise(std::uint32_t more);
+    void leave(std::uint32_t depth, std::uint32_t claim) noexcept { ledger_.leave(depth, claim); }
+    /// The slot is done with: it is posted again at the next flush(), or kept.
+    void recycle(std::uint32_t slot) noexcept;
+
+    /// There should be more slots in circulation than there is memory for: a region is to be made and added.
+    bool is_short_of_memory() const noexcept { return ledger_.wanted() > slots_; }
+    /// As many are missing as the cushion has: what connections claim may not be there.
+    bool is_used_up() const noexcept { return ledger_.missing() >= ledger_.cushion(); }
+    core::result<registered_memory> make_region(ibv_pd* pd) const;  ///< may block
+    void add(registered_memory region);
+
+    /// Hands what is to be posted to the device in one go.
+    void flush() noexcept;
+    bool dirty() const noexcept { return !to_post_.empty(); }
+
+    bool valid(std::uint32_t slot) const noexcept { return slot < slots_; }
+    std::byte* command(std::uint32_t slot) const noexcept {
+        return regions_[slot >> shift_].data() + std::size_t{slot & mask_} * stride_;
+    }
+    std::byte* data(std::uint32_t slot) const noexcept { return command(slot) + command_size; }
+    std::uint32_t data_size() const noexcept { return data_size_; }
+    std::uint32_t lkey(std::uint32_t slot) const noexcept { return regions_[slot >> shift_].lkey(); }
+    ibv_srq* srq() const noexcept { return srq_.get(); }
+    const receive_ledger& ledger() const noexcept { return ledger_; }
+
+    /// The device is gone: nothing is posted any more.
+    void stop() noexcept;
+    /// Gives back what the device has of it; the memory stays. May block. REQUIRES: stopped.
+    void release_verbs() noexcept;
 
     static constexpr std::uint32_t command_size = 64;
 
   private:
-    receive_pool(srq_ptr srq, registered_memory memory, std::uint32_t capacity, std::uint32_t data_size);
+    receive_pool(srq_ptr srq, std::uint32_t index, std::uint32_t capacity, std::uint32_t data_size, unsigned shift,
+                 statistics& counters);
+    void refill() noexcept;
 
+    std::uint32_t index_;
     std::uint32_t data_size_;
     std::uint32_t stride_;
-    registered_memory memory_;
-    srq_ptr srq_;
+    unsigned shift_;  ///< of slots in a region, a power of two
+    std::uint32_t mask_;
+    std::uint32_t slots_ = 0;
+    bool stopped_ = false;
+    std::vector<registered_memory> regions_;
+    srq_ptr srq_;  ///< goes before the memory
     receive_ledger ledger_;
-    std::vector<std::uint32_t> spare_;  ///< reserved for all at creation, like to_post_
+    std::vector<std::uint32_t> spare_;  ///< reserved for all slots, like to_post_
     std::vector<std::uint32_t> to_post_;
-    std::unique_ptr<statistics> stats_ = std::make_unique<statistics>();
+    statistics& stats_;  ///< of all pools of its core
 };
 
 }  // namespace causeway::rdma

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace causeway::rdma {
@@ -13,12 +14,17 @@ enum class work_kind : std::uint8_t {
     send,     ///< the response; `retires` counts it and the RDMA WRITEs before it
 };
 
+/// A receive's index names its pool in the bits above these, and its slot there.
+inline constexpr unsigned slot_bits = 24;
+inline constexpr std::uint32_t slot_mask = (1u << slot_bits) - 1;
+inline constexpr std::size_t most_receive_pools = 256;
+
 /// The 64 bits that come back with a completion. Indexes and a generation, never a pointer: whatever a late completion
 /// names may be gone.
 struct wr_id {
     work_kind kind = work_kind::none;
     std::uint16_t retires = 0;     ///< work requests of the send queue that are over with this completion, below 4096
-    std::uint32_t index = 0;       ///< of the slot, or of the request in its queue pair, below 65536
+    std::uint32_t index = 0;       ///< of the pool and the slot, or of the request in its queue pair, below 65536
     std::uint16_t qpair = 0;       ///< place of the queue pair in its poll group; not for receives
     std::uint16_t generation = 0;  ///< of that place; not for receives
 

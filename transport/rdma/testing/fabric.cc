@@ -90,7 +90,7 @@ void fabric::turn() {
 }
 
 host_end* fabric::request(const std::string& address, std::uint16_t port, const nvme::rdma_cm_request& private_data,
-                          std::uint8_t reads) {
+                          std::uint8_t reads, std::uint32_t from) {
     for (fake_id* l : ids) {
         if (!l->listening || l->address != address || l->port != port)
             continue;
@@ -107,7 +107,7 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
         id->channel = l->channel;
         id->route.addr.dst_sin = {.sin_family = AF_INET,
                                   .sin_port = htons(static_cast<std::uint16_t>(next_key)),
-                                  .sin_addr = {htonl(0x0a000063)},
+                                  .sin_addr = {htonl(from ? from : 0x0a010000 + next_key)},
                                   .sin_zero = {}};
         h.id_ = id;
         std::vector<std::byte> data(56);

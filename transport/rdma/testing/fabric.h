@@ -75,6 +75,8 @@ struct device_options {
     /// 1 of so many calls that post sends is refused half way; 0: none.
     unsigned refuses_posts = 0;
     bool inlines = true;
+    bool resizes_queues = true;
+    bool registers_memory = true;
 
     device_options();
 };
@@ -109,8 +111,8 @@ class host_end {
     /// Its capsules arrive in the last moment before its queue pair goes into error.
     bool sends_late = false;
     bool all_arrived() const { return capsules_.empty(); }
-    unsigned not_ready = 0;       ///< times that a capsule found no receive
-    fake_qp* qp = nullptr;        ///< the target's
+    unsigned not_ready = 0;  ///< times that a capsule found no receive
+    fake_qp* qp = nullptr;   ///< the target's
 
   private:
     friend class fabric;
@@ -126,9 +128,10 @@ class fabric {
     ~fabric();
     static fabric& current();
 
-    /// A connection request to `address` at the only device there is. nullptr: nobody listens there.
+    /// A connection request to `address` at the only device there is, from the IPv4 address `from`; 0: from one that
+    /// nobody else has. nullptr: nobody listens there.
     host_end* request(const std::string& address, std::uint16_t port, const nvme::rdma_cm_request& private_data,
-                      std::uint8_t reads = 16);
+                      std::uint8_t reads = 16, std::uint32_t from = 0);
 
     /// The device fails, and says so; or it is taken away, as the connection manager says.
     void fail_device();

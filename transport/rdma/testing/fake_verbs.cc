@@ -124,6 +124,10 @@ int ibv_dealloc_pd(ibv_pd* pd) {
 }
 
 ibv_mr*(ibv_reg_mr)(ibv_pd* pd, void* addr, size_t length, int) {
+    if (!fab().options.registers_memory) {
+        errno = ENOMEM;
+        return nullptr;
+    }
     auto* mr = new ibv_mr{};
     mr->context = pd->context;
     mr->pd = pd;
@@ -166,6 +170,14 @@ ibv_cq* ibv_create_cq(ibv_context* c, int cqe, void*, ibv_comp_channel* channel,
     cq->channel = channel;
     cq->cqe = cqe;
     return cq;
+}
+
+int ibv_resize_cq(ibv_cq* cq, int cqe) {
+    if (!fab().options.resizes_queues)
+        return EOPNOTSUPP;
+    EXPECT_LE(cqe, fab().options.attributes.max_cqe);
+    cq->cqe = cqe;
+    return 0;
 }
 
 int ibv_destroy_cq(ibv_cq* cq) {

@@ -188,32 +188,37 @@ void world::add_subsystem(const std::string& subnqn, const std::string& device) 
 }
 
 std::unique_ptr<host_queue> world::open(std::uint16_t qid, std::uint16_t depth, std::uint16_t cntlid,
-                                        std::uint8_t reads) {
+                                        std::uint8_t reads, std::uint32_t from) {
     nvme::rdma_cm_request r{};
     r.qid = qid;
     r.hrqsize = depth;
     r.hsqsize = static_cast<std::uint16_t>(depth - 1);
     r.cntlid = cntlid;
     host_end* end = nullptr;
-    until([&] { return (end = fabric.request(here.traddr, 4420, r, reads)) != nullptr; });
+    until([&] { return (end = fabric.request(here.traddr, 4420, r, reads, from)) != nullptr; });
     if (!end)
         throw std::runtime_error("nobody listens");
     EXPECT_TRUE(until([&] { return end->is != host_end::state::requesting; }));
     return std::make_unique<host_queue>(*this, *end, qid);
 }
 
-host world::make_host(const std::string& subnqn, std::uint16_t depth, std::uint8_t reads) {
-    host h;
-    h.admin = open(0, 32);
-    EXPECT_TRUE(h.admin->connect(subnqn, 31, nvme::cntlid_dynamic).ok());
+bool world::enable(host_queue& admin, const std::string& subnqn) {
+    if (!admin.connect(subnqn, 31, nvme::cntlid_dynamic).ok())
+        return false;
     nvme::property_set_command p{};
     p.opcode = nvme::fabrics_opcode;
     p.flags = sgl_flag;
     p.type = nvme::to_underlying(nvme::fctype::property_set);
     p.ofst = nvme::to_underlying(nvme::property::cc);
     p.value = 0x00460001u;
-    const auto enabled = h.admin->call(std::bit_cast<nvme::command>(p));
-    EXPECT_TRUE(enabled && enabled->status().ok());
+    const auto enabled = admin.call(std::bit_cast<nvme::command>(p));
+    return enabled && enabled->status().ok();
+}
+
+host world::make_host(const std::string& subnqn, std::uint16_t depth, std::uint8_t reads) {
+    host h;
+    h.admin = open(0, 32);
+    EXPECT_TRUE(enable(*h.admin, subnqn));
     h.io = open(1, depth, h.admin->cntlid, reads);
     EXPECT_TRUE(h.io->connect(subnqn, static_cast<std::uint16_t>(depth - 1), h.admin->cntlid).ok());
     return h;

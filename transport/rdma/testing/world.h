@@ -95,7 +95,9 @@ class world {
 
     /// Until the host is answered.
     std::unique_ptr<host_queue> open(std::uint16_t qid, std::uint16_t depth, std::uint16_t cntlid = 0,
-                                     std::uint8_t reads = 16);
+                                     std::uint8_t reads = 16, std::uint32_t from = 0);
+    /// Connects an admin queue and enables its controller.
+    bool enable(host_queue& admin, const std::string& subnqn);
     host make_host(const std::string& subnqn = nqn, std::uint16_t depth = 32, std::uint8_t reads = 16);
 
     void add_subsystem(const std::string& subnqn, const std::string& device);

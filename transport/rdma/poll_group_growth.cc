@@ -1,0 +1,111 @@
+// How a poll group grows as connections come, and as they use what was promised to them.
+
+#include "core/log.h"
+#include "transport/rdma/poll_group.h"
+
+#include <algorithm>
+
+namespace causeway::rdma {
+
+core::task<core::result<receive_pool*>> poll_group::admit(qpair_limits limits) {
+    co_await growing_.enter();
+    core::result<receive_pool*> admitted = core::fail(ENODEV, "the device is gone");
+    if (!stopped_) {
+        const core::result<> completions = co_await grow_completions(completions_of(limits));
+        if (completions)
+            admitted = co_await pool_for(limits.depth);
+        else
+            admitted = tl::make_unexpected(completions.error());
+    }
+    if (admitted) {
+        receive_pool& receives = **admitted;
+        const std::uint16_t claim = receive_pool::first_claim(limits.depth);
+        receives.join(limits.depth, claim);
+        promised_completions_ += completions_of(limits);
+        if (const core::result<> memory = co_await add_memory(receives); !memory) {
+            cancel(receives, limits);
+            admitted = tl::make_unexpected(memory.error());
+        }
+    }
+    growing_.leave();
+    co_return admitted;
+}
+
+void poll_group::cancel(receive_pool& receives, const qpair_limits& limits) noexcept {
+    receives.leave(limits.depth, receive_pool::first_claim(limits.depth));
+    promised_completions_ -= completions_of(limits);
+}
+
+core::task<core::result<>> poll_group::grow_completions(std::uint32_t more) {
+    const std::uint32_t needed = promised_completions_ + more;
+    if (needed <= completions_)
+        co_return core::result<>{};
+    const std::uint32_t wanted = std::min(std::max(needed, 2 * completions_), limits_.max_completions);
+    if (wanted < needed)
+        co_return core::fail(ENOSPC, "the completion queue is as large as the device allows");
+    auto resize = [this, wanted] { return ibv_resize_cq(cq_.get(), static_cast<int>(wanted)); };
+    if (const int code = co_await core::run_blocking(home_.group(), resize); code != 0)
+        co_return verbs_error(code, "cannot enlarge a completion queue (num_cqe sets its first size)", pd_->context);
+    completions_ = static_cast<std::uint32_t>(cq_->cqe);
+    co_return core::result<>{};
+}
+
+/// The first pool that has room for a connection's receives, or a new one.
+core::task<core::result<receive_pool*>> poll_group::pool_for(std::uint32_t depth) {
+    for (const auto& p : pools_)
+        if (p->has_room(depth))
+            co_return p.get();
+    if (pools_.size() == most_receive_pools)
+        co_return core::fail(ENOSPC, "there are as many shared receive queues as a core can have");
+    auto create = [this] {
+        return receive_pool::create(pd_, static_cast<std::uint32_t>(pools_.size()), limits_.receives,
+                                    in_capsule_data_size_, receive_stats_);
+    };
+    auto made = co_await core::run_blocking(home_.group(), create);
+    if (!made)
+        co_return tl::make_unexpected(made.error());
+    pools_.push_back(std::move(*made));
+    co_return pools_.back().get();
+}
+
+core::task<core::result<>> poll_group::add_memory(receive_pool& receives) {
+    while (receives.is_short_of_memory()) {
+        auto make = [this, &receives] { return receives.make_region(pd_); };
+        auto region = co_await core::run_blocking(home_.group(), make);
+        if (!region)
+            co_return tl::make_unexpected(region.error());
+        receives.add(std::move(*region));
+    }
+    receives.flush();
+    co_return core::result<>{};
+}
+
+bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
+    receives.raise(more);
+    if (!receives.is_short_of_memory())
+        return true;
+    const bool lost = out_of_memory_ && receives.is_used_up();
+    if (!following_use_ && !stopped_) {
+        following_use_ = true;
+        core::detach(follow_use());
+    }
+    return !lost;
+}
+
+/// In the background: until it is done, the cushion is smaller than it should be.
+core::task<> poll_group::follow_use() {
+    co_await growing_.enter();
+    for (std::size_t i = 0; i < pools_.size() && !stopped_; ++i) {
+        const core::result<> memory = co_await add_memory(*pools_[i]);
+        out_of_memory_ = !memory;
+        if (!memory) {
+            static core::log::limiter limit;
+            core::log::peer_warning(limit, "rdma: core {} has no more memory for receives: {}", home_.index(),
+                                    memory.error().text());
+        }
+    }
+    following_use_ = false;
+    growing_.leave();
+}
+
+}  // namespace causeway::rdma
