@@ -6,21 +6,23 @@
 
 namespace causeway::gateway {
 
+using rpc::config_call;
 using rpc::json;
 
 namespace {
 
-core::result<> take_entry(const json& entry, const std::string& where, std::vector<config_call>& calls) {
+core::result<> take_entry(const json& entry, const std::string& subsystem, const std::string& where,
+                          std::vector<config_call>& calls) {
     if (entry.is_array()) {  // calls that may go together
         for (const json& e : entry)
-            if (auto r = take_entry(e, where, calls); !r)
+            if (auto r = take_entry(e, subsystem, where, calls); !r)
                 return r;
         return {};
     }
     const auto wrong = [&](std::string why) { return core::fail(EINVAL, std::move(why), where); };
     if (!entry.is_object())
         return wrong("an entry must be an object with a method");
-    config_call call;
+    config_call call{.subsystem = subsystem, .method = {}, .params = {}, .where = where};
     for (const auto& [key, value] : entry.items()) {
         if (key == "method" && value.is_string())
             call.method = value;
@@ -49,7 +51,7 @@ core::result<> take_subsystem(const json& section, std::size_t number, std::vect
     if (!config->is_array())
         return core::fail(EINVAL, "\"config\" must be an array", where);
     for (std::size_t i = 0; i < config->size(); ++i)
-        if (auto r = take_entry((*config)[i], fmt::format("{}, entry {}", where, i + 1), calls); !r)
+        if (auto r = take_entry((*config)[i], where, fmt::format("{}, entry {}", where, i + 1), calls); !r)
             return r;
     return {};
 }
@@ -83,28 +85,6 @@ core::result<std::vector<config_call>> read_config(const std::string& path) {
     if (!calls)
         return core::fail(calls.error().code, calls.error().text(), path);
     return calls;
-}
-
-core::task<core::result<>> replay(std::vector<config_call> calls, const rpc::method_table& methods,
-                                  rpc::dispatcher& dispatcher, rpc::lifecycle& cycle) {
-    for (const auto& c : calls)
-        if (!methods.find(c.method))
-            co_return core::fail(ENOSYS, "there is no such method", c.method);
-    for (const auto now : {rpc::state::startup, rpc::state::runtime}) {
-        if (now == rpc::state::runtime) {
-            if (auto started = co_await cycle.start(); !started)
-                co_return started;
-        }
-        for (auto& c : calls) {
-            if (c.method.empty() || !rpc::allows(methods.find(c.method)->when, now))
-                continue;
-            const auto a = co_await dispatcher.call(c.method, std::move(c.params));
-            if (!a)
-                co_return core::fail(EINVAL, fmt::format("{} (code {})", a.error().message, a.error().code), c.method);
-            c.method.clear();  // done
-        }
-    }
-    co_return core::result<>{};
 }
 
 }  // namespace causeway::gateway

@@ -1,7 +1,5 @@
 #include "gateway/config_file.h"
 
-#include "rpc/test_support.h"
-
 #include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -28,6 +26,8 @@ TEST(config_file, gives_its_calls_in_order) {
     EXPECT_EQ(names, "abcd");
     EXPECT_EQ((*calls)[0].params, (rpc::json{{"x", 1}}));
     EXPECT_TRUE((*calls)[1].params.is_null());
+    EXPECT_EQ((*calls)[2].subsystem, "bdev");
+    EXPECT_EQ((*calls)[2].where, "bdev, entry 2");
 }
 
 struct row {
@@ -69,48 +69,6 @@ TEST(config_file, names_the_file_that_cannot_be_read) {
     std::ofstream(name) << "{";
     EXPECT_EQ(read_config(name).error().text().substr(0, name.size() + 8), name + ": line 1");
     std::remove(name.c_str());
-}
-
-class replay_of : public ::testing::Test {
-  protected:
-    core::result<> replayed(const char* text) {
-        return w.run(replay(parse_config(text).value(), w.methods, w.dispatcher, w.cycle));
-    }
-    rpc::test::method_world w;
-};
-
-TEST_F(replay_of, settings_go_before_the_start_wherever_they_stand) {
-    const auto r = replayed(R"({"subsystems": [{"subsystem": "nvmf", "config": [
-        {"method": "nvmf_create_transport", "params": {"trtype": "LOOP"}},
-        {"method": "nvmf_set_max_subsystems", "params": {"max_subsystems": 3}}]}]})");
-    ASSERT_TRUE(r) << r.error().text();
-    EXPECT_EQ(w.cycle.now(), rpc::state::runtime);
-    EXPECT_EQ(w.nvmf.target->options().max_subsystems, 3u);
-    EXPECT_EQ(w.result("nvmf_get_transports").size(), 1u);
-}
-
-TEST_F(replay_of, an_empty_configuration_starts_all_the_same) {
-    ASSERT_TRUE(replayed(R"({"subsystems": []})"));
-    EXPECT_EQ(w.cycle.now(), rpc::state::runtime);
-}
-
-TEST_F(replay_of, stops_at_the_call_that_fails) {
-    const auto r = replayed(R"({"subsystems": [{"subsystem": "nvmf", "config": [
-        {"method": "nvmf_create_transport", "params": {"trtype": "LOOP"}},
-        {"method": "nvmf_create_transport", "params": {"trtype": "NONE"}},
-        {"method": "nvmf_create_subsystem", "params": {"nqn": "nqn.2024-01.io.example:a"}}]}]})");
-    ASSERT_FALSE(r);
-    EXPECT_EQ(r.error().text(), "nvmf_create_transport: no such transport type: NONE (code -32602)");
-    EXPECT_EQ(w.result("nvmf_get_subsystems").size(), 1u);
-}
-
-TEST_F(replay_of, an_unknown_method_stops_it_before_anything_is_done) {
-    const auto r = replayed(R"({"subsystems": [{"subsystem": "sock", "config": [
-        {"method": "nvmf_set_max_subsystems", "params": {"max_subsystems": 3}},
-        {"method": "sock_set_default_impl", "params": {"impl_name": "posix"}}]}]})");
-    ASSERT_FALSE(r);
-    EXPECT_EQ(r.error().text(), "sock_set_default_impl: there is no such method");
-    EXPECT_EQ(w.cycle.now(), rpc::state::startup);
 }
 
 }  // namespace

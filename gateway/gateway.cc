@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 // then what blocks, which a cluster that does not answer may do for half a minute.
 constexpr auto grace = 2s;
 constexpr auto last_grace = 3s;
-constexpr auto blocking_grace = 1s;
+constexpr auto blocking_grace = 3s;
 // How long hosts get to be let go and the next device to be closed. A cluster that does not answer keeps an image open for ever.
 constexpr auto closing_limit = 20s;
 constexpr auto end_check_period = 10ms;
@@ -76,14 +76,16 @@ std::shared_ptr<bdev_rbd::client_file> open_client_file(const std::string& rpc_s
 }  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
-                 rpc::socket_path socket, std::vector<config_call> calls)
+                 rpc::socket_path socket, std::vector<rpc::config_call> calls)
     : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
       homes_(group_, o.placement), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
       disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
-      dispatcher_(group_.control(), methods_, cycle_) {
+      dispatcher_(group_.control(), methods_, cycle_), replay_(group_.control(), methods_, dispatcher_, cycle_) {
     add_methods();
+    cycle_.set_readiness([this] { return replay_.check_complete(); });
+    dispatcher_.observe(&replay_);
 }
 
 gateway::~gateway() = default;
@@ -104,9 +106,10 @@ void gateway::add_methods() {
     rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
     rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
+    rpc::add_failed_config_methods(methods_, config_, replay_);
 }
 
-bool gateway::run() {
+gateway::outcome gateway::run() {
     group_.control().execute([this] { core::detach(start_up()); });
     runner_.run();
     const auto stopped = std::async(std::launch::async, [this] {
@@ -115,14 +118,14 @@ bool gateway::run() {
     });
     if (stopped.wait_for(blocking_grace) != std::future_status::ready)
         leave("something still blocks");
-    return !failed_;
+    return outcome_;
 }
 
 /// What is left behind keeps pointers to all of this. Rather than pull it from under it, the process ends around it.
 void gateway::leave(std::string_view why) {
     core::log::warning("{}: ending without it", why);
     server_.reset();
-    ::_exit(failed_ ? 1 : 0);
+    ::_exit(static_cast<int>(outcome_));
 }
 
 core::task<core::result<>> gateway::initialize() {
@@ -137,12 +140,16 @@ core::task<> gateway::start_up() {
     core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
     if (!options_.wait_for_rpc) {
         cycle_.hold();
-        const auto replayed = co_await replay(std::move(calls_), methods_, dispatcher_, cycle_);
+        const auto policy = options_.strict_config ? rpc::config_replay::on_failure::end
+                                                   : rpc::config_replay::on_failure::keep_trying;
+        const auto replayed = co_await replay_.run(std::move(calls_), policy);
         cycle_.release();
         if (!replayed && !closing_) {
-            failed_ = true;
-            fmt::print(stderr, "causewayd: {}\n", replayed.error().text());
+            outcome_ = outcome::not_started;
+            fmt::print(stderr, "causewayd: {}: {}\n", options_.config_file, replayed.error().text());
             core::detach(close());
+        } else if (const auto complete = replay_.check_complete(); !complete) {
+            core::log::warning("{}: {}", options_.config_file, complete.error().text());
         }
     }
     starting_ = false;
@@ -151,19 +158,34 @@ core::task<> gateway::start_up() {
 core::task<> gateway::close() {
     if (std::exchange(closing_, true))
         co_return;
+    if (outcome_ == outcome::complete && !replay_.check_complete())
+        outcome_ = outcome::incomplete;
     dispatcher_.close();
+    replay_.stop();
     cycle_.abandon();
     co_await server_->stop(grace);
+    co_await cancel_calls();
     core::timer limit(group_.control(), [this] { leave("what is still open does not close"); });
     limit.arm_after(closing_limit);
     if (nvmf_.target)
         co_await nvmf_.target->shutdown();
     co_await close_devices(limit);
     limit.cancel();
-    co_await end_of_calls();
+    co_await end_of_calls(last_grace);
+    if (starting_ || dispatcher_.running())
+        leave(fmt::format("{} calls have not ended", dispatcher_.running()));
     server_.reset();
     end_request_.reset();
     runner_.stop();
+}
+
+/// Calls that wait for a cluster are told that it is over, so that none makes a device behind close_devices().
+core::task<> gateway::cancel_calls() {
+    disks_.give_up();
+    for (const auto& c : clusters_.all())
+        if (!c.connected)
+            co_await clusters_.remove(c.name);
+    co_await end_of_calls(last_grace);
 }
 
 core::task<> gateway::close_devices(core::timer& limit) {
@@ -182,13 +204,10 @@ core::task<> gateway::close_devices(core::timer& limit) {
     }
 }
 
-core::task<> gateway::end_of_calls() {
-    const auto until = clock_.now() + clock_.to_ticks(last_grace);
-    while (starting_ || dispatcher_.running()) {
-        if (clock_.now() >= until)
-            leave(fmt::format("{} calls have not ended", dispatcher_.running()));
+core::task<> gateway::end_of_calls(core::nanoseconds limit) {
+    const auto until = clock_.now() + clock_.to_ticks(limit);
+    while ((starting_ || dispatcher_.running()) && clock_.now() < until)
         co_await core::sleep_for(end_check_period);
-    }
 }
 
 }  // namespace causeway::gateway

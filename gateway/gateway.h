@@ -9,12 +9,12 @@
 #include "core/placement.h"
 #include "core/reactor_group.h"
 #include "core/timer.h"
-#include "gateway/config_file.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/bdev_service.h"
+#include "rpc/config_replay.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/server.h"
 
@@ -30,14 +30,19 @@ class gateway {
   public:
     /// `spare_cpus`: where threads that may block run; empty: anywhere.
     gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus, rpc::socket_path socket,
-            std::vector<config_call> calls);
+            std::vector<rpc::config_call> calls);
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
     ~gateway();
 
-    /// Returns when the gateway has been asked to end and everything is closed. False: the configuration could not be
-    /// replayed, and stderr says why.
-    bool run();
+    /// How the process ends.
+    enum class outcome : int {
+        complete = 0,
+        not_started = 1,  ///< stderr says why
+        incomplete = 3,   ///< calls of the configuration that had failed were still failing when it was asked to end
+    };
+    /// Returns when the gateway has been asked to end and everything is closed.
+    outcome run();
 
   private:
     void add_methods();
@@ -45,12 +50,13 @@ class gateway {
     core::task<core::result<>> initialize();
     core::task<> close();
     core::task<> close_devices(core::timer& limit);
-    core::task<> end_of_calls();
+    core::task<> cancel_calls();
+    core::task<> end_of_calls(core::nanoseconds limit);
     [[noreturn]] void leave(std::string_view why);
 
     const options options_;
     std::optional<rpc::socket_path> socket_;  ///< until the server has it
-    std::vector<config_call> calls_;
+    std::vector<rpc::config_call> calls_;
 
     core::tsc_clock clock_;
     core::blocking_pool blocking_;         ///< for what is bound to end
@@ -74,12 +80,13 @@ class gateway {
     rpc::method_table methods_;
     rpc::lifecycle cycle_;
     rpc::dispatcher dispatcher_;
+    rpc::config_replay replay_;
     std::unique_ptr<rpc::server> server_;
     std::optional<end_request> end_request_;
 
     bool starting_ = true;
     bool closing_ = false;
-    bool failed_ = false;
+    outcome outcome_ = outcome::complete;
 };
 
 }  // namespace causeway::gateway

@@ -1,4 +1,5 @@
 #include "core/log.h"
+#include "gateway/config_file.h"
 #include "gateway/gateway.h"
 
 #include <algorithm>
@@ -37,7 +38,7 @@ int start(const gateway::options& o) {
         if (!core::log::flag::set(name, true))
             return refuse("--logflag: there is no part named " + name);
 
-    std::vector<gateway::config_call> calls;
+    std::vector<rpc::config_call> calls;
     if (!o.config_file.empty()) {
         auto read = gateway::read_config(o.config_file);
         if (!read)
@@ -56,7 +57,7 @@ int start(const gateway::options& o) {
         return refuse(environment.error().text());
 
     gateway::gateway all(o, *environment, without(cpus, environment->cpus()), std::move(*socket), std::move(calls));
-    return all.run() ? 0 : cannot_start;
+    return static_cast<int>(all.run());
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
     app.add_option("-r,--rpc-socket", o.rpc_socket, "where JSON-RPC listens")->capture_default_str();
     app.add_option("-c,--json,--config", o.config_file,
                    "configuration to begin with, as framework_get_config gives it");
+    app.add_flag("--strict-config", o.strict_config, "end if any call of the configuration fails");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
         ->allow_extra_args(false);

@@ -15,6 +15,7 @@ struct options {
     std::string rpc_socket = "/var/tmp/spdk.sock";
     std::string config_file;  ///< empty: none
     std::vector<std::string> log_flags;
+    bool strict_config = false;
     bool wait_for_rpc = false;
     bool never_sleep = false;
     bool no_pci = false;

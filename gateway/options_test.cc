@@ -55,6 +55,7 @@ const row refusals[] = {
     {"hardly any memory", {"-s", "1"}, "mem-size"},
     {"an unknown placement", {"--placement", "random"}, "placement"},
     {"a negative time", {"--busy-poll-us", "-5"}, "busy-poll-us"},
+    {"a strict configuration that is none", {"--strict-config=maybe"}, "strict-config"},
     {"a file and no use for it yet", {"--wait-for-rpc", "-c", "a.json"}, "wait-for-rpc"},
 };
 

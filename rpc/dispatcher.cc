@@ -111,11 +111,20 @@ core::task<answer> dispatcher::call(std::string name, json params) {
     co_return a;
 }
 
+core::task<answer> dispatcher::call_of_client(std::string name, json params) {
+    if (!observer_ || !observer_->watching())
+        co_return co_await call(std::move(name), std::move(params));
+    answer a = co_await call(name, params);
+    if (const bool withdrawn = observer_->on_call(name, params, a.has_value()); withdrawn && !a)
+        a = ok();
+    co_return a;
+}
+
 core::task<std::optional<json>> dispatcher::serve_one(json request, std::string duplicate) {
     envelope e;
     if (auto opened = open(std::move(request), duplicate, e); !opened)
         co_return error_object(e.id.value_or(nullptr), opened.error());
-    answer a = co_await call(std::move(e.method), std::move(e.params));
+    answer a = co_await call_of_client(std::move(e.method), std::move(e.params));
     if (!a)
         co_return error_object(e.id.value_or(nullptr), a.error());
     if (!e.id)

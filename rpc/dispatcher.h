@@ -10,6 +10,16 @@
 
 namespace causeway::rpc {
 
+/// Is told of the calls that clients make. Control reactor.
+class call_observer {
+  public:
+    virtual ~call_observer() = default;
+    virtual bool watching() const noexcept = 0;
+    /// A call has ended. True for one that has failed: what it was to remove is gone all the same, so it is answered with
+    /// success.
+    virtual bool on_call(std::string_view method, const json& params, bool succeeded) = 0;
+};
+
 /// Finds the method of a request, runs it and words the answer: JSON-RPC 2.0 as the established target speaks it.
 ///
 /// Lives on the control reactor, outlives every call. Handlers of different requests run at the same time, each from
@@ -32,7 +42,10 @@ class dispatcher {
     /// The text of one request, or of a batch of them.
     core::task<reply> serve(std::string text);
 
-    /// From now on calls are refused: the gateway ends.
+    /// Whoever is to know of clients' calls; it outlives them. nullptr: nobody.
+    void observe(call_observer* o) noexcept { observer_ = o; }
+
+    /// From now on calls are refused: the gateway ends. Those that have begun go on.
     void close() noexcept { closed_ = true; }
     /// Calls that have begun and not ended.
     unsigned running() const noexcept { return running_; }
@@ -41,12 +54,14 @@ class dispatcher {
     static std::string error_line(rpc_error e);
 
   private:
+    core::task<answer> call_of_client(std::string method, json params);
     core::task<std::optional<json>> serve_one(json request, std::string duplicate);
     core::task<reply> serve_batch(parsed_text batch);
 
     core::reactor& control_;
     const method_table& methods_;
     const lifecycle& cycle_;
+    call_observer* observer_ = nullptr;
     unsigned running_ = 0;
     bool closed_ = false;
 };

@@ -180,9 +180,9 @@ TEST_F(dispatch, calls_that_run_are_counted_and_after_the_end_none_begins) {
     group_.control().turn();
     EXPECT_EQ(dispatcher_.running(), 1u);
     dispatcher_.close();
-    EXPECT_EQ(serve(R"({"id": 2, "method": "ping"})"),
-              R"({"jsonrpc":"2.0","id":2,"error":{"code":-125,"message":"Operation canceled: ping: the gateway is ending"}})"
-              "\n");
+    EXPECT_NE(serve(R"({"id": 2, "method": "ping"})")
+                  .find(R"("error":{"code":-125,"message":"Operation canceled: ping: the gateway is ending"})"),
+              std::string::npos);
     EXPECT_EQ(dispatcher_.running(), 1u);
     let_go_.set(true);
     for (int i = 0; i < 10; ++i)

@@ -24,13 +24,13 @@ void lifecycle::release() {
 
 core::task<core::result<>> lifecycle::wait() {
     if (now_ == state::runtime && !held_)
-        co_return core::result<>{};
+        co_return readiness_();
     if (!abandoned_) {
         const auto mine = std::make_shared<core::one_shot<bool>>();
         waiters_.push_back(mine);
         core::one_shot<bool>& come = *mine;
         if (co_await come)
-            co_return core::result<>{};
+            co_return readiness_();
     }
     co_return core::fail(ECANCELED, "the gateway ends");
 }

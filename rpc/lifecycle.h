@@ -19,8 +19,11 @@ class lifecycle {
 
     /// Goes to `runtime`. EALREADY: it has, or is about to. After a failure it may be tried again.
     core::task<core::result<>> start();
-    /// Ends when `runtime` has come and all is ready; ECANCELED: it never will.
+    /// Ends when `runtime` has come and all is ready; ECANCELED: it never will. Where the configuration is not complete, what
+    /// set_readiness() says.
     core::task<core::result<>> wait();
+    /// What wait() answers in `runtime`; ok if this is not called.
+    void set_readiness(std::function<core::result<>()> f) { readiness_ = std::move(f); }
     /// From here to release(), wait() goes on waiting in `runtime` too: a configuration is being replayed.
     void hold() noexcept { held_ = true; }
     void release();
@@ -32,6 +35,7 @@ class lifecycle {
     void end_waiting(bool has_come);
 
     initializer initialize_;
+    std::function<core::result<>()> readiness_ = [] { return core::result<>{}; };
     state now_ = state::startup;
     bool starting_ = false;
     bool held_ = false;

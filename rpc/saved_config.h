@@ -14,6 +14,7 @@ enum class config_phase : std::uint8_t {
     modules,   ///< transports; registered clusters
     objects,   ///< devices; subsystems with their hosts, namespaces and listeners
     policies,  ///< what is laid upon objects: quality of service
+    unmade,    ///< what the configuration asked for and could not be made
 };
 
 /// The calls that bring back what is there now, by subsystem ("bdev", "nvmf"): what framework_get_subsystems and

@@ -3,6 +3,7 @@
 #include "bdev_nvme/testing/model_bus.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
+#include "rpc/config_replay.h"
 #include "rpc/test_support.h"
 
 #include <gmock/gmock.h>
@@ -18,6 +19,7 @@ class unknown_parameters : public ::testing::Test {
         add_bdev_methods(w.methods, w.config, bdevs);
         add_bdev_rbd_methods(w.methods, w.config, kinds, rbd_bdevs);
         add_bdev_nvme_methods(w.methods, w.config, kinds, nvme_bdevs);
+        add_failed_config_methods(w.methods, w.config, replay);
     }
 
     test::method_world w;
@@ -30,6 +32,7 @@ class unknown_parameters : public ::testing::Test {
     bdev_nvme::testing::model_bus bus;
     bdev_nvme::controllers controllers{w.devices, bus};
     bdev_nvme_service nvme_bdevs{controllers, w.sim.group()};
+    config_replay replay{w.sim.group().control(), w.methods, w.dispatcher, w.cycle};
 };
 
 TEST_F(unknown_parameters, are_refused_by_name_or_logged_by_every_method) {

@@ -26,6 +26,8 @@ core::result<sample> take_sample(rpc_client& gateway) {
         if (result)  // or it was deleted meanwhile
             s.qpairs[nqn] = std::move(*result);
     }
+    if (auto failed = gateway.call("framework_get_failed_config"))  // ours alone
+        s.failed_config = std::move(*failed);
     return s;
 }
 
@@ -132,6 +134,24 @@ void add_disks(const sample& before, const sample& after, status& to) {
     }
 }
 
+/// What a failed call was to make: the parameter that names it.
+std::string subject(const json& params) {
+    const json& ns = params.contains("namespace") ? params["namespace"] : params;
+    for (const json* object : {&ns, &params})
+        for (const char* key : {"bdev_name", "name", "rbd_name", "host", "nqn", "trtype", "base_name"})
+            if (object->contains(key) && (*object)[key].is_string())
+                return (*object)[key];
+    return {};
+}
+
+void add_failed(const sample& after, status& to) {
+    if (!after.failed_config.is_array())
+        return;
+    for (const json& f : after.failed_config)
+        to.failed.push_back({f.value("id", 0u), f.value("attempts", 0u), f.value("method", ""),
+                             subject(f.value("params", json::object())), f.value("message", "")});
+}
+
 }  // namespace
 
 status compare(const sample& before, const sample& after) {
@@ -146,6 +166,7 @@ status compare(const sample& before, const sample& after) {
     }
     add_hosts(after, s);
     add_disks(before, after, s);
+    add_failed(after, s);
     return s;
 }
 
@@ -176,14 +197,20 @@ std::string to_text(const status& s) {
         hosts.add(
             {h.nqn, h.address, h.subsystem, std::to_string(h.queues), fmt::format("{}", fmt::join(h.cores, ","))});
 
+    table failed({{"id", right}, {"attempts", right}, {"method"}, {"of"}, {"why"}});
+    for (const auto& f : s.failed)
+        failed.add({std::to_string(f.id), std::to_string(f.attempts), f.method, f.about, f.message});
+
     std::string text = fmt::format("CORES, {}\n{}", when, cores.text());
     text += "\nDISKS\n" + (disks.empty() ? "there are none\n" : disks.text());
     text += "\nHOSTS\n" + (hosts.empty() ? "none is connected\n" : hosts.text());
+    if (!s.failed.empty())
+        text += "\nFAILED CONFIGURATION, tried again\n" + failed.text();
     return text;
 }
 
 json to_json(const status& s) {
-    json cores = json::array(), disks = json::array(), hosts = json::array();
+    json cores = json::array(), disks = json::array(), hosts = json::array(), failed = json::array();
     for (const auto& c : s.cores)
         cores.push_back(
             {{"core", c.number}, {"cpu", c.cpu}, {"busy", c.busy}, {"disks", c.disks}, {"queues", c.queues}});
@@ -204,7 +231,13 @@ json to_json(const status& s) {
                          {"cntlid", h.cntlid},
                          {"queues", h.queues},
                          {"cores", h.cores}});
-    return {{"seconds", s.seconds}, {"cores", cores}, {"disks", disks}, {"hosts", hosts}};
+    for (const auto& f : s.failed)
+        failed.push_back({{"id", f.id},
+                          {"attempts", f.attempts},
+                          {"method", f.method},
+                          {"of", f.about},
+                          {"message", f.message}});
+    return {{"seconds", s.seconds}, {"cores", cores}, {"disks", disks}, {"hosts", hosts}, {"failed_config", failed}};
 }
 
 }  // namespace causeway::tools

@@ -17,6 +17,7 @@ struct sample {
     json iostat;                         ///< bdev_get_iostat
     json subsystems;                     ///< nvmf_get_subsystems
     std::map<std::string, json> qpairs;  ///< nvmf_subsystem_get_qpairs, by subsystem
+    json failed_config;                  ///< framework_get_failed_config; null: the gateway has no such method
 };
 core::result<sample> take_sample(rpc_client& gateway);
 
@@ -45,6 +46,13 @@ struct status {
     std::vector<core> cores;
     std::vector<host> hosts;
     std::vector<disk> disks;
+
+    /// A call of the configuration that has failed so far.
+    struct failed_call {
+        unsigned id, attempts;
+        std::string method, about, message;
+    };
+    std::vector<failed_call> failed;
 };
 
 /// Rates are those between the two samples; both may be the same.

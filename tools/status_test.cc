@@ -71,6 +71,20 @@ TEST(status, says_where_everything_is) {
     EXPECT_THAT(s.hosts[0].cores, ElementsAre(0, 1));
 }
 
+TEST(status, shows_what_of_the_configuration_has_failed_and_only_then) {
+    sample once = gateway(1000, 250, 100);
+    EXPECT_THAT(to_text(compare(once, once)), ::testing::Not(HasSubstr("FAILED")));
+    once.failed_config = {{{"id", 3},
+                           {"attempts", 2},
+                           {"method", "nvmf_subsystem_add_ns"},
+                           {"params", {{"nqn", "nqn.a"}, {"namespace", {{"bdev_name", "Ceph3"}}}}},
+                           {"message", "waits for what has failed"}}};
+    const auto s = compare(once, once);
+    EXPECT_THAT(to_text(s), HasSubstr("FAILED CONFIGURATION"));
+    EXPECT_THAT(to_text(s), HasSubstr("Ceph3"));
+    EXPECT_EQ(to_json(s)["failed_config"][0]["of"], "Ceph3");
+}
+
 TEST(status, one_look_gives_no_rates_and_the_share_since_the_start) {
     const sample once = gateway(1000, 250, 100);
     const auto s = compare(once, once);

@@ -160,11 +160,47 @@ def test_bad_options(tmp_path, options, names):
     ("{\n  nonsense", "line 2, column"),
     ({"subsystem": "bdev"}, "\"subsystems\""),
     (config(("no_such_method", {})), "no_such_method: there is no such method"),
-    (config(("nvmf_create_subsystem", {"nqn": "bad"})), "nvmf_create_subsystem"),
-    (config(bdev=[("bdev_null_create", {"name": "a"})]), "bdev_null_create"),
+    (config(("nvmf_create_subsystem", {"nqn": NQN, "alow_any_host": True})), "did you mean 'allow_any_host'?"),
+    (config(bdev=[("bdev_null_create", {"name": "a"})]), "bdev, entry 1: bdev_null_create"),
 ])
 def test_bad_configurations(tmp_path, content, says):
     assert says in refused(tmp_path, "-c", write(tmp_path / "c.json", content))
+
+
+FAILING = config(("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "S1"}),
+                 ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "EE_Base"}}),
+                 ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "Null7", "uuid": UUID}}),
+                 bdev=[("bdev_error_create", {"base_name": "Base"}),
+                       ("bdev_null_create", {"name": "Null7", "block_size": 512, "num_blocks": 2048})])
+
+
+def test_what_fails_keeps_nothing_else_down_and_comes_later(tmp_path):
+    with Daemon(tmp_path, "-c", write(tmp_path / "c.json", FAILING)) as daemon, daemon.client() as client:
+        with pytest.raises(RpcError, match="2 of 5 calls of the configuration have failed"):
+            client.call("framework_wait_init")
+        assert [f["method"] for f in client.call("framework_get_failed_config")] == ["bdev_error_create", "nvmf_subsystem_add_ns"]
+        assert [n["bdev_name"] for n in client.call("nvmf_get_subsystems", {"nqn": NQN})[0]["namespaces"]] == ["Null7"]
+        status = causeway("status", "-s", daemon.socket, "-i", "0")
+        assert "FAILED CONFIGURATION" in status.stdout and "EE_Base" in status.stdout
+        saved = daemon.save()
+        assert ("bdev_error_create", "nvmf_subsystem_add_ns") == (saved["subsystems"][0]["config"][-1]["method"],
+                                                                  saved["subsystems"][-1]["config"][-1]["method"])
+        client.call("bdev_null_create", {"name": "Base", "block_size": 512, "num_blocks": 8})
+        client.call("framework_retry_failed_config")
+        assert client.call("framework_wait_init") is True
+        assert len(client.call("nvmf_get_subsystems", {"nqn": NQN})[0]["namespaces"]) == 2
+        assert daemon.end() == 0
+
+
+def test_the_exit_status_says_that_something_still_fails(tmp_path):
+    with Daemon(tmp_path, "-c", write(tmp_path / "c.json", FAILING)) as daemon, daemon.client() as client:
+        with pytest.raises(RpcError):
+            client.call("framework_wait_init")
+        assert daemon.end() == 3
+
+
+def test_a_strict_start_ends_where_anything_fails(tmp_path):
+    assert "no such device" in refused(tmp_path, "--strict-config", "-c", write(tmp_path / "c.json", FAILING))
 
 
 def test_a_second_gateway_on_the_same_socket(tmp_path):
