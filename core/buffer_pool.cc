@@ -19,7 +19,7 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept {
 }  // namespace
 
 result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
-    if (classes.empty() || classes.size() > most_classes)
+    if (classes.empty() || classes.size() > buffer_accounts::most_classes)
         return fail(EINVAL, "a buffer pool has one to four sizes");
     std::uint64_t total = 0;
     std::uint32_t previous = 0;
@@ -41,6 +41,7 @@ result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
         s.bytes = c.bytes;
         s.free.resize(c.count);
         s.left = c.count;
+        s.waiting_ns = s.waiting_hosts = waiting_lines(c.count);
         offset = round_up(offset, alignment_of(c.bytes));
         for (std::uint32_t i = c.count; i-- > 0; offset += round_up(c.bytes, alignment_of(c.bytes)))
             s.free[i] = pool.memory_.data() + offset;  // taken from the back: the lowest address first
@@ -53,80 +54,163 @@ buffer_pool::buffer_pool(buffer_pool&& other) noexcept {
 }
 
 buffer_pool& buffer_pool::operator=(buffer_pool&& other) noexcept {
-    for (std::size_t i = 0; i < most_classes; ++i)
-        assert(!classes_[i].first && !other.classes_[i].first);
+    for (std::size_t i = 0; i < classes_.size(); ++i)
+        assert(!classes_[i].anybody_waits() && !other.classes_[i].anybody_waits());
     std::swap(memory_, other.memory_);
     std::swap(classes_, other.classes_);
     std::swap(count_, other.count_);
+    std::swap(namespaces_, other.namespaces_);
+    std::swap(hosts_, other.hosts_);
     waits_.set(other.waits_.get());
     return *this;
 }
 
-buffer_pool::stock& buffer_pool::of(std::uint32_t bytes) noexcept {
+std::uint8_t buffer_pool::class_of(std::uint32_t bytes) const noexcept {
     assert(bytes <= largest());
-    std::size_t i = 0;
+    std::uint8_t i = 0;
     while (classes_[i].bytes < bytes)
         ++i;
-    return classes_[i];
+    return i;
 }
 
-std::byte* buffer_pool::take(std::uint32_t bytes) noexcept {
-    stock& s = of(bytes);
-    if (s.left == 0 || s.first)
-        return nullptr;
-    return s.free[--s.left];
+bool buffer_pool::take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept {
+    assert(!c.data && !c.waits_in);
+    c.size_class = class_of(bytes);
+    c.ns = on_behalf_of.ns ? &namespaces_.of(on_behalf_of.ns)[c.size_class] : nullptr;
+    c.host = &hosts_.of(on_behalf_of.host)[c.size_class];
+    c.user = on_behalf_of.first;
+    stock& s = classes_[c.size_class];
+    // While others are being served, those whose turn it is come first.
+    if (s.serving || what_blocks(s, c))
+        return false;
+    count_users(c, 1);
+    grant(s, c);
+    return true;
 }
 
-void buffer_pool::give_back(std::byte* buffer, std::uint32_t bytes) noexcept {
-    assert(buffer >= memory_.data() && buffer < memory_.data() + memory_.size());
-    stock& s = of(bytes);
+bool buffer_pool::may_take(const stock& s, const buffer_line& l) noexcept {
+    if (l.held == 0 || s.left == 0)
+        return s.left != 0;
+    const std::uint64_t held = l.held + std::uint64_t{1}, left = s.left - 1;
+    return (l.is_host ? 4 * held : held) * s.free.size() <= left * left;
+}
+
+/// The account that holds too many to have another one; nullptr: neither.
+buffer_line* buffer_pool::what_blocks(const stock& s, const buffer_claim& c) noexcept {
+    if (c.ns && !may_take(s, *c.ns))
+        return c.ns;
+    return may_take(s, *c.host) ? nullptr : c.host;
+}
+
+void buffer_pool::count(stock& s, const buffer_claim& c, std::uint32_t more) noexcept {
+    if (c.ns && c.user != buffer_user::host)
+        count(s, *c.ns, more);
+    if (!c.ns || c.user != buffer_user::ns)
+        count(s, *c.host, more);
+}
+
+void buffer_pool::count(stock& s, buffer_line& l, std::uint32_t more) noexcept {
+    if (l.claims.empty()) {
+        l.held += more;
+        return;
+    }
+    s.waiting_with(l).remove(l);
+    l.held += more;
+    s.waiting_with(l).insert(l);
+}
+
+void buffer_pool::grant(stock& s, buffer_claim& c) noexcept {
+    c.data = s.free[--s.left];
+    count(s, c, 1);
+}
+
+void buffer_pool::give_back(buffer_claim& c) noexcept {
+    assert(c.data >= memory_.data() && c.data < memory_.data() + memory_.size());
+    stock& s = classes_[c.size_class];
     assert(s.left < s.free.size());
-    s.free[s.left++] = buffer;
-    if (s.first && !s.serving)
-        serve_line(s);
+    s.free[s.left++] = std::exchange(c.data, nullptr);
+    count(s, c, -1u);
+    count_users(c, -1u);
+    if (s.anybody_waits())
+        serve(s);
 }
 
-/// A loop, and entered once only: who is served may give its buffer back at once, and a long line of such
-/// would otherwise be as deep a recursion.
-void buffer_pool::serve_line(stock& s) noexcept {
-    s.serving = true;
-    while (s.first && s.left) {
-        waiter& w = *s.first;
-        s.first = w.next;
-        if (w.next)
-            w.next->place = &s.first;
-        else
-            s.last = nullptr;
-        w.place = nullptr;
-        w.next = nullptr;
-        w.ready(w, s.free[--s.left]);
+void buffer_pool::hand_to(buffer_claim& c, buffer_user next) noexcept {
+    if (c.user == next)
+        return;
+    stock& s = classes_[c.size_class];
+    count(s, c, -1u);
+    c.user = next;
+    count(s, c, 1);
+    if (s.anybody_waits())
+        serve(s);
+}
+
+/// Of each kind the account that holds the least may take if any may. nullptr: none may.
+buffer_line* buffer_pool::next_in_turn(const stock& s) noexcept {
+    buffer_line* const ns = s.waiting_ns.least();
+    buffer_line* const host = s.waiting_hosts.least();
+    const bool host_may = host && may_take(s, *host);
+    if (!ns || !may_take(s, *ns))
+        return host_may ? host : nullptr;
+    return host_may && host->held < ns->held ? host : ns;
+}
+
+/// A loop, and entered once only: who is served may give its buffer back at once, and a long line of such would
+/// otherwise be as deep a recursion. Each step hands out a buffer, or moves a claim to the line of its other account,
+/// where it stays until that one may take again.
+void buffer_pool::serve(stock& s) noexcept {
+    if (std::exchange(s.serving, true))
+        return;
+    while (buffer_line* const l = next_in_turn(s)) {
+        buffer_claim& c = *l->claims.front();
+        take_out_of_line(s, c);
+        if (buffer_line* other = what_blocks(s, c)) {
+            put_in_line(s, c, *other);
+        } else {
+            grant(s, c);
+            c.ready(c);
+        }
     }
     s.serving = false;
 }
 
-void buffer_pool::wait(waiter& w, std::uint32_t bytes) noexcept {
-    assert(!w.place && w.ready);
-    stock& s = of(bytes);
-    assert(s.left == 0 || s.first || s.serving);
-    w.bytes = bytes;
-    w.next = nullptr;
-    w.place = s.last ? s.last : &s.first;
-    *w.place = &w;
-    s.last = &w.next;
+void buffer_pool::wait(buffer_claim& c) noexcept {
+    assert(!c.waits_in && !c.data && c.ready);
+    stock& s = classes_[c.size_class];
+    buffer_line* const l = what_blocks(s, c);
+    assert(l || s.serving);
+    put_in_line(s, c, l ? *l : *c.host);
+    count_users(c, 1);
     waits_.add();
 }
 
-void buffer_pool::cancel(waiter& w) noexcept {
-    if (!w.place)
+void buffer_pool::cancel(buffer_claim& c) noexcept {
+    if (!c.waits_in)
         return;
-    stock& s = of(w.bytes);
-    *w.place = w.next;
-    if (w.next)
-        w.next->place = w.place;
-    else
-        s.last = w.place == &s.first ? nullptr : w.place;
-    w.place = nullptr;
-    w.next = nullptr;
+    take_out_of_line(classes_[c.size_class], c);
+    count_users(c, -1u);
+}
+
+/// An account stays while it may have to be counted for.
+void buffer_pool::count_users(const buffer_claim& c, std::uint32_t more) noexcept {
+    if (c.ns)
+        c.ns->users += more;
+    c.host->users += more;
+}
+
+void buffer_pool::put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcept {
+    c.waits_in = &l;
+    if (l.claims.empty())
+        s.waiting_with(l).insert(l);
+    l.claims.push_back(c);
+}
+
+void buffer_pool::take_out_of_line(stock& s, buffer_claim& c) noexcept {
+    buffer_line& l = *std::exchange(c.waits_in, nullptr);
+    l.claims.remove(c);
+    if (l.claims.empty())
+        s.waiting_with(l).remove(l);
 }
 
 }  // namespace causeway::core

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/buffer_account.h"
 #include "core/counter.h"
 #include "core/dma_memory.h"
 
@@ -11,8 +12,24 @@
 
 namespace causeway::core {
 
-/// Buffers of a few sizes cut from one region, for one core. Taking and giving back is a few instructions;
-/// who finds none waits in line and is served in order, so that no request starves.
+/// Buffers of a few sizes cut from one region, for one core, shared so that nobody can take what others need.
+///
+/// A buffer counts for the namespace that it is for until its disk is done with it, and for the host while the host's
+/// data is on its way, in either direction: for whoever may keep it from going back. While a buffer is free, an account
+/// that holds none of its size gets it. One that holds some gets another one only if then
+///
+///     held * buffers <= free * free        (a host: 4 * held)
+///
+/// Then whatever `k` namespaces never give back, in whichever order they took it, at least buffers / (k + 1) stay for
+/// the others (for k * (k + 1) <= buffers). By induction: with R left after k - 1 of them, the next one stops at the
+/// latest where h = (R - h)^2 / buffers, and R >= buffers / k makes R - h >= buffers / (k + 1). One alone has three
+/// eighths; a host has less, so that one that stops in the middle of its writes does not use up the share of the
+/// namespace that it shares with others. (Switches with shared memory use held <= free, and rely on queues that drain
+/// when others come. What a hung disk holds does not drain: each in turn would leave half of what it found.)
+///
+/// A claim that finds none waits in the line of the account that stands in its way, so that it stands before nobody
+/// else. What comes back goes to the account that holds the least, those that hold the same in turn, and within an
+/// account in order: nobody starves whose buffers come back. Taking and giving back is a few instructions.
 class buffer_pool {
   public:
     struct size_class {
@@ -20,53 +37,59 @@ class buffer_pool {
         std::uint32_t count;
     };
 
-    /// Somebody in line. Lives in the request that waits.
-    struct waiter {
-        void (*ready)(waiter&, std::byte* buffer) noexcept = nullptr;  ///< called on the pool's core
-        std::uint32_t bytes = 0;
-        waiter* next = nullptr;
-        waiter** place = nullptr;  ///< what points at this one; nullptr: not in line
-    };
-
     /// Control path. One to four classes. Errors: EINVAL, ENOMEM.
     static result<buffer_pool> create(std::span<const size_class> classes);
-    /// REQUIRES: nobody in line, neither here nor there.
+    /// REQUIRES: no claim waits, neither here nor there.
     buffer_pool(buffer_pool&& other) noexcept;
     buffer_pool& operator=(buffer_pool&& other) noexcept;
 
     /// The whole region, to be registered with a device.
     std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
     std::uint32_t largest() const noexcept { return classes_[count_ - 1].bytes; }
+    /// Buffers for `bytes` that nobody has.
+    std::size_t free_buffers(std::uint32_t bytes) const noexcept { return classes_[class_of(bytes)].left; }
 
-    /// REQUIRES: bytes <= largest(). A buffer of at least `bytes`; nullptr if there is none, or others wait
-    /// for that size.
-    std::byte* take(std::uint32_t bytes) noexcept;
-    /// `bytes` as given to take(). Goes to the first in line, if there is one, before this returns.
-    void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;
+    /// REQUIRES: bytes <= largest(); `c` neither has a buffer nor waits. A buffer of at least `bytes` in `c.data`;
+    /// false: there is none for these holders now.
+    bool take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept;
+    /// REQUIRES: take() has just failed for `c`, and `c.ready` is set.
+    void wait(buffer_claim& c) noexcept;
+    void cancel(buffer_claim& c) noexcept;  ///< does nothing if it does not wait
+    /// Others may get it before this returns.
+    void give_back(buffer_claim& c) noexcept;
+    /// REQUIRES: `c` has a buffer. Others may get one before this returns. What is of no namespace stays the host's.
+    void hand_to(buffer_claim& c, buffer_user next) noexcept;
 
-    /// REQUIRES: take(bytes) has just returned nullptr; `w.ready` is set; `w` is not in line.
-    void wait(waiter& w, std::uint32_t bytes) noexcept;
-    void cancel(waiter& w) noexcept;  ///< takes `w` out of line, if it is in it
-
-    std::uint64_t waits() const noexcept { return waits_.get(); }
+    std::uint64_t waits() const noexcept { return waits_.get(); }  ///< claims that ever had to wait; any thread
 
   private:
-    static constexpr std::size_t most_classes = 4;
     struct stock {
         std::uint32_t bytes = 0;
         std::vector<std::byte*> free;  ///< of which the first `left` are there; never grows
         std::size_t left = 0;
-        waiter* first = nullptr;
-        waiter** last = nullptr;  ///< nullptr while nobody waits
-        bool serving = false;     ///< buffers are being handed to those in line
+        waiting_lines waiting_ns, waiting_hosts;
+        bool serving = false;  ///< buffers are being handed to those that wait
+
+        waiting_lines& waiting_with(const buffer_line& l) noexcept { return l.is_host ? waiting_hosts : waiting_ns; }
+        bool anybody_waits() const noexcept { return !waiting_ns.empty() || !waiting_hosts.empty(); }
     };
-    buffer_pool() noexcept = default;
-    stock& of(std::uint32_t bytes) noexcept;
-    static void serve_line(stock& s) noexcept;
+    buffer_pool() = default;
+    std::uint8_t class_of(std::uint32_t bytes) const noexcept;
+    static bool may_take(const stock& s, const buffer_line& l) noexcept;
+    static buffer_line* next_in_turn(const stock& s) noexcept;
+    static buffer_line* what_blocks(const stock& s, const buffer_claim& c) noexcept;
+    static void count(stock& s, const buffer_claim& c, std::uint32_t more) noexcept;
+    static void count(stock& s, buffer_line& l, std::uint32_t more) noexcept;
+    static void grant(stock& s, buffer_claim& c) noexcept;
+    static void count_users(const buffer_claim& c, std::uint32_t more) noexcept;
+    static void put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcept;
+    static void take_out_of_line(stock& s, buffer_claim& c) noexcept;
+    static void serve(stock& s) noexcept;
 
     dma_memory memory_;
-    std::array<stock, most_classes> classes_;
+    std::array<stock, buffer_accounts::most_classes> classes_;
     std::size_t count_ = 0;
+    buffer_accounts namespaces_{buffer_accounts::kind::namespaces}, hosts_{buffer_accounts::kind::hosts};
     counter waits_;
 };
 

@@ -1,8 +1,10 @@
 #include "core/buffer_pool.h"
 
-#include <algorithm>
-#include <functional>
+#include "core/random.h"
 
+#include <algorithm>
+#include <deque>
+#include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <set>
@@ -12,37 +14,74 @@
 namespace causeway::core {
 namespace {
 
-constexpr buffer_pool::size_class two_sizes[] = {{4096, 2}, {16384, 1}};
+constexpr buffer_pool::size_class two_sizes[] = {{4096, 8}, {16384, 2}};
 
-/// Notes in which order waiters are served.
-struct client : buffer_pool::waiter {
-    client(std::vector<int>& order, int name) : order_(order), name_(name) {
-        ready = [](buffer_pool::waiter& w, std::byte* b) noexcept { static_cast<client&>(w).served(b); };
+/// Takes a buffer, or waits for one; notes in which order that happens.
+struct client : buffer_claim {
+    client(std::vector<int>& order, int name, buffer_holders on_behalf_of, buffer_user kept_by = buffer_user::ns)
+        : order_(order), name_(name), holders(on_behalf_of), user_(kept_by) {
+        ready = [](buffer_claim& c) noexcept { static_cast<client&>(c).served(); };
     }
-    void served(std::byte* b) {
-        buffer = b;
+    bool take_or_wait(buffer_pool& pool, std::uint32_t bytes) {
+        pool_ = &pool;
+        if (pool.take(*this, bytes, holders)) {
+            pool.hand_to(*this, user_);
+            return true;
+        }
+        pool.wait(*this);
+        return false;
+    }
+    void served() {
         order_.push_back(name_);
+        pool_->hand_to(*this, user_);
         if (then)
             then();
     }
-    std::byte* buffer = nullptr;
     std::function<void()> then;
 
   private:
     std::vector<int>& order_;
     int name_;
+
+  public:
+    buffer_holders holders;
+
+  private:
+    buffer_user user_;
+    buffer_pool* pool_ = nullptr;
 };
 
 struct buffer_pool_test : testing::Test {
+    /// A client that has a buffer, which its disk is at work on.
+    client& taken(std::uint32_t bytes, buffer_holders h) {
+        client& c = clients.emplace_back(order, 0, h);
+        EXPECT_TRUE(c.take_or_wait(pool, bytes));
+        return c;
+    }
+    client& waiting(int name, std::uint32_t bytes, buffer_holders h) {
+        client& c = clients.emplace_back(order, name, h);
+        EXPECT_FALSE(c.take_or_wait(pool, bytes));
+        return c;
+    }
+    /// Each small buffer to a namespace and host of its own, from 100.
+    std::vector<client*> exhaust() {
+        std::vector<client*> all;
+        for (std::uint64_t i = 100; pool.free_buffers(4096); ++i)
+            all.push_back(&taken(4096, {i, i}));
+        return all;
+    }
+
     buffer_pool pool = std::move(buffer_pool::create(two_sizes).value());
     std::vector<int> order;
+    std::deque<client> clients;
 };
 
 TEST_F(buffer_pool_test, buffers_are_distinct_aligned_and_inside_the_region) {
     std::set<std::byte*> seen;
+    std::uint64_t who = 0;
     for (std::uint32_t bytes : {4096u, 1u, 16384u}) {
-        std::byte* b = pool.take(bytes);
-        ASSERT_NE(b, nullptr);
+        ++who;
+        std::byte* b = taken(bytes, {who, who}).data;
         EXPECT_TRUE(seen.insert(b).second);
         EXPECT_EQ(reinterpret_cast<std::uintptr_t>(b) % 4096, 0u);
         EXPECT_GE(b, pool.memory().data());
@@ -52,131 +91,230 @@ TEST_F(buffer_pool_test, buffers_are_distinct_aligned_and_inside_the_region) {
 }
 
 TEST_F(buffer_pool_test, an_exhausted_size_gives_nothing_and_takes_from_no_other) {
-    EXPECT_NE(pool.take(4096), nullptr);
-    std::byte* last = pool.take(512);
-    EXPECT_NE(last, nullptr);
-    EXPECT_EQ(pool.take(4096), nullptr);
-    EXPECT_NE(pool.take(4097), nullptr);
-    pool.give_back(last, 512);
-    EXPECT_EQ(pool.take(4096), last);
+    const auto all = exhaust();
+    client one(order, 1, {1, 1}), large(order, 2, {1, 1});
+    EXPECT_FALSE(pool.take(one, 4096, one.holders));
+    EXPECT_TRUE(pool.take(large, 4097, large.holders));
+    pool.give_back(*all[0]);
+    EXPECT_TRUE(pool.take(one, 4096, one.holders));
 }
 
-TEST_F(buffer_pool_test, who_waits_is_served_in_order) {
-    std::byte* a = pool.take(4096);
-    std::byte* b = pool.take(4096);
-    client one(order, 1), two(order, 2), three(order, 3);
-    for (client* c : {&one, &two, &three})
-        pool.wait(*c, 4096);
-    EXPECT_EQ(pool.waits(), 3u);
-    pool.give_back(b, 4096);
-    pool.give_back(a, 4096);
+TEST_F(buffer_pool_test, a_namespace_alone_has_three_eighths_of_a_size) {
+    std::vector<client*> had;
+    for (std::uint64_t host = 10; host < 13; ++host)
+        had.push_back(&taken(512, {1, host}));
+    client fourth(order, 4, {1, 1});
+    EXPECT_FALSE(pool.take(fourth, 512, fourth.holders));
+    had.push_back(&taken(512, {50, 50}));  // and others have theirs
+    for (client* c : had)
+        pool.give_back(*c);
+    EXPECT_TRUE(pool.take(fourth, 512, fourth.holders));
+}
+
+TEST_F(buffer_pool_test, a_host_has_less_and_what_disks_are_at_work_on_does_not_count) {
+    constexpr buffer_pool::size_class size[] = {{512, 64}};
+    buffer_pool larger = std::move(buffer_pool::create(size).value());
+    std::deque<client> all;
+    std::size_t taken = 0;
+    while (all.emplace_back(order, 0, buffer_holders{taken + 1, 1}, buffer_user::host_and_ns).take_or_wait(larger, 512))
+        ++taken;
+    EXPECT_EQ(taken, 10u);
+    larger.cancel(all.back());
+    for (std::size_t i = 0; i < taken; ++i)
+        larger.hand_to(all[i], buffer_user::ns);
+    EXPECT_TRUE(all.back().take_or_wait(larger, 512));
+}
+
+TEST_F(buffer_pool_test, claims_of_one_account_are_served_in_order) {
+    const auto all = exhaust();
+    client& one = waiting(1, 4096, {1, 1});
+    client& two = waiting(2, 4096, {1, 1});
+    EXPECT_EQ(pool.waits(), 2u);
+    for (std::size_t i = 0; i < 5; ++i) {
+        pool.give_back(*all[i]);
+        EXPECT_EQ(order, (std::vector{1})) << "for a second one, five must be free";
+    }
+    pool.give_back(*all[5]);
     EXPECT_EQ(order, (std::vector{1, 2}));
-    EXPECT_EQ(one.buffer, b);
-    EXPECT_EQ(two.buffer, a);
-    pool.give_back(one.buffer, 4096);
-    EXPECT_EQ(order, (std::vector{1, 2, 3}));
-    EXPECT_EQ(pool.take(4096), nullptr);
+    EXPECT_NE(one.data, nullptr);
+    EXPECT_NE(two.data, one.data);
 }
 
-TEST_F(buffer_pool_test, nobody_overtakes_the_line) {
-    std::byte* a = pool.take(4096);
-    pool.take(4096);
-    client one(order, 1), two(order, 2);
-    pool.wait(one, 4096);
-    pool.wait(two, 4096);
-    std::byte* overtaken = a;
-    one.then = [&] { overtaken = pool.take(4096); };
-    pool.give_back(a, 4096);
-    EXPECT_EQ(overtaken, nullptr);
-    pool.cancel(two);
+TEST_F(buffer_pool_test, whoever_holds_the_least_comes_first) {
+    client& a = taken(4096, {1, 1});
+    taken(4096, {1, 1});
+    taken(4096, {2, 2});
+    const auto others = exhaust();
+    waiting(11, 4096, {1, 1});
+    waiting(12, 4096, {2, 2});
+    client& none = waiting(13, 4096, {3, 3});
+    pool.give_back(*others[0]);
+    EXPECT_EQ(order, (std::vector{13}));
+    for (std::size_t i = 1; i < 5; ++i)
+        pool.give_back(*others[i]);
+    EXPECT_EQ(order, (std::vector{13}));
+    pool.give_back(none);
+    EXPECT_EQ(order, (std::vector{13, 12}));
+    pool.give_back(a);
+    EXPECT_EQ(order, (std::vector{13, 12, 11}));
 }
 
-TEST_F(buffer_pool_test, nobody_overtakes_the_line_while_it_is_served) {
-    std::byte* a = pool.take(16384);
-    client one(order, 1), two(order, 2);
-    pool.wait(one, 16384);
-    pool.wait(two, 16384);
+TEST_F(buffer_pool_test, those_that_hold_the_same_take_turns) {
+    const auto all = exhaust();
+    for (int round = 0; round < 2; ++round)
+        for (int ns = 1; ns <= 4; ++ns)
+            waiting(10 * round + ns, 4096, {static_cast<std::uint64_t>(ns), static_cast<std::uint64_t>(ns)});
+    for (client* c : all)
+        pool.give_back(*c);
+    EXPECT_EQ(order, (std::vector{1, 2, 3, 4}));
+    for (client& c : clients)
+        if (c.data)
+            pool.give_back(c);
+    EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 11, 12, 13, 14}));
+}
+
+TEST_F(buffer_pool_test, a_claim_over_its_threshold_stands_before_nobody) {
+    for (int i = 0; i < 3; ++i)
+        taken(4096, {1, 1});
+    for (int i = 0; i < 3; ++i)
+        waiting(1, 4096, {1, 1});
+    client other(order, 2, {2, 2});
+    EXPECT_TRUE(other.take_or_wait(pool, 4096));
+    pool.give_back(other);
+    EXPECT_TRUE(order.empty());
+    EXPECT_TRUE(other.take_or_wait(pool, 4096));
+}
+
+TEST_F(buffer_pool_test, a_host_over_its_threshold_does_not_hold_up_its_namespace) {
+    std::vector<client*> deaf;
+    for (std::uint64_t ns = 1; ns <= 3; ++ns)
+        deaf.push_back(&taken(4096, {ns, 1}));
+    for (client* c : deaf)
+        pool.hand_to(*c, buffer_user::host);
+    const auto others = exhaust();
+    waiting(1, 4096, {5, 1});  // of the host that holds three
+    waiting(2, 4096, {5, 2});  // the same namespace, another host
+    pool.give_back(*others[0]);
+    EXPECT_EQ(order, (std::vector{2}));
+    for (std::size_t i = 1; i < 5; ++i)
+        pool.give_back(*others[i]);
+    EXPECT_EQ(order, (std::vector{2}));
+    for (client* c : deaf)
+        pool.give_back(*c);
+    EXPECT_EQ(order, (std::vector{2, 1}));
+}
+
+TEST_F(buffer_pool_test, a_host_that_may_take_none_does_not_stand_before_a_namespace_that_holds_more) {
+    client& deaf = taken(4096, {1, 1});
+    pool.hand_to(deaf, buffer_user::host);
+    taken(4096, {2, 2});
+    taken(4096, {2, 2});
+    const auto others = exhaust();
+    for (client* c : {others[0], others[1], others[2], others[3]})
+        pool.give_back(*c);
+    waiting(1, 4096, {3, 1});  // its host has one, and would need nine free ones for another
+    waiting(2, 4096, {2, 2});  // its namespace has two
+    client& last = *others[4];
+    pool.give_back(last);
+    EXPECT_TRUE(order.empty());
+    pool.give_back(clients[1]);
+    EXPECT_EQ(order, (std::vector{2}));
+}
+
+TEST_F(buffer_pool_test, what_the_disk_is_done_with_counts_for_the_host) {
+    client& a = taken(4096, {1, 1});
+    client& b = taken(4096, {1, 1});
+    client& c = taken(4096, {1, 1});
+    client& other = waiting(1, 4096, {1, 2});
+    pool.hand_to(a, buffer_user::host);
+    EXPECT_TRUE(order.empty());
+    pool.hand_to(b, buffer_user::host);
+    EXPECT_EQ(order, (std::vector{1}));
+    EXPECT_NE(other.data, nullptr);
+    client late(order, 2, {2, 1});
+    EXPECT_FALSE(pool.take(late, 4096, late.holders)) << "the host still has two";
+    for (client* each : {&a, &b, &c})
+        pool.give_back(*each);
+    EXPECT_TRUE(pool.take(late, 4096, late.holders));
+}
+
+TEST_F(buffer_pool_test, nobody_overtakes_those_who_are_being_served) {
+    const auto all = exhaust();
+    client& one = waiting(1, 4096, {1, 1});
+    client& two = waiting(2, 4096, {2, 2});
+    client late(order, 3, {3, 3});
     one.then = [&] {
-        pool.give_back(one.buffer, 16384);  // the second one's, though it has not got it yet
-        EXPECT_EQ(pool.take(16384), nullptr);
+        pool.give_back(one);  // the second one's, though it has not got it yet
+        EXPECT_FALSE(late.take_or_wait(pool, 4096));
     };
-    pool.give_back(a, 16384);
-    EXPECT_EQ(two.buffer, a);
+    pool.give_back(*all[0]);
+    EXPECT_NE(two.data, nullptr);
+    EXPECT_EQ(order, (std::vector{1, 2}));
+    pool.cancel(late);
 }
 
 TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
     for (int cancelled = 0; cancelled < 3; ++cancelled) {
         order.clear();
-        std::byte* a = pool.take(4096);
-        std::byte* b = pool.take(4096);
-        client c[] = {{order, 0}, {order, 1}, {order, 2}};
-        for (auto& w : c)
-            pool.wait(w, 4096);
-        pool.cancel(c[cancelled]);
-        pool.cancel(c[cancelled]);  // not in line: nothing happens
-        client late(order, 3);
-        pool.wait(late, 4096);
-        for (std::byte* buffer : {a, b, a})
-            pool.give_back(buffer, 4096);
+        const auto all = exhaust();
+        std::vector<client*> line;
+        for (int i = 0; i < 3; ++i)
+            line.push_back(&waiting(i, 4096, {1, 1}));
+        pool.cancel(*line[static_cast<std::size_t>(cancelled)]);
+        pool.cancel(*line[static_cast<std::size_t>(cancelled)]);  // not in line: nothing happens
+        line.push_back(&waiting(3, 4096, {1, 1}));
+        for (client* c : all)
+            pool.give_back(*c);
+        for (client* c : line)
+            if (c->data)
+                pool.give_back(*c);
         std::vector<int> expected{0, 1, 2, 3};
         expected.erase(expected.begin() + cancelled);
         EXPECT_EQ(order, expected) << cancelled;
-        for (std::byte* buffer : {a, b})
-            pool.give_back(buffer, 4096);
+        for (client* c : line)
+            if (c->data)
+                pool.give_back(*c);
+        ASSERT_EQ(pool.free_buffers(4096), 8u);
     }
-}
-
-TEST_F(buffer_pool_test, the_whole_line_may_leave) {
-    std::byte* a = pool.take(4096);
-    pool.take(4096);
-    client one(order, 1), two(order, 2);
-    pool.wait(one, 4096);
-    pool.wait(two, 4096);
-    pool.cancel(two);
-    pool.cancel(one);
-    pool.give_back(a, 4096);
-    EXPECT_TRUE(order.empty());
-    EXPECT_EQ(pool.take(4096), a);
 }
 
 TEST_F(buffer_pool_test, a_long_line_of_those_who_give_back_at_once_needs_no_stack) {
-    std::byte* a = pool.take(16384);
-    std::vector<std::unique_ptr<client>> line;
+    client& a = taken(16384, {1, 1});
+    client& b = taken(16384, {2, 2});
     for (int i = 0; i < 200'000; ++i) {
-        auto& c = *line.emplace_back(std::make_unique<client>(order, i));
-        c.then = [&] { pool.give_back(c.buffer, 16384); };
-        pool.wait(c, 16384);
+        client& c = waiting(i, 16384, {3, 3});
+        c.then = [&] { pool.give_back(c); };
     }
-    pool.give_back(a, 16384);
-    EXPECT_EQ(order.size(), line.size());
+    pool.give_back(a);
+    EXPECT_EQ(order.size(), 200'000u);
     EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
-    EXPECT_EQ(pool.take(16384), a);
+    pool.give_back(b);
+    EXPECT_EQ(pool.free_buffers(16384), 2u);
 }
 
-TEST_F(buffer_pool_test, the_served_may_wait_again_behind_the_others) {
-    std::byte* a = pool.take(16384);
-    client one(order, 1), two(order, 2);
-    pool.wait(one, 16384);
-    pool.wait(two, 16384);
-    bool again = false;
-    one.then = [&] {
-        if (std::exchange(again, true))
-            return;
-        pool.wait(one, 16384);
-        pool.give_back(a, 16384);
-    };
-    pool.give_back(a, 16384);
-    EXPECT_EQ(order, (std::vector{1, 2}));
-    pool.give_back(a, 16384);
-    EXPECT_EQ(order, (std::vector{1, 2, 1}));
+TEST_F(buffer_pool_test, accounts_that_come_and_go_are_forgotten_and_those_in_use_are_not) {
+    for (int i = 0; i < 3; ++i)
+        taken(4096, {1, 1});
+    waiting(1, 4096, {1, 7});
+    for (std::uint64_t i = 100; i < 10'000; ++i) {
+        client c(order, 0, {i, i});
+        ASSERT_TRUE(pool.take(c, 4096, c.holders));
+        pool.give_back(c);
+    }
+    client again(order, 2, {1, 8});
+    EXPECT_FALSE(pool.take(again, 4096, again.holders)) << "namespace 1 still holds three of eight";
+    pool.give_back(clients[0]);
+    EXPECT_EQ(order, (std::vector{1}));
 }
 
 TEST_F(buffer_pool_test, moves_with_its_memory) {
-    std::byte* a = pool.take(4096);
+    client& a = taken(4096, {1, 1});
+    std::byte* const data = a.data;
     buffer_pool other = std::move(pool);
-    other.give_back(a, 4096);
-    EXPECT_EQ(other.take(4096), a);
-    EXPECT_EQ(other.memory().size(), 2u * 4096 + 16384);
+    other.give_back(a);
+    EXPECT_TRUE(other.take(a, 4096, a.holders));
+    EXPECT_EQ(a.data, data);
+    EXPECT_EQ(other.memory().size(), 8u * 4096 + 2u * 16384);
 }
 
 TEST(buffer_pool, refuses_senseless_sizes) {
@@ -187,6 +325,68 @@ TEST(buffer_pool, refuses_senseless_sizes) {
     EXPECT_EQ(buffer_pool::create(descending).error().code, EINVAL);
     EXPECT_EQ(buffer_pool::create(none_of_it).error().code, EINVAL);
     EXPECT_EQ(buffer_pool::create(too_many).error().code, EINVAL);
+}
+
+enum class stuck_is { a_namespace, a_host };
+enum class they_come { together, one_after_the_other };
+
+/// `stuck` namespaces, each used by several hosts, or hosts that use several namespaces, take what they can get and
+/// never give it back. One that is well always wants more than it gets.
+void stuck_beside_a_healthy_one(unsigned stuck, stuck_is what, they_come how, std::uint64_t seed) {
+    SCOPED_TRACE(testing::Message() << stuck << (what == stuck_is::a_host ? " hosts" : " namespaces")
+                                    << (how == they_come::together ? "" : " in turn") << ", seed " << seed);
+    random_source random(seed);
+    constexpr std::uint32_t buffers = 128;
+    constexpr unsigned turns = 4000;
+    constexpr buffer_pool::size_class size[] = {{64, buffers}};
+    buffer_pool pool = std::move(buffer_pool::create(size).value());
+    std::vector<int> order;
+    std::deque<client> bad, good;
+    for (std::uint32_t i = 0; i < buffers; ++i)
+        good.emplace_back(order, 1, buffer_holders{999, 999});
+
+    for (unsigned turn = 0; turn < turns; ++turn) {
+        if (random.chance(1, 2)) {
+            const std::uint64_t who =
+                1 + (how == they_come::together ? random.below(stuck) : std::uint64_t{turn} * stuck / turns);
+            const std::uint64_t others = 100 + random.below(20);
+            auto& b = what == stuck_is::a_host
+                          ? bad.emplace_back(order, 0, buffer_holders{others, who}, buffer_user::host_and_ns)
+                          : bad.emplace_back(order, 0, buffer_holders{who, others});
+            b.take_or_wait(pool, 64);
+        }
+        client& mine = good[random.below(buffers)];
+        if (mine.data)
+            pool.give_back(mine);
+        else if (!mine.waits_in)
+            mine.take_or_wait(pool, 64);
+    }
+    for (client& c : good)
+        if (!c.data && !c.waits_in)
+            c.take_or_wait(pool, 64);
+    const auto held =
+        static_cast<std::uint32_t>(std::count_if(good.begin(), good.end(), [](const client& c) { return c.data; }));
+    const auto left = static_cast<std::uint32_t>(pool.free_buffers(64));
+    EXPECT_GE(held + left, buffers / (stuck + 1));
+    EXPECT_GE(held, 1u);
+    EXPECT_GT((held + 1) * buffers, (left - 1) * (left - 1)) << "it has what it may have";
+
+    for (auto* all : {&bad, &good})
+        for (client& c : *all)
+            pool.cancel(c);
+    for (auto* all : {&bad, &good})
+        for (client& c : *all)
+            if (c.data)
+                pool.give_back(c);
+    EXPECT_EQ(pool.free_buffers(64), buffers);
+}
+
+TEST(buffer_pool, however_many_are_stuck_a_healthy_one_keeps_its_share) {
+    for (unsigned stuck = 1; stuck <= 8; ++stuck)
+        for (std::uint64_t seed = 1; seed <= 4; ++seed)
+            for (const auto what : {stuck_is::a_namespace, stuck_is::a_host})
+                for (const auto how : {they_come::together, they_come::one_after_the_other})
+                    stuck_beside_a_healthy_one(stuck, what, how, seed);
 }
 
 }  // namespace

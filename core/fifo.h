@@ -2,26 +2,26 @@
 
 namespace causeway::core {
 
-/// A line of objects that carry their own links `before` and `after`. An object stands in one line at a time; it may
-/// step out from anywhere.
-template <class T>
+/// A line of objects that carry their own links, `before` and `after` unless others are named. An object stands in one
+/// line of a kind at a time; it may step out from anywhere.
+template <class T, auto Before = &T::before, auto After = &T::after>
 class fifo {
   public:
     bool empty() const noexcept { return first_ == nullptr; }
     T* front() const noexcept { return first_; }
 
     void push_back(T& t) noexcept {
-        t.before = last_;
-        t.after = nullptr;
-        (last_ ? last_->after : first_) = &t;
+        t.*Before = last_;
+        t.*After = nullptr;
+        (last_ ? last_->*After : first_) = &t;
         last_ = &t;
     }
 
     /// REQUIRES: `t` stands in this line.
     void remove(T& t) noexcept {
-        (t.before ? t.before->after : first_) = t.after;
-        (t.after ? t.after->before : last_) = t.before;
-        t.before = t.after = nullptr;
+        (t.*Before ? (t.*Before)->*After : first_) = t.*After;
+        (t.*After ? (t.*After)->*Before : last_) = t.*Before;
+        t.*Before = t.*After = nullptr;
     }
 
     T* pop_front() noexcept {

@@ -134,11 +134,12 @@ BENCHMARK(timer_arm_and_cancel)->Name("timer")->Arg(0)->Arg(1000)->Iterations(it
 void buffer_take_and_give_back(benchmark::State& state) {
     constexpr buffer_pool::size_class sizes[] = {{4096, 64}, {65536, 4}, {131072, 4}};
     auto pool = std::move(buffer_pool::create(sizes).value());
+    buffer_claim claim;
     for (auto _ : state) {
         measured([&] {
-            std::byte* b = pool.take(4096);
-            benchmark::DoNotOptimize(b);
-            pool.give_back(b, 4096);
+            bool taken = pool.take(claim, 4096, {1, 1});
+            benchmark::DoNotOptimize(taken);
+            pool.give_back(claim);
         });
     }
 }

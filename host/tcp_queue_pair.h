@@ -70,13 +70,13 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
     void disarm() noexcept override;
 
     // Of tcp::pdu_sink, in tcp_receive.cc.
-    std::variant<std::byte*, tcp::violation, tcp::hold> begin(const tcp::pdu& p) noexcept override;
+    std::variant<std::byte*, tcp::violation> begin(const tcp::pdu& p) noexcept override;
     bool end(const tcp::pdu& p, bool intact) noexcept override;
     void violated(const tcp::violation& v, std::span<const std::byte> header) noexcept override;
 
     unsigned receive() noexcept;
     std::optional<tcp::violation> take_ic_resp(const nvme::tcp_ic_resp& p) noexcept;
-    std::variant<std::byte*, tcp::violation, tcp::hold> begin_data(const nvme::tcp_data& p,
+    std::variant<std::byte*, tcp::violation> begin_data(const nvme::tcp_data& p,
                                                                    std::uint32_t length) noexcept;
     void end_data(const nvme::tcp_data& p, bool intact) noexcept;
     std::optional<tcp::violation> take_r2t(const nvme::tcp_r2t& p) noexcept;

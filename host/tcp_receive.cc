@@ -79,7 +79,7 @@ tcp_queue_pair::slot* tcp_queue_pair::outstanding_slot(std::uint16_t cid) noexce
     return &slots_[index];
 }
 
-std::variant<std::byte*, violation, tcp::hold> tcp_queue_pair::begin(const tcp::pdu& p) noexcept {
+std::variant<std::byte*, violation> tcp_queue_pair::begin(const tcp::pdu& p) noexcept {
     switch (static_cast<tcp_pdu_type>(p.common().type)) {
     case tcp_pdu_type::ic_resp:
         if (const auto wrong = take_ic_resp(p.as<nvme::tcp_ic_resp>()))
@@ -162,7 +162,7 @@ std::optional<violation> tcp_queue_pair::take_ic_resp(const nvme::tcp_ic_resp& p
 }
 
 /// Data comes in order, as it is sent with LAST_PDU: so the end of it is the whole of it.
-std::variant<std::byte*, violation, tcp::hold> tcp_queue_pair::begin_data(const nvme::tcp_data& p,
+std::variant<std::byte*, violation> tcp_queue_pair::begin_data(const nvme::tcp_data& p,
                                                                           std::uint32_t length) noexcept {
     slot* const s = outstanding_slot(p.cccid);
     if (!s || s->is_answered || s->direction != nvme::data_transfer::controller_to_host)

@@ -16,7 +16,9 @@ core::log::limiter silent_hosts;
 }  // namespace
 
 controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
-    : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)), is_discovery_(subsystem_->is_discovery()),
+    : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
+      host_number_lease_(subsystem_->owner().numbers_of_hosts().of(id_.host_nqn)),
+      host_number_(*host_number_lease_), is_discovery_(subsystem_->is_discovery()),
       trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))), born_(subsystem_->owner().group().time().now()),
       keep_alive_(subsystem_->owner().group().control(), admin_queue) {}
 

@@ -4,6 +4,7 @@
 #include "nvmf/async_events.h"
 #include "nvmf/error_log.h"
 #include "nvmf/features.h"
+#include "nvmf/host_numbers.h"
 #include "nvmf/keep_alive.h"
 #include "nvmf/transport.h"
 
@@ -36,6 +37,7 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     std::uint16_t cntlid() const noexcept { return id_.cntlid; }
     const std::string& host_nqn() const noexcept { return id_.host_nqn; }
+    std::uint64_t host_number() const noexcept { return host_number_; }  ///< see host_numbers; any reactor
     const std::array<std::uint8_t, 16>& host_id() const noexcept { return id_.host_id; }
     /// What its admin queue has proved of the host: its I/O queues prove the same.
     host_identity proved_identity() const noexcept { return id_.proved; }
@@ -122,6 +124,8 @@ class controller final : public std::enable_shared_from_this<controller> {
     const std::shared_ptr<nvmf::subsystem> subsystem_;
     transport& fabric_;
     const identity id_;
+    const host_numbers::lease host_number_lease_;
+    const std::uint64_t host_number_;
     const bool is_discovery_;
     const std::uint8_t trtype_;
     const core::ticks born_;

@@ -113,7 +113,9 @@ verdict check_first(request& r) noexcept {
     const bdev::device& device = *r.qpair->namespaces->find(r.command.nsid)->device;
     if (!device.can().supports(bdev::op::compare_and_write))
         return wrong_field(at_flags);
-    if (nvme::block_command_view{r.command}.blocks() > device.shape().atomic_compare_and_write_blocks)
+    // Its two halves share one buffer, so that neither can wait for what the other one holds.
+    if (nvme::block_command_view{r.command}.blocks() > device.shape().atomic_compare_and_write_blocks ||
+        r.length > r.qpair->max_io_bytes / 2)
         return {nvme::sc::atomic_write_unit_exceeded.with_dnr(), offsetof(nvme::command, cdw12)};
     return {};
 }

@@ -111,7 +111,9 @@ TEST_F(fused_commands, that_do_not_belong_together_fail_together) {
         {"both beyond the end", compare(4096), write(4096), sc::lba_out_of_range, sc::aborted_failed_fused},
         {"a first one with no namespace", fused(io(io_opcode::compare, 9), fuse::first), write(),
          sc::invalid_namespace_or_format, sc::aborted_failed_fused},
-        {"more than is atomic", compare(0, 256), write(0, 256), sc::success, sc::success},
+        {"as long as pairs may be", compare(0, 128), write(0, 128), sc::success, sc::success},
+        {"more than half of the longest transfer", compare(0, 129), write(0, 129), sc::atomic_write_unit_exceeded,
+         sc::aborted_failed_fused},
     };
     for (const pair_row& row : rows) {
         SCOPED_TRACE(row.sentence);

@@ -51,7 +51,8 @@ void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g,
     const std::uint32_t power_fail = g.atomic_write_power_fail_blocks ? g.atomic_write_power_fail_blocks : physical;
     id.nawupf = zero_based(power_fail);
     id.nawun = zero_based(std::max(g.atomic_write_blocks, power_fail));
-    id.nacwu = zero_based(g.atomic_compare_and_write_blocks);
+    // Its two halves share one buffer.
+    id.nacwu = zero_based(std::min(g.atomic_compare_and_write_blocks, std::max(1u, max_io_blocks / 2)));
     id.nabsn = id.nabspf = atomic_boundary(g);
     id.npwg = zero_based(std::max(g.write_granularity_blocks, physical));
     id.npwa = zero_based(std::max(g.write_alignment_blocks, physical));

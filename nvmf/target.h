@@ -4,6 +4,7 @@
 #include "core/reactor_group.h"
 #include "core/turnstile.h"
 #include "nvmf/core_counters.h"
+#include "nvmf/host_numbers.h"
 #include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
 
@@ -82,6 +83,8 @@ class target {
     void discovery_changed();
     std::uint64_t discovery_generation() const noexcept { return generation_; }
 
+    host_numbers& numbers_of_hosts() noexcept { return host_numbers_; }
+
     using core_counters = nvmf::core_counters;
     core::per_core<core_counters>& counters() noexcept { return counters_; }
 
@@ -115,6 +118,7 @@ class target {
     std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
     std::vector<std::shared_ptr<open_port>> ports_;
     std::map<const transport*, core::turnstile> port_changes_;  ///< one at a time for each transport
+    host_numbers host_numbers_;
     std::uint16_t last_port_id_ = 0;
     std::uint64_t generation_ = 1;
     core::per_core<core_counters> counters_;

@@ -77,7 +77,7 @@ void memory_connection::tell_changes() {
            nvme::async_event_dw0(nvme::notice_event::ana_change, nvme::to_underlying(nvme::lid::ana)));
 }
 
-std::variant<std::byte*, tcp::violation, tcp::hold> memory_connection::begin(const tcp::pdu& p) noexcept {
+std::variant<std::byte*, tcp::violation> memory_connection::begin(const tcp::pdu& p) noexcept {
     if (p.common().type == nvme::to_underlying(tcp_pdu_type::ic_req))
         greet(p.as<nvme::tcp_ic_req>());
     if (p.common().type == nvme::to_underlying(tcp_pdu_type::h2c_data)) {

@@ -27,7 +27,7 @@ class memory_connection final : private tcp::pdu_sink {
         std::vector<std::byte> data;
     };
 
-    std::variant<std::byte*, tcp::violation, tcp::hold> begin(const tcp::pdu& p) noexcept override;
+    std::variant<std::byte*, tcp::violation> begin(const tcp::pdu& p) noexcept override;
     bool end(const tcp::pdu& p, bool intact) noexcept override;
     void violated(const tcp::violation& v, std::span<const std::byte> header) noexcept override;
 

@@ -72,9 +72,9 @@ std::string idle_state::leaks(std::size_t live, std::uint64_t receives_taken) co
             if (r.at != rdma::request::step::free)
                 return fmt::format("queue {} has a request in use: opcode {:#x}, cid {:#x}, step {}", q->qid,
                                    r.command.opcode, r.command.cid.value(), static_cast<unsigned>(r.at));
-    if (const auto n = free_buffers(g->buffers(), 1); n != small_buffers)
+    if (const auto n = g->buffers().free_buffers(1); n != small_buffers)
         return fmt::format("{} of {} small buffers are free", n, small_buffers);
-    if (const auto n = free_buffers(g->buffers(), max_io_size); n != large_buffers)
+    if (const auto n = g->buffers().free_buffers(max_io_size); n != large_buffers)
         return fmt::format("{} of {} large buffers are free", n, large_buffers);
     const rdma::receive_pool& receives = g->receives();
     const rdma::receive_ledger& ledger = receives.ledger();

@@ -181,7 +181,7 @@ std::optional<nvme::completion> tcp_host::call(nvme::command c, std::span<const 
     return last_;
 }
 
-std::variant<std::byte*, tcp::violation, tcp::hold> tcp_host::begin(const tcp::pdu& p) noexcept {
+std::variant<std::byte*, tcp::violation> tcp_host::begin(const tcp::pdu& p) noexcept {
     if (p.data_length() == 0)
         return nullptr;
     data_.assign(p.data_length(), std::byte{0});

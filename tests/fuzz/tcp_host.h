@@ -49,7 +49,7 @@ class tcp_host final : private tcp::pdu_sink {
     std::uint64_t commands = 0, answers = 0;
 
   private:
-    std::variant<std::byte*, tcp::violation, tcp::hold> begin(const tcp::pdu& p) noexcept override;
+    std::variant<std::byte*, tcp::violation> begin(const tcp::pdu& p) noexcept override;
     bool end(const tcp::pdu& p, bool intact) noexcept override;
     void violated(const tcp::violation& v, std::span<const std::byte> header) noexcept override;
 

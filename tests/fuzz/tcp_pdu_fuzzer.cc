@@ -19,7 +19,7 @@ class witness final : public tcp::pdu_sink {
   public:
     explicit witness(std::uint8_t how) : how_(how) {}
 
-    std::variant<std::byte*, tcp::violation, tcp::hold> begin(const tcp::pdu& p) noexcept override {
+    std::variant<std::byte*, tcp::violation> begin(const tcp::pdu& p) noexcept override {
         must(!ended_ && !in_pdu_);
         in_pdu_ = true;
         note(p.header());

@@ -214,9 +214,9 @@ void tcp_session::check_idle() {
         fail(fmt::format("{} connections are left", connections()));
     auto& groups = static_cast<tcp::tcp_transport&>(gateway_.transport()).*member(tcp_groups_of());
     core::buffer_pool& buffers = groups.front()->buffers();
-    if (const auto n = free_buffers(buffers, 1); n != small_buffers)
+    if (const auto n = buffers.free_buffers(1); n != small_buffers)
         fail(fmt::format("{} of {} small buffers are free", n, small_buffers));
-    if (const auto n = free_buffers(buffers, max_io_size); n != large_buffers)
+    if (const auto n = buffers.free_buffers(max_io_size); n != large_buffers)
         fail(fmt::format("{} of {} large buffers are free", n, large_buffers));
     if (admin_->closed() || io_->closed())
         fail("a connection that nobody has touched is closed");

@@ -28,7 +28,7 @@ bool worker::lost(nvme::status s) const noexcept {
     return s.is(nvme::sc::host_pathing_error) && queue_.phase() != loop::host_queue::state::open;
 }
 
-worker::target_range worker::choose(std::uint32_t most_blocks) {
+worker::target_range worker::choose(std::uint32_t most_blocks, std::uint32_t share_of_transfer) {
     auto& random = world_.random();
     std::vector<disk*> here;
     for (auto& d : world_.disks())
@@ -37,7 +37,8 @@ worker::target_range worker::choose(std::uint32_t most_blocks) {
     disk* d =
         here.empty() ? world_.disks()[random.below(world_.disks().size())].get() : here[random.below(here.size())];
     const auto size = static_cast<std::uint32_t>(d->model.blocks());
-    const std::uint32_t most = std::min({most_blocks, size, session_.most_bytes / d->model.block_size()});
+    const std::uint32_t most_bytes = session_.most_bytes / share_of_transfer;
+    const std::uint32_t most = std::min({most_blocks, size, most_bytes / d->model.block_size()});
     // Mostly small, so that much is in flight on the same blocks.
     const auto count = static_cast<std::uint32_t>(1 + random.below(random.chance(1, 4) ? most : std::min(most, 4u)));
     return {d, random.below(size - count + 1), count};
@@ -244,7 +245,7 @@ worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::comma
 }
 
 core::task<> worker::compare_and_write() {
-    const target_range r = choose(4);
+    const target_range r = choose(4, 2);  // both halves in one buffer
     disk_model& model = r.on->model;
     const moment begin = world_.now();
     model.begin_read(begin);
@@ -302,7 +303,7 @@ core::task<> worker::nonsense() {
 }
 
 core::task<> worker::half_a_fused_pair() {
-    const target_range r = choose(4);
+    const target_range r = choose(4, 2);  // both halves in one buffer
     const bool first = world_.random().chance(1, 2);
     const moment begin = world_.now();
     host_memory memory(r.bytes(), r.on->model.block_size(), world_.random());

@@ -38,7 +38,7 @@ class worker {
         std::uint32_t count;
         std::uint32_t bytes() const noexcept { return count * on->model.block_size(); }
     };
-    target_range choose(std::uint32_t most_blocks = 1u << 16);
+    target_range choose(std::uint32_t most_blocks = 1u << 16, std::uint32_t share_of_transfer = 1);
 
     core::task<> read();
     core::task<> read(target_range r);

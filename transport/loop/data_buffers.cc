@@ -55,33 +55,33 @@ void data_buffers::unwrap(std::byte* buffer, std::uint32_t bytes) noexcept {
     ++taken_;
 }
 
-std::byte* data_buffers::take(std::uint32_t bytes) noexcept {
-    std::byte* buffer = pool_.take(bytes);
-    if (buffer)
-        unwrap(buffer, bytes);
-    return buffer;
+bool data_buffers::take(core::buffer_claim& c, std::uint32_t bytes, const core::buffer_holders& on_behalf_of) noexcept {
+    if (!pool_.take(c, bytes, on_behalf_of))
+        return false;
+    unwrap(c.data, bytes);
+    return true;
 }
 
-void data_buffers::wait(core::buffer_pool::waiter& w, std::uint32_t bytes) noexcept {
+void data_buffers::wait(core::buffer_claim& c) noexcept {
     ++waiting_;
-    pool_.wait(w, bytes);
+    pool_.wait(c);
 }
 
-void data_buffers::accept(std::byte* buffer, std::uint32_t bytes) noexcept {
+void data_buffers::accept(core::buffer_claim& c, std::uint32_t bytes) noexcept {
     --waiting_;
-    unwrap(buffer, bytes);
+    unwrap(c.data, bytes);
 }
 
-void data_buffers::cancel(core::buffer_pool::waiter& w) noexcept {
+void data_buffers::cancel(core::buffer_claim& c) noexcept {
     --waiting_;
-    pool_.cancel(w);
+    pool_.cancel(c);
 }
 
-void data_buffers::give_back(std::byte* buffer, std::uint32_t bytes) noexcept {
+void data_buffers::give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept {
     --taken_;
     if (poisoned_)
-        poison(buffer, whole(bytes));
-    pool_.give_back(buffer, bytes);
+        poison(c.data, whole(bytes));
+    pool_.give_back(c);
 }
 
 std::uint64_t data_buffers::damaged() noexcept {

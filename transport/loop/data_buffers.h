@@ -19,13 +19,15 @@ class data_buffers {
     /// Control path. ENOMEM.
     static core::result<data_buffers> create(const nvmf::transport_options& o, bool poisoned);
 
-    /// nullptr: there is none now.
-    std::byte* take(std::uint32_t bytes) noexcept;
-    /// REQUIRES: take(bytes) has just returned nullptr. What comes to `w.ready` is to be accepted there.
-    void wait(core::buffer_pool::waiter& w, std::uint32_t bytes) noexcept;
-    void accept(std::byte* buffer, std::uint32_t bytes) noexcept;
-    void cancel(core::buffer_pool::waiter& w) noexcept;  ///< REQUIRES: in line
-    void give_back(std::byte* buffer, std::uint32_t bytes) noexcept;
+    /// As of core::buffer_pool; `bytes` are those that take() was asked for.
+    bool take(core::buffer_claim& c, std::uint32_t bytes, const core::buffer_holders& on_behalf_of) noexcept;
+    void wait(core::buffer_claim& c) noexcept;
+    /// What comes to `c.ready` is to be accepted there.
+    void accept(core::buffer_claim& c, std::uint32_t bytes) noexcept;
+    /// The host's data is copied: from now on it is the disk's.
+    void hand_to_disk(core::buffer_claim& c) noexcept { pool_.hand_to(c, core::buffer_user::ns); }
+    void cancel(core::buffer_claim& c) noexcept;  ///< REQUIRES: it waits
+    void give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept;
 
     /// How many are taken, and wait. On the core, or while it does not run.
     std::uint32_t taken() const noexcept { return taken_; }

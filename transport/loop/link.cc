@@ -44,7 +44,7 @@ link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::
         slots[i].of = this;
         slots[i].cid = i;
         slots[i].request.of = &slots[i];
-        slots[i].line.of = &slots[i];
+        slots[i].claim.of = &slots[i];
         slots[i].next_free = static_cast<std::uint16_t>(i + 1);
     }
     for (const auto& [s, handler] : {std::pair{&hang_up, &on_hang_up}, std::pair{&severed, &on_severed},

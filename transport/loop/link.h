@@ -39,9 +39,9 @@ struct alignas(64) slot : core::message {
     // The target's, where data is copied.
     std::byte* buffer = nullptr;
     std::unique_ptr<std::byte[]> own_buffer;  ///< of a command that does not wait for one
-    struct waiter : core::buffer_pool::waiter {
+    struct buffer_claim : core::buffer_claim {
         slot* of = nullptr;
-    } line;
+    } claim;
 };
 
 /// A connection between a host's queue and the target, and the messages with which its two ends part:

@@ -1,5 +1,6 @@
 #include "transport/loop/loop_qpair.h"
 
+#include "nvmf/buffer_holders.h"
 #include "nvmf/target.h"
 #include "transport/loop/host_queue.h"
 #include "transport/loop/loop_transport.h"
@@ -122,18 +123,18 @@ void loop_qpair::find_buffer(slot& s) noexcept {
         s.own_buffer = std::make_unique<std::byte[]>(s.request.length);
         return run(s, s.own_buffer.get());
     }
-    if (std::byte* buffer = mine.buffers->take(s.request.length))
-        return run(s, buffer);
+    if (mine.buffers->take(s.claim, s.request.length, nvmf::buffer_holders_of(*this, s.request.command)))
+        return run(s, s.claim.data);
     s.where = slot::place::waiting_for_buffer;
-    s.line.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
-        slot& waited = *static_cast<slot::waiter&>(w).of;
+    s.claim.ready = [](core::buffer_claim& c) noexcept {
+        slot& waited = *static_cast<slot::buffer_claim&>(c).of;
         auto& state = waited.of->transport.local();
         state.pending.sub();
-        state.buffers->accept(buffer, waited.request.length);
-        waited.of->qpair->run(waited, buffer);
+        state.buffers->accept(c, waited.request.length);
+        waited.of->qpair->run(waited, c.data);
     };
     mine.pending.add();
-    mine.buffers->wait(s.line, s.request.length);
+    mine.buffers->wait(s.claim);
 }
 
 void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
@@ -144,6 +145,8 @@ void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
         r.segment_count = 1;
         if (r.transfer == nvmf::transfer::from_host)
             copy(buffer, s.host_data, r.length, false);
+        if (!s.own_buffer)
+            link_.transport.local().buffers->hand_to_disk(s.claim);
     }
     s.where = slot::place::executing;
     link_.transport.target().execute(r);
@@ -161,7 +164,7 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
         if (s.own_buffer)
             s.own_buffer.reset();
         else
-            link_.transport.local().buffers->give_back(buffer, r.length);
+            link_.transport.local().buffers->give_back(s.claim, r.length);
     }
     answer(s);
 }
@@ -192,7 +195,7 @@ bool loop_qpair::abort_waiting(std::uint16_t cid) noexcept {
 
 void loop_qpair::drop_waiting(slot& s) noexcept {
     auto& mine = link_.transport.local();
-    mine.buffers->cancel(s.line);
+    mine.buffers->cancel(s.claim);
     mine.pending.sub();
 }
 

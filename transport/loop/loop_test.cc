@@ -380,8 +380,10 @@ TEST(data_buffers, a_late_write_is_found) {
     o.small_buffers = o.large_buffers = 2;
     auto made = data_buffers::create(o, true);
     ASSERT_TRUE(made);
-    std::byte* const buffer = made->take(100);
-    made->give_back(buffer, 100);
+    core::buffer_claim claim;
+    ASSERT_TRUE(made->take(claim, 100, {1, 1}));
+    std::byte* const buffer = claim.data;
+    made->give_back(claim, 100);
     EXPECT_EQ(made->damaged(), 0u);
 #ifdef __SANITIZE_ADDRESS__
     EXPECT_DEATH(*static_cast<volatile std::byte*>(buffer + 99) = a, "use-after-poison");
@@ -390,8 +392,9 @@ TEST(data_buffers, a_late_write_is_found) {
     EXPECT_EQ(made->damaged(), 1u);
     EXPECT_EQ(made->damaged(), 1u) << "and told once";
     buffer[8000] = a;
-    EXPECT_EQ(made->take(8192), buffer);
-    made->give_back(buffer, 8192);
+    ASSERT_TRUE(made->take(claim, 8192, {1, 1}));
+    EXPECT_EQ(claim.data, buffer);
+    made->give_back(claim, 8192);
     EXPECT_EQ(made->damaged(), 2u);
 #endif
 }

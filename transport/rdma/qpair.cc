@@ -32,12 +32,13 @@ qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_
              registered_memory own, nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
     : nvmf::qpair(group.home()), group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
-      limits_(limits), own_(std::move(own)), local_(std::move(local)), peer_(std::move(peer)),
-      closed_by_us_(std::move(closed_by_us)), connect_limit_(group.home(),
-                                                             [this] {
-                                                                 if (!controller)
-                                                                     violation("no Connect command in time");
-                                                             }),
+      limits_(limits), own_(std::move(own)), buffers_(group.buffers(), {own_.data(), group.max_io_size()}),
+      local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
+      connect_limit_(group.home(),
+                     [this] {
+                         if (!controller)
+                             violation("no Connect command in time");
+                     }),
       queue_(qp, limits.send_requests, limits.reads), claim_(receive_pool::first_claim(limits.depth)),
       sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
     assert(limits.send_requests > most_descriptors);
@@ -58,12 +59,10 @@ bool qpair::make_requests() noexcept {
     for (std::size_t i = request_table::chunk_size; i-- > 0;) {
         request& r = *requests_.find(first->index + i);
         r.qpair = this;
-        r.waiter.owner = &r;
-        r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
-            request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
-            auto& self = static_cast<qpair&>(*waiting.qpair);
-            self.buffer_line_.remove(waiting);
-            self.have_buffer(waiting, buffer, request::source::pool);
+        r.buffer.owner = &r;
+        r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
+            request& waited = *static_cast<request::buffer_claim&>(c).owner;
+            static_cast<qpair&>(*waited.qpair).have_buffer(waited);
         };
         free_.push_back(&r);
     }
@@ -105,7 +104,6 @@ void qpair::start(request& r, const parked& capsule) noexcept {
     stall_epoch = epoch;
     r.arrived = home().now();
     r.slot = slot;
-    r.from = request::source::none;
     r.at = request::step::executing;
     r.reads_outstanding = 0;
     r.next_read = r.read_offset = 0;
@@ -142,8 +140,7 @@ void qpair::start(request& r, const parked& capsule) noexcept {
     }
     if (r.transfer == nvmf::transfer::from_host && r.length <= receives_.data_size()) {
         // Fetched to where it could have come with the capsule: Connect waits for nobody's buffers.
-        r.lkey = receives_.lkey(slot);
-        return have_buffer(r, receives_.data(slot), request::source::slot);
+        return have_room(r, receives_.data(slot), receives_.lkey(slot));
     }
     give_back_slot(r);
     find_buffer(r);
@@ -151,6 +148,7 @@ void qpair::start(request& r, const parked& capsule) noexcept {
 
 void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
+    buffers_.hand_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
 
@@ -158,6 +156,7 @@ void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
     r.wants_data_sent = r.has_data_for_host() && r.length > 0;
+    buffers_.hand_to(r.buffer, core::buffer_user::host);
     if (nvme::is_connect(r.command) && r.status().ok())
         sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
     reply(r);
@@ -187,7 +186,7 @@ std::uint32_t qpair::sends_needed(const request& r) const noexcept {
 
 void qpair::reply(request& r) noexcept {
     if (!r.wants_data_sent)
-        give_back_buffer(r);
+        buffers_.give_back(r.buffer);
     give_back_slot(r);
     group_.make_room(most_descriptors + 1);
     if (stopping_)
@@ -245,7 +244,7 @@ void qpair::send(request& r) noexcept {
 }
 
 void qpair::finish(request& r) noexcept {
-    give_back_buffer(r);
+    buffers_.give_back(r.buffer);
     give_back_slot(r);
     r.at = request::step::free;
     free_.push_back(&r);
@@ -351,12 +350,10 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
     });
     if (!r)
         return false;
-    if (r->at == request::step::waiting_buffer) {
-        group_.buffers().cancel(r->waiter);
-        buffer_line_.remove(*r);
-    } else {
+    if (r->at == request::step::waiting_buffer)
+        buffers_.cancel(r->buffer);
+    else
         read_line_.remove(*r);
-    }
     take_back(*r, sc::aborted_by_request);
     return true;
 }
@@ -365,10 +362,13 @@ void qpair::begin_close() noexcept {
     stopping_ = true;
     phase = state::disconnecting;
     connect_limit_.cancel();
-    while (request* r = buffer_line_.pop_front()) {
-        group_.buffers().cancel(r->waiter);
-        drop(*r);
-    }
+    buffers_.stop();
+    requests_.for_each([this](request& r) {
+        if (r.at == request::step::waiting_buffer) {
+            buffers_.cancel(r.buffer);
+            drop(r);
+        }
+    });
     while (request* r = read_line_.pop_front()) {
         r->at = request::step::reading;
         if (r->reads_outstanding == 0)
@@ -401,7 +401,7 @@ std::uint32_t qpair::release_unused() noexcept {
     receives_.leave(limits_.depth - held, claim_ - held);
     free_.clear();
     requests_.release_free();
-    if (!own_taken_)
+    if (!buffers_.own_in_use())
         own_.memory = {};
     return held;
 }

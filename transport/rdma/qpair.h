@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/buffer_share.h"
 #include "core/fifo.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
@@ -113,8 +114,8 @@ class qpair final : public nvmf::qpair {
 
     // qpair_data.cc: buffers and RDMA READs
     void find_buffer(request& r) noexcept;
-    void have_buffer(request& r, std::byte* data, request::source from) noexcept;
-    void give_back_buffer(request& r) noexcept;
+    void have_buffer(request& r) noexcept;
+    void have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept;
     void give_back_slot(request& r) noexcept;
     void read(request& r) noexcept;
     void pump_reads() noexcept;
@@ -128,7 +129,7 @@ class qpair final : public nvmf::qpair {
     const std::uint16_t asked_qid_;  ///< by the connection request
     const qpair_limits limits_;
     registered_memory own_;
-    bool own_taken_ = false;
+    core::buffer_share buffers_;
     const nvmf::transport_address local_, peer_;
     std::function<void(nvmf::disconnect_reason)> closed_by_us_;
     core::timer connect_limit_;
@@ -146,7 +147,6 @@ class qpair final : public nvmf::qpair {
     request_table requests_;
     std::vector<request*> free_;
     std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
-    core::fifo<request> buffer_line_;
     core::fifo<request> read_line_;
     core::fifo<request> send_line_;
 };

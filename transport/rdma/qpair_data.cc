@@ -1,3 +1,4 @@
+#include "nvmf/buffer_holders.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
@@ -7,47 +8,35 @@
 
 namespace causeway::rdma {
 
+/// One buffer is enough for both halves of a fused pair, so that none of them can wait for what the other one holds.
 void qpair::find_buffer(request& r) noexcept {
-    if (std::byte* b = group_.buffers().take(r.length))
-        return have_buffer(r, b, request::source::pool);
-    if (!own_taken_ && buffer_line_.empty()) {
-        own_taken_ = true;
-        return have_buffer(r, own_.data(), request::source::own);
-    }
     r.at = request::step::waiting_buffer;
-    buffer_line_.push_back(r);
-    group_.buffers().wait(r.waiter, r.length);
+    if (auto* const first = static_cast<request*>(r.fused);
+        first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
+        if (buffers_.share(r.buffer, first->buffer, r.length))
+            have_buffer(r);
+        return;
+    }
+    const std::uint32_t bytes = held_fused == &r ? 2 * r.length : r.length;
+    if (buffers_.take(r.buffer, bytes, nvmf::buffer_holders_of(*this, r.command)))
+        have_buffer(r);
+    else
+        buffers_.wait(r.buffer);
 }
 
-void qpair::have_buffer(request& r, std::byte* data, request::source from) noexcept {
+void qpair::have_buffer(request& r) noexcept {
+    have_room(r, r.buffer.data, r.buffer.is_own() ? (own_.mr ? own_.lkey() : 0) : group_.buffers_lkey());
+}
+
+void qpair::have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept {
     r.data = data;
-    r.from = from;
-    if (from == request::source::pool)
-        r.lkey = group_.buffers_lkey();
-    else if (from == request::source::own)
-        r.lkey = own_.mr ? own_.lkey() : 0;
+    r.lkey = lkey;
     r.segments[0] = {data, r.length};
     r.segment_count = 1;
     if (r.transfer == nvmf::transfer::from_host)
         read(r);
     else
         execute(r);
-}
-
-void qpair::give_back_buffer(request& r) noexcept {
-    switch (std::exchange(r.from, request::source::none)) {
-    case request::source::pool: group_.buffers().give_back(r.data, r.length); break;
-    case request::source::own:
-        own_taken_ = false;
-        if (request* next = stopping_ ? nullptr : buffer_line_.pop_front()) {
-            group_.buffers().cancel(next->waiter);
-            own_taken_ = true;
-            have_buffer(*next, own_.data(), request::source::own);
-        }
-        break;
-    case request::source::slot:
-    case request::source::none: break;
-    }
 }
 
 void qpair::give_back_slot(request& r) noexcept {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/buffer_pool.h"
+#include "core/buffer_share.h"
 #include "nvmf/transport.h"
 #include "transport/rdma/sgl.h"
 
@@ -20,21 +20,13 @@ struct request final : nvmf::request {
         waiting_send,    ///< in line for room in the send queue
         sending,         ///< posted; over when the SEND completes
     };
-    /// Where `data` comes from, and must go back to.
-    enum class source : std::uint8_t {
-        none,
-        slot,  ///< the capsule's own data area
-        pool,  ///< the poll group's buffers
-        own,   ///< the queue pair's one buffer
-    };
     static constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
 
     step at = step::free;
-    source from = source::none;
     bool wants_data_sent = false;
     std::uint16_t index = 0;       ///< in its queue pair
     std::uint32_t slot = no_slot;  ///< the receive that it holds
-    std::byte* data = nullptr;
+    std::byte* data = nullptr;     ///< in `buffer`, or where the capsule has room for it
     std::uint32_t lkey = 0;
     data_place place;
     std::uint32_t next_read = 0;          ///< of place.remote
@@ -42,9 +34,9 @@ struct request final : nvmf::request {
     std::uint32_t reads_outstanding = 0;  ///< posted, not retired
     core::ticks arrived = 0;
 
-    struct buffer_waiter final : core::buffer_pool::waiter {
+    struct buffer_claim final : core::buffer_share::claim {
         request* owner = nullptr;
-    } waiter;
+    } buffer;
 
     request* before = nullptr;  ///< fifo's
     request* after = nullptr;

@@ -25,7 +25,7 @@ std::span<const std::byte> pdu_reader::gather(std::span<const std::byte> bytes, 
 
 std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
     auto bytes = all;
-    while (!bytes.empty() && !over() && !held()) {
+    while (!bytes.empty() && !over()) {
         switch (step_) {
         case step::common:
             bytes = gather(bytes, sizeof(nvme::tcp_common_header));
@@ -73,7 +73,6 @@ std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
                 finish(digest_at(digest_.data()) == sum_.value());
             break;
         }
-        case step::held:
         case step::over: break;
         }
     }
@@ -106,18 +105,10 @@ void pdu_reader::header_complete() noexcept {
     begin();
 }
 
-void pdu_reader::resume() noexcept {
-    begin();
-}
-
 void pdu_reader::begin() noexcept {
     const auto answer = sink_.begin(current());
     if (const auto* wrong = std::get_if<violation>(&answer))
         return fail(*wrong);
-    if (std::holds_alternative<hold>(answer)) {
-        step_ = step::held;
-        return;
-    }
     if (extent_.length == 0)
         return finish(true);
     data_ = std::get<std::byte*>(answer);

@@ -31,15 +31,11 @@ class pdu {
     std::uint32_t data_length_;
 };
 
-/// What a sink answers to begin(): there is no room for the data now. It will call pdu_reader::resume().
-struct hold {};
-
 /// Who a reader reads for.
 class pdu_sink {
   public:
-    /// The header is there. Where its data goes, all of it (nullptr: nowhere, it is dropped); or why it goes nowhere. After `hold` it is
-    /// asked again.
-    virtual std::variant<std::byte*, violation, hold> begin(const pdu& p) noexcept = 0;
+    /// The header is there. Where its data goes, all of it (nullptr: nowhere, it is dropped); or why it goes nowhere.
+    virtual std::variant<std::byte*, violation> begin(const pdu& p) noexcept = 0;
     /// So is its data. `intact`: its digest is right, or there is none. False: the connection is over.
     virtual bool end(const pdu& p, bool intact) noexcept = 0;
     /// The stream is of no use any more. `header`: of the PDU at fault, as far as it was received.
@@ -57,7 +53,7 @@ class pdu_reader {
     /// What counts from the next PDU on. The sink calls it from begin() or end().
     agreement agreed;
 
-    /// How many of `bytes` it has taken: all of them, unless it is over() (a violation, or the sink's wish) or held().
+    /// How many of `bytes` it has taken: all of them, unless it is over(): a violation, or the sink's wish.
     std::size_t feed(std::span<const std::byte> bytes) noexcept;
 
     /// Where the data that is still missing of the current PDU goes: it may be received there at once, without going through
@@ -66,17 +62,12 @@ class pdu_reader {
     /// So many bytes were put there.
     void placed(std::size_t bytes) noexcept;
 
-    /// Nothing is taken until resume().
-    bool held() const noexcept { return step_ == step::held; }
-    /// REQUIRES: held(). Asks the sink again.
-    void resume() noexcept;
-
     bool over() const noexcept { return step_ == step::over; }
     /// Between two PDUs: the end of the stream cuts nothing in two.
     bool at_rest() const noexcept { return step_ == step::common && filled_ == 0; }
 
   private:
-    enum class step : std::uint8_t { common, header, held, pad, data, digest, over };
+    enum class step : std::uint8_t { common, header, pad, data, digest, over };
 
     const nvme::tcp_common_header& common() const noexcept {
         return *reinterpret_cast<const nvme::tcp_common_header*>(header_.data());

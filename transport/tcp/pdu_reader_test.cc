@@ -13,11 +13,9 @@ using enum nvme::tcp_fatal_error;
 
 /// Writes down what it is told.
 struct listener final : pdu_sink {
-    std::variant<std::byte*, violation, hold> begin(const pdu& p) noexcept override {
+    std::variant<std::byte*, violation> begin(const pdu& p) noexcept override {
         if (refuse)
             return *refuse;
-        if (p.data_length() && full)
-            return hold{};
         log += "begin " + std::to_string(p.common().type) + " " + std::to_string(p.data_length()) + "\n";
         data.assign(p.data_length(), std::byte{0xee});
         if (p.common().type == 0)
@@ -37,7 +35,7 @@ struct listener final : pdu_sink {
     pdu_reader* reader = nullptr;
     agreement after_ic_req{.initialized = true, .in_capsule_data = 8192, .max_data = 8192};
     std::optional<violation> refuse;
-    bool drop = false, ends = false, full = false;
+    bool drop = false, ends = false;
     std::vector<std::byte> data;
     std::string log;
 };
@@ -49,7 +47,7 @@ struct reading {
     /// False: it is over.
     bool feed(const bytes& b) {
         const std::size_t taken = reader.feed(std::as_bytes(std::span(b)));
-        EXPECT_TRUE(taken == b.size() || reader.over() || reader.held());
+        EXPECT_TRUE(taken == b.size() || reader.over());
         return !reader.over();
     }
 };
@@ -116,24 +114,6 @@ TEST(pdu_reader, drops_what_nobody_wants) {
     EXPECT_TRUE(r.reader.place().empty());
     EXPECT_TRUE(r.told.log.ends_with("begin 4 5\nend 4 ''\n"));
     EXPECT_TRUE(r.reader.at_rest());
-}
-
-TEST(pdu_reader, waits_until_there_is_room_for_the_data) {
-    reading r;
-    r.told.full = true;
-    r.feed(ic_req);
-    const bytes two = command_with_data + command_without_data;
-    const std::size_t header = sizeof(nvme::tcp_capsule_cmd);
-    EXPECT_EQ(r.reader.feed(std::as_bytes(std::span(two))), header);
-    EXPECT_TRUE(r.reader.held());
-    r.reader.resume();
-    EXPECT_TRUE(r.reader.held());
-    EXPECT_EQ(r.reader.feed(std::as_bytes(std::span(two))), 0u);
-    r.told.full = false;
-    r.reader.resume();
-    EXPECT_FALSE(r.reader.held());
-    r.feed(bytes(two.begin() + header, two.end()));
-    EXPECT_TRUE(r.told.log.ends_with("begin 4 5\nend 4 'hello'\nbegin 4 0\nend 4 ''\n")) << r.told.log;
 }
 
 // CRC-32C of 72 bytes 04 03 48 4c 55 00 00 00 01 00 …, and of "hello". RFC 3720 B.4 gives the check values of the sum itself.

@@ -35,7 +35,7 @@ qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconne
                          }
                      }),
       data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), reader_(*this),
-      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }) {
+      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }), buffers_(group.buffers()) {
     port = std::move(e.port);
     reader_.agreed = e.agreed;
     permit = std::move(e.permit);
@@ -45,12 +45,10 @@ qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconne
 
 void qpair::prepare(request& r) noexcept {
     r.qpair = this;
-    r.waiter.owner = &r;
-    r.waiter.ready = [](core::buffer_pool::waiter& w, std::byte* buffer) noexcept {
-        request& waiting = *static_cast<request::buffer_waiter&>(w).owner;
-        waiting.data = buffer;
-        waiting.from = request::source::pool;
-        static_cast<qpair&>(*waiting.qpair).served(waiting);
+    r.buffer.owner = &r;
+    r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
+        request& waited = *static_cast<request::buffer_claim&>(c).owner;
+        static_cast<qpair&>(*waited.qpair).have_buffer(waited);
     };
 }
 
@@ -71,15 +69,10 @@ void qpair::begin() noexcept {
     take(first);
 }
 
-std::variant<std::byte*, violation, hold> qpair::begin(const pdu& p) noexcept {
+std::variant<std::byte*, violation> qpair::begin(const pdu& p) noexcept {
     switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
     case nvme::tcp_pdu_type::capsule_cmd: return begin_capsule(p);
-    case nvme::tcp_pdu_type::h2c_data: {
-        const auto answer = begin_data(p.as<nvme::tcp_data>());
-        if (const auto* wrong = std::get_if<violation>(&answer))
-            return *wrong;
-        return std::get<std::byte*>(answer);
-    }
+    case nvme::tcp_pdu_type::h2c_data: return begin_data(p.as<nvme::tcp_data>());
     default: return nullptr;  // a termination request, whose data nobody reads
     }
 }
@@ -116,36 +109,30 @@ void qpair::violated(const violation& v, std::span<const std::byte> header) noex
     disconnect(nvmf::disconnect_reason::protocol_violation);
 }
 
-/// A request for it, and room for what comes with it. Asked again after hold, with the request already there.
-std::variant<std::byte*, violation, hold> qpair::begin_capsule(const pdu& p) noexcept {
+/// A request for it, and room for what comes with it.
+std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept {
+    current_ = requests_.take();
     if (!current_) {
-        current_ = requests_.take();
-        if (!current_) {
-            complain(requests_.exhausted() ? "more commands than the queue is deep" : "no memory for its commands");
-            disconnect(nvmf::disconnect_reason::protocol_violation);
-            return violation{nvme::tcp_fatal_error::pdu_sequence_error};
-        }
-        request& r = *current_;
-        r.at = request::step::arriving;
-        r.from = request::source::none;
-        r.damaged = false;
-        r.segment_count = 0;
-        r.in_capsule = p.data_length();
-        r.command = p.as<nvme::tcp_capsule_cmd>().sqe;
+        complain(requests_.exhausted() ? "more commands than the queue is deep" : "no memory for its commands");
+        disconnect(nvmf::disconnect_reason::protocol_violation);
+        return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
     request& r = *current_;
+    r.at = request::step::arriving;
+    r.damaged = false;
+    r.segment_count = 0;
+    r.in_capsule = p.data_length();
+    r.command = p.as<nvme::tcp_capsule_cmd>().sqe;
     if (r.in_capsule == 0)
         return nullptr;
-    if (!connected_) {
-        if (r.in_capsule <= sizeof(nvme::connect_data) && take_connect_room(r))
-            return r.data;
+    if (!connected_ && r.in_capsule > sizeof(nvme::connect_data)) {
         r.in_capsule = 0;  // dropped, and so the command has come without
         return nullptr;
     }
-    if (r.from == request::source::none && !take_buffer(r, r.in_capsule)) {
-        if (!r.waiting)
-            wait_for_buffer(r, r.in_capsule);
-        return hold{};
+    if (!find_capsule_room(r)) {
+        complain("no memory for the data of its commands");
+        disconnect(nvmf::disconnect_reason::transport_error);
+        return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
     return r.data;
 }
@@ -173,16 +160,12 @@ void qpair::start(request& r) noexcept {
     // What else came with the capsule is of no use to this command.
     give_back_buffer(r);
     r.damaged = false;
-    if (!connected_)
-        return take_connect_room(r) ? have_buffer(r) : take_back(r, sc::internal_error);
-    if (take_buffer(r, r.length))
-        return have_buffer(r);
-    r.at = request::step::waiting_buffer;
-    wait_for_buffer(r, r.length);
+    find_buffer(r);
 }
 
 void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
+    buffers_.hand_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
 
@@ -191,24 +174,14 @@ void qpair::respond(nvmf::request& done) noexcept {
     assert(r.at == request::step::executing);
     if (!connected_ && !broken_ && nvme::is_connect(r.command) && r.status().ok())
         connected(std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u);
+    buffers_.hand_to(r.buffer, core::buffer_user::host);
     reply(r, r.has_data_for_host() && r.length > 0);
-}
-
-/// REQUIRES: not connected, and `r` wants no more than Connect does. There is one command at a time, so nobody else has it. False: no
-/// memory.
-bool qpair::take_connect_room(request& r) noexcept {
-    if (!connect_room_)
-        connect_room_.reset(new (std::nothrow) nvme::connect_data);
-    r.from = connect_room_ ? request::source::connect : request::source::none;
-    r.data = reinterpret_cast<std::byte*>(connect_room_.get());
-    return connect_room_ != nullptr;
 }
 
 /// The target has let the host in, and has read what Connect said.
 void qpair::connected(std::uint32_t entries) noexcept {
     connected_ = true;
     permit->connected();
-    connect_room_.reset();
     sq_size_ = entries;
     if (!requests_.allow(entries)) {
         complain("no memory for its commands");
@@ -292,7 +265,7 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
         // One that has asked its host for data cannot be taken back: they are on their way.
         if (r.command.cid != cid || r.at != request::step::waiting_buffer)
             return false;
-        stop_waiting(r);
+        buffers_.cancel(r.buffer);
         take_back(r, sc::aborted_by_request);
         return true;
     });
@@ -303,15 +276,16 @@ void qpair::begin_close() noexcept {
     phase = state::disconnecting;
     connect_limit_.cancel();
     left_over_ = {};
-    while (request* r = buffer_line_.front())
-        stop_waiting(*r);
+    buffers_.stop();
     if (request* r = std::exchange(current_, nullptr))
         finish(*r);  // the target has never heard of it
     permit->unwatch();
     // Where an R2T is being sent, that comes to its end first: see asked().
     requests_.any_of([&](request& r) {
-        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line))
+        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line)) {
+            buffers_.cancel(r.buffer);
             drop(r);
+        }
         return false;
     });
 }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "core/buffer_share.h"
 #include "core/fifo.h"
 #include "core/task.h"
 #include "core/timer.h"
-#include "nvme/fabrics.h"
 #include "nvmf/transport.h"
 #include "transport/tcp/established.h"
 #include "transport/tcp/last_words.h"
@@ -53,7 +53,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     /// What the socket's readiness matters for now: EPOLLIN, EPOLLOUT.
     std::uint32_t interest() const noexcept;
     /// True: there is more to receive, of which the socket will not tell.
-    bool holds_more() const noexcept { return !stopping_ && !reader_.held() && stream_->holds_more(); }
+    bool holds_more() const noexcept { return !stopping_ && stream_->holds_more(); }
     /// True: receive() has something to send first.
     bool wants_to_send() const noexcept { return stream_->wants_to_send(); }
     int socket() const noexcept { return stream_->socket(); }
@@ -81,13 +81,13 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     friend class poll_group;
 
     // pdu_sink
-    std::variant<std::byte*, violation, hold> begin(const pdu& p) noexcept override;
+    std::variant<std::byte*, violation> begin(const pdu& p) noexcept override;
     bool end(const pdu& p, bool intact) noexcept override;
     void violated(const violation& v, std::span<const std::byte> header) noexcept override;
 
     // qpair.cc: a command's way
     void prepare(request& r) noexcept;
-    std::variant<std::byte*, violation, hold> begin_capsule(const pdu& p) noexcept;
+    std::variant<std::byte*, violation> begin_capsule(const pdu& p) noexcept;
     void start(request& r) noexcept;
     void answer(request& r, nvme::status s) noexcept;
     void take_back(request& r, nvme::status s) noexcept;
@@ -96,14 +96,12 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void reply(request& r, bool with_data) noexcept;
     void finish(request& r) noexcept;
     void complain(std::string_view what) noexcept;
-    bool take_connect_room(request& r) noexcept;
     void connected(std::uint32_t entries) noexcept;
 
     // qpair_data.cc: buffers and data that the host is asked for
-    bool take_buffer(request& r, std::uint32_t bytes) noexcept;
-    void wait_for_buffer(request& r, std::uint32_t bytes) noexcept;
-    void stop_waiting(request& r) noexcept;
-    void served(request& r) noexcept;
+    bool find_capsule_room(request& r) noexcept;
+    bool make_room(request& r, std::uint32_t bytes) noexcept;
+    void find_buffer(request& r) noexcept;
     void have_buffer(request& r) noexcept;
     void give_back_buffer(request& r) noexcept;
     void ask(request& r) noexcept;
@@ -114,7 +112,6 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     // qpair_stream.cc: bytes in and out
     void take(std::span<const std::byte> bytes) noexcept;
     void read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept;
-    void resume_reading() noexcept;
     void put_in_line(request& r) noexcept;
     void sent(std::size_t bytes) noexcept;
     void lost(stream::state how) noexcept;
@@ -137,17 +134,14 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint16_t sqhd_ = 0;
 
     pdu_reader reader_;
-    std::vector<std::byte> left_over_;  ///< received, while the reader is held
+    std::vector<std::byte> left_over_;  ///< received with the handshake
     std::size_t read_since_stall_ = 0;  ///< bytes, until the connection has been read to its end
     unsigned pdus_ = 0;                 ///< in this receive()
     std::uint32_t receiving_ = 0;       ///< requests whose data is being received
     request* current_ = nullptr;        ///< of the capsule that is being read
 
     request_table requests_;
-    std::unique_ptr<nvme::connect_data> connect_room_;  ///< until connected, once there was need of it
-    core::fifo<request> buffer_line_;
-    bool own_taken_ = false;
-    std::unique_ptr<std::byte[]> own_;  ///< max_io_size bytes, once there was need of them
+    core::buffer_share buffers_;
 
     core::fifo<request> line_;  ///< to be sent, in order
     std::size_t sent_ = 0;      ///< bytes of the first one

@@ -1,5 +1,6 @@
 // Buffers, and data that the host is asked for. NVM Express TCP Transport Specification 1.0, "Data Transfers".
 
+#include "nvmf/buffer_holders.h"
 #include "nvmf/target.h"
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/qpair.h"
@@ -12,6 +13,8 @@ namespace causeway::tcp {
 
 namespace {
 
+namespace sc = nvme::sc;
+
 // A long command is asked for in pieces, so that a host has so much of it on its way at most: MAXR2T of Linux allows one at a time.
 constexpr std::uint32_t most_asked_at_once = 128 * 1024;
 
@@ -21,49 +24,48 @@ std::uint16_t tag_of(const request& r, std::size_t part) noexcept {
 
 }  // namespace
 
-/// From the shared buffers, or the queue pair's own, with which it goes on one command at a time when there are no others.
-bool qpair::take_buffer(request& r, std::uint32_t bytes) noexcept {
-    r.room = bytes;
-    if ((r.data = group_.buffers().take(bytes))) {
-        r.from = request::source::pool;
+/// Room for the data that a capsule brings: a buffer of the pool, or memory that is made for it. The host was promised
+/// room for a capsule's data for each entry of its queue, so nothing waits for it: what stands behind the capsule in
+/// the stream may be the data of the very commands that hold the buffers. False: no memory.
+bool qpair::find_capsule_room(request& r) noexcept {
+    // Nothing of the core's is for hosts that nobody knows. And half of a fused pair may have to wait for the other
+    // one, which may have to wait for a buffer.
+    const bool may_share = connected_ && r.command.fuse() == nvme::fuse::normal;
+    if (may_share && buffers_.take_from_pool(r.buffer, r.in_capsule, nvmf::buffer_holders_of(*this, r.command))) {
+        r.data = r.buffer.data;
         return true;
     }
-    if (own_taken_ || !buffer_line_.empty())
-        return false;
-    if (!own_)
-        own_.reset(new (std::nothrow) std::byte[group_.max_io_size()]);
-    if (!own_)
-        return false;
-    own_taken_ = true;
-    r.data = own_.get();
-    r.from = request::source::own;
-    return true;
+    return make_room(r, r.in_capsule);
 }
 
-/// REQUIRES: take_buffer() has just found none.
-void qpair::wait_for_buffer(request& r, std::uint32_t bytes) noexcept {
-    r.waiting = true;
-    buffer_line_.push_back(r);
-    group_.buffers().wait(r.waiter, bytes);
+/// False: no memory.
+bool qpair::make_room(request& r, std::uint32_t bytes) noexcept {
+    r.own_room.reset(new (std::nothrow) std::byte[bytes]);
+    r.data = r.own_room.get();
+    return r.data != nullptr;
 }
 
-void qpair::stop_waiting(request& r) noexcept {
-    group_.buffers().cancel(r.waiter);
-    buffer_line_.remove(r);
-    r.waiting = false;
-}
-
-/// Its buffer has come.
-void qpair::served(request& r) noexcept {
-    buffer_line_.remove(r);
-    r.waiting = false;
-    if (r.at == request::step::arriving)
-        resume_reading();
-    else
+/// For data that did not come with the capsule. One buffer is enough for both halves of a fused pair, so that none of
+/// them can wait for what the other one holds.
+void qpair::find_buffer(request& r) noexcept {
+    if (!connected_)
+        return make_room(r, r.length) ? have_buffer(r) : take_back(r, sc::internal_error);
+    r.at = request::step::waiting_buffer;
+    if (auto* const first = static_cast<request*>(r.fused);
+        first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
+        if (buffers_.share(r.buffer, first->buffer, r.length))
+            have_buffer(r);
+        return;
+    }
+    const std::uint32_t bytes = held_fused == &r ? 2 * r.length : r.length;
+    if (buffers_.take(r.buffer, bytes, nvmf::buffer_holders_of(*this, r.command)))
         have_buffer(r);
+    else
+        buffers_.wait(r.buffer);
 }
 
 void qpair::have_buffer(request& r) noexcept {
+    r.data = r.own_room ? r.own_room.get() : r.buffer.data;
     r.segments[0] = {r.data, r.length};
     r.segment_count = 1;
     if (r.transfer == nvmf::transfer::to_host)
@@ -76,23 +78,8 @@ void qpair::have_buffer(request& r) noexcept {
 }
 
 void qpair::give_back_buffer(request& r) noexcept {
-    switch (std::exchange(r.from, request::source::none)) {
-    case request::source::pool: group_.buffers().give_back(r.data, r.room); break;
-    case request::source::own:
-        own_taken_ = false;
-        if (broken_)
-            own_.reset();
-        if (request* next = stopping_ ? nullptr : buffer_line_.front()) {
-            group_.buffers().cancel(next->waiter);
-            own_taken_ = true;
-            next->data = own_.get();
-            next->from = request::source::own;
-            served(*next);
-        }
-        break;
-    case request::source::connect:
-    case request::source::none: break;
-    }
+    r.own_room.reset();
+    buffers_.give_back(r.buffer);
 }
 
 /// For as much of its data as may be on the way at a time.
@@ -166,7 +153,7 @@ void qpair::end_data(const nvme::tcp_data& h, bool intact) noexcept {
     }
     --receiving_;
     if (r.damaged)
-        return take_back(r, nvme::sc::transient_transport_error);
+        return take_back(r, sc::transient_transport_error);
     execute(r);
 }
 

@@ -26,7 +26,7 @@ unsigned qpair::receive() noexcept {
     std::size_t received = 0;
     const std::uint32_t epoch = home().stalls();
     bool at_end = false;
-    while (!stopping_ && !reader_.held() && received < turn_budget) {
+    while (!stopping_ && received < turn_budget) {
         const std::span<std::byte> place = reader_.place();
         std::span<std::byte> scratch = group_.scratch();
         if (receiving_)
@@ -60,30 +60,14 @@ void qpair::read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end
     read_since_stall_ += bytes;
     if (read_since_stall_ > stream_->receive_buffer_size() / 4)
         return disconnect(nvmf::disconnect_reason::stalled);
-    if (at_end && !reader_.held()) {
+    if (at_end) {
         stall_epoch = epoch;
         read_since_stall_ = 0;
     }
 }
 
 void qpair::take(std::span<const std::byte> bytes) noexcept {
-    const std::size_t taken = reader_.feed(bytes);
-    if (!reader_.held())
-        return;
-    try {
-        left_over_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
-    } catch (const std::bad_alloc&) {
-        complain("no memory for what it has sent");
-        disconnect(nvmf::disconnect_reason::transport_error);
-    }
-}
-
-/// REQUIRES: the reader is held, and its room is there.
-void qpair::resume_reading() noexcept {
-    reader_.resume();
-    const auto bytes = std::exchange(left_over_, {});
-    take(bytes);
-    group_.changed(*this);
+    reader_.feed(bytes);
 }
 
 void qpair::put_in_line(request& r) noexcept {
@@ -156,7 +140,7 @@ void qpair::hung_up() noexcept {
 }
 
 std::uint32_t qpair::interest() const noexcept {
-    return (stopping_ || reader_.held() ? 0 : std::uint32_t{EPOLLIN}) |
+    return (stopping_ ? 0 : std::uint32_t{EPOLLIN}) |
            (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
@@ -184,9 +168,6 @@ std::unique_ptr<stream> qpair::break_off() noexcept {
     }
     sent_ = 0;
     requests_.close();
-    if (!own_taken_)
-        own_.reset();
-    left_over_ = {};
     return std::move(stream_);
 }
 

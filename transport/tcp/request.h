@@ -1,11 +1,12 @@
 #pragma once
 
-#include "core/buffer_pool.h"
+#include "core/buffer_share.h"
 #include "nvmf/transport.h"
 #include "transport/tcp/outgoing.h"
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 namespace causeway::tcp {
 
@@ -13,28 +14,17 @@ namespace causeway::tcp {
 struct request final : nvmf::request {
     enum class step : std::uint8_t {
         free,
-        arriving,        ///< its capsule's data are on their way, or in line for a buffer
-        waiting_buffer,  ///< in line for one, with its capsule complete
+        arriving,        ///< its capsule's data are on their way
+        waiting_buffer,  ///< in line for a buffer
         receiving,       ///< data that was asked for with R2Ts
         executing,       ///< the target's
         sending,         ///< its response is in line
     };
-    /// Where `data` comes from, and must go back to.
-    enum class source : std::uint8_t {
-        none,
-        pool,     ///< the poll group's buffers
-        own,      ///< the queue pair's one buffer
-        connect,  ///< the queue pair's room for Connect's data
-    };
-
     step at = step::free;
-    source from = source::none;
     bool damaged = false;     ///< a data digest was wrong
     bool in_line = false;     ///< `out` is being sent
-    bool waiting = false;     ///< in line for a buffer
     std::uint16_t index = 0;  ///< in its queue pair
-    std::byte* data = nullptr;
-    std::uint32_t room = 0;        ///< bytes, as asked of `from`
+    std::byte* data = nullptr;     ///< in `buffer` or `own_room`
     std::uint32_t in_capsule = 0;  ///< bytes that came with the capsule
 
     /// A piece of the data that the host has been asked for.
@@ -52,9 +42,11 @@ struct request final : nvmf::request {
 
     outgoing out;
 
-    struct buffer_waiter final : core::buffer_pool::waiter {
+    struct buffer_claim final : core::buffer_share::claim {
         request* owner = nullptr;
-    } waiter;
+    } buffer;
+    /// For data that came with the capsule when the pool had no room for it, and for Connect's.
+    std::unique_ptr<std::byte[]> own_room;
 
     request* before = nullptr;  ///< fifo's
     request* after = nullptr;

@@ -1,0 +1,58 @@
+#include "core/buffer_account.h"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+namespace causeway::core {
+
+void waiting_lines::insert(buffer_line& l) noexcept {
+    by_held_[l.held].push_back(l);
+    occupied_[l.held / 64] |= std::uint64_t{1} << l.held % 64;
+    ++count_;
+}
+
+void waiting_lines::remove(buffer_line& l) noexcept {
+    by_held_[l.held].remove(l);
+    if (by_held_[l.held].empty())
+        occupied_[l.held / 64] &= ~(std::uint64_t{1} << l.held % 64);
+    --count_;
+}
+
+buffer_line* waiting_lines::least() const noexcept {
+    if (count_ == 0)
+        return nullptr;
+    std::size_t word = 0;
+    while (!occupied_[word])
+        ++word;
+    return by_held_[word * 64 + static_cast<std::size_t>(std::countr_zero(occupied_[word]))].front();
+}
+
+buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcept {
+    auto found = all_.find(number);
+    if (found == all_.end()) {
+        if (all_.size() >= most_before_sweep_)
+            forget_idle();
+        try {
+            found = all_.try_emplace(number).first;
+            for (buffer_line& l : found->second)
+                l.is_host = of_hosts_;
+        } catch (const std::bad_alloc&) {
+            return *rest_;
+        }
+    }
+    recent_[number % recent_.size()] = {number, &found->second};
+    return found->second;
+}
+
+/// At most once for as many new accounts as there were old ones, so that each pays for a constant part of it.
+void buffer_accounts::forget_idle() noexcept {
+    std::erase_if(all_, [](const auto& entry) {
+        return std::all_of(entry.second.begin(), entry.second.end(),
+                           [](const buffer_line& l) { return l.users == 0; });
+    });
+    recent_ = {};
+    most_before_sweep_ = std::max<std::size_t>(64, 2 * all_.size());
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,167 @@
+#include "core/buffer_share.h"
+
+#include <cassert>
+#include <new>
+#include <utility>
+
+namespace causeway::core {
+
+using source = buffer_share::claim::source;
+
+bool buffer_share::take_from_pool(claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept {
+    assert(c.from == source::none && !c.waiting);
+    c.of = this;
+    if (!pool_.take(c, bytes, on_behalf_of))
+        return false;
+    c.from = source::pool;
+    held_.push_back(c);
+    return true;
+}
+
+bool buffer_share::ns_has_none_here(const claim& c) const noexcept {
+    if (c.ns)
+        for (const claim* h = held_.front(); h; h = h->line_after)
+            if (h->ns == c.ns)
+                return false;
+    return true;
+}
+
+bool buffer_share::take(claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept {
+    return take_from_pool(c, bytes, on_behalf_of) || take_own(c);
+}
+
+bool buffer_share::take_own(claim& c) noexcept {
+    if (own_taken_ || stopping_ || !ns_has_none_here(c))
+        return false;
+    if (!own_) {
+        made_.reset(new (std::nothrow) std::byte[pool_.largest()]);
+        own_ = made_.get();
+    }
+    if (!own_)
+        return false;
+    own_taken_ = true;
+    c.data = own_;
+    c.from = source::own;
+    if (!c.waiting)
+        held_.push_back(c);
+    return true;
+}
+
+void buffer_share::wait(claim& c) noexcept {
+    c.ready = [](buffer_claim& b) noexcept {
+        auto& served = static_cast<claim&>(b);
+        served.from = source::pool;
+        served.of->grant(served);
+    };
+    c.waiting = true;
+    line_.push_back(c);
+    pool_.wait(c);
+}
+
+bool buffer_share::share(claim& second, claim& first, std::uint32_t offset) noexcept {
+    assert(second.from == source::none && !second.waiting && !first.partner && !second.partner);
+    second.of = this;
+    second.from = source::partner;
+    second.offset = offset;
+    second.partner = &first;
+    first.partner = &second;
+    second.waiting = first.waiting;
+    if (!first.waiting)
+        second.data = first.data + offset;
+    return !first.waiting;
+}
+
+void buffer_share::leave_line(claim& c) noexcept {
+    line_.remove(c);
+    c.waiting = false;
+}
+
+void buffer_share::cancel(claim& c) noexcept {
+    if (!c.waiting)
+        return;
+    if (c.from == source::partner) {
+        c.waiting = false;
+        c.from = source::none;
+        c.offset = 0;
+        c.data = nullptr;
+    } else {
+        pool_.cancel(c);
+        leave_line(c);
+    }
+    if (claim* other = std::exchange(c.partner, nullptr))
+        other->partner = nullptr;
+}
+
+/// It has its buffer, and so has its partner.
+void buffer_share::grant(claim& c) noexcept {
+    leave_line(c);
+    held_.push_back(c);
+    claim* const second = c.partner;
+    if (second)
+        second->data = c.data + second->offset;
+    c.granted(c);
+    if (second && second->waiting && second->data) {  // else it was cancelled meanwhile
+        second->waiting = false;
+        second->granted(*second);
+    }
+}
+
+void buffer_share::give_back(claim& c) noexcept {
+    if (claim* const other = std::exchange(c.partner, nullptr)) {
+        other->partner = nullptr;
+        if (c.from != source::partner) {  // the buffer is the other one's from now on
+            assert(other->data);
+            other->from = std::exchange(c.from, source::none);
+            other->size_class = c.size_class;
+            other->user = c.user;
+            other->ns = c.ns;
+            other->host = c.host;
+            held_.remove(c);
+            held_.push_back(*other);
+        }
+    }
+    if (c.from == source::pool || c.from == source::own)
+        held_.remove(c);
+    const std::uint32_t offset = std::exchange(c.offset, 0);
+    switch (std::exchange(c.from, source::none)) {
+    case source::pool:
+        c.data -= offset;
+        pool_.give_back(c);
+        if (ns_has_none_here(c))
+            hand_own_on();
+        break;
+    case source::own:
+        c.data = nullptr;
+        own_taken_ = false;
+        if (stopping_)
+            made_.reset();
+        hand_own_on();
+        break;
+    case source::partner:
+    case source::none: c.data = nullptr;
+    }
+}
+
+void buffer_share::stop() noexcept {
+    stopping_ = true;
+    if (!own_taken_)
+        made_.reset();
+}
+
+/// A loop, and entered once only: who gets the buffer may be done with it before grant() returns.
+void buffer_share::hand_own_on() noexcept {
+    if (line_.empty() || std::exchange(handing_on_, true))
+        return;
+    while (!own_taken_ && !stopping_) {
+        claim* next = line_.front();
+        while (next && !take_own(*next))
+            next = next->line_after;
+        if (!next)
+            break;
+        pool_.cancel(*next);
+        grant(*next);
+    }
+    handing_on_ = false;
+}
+
+}  // namespace causeway::core

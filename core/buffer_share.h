@@ -1,0 +1,89 @@
+#pragma once
+
+#include "core/buffer_pool.h"
+#include "core/fifo.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace causeway::core {
+
+/// What one connection has of its core's buffers: those of the pool, and one of its own with which it goes on when the
+/// pool has none. On the pool's core.
+///
+/// The own buffer is for claims whose namespace has nothing on this connection: so a namespace that hangs does not keep
+/// it from the others, but where the pool had none for it from the beginning.
+class buffer_share {
+  public:
+    /// A claim on this share. Two of them may share one buffer (a fused pair: neither must wait for what the other
+    /// holds).
+    struct claim : buffer_claim {
+        /// Called on the pool's core when a claim that waited has its buffer. Set before the first use; the rest is the
+        /// share's.
+        void (*granted)(claim&) noexcept = nullptr;
+
+        /// It is the connection's own buffer.
+        bool is_own() const noexcept { return (from == source::partner ? partner->from : from) == source::own; }
+        bool is_waiting() const noexcept { return waiting; }
+        bool has_buffer() const noexcept { return data && !waiting; }
+
+        enum class source : std::uint8_t { none, pool, own, partner } from = source::none;
+        bool waiting = false;
+        std::uint32_t offset = 0;  ///< of `data` in the buffer
+        claim* partner = nullptr;  ///< that has the same buffer, or is to have it
+        buffer_share* of = nullptr;
+        claim* line_before = nullptr;  ///< in the share's line, or among those that have a buffer
+        claim* line_after = nullptr;
+    };
+
+    /// `own`: the connection's buffer, as large as the pool's largest. It must outlive the share.
+    buffer_share(buffer_pool& pool, std::span<std::byte> own) noexcept : pool_(pool), own_(own.data()) {}
+    /// The connection's buffer is made when there is need of it.
+    explicit buffer_share(buffer_pool& pool) noexcept : pool_(pool) {}
+    buffer_share(const buffer_share&) = delete;
+    buffer_share& operator=(const buffer_share&) = delete;
+
+    /// REQUIRES: `c` has nothing and does not wait. A buffer in `c.data`; false: there is none now.
+    bool take(claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept;
+    /// The same, but never the own one.
+    bool take_from_pool(claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept;
+    /// REQUIRES: take() has just failed for `c`.
+    void wait(claim& c) noexcept;
+    /// `second` gets what lies behind the first `offset` bytes of `first`'s buffer, which goes back when both are done
+    /// with it. False: `second` waits until `first` has its buffer. REQUIRES: `first` has a buffer or waits, with
+    /// nobody to share it; there is room behind `offset` bytes.
+    bool share(claim& second, claim& first, std::uint32_t offset) noexcept;
+    /// Ends waiting, if it waits. REQUIRES: whoever waits to share its buffer is cancelled as well.
+    void cancel(claim& c) noexcept;
+    /// Does nothing if it has none. Others may get it before this returns.
+    void give_back(claim& c) noexcept;
+    /// As buffer_pool::hand_to(); does nothing for what is not of the pool.
+    void hand_to(claim& c, buffer_user next) noexcept {
+        if (c.from == claim::source::pool)
+            pool_.hand_to(c, next);
+    }
+    /// The connection ends: the own buffer is handed to nobody any more, and what was made goes once it is free.
+    void stop() noexcept;
+    bool own_in_use() const noexcept { return own_taken_; }
+
+  private:
+    bool take_own(claim& c) noexcept;
+    void leave_line(claim& c) noexcept;
+    void grant(claim& c) noexcept;
+    void hand_own_on() noexcept;
+    bool ns_has_none_here(const claim& c) const noexcept;
+
+    buffer_pool& pool_;
+    std::byte* own_ = nullptr;
+    std::unique_ptr<std::byte[]> made_;
+    bool own_taken_ = false;
+    bool handing_on_ = false;
+    bool stopping_ = false;
+    using claims = fifo<claim, &claim::line_before, &claim::line_after>;
+    claims line_;  ///< that wait
+    claims held_;  ///< that have a buffer of the pool, or the own one
+};
+
+}  // namespace causeway::core

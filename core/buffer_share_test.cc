@@ -1,0 +1,208 @@
+#include "core/buffer_share.h"
+
+#include <deque>
+#include <functional>
+#include <gtest/gtest.h>
+#include <utility>
+#include <vector>
+
+namespace causeway::core {
+namespace {
+
+/// A command of a connection: takes a buffer or waits for one.
+struct command : buffer_share::claim {
+    explicit command(std::uint64_t of_ns) : holders{of_ns, 1} {
+        granted = [](claim& c) noexcept {
+            auto& self = static_cast<command&>(c);
+            ++self.times_granted;
+            if (self.then)
+                self.then();
+        };
+    }
+    bool take_or_wait(buffer_share& share, std::uint32_t bytes = 4096) {
+        if (share.take(*this, bytes, holders))
+            return true;
+        share.wait(*this);
+        return false;
+    }
+    buffer_holders holders;
+    unsigned times_granted = 0;
+    std::function<void()> then;
+};
+
+/// A pool of two buffers that two strangers hold, and a connection.
+struct buffer_share_test : testing::Test {
+    buffer_share_test() {
+        for (std::uint64_t i = 0; i < 2; ++i)
+            EXPECT_TRUE(pool.take(strangers[i], 4096, {100 + i, 100 + i}));
+    }
+    static constexpr buffer_pool::size_class size[] = {{4096, 2}};
+    buffer_pool pool = std::move(buffer_pool::create(size).value());
+    buffer_claim strangers[2];
+    std::vector<std::byte> memory = std::vector<std::byte>(4096);
+    buffer_share share{pool, memory};
+};
+
+TEST_F(buffer_share_test, the_own_buffer_serves_one_command_at_a_time) {
+    command one(1), two(1), three(1);
+    EXPECT_TRUE(one.take_or_wait(share));
+    EXPECT_EQ(one.data, memory.data());
+    EXPECT_TRUE(one.is_own());
+    EXPECT_FALSE(two.take_or_wait(share));
+    EXPECT_FALSE(three.take_or_wait(share));
+    share.give_back(one);
+    EXPECT_EQ(two.data, memory.data());
+    share.give_back(two);
+    share.give_back(three);
+    EXPECT_EQ(two.times_granted + three.times_granted, 2u);
+}
+
+TEST_F(buffer_share_test, a_namespace_with_a_buffer_of_the_pool_does_not_get_the_own_one) {
+    pool.give_back(strangers[0]);
+    command hung(1), more(1), good(2), again(2);
+    EXPECT_TRUE(hung.take_or_wait(share));
+    EXPECT_FALSE(hung.is_own());
+    EXPECT_FALSE(more.take_or_wait(share)) << "the own buffer is free, and not for it";
+    for (command* c : {&good, &again}) {
+        EXPECT_TRUE(c->take_or_wait(share));
+        EXPECT_TRUE(c->is_own());
+        share.give_back(*c);
+    }
+    EXPECT_EQ(more.times_granted, 0u);
+    // It has none any more, and the pool's goes to a stranger who came before.
+    share.give_back(hung);
+    EXPECT_EQ(more.times_granted, 1u);
+    share.give_back(more);
+}
+
+TEST_F(buffer_share_test, a_namespace_that_has_lost_its_buffer_to_others_gets_the_own_one) {
+    pool.give_back(strangers[0]);
+    command first(1), second(1);
+    EXPECT_TRUE(first.take_or_wait(share));
+    buffer_claim stranger;
+    stranger.ready = [](buffer_claim&) noexcept {};
+    EXPECT_FALSE(pool.take(stranger, 4096, {200, 200}));
+    pool.wait(stranger);
+    EXPECT_FALSE(second.take_or_wait(share));
+    share.give_back(first);
+    EXPECT_NE(stranger.data, nullptr);
+    EXPECT_TRUE(second.is_own());
+    share.give_back(second);
+}
+
+TEST_F(buffer_share_test, a_long_line_of_commands_that_end_at_once_needs_no_stack) {
+    command first(1);
+    EXPECT_TRUE(first.take_or_wait(share));
+    std::deque<command> line;
+    unsigned deep = 0, deepest = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        command& c = line.emplace_back(1);
+        c.then = [&] {
+            deepest = std::max(deepest, ++deep);
+            share.give_back(c);
+            --deep;
+        };
+        EXPECT_FALSE(c.take_or_wait(share));
+    }
+    share.give_back(first);
+    EXPECT_EQ(deepest, 1u);
+    for (const command& c : line)
+        EXPECT_EQ(c.times_granted, 1u);
+}
+
+TEST_F(buffer_share_test, an_ending_connection_hands_nothing_on) {
+    command one(1), two(1);
+    one.take_or_wait(share);
+    two.take_or_wait(share);
+    share.stop();
+    share.give_back(one);
+    EXPECT_EQ(two.times_granted, 0u);
+    share.cancel(two);
+    pool.give_back(strangers[0]);
+    EXPECT_EQ(two.times_granted, 0u);
+}
+
+TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) {
+    for (const bool first_goes_first : {true, false}) {
+        for (const bool own : {true, false}) {
+            if (!own)
+                pool.give_back(strangers[0]);
+            command first(1), second(1);
+            EXPECT_TRUE(first.take_or_wait(share));
+            EXPECT_EQ(first.is_own(), own);
+            EXPECT_TRUE(share.share(second, first, 512));
+            EXPECT_EQ(second.data, first.data + 512);
+            const std::size_t before = pool.free_buffers(1);
+            share.give_back(first_goes_first ? first : second);
+            EXPECT_EQ(pool.free_buffers(1), before);
+            share.give_back(first_goes_first ? second : first);
+            EXPECT_EQ(pool.free_buffers(1), before + !own);
+            EXPECT_EQ(first.data, nullptr);
+            EXPECT_EQ(second.data, nullptr);
+            if (!own) {
+                EXPECT_TRUE(pool.take(strangers[0], 4096, {100, 100}));
+            }
+            command next(1);
+            EXPECT_TRUE(next.take_or_wait(share));
+            share.give_back(next);
+        }
+    }
+}
+
+TEST_F(buffer_share_test, two_wait_together) {
+    command holder(1), first(1), second(1);
+    EXPECT_TRUE(holder.take_or_wait(share));
+    EXPECT_FALSE(first.take_or_wait(share));
+    EXPECT_FALSE(share.share(second, first, 1024));
+    share.give_back(holder);
+    EXPECT_EQ(first.times_granted, 1u);
+    EXPECT_EQ(second.times_granted, 1u);
+    EXPECT_EQ(second.data, memory.data() + 1024);
+    share.give_back(first);
+    share.give_back(second);
+}
+
+TEST_F(buffer_share_test, the_first_of_two_may_be_done_with_it_before_the_second_has_seen_it) {
+    command holder(1), first(1), second(1);
+    holder.take_or_wait(share);
+    first.take_or_wait(share);
+    EXPECT_FALSE(share.share(second, first, 1024));
+    first.then = [&] { share.give_back(first); };
+    pool.give_back(strangers[1]);
+    EXPECT_EQ(second.times_granted, 1u);
+    EXPECT_EQ(pool.free_buffers(1), 0u);
+    share.give_back(second);
+    EXPECT_EQ(pool.free_buffers(1), 1u);
+    share.give_back(holder);
+}
+
+TEST_F(buffer_share_test, two_that_wait_together_are_cancelled_in_either_order) {
+    for (const bool first_goes_first : {true, false}) {
+        command holder(1), first(1), second(1);
+        holder.take_or_wait(share);
+        first.take_or_wait(share);
+        share.share(second, first, 1024);
+        share.cancel(first_goes_first ? first : second);
+        share.cancel(first_goes_first ? second : first);
+        share.give_back(holder);
+        EXPECT_EQ(first.times_granted + second.times_granted, 0u);
+    }
+}
+
+TEST(buffer_share, the_own_buffer_is_made_when_there_is_need_of_it) {
+    constexpr buffer_pool::size_class size[] = {{4096, 1}};
+    buffer_pool pool = std::move(buffer_pool::create(size).value());
+    buffer_share share(pool);
+    command one(1), two(2), three(3);
+    EXPECT_TRUE(one.take_or_wait(share));
+    EXPECT_TRUE(two.take_or_wait(share));
+    EXPECT_TRUE(two.is_own());
+    EXPECT_FALSE(three.take_or_wait(share));
+    share.give_back(one);
+    EXPECT_FALSE(three.is_own());
+    share.give_back(three);
+    share.give_back(two);
+}
+
+}  // namespace
+}  // namespace causeway::core

@@ -1,0 +1,121 @@
+// What one connection's commands hold is not what another one needs.
+
+#include "transport/rdma/testing/world.h"
+
+#include <array>
+#include <gtest/gtest.h>
+#include <utility>
+#include <vector>
+
+namespace causeway::rdma::test {
+namespace {
+
+/// One buffer of each size, and on each core a host whose disk hangs with as many of them as it can get.
+struct scarce_world : world {
+    static nvmf::transport_options options() {
+        nvmf::transport_options o = small_options();
+        o.small_buffers = o.large_buffers = 1;
+        return o;
+    }
+    scarce_world() : world(1, options()) {
+        hang(true);
+        for (auto& s : stuck) {
+            s = make_host(slow_nqn, 16);
+            for (int i = 0; i < 4; ++i)
+                s.io->send(read(0, 64), 64 * block);
+        }
+        pass(std::chrono::milliseconds(20));
+    }
+    ~scarce_world() { hang(false); }
+    std::array<host, 3> stuck;
+};
+
+nvme::command half(nvme::command c, nvme::io_opcode opcode, nvme::fuse fuse) {
+    c.opcode = nvme::to_underlying(opcode);
+    c.flags = static_cast<std::uint8_t>(c.flags | nvme::to_underlying(fuse));
+    return c;
+}
+
+/// Sends a pair whose data do not fit into capsules. Its cids.
+std::pair<std::uint16_t, std::uint16_t> send_pair(host_queue& q) {
+    constexpr std::uint32_t blocks = 10, bytes = blocks * block;
+    const auto first = q.send(half(read(0, blocks), nvme::io_opcode::compare, nvme::fuse::first), bytes);
+    const auto second = q.send(half(write(0, blocks), nvme::io_opcode::write, nvme::fuse::second), bytes, 65536);
+    return {first, second};
+}
+
+bool answered(world& w, host_queue& q, std::uint16_t cid) {
+    std::optional<nvme::completion> c;
+    return w.until([&] { return (c = q.response(cid)).has_value(); }) && c->status().ok();
+}
+
+TEST(buffers, fused_pairs_are_served_while_a_strangers_disk_hangs) {
+    scarce_world w;
+    host other = w.make_host(nqn, 16);
+    std::vector<std::pair<std::uint16_t, std::uint16_t>> pairs;
+    for (int i = 0; i < 4; ++i)
+        pairs.push_back(send_pair(*other.io));
+    for (const auto& [first, second] : pairs) {
+        EXPECT_TRUE(answered(w, *other.io, first));
+        EXPECT_TRUE(answered(w, *other.io, second));
+    }
+}
+
+TEST(buffers, pairs_that_wait_or_move_their_data_go_with_their_connection) {
+    for (unsigned steps = 0; steps < 60; ++steps) {
+        scarce_world w;
+        host other = w.make_host(nqn, 16);
+        for (int i = 0; i < 3; ++i)
+            send_pair(*other.io);
+        for (unsigned i = 0; i < 10 * steps; ++i)
+            w.sim.step();
+        other.io->end().disconnect();
+        EXPECT_TRUE(w.until([&] { return other.io->closed(); }));
+    }
+}
+
+/// Completions of reads, 8 at a time, in so much virtual time.
+unsigned completions(world& w, host_queue& q, core::nanoseconds d) {
+    unsigned done = 0;
+    std::vector<std::uint16_t> cids(8);
+    for (auto& cid : cids)
+        cid = q.send(read(0, 8), 4096);
+    for (core::nanoseconds passed{}; passed < d; passed += std::chrono::microseconds(20)) {
+        w.pass(std::chrono::microseconds(20));
+        for (auto& cid : cids)
+            if (const auto c = q.response(cid)) {
+                EXPECT_TRUE(c->status().ok());
+                ++done;
+                cid = q.send(read(0, 8), 4096);
+            }
+    }
+    for (const auto cid : cids)
+        EXPECT_TRUE(answered(w, q, cid));
+    return done;
+}
+
+TEST(buffers, a_disk_that_hangs_costs_its_neighbour_less_than_a_fifth) {
+    nvmf::transport_options o = small_options();
+    o.max_srq_depth = 1024;
+    o.small_buffers = 128;
+    world w(1, o);
+    host good = w.make_host(nqn, 32);
+    const unsigned before = completions(w, *good.io, std::chrono::milliseconds(5));
+    EXPECT_GT(before, 100u);
+    w.hang(true);
+    std::vector<host> stuck;
+    for (int i = 0; i < 4; ++i) {
+        stuck.push_back(w.make_host(slow_nqn, 128));
+        for (unsigned n = 0; n < 127; ++n)
+            stuck.back().io->send(read(0, 8), 4096);
+    }
+    w.pass(std::chrono::milliseconds(20));
+    EXPECT_GE(w.slow->hung(), 40u);
+    EXPECT_GE(completions(w, *good.io, std::chrono::milliseconds(5)), before * 4 / 5);
+    w.hang(false);
+    for (auto& s : stuck)
+        EXPECT_TRUE(w.until([&] { return s.io->end().responses.size() >= 127; }));
+}
+
+}  // namespace
+}  // namespace causeway::rdma::test
