@@ -1,6 +1,7 @@
 #include "core/buffer_pool.h"
 
 #include <cassert>
+#include <string>
 #include <utility>
 
 namespace causeway::core {
@@ -16,9 +17,8 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept {
     return (n + to - 1) / to * to;
 }
 
-}  // namespace
-
-result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
+/// Bytes of a pool. EINVAL.
+result<std::uint64_t> size_of(std::span<const buffer_pool::size_class> classes) {
     if (classes.empty() || classes.size() > buffer_accounts::most_classes)
         return fail(EINVAL, "a buffer pool has one to four sizes");
     std::uint64_t total = 0;
@@ -29,9 +29,29 @@ result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
         previous = c.bytes;
         total = round_up(total, alignment_of(c.bytes)) + c.count * round_up(c.bytes, alignment_of(c.bytes));
     }
+    return total;
+}
 
+}  // namespace
+
+result<> buffer_pool::check(std::span<const size_class> classes, std::size_t pools) {
+    const auto bytes = size_of(classes);
+    if (!bytes)
+        return tl::make_unexpected(bytes.error());
+    if (!dma_memory::check(*bytes, pools))
+        return fail(ENOMEM, "data buffers for " + std::to_string(pools) + " cores take " +
+                                std::to_string((*bytes * pools) >> 20) +
+                                " MiB, and there is not so much memory: ask for fewer or smaller ones, or start with "
+                                "more memory");
+    return {};
+}
+
+result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
+    const auto bytes = size_of(classes);
+    if (!bytes)
+        return tl::make_unexpected(bytes.error());
     buffer_pool pool;
-    auto memory = dma_memory::allocate(total);
+    auto memory = dma_memory::allocate(*bytes);
     if (!memory)
         return tl::make_unexpected(std::move(memory.error()));
     pool.memory_ = std::move(*memory);

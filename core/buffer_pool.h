@@ -39,6 +39,8 @@ class buffer_pool {
 
     /// Control path. One to four classes. Errors: EINVAL, ENOMEM.
     static result<buffer_pool> create(std::span<const size_class> classes);
+    /// Control path. Whether so many pools of these classes could be created now. Errors: EINVAL, ENOMEM.
+    static result<> check(std::span<const size_class> classes, std::size_t pools);
     /// REQUIRES: no claim waits, neither here nor there.
     buffer_pool(buffer_pool&& other) noexcept;
     buffer_pool& operator=(buffer_pool&& other) noexcept;

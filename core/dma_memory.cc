@@ -6,10 +6,11 @@
 #include <cstring>
 #include <rte_malloc.h>
 #include <utility>
+#include <vector>
 
 namespace causeway::core {
 
-result<dma_memory> dma_memory::allocate(std::size_t bytes, std::size_t alignment) {
+result<dma_memory> dma_memory::reserve(std::size_t bytes, std::size_t alignment) {
     dma_memory m;
     m.size_ = (bytes + alignment - 1) / alignment * alignment;
     m.from_dpdk_ = environment::running();
@@ -17,9 +18,26 @@ result<dma_memory> dma_memory::allocate(std::size_t bytes, std::size_t alignment
                            : std::aligned_alloc(alignment, m.size_);
     if (!p)
         return fail(ENOMEM, "no memory for devices: " + std::to_string(m.size_) + " bytes wanted");
-    std::memset(p, 0, m.size_);
     m.data_ = static_cast<std::byte*>(p);
     return m;
+}
+
+result<dma_memory> dma_memory::allocate(std::size_t bytes, std::size_t alignment) {
+    auto m = reserve(bytes, alignment);
+    if (m)
+        std::memset(m->data_, 0, m->size_);
+    return m;
+}
+
+result<> dma_memory::check(std::size_t bytes, std::size_t count) {
+    std::vector<dma_memory> all;
+    while (all.size() < count) {
+        auto m = reserve(bytes, 4096);
+        if (!m)
+            return tl::make_unexpected(std::move(m.error()));
+        all.push_back(std::move(*m));
+    }
+    return {};
 }
 
 dma_memory::dma_memory(dma_memory&& other) noexcept

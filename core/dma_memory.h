@@ -19,12 +19,17 @@ class dma_memory {
 
     /// Control path. `alignment` is a power of two. Error: ENOMEM.
     static result<dma_memory> allocate(std::size_t bytes, std::size_t alignment = 4096);
+    /// Control path. Whether `count` regions of so many bytes could be allocated now. Error: ENOMEM.
+    static result<> check(std::size_t bytes, std::size_t count);
 
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }
     std::span<std::byte> bytes() const noexcept { return {data_, size_}; }
 
   private:
+    /// Neither zeroed nor touched.
+    static result<dma_memory> reserve(std::size_t bytes, std::size_t alignment);
+
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     bool from_dpdk_ = false;

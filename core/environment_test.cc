@@ -75,6 +75,10 @@ TEST(environment, runs_lcores_and_gives_memory) {
     EXPECT_EQ(dma_memory::allocate(1ull << 30).error().code, ENOMEM);
     constexpr buffer_pool::size_class too_much[] = {{1u << 20, 1u << 10}};
     EXPECT_EQ(buffer_pool::create(too_much).error().code, ENOMEM);
+    constexpr buffer_pool::size_class some[] = {{1u << 20, 4}};
+    EXPECT_TRUE(buffer_pool::check(some, 2));
+    EXPECT_EQ(buffer_pool::check(some, 1000).error().code, ENOMEM);
+    EXPECT_TRUE(buffer_pool::check(some, 2)) << "what was tried is given back";
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "bdev/null_device.h"
 #include "nvmf/test_world.h"
 
 namespace causeway::nvmf::test {
@@ -60,6 +61,32 @@ TEST_F(namespaces, are_refused_for_a_reason) {
     namespace_params same{.bdev_name = "c"};
     same.eui64 = eui64{1};
     EXPECT_EQ(w.run(other.add_namespace(same)).error().code, EEXIST);
+}
+
+TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
+    w.at_control([&] {
+        EXPECT_TRUE(w.devices.add(std::make_shared<bdev::null_device>(
+            w.sim.group(), "large", bdev::geometry{.block_size = 16384, .blocks = 100}, bdev::uuid_of_name("large"))));
+    });
+    w.fabric->options_.max_io_size = 8192;
+    EXPECT_EQ(code({.bdev_name = "large"}), EINVAL);
+    EXPECT_EQ(w.devices.find("large")->claimed_by(), nullptr);
+
+    target other(w.sim.group(), w.devices);
+    const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(w.run((*made)->add_namespace({.bdev_name = "large"})));
+    const auto add = [&](std::uint32_t max_io_size) {
+        auto fabric = std::make_unique<fake_transport>();
+        fabric->options_.max_io_size = max_io_size;
+        const auto added = other.add_transport(std::move(fabric));
+        return added ? 0 : added.error().code;
+    };
+    EXPECT_EQ(add(8192), EINVAL);
+    EXPECT_EQ(add(16384), 0);
+    EXPECT_TRUE(w.run(other.delete_subsystem(subsystem_nqn)));
+    w.fabric->options_.max_io_size = 16384;
+    EXPECT_EQ(code({.bdev_name = "large"}), 0);
 }
 
 TEST_F(namespaces, are_no_more_than_max_namespaces) {

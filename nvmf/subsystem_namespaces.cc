@@ -66,6 +66,8 @@ core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_param
     const std::shared_ptr<bdev::device> device = target_.devices().find(p.bdev_name);
     if (!device)
         co_return core::fail(ENODEV, "no such device", p.bdev_name);
+    if (auto fits = target_.check_block_size(*device); !fits)
+        co_return tl::make_unexpected(std::move(fits.error()));
     auto id = identify_namespace(p, *device);
     if (!id)
         co_return tl::make_unexpected(std::move(id.error()));

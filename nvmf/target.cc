@@ -46,6 +46,16 @@ core::result<> check(const subsystem_options& o) {
     return {};
 }
 
+core::result<> check_block_size(const bdev::device& d, const transport& t) {
+    if (d.shape().block_size <= t.options().max_io_size)
+        return {};
+    return core::fail(EINVAL,
+                      fmt::format("its blocks of {} bytes are larger than what a command over {} can carry ({} bytes): "
+                                  "use smaller blocks, or create the transport with a larger max_io_size",
+                                  d.shape().block_size, t.trtype(), t.options().max_io_size),
+                      d.name());
+}
+
 }  // namespace
 
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
@@ -68,6 +78,10 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "there is a transport of this type", t->trtype());
     for (const auto& s : subsystems_)
+        for (const auto& [nsid, ns] : s->namespaces())
+            if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
+                return fits;
+    for (const auto& s : subsystems_)
         for (const auto& [hostnqn, psk] : s->hosts())
             if (psk)
                 if (const auto admitted = t->admit_host(s->nqn(), hostnqn, psk->text()); !admitted)
@@ -82,6 +96,13 @@ transport* target::find_transport(std::string_view trtype) const noexcept {
         if (t->trtype() == trtype)
             return t.get();
     return nullptr;
+}
+
+core::result<> target::check_block_size(const bdev::device& d) const {
+    for (const auto& t : transports_)
+        if (auto fits = nvmf::check_block_size(d, *t); !fits)
+            return fits;
+    return {};
 }
 
 core::result<> target::admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk) {

@@ -61,7 +61,8 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    /// EEXIST; ESHUTDOWN (the target ends). It learns all keys of hosts.
+    /// It learns all keys of hosts. EEXIST; ESHUTDOWN (the target ends); EINVAL: it cannot carry a block of one of the
+    /// namespaces.
     core::result<> add_transport(std::unique_ptr<transport> t);
     transport* find_transport(std::string_view trtype) const noexcept;
     const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
@@ -110,6 +111,8 @@ class target {
     /// All transports, or none. EINVAL: one of them has no use for such a key.
     core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
     void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
+    /// EINVAL: one of the transports cannot carry a block of it.
+    core::result<> check_block_size(const bdev::device& d) const;
 
     core::reactor_group& group_;
     bdev::registry& devices_;

@@ -109,7 +109,9 @@ answer create(nvmf_service& service, create_params p) {
     if (!made)
         return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     const auto added = (*target)->add_transport(std::move(*made));
-    return added ? ok() : answer(refuse_as(error_code::internal, added.error()));
+    if (!added)
+        return refuse_as(added.error().code == EINVAL ? error_code::parameters : error_code::internal, added.error());
+    return ok();
 }
 
 struct get_params {

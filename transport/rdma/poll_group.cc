@@ -25,7 +25,17 @@ core::result<comp_channel_ptr> make_channel(ibv_context* context) {
     return channel;
 }
 
+std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_options& o) {
+    if (o.max_io_size <= small_buffer)
+        return {{o.max_io_size, o.large_buffers}};
+    return {{small_buffer, o.small_buffers}, {o.max_io_size, o.large_buffers}};
+}
+
 }  // namespace
+
+core::result<> poll_group::check_memory(const nvmf::transport_options& options, std::size_t cores) {
+    return core::buffer_pool::check(buffer_classes(options), cores);
+}
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
                                                              const device_limits& limits,
@@ -38,10 +48,7 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     cq_ptr cq(ibv_create_cq(context, static_cast<int>(limits.completions), nullptr, channel->get(), vector));
     if (!cq)
         return verbs_error(errno, "cannot create a completion queue", context);
-    const core::buffer_pool::size_class classes[] = {{small_buffer, options.small_buffers},
-                                                     {options.max_io_size, options.large_buffers}};
-    const bool one_class = options.max_io_size <= small_buffer;
-    auto buffers = core::buffer_pool::create(std::span(classes).subspan(one_class ? 1 : 0));
+    auto buffers = core::buffer_pool::create(buffer_classes(options));
     if (!buffers)
         return tl::make_unexpected(buffers.error());
     auto mr = register_memory(pd, buffers->memory());

@@ -36,6 +36,8 @@ class poll_group final : public core::poller {
     static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
                                                             const device_limits& limits,
                                                             const nvmf::transport_options& options);
+    /// Control path. ENOMEM: there is no memory for the buffers of so many cores, on one device.
+    static core::result<> check_memory(const nvmf::transport_options& options, std::size_t cores);
     ~poll_group() override;
 
     // On the home reactor.

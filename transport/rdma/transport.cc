@@ -235,6 +235,8 @@ core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target&
                                                                    nvmf::transport_options options) {
     if (auto good = rdma::check(options); !good)
         return tl::make_unexpected(good.error());
+    if (auto enough = rdma::poll_group::check_memory(options, target.group().size()); !enough)
+        return tl::make_unexpected(enough.error());
     auto channel = rdma::cm_channel::open(target.group().control());
     if (!channel)
         return tl::make_unexpected(channel.error());

@@ -23,14 +23,21 @@ constexpr unsigned most_quiet_polls = 256;
 constexpr unsigned turns_between_all = 16;
 constexpr int most_events = 64;
 
+std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_options& o) {
+    if (o.max_io_size <= small_buffer)
+        return {{o.max_io_size, o.large_buffers}};
+    return {{small_buffer, o.small_buffers}, {o.max_io_size, o.large_buffers}};
+}
+
 }  // namespace
+
+core::result<> poll_group::check_memory(const nvmf::transport_options& options, std::size_t cores) {
+    return core::buffer_pool::check(buffer_classes(options), cores);
+}
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target,
                                                              const nvmf::transport_options& options) {
-    const core::buffer_pool::size_class classes[] = {{small_buffer, options.small_buffers},
-                                                     {options.max_io_size, options.large_buffers}};
-    const bool one_class = options.max_io_size <= small_buffer;
-    auto buffers = core::buffer_pool::create(std::span(classes).subspan(one_class ? 1 : 0));
+    auto buffers = core::buffer_pool::create(buffer_classes(options));
     if (!buffers)
         return tl::make_unexpected(buffers.error());
     const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);

@@ -23,6 +23,8 @@ class poll_group final : public core::poller {
     /// Any thread; takes its time. ENOMEM, EMFILE.
     static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target,
                                                             const nvmf::transport_options& options);
+    /// Control path. ENOMEM: there is no memory for the buffers of so many cores.
+    static core::result<> check_memory(const nvmf::transport_options& options, std::size_t cores);
     ~poll_group() override;
 
     // On the home reactor from here on.
