@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 namespace causeway::core {
 
@@ -40,33 +41,36 @@ class mailbox {
         return head == asleep();
     }
 
-    /// The consumer's. Takes all that is there, runs each handler, and returns how many there were. What
-    /// handlers push in the meantime waits for the next call.
-    unsigned drain() noexcept {
-        if (head_.load(std::memory_order_relaxed) == nullptr)
-            return 0;
-        message* newest = head_.exchange(nullptr, std::memory_order_acquire);
-        if (newest == asleep())
-            return 0;
-        message* oldest = nullptr;
-        while (newest) {  // the stack is newest first
-            message* next = newest->next_;
-            newest->next_ = oldest;
-            oldest = newest;
-            newest = next;
+    static constexpr unsigned no_budget = std::numeric_limits<unsigned>::max();
+
+    /// The consumer's. Runs the handlers of at most `budget` messages and returns how many there were. What
+    /// handlers push in the meantime waits for the next call. What exceeds the budget does, too, and comes before
+    /// anything newer: a call that finds such a rest takes nothing else.
+    unsigned drain(unsigned budget = no_budget) noexcept {
+        message* oldest = rest_;
+        if (!oldest) {
+            if (head_.load(std::memory_order_relaxed) == nullptr)
+                return 0;
+            oldest = take_all();
         }
         unsigned count = 0;
-        while (oldest) {
+        while (oldest && count != budget) {
             message* m = oldest;
             oldest = m->next_;  // before the handler, which may destroy the message
             m->handle(*m);
             ++count;
         }
+        rest_ = oldest;
         return count;
     }
 
+    /// The consumer's. True: the last drain() has left messages because of its budget.
+    bool has_rest() const noexcept { return rest_ != nullptr; }
+
     /// The consumer's. True: empty, and the next push will say that a wake-up is due.
     [[nodiscard]] bool arm() noexcept {
+        if (rest_)
+            return false;
         message* none = nullptr;
         return head_.compare_exchange_strong(none, asleep(), std::memory_order_acq_rel);
     }
@@ -77,13 +81,31 @@ class mailbox {
         return !head_.compare_exchange_strong(sentinel, nullptr, std::memory_order_acq_rel);
     }
 
-    bool empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
+    /// The consumer's.
+    bool empty() const noexcept { return !rest_ && head_.load(std::memory_order_relaxed) == nullptr; }
 
   private:
     message* asleep() noexcept { return &sentinel_; }
 
+    /// Oldest first; nullptr if only the sentinel was there.
+    message* take_all() noexcept {
+        message* newest = head_.exchange(nullptr, std::memory_order_acquire);
+        if (newest == asleep())
+            return nullptr;
+        message* oldest = nullptr;
+        while (newest) {  // the stack is newest first
+            message* next = newest->next_;
+            newest->next_ = oldest;
+            oldest = newest;
+            newest = next;
+        }
+        return oldest;
+    }
+
     alignas(64) std::atomic<message*> head_{nullptr};
     message sentinel_;
+    // On a cache line of its own: producers write the head's.
+    alignas(64) message* rest_ = nullptr;  ///< taken and not yet run, oldest first
 };
 
 }  // namespace causeway::core

@@ -88,6 +88,40 @@ TEST(mailbox, does_not_arm_over_mail_and_disarms_without) {
     EXPECT_EQ(box.drain(), 1u);
 }
 
+TEST(mailbox, a_budget_leaves_the_rest_for_the_next_call_and_keeps_the_order) {
+    mailbox box;
+    std::vector<int> order;
+    std::vector<std::unique_ptr<letter>> letters;
+    const auto push = [&](int n) {
+        letters.push_back(std::make_unique<letter>(order, n));
+        EXPECT_FALSE(box.push(*letters.back()));
+    };
+    for (int n = 1; n <= 5; ++n)
+        push(n);
+    EXPECT_EQ(box.drain(2), 2u);
+    EXPECT_TRUE(box.has_rest());
+    push(6);
+    EXPECT_EQ(box.drain(2), 2u);
+    EXPECT_EQ(box.drain(2), 1u) << "what is newer waits until the rest has gone";
+    EXPECT_FALSE(box.has_rest());
+    EXPECT_EQ(box.drain(2), 1u);
+    EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 5, 6}));
+}
+
+TEST(mailbox, does_not_arm_over_a_rest) {
+    mailbox box;
+    std::vector<int> order;
+    letter a(order, 1), b(order, 2);
+    EXPECT_FALSE(box.push(a));
+    EXPECT_FALSE(box.push(b));
+    EXPECT_EQ(box.drain(1), 1u);
+    EXPECT_FALSE(box.arm());
+    EXPECT_FALSE(box.empty());
+    EXPECT_EQ(box.drain(1), 1u);
+    EXPECT_TRUE(box.empty());
+    EXPECT_TRUE(box.arm());
+}
+
 struct numbered : message {
     unsigned producer = 0;
     unsigned number = 0;
@@ -125,8 +159,8 @@ TEST(mailbox, many_producers_each_in_order_and_nothing_lost) {
         });
     }
     unsigned taken = 0;
-    while (taken < producers * each)
-        taken += box.drain();
+    for (unsigned budget = 1; taken < producers * each; budget = budget % 7 + 1)
+        taken += box.drain(budget);
     for (auto& t : threads)
         t.join();
     EXPECT_FALSE(wrong);
@@ -163,7 +197,7 @@ TEST(mailbox, no_wake_up_is_lost) {
     }
     unsigned sleeps = 0;
     while (taken < letters.size()) {
-        if (box.drain() || !box.arm())
+        if (box.drain(3) || !box.arm())
             continue;
         ++sleeps;
         ASSERT_TRUE(wake_up.try_acquire_for(std::chrono::seconds(30))) << "asleep with " << taken << " taken";

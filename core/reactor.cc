@@ -82,7 +82,9 @@ unsigned reactor::turn() noexcept {
     const ticks begin = time_.now();
     advance(begin);
 
-    const unsigned messages = mailbox_.drain();
+    unsigned messages = mailbox_.drain(options_.mail_budget);
+    if (!background_.empty())
+        messages += run_background();
     unsigned events = messages;
     events += run_timers();
     if (ready_count_ == 0 && !watches_.empty() && begin >= next_descriptor_check_)
@@ -107,6 +109,17 @@ void reactor::note_stall(nanoseconds length) noexcept {
     stats_.stalls.add();
     log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry", name_,
                  length / std::chrono::milliseconds(1));
+}
+
+/// One message at a time, for each says by spend() what it has cost.
+unsigned reactor::run_background() noexcept {
+    unsigned count = 0;
+    background_spent_ = 0;
+    while (background_spent_ < options_.background_budget && background_.drain(1)) {
+        ++background_spent_;
+        ++count;
+    }
+    return count;
 }
 
 unsigned reactor::run_timers() noexcept {
@@ -189,7 +202,12 @@ void reactor::run() noexcept {
         else
             __builtin_ia32_pause();
     }
+    // All that was posted before stop(), however much it is.
+    while (has_rest())
+        turn();
     turn();
+    while (has_rest())
+        turn();
     stall_ticks_ = std::numeric_limits<ticks>::max();
 }
 
@@ -218,6 +236,15 @@ bool reactor::arm_all() noexcept {
     return true;
 }
 
+bool reactor::arm_mailboxes() noexcept {
+    if (!mailbox_.arm())
+        return false;
+    if (background_.arm())
+        return true;
+    mailbox_.disarm();
+    return false;
+}
+
 void reactor::disarm(std::size_t armed) noexcept {
     for (std::size_t i = 0; i < armed && i < pollers_.size(); ++i)
         pollers_[i].object->disarm();
@@ -229,14 +256,15 @@ void reactor::sleep() noexcept {
     reactor* const outer = std::exchange(current_, this);
     bool slept = false;
     if (arm_all()) {
-        // The mailbox last: from here on every push wakes us.
-        if (mailbox_.arm()) {
+        // The mailboxes last: from here on every push wakes us.
+        if (arm_mailboxes()) {
             slept = true;
             stats_.sleeps.add();
             // Looked at after arming: the wake-up that came with it may have been taken by an earlier wait.
             const bool stopping = stop_.load(std::memory_order_acquire);
             wait_for_descriptors(stopping ? 0 : sleep_limit_ms());
             mailbox_.disarm();
+            background_.disarm();
         }
         disarm(pollers_.size());
     }

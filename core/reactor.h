@@ -32,6 +32,11 @@ struct reactor_options {
     /// A reactor that does nothing for longer than this, although it runs, has stalled: see reactor::stalls(). A quarter of the shortest
     /// keep-alive timeout that transports grant, so that a stall is noticed before any host's view of its controller ends.
     nanoseconds stall_limit = std::chrono::milliseconds(2500);
+    /// The most messages of post() in a turn, so that pollers get theirs.
+    unsigned mail_budget = 64;
+    /// What control work (post_background()) may cost in a turn, in units of about a microsecond. Bounds how long it
+    /// holds up data I/O on the same core.
+    unsigned background_budget = 64;
 };
 
 /// What one CPU core runs: it takes its mailbox, its timers and its pollers in turns, and sleeps when all are
@@ -82,6 +87,18 @@ class reactor {
             wake();
     }
 
+    /// Any thread. As post(), for control work that may come in any amount (admin commands, parts of long answers): no
+    /// message of post() waits behind it, and in a turn only as many run as reactor_options::background_budget allows,
+    /// but at least one. In order among themselves; not so with messages of post().
+    void post_background(message& m) noexcept {
+        if (background_.push(m))
+            wake();
+    }
+    /// On this reactor. Control work says what it has cost beyond the first microsecond.
+    void spend(unsigned units) noexcept { background_spent_ += units; }
+    /// What control work has cost in this turn, or else in the last one that had any.
+    unsigned background_spent() const noexcept { return background_spent_; }
+
     /// Any thread. Control path: allocates.
     void execute(std::function<void()> f);
 
@@ -96,8 +113,8 @@ class reactor {
 
     /// When the earliest timer is due; the highest value if there is none.
     ticks next_timer() const noexcept;
-    /// True: the mailbox holds something. For a simulation that looks for a reactor with work.
-    bool has_mail() const noexcept { return !mailbox_.empty(); }
+    /// True: there are messages. For a simulation that looks for a reactor with work.
+    bool has_mail() const noexcept { return !mailbox_.empty() || !background_.empty(); }
     /// True: this reactor would sleep now. For a simulation, between turns: pollers are asked by arm().
     bool idle() noexcept;
 
@@ -148,12 +165,15 @@ class reactor {
             note_stall(time_.to_nanoseconds(now - now_));
         now_ = now;
     }
+    bool has_rest() const noexcept { return mailbox_.has_rest() || background_.has_rest(); }
+    unsigned run_background() noexcept;
     unsigned run_timers() noexcept;
     unsigned run_pollers() noexcept;
     void wait_for_descriptors(int timeout_ms) noexcept;
     unsigned run_descriptors() noexcept;
     void sleep() noexcept;
     bool arm_all() noexcept;
+    bool arm_mailboxes() noexcept;
     void disarm(std::size_t armed) noexcept;
     int sleep_limit_ms() const noexcept;
 
@@ -190,7 +210,9 @@ class reactor {
     std::atomic<int> thread_id_{0};
     statistics stats_;
 
+    unsigned background_spent_ = 0;  ///< in this turn
     mailbox mailbox_;
+    mailbox background_;
 };
 
 /// Calls a function on a reactor when a file descriptor is ready: at once when the reactor sleeps, within a

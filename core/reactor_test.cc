@@ -4,6 +4,7 @@
 #include "core/test_support.h"
 #include "core/thread_runner.h"
 
+#include <deque>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <memory>
@@ -78,6 +79,46 @@ TEST_F(reactor_turns, mail_then_timers_then_pollers) {
     t.arm_after(0ns);
     r.execute([this] { log += 'm'; });
     EXPECT_EQ(turn(), "mtaA");
+}
+
+/// Notes its letter in the log; costs so much.
+struct noted : message {
+    noted(std::string& log, char name, unsigned cost = 0) : message(&take), log(log), name(name), cost(cost) {}
+    static void take(message& m) noexcept {
+        auto& self = static_cast<noted&>(m);
+        self.log += self.name;
+        reactor::current()->spend(self.cost);
+    }
+    std::string& log;
+    char name;
+    unsigned cost;
+};
+
+TEST_F(reactor_turns, pollers_get_their_turn_between_any_amount_of_mail) {
+    test::reactors_by_hand few{1, {.mail_budget = 2}};
+    poller_registration ra(few[0], "a", a);
+    std::deque<noted> mail;
+    for (const char name : {'1', '2', '3', '4', '5'})
+        few[0].post(mail.emplace_back(log, name));
+    while (few[0].turn())
+        EXPECT_EQ(few[0].idle(), log.find('5') != std::string::npos);
+    EXPECT_EQ(log, "12aA34aA5aAaA");
+}
+
+TEST_F(reactor_turns, control_work_is_behind_mail_and_costs_a_turn_so_much_and_no_more) {
+    test::reactors_by_hand few{1, {.background_budget = 10}};
+    std::deque<noted> work, mail;
+    for (const char name : {'1', '2', '3', '4', '5'})
+        few[0].post_background(work.emplace_back(log, name, name == '4' ? 1000 : 4));
+    std::vector<std::string> turns;
+    for (const char name : {'m', 'n', 'o', 'p'}) {
+        few[0].post(mail.emplace_back(log, name));
+        log.clear();
+        few[0].turn();
+        turns.push_back(log);
+    }
+    EXPECT_EQ(turns, (std::vector<std::string>{"m12", "n34", "o5", "p"}));
+    EXPECT_TRUE(few[0].idle());
 }
 
 TEST_F(reactor_turns, current_is_set_for_the_turn_only) {
@@ -232,6 +273,38 @@ TEST_F(reactor_threads, a_foreign_post_wakes_a_sleeper) {
         EXPECT_EQ(thread_runner::call(r, [&] { return reactor::current(); }), &r);
     }
     EXPECT_NE(r.thread_id(), 0);
+}
+
+TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_not_slept_over) {
+    const auto group = make(1, {.busy_poll_window = 0ns, .mail_budget = 2, .background_budget = 2});
+    reactor& r = (*group)[0];
+    struct counted : message {
+        explicit counted(std::atomic<int>& n) : message(&take), n(n) {}
+        static void take(message& m) noexcept { ++static_cast<counted&>(m).n; }
+        std::atomic<int>& n;
+    };
+    std::atomic<int> taken{0};
+    std::deque<counted> work;
+    for (int i = 0; i < 20; ++i)
+        work.emplace_back(taken);
+    thread_runner runner(*group);
+    for (int round = 1; round <= 20; ++round) {
+        ASSERT_TRUE(asleep_since(r, static_cast<std::uint64_t>(round - 1)));
+        for (std::size_t i = 0; i < work.size(); ++i)
+            i % 2 ? r.post(work[i]) : r.post_background(work[i]);
+        ASSERT_TRUE(eventually([&] { return taken == 20 * round; }));
+    }
+}
+
+TEST_F(reactor_threads, what_was_posted_before_the_end_runs_however_much_it_is) {
+    const auto group = make(1, {.mail_budget = 3, .background_budget = 3});
+    reactor& r = (*group)[0];
+    std::deque<noted> work;
+    for (int i = 0; i < 100; ++i)
+        i % 2 ? r.post(work.emplace_back(log, 'm')) : r.post_background(work.emplace_back(log, 'b'));
+    r.stop();
+    thread_runner(*group).stop();
+    EXPECT_EQ(log.size(), 100u);
 }
 
 TEST_F(reactor_threads, a_sleeper_uses_no_cpu_and_says_how_long_it_slept) {

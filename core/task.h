@@ -167,6 +167,27 @@ void detach_deferred(task<T> t) {
     }(std::move(t));
 }
 
+/// `co_await in_background(units)`: goes on on the same reactor when its budget for control work allows, after other
+/// such work that waits. `units` is what has been done since the last time, in microseconds or thereabouts. Long
+/// control work is cut into slices by this; what it has looked at may have changed when it goes on.
+class [[nodiscard]] in_background : private message {
+  public:
+    explicit in_background(unsigned units = 0) noexcept : message(&resume), units_(units) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) noexcept {
+        handle_ = h;
+        reactor& here = *reactor::current();
+        here.spend(units_);
+        here.post_background(*this);
+    }
+    void await_resume() const noexcept {}
+
+  private:
+    static void resume(message& m) noexcept { static_cast<in_background&>(m).handle_.resume(); }
+    const unsigned units_;
+    std::coroutine_handle<> handle_;
+};
+
 /// `co_await sleep_for(d)`: goes on on the same reactor, no sooner than after `d`.
 class [[nodiscard]] sleep_for {
   public:

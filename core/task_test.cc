@@ -40,6 +40,26 @@ struct task_test : ::testing::Test {
     }
 };
 
+task<> slices(std::string& log, char name, unsigned cost) {
+    for (int i = 0; i < 3; ++i) {
+        co_await in_background(i ? cost : 0);
+        log += name;
+    }
+}
+
+TEST(background, tasks_take_their_slices_in_turn_and_a_turn_of_the_reactor_takes_few) {
+    test::reactors_by_hand reactors(1, {.background_budget = 10});
+    std::string log;
+    reactors[0].execute([&] {
+        detach(slices(log, 'a', 9));
+        detach(slices(log, 'b', 0));
+    });
+    std::vector<std::string> turns;
+    while (reactors[0].turn())
+        turns.push_back(std::exchange(log, {}));
+    EXPECT_EQ(turns, (std::vector<std::string>{"a", "ba", "bab"})) << "a's slices are dear";
+}
+
 task<int> seven() {
     co_return 7;
 }
