@@ -43,6 +43,9 @@ void run_at_control(request& r) noexcept {
 }
 
 outcome run_by_table(controller& c, request& r) {
+    // A reset or the end of the controller has come first. Not final: the host's next controller runs it.
+    if (!c.ready())
+        return verdict(nvme::sc::aborted_sq_deletion);
     return admin_commands[r.command.opcode].run(c, r);
 }
 
@@ -65,8 +68,10 @@ void run_disconnect(request& r) noexcept {
 
 verdict check_connect(request& r) noexcept {
     qpair& q = *r.qpair;
-    if (q.phase != qpair::state::connecting || q.connect_runs)
+    if (q.phase == qpair::state::enabled)
         return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
+    if (q.phase == qpair::state::disconnecting || q.connect_runs)
+        return {nvme::sc::command_sequence_error, at_fctype};
     if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
         static core::log::limiter refusals;
         core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, 0 is known here",
@@ -103,7 +108,7 @@ verdict check_fabrics(request& r) noexcept {
     if (type == nvme::fctype::connect)
         return check_connect(r);
     if (!q.controller)
-        return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
+        return {nvme::sc::command_sequence_error, at_fctype};
     switch (type) {
     case nvme::fctype::property_get: r.run = run_at_control<property_get>; return check_property(r);
     case nvme::fctype::property_set: r.run = run_at_control<property_set>; return check_property(r);
@@ -114,8 +119,10 @@ verdict check_fabrics(request& r) noexcept {
 
 verdict check_admin(request& r) noexcept {
     qpair& q = *r.qpair;
-    if (!q.controller || !q.controller->ready())
-        return nvme::sc::command_sequence_error.with_dnr();
+    // Not final: before Connect, while disabled, or in its last moment, a controller runs no command, but the host may
+    // have one that does at the next try. Linux would remove a disk whose Identify is answered for good.
+    if (!q.controller || q.qid != 0 || !q.controller->ready())
+        return nvme::sc::command_sequence_error;
     const admin_command& c = admin_commands[r.command.opcode];
     if (c.name.empty() || (q.controller->is_discovery() && !c.for_discovery))
         return {nvme::sc::invalid_opcode.with_dnr(), 0};

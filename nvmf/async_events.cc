@@ -36,7 +36,7 @@ nvme::smart_event worst_of(std::uint8_t warnings) noexcept {
 
 outcome async_events::wait(request& r) {
     if (waiting_ == limit)
-        return verdict(nvme::sc::async_event_limit_exceeded.with_dnr());
+        return verdict(nvme::sc::async_event_limit_exceeded);
     ++waiting_;
     request** last = &oldest_;
     while (*last)
@@ -124,9 +124,6 @@ void async_events::end() noexcept {
 }
 
 outcome async_event_request(controller& c, request& r) {
-    // It may have been on its way when the controller ended: nobody would ever hand it back.
-    if (c.ended())
-        return verdict(nvme::sc::aborted_sq_deletion);
     return c.events().wait(r);
 }
 

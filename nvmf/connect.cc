@@ -181,7 +181,8 @@ core::task<admission> admit_io(const application& a, subsystem& s) {
     if (auto refused = io_refusal(a, *c))
         co_return std::move(*refused);
     if (c->find_queue(a.qid()))
-        co_return refused_with({nvme::sc::command_sequence_error.with_dnr(), at_qid}, "there is such a queue");
+        // Not final: the old queue may be going.
+        co_return refused_with({nvme::sc::command_sequence_error, at_qid}, "there is such a queue");
     co_return admit(a, c);
 }
 

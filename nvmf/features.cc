@@ -79,8 +79,8 @@ std::uint32_t queues(controller& c) {
     return nvme::number_of_queues(n, n);
 }
 verdict set_queues(controller& c, request& r) {
-    if (c.has_io_queues())
-        return {nvme::sc::command_sequence_error.with_dnr(), at_fid};
+    if (c.has_io_queues())  // which may be going right now
+        return {nvme::sc::command_sequence_error, at_fid};
     const std::uint32_t asked = r.command.cdw11;
     if (nvme::bits<15, 0>(asked) == 0xffff)
         return wrong_field(at_value);
