@@ -34,6 +34,7 @@ constexpr admin_command list[] = {
 /// The request is its own message: nothing is allocated, and it cannot fail.
 template <outcome (*Run)(controller&, request&)>
 void run_at_control(request& r) noexcept {
+    r.qpair->controller->traffic();
     r.handle = [](core::message& m) noexcept {
         request& r = static_cast<request&>(m);
         if (const outcome o = Run(*r.qpair->controller, r))
@@ -47,11 +48,6 @@ outcome run_by_table(controller& c, request& r) {
     if (!c.ready())
         return verdict(nvme::sc::aborted_sq_deletion);
     return admin_commands[r.command.opcode].run(c, r);
-}
-
-void run_admin(request& r) noexcept {
-    r.qpair->controller->traffic();
-    run_at_control<run_by_table>(r);
 }
 
 /// On the queue's own core, whatever the control reactor is doing.
@@ -134,7 +130,7 @@ verdict check_admin(request& r) noexcept {
         if (const verdict v = c.check(r); !v.ok())
             return v;
     r.transfer = r.length ? c.direction : transfer::none;
-    r.run = c.run ? run_admin : run_keep_alive;
+    r.run = c.run ? run_at_control<run_by_table> : run_keep_alive;
     return {};
 }
 

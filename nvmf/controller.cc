@@ -11,7 +11,14 @@ namespace causeway::nvmf {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 core::log::limiter silent_hosts;
+
+constexpr std::uint8_t ready_timeout = 30;  ///< CAP.TO, of 500 ms: a slow device may hold a reset up, see settle()
+
+/// Without any command while there is no Keep Alive Timer, a host is gone. Twice what it may wait for CSTS.
+constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms;
 
 }  // namespace
 
@@ -108,7 +115,6 @@ void controller::end(disconnect_reason why) {
 // ---- Properties: CC and what follows from it.
 
 nvme::cap controller::cap() const noexcept {
-    constexpr std::uint8_t ready_timeout = 30;  // 15 s: a slow device may hold a reset up, see settle()
     return nvme::cap()
         .set_mqes(static_cast<std::uint16_t>(fabric_.options().max_queue_depth - 1))
         .set_cqr(true)
@@ -156,8 +162,12 @@ void controller::reset() {
 /// Reset and shutdown are complete when no command of the I/O queues is at work any more: only then may a
 /// host send its writes by another path without fear that an older one lands on top of them.
 void controller::settle() {
-    if (io_queues_ != 0)
-        return;
+    if (io_queues_ == 0)
+        complete_reset_and_shutdown();
+    follow_keep_alive();
+}
+
+void controller::complete_reset_and_shutdown() {
     if (csts_.shst() == nvme::csts::shutdown::occurring)
         csts_.set_shst(nvme::csts::shutdown::complete);
     if (std::exchange(resetting_, false))
@@ -173,17 +183,31 @@ void controller::settle() {
 // ---- Keep alive.
 
 void controller::set_kato(std::uint32_t kato_ms) {
-    using std::chrono::milliseconds;
-    constexpr std::uint32_t discovery_activity_ms = 120'000;  // the specification's own figure
-    if (kato_ms == 0) {
-        kato_ms_ = 0;
-        return keep_alive_.start(*this, milliseconds(is_discovery_ ? discovery_activity_ms : 0), is_discovery_);
-    }
     const std::uint64_t step = std::max<std::uint64_t>(fabric_.options().kas, 1) * 100;
     const std::uint64_t least = std::max(kato_ms, fabric_.options().min_kato_ms);
     const std::uint64_t rounded = (least + step - 1) / step * step;
-    kato_ms_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(rounded, ~0u / step * step));
-    keep_alive_.start(*this, milliseconds(kato_ms_), false);
+    kato_ms_ = kato_ms ? static_cast<std::uint32_t>(std::min<std::uint64_t>(rounded, ~0u / step * step)) : 0;
+    start_keep_alive();
+}
+
+/// The Keep Alive Timer is active while CC.EN and CSTS.RDY are set and no shutdown has begun, and begins anew each time
+/// that it becomes active (Base 2.0, "Keep Alive").
+void controller::follow_keep_alive() {
+    const bool active =
+        cc_.en() && csts_.rdy() && cc_.shn() == nvme::cc::shutdown::none && csts_.shst() == nvme::csts::shutdown::none;
+    if (std::exchange(keep_alive_active_, active) != active && !ended_)
+        start_keep_alive();
+}
+
+void controller::start_keep_alive() {
+    const std::chrono::milliseconds kato(kato_ms_);
+    constexpr auto discovery_activity_timeout = 120s;  // the specification's own figure
+    if (!keep_alive_active_)
+        keep_alive_.start(*this, std::max(kato, inactive_timeout), true);
+    else if (kato_ms_ == 0 && is_discovery_)
+        keep_alive_.start(*this, discovery_activity_timeout, true);
+    else
+        keep_alive_.start(*this, kato, false);
 }
 
 void controller::host_is_silent() {

@@ -89,7 +89,8 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     void heard_of_host() noexcept { keep_alive_.heard(); }  ///< any reactor
     void traffic() noexcept { keep_alive_.traffic(); }      ///< any reactor
-    /// As Connect or Set Features has it; rounded up as KAS says.
+    /// As Connect or Set Features has it; rounded up as KAS says. It counts while the controller is enabled and not
+    /// shutting down. Before and after, any command is a sign of life, and the host has time to see CAP.TO through.
     void set_kato(std::uint32_t kato_ms);
     std::uint32_t kato_ms() const noexcept { return kato_ms_; }
     keep_alive& keep_alive_timer() noexcept { return keep_alive_; }
@@ -119,6 +120,9 @@ class controller final : public std::enable_shared_from_this<controller> {
     void close_io_queues(disconnect_reason why);
     void reset();
     void settle();
+    void complete_reset_and_shutdown();
+    void follow_keep_alive();
+    void start_keep_alive();
     bool enable_is_valid() const noexcept;
 
     const std::shared_ptr<nvmf::subsystem> subsystem_;
@@ -142,6 +146,7 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     keep_alive keep_alive_;
     std::uint32_t kato_ms_ = 0;
+    bool keep_alive_active_ = false;
     feature_values features_;
     async_events events_;
     error_log errors_;

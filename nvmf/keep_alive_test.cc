@@ -133,6 +133,91 @@ TEST_F(keep_alive, a_core_that_was_held_up_gets_to_read_its_queue_first) {
     }
 }
 
+nvme::cc enabled() {
+    return nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true);
+}
+
+/// How a host leaves the time in which the Keep Alive Timer is active.
+struct inactivity {
+    const char* sentence;
+    nvme::cc value;
+};
+const inactivity inactivities[] = {
+    {"it resets its controller", nvme::cc()},
+    {"it shuts its controller down", enabled().set_shn(nvme::cc::shutdown::normal)},
+};
+
+TEST_F(keep_alive, does_not_run_while_a_controller_is_disabled_or_shut_down) {
+    for (const inactivity& i : inactivities) {
+        SCOPED_TRACE(i.sentence);
+        host h = w.make_host(host_a, 1, subsystem_nqn, 10000);
+        w.pass(9s);
+        h.admin->call(property_set(nvme::property::cc, i.value.value));
+        // As a host does while it waits for CSTS; so long as CAP.TO has it, and beyond.
+        for (int s = 0; s < 40; ++s) {
+            w.pass(1s);
+            h.csts();
+        }
+        ASSERT_FALSE(h.admin->closed);
+        w.pass(29s);
+        EXPECT_FALSE(h.admin->closed) << "twice CAP.TO";
+        w.pass(2s);
+        EXPECT_TRUE(h.admin->closed) << "without a sign of life it ends";
+        EXPECT_TRUE(w.until([&] { return h.admin->gone; }));
+    }
+}
+
+TEST_F(keep_alive, a_controller_whose_io_hangs_is_not_cut_off_during_its_reset) {
+    auto disk = w.make_faulty("disk");
+    w.add(s, "disk");
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    host h = w.make_host(host_a, 1, subsystem_nqn, 10000);
+    h.queues[0]->send(io(nvme::io_opcode::write, 1), filled(512, 1));
+    EXPECT_TRUE(w.until([&] { return disk->hung() == 1; }));
+    h.admin->call(property_set(nvme::property::cc, 0));
+    for (int s = 0; s < 15; ++s) {
+        w.pass(1s);
+        EXPECT_TRUE(h.csts().rdy());
+    }
+    w.run(disk->release_hung());
+    EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));
+    EXPECT_FALSE(h.csts().rdy());
+    EXPECT_FALSE(h.admin->closed);
+}
+
+TEST_F(keep_alive, begins_anew_when_a_controller_is_enabled_again) {
+    host h = w.make_host(host_a, 0, subsystem_nqn, 10000);
+    w.pass(9s);
+    h.admin->call(property_set(nvme::property::cc, 0));
+    w.pass(9s);
+    w.enable(h);
+    for (int i = 0; i < 9; ++i) {
+        w.pass(1s);
+        h.admin->call(identify(nvme::cns::controller));
+    }
+    EXPECT_FALSE(h.admin->closed);
+    w.pass(1100ms);
+    EXPECT_TRUE(h.admin->closed) << "and only Keep Alive counts again";
+}
+
+TEST_F(keep_alive, is_answered_during_a_shutdown) {
+    host h = w.make_host(host_a, 0, subsystem_nqn, 10000);
+    h.admin->call(property_set(nvme::property::cc, enabled().set_shn(nvme::cc::shutdown::normal).value));
+    EXPECT_EQ(h.admin->call(beat()).status(), sc::success);
+}
+
+TEST_F(keep_alive, a_host_that_never_enables_its_controller_does_not_stay) {
+    for (const std::uint32_t kato_ms : {0u, 10000u, 60000u}) {
+        SCOPED_TRACE(kato_ms);
+        auto& c = w.connect_to(1);
+        c.call(connect(0, 31, kato_ms), raw(connect_data(subsystem_nqn, host_a)));
+        w.pass(std::max(30s, std::chrono::seconds(kato_ms / 1000)) - 1s);
+        EXPECT_FALSE(c.closed);
+        w.pass(2s);
+        EXPECT_TRUE(c.closed);
+    }
+}
+
 TEST_F(keep_alive, io_hung_in_a_device_holds_nothing_up) {
     auto disk = w.make_faulty("disk");
     w.add(s, "disk");
