@@ -50,6 +50,12 @@ outcome async_events::wait(request& r) {
 void async_events::configure(std::uint32_t enabled) noexcept {
     enabled_ = enabled;
     warned_ = static_cast<std::uint8_t>(warned_ & enabled);  // what is listened to anew is news
+    news_ = static_cast<std::uint8_t>(news_ & enabled);
+    for (unsigned k = 0; k < kinds; ++k) {
+        const bool wanted = k == health ? news_ != 0 : (enabled & descriptions[k].configuration_bits) != 0;
+        if (states_[k] == state::pending && !wanted)
+            states_[k] = state::quiet;
+    }
 }
 
 void async_events::raise(kind k) {

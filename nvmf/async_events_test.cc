@@ -92,6 +92,38 @@ TEST_F(async_events, wait_for_a_request_if_there_is_none) {
     EXPECT_EQ(late.dw0(), namespace_changed_dw0);
 }
 
+TEST_F(async_events, that_are_disabled_before_there_is_a_request_are_not_sent) {
+    listen(namespace_notices);
+    const std::uint32_t nsid = change();
+    listen(0);
+    auto& request = ask();
+    settle();
+    EXPECT_FALSE(request.answered);
+    listen(namespace_notices);
+    settle();
+    EXPECT_FALSE(request.answered) << "what was dropped does not come back";
+    EXPECT_EQ(changed(), std::vector{nsid}) << "but the page has it";
+    change();
+    EXPECT_TRUE(w.until([&] { return request.answered; })) << "and the next change is an event again";
+}
+
+TEST_F(async_events, that_are_disabled_do_not_take_others_along) {
+    host d = w.make_host(host_b, 0, std::string(nvme::discovery_nqn));
+    d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
+    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    settle();
+    d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));  // again, and nothing changes
+    auto& request = ask(d);
+    EXPECT_TRUE(w.until([&] { return request.answered; }));
+    d.admin->call(get_log_page(lid::discovery, 1024));
+    EXPECT_TRUE(w.run(s.remove_listener(elsewhere)));
+    settle();
+    d.admin->call(set_features(nvme::fid::async_event_configuration, 0));
+    auto& none = ask(d);
+    settle();
+    EXPECT_FALSE(none.answered);
+}
+
 TEST_F(async_events, that_nobody_asked_for_are_only_listed) {
     auto& request = ask();
     const std::uint32_t nsid = change();
