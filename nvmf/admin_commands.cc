@@ -31,7 +31,7 @@ constexpr admin_command list[] = {
 };
 // clang-format on
 
-/// The request is its own message: nothing is allocated, and it cannot fail.
+/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these.
 template <outcome (*Run)(controller&, request&)>
 void run_at_control(request& r) noexcept {
     r.qpair->controller->traffic();
@@ -40,7 +40,7 @@ void run_at_control(request& r) noexcept {
         if (const outcome o = Run(*r.qpair->controller, r))
             finish_at_home(r, *o);
     };
-    r.qpair->target->group().control().post(r);
+    r.qpair->target->group().control().post_background(r);
 }
 
 outcome run_by_table(controller& c, request& r) {

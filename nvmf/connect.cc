@@ -24,6 +24,8 @@ namespace {
 
 core::log::limiter refusals;
 
+constexpr unsigned us_of_a_connect = 8;  ///< on the control reactor
+
 /// What the host asks for, and how it came here.
 struct application {
     nvme::connect_command command;
@@ -225,6 +227,8 @@ core::task<> connect(request& r) {
     const application a = read(r);
 
     co_await core::switch_to(t.group().control());
+    co_await core::in_background();  // after a restart hosts come by the thousand
+    core::reactor::current()->spend(us_of_a_connect);
     admission given = co_await decide(a, t);
     if (!given.owner)
         core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
