@@ -230,6 +230,10 @@ TEST_F(async_events, discovery_controllers_hear_of_every_change_of_the_log) {
     expect_event("hosts are shut out", [&] { w.run(s.set_allow_any_host(false)); });
     expect_event("a host is let in", [&] { EXPECT_TRUE(s.add_host(host_b)); });
     expect_event("a host is shut out", [&] { EXPECT_TRUE(w.run(s.remove_host(host_b))); });
+    d.admin->call(get_log_page(lid::discovery, 1024));
+    EXPECT_TRUE(s.add_host(host_b));
+    settle();
+    d.admin->call(get_log_page(lid::discovery, 1024));
     expect_event("a subsystem goes", [&] { EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn))); });
 }
 

@@ -9,6 +9,7 @@
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
 #include "nvmf/core_counters.h"
+#include "nvmf/discovery.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/target.h"
 
@@ -143,11 +144,19 @@ admission admit(const application& a, std::shared_ptr<controller> c) {
 admission admit_admin(const application& a, subsystem& s, transport& fabric) {
     if (a.data.cntlid != nvme::cntlid_dynamic)
         return bad_data(at_cntlid, "it asks for a certain controller, and all of them are dynamic");
+    std::unique_ptr<discovery_log::reader> reader;
+    if (s.is_discovery()) {
+        auto admitted = s.owner().discovery_log().admit(std::string(a.hostnqn()), a.local, a.peer);
+        if (!admitted)
+            return refused_with(nvme::sc::connect_controller_busy, admitted.error().text());
+        reader = std::move(*admitted);
+    }
     const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
                                      std::to_array(a.data.hostid), a.proved);
     if (!c)
         return refused_with(nvme::sc::connect_controller_busy, "all controller identifiers of the subsystem are taken");
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
+    c->read_discovery_log(std::move(reader));
     c->set_kato(a.command.kato);
     return admit(a, c);
 }

@@ -107,6 +107,7 @@ void controller::end(disconnect_reason why) {
     ready_.store(false, std::memory_order_relaxed);
     keep_alive_.stop();
     events_.end();
+    discovery_.reset();
     for (queue& q : queues_)
         close(q, why);
     subsystem_->forget(*this);
@@ -220,7 +221,14 @@ void controller::host_is_silent() {
     end(disconnect_reason::keep_alive_timeout);
 }
 
-// ---- Namespaces.
+// ---- What the host is told of.
+
+bool controller::tell_of_discovery_change() {
+    if (!discovery_ || !discovery_->take_news())
+        return false;
+    events_.raise(async_events::discovery_log);
+    return true;
+}
 
 void controller::namespace_changed(std::uint32_t nsid) {
     if (!too_many_changed_)

@@ -2,6 +2,7 @@
 
 #include "nvme/properties.h"
 #include "nvmf/async_events.h"
+#include "nvmf/discovery.h"
 #include "nvmf/error_log.h"
 #include "nvmf/features.h"
 #include "nvmf/host_numbers.h"
@@ -101,6 +102,11 @@ class controller final : public std::enable_shared_from_this<controller> {
     feature_values& features() noexcept { return features_; }
     async_events& events() noexcept { return events_; }
     error_log& errors() noexcept { return errors_; }  ///< any reactor
+    /// For a discovery controller; nullptr for others. It is given back when the controller ends.
+    void read_discovery_log(std::unique_ptr<discovery_log::reader> reader) { discovery_ = std::move(reader); }
+    discovery_log::reader* discovery() noexcept { return discovery_.get(); }
+    /// True: there was a change that the host is told of, if it listens.
+    bool tell_of_discovery_change();
     void namespace_changed(std::uint32_t nsid);
     nvme::changed_namespace_list changed_namespaces() const;  ///< the log page
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
@@ -150,6 +156,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     feature_values features_;
     async_events events_;
     error_log errors_;
+    std::unique_ptr<discovery_log::reader> discovery_;
     std::set<std::uint32_t> changed_namespaces_;
     bool too_many_changed_ = false;
 };

@@ -120,6 +120,10 @@ TEST_F(discovery, generation_moves_with_every_change) {
     EXPECT_TRUE(moved());
     EXPECT_TRUE(w.run(s.remove_host(host_a)));
     EXPECT_TRUE(moved());
+    EXPECT_TRUE(s.add_host(host_b));
+    EXPECT_FALSE(moved()) << "it is another host's";
+    EXPECT_TRUE(s.add_host(host_a));
+    EXPECT_TRUE(moved());
     EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn)));
     EXPECT_TRUE(moved());
     EXPECT_FALSE(moved());
@@ -138,6 +142,114 @@ TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
     }
     EXPECT_EQ(parts, whole);
     EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 21 * 1024 + 4)).status().is(sc::invalid_field));
+}
+
+TEST_F(discovery, parts_of_a_log_fit_together_whatever_changes_between_them) {
+    for (int i = 0; i < 3; ++i)
+        w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));
+    host d = ask(host_a);
+    const auto before = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
+    EXPECT_EQ(before.numrec, 3u);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(w.run(w.target.delete_subsystem("nqn.2024-01.io.example:n" + std::to_string(i))));
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+        const capsule& part = d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * i));
+        ASSERT_EQ(part.status(), sc::success) << "it is as long as the header said";
+        EXPECT_EQ(part.page<nvme::discovery_log_entry>().subnqn, "nqn.2024-01.io.example:n" + std::to_string(i - 1));
+    }
+    const auto after = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
+    EXPECT_GT(after.genctr, before.genctr) << "so that the host reads again";
+    EXPECT_EQ(after.numrec, 0u);
+}
+
+TEST_F(discovery, is_put_together_once_for_a_change_that_concerns_the_host) {
+    auto& s = w.make_subsystem();
+    w.run(s.set_allow_any_host(false));
+    host a = ask(host_a), again = ask(host_a), b = ask(host_b);
+    for (host* h : {&a, &again, &b})
+        read(*h);
+    const auto built_by = [&](const std::function<void()>& change) {
+        const std::uint64_t before = w.target.discovery_log().pages_built();
+        change();
+        for (int i = 0; i < 3; ++i)
+            for (host* h : {&a, &again, &b})
+                read(*h);
+        return w.target.discovery_log().pages_built() - before;
+    };
+    EXPECT_EQ(built_by([] {}), 0u);
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(s.add_host(host_a)); }), 1u) << "for both controllers of one host";
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.add_listener(elsewhere))); }), 1u) << "the other may not see it";
+    EXPECT_EQ(built_by([&] { w.run(s.set_allow_any_host(true)); }), 1u) << "it was on the list before";
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.remove_listener(elsewhere))); }), 2u);
+    EXPECT_EQ(built_by([&] {
+                  subsystem_options o;
+                  o.nqn = "nqn.2024-01.io.example:nowhere";
+                  EXPECT_TRUE(w.run(w.target.create_subsystem(o)));
+                  EXPECT_TRUE(w.run(w.target.delete_subsystem(o.nqn)));
+              }),
+              0u)
+        << "what has no listener is in no log";
+}
+
+TEST_F(discovery, tells_only_hosts_whose_log_has_changed) {
+    auto& s = w.make_subsystem();
+    w.run(s.set_allow_any_host(false));
+    EXPECT_TRUE(s.add_host(host_a));
+    host a = ask(host_a), b = ask(host_b);
+    capsule* waiting[2];
+    for (host* h : {&a, &b}) {
+        h->admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
+        waiting[h == &b] = &h->admin->send(admin(nvme::admin_opcode::async_event_request));
+    }
+    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    EXPECT_TRUE(w.until([&] { return waiting[0]->answered; }));
+    w.pass(std::chrono::seconds(1));
+    EXPECT_FALSE(waiting[1]->answered) << "it may not use the subsystem";
+    EXPECT_TRUE(s.add_host(host_b));
+    EXPECT_TRUE(w.until([&] { return waiting[1]->answered; }));
+}
+
+struct limit_row {
+    const char* sentence;
+    discovery_limits limits;
+    unsigned admitted;  ///< of four controllers of host A and then four of host B, from one address
+};
+const limit_row limit_rows[] = {
+    {"in all", {.controllers = 5}, 5},
+    {"from one address", {.per_address = 6}, 6},
+    {"of one host", {.per_host = 3}, 6},
+};
+
+TEST(discovery_limits, hold_and_are_not_final) {
+    for (const limit_row& row : limit_rows) {
+        SCOPED_TRACE(row.sentence);
+        world w(1, 3, {.discovery = row.limits});
+        w.make_subsystem();
+        std::vector<connection*> in;
+        const auto come = [&](const std::string& nqn) {
+            auto& c = w.connect_to(1);
+            const status s = c.call(connect(0), raw(connect_data(nvme::discovery_nqn, nqn))).status();
+            if (s.ok()) {
+                in.push_back(&c);
+            } else {
+                EXPECT_TRUE(s.is(sc::connect_controller_busy));
+                EXPECT_FALSE(s.dnr());
+            }
+            return s.ok();
+        };
+        for (int i = 0; i < 4; ++i)
+            come(host_a);
+        for (int i = 0; i < 4; ++i)
+            come(host_b);
+        EXPECT_EQ(in.size(), row.admitted);
+        EXPECT_EQ(w.target.discovery_log().controllers(), row.admitted);
+        EXPECT_EQ(w.target.discovery_log().refused(), 8 - row.admitted);
+        EXPECT_EQ(w.connect_to(1).call(connect(0), raw(connect_data(subsystem_nqn, host_b))).status(), sc::success)
+            << "controllers of disks are not counted";
+        in.back()->drop();
+        EXPECT_TRUE(w.until([&] { return in.back()->gone; }));
+        EXPECT_TRUE(come(host_b)) << "who goes makes room";
+    }
 }
 
 TEST_F(discovery, accepts_what_it_should_and_nothing_else) {

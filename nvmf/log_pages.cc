@@ -1,8 +1,7 @@
 // Get Log Page. NVM Express Base Specification 2.0, "Get Log Page command".
 
-#include "nvmf/log_pages.h"
-
 #include "nvme/log_page.h"
+
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
 #include "nvmf/identify_controller.h"
@@ -92,25 +91,40 @@ bytes mi_effects(controller&) {
     return bytes(sizeof(nvme::commands_effects_log));
 }
 
-bytes discovery(controller& c) {
-    return discovery_log_page(c);
+/// Answers with a page that is small enough to be made for each part of it.
+template <bytes (*Make)(controller&)>
+outcome whole(controller& c, request& r) {
+    const std::uint64_t offset = nvme::get_log_page_view{r.command}.offset();
+    const bytes page = Make(c);
+    if (offset > page.size())
+        return wrong_field(at_lpol);
+    answer_with(r, page, offset);
+    return verdict();
+}
+
+outcome discovery(controller& c, request& r) {
+    const auto part = c.discovery()->read(nvme::get_log_page_view{r.command}.offset(), r.length);
+    if (!part)
+        return wrong_field(at_lpol);
+    answer_with(r, *part);
+    return verdict();
 }
 
 struct log_page {
     nvme::lid id;
     bool for_io, for_discovery;
-    bytes (*make)(controller& c);
+    outcome (*answer)(controller& c, request& r);
 };
 
 constexpr log_page pages[] = {
-    {nvme::lid::supported_log_pages, true, true, supported_pages},
-    {nvme::lid::error_information, true, true, error_information},
-    {nvme::lid::smart, true, false, smart},
-    {nvme::lid::firmware_slot, true, false, firmware_slots},
-    {nvme::lid::changed_namespace_list, true, false, changed_namespaces},
-    {nvme::lid::commands_effects, true, true, commands_effects},
-    {nvme::lid::feature_effects, true, true, feature_effects_page},
-    {nvme::lid::mi_commands_effects, true, true, mi_effects},
+    {nvme::lid::supported_log_pages, true, true, whole<supported_pages>},
+    {nvme::lid::error_information, true, true, whole<error_information>},
+    {nvme::lid::smart, true, false, whole<smart>},
+    {nvme::lid::firmware_slot, true, false, whole<firmware_slots>},
+    {nvme::lid::changed_namespace_list, true, false, whole<changed_namespaces>},
+    {nvme::lid::commands_effects, true, true, whole<commands_effects>},
+    {nvme::lid::feature_effects, true, true, whole<feature_effects_page>},
+    {nvme::lid::mi_commands_effects, true, true, whole<mi_effects>},
     {nvme::lid::discovery, false, true, discovery},
 };
 
@@ -154,13 +168,10 @@ outcome get_log_page(controller& c, request& r) {
         return verdict(nvme::sc::invalid_log_page.with_dnr(), at_lid);
     if (r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid)  // no page is about one namespace
         return wrong_field(at_nsid);
-    const bytes page = p->make(c);
-    if (command.offset() > page.size())
-        return wrong_field(at_lpol);
-    answer_with(r, page, command.offset());
-    if (!command.rae())
+    const outcome answered = p->answer(c, r);
+    if (answered->ok() && !command.rae())
         c.log_page_read(command.lid());
-    return verdict();
+    return answered;
 }
 
 }  // namespace causeway::nvmf

@@ -47,7 +47,7 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
     core::log::info("{}: listens at {}{}", nqn(), at.text(), options.secure_channel ? ", secured" : "");
-    target_.discovery_changed();
+    target_.discovery_log().changed(*this);
     co_return core::result<>();
 }
 
@@ -63,7 +63,7 @@ core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
     if (std::erase_if(listeners_, [&](const auto& l) { return l->at == at; }) == 0)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
-    target_.discovery_changed();
+    target_.discovery_log().changed(*this);
     co_await target_.close_unused_ports(*fabric);
     co_return core::result<>();
 }
@@ -97,11 +97,11 @@ core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const k
     for (const auto& [cntlid, c] : controllers_)
         if (psk && c->host_nqn() == host_nqn && c->proved_identity() != host_identity::proven)
             impostors.push_back(c);
-    hosts_.emplace(std::move(host_nqn), std::move(psk));
+    const auto added = hosts_.emplace(std::move(host_nqn), std::move(psk)).first;
     for (const auto& c : impostors)
         c->end(disconnect_reason::host_removed);
     if (!options_.allow_any_host)
-        target_.discovery_changed();
+        target_.discovery_log().changed(*this, added->first);
     return {};
 }
 
@@ -114,7 +114,7 @@ core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
         target_.forget_host(nqn(), host_nqn);
     hosts_.erase(host);
     if (!options_.allow_any_host) {
-        target_.discovery_changed();
+        target_.discovery_log().changed(*this, host_nqn);
         co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },
                                  disconnect_reason::host_removed);
     }
@@ -125,7 +125,7 @@ core::task<> subsystem::set_allow_any_host(bool allow) {
     const auto self = shared_from_this();
     if (std::exchange(options_.allow_any_host, allow) == allow)
         co_return;
-    target_.discovery_changed();
+    target_.discovery_log().changed_for_unlisted(*this);
     co_await end_controllers([&](const controller& c) { return !allows(c.host_nqn()); },
                              disconnect_reason::host_removed);
 }

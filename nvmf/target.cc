@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "nvme/fabrics.h"
 #include "nvme/nqn.h"
-#include "nvmf/controller.h"
 #include "nvmf/subsystem.h"
 
 #include <algorithm>
@@ -59,7 +58,9 @@ core::result<> check_block_size(const bdev::device& d, const transport& t) {
 }  // namespace
 
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
-    : group_(group), devices_(devices), options_(options), counters_(group.size()), placed_(group.size()) {
+    : group_(group), devices_(devices), options_(options),
+      discovery_log_(std::make_shared<nvmf::discovery_log>(*this, options.discovery)), counters_(group.size()),
+      placed_(group.size()) {
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;
@@ -245,7 +246,7 @@ core::task<core::result<>> target::delete_subsystem(std::string nqn) {
         co_return core::fail(EINVAL, "the discovery subsystem stays", nqn);
     const std::shared_ptr<subsystem> s = *it;
     subsystems_.erase(it);
-    discovery_changed();
+    discovery_log_->removed(*s);
     co_await s->close(disconnect_reason::subsystem_deleted);
     co_return core::result<>();
 }
@@ -255,12 +256,6 @@ subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
         if (s->nqn() == nqn)
             return s.get();
     return nullptr;
-}
-
-void target::discovery_changed() {
-    ++generation_;
-    for (const auto& [cntlid, c] : discovery().controllers())
-        c->events().raise(async_events::discovery_log);
 }
 
 core::task<> target::shutdown() {

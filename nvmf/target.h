@@ -4,6 +4,7 @@
 #include "core/reactor_group.h"
 #include "core/turnstile.h"
 #include "nvmf/core_counters.h"
+#include "nvmf/discovery.h"
 #include "nvmf/host_numbers.h"
 #include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
@@ -25,6 +26,7 @@ struct subsystem_options;
 struct target_options {
     std::uint32_t max_subsystems = 1024;
     std::uint16_t crdt[3] = {0, 0, 0};
+    discovery_limits discovery{};
 };
 
 /// All that hosts can see: subsystems, who may use them, where, and the transports. Lives on the control
@@ -80,9 +82,7 @@ class target {
     bdev::registry& devices() const noexcept { return devices_; }
     const target_options& options() const noexcept { return options_; }
 
-    /// The discovery log has changed for somebody: discovery controllers hear of it.
-    void discovery_changed();
-    std::uint64_t discovery_generation() const noexcept { return generation_; }
+    nvmf::discovery_log& discovery_log() const noexcept { return *discovery_log_; }
 
     host_numbers& numbers_of_hosts() noexcept { return host_numbers_; }
 
@@ -123,7 +123,7 @@ class target {
     std::map<const transport*, core::turnstile> port_changes_;  ///< one at a time for each transport
     host_numbers host_numbers_;
     std::uint16_t last_port_id_ = 0;
-    std::uint64_t generation_ = 1;
+    const std::shared_ptr<nvmf::discovery_log> discovery_log_;
     core::per_core<core_counters> counters_;
     std::vector<unsigned> placed_;
     std::size_t next_core_ = 0;

@@ -180,7 +180,7 @@ struct host {
 
 class world {
   public:
-    explicit world(std::uint64_t seed = 1, std::size_t cores = 3);
+    explicit world(std::uint64_t seed = 1, std::size_t cores = 3, target_options options = {});
     ~world();
 
     /// Runs a control operation on the control reactor, to its end.

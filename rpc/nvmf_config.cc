@@ -14,6 +14,10 @@ void write_settings(const nvmf::target_options& o, json& calls) {
     if (!std::ranges::equal(o.crdt, unchanged.crdt))
         calls.push_back(
             saved_config::call("nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
+    if (o.discovery != unchanged.discovery)
+        calls.push_back(saved_config::call("nvmf_set_discovery_limits", {{"max_controllers", o.discovery.controllers},
+                                                                         {"max_per_address", o.discovery.per_address},
+                                                                         {"max_per_host", o.discovery.per_host}}));
 }
 
 json create_params(const nvmf::subsystem& s) {

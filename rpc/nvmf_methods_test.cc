@@ -161,10 +161,12 @@ TEST_F(nvmf_methods, the_hosts_that_are_connected_are_listed) {
 TEST_F(nvmf_methods, settings_are_made_before_the_start) {
     EXPECT_EQ(w.result("nvmf_set_max_subsystems", R"({"max_subsystems": 2})"), json(true));
     EXPECT_EQ(w.result("nvmf_set_crdt", R"({"crdt1": 5, "crdt3": 7})"), json(true));
+    EXPECT_EQ(w.result("nvmf_set_discovery_limits", R"({"max_controllers": 100, "max_per_host": 3})"), json(true));
     EXPECT_EQ(w.result("nvmf_set_config", R"({"dup_host_policy": "allow", "discovery_filters": []})"), json(true));
     w.start();
     EXPECT_EQ(w.nvmf.target->options().max_subsystems, 2u);
     EXPECT_EQ(w.nvmf.target->options().crdt[2], 7);
+    EXPECT_EQ(w.nvmf.target->options().discovery, (nvmf::discovery_limits{100, 256, 3}));
     EXPECT_EQ(w.result("nvmf_get_targets"), json::array({"nvmf_tgt"}));
     EXPECT_EQ(w.call("nvmf_set_crdt").error().code, error_code::wrong_state);
 }
@@ -321,6 +323,7 @@ TEST(listen_address, is_spelled_as_the_specifications_do) {
 TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
     w.result("nvmf_set_max_subsystems", R"({"max_subsystems": 20})");
     w.result("nvmf_set_crdt", R"({"crdt1": 1, "crdt2": 2, "crdt3": 3})");
+    w.result("nvmf_set_discovery_limits", R"({"max_controllers": 10, "max_per_address": 9, "max_per_host": 8})");
     w.furnish();
     w.add_memory("Malloc1");
     w.result("nvmf_create_subsystem",

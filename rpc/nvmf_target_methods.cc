@@ -26,6 +26,12 @@ const fields<crdt_params> crdt_fields = {
     optional("crdt3", &crdt_params::crdt3),
 };
 
+const fields<nvmf::discovery_limits> discovery_limits_fields = {
+    optional("max_controllers", &nvmf::discovery_limits::controllers),
+    optional("max_per_address", &nvmf::discovery_limits::per_address),
+    optional("max_per_host", &nvmf::discovery_limits::per_host),
+};
+
 enum class dup_host_policy { allow };
 struct config_params {
     dup_host_policy duplicates{};
@@ -79,7 +85,10 @@ answer get_stats(const nvmf_service& service, const target_params& p) {
     json groups = json::array();
     for (std::size_t core = 0; core < group.size(); ++core)
         groups.push_back(poll_group_stats(**target, core));
-    return json{{"tick_rate", group.time().per_second()}, {"poll_groups", std::move(groups)}};
+    const nvmf::discovery_log& discovery = (*target)->discovery_log();
+    return json{{"tick_rate", group.time().per_second()},
+                {"poll_groups", std::move(groups)},
+                {"discovery", {{"controllers", discovery.controllers()}, {"refused", discovery.refused()}}}};
 }
 
 }  // namespace
@@ -101,6 +110,13 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
         service.options.crdt[2] = p.crdt3;
         return ok();
     });
+    methods.add("nvmf_set_discovery_limits", states::startup, discovery_limits_fields,
+                [&service](const nvmf::discovery_limits& p) -> answer {
+                    if (p.controllers == 0 || p.per_address == 0 || p.per_host == 0)
+                        return refuse_parameters("a limit must be at least 1");
+                    service.options.discovery = p;
+                    return ok();
+                });
     methods.add("nvmf_set_config", states::startup, config_fields, [](const config_params&) { return ok(); });
 }
 

@@ -1,0 +1,119 @@
+// A thousand hosts that ask for the discovery log at once, and everybody else on the control core: by turns and by
+// counted work, not by time.
+
+#include "nvme/discovery.h"
+
+#include "nvmf/test_world.h"
+
+namespace causeway::nvmf::test {
+namespace {
+
+constexpr unsigned subsystems = 1000;
+constexpr unsigned hosts = 200;
+
+/// Looks at the control reactor in each of its turns.
+struct turn_meter final : core::poller {
+    turn_meter(core::reactor& control, const discovery_log& log)
+        : control(control), log(log), registered(control, "turn_meter", *this) {}
+
+    unsigned poll(unsigned) noexcept override {
+        const std::uint64_t pages = log.pages_built();
+        most_pages = std::max(most_pages, pages - last_pages);
+        last_pages = pages;
+        most_us = std::max(most_us, control.background_spent());
+        return 0;
+    }
+
+    core::reactor& control;
+    const discovery_log& log;
+    std::uint64_t last_pages = log.pages_built(), most_pages = 0;
+    unsigned most_us = 0;
+    core::poller_registration registered;
+};
+
+class control_core : public testing::Test {
+  protected:
+    world w{1, 2, {.discovery = {.per_address = hosts}}};
+    core::reactor& control = w.sim.group().control();
+    std::vector<host> readers;
+
+    void fill() {
+        w.at_control([&] {
+            for (unsigned i = 0; i < subsystems; ++i) {
+                subsystem_options o;
+                o.nqn = "nqn.2024-01.io.example:n" + std::to_string(i);
+                o.allow_any_host = true;
+                core::detach([](world& w, subsystem_options o) -> core::task<> {
+                    auto made = co_await w.target.create_subsystem(std::move(o));
+                    EXPECT_TRUE(co_await (*made)->add_listener(here));
+                }(w, std::move(o)));
+            }
+        });
+        EXPECT_TRUE(w.until([&] {
+            return std::all_of(w.target.subsystems().begin(), w.target.subsystems().end(),
+                               [](auto& s) { return s->is_discovery() || !s->listeners().empty(); });
+        }));
+        for (unsigned i = 0; i < hosts; ++i)
+            readers.push_back(
+                w.make_host("nqn.2024-01.io.example:h" + std::to_string(i), 0, std::string(nvme::discovery_nqn)));
+    }
+};
+
+TEST_F(control_core, a_change_of_the_discovery_log_is_read_by_all_hosts_a_little_in_each_turn) {
+    fill();
+    std::vector<capsule*> events;
+    for (host& h : readers) {
+        h.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
+        events.push_back(&h.admin->send(admin(nvme::admin_opcode::async_event_request)));
+    }
+    const std::uint64_t built = w.target.discovery_log().pages_built();
+    turn_meter meter(control, w.target.discovery_log());
+    w.at_control([&] { core::detach(w.target.subsystems().back()->add_listener(elsewhere), [](auto) {}); });
+    EXPECT_TRUE(
+        w.until([&] { return std::all_of(events.begin(), events.end(), [](auto* e) { return e->answered; }); }));
+    std::vector<const capsule*> pages;
+    for (host& h : readers)
+        for (std::uint32_t at = 0; at < 16384; at += 4096)
+            pages.push_back(&h.admin->send(get_log_page(nvme::lid::discovery, 4096, at)));
+    EXPECT_TRUE(w.until([&] { return std::all_of(pages.begin(), pages.end(), [](auto* p) { return p->answered; }); }));
+    for (const capsule* p : pages)
+        EXPECT_EQ(p->status(), sc::success);
+    EXPECT_EQ(w.target.discovery_log().pages_built() - built, hosts) << "one each, not one for each part";
+    EXPECT_LE(meter.most_pages, 2u) << "in a turn";
+    EXPECT_LE(meter.most_us, 2 * control.options().background_budget);
+}
+
+TEST_F(control_core, who_is_not_asking_does_not_wait_behind_those_who_are) {
+    fill();
+    w.make_subsystem();
+    host other = w.make_host(host_a, 0);
+    while (&other.admin->home == &control)
+        other = w.make_host(host_a, 0);
+    std::vector<const capsule*> pages;
+    for (host& h : readers)
+        for (int i = 0; i < 8 && &h.admin->home != &control; ++i)
+            pages.push_back(&h.admin->send(get_log_page(nvme::lid::discovery, 4096)));
+    // All of them are in, and few have been answered.
+    for (int i = 0; i < 20; ++i)
+        w.sim[1].turn();
+    const auto waiting = [&] {
+        return std::count_if(pages.begin(), pages.end(), [](auto* p) { return !p->answered; });
+    };
+    EXPECT_GT(waiting(), hosts);
+    // A message, as a disk's completion is one: in the very next turns, though all that was asked before still waits.
+    bool delivered = false;
+    control.execute([&] { delivered = true; });
+    for (int i = 0; i < 2 && !delivered; ++i)
+        control.turn();
+    EXPECT_TRUE(delivered);
+    EXPECT_GT(waiting(), hosts);
+    // And Keep Alive does not come here at all.
+    auto& beat = other.admin->send(admin(nvme::admin_opcode::keep_alive));
+    for (int i = 0; i < 20 && !beat.answered; ++i)
+        other.admin->home.turn();
+    EXPECT_TRUE(beat.answered);
+    EXPECT_GT(waiting(), hosts);
+}
+
+}  // namespace
+}  // namespace causeway::nvmf::test

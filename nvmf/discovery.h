@@ -1,0 +1,130 @@
+#pragma once
+
+#include "core/result.h"
+#include "core/task.h"
+#include "nvme/discovery.h"
+#include "nvmf/transport.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace causeway::nvmf {
+
+class target;
+class subsystem;
+
+/// How many discovery controllers there may be at a time. Anybody may make them, so that they need a bound; a host
+/// that is refused may try again.
+struct discovery_limits {
+    std::uint32_t controllers = 4096;  ///< in all
+    std::uint32_t per_address = 256;   ///< from one address of hosts
+    /// Of one host NQN from one address. Not of the NQN alone: a stranger who takes a host's name must not lock it out.
+    std::uint32_t per_host = 32;
+
+    bool operator==(const discovery_limits&) const = default;
+};
+
+/// The discovery log, and who reads it. NVMe over Fabrics 1.1, "Discovery Log Page"; NVM Express Base 2.0.
+///
+/// A host sees the listeners of the subsystems that allow it. What it sees is put together once per change that
+/// concerns it, from entries that all hosts share, and a Get Log Page copies its part of them. A change is announced
+/// to those hosts alone whose log it changes, a few in each turn of the reactor. Control reactor.
+class discovery_log : public std::enable_shared_from_this<discovery_log> {
+  public:
+    discovery_log(const target& t, discovery_limits limits) : target_(t), limits_(limits) {}
+
+    class reader;
+    /// The part of a controller that is about to be made for this host. EBUSY: there are too many.
+    /// `local`: where the host has come in.
+    core::result<std::unique_ptr<reader>> admit(const std::string& host_nqn, const transport_address& local,
+                                                const transport_address& peer);
+
+    // ---- What has changed. After the change.
+
+    /// The listeners of `s`, or all of it: for the hosts that it allows.
+    void changed(const subsystem& s);
+    /// `s` is not listed any more.
+    void removed(const subsystem& s);
+    /// Whether `s` allows this host.
+    void changed(const subsystem& s, const std::string& host_nqn);
+    /// Whether `s` allows hosts that are not on its list.
+    void changed_for_unlisted(const subsystem& s);
+
+    std::size_t controllers() const noexcept { return readers_; }
+    std::uint64_t refused() const noexcept { return refused_; }  ///< by admit(), ever
+    /// How often a host's log was put together, ever.
+    std::uint64_t pages_built() const noexcept { return pages_built_; }
+
+  private:
+    using entry = std::shared_ptr<const nvme::discovery_log_entry>;
+
+    /// Everything that a host sees, at one time.
+    struct page {
+        std::uint64_t generation;
+        std::vector<entry> entries;
+    };
+    /// What one host sees from one of our addresses.
+    struct view {
+        unsigned readers = 0;
+        transport_address local{};
+        std::uint64_t changed = 0;           ///< generation of the last change that was not for everybody
+        std::weak_ptr<const page> newest{};  ///< held by its readers
+    };
+    using view_key = std::pair<std::string, std::string>;  ///< host NQN, local address
+    using host_key = std::pair<std::string, std::string>;  ///< address of the host, its NQN
+
+    std::uint64_t generation_of(const view& v) const noexcept { return std::max(v.changed, everybody_); }
+    std::shared_ptr<const page> page_of(const view_key& key, view& v);
+    const std::vector<entry>& entries_of(const subsystem& s, const transport_address& asked_at);
+    void mark(const std::string& host_nqn);
+    void announce();
+    static core::task<> tell(std::shared_ptr<discovery_log> self);
+
+    const target& target_;
+    const discovery_limits limits_;
+    std::map<view_key, view> views_;
+    /// By the address where hosts ask, as far as they are up to date.
+    std::map<const subsystem*, std::map<std::string, std::vector<entry>>> entries_;
+    std::map<std::string, unsigned> readers_at_;  ///< by address of the host
+    std::map<host_key, unsigned> readers_of_;
+    std::size_t readers_ = 0;
+    std::uint64_t generation_ = 1;  ///< of the last change
+    std::uint64_t everybody_ = 1;   ///< of the last change that was for everybody
+    std::uint64_t refused_ = 0, pages_built_ = 0;
+    bool telling_ = false;        ///< tell() runs
+    bool changed_again_ = false;  ///< since it has begun
+};
+
+/// What a discovery controller has of the log.
+class discovery_log::reader {
+  public:
+    reader(std::shared_ptr<discovery_log> log, std::map<view_key, view>::iterator seen, std::string peer);
+    ~reader();
+    reader(const reader&) = delete;
+    reader& operator=(const reader&) = delete;
+
+    /// At most `length` bytes of the page from `offset` on; nullopt: it is not that long.
+    ///
+    /// From offset 0 on it is the page as it is now, and from another offset on the page that was read last from
+    /// offset 0: parts of one page fit together, whatever changes meanwhile, and GENCTR, read again, tells the host.
+    std::optional<std::vector<std::byte>> read(std::uint64_t offset, std::size_t length);
+
+    /// True: the log has changed since the last call, or since there is a reader.
+    bool take_news() noexcept;
+
+  private:
+    const std::shared_ptr<discovery_log> log_;
+    const std::map<view_key, view>::iterator seen_;
+    const std::string peer_;
+    std::uint64_t told_;  ///< generation
+    std::shared_ptr<const page> page_;
+};
+
+}  // namespace causeway::nvmf
