@@ -1,6 +1,7 @@
 // What devices there are: bdev_get_bdevs, and methods about finding devices that have nothing to do here.
 
 #include "rpc/bdev_service.h"
+#include "rpc/slices.h"
 
 namespace causeway::rpc {
 
@@ -10,6 +11,8 @@ using namespace std::chrono_literals;
 using bdev::op;
 
 constexpr auto look_again = 10ms;
+
+constexpr unsigned us_of_a_device = 50;  ///< to describe it
 
 json io_types(const bdev::capabilities& c) {
     return {{"read", c.supports(op::read)},
@@ -70,12 +73,9 @@ const fields<get_params> get_fields = {
 
 /// With a timeout it waits for a device that is still to come.
 core::task<answer> get_bdevs(bdev_service& service, get_params p) {
-    json list = json::array();
-    if (!p.name) {
-        for (const auto& d : service.devices.all())
-            list.push_back(to_json(*d, service.kinds));
-        co_return list;
-    }
+    if (!p.name)
+        co_return co_await array_in_slices(service.devices.all(), us_of_a_device,
+                                           [&kinds = service.kinds](const auto& d) { return to_json(*d, kinds); });
     const auto& clock = service.devices.group().time();
     const auto begun = clock.now();
     auto d = service.devices.find(*p.name);
@@ -85,6 +85,7 @@ core::task<answer> get_bdevs(bdev_service& service, get_params p) {
     }
     if (!d)
         co_return refuse_errno(ENODEV, "there is no such device", *p.name);
+    json list = json::array();
     list.push_back(to_json(*d, service.kinds));
     co_return list;
 }

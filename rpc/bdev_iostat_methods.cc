@@ -2,6 +2,7 @@
 
 #include "rpc/bdev_service.h"
 #include "rpc/reactor_methods.h"
+#include "rpc/slices.h"
 
 namespace causeway::rpc {
 
@@ -127,19 +128,20 @@ json header(const bdev_service& service) {
     return {{"tick_rate", clock.per_second()}, {"ticks", clock.now()}};
 }
 
-json by_device(const bdev_service& service, const devices& of) {
+constexpr unsigned us_of_a_device = 30;  ///< to add its counters up and to write them
+
+core::task<json> by_device(const bdev_service& service, devices of) {
     json all = header(service);
-    json list = json::array();
-    for (const auto& d : of) {
+    json list = co_await array_in_slices(std::move(of), us_of_a_device, [](const auto& d) {
         sums s;
         for (std::size_t core = 0; core < d->stats().size(); ++core)
             s.add(d->stats().on(core));
         json one = {{"name", d->name()}};
         write_members(one, s, d->shape().block_size);
-        list.push_back(std::move(one));
-    }
+        return one;
+    });
     all["bdevs"] = std::move(list);
-    return all;
+    co_return all;
 }
 
 json by_core(const bdev_service& service, const bdev::device& d) {
@@ -178,7 +180,11 @@ core::task<answer> get_iostat(bdev_service& service, get_params p) {
         co_return tl::make_unexpected(of.error());
     if (p.per_channel && (of->size() != 1 || (!p.name && !p.names)))
         co_return refuse_parameters("parameter 'per_channel' needs the name of one device");
-    json all = p.per_channel ? by_core(service, *of->front()) : by_device(service, *of);
+    json all;
+    if (p.per_channel)
+        all = by_core(service, *of->front());
+    else
+        all = co_await by_device(service, *of);
     co_await reset_all(service, *of, p.reset);
     co_return all;
 }

@@ -167,7 +167,10 @@ core::task<dispatcher::reply> dispatcher::serve_batch(parsed_text batch) {
     for (auto& a : answers)
         if (a)
             all.push_back(std::move(*a));
-    co_return reply{all.empty() ? std::string() : to_line(all)};
+    if (all.empty())
+        co_return reply{};
+    std::string line = co_await to_line_in_slices(std::move(all));
+    co_return reply{std::move(line)};
 }
 
 core::task<dispatcher::reply> dispatcher::serve(std::string text) {
@@ -185,7 +188,7 @@ core::task<dispatcher::reply> dispatcher::serve(std::string text) {
     auto a = co_await serve_one(std::move(parsed->value), std::move(duplicate));
     if (!a)
         co_return reply{};
-    std::string line = to_line(*a);
+    std::string line = co_await to_line_in_slices(std::move(*a));
     if (line.size() > most_answer_bytes)
         line = to_line(error_object(id, {error_code::internal, "the answer is larger than 32 MiB"}));
     co_return reply{std::move(line)};

@@ -1,6 +1,7 @@
 #include "rpc/json_text.h"
 
 #include "rpc/json_scanner.h"
+#include "rpc/slices.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -118,8 +119,57 @@ tl::expected<parsed_text, std::string> parse_json(std::string_view text, text_op
     return std::move(b.result);
 }
 
+namespace {
+
+std::string text_of(const json& value) {
+    return value.dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+// A value is taken apart if it, or one of its elements, has so many of them.
+constexpr std::size_t elements_of_a_long_one = 32;
+constexpr std::size_t bytes_written_in_1us = 64;
+
+bool is_long(const json& v) noexcept {
+    return v.is_structured() && v.size() >= elements_of_a_long_one;
+}
+
+bool is_worth_taking_apart(const json& v) noexcept {
+    return is_long(v) || (v.is_structured() && std::ranges::any_of(v, is_long));
+}
+
+/// Appends `v` to `to`, and frees it piece by piece: for a long one that takes as long as to write it. An answer is an
+/// object of three members, and its result may be one again: down to there everything is taken apart.
+core::task<> append(std::string& to, json& v, slicer& slices, unsigned depth = 0) {
+    const std::size_t before = to.size();
+    if (!v.is_structured() || (depth >= 2 && !is_worth_taking_apart(v))) {
+        to += text_of(v);
+        v = nullptr;
+        co_await slices.did(static_cast<unsigned>((to.size() - before) / bytes_written_in_1us) + 1);
+        co_return;
+    }
+    to += v.is_object() ? '{' : '[';
+    bool first = true;
+    for (auto it = v.begin(); it != v.end(); ++it) {
+        if (!std::exchange(first, false))
+            to += ',';
+        if (v.is_object())
+            to += text_of(json(it.key())) + ':';
+        co_await append(to, *it, slices, depth + 1);
+    }
+    to += v.is_object() ? '}' : ']';
+}
+
+}  // namespace
+
 std::string to_line(const json& value) {
-    return value.dump(-1, ' ', true, json::error_handler_t::replace) + '\n';
+    return text_of(value) + '\n';
+}
+
+core::task<std::string> to_line_in_slices(json value) {
+    std::string line;
+    slicer slices;
+    co_await append(line, value, slices);
+    co_return line + '\n';
 }
 
 }  // namespace causeway::rpc

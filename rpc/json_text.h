@@ -25,4 +25,7 @@ tl::expected<parsed_text, std::string> parse_json(std::string_view text, text_op
 /// On one line, in ASCII whatever the strings hold, ended by a newline.
 std::string to_line(const json& value);
 
+/// As to_line(), in slices where it is long. Control reactor.
+core::task<std::string> to_line_in_slices(json value);
+
 }  // namespace causeway::rpc

@@ -1,5 +1,6 @@
 #include "nvmf/controller.h"
 #include "rpc/nvmf_service.h"
+#include "rpc/slices.h"
 
 namespace causeway::rpc {
 
@@ -22,14 +23,24 @@ json controller_to_json(const nvmf::subsystem& s, const nvmf::controller& c) {
             {"num_io_qpairs", c.qpairs().size()}};  // the admin queue counts, as ever
 }
 
-answer get_controllers(const nvmf_service& service, const subsystem_params& p) {
+constexpr unsigned us_of_a_controller = 8;  ///< to describe it
+constexpr unsigned us_of_a_qpair = 8;
+
+using controllers = std::vector<std::shared_ptr<nvmf::controller>>;
+
+controllers controllers_of(const nvmf::subsystem& s) {
+    controllers all;
+    for (const auto& [cntlid, c] : s.controllers())
+        all.push_back(c);
+    return all;
+}
+
+core::task<answer> get_controllers(const nvmf_service& service, subsystem_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
-        return tl::make_unexpected(s.error());
-    json all = json::array();
-    for (const auto& [cntlid, c] : (*s)->controllers())
-        all.push_back(controller_to_json(**s, *c));
-    return all;
+        co_return tl::make_unexpected(s.error());
+    co_return co_await array_in_slices(controllers_of(**s), us_of_a_controller,
+                                       [](const auto& c) { return controller_to_json(c->subsystem(), *c); });
 }
 
 const char* state_name(nvmf::qpair::state phase) {
@@ -41,31 +52,36 @@ const char* state_name(nvmf::qpair::state phase) {
     return "deactivating";
 }
 
-answer get_qpairs(const nvmf_service& service, const subsystem_params& p) {
+core::task<answer> get_qpairs(const nvmf_service& service, subsystem_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
-        return tl::make_unexpected(s.error());
+        co_return tl::make_unexpected(s.error());
     const auto& group = service.target->group();
+    const controllers connected = controllers_of(**s);
+    slicer slices;
     json all = json::array();
-    for (const auto& [cntlid, c] : (*s)->controllers())
-        for (const auto& q : c->qpairs())
-            all.push_back({{"cntlid", cntlid},
+    for (const auto& c : connected) {
+        for (const auto& q : c->qpairs()) {
+            all.push_back({{"cntlid", c->cntlid()},
                            {"qid", q.qid},
                            {"state", state_name(q.phase)},
                            {"thread", group[q.reactor].name()},
                            {"hostnqn", c->host_nqn()},
                            {"listen_address", to_json(q.listen_address)},
                            {"peer_address", to_json(q.peer_address)}});
-    return all;
+            co_await slices.did(us_of_a_qpair);
+        }
+    }
+    co_return all;
 }
 
 }  // namespace
 
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_subsystem_get_controllers", states::runtime, subsystem_fields,
-                [&service](const subsystem_params& p) { return get_controllers(service, p); });
+                [&service](subsystem_params p) { return get_controllers(service, std::move(p)); });
     methods.add("nvmf_subsystem_get_qpairs", states::runtime, subsystem_fields,
-                [&service](const subsystem_params& p) { return get_qpairs(service, p); });
+                [&service](subsystem_params p) { return get_qpairs(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

@@ -318,6 +318,63 @@ TEST(listen_address, is_spelled_as_the_specifications_do) {
     EXPECT_EQ(normal("loop", ""), (nvmf::transport_address{"LOOP", "", "a", "s"}));
 }
 
+// ---- Long answers.
+
+TEST_F(nvmf_methods, a_long_answer_leaves_the_reactor_to_others_and_is_what_it_was_when_it_began) {
+    w.result("nvmf_set_max_subsystems", R"({"max_subsystems": 300})");
+    w.furnish();
+    const auto name = [](int i) { return "nqn.2024-01.io.example:n" + std::to_string(i); };
+    for (int i = 0; i < 200; ++i)
+        w.call("nvmf_create_subsystem", {{"nqn", name(i)}});
+    const json at_once = w.result("nvmf_get_subsystems");
+    const json whole = {{"jsonrpc", "2.0"}, {"id", 1}, {"result", at_once}};
+
+    core::reactor& control = w.sim.group().control();
+    struct counting : core::poller {
+        unsigned poll(unsigned) noexcept override {
+            dearest = std::max(dearest, of->background_spent());
+            return 0;
+        }
+        core::reactor* of = nullptr;
+        unsigned dearest = 0;
+    } turns;
+    turns.of = &control;
+    const core::poller_registration registered(control, "counting", turns);
+    const auto turns_before = control.stats().turns.get();
+    std::optional<std::string> line;
+    control.execute([&] {
+        core::detach(w.dispatcher.serve(R"({"jsonrpc": "2.0", "id": 1, "method": "nvmf_get_subsystems"})"),
+                     [&](dispatcher::reply r) { line = std::move(r.line); });
+    });
+    // Some of them go while they are being listed.
+    EXPECT_TRUE(w.sim.run_until([&] { return control.stats().turns.get() > turns_before + 10; }));
+    EXPECT_FALSE(line);
+    for (const int i : {0, 100, 199})
+        control.execute([&, i] { core::detach(w.nvmf.target->delete_subsystem(name(i)), [](auto) {}); });
+    EXPECT_TRUE(w.sim.run_until([&] { return line.has_value(); }));
+    EXPECT_EQ(*line, to_line(whole));
+    EXPECT_GE(control.stats().turns.get() - turns_before, 50u);
+    EXPECT_LE(turns.dearest, 2 * control.options().background_budget);
+    EXPECT_EQ(w.result("nvmf_get_subsystems").size(), at_once.size() - 3);
+}
+
+TEST_F(nvmf_methods, what_is_written_in_slices_is_what_is_written_at_once) {
+    json list = json::array();
+    for (int i = 0; i < 100; ++i)
+        list.push_back({{"n", i}, {"text", "\u00e4\n\xff"}, {"empty", json::object()}, {"none", json::array()}});
+    const json rows[] = {nullptr,
+                         7,
+                         "text",
+                         json::array(),
+                         json::object(),
+                         list,
+                         {{"jsonrpc", "2.0"}, {"id", "x"}, {"result", list}},
+                         {{"jsonrpc", "2.0"}, {"id", 1}, {"result", {{"rate", 1}, {"list", list}}}},
+                         json::array({{{"id", 1}, {"result", list}}, {{"id", 2}, {"result", true}}})};
+    for (const json& row : rows)
+        EXPECT_EQ(w.run(to_line_in_slices(row)), to_line(row));
+}
+
 // ---- What is saved is what was there.
 
 TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {

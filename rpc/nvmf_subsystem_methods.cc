@@ -1,5 +1,6 @@
 #include "nvmf/name_space.h"
 #include "rpc/nvmf_service.h"
+#include "rpc/slices.h"
 
 #include <algorithm>
 #include <bit>
@@ -159,21 +160,21 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     return all;
 }
 
-answer get(const nvmf_service& service, const get_params& p) {
+constexpr unsigned us_of_a_subsystem = 16;  ///< to describe it, with a namespace, a listener and a few hosts
+
+core::task<answer> get(const nvmf_service& service, get_params p) {
     const auto target = find_target(service, p.tgt_name);
     if (!target)
-        return tl::make_unexpected(target.error());
+        co_return tl::make_unexpected(target.error());
+    if (!p.nqn)
+        co_return co_await array_in_slices((*target)->subsystems(), us_of_a_subsystem,
+                                           [](const auto& s) { return subsystem_to_json(*s); });
+    const auto* s = (*target)->find_subsystem(*p.nqn);
+    if (!s)
+        co_return refuse_errno(ENODEV, "no such subsystem", *p.nqn);
     json all = json::array();
-    if (p.nqn) {
-        const auto* s = (*target)->find_subsystem(*p.nqn);
-        if (!s)
-            return refuse_errno(ENODEV, "no such subsystem", *p.nqn);
-        all.push_back(subsystem_to_json(*s));
-    } else {
-        for (const auto& s : (*target)->subsystems())
-            all.push_back(subsystem_to_json(*s));
-    }
-    return all;
+    all.push_back(subsystem_to_json(*s));
+    co_return all;
 }
 
 }  // namespace
@@ -184,7 +185,7 @@ void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_delete_subsystem", states::runtime, delete_fields,
                 [&service](delete_params p) { return remove(service, std::move(p)); });
     methods.add("nvmf_get_subsystems", states::runtime, get_fields,
-                [&service](const get_params& p) { return get(service, p); });
+                [&service](get_params p) { return get(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc
