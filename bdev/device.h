@@ -36,6 +36,8 @@ struct geometry {
     std::uint32_t copy_source_blocks = 0;          ///< op::copy: the longest single source
     std::uint32_t copy_blocks = 0;                 ///< op::copy: the most altogether
     std::uint32_t copy_sources = 0;                ///< op::copy: how many sources
+
+    bool operator==(const geometry&) const = default;
 };
 
 struct capabilities {
@@ -43,6 +45,8 @@ struct capabilities {
     bool read_only = false;
     bool volatile_write_cache = false;
     bool supports(op o) const noexcept { return ops >> static_cast<unsigned>(o) & 1; }
+
+    bool operator==(const capabilities&) const = default;
 };
 constexpr std::uint32_t ops(std::initializer_list<op> list) noexcept {
     std::uint32_t bits = 0;

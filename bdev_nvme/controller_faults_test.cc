@@ -277,6 +277,26 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
     }
 }
 
+TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_not_on_offer) {
+    driver_world b;
+    const auto m = b.models.add(quick_model());
+    ASSERT_TRUE(b.attach("Nvme0", *m));
+    const std::shared_ptr<bdev::device> before = b.devices.find("Nvme0n1");
+    ASSERT_TRUE(before && before->can().supports(op::write_zeroes));
+    m->on_identify([](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
+        if (cns == nvme::cns::controller)
+            std::fill_n(d.begin() + 520, 2, std::byte{0});  // ONCS, as other firmware may have it
+    });
+    m->set_fatal();
+    std::shared_ptr<bdev::device> now;
+    ASSERT_TRUE(b.turn_until([&] { return (now = b.devices.find("Nvme0n1")) && now != before; }, 1min));
+    EXPECT_FALSE(now->can().supports(op::write_zeroes));
+    m->set_fatal();
+    ASSERT_TRUE(b.turn_until([&] { return b.find("Nvme0")->stats().resets == 2; }, 1min));
+    b.turn_for(1s);
+    EXPECT_EQ(b.devices.find("Nvme0n1"), now) << "the same as before: nothing has changed";
+}
+
 TEST_F(controller_faults, sizes_that_nobody_has_are_cut_to_what_can_be) {
     driver_world b;
     const auto m = b.models.add(quick_model());

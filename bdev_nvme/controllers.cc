@@ -152,7 +152,7 @@ core::task<> controllers::follow_namespaces(std::shared_ptr<entry> e) {
             d->set_blocks(it->facts->shape.blocks);
             continue;
         }
-        core::log::warning("{}: the namespace is gone, or another one", d->name());
+        core::log::warning("{}: the namespace is gone, or is another one now, or has other limits", d->name());
         co_await devices_.remove(d->name());
         std::erase(e->devices, d);
     }

@@ -17,6 +17,8 @@ struct io_target {
     std::uint32_t most_zeroes_blocks = 0;
     std::uint32_t most_verify_blocks = 0;
     std::uint32_t most_unmap_blocks = 0;
+
+    bool operator==(const io_target&) const = default;
 };
 
 }  // namespace causeway::bdev_nvme

@@ -19,8 +19,10 @@ nvme_device::nvme_device(core::reactor_group& group, std::string name, std::shar
     : device(group, std::move(name), f.shape, f.can, f.id), controller_(std::move(of)), facts_(f) {}
 
 bool nvme_device::is_still(const namespace_facts& f) const noexcept {
-    return f.id == facts_.id && f.shape.block_size == facts_.shape.block_size &&
-           f.metadata_bytes == facts_.metadata_bytes;
+    bdev::geometry shape = f.shape;
+    shape.blocks = facts_.shape.blocks;
+    return f.id == facts_.id && f.metadata_bytes == facts_.metadata_bytes && shape == facts_.shape && f.can == facts_.can &&
+           f.target == facts_.target;
 }
 
 void nvme_device::submit(bdev::io& i) noexcept {

@@ -18,7 +18,8 @@ class nvme_device final : public bdev::device {
 
     bdev_nvme::controller& controller() const noexcept { return *controller_; }
     const namespace_facts& facts() const noexcept { return facts_; }
-    /// True: `f` is this device still, of whatever size.
+    /// True: `f` is this device still, of whatever size. Limits and capabilities are part of it: after new firmware has been activated by a
+    /// reset, a controller may take shorter transfers or have lost a command, and hosts must hear of it.
     bool is_still(const namespace_facts& f) const noexcept;
 
   private:
