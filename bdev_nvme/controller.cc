@@ -89,6 +89,16 @@ core::task<> controller::stop_io() {
     co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->pause(); });
 }
 
+/// Ends when the device cannot touch our memory any more. One that does not let itself be stopped goes back to the kernel, which resets what
+/// nobody holds: after that there are no registers either. REQUIRES: its queues are paused.
+core::task<> controller::cut_off() {
+    if (!function_ || function_->stop_dma())
+        co_return;
+    core::log::error("{}: its access to memory cannot be stopped; it is given back to the kernel, to be reset", address_);
+    function_->on_removal(nullptr);
+    co_await core::run_blocking(group_, [this] { function_.reset(); });
+}
+
 core::task<> controller::take_back(nvme::status s) {
     co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->take_back(s); });
 }
@@ -123,7 +133,7 @@ core::task<core::result<>> controller::reset(std::string why) {
 /// write into buffers that are others' by then.
 core::task<core::result<>> controller::reset_now(std::string why) {
     reset_wanted_ = false;
-    if (state_ == state::removed || state_ == state::closed)
+    if (state_ == state::removed || state_ == state::closed || !function_)
         co_return core::fail(ENODEV, "the controller is gone", address_);
     core::log::warning("{}: reset: {}", address_, why);
     ++stats_.resets;
@@ -133,7 +143,7 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     admin_.close({ECANCELED, "the controller is being reset", address_});
     auto ready = co_await disable(registers_, address_);
     if (!ready)
-        function_->stop_dma();
+        co_await cut_off();
     co_await take_back(interrupted);
     if (ready)
         ready = co_await bring_up();
@@ -159,7 +169,7 @@ core::task<core::result<>> controller::reset_now(std::string why) {
 /// REQUIRES: nothing is with the device.
 core::task<> controller::give_up(state s) {
     admin_.close({ENODEV, s == state::removed ? "the controller is gone" : "the controller has failed", address_});
-    function_->stop_dma();
+    co_await cut_off();
     state_ = s;
     co_await fail_queues();
 }
@@ -183,8 +193,9 @@ core::task<> controller::lose() {
     co_await one_at_a_time_.enter();
     if (state_ != state::closed) {
         co_await stop_io();
-        co_await disable(registers_, address_);
-        function_->stop_dma();
+        if (function_)
+            co_await disable(registers_, address_);
+        co_await cut_off();
         co_await take_back(lost);
         co_await give_up(state::removed);
     }
@@ -211,12 +222,14 @@ core::task<> controller::close() {
             if (const auto ended = co_await shut_down(registers_, limit, address_); !ended)
                 core::log::warning("{}", ended.error().text());
         }
-        co_await disable(registers_, address_);
-        function_->stop_dma();
+        if (function_)
+            co_await disable(registers_, address_);
+        co_await cut_off();
         co_await take_back(lost);
         state_ = state::closed;
         co_await fail_queues();
-        function_->on_removal(nullptr);
+        if (function_)
+            function_->on_removal(nullptr);
         co_await core::run_blocking(group_, [this] { function_.reset(); });  // the kernel resets the device
     }
     one_at_a_time_.leave();

@@ -123,6 +123,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
 
     core::task<core::result<>> reset_now(std::string why);
     core::task<> stop_io();
+    core::task<> cut_off();
     core::task<> take_back(nvme::status s);
     core::task<> open_queues();
     core::task<> fail_queues();
@@ -137,7 +138,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     doorbell doorbell_at(std::size_t offset) const noexcept { return doorbell(registers_.doorbell(offset)); }
 
     core::reactor_group& group_;
-    std::unique_ptr<function> function_;
+    std::unique_ptr<function> function_;  ///< nullptr once it had to be given back: see cut_off()
     const std::string address_;
     const int numa_node_;
     controller_options options_;

@@ -277,6 +277,24 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
     }
 }
 
+TEST_F(controller_faults, io_is_answered_only_when_a_device_that_cannot_be_stopped_has_been_given_back) {
+    driver_world b;
+    const auto m = b.models.add(quick_model());
+    ASSERT_TRUE(b.attach("Nvme0", *m));
+    m->inject({.what = fault::lose, .qid = 1});
+    const auto read = b.user.start("Nvme0n1", {.operation = op::read});
+    m->hold_ready(true);
+    m->keep_dma(true);
+    bool reached_memory = true;
+    ASSERT_TRUE(b.turn_until([&] { return read->ended && ((reached_memory = m->dma_started()), true); }, 10min));
+    EXPECT_FALSE(reached_memory);
+    EXPECT_EQ(b.models.lent, 0u) << "the kernel has it again, and has reset it";
+    EXPECT_EQ(b.state("Nvme0"), controller::state::failed);
+    EXPECT_FALSE(b.io("Nvme0n1", {.operation = op::write}).ok());
+    ASSERT_TRUE(b.close());
+    EXPECT_TRUE(b.empty());
+}
+
 TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_not_on_offer) {
     driver_world b;
     const auto m = b.models.add(quick_model());

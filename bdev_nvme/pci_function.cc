@@ -123,17 +123,25 @@ void pci_function::on_removal(std::function<void()> f) {
             });
 }
 
-void pci_function::set_bus_master(bool on) noexcept {
+void pci_function::start_dma() noexcept {
+    if (!set_bus_master(true))  // bring-up will find that it does not answer
+        core::log::warning("{}: cannot write its command register: {}", address_, std::strerror(errno));
+}
+
+bool pci_function::stop_dma() noexcept {
+    if (set_bus_master(false) || ::ioctl(device_, VFIO_DEVICE_RESET) == 0)
+        return true;
+    core::log::warning("{}: can neither clear bus mastering nor reset it: {}", address_, std::strerror(errno));
+    return false;
+}
+
+bool pci_function::set_bus_master(bool on) noexcept {
     const auto at = static_cast<off_t>(configuration_ + PCI_COMMAND);
     constexpr std::uint16_t wanted = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE;
     std::uint16_t command = 0;
     const bool known = ::pread(device_, &command, sizeof command, at) == sizeof command;
     command = static_cast<std::uint16_t>(on ? command | wanted : command & ~PCI_COMMAND_MASTER);
-    if (known && ::pwrite(device_, &command, sizeof command, at) == sizeof command)
-        return;
-    core::log::warning("{}: its command register is out of reach: {}", address_, std::strerror(errno));
-    if (!on)
-        ::ioctl(device_, VFIO_DEVICE_RESET);  // the other way to make it stop
+    return known && ::pwrite(device_, &command, sizeof command, at) == sizeof command;
 }
 
 }  // namespace causeway::bdev_nvme

@@ -24,8 +24,8 @@ class pci_function final : public function {
     std::span<std::byte> registers() const noexcept override { return registers_; }
     const dma_reach& reach() const noexcept override { return reach_; }
     int numa_node() const noexcept override { return numa_node_; }
-    void start_dma() noexcept override { set_bus_master(true); }
-    void stop_dma() noexcept override { set_bus_master(false); }
+    void start_dma() noexcept override;
+    bool stop_dma() noexcept override;
     void on_removal(std::function<void()> f) override;
 
   private:
@@ -33,7 +33,7 @@ class pci_function final : public function {
     core::result<> map_registers();
     core::result<> find_configuration();
     core::result<> ask_to_be_told();
-    void set_bus_master(bool on) noexcept;
+    bool set_bus_master(bool on) noexcept;
 
     const std::string address_;
     const dma_reach& reach_;

@@ -35,7 +35,10 @@ class controller_model final : public function {
     std::span<std::byte> registers() const noexcept override { return registers_.bytes(); }
     const dma_reach& reach() const noexcept override { return memory_; }
     void start_dma() noexcept override { dma_.store(true, std::memory_order_release); }
-    void stop_dma() noexcept override { dma_.store(false, std::memory_order_release); }
+    bool stop_dma() noexcept override {
+        dma_.store(dma_does_not_stop_, std::memory_order_release);
+        return !dma_does_not_stop_;
+    }
     int numa_node() const noexcept override { return options_.numa_node; }
     void on_removal(std::function<void()> f) override;
 
@@ -62,6 +65,7 @@ class controller_model final : public function {
 
     void set_fatal();  ///< CSTS.CFS, until it is reset. Nothing: it is disabled.
     void hold_ready(std::optional<bool> value) { held_ready_ = value; }  ///< CSTS.RDY stays so, whatever CC says
+    void keep_dma(bool on) noexcept { dma_does_not_stop_ = on; }  ///< stop_dma() fails
     void hang_shutdown(bool on) { shutdown_hangs_ = on; }
     /// From now on registers read all ones and nothing is done. `tell`: as the bus tells it.
     void remove(bool tell = true);
@@ -211,6 +215,7 @@ class controller_model final : public function {
     nvme::csts::shutdown shutdown_ = nvme::csts::shutdown::none;
     std::optional<std::uint64_t> ready_at_, disabled_at_, shut_down_at_;
     std::optional<bool> held_ready_;
+    bool dma_does_not_stop_ = false;
     bool shutdown_hangs_ = false;
 
     std::vector<std::unique_ptr<submission_queue>> submission_;  ///< by identifier

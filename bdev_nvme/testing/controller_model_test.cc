@@ -172,7 +172,7 @@ TEST(controller_model, touches_no_memory_once_it_is_cut_off) {
     h.enable();
     h.put(*h.admin, {0x18});
     h.ring(*h.admin);
-    h.model.stop_dma();
+    ASSERT_TRUE(h.model.stop_dma());
     EXPECT_EQ(h.model.step(), 0u);
     EXPECT_FALSE(h.model.post(0, {}));
     h.model.start_dma();

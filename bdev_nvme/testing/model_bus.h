@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace causeway::bdev_nvme::testing {
@@ -17,12 +18,16 @@ class lent_function final : public function {
         : of_(std::move(of)), lent_(lent), reach_(reach ? *reach : of_->reach()) {
         ++lent_;
     }
-    ~lent_function() override { --lent_; }
+    ~lent_function() override {
+        of_->keep_dma(false);  // the kernel resets it
+        std::ignore = of_->stop_dma();
+        --lent_;
+    }
     const std::string& address() const noexcept override { return of_->address(); }
     std::span<std::byte> registers() const noexcept override { return of_->registers(); }
     const dma_reach& reach() const noexcept override { return reach_; }
     void start_dma() noexcept override { of_->start_dma(); }
-    void stop_dma() noexcept override { of_->stop_dma(); }
+    bool stop_dma() noexcept override { return of_->stop_dma(); }
     int numa_node() const noexcept override { return of_->numa_node(); }
     void on_removal(std::function<void()> f) override { of_->on_removal(std::move(f)); }
 
