@@ -2,7 +2,7 @@
 
 #include "bdev/memory_device.h"
 #include "nvmf/subsystem.h"
-#include "transport/tcp/tcp_fixture.h"
+#include "transport/tcp/testing/tcp_fixture.h"
 
 #include <array>
 

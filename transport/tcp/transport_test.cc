@@ -1,4 +1,4 @@
-#include "transport/tcp/tcp_fixture.h"
+#include "transport/tcp/testing/tcp_fixture.h"
 
 #include "nvmf/controller.h"
 #include "nvmf/subsystem.h"

@@ -1,4 +1,4 @@
-#include "transport/tcp/tcp_fixture.h"
+#include "transport/tcp/testing/tcp_fixture.h"
 
 #include "bdev/null_device.h"
 #include "core/log.h"
