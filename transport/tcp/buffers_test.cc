@@ -230,7 +230,7 @@ TEST_F(many_buffers, a_disk_that_hangs_costs_its_neighbour_less_than_a_fifth) {
     }
     EXPECT_TRUE(until([&] { return hung_disk->hung() >= 195; }));
     EXPECT_LE(time_for(io, 2000), before * 5 / 4);
-    EXPECT_EQ(hung_disk->hung(), 195u) << "three eighths of the pool";
+    EXPECT_LE(hung_disk->hung(), 195u + 4u) << "three eighths of the pool, and each connection's own buffer";
 }
 
 }  // namespace
