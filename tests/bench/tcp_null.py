@@ -21,7 +21,8 @@ from lab import places, processes    # noqa: E402
 from lab.progress import Progress    # noqa: E402
 
 NQN = "nqn.2024-01.io.causeway:null"
-HOST = "nqn.2014-08.org.nvmexpress:uuid:66666666-6666-6666-6666-666666666666"
+HOST, TLS_HOST = (f"nqn.2014-08.org.nvmexpress:uuid:66666666-6666-6666-6666-66666666666{n}" for n in (6, 7))
+"""Who has a key is let in nowhere without it."""
 ADDRESS, PORT, TLS_PORT = "127.0.0.1", "4431", "4433"
 KEY = "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:"    # the bytes from 0 to 31
 GATEWAY_CPU, HOST_CPU = 0, 1
@@ -77,7 +78,8 @@ class MeasuredGateway(Daemon):
             self.key.touch(0o600)
             self.key.write_text(KEY + "\n")
             client.call("keyring_file_add_key", {"name": "key", "path": str(self.key)})
-            client.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": HOST, "psk": "key"})
+            client.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": HOST})
+            client.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": TLS_HOST, "psk": "key"})
             for port, secure in ((PORT, False), (TLS_PORT, True)):
                 client.call("nvmf_subsystem_add_listener", {"nqn": NQN, "secure_channel": secure, "listen_address": {
                     "trtype": "TCP", "adrfam": "IPv4", "traddr": ADDRESS, "trsvcid": port}})
@@ -94,8 +96,8 @@ class MeasuredGateway(Daemon):
 
 
 def drive(gateway: MeasuredGateway, *words) -> dict:
-    where = ["-s", TLS_PORT, "--psk", gateway.key] if TLS in words else ["-s", PORT]
-    command = [places.binary("tools/causeway"), "perf", "-t", "tcp", "-a", ADDRESS, *where, "-n", NQN, "-q", HOST,
+    where = ["-s", TLS_PORT, "-q", TLS_HOST, "--psk", gateway.key] if TLS in words else ["-s", PORT, "-q", HOST]
+    command = [places.binary("tools/causeway"), "perf", "-t", "tcp", "-a", ADDRESS, *where, "-n", NQN,
                "--cores", HOST_CPU, "--json", *(word for word in words if word != TLS)]
     return json.loads(processes.run(command, timeout=600).stdout)
 
