@@ -23,6 +23,7 @@ connection::connection(core::reactor& r, unique_fd fd, dispatcher& requests, con
       stalled_(r, [this] { close(); }),
       incomplete_(r,
                   [this] {
+                      const auto self = shared_from_this();  // fail() may close it, and then the server lets go of it
                       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limits_.request_time);
                       fail({error_code::request, "a request must come whole within " + std::to_string(seconds.count()) +
                                                      " s of its first byte"});

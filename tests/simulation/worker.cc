@@ -240,8 +240,9 @@ worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::comma
         co_return std::pair{loop::lost_completion(), loop::lost_completion()};
     queue_.submit(first);
     queue_.submit(second);
-    const nvme::completion answer = co_await first.answer;
-    co_return std::pair{answer, co_await second.answer};
+    const nvme::completion of_first = co_await first.answer;
+    const nvme::completion of_second = co_await second.answer;
+    co_return std::pair{of_first, of_second};
 }
 
 core::task<> worker::compare_and_write() {
@@ -312,8 +313,13 @@ core::task<> worker::half_a_fused_pair() {
                                  first ? nvme::fuse::first : nvme::fuse::second);
     // The other half would stand where the flush does.
     const nvme::command other = loop::make_flush(r.on->nsid);
-    const auto [a, b] = first ? co_await run_together(half, memory.data(), other, {})
-                              : co_await run_together(other, {}, half, memory.data());
+    // Not by ?:, in whose branches g++ 12 destroys what is awaited twice.
+    std::pair<nvme::completion, nvme::completion> answers;
+    if (first)
+        answers = co_await run_together(half, memory.data(), other, {});
+    else
+        answers = co_await run_together(other, {}, half, memory.data());
+    const auto& [a, b] = answers;
     const nvme::status s = (first ? a : b).status();
     if (s.ok())
         world_.fail("half of a fused pair was done on its own");

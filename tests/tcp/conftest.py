@@ -1,5 +1,6 @@
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ class Gateway(Daemon):
 
     def qpairs(self) -> int:
         return len(self.call("nvmf_subsystem_get_qpairs", nqn=NQN))
+
+    def await_qpairs(self, count: int, within: float = 60) -> None:
+        """A host sees its socket closed before control has taken the connection off its list."""
+        deadline = time.monotonic() + within
+        while self.qpairs() != count:
+            assert time.monotonic() < deadline, f"not within {within} s: {count} queue pairs"
+            time.sleep(0.02)
 
     def counters(self) -> dict[str, int]:
         """Of the transport, over all cores."""

@@ -237,7 +237,7 @@ def test_connections_come_and_go(gateway, preset):
     cycle(50)
     sockets, memory = sockets_of(gateway), kib_of(gateway)
     cycle(150)
-    assert sockets_of(gateway) <= sockets
+    until(lambda: sockets_of(gateway) <= sockets, "no socket is left, of these calls neither")
     if preset == "release":
         assert kib_of(gateway) - memory < 4096
 

@@ -134,7 +134,7 @@ def test_a_host_says_why_it_goes(gateway, host):
     before = gateway.qpairs()
     host.io.raw(common(H2C_TERM, 24, 24 + 72) + struct.pack("<HI10x", LIMIT_EXCEEDED, 0) + bytes(72))
     assert host.io.closed()
-    assert gateway.qpairs() == before - 1
+    gateway.await_qpairs(before - 1)
     assert "the host ends the connection" in gateway.log.read_text()
     assert host.admin.call(read(1, 1, 0, 1, 512)).status != 0
 
