@@ -229,6 +229,25 @@ TEST_F(fused_commands, of_a_namespace_that_goes_meanwhile_fail) {
     EXPECT_TRUE(d.status().is(sc::aborted_failed_fused));
 }
 
+/// Both halves may share a buffer that the first one has measured.
+TEST_F(fused_commands, of_another_namespace_with_the_same_nsid_are_no_pair) {
+    auto large = bdev::memory_device::create(w.sim.group()[0], "large", {.block_size = 4096, .blocks = 256},
+                                             bdev::uuid_of_name("large"));
+    ASSERT_TRUE(large && w.devices.add(*large));
+    q->hold = true;
+    auto& c = send(compare(0, 8));
+    EXPECT_TRUE(w.until([&] { return c.held; }));
+    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_EQ(w.add(s, "large", 1), 1u);
+    auto& d = q->send(write(0, 8), filled(8 * 4096, 7));
+    EXPECT_TRUE(w.until([&] { return d.answered; }));
+    EXPECT_TRUE(d.refused) << "before any data moves";
+    EXPECT_TRUE(d.status().is(sc::invalid_field));
+    q->let_go(c);
+    wait({&c});
+    EXPECT_FALSE(c.status().ok());
+}
+
 TEST_F(fused_commands, come_back_when_the_connection_goes) {
     struct {
         bool with_second, abandons;
