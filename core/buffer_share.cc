@@ -11,6 +11,7 @@ using source = buffer_share::claim::source;
 bool buffer_share::take_from_pool(claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept {
     assert(c.from == source::none && !c.waiting);
     c.of = this;
+    c.ns_number = on_behalf_of.ns;
     if (!pool_.take(c, bytes, on_behalf_of))
         return false;
     c.from = source::pool;
@@ -19,9 +20,9 @@ bool buffer_share::take_from_pool(claim& c, std::uint32_t bytes, const buffer_ho
 }
 
 bool buffer_share::ns_has_none_here(const claim& c) const noexcept {
-    if (c.ns)
+    if (c.ns_number)
         for (const claim* h = held_.front(); h; h = h->line_after)
-            if (h->ns == c.ns)
+            if (h->ns_number == c.ns_number)
                 return false;
     return true;
 }
@@ -115,6 +116,7 @@ void buffer_share::give_back(claim& c) noexcept {
             other->size_class = c.size_class;
             other->user = c.user;
             other->ns = c.ns;
+            other->ns_number = c.ns_number;
             other->host = c.host;
             held_.remove(c);
             held_.push_back(*other);
@@ -127,7 +129,7 @@ void buffer_share::give_back(claim& c) noexcept {
     case source::pool:
         c.data -= offset;
         pool_.give_back(c);
-        if (ns_has_none_here(c))
+        if (!own_taken_ && !stopping_ && !line_.empty() && ns_has_none_here(c))
             hand_own_on();
         break;
     case source::own:

@@ -32,6 +32,7 @@ class buffer_share {
         enum class source : std::uint8_t { none, pool, own, partner } from = source::none;
         bool waiting = false;
         std::uint32_t offset = 0;  ///< of `data` in the buffer
+        std::uint64_t ns_number = 0;  ///< 0: of no namespace
         claim* partner = nullptr;  ///< that has the same buffer, or is to have it
         buffer_share* of = nullptr;
         claim* line_before = nullptr;  ///< in the share's line, or among those that have a buffer
@@ -59,10 +60,11 @@ class buffer_share {
     void cancel(claim& c) noexcept;
     /// Does nothing if it has none. Others may get it before this returns.
     void give_back(claim& c) noexcept;
-    /// As buffer_pool::hand_to(); does nothing for what is not of the pool.
+    /// As buffer_pool::hand_to(), for the buffer of both if it is shared; does nothing for what is not of the pool.
     void hand_to(claim& c, buffer_user next) noexcept {
-        if (c.from == claim::source::pool)
-            pool_.hand_to(c, next);
+        claim& owner = c.from == claim::source::partner ? *c.partner : c;
+        if (owner.from == claim::source::pool)
+            pool_.hand_to(owner, next);
     }
     /// The connection ends: the own buffer is handed to nobody any more, and what was made goes once it is free.
     void stop() noexcept;

@@ -95,15 +95,17 @@ bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
 /// In the background: until it is done, the cushion is smaller than it should be.
 core::task<> poll_group::follow_use() {
     co_await growing_.enter();
+    bool failed = false;
     for (std::size_t i = 0; i < pools_.size() && !stopped_; ++i) {
         const core::result<> memory = co_await add_memory(*pools_[i]);
-        out_of_memory_ = !memory;
+        failed |= !memory;
         if (!memory) {
             static core::log::limiter limit;
             core::log::peer_warning(limit, "rdma: core {} has no more memory for receives: {}", home_.index(),
                                     memory.error().text());
         }
     }
+    out_of_memory_ = failed;
     following_use_ = false;
     growing_.leave();
 }

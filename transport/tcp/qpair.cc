@@ -165,7 +165,9 @@ void qpair::start(request& r) noexcept {
 
 void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
-    buffers_.hand_to(r.buffer, core::buffer_user::ns);
+    // The buffer of a fused pair is the host's, too, until the data of both halves are here.
+    if (r.command.fuse() == nvme::fuse::normal || (r.fused && r.fused->waits_for_fused))
+        buffers_.hand_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
 
