@@ -134,6 +134,7 @@ unsigned poll_group::poll_hot(unsigned budget) noexcept {
 
 unsigned poll_group::poll_all() noexcept {
     std::array<epoll_event, most_events> ready;
+    const std::uint32_t epoch = home_.stalls();
     const int n = ::epoll_wait(epoll_fd_, ready.data(), most_events, 0);
     unsigned handled = 0;
     for (int i = 0; i < n; ++i) {
@@ -152,6 +153,8 @@ unsigned poll_group::poll_all() noexcept {
         }
         ++handled;
     }
+    if (n >= 0 && n < most_events)
+        quiet_epoch_ = epoch;
     return handled;
 }
 

@@ -46,6 +46,10 @@ class poll_group final : public core::poller {
     /// For what is not received in place. What is in it lasts until the next receive.
     std::span<std::byte> scratch() noexcept { return scratch_; }
 
+    /// What reactor::stalls() said before all connections were last asked whether they have something to read: those that had nothing have
+    /// been read to their end by then. See nvmf::qpair::stall_epoch.
+    std::uint32_t quiet_epoch() const noexcept { return quiet_epoch_; }
+
     core::reactor& home() const noexcept { return home_; }
     nvmf::target& target() const noexcept { return target_; }
     core::buffer_pool& buffers() noexcept { return buffers_; }
@@ -86,6 +90,7 @@ class poll_group final : public core::poller {
 
     std::vector<qpair*> hot_;
     std::size_t next_hot_ = 0;
+    std::uint32_t quiet_epoch_ = 0;
     unsigned until_all_ = 0;  ///< turns until all connections are asked for
     std::vector<qpair*> dirty_, flushing_;
     std::size_t members_ = 0;

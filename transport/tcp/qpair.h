@@ -111,6 +111,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
 
     // qpair_stream.cc: bytes in and out
     void take(std::span<const std::byte> bytes) noexcept;
+    void follow_quiet_epoch() noexcept;
     void read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept;
     void put_in_line(request& r) noexcept;
     void sent(std::size_t bytes) noexcept;

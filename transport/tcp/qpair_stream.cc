@@ -22,6 +22,7 @@ constexpr std::size_t most_pieces = 384;
 }  // namespace
 
 unsigned qpair::receive() noexcept {
+    follow_quiet_epoch();
     pdus_ = 0;
     std::size_t received = 0;
     const std::uint32_t epoch = home().stalls();
@@ -52,6 +53,16 @@ unsigned qpair::receive() noexcept {
     if (epoch != stall_epoch) [[unlikely]]
         read_after_stall(epoch, received, at_end);
     return received ? std::max(pdus_, 1u) : 0;
+}
+
+/// A connection that was idle at a stall had nothing to read after it, and what comes later is not out of date.
+void qpair::follow_quiet_epoch() noexcept {
+    const std::uint32_t quiet = group_.quiet_epoch();
+    if (quiet == stall_epoch) [[likely]]
+        return;
+    const bool nothing_is_left = read_since_stall_ == 0 && reader_.at_rest() && !stream_->holds_more();
+    if (nothing_is_left && static_cast<std::int32_t>(quiet - stall_epoch) > 0)
+        stall_epoch = quiet;
 }
 
 /// Where a host has filled the window before the stall, its kernel may still hold more that is just as old: then only a new connection is

@@ -33,6 +33,26 @@ TEST_F(life, stops_with_connections_that_were_refused) {
     }
 }
 
+TEST_F(life, a_connection_that_was_idle_at_a_stall_is_up_to_date_afterwards) {
+    const auto disk = add_disk();
+    raw_host admin = connect(), h = connect(1, 64);
+    const auto pass = [&](unsigned turns) { EXPECT_TRUE(until([&] { return turns-- == 0; })); };
+    pass(1000);  // after so many without a word it is only asked for together with the others
+    group.control().note_stall(std::chrono::seconds(12));
+    pass(100);
+    // More than could be told from what came before the stall.
+    const std::vector<std::byte> block(4096);
+    for (unsigned i = 0; i < 16; ++i) {
+        nvme::command c = nvme::make_block_command(nvme::io_opcode::write, 1, i, 1);
+        c.sgl = nvme::sgl_descriptor::data_block(0, 4096, nvme::sgl_subtype::offset);
+        h.send(c, block);
+    }
+    EXPECT_TRUE(until([&] { return h.receive(), h.closed || h.responses.size() == 16; }));
+    ASSERT_EQ(h.responses.size(), 16u);
+    for (const nvme::completion& c : h.responses)
+        EXPECT_TRUE(c.status().ok()) << nvme::to_string(c.status());
+}
+
 struct life_on_two_cores : tcp_fixture {
     life_on_two_cores() : tcp_fixture(2) {}
 };
