@@ -60,6 +60,7 @@ class rbd_device final : public bdev::device {
     /// with a path error; what librbd has already ends as librbd says.
     core::task<> suspend();
     /// Goes on with another handle of the same image, once librbd has finished all I/O on the old one. That is closed then.
+    /// Reads and flushes that were held go on; what changes content ends with a path error, for it may be out of date.
     /// EINVAL (not the same disk any more), ECANCELED (closing); then `fresh` is closed. REQUIRES: suspended.
     core::task<core::result<>> resume(std::unique_ptr<image> fresh);
 
@@ -116,6 +117,7 @@ class rbd_device final : public bdev::device {
     core::task<> read_size();
     core::task<core::result<>> watch_header(image& i);
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
+    void go_on_with_held() noexcept;
     core::task<bool> librbd_has_none();
     void confirm_reads_of_image();
     core::task<core::result<>> resize_checked(resize_request wanted);

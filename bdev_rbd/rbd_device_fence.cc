@@ -61,15 +61,24 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     confirm_reads_of_image();
     handle_.store(image_->handle(), std::memory_order_relaxed);
     fenced_.store(false, std::memory_order_relaxed);
-    for (bdev::io* i = held_.take(); i;) {
-        bdev::io* const next = i->next;
-        queue_.submit(*i);
-        i = next;
-    }
+    go_on_with_held();
     co_await core::switch_to(group().control());
     close_elsewhere(std::move(old));
     reopened_.fetch_add(1, std::memory_order_relaxed);
     co_return core::result<>();
+}
+
+/// Whoever has fenced us may have written meanwhile what hosts have sent there: a change of content that was held would
+/// land on newer data. Its host repeats it, here or elsewhere.
+void rbd_device::go_on_with_held() noexcept {
+    for (bdev::io* i = held_.take(); i;) {
+        bdev::io* const next = i->next;
+        if (bdev::changes_content(i->operation))
+            i->complete_from_anywhere(nvme::sc::internal_path_error);
+        else
+            queue_.submit(*i);
+        i = next;
+    }
 }
 
 /// Of the I/Os that have not ended, all are held, or on their way there. REQUIRES: suspended.

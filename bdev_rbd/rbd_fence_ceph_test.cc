@@ -38,6 +38,10 @@ class RbdFence : public CephTest {
         });
         return found;
     }
+    static core::task<bool> suspended(rbd_device& d) {
+        co_await d.suspend();
+        co_return true;
+    }
     /// What a host that tries again and again gets in the end.
     bool writes_again(rbd_device& d, const bytes& data) {
         return eventually([&] {
@@ -78,6 +82,44 @@ TEST_F(RbdFence, an_idle_image_is_back_before_a_host_feels_it) {
     fence("shared");
     EXPECT_TRUE(eventually([&] { return d->reopened() == 1; })) << "librbd hears of it by its watch";
     EXPECT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);
+}
+
+TEST_F(RbdFence, what_was_held_and_changes_content_is_left_to_its_host_while_reads_go_on) {
+    test_image image("held", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    const auto newer = pattern(4096, 1);
+    ASSERT_EQ(write(*d, core(0), 0, newer), sc::success);
+    std::shared_ptr<client> shared;
+    on_control([&] { shared = clusters_.use("shared")->get(); });
+    auto fresh = image::open(std::move(shared), image.spec());
+    ASSERT_TRUE(fresh) << fresh.error().text();
+
+    ASSERT_TRUE(run(suspended(*d)));
+    bytes out_of_date = pattern(4096, 2), back(4096);
+    iovec from{out_of_date.data(), out_of_date.size()}, into{back.data(), back.size()};
+    std::vector<bdev::io> ios(5);
+    std::atomic<std::size_t> ended{0};
+    const op operations[] = {op::write, op::write_zeroes, op::unmap, op::read, op::flush};
+    on(core(1), [&] {
+        for (std::size_t n = 0; n < ios.size(); ++n) {
+            bdev::io& i = ios[n];
+            i.operation = operations[n];
+            i.length_blocks = i.operation == op::flush ? 0 : 8;
+            i.data = {i.operation == op::read ? &into : &from, 1};
+            i.context = &ended;
+            i.done = [](bdev::io& i) noexcept { ++*static_cast<std::atomic<std::size_t>*>(i.context); };
+            d->start(i);
+        }
+    });
+    const auto resumed = run(d->resume(std::move(*fresh)));
+    ASSERT_TRUE(resumed) << resumed.error().text();
+    ASSERT_TRUE(eventually([&] { return ended == ios.size(); }));
+    for (const bdev::io& i : ios)
+        EXPECT_EQ(i.status, bdev::changes_content(i.operation) ? sc::internal_path_error : sc::success)
+            << bdev::to_string(i.operation) << ": " << nvme::to_string(i.status);
+    EXPECT_EQ(back, newer);
+    EXPECT_EQ(write(*d, core(0), 0, out_of_date), sc::success) << "what comes now goes on";
 }
 
 TEST_F(RbdFence, a_fresh_client_that_is_fenced_at_once_is_replaced_too) {
