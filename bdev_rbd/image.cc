@@ -204,6 +204,7 @@ core::result<> image::watch(void (*changed)(void*), void* context) {
 }
 
 void image::unwatch() {
+    const scoped_cpus here(client_->cpus());
     if (watched_)
         rbd_update_unwatch(image_, watch_);
     watched_ = false;

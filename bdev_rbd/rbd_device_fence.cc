@@ -63,6 +63,8 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     fenced_.store(false, std::memory_order_relaxed);
     go_on_with_held();
     co_await core::switch_to(group().control());
+    // While close() waits for this: a callback of the old watch must not outlive the device.
+    co_await core::run_on(*old->owner().threads(), [&old] { return old->unwatch(), true; });
     close_elsewhere(std::move(old));
     reopened_.fetch_add(1, std::memory_order_relaxed);
     co_return core::result<>();
