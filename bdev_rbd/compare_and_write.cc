@@ -113,6 +113,11 @@ void rbd_device::object_is_current(rbd_completion_t c, void* arg) noexcept {
 }
 
 void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
+    // librados checks neither.
+    if (!handle_.load(std::memory_order_relaxed))
+        return end(i, -ESHUTDOWN);
+    if (i.offset_blocks + i.length_blocks > blocks())
+        return end(i, -EINVAL);
     const std::uint64_t length = bytes(i.length_blocks);
     const auto at = facts_.layout.of(bytes(i.offset_blocks));
     const char* const flat = chars(i.back_end);

@@ -291,6 +291,38 @@ TEST_F(RbdCompareAndWrite, cores_and_gateways_count_up_in_a_block_of_4096_bytes)
     EXPECT_EQ(reinterpret_cast<const std::uint64_t&>(end[4 * page - 8]), 120u);
 }
 
+TEST_F(RbdCompareAndWrite, a_block_that_is_given_up_between_the_steps_is_not_written) {
+    test_image other("elsewhere", "8M"), image("shrinking", "16M");
+    const auto first = open(other);
+    const auto d = open_pages(params(image));
+    ASSERT_TRUE(first && d);
+    core::reactor& home = *d->home();
+    ASSERT_NE(&home, &group_.control()) << "which begins the shrink";
+    const std::uint64_t small = (8 << 20) / page, beyond = d->blocks() - 1;
+    bytes both(2 * page);
+    // Its object is there, and a librbd that takes no more than a sector has said so.
+    ASSERT_EQ(compare_and_write(*d, core(0), beyond, bytes(page), bytes(page)), sc::success);
+    iovec compared{both.data(), page}, written{both.data() + page, page};
+    std::promise<void> ended;
+    bdev::io i;
+    i.operation = op::compare_and_write;
+    i.offset_blocks = beyond;
+    i.length_blocks = 1;
+    i.data = {&compared, 1};
+    i.write_data = {&written, 1};
+    i.context = &ended;
+    i.done = [](bdev::io& i) noexcept { static_cast<std::promise<void>*>(i.context)->set_value(); };
+    std::future<core::result<>> shrunk;
+    on(home, [&] {  // which gets to the second step only when the blocks are gone
+        d->start(i);
+        shrunk = start(d->resize({.bytes = 8 << 20, .allow_shrink = true}));
+        EXPECT_TRUE(eventually([&] { return d->blocks() == small; }));
+    });
+    ended.get_future().wait();
+    EXPECT_EQ(i.status, sc::lba_out_of_range.with_dnr()) << nvme::to_string(i.status);
+    EXPECT_TRUE(shrunk.get());
+}
+
 TEST_F(RbdCompareAndWrite, a_clone_is_copied_up_and_a_snapshot_keeps_what_was) {
     test_image parent("parent", "8M");
     const bytes old = pattern(64 << 10, 1), fresh = pattern(page, 2);
