@@ -126,6 +126,8 @@ core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<cl
 }
 
 core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r) {
+    if (stopping_)  // its opening would be one that stop() has not cancelled
+        co_return;
     const auto on_id = on->id();
     auto opened = co_await open_image(std::move(on), d->spec(), r.openings.emplace_back());
     if (!opened && opened.error().code == ESHUTDOWN)
