@@ -82,7 +82,8 @@ constexpr std::size_t fenced_at_once = 16;
 
 client::client(client_environment environment, unsigned max_outstanding_ops)
     : environment_(std::move(environment)), id_(++last_id),
-      operations_(std::make_shared<outstanding_operations>(max_outstanding_ops)) {}
+      operations_(environment_.operations ? environment_.operations
+                                          : std::make_shared<outstanding_operations>(max_outstanding_ops)) {}
 
 core::result<std::shared_ptr<client>> client::connect(const client_options& options, client_environment environment) {
     if (options.max_outstanding_ops < operation_share::floor)

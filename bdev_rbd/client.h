@@ -46,6 +46,8 @@ struct client_environment {
     std::vector<unsigned> reactors;  ///< their CPUs, to stay away from
     std::shared_ptr<cluster_threads> threads;
     std::shared_ptr<client_file> file;  ///< where its addresses stand while it lives; nullptr: nowhere
+    /// Of the client that this one replaces: its images come along, and are counted there. nullptr: it replaces none.
+    std::shared_ptr<outstanding_operations> operations = nullptr;
 };
 
 /// A connected librados client, shared by the images that are opened on it: its threads, its sockets, its maps.

@@ -25,8 +25,9 @@ std::shared_ptr<cluster_threads> clusters::threads_for(const client_options& opt
     return threads;
 }
 
-core::task<core::result<std::shared_ptr<client>>> clusters::connect(client_options options,
-                                                                    attempt<std::shared_ptr<client>>& trial) {
+core::task<core::result<std::shared_ptr<client>>>
+clusters::connect(client_options options, attempt<std::shared_ptr<client>>& trial,
+                  std::shared_ptr<outstanding_operations> operations) {
     const auto limit = options.time_limit;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
     const std::string user = "client." + (options.user_id.empty() ? "admin" : options.user_id);
@@ -34,9 +35,8 @@ core::task<core::result<std::shared_ptr<client>>> clusters::connect(client_optio
     auto threads = threads_for(options);
     // It may outlive everything here: it holds what it needs.
     attempt<std::shared_ptr<client>>::function work =
-        [environment = client_environment{cpus_of(group_), threads, file_}, options = std::move(options)] {
-            return client::connect(options, environment);
-        };
+        [environment = client_environment{cpus_of(group_), threads, file_, std::move(operations)},
+         options = std::move(options)] { return client::connect(options, environment); };
     co_return co_await trial.run(std::move(threads), user + ": connecting", limit, std::move(too_late),
                                  std::move(work));
 }
@@ -121,7 +121,7 @@ core::task<core::result<std::shared_ptr<client>>> clusters::reconnect(std::strin
         co_return core::fail(ENOENT, "no cluster of this name is registered", name);
     if (e->connected->id() != fenced_client_id)
         co_return e->connected;
-    auto fresh = co_await connect(e->options, trial);
+    auto fresh = co_await connect(e->options, trial, e->connected->operations());
     if (!fresh)
         co_return tl::make_unexpected(fresh.error());
     if (!has(name, fenced_client_id)) {  // unregistered meanwhile

@@ -31,9 +31,10 @@ class clusters {
         : group_(group), threads_(threads), file_(std::move(file)) {}
     explicit clusters(core::reactor_group& group) : clusters(group, group.blocking()) {}
 
-    /// Connects away from the reactors, within the options' time limit.
-    core::task<core::result<std::shared_ptr<client>>> connect(client_options options,
-                                                              attempt<std::shared_ptr<client>>& trial);
+    /// Connects away from the reactors, within the options' time limit. `operations`: see client_environment.
+    core::task<core::result<std::shared_ptr<client>>>
+    connect(client_options options, attempt<std::shared_ptr<client>>& trial,
+            std::shared_ptr<outstanding_operations> operations = nullptr);
 
     /// Ends when the client is connected, or cannot be: EEXIST, ECANCELED (removed meanwhile), connect()'s errors.
     core::task<core::result<>> add(std::string name, client_options options);

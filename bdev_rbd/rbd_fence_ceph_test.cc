@@ -28,6 +28,11 @@ class RbdFence : public CephTest {
         ::free(text);
         return copy;
     }
+    std::shared_ptr<outstanding_operations> operations_of(const std::string& cluster) {
+        std::shared_ptr<outstanding_operations> found;
+        on_control([&] { found = clusters_.use(cluster)->get()->operations(); });
+        return found;
+    }
     void fence(const std::string& cluster) { tool("ceph osd blocklist add " + address_of(cluster)); }
     clusters::view view_of(const std::string& cluster) {
         clusters::view found{};
@@ -59,12 +64,14 @@ TEST_F(RbdFence, all_images_of_a_fenced_client_come_back_on_a_fresh_one) {
     const auto data = pattern(4096, 1);
     EXPECT_EQ(write(*a, core(0), 0, data), sc::success);
     const std::string before = address_of("shared");
+    const auto counted = operations_of("shared");
     fence("shared");
     EXPECT_TRUE(writes_again(*a, data));
     EXPECT_TRUE(writes_again(*b, data));
     EXPECT_TRUE(eventually([&] { return a->reopened() == 1 && b->reopened() == 1; }));
     EXPECT_FALSE(a->fenced() || b->fenced());
     EXPECT_NE(address_of("shared"), before);
+    EXPECT_EQ(operations_of("shared"), counted) << "images opened later share the limit with those that came along";
     EXPECT_EQ(view_of("shared").fences, 1u);
     EXPECT_FALSE(view_of("shared").fenced);
 
