@@ -77,7 +77,10 @@ const fields<resize_params> resize_fields = {
 core::task<answer> resize(bdev_rbd_service& service, resize_params p) {
     if (p.new_size > (std::uint64_t{1} << 43))
         co_return refuse_errno(EINVAL, "the size is in mebibytes", p.name);
-    co_return ok_if(co_await service.disks.resize(p.name, {p.new_size * mebibyte, p.allow_shrink, p.force}));
+    // Named first: g++ 12 miscompiles braced arguments, and conditional operands, of co_await.
+    const bdev_rbd::resize_request wanted{p.new_size * mebibyte, p.allow_shrink, p.force};
+    const auto resized = co_await service.disks.resize(p.name, wanted);
+    co_return ok_if(resized);
 }
 
 std::optional<json> config(const bdev_rbd_service& service, const bdev::device& d) {
