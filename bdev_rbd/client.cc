@@ -111,6 +111,8 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     if (const int r = rados_cluster_fsid(c->rados_, fsid.data(), fsid.size()); r < 0)
         return connect_failure(r, c->rados_, options);
     c->fsid_ = fsid.data();
+    // Not before there is a connection: the monitors' database may have it, too.
+    c->ends_hung_io_ = std::strtod(setting(c->rados_, "rados_osd_op_timeout").c_str(), nullptr) > 0;
     if (c->environment_.file) {
         c->keep_addresses();
         c->fence_predecessor();

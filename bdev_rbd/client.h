@@ -67,6 +67,8 @@ class client {
     const std::string& fsid() const noexcept { return fsid_; }
     const cpu_set_t& cpus() const noexcept { return cpus_; }
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
+    /// What no OSD answers ends; not so if the operator has set rados_osd_op_timeout to 0.
+    bool ends_hung_io() const noexcept { return ends_hung_io_; }
     std::uint64_t capacity() const noexcept;  ///< bytes of the whole cluster, raw; 0: it does not say. Blocks
     /// For all that blocks on this cluster, destroying this client included.
     const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
@@ -87,6 +89,7 @@ class client {
     std::string addresses_;  ///< empty: not in the file
     cpu_set_t cpus_;
     core::nanoseconds time_limit_{};
+    bool ends_hung_io_ = true;
 };
 
 }  // namespace causeway::bdev_rbd

@@ -47,7 +47,6 @@ const char* chars(const void* p) noexcept {
 
 void rbd_device::compare_and_write(bdev::io& i) noexcept {
     const std::uint64_t length = bytes(i.length_blocks);
-    i.back_end = nullptr;
     const bool flat = i.data.size() == 1 && i.write_data.size() == 1;
     if ((!flat || length > sector_bytes) && !flatten(i, length))
         return end(i, -ENOMEM);
@@ -113,11 +112,13 @@ void rbd_device::object_is_current(rbd_completion_t c, void* arg) noexcept {
 }
 
 void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
-    // librados checks neither.
+    // What librbd would check, and issue() with it.
     if (!handle_.load(std::memory_order_relaxed))
         return end(i, -ESHUTDOWN);
     if (i.offset_blocks + i.length_blocks > blocks())
         return end(i, -EINVAL);
+    if (const int late = too_late(i, age_limit::later_part))
+        return end(i, late);
     const std::uint64_t length = bytes(i.length_blocks);
     const auto at = facts_.layout.of(bytes(i.offset_blocks));
     const char* const flat = chars(i.back_end);

@@ -58,6 +58,7 @@ const char* reason_of(int error) noexcept {
     case EROFS: return "another client holds the image's lock exclusively, or the image is a mirror's secondary";
     case ENOENT: return "the image or its pool is gone; delete the device";
     case ENODEV: return "the image is in the trash; restore it, or delete the device";
+    case EINTR: return "its core has stalled since it came, and its host may have given it up: it has to send it again";
     default: return std::strerror(error);
     }
 }
@@ -88,7 +89,7 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
       queue_(
           home_, image_->owner().operations(), [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
           [](bdev::io& i) noexcept { owner_of(i).issue(i); }),
-      place_(std::move(home)), journaling_(facts_.journaling()), held_(home_) {
+      age_limit_(home_), place_(std::move(home)), journaling_(facts_.journaling()), held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_reads_of_image();
@@ -120,6 +121,7 @@ rbd_device::~rbd_device() {
 // The data path.
 
 void rbd_device::submit(bdev::io& i) noexcept {
+    i.back_end = nullptr;
     i.back_end_value = 0;
     if (i.origin == &home_)
         queue_.submit(i);
@@ -152,6 +154,9 @@ void rbd_device::issue(bdev::io& i) noexcept {
         queue_.ended(i);
         return held_.add(i);
     }
+    const bool later_part = i.back_end_value > 0;  // of a long range of zeroes
+    if (const int late = too_late(i, later_part ? age_limit::later_part : age_limit::first_issue)) [[unlikely]]
+        return end(i, late);
     switch (i.operation) {
     case op::read:
         return call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) {
@@ -169,6 +174,14 @@ void rbd_device::issue(bdev::io& i) noexcept {
     case op::verify:
     case op::copy: return end(i, -EOPNOTSUPP);  // not among its capabilities
     }
+}
+
+/// 0, or why librbd does not get the I/O, or this part of it, any more.
+int rbd_device::too_late(const bdev::io& i, core::nanoseconds limit) noexcept {
+    if (age_limit_.is_young(i)) [[likely]]
+        return 0;
+    // An operator who lets I/O hang wants it to wait.
+    return age_limit_.refusal(i, image_->owner().ends_hung_io() ? limit : age_limit::none);
 }
 
 void rbd_device::ended(rbd_completion_t c, void* arg) noexcept {

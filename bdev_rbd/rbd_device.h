@@ -2,6 +2,7 @@
 
 #include "bdev/device.h"
 #include "bdev/place.h"
+#include "bdev_rbd/age_limit.h"
 #include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
 #include "bdev_rbd/issue_queue.h"
@@ -89,6 +90,7 @@ class rbd_device final : public bdev::device {
     void queue_at_home(bdev::io& i) noexcept;
     issue_queue::cost cost_of(const bdev::io& i) const noexcept;
     void issue(bdev::io& i) noexcept;
+    int too_late(const bdev::io& i, core::nanoseconds limit) noexcept;
     void zero(bdev::io& i) noexcept;
     std::uint64_t zero_piece(const bdev::io& i) const noexcept;
     void compare(bdev::io& i) noexcept;
@@ -130,6 +132,7 @@ class rbd_device final : public bdev::device {
     const image_spec spec_;
     const image::facts facts_;
     issue_queue queue_;
+    age_limit age_limit_;
     std::optional<bdev::place> place_;
     std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
 

@@ -304,5 +304,47 @@ TEST_F(RbdTrouble, hung_io_ends_by_the_limit_as_a_path_error_and_the_image_goes_
     EXPECT_FALSE(d->fenced());
 }
 
+TEST_F(RbdTrouble, what_waited_too_long_for_a_hung_osd_never_reaches_it) {
+    test_image image("late", "8M");
+    auto o = options();
+    o.config_param = {{"rados_osd_op_timeout", "5"}};
+    o.max_outstanding_ops = operation_share::floor;
+    ASSERT_TRUE(run(clusters_.add("narrow", o)));
+    auto p = params(image);
+    p.cluster_name = "narrow";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    bytes data = pattern(4096, 1);
+    ASSERT_EQ(write(*d, core(0), 0, data), sc::success);  // takes the lock
+
+    iovec from{data.data(), data.size()};
+    std::vector<bdev::io> writes(2 * operation_share::floor);  // the second half waits for the first
+    std::atomic<std::size_t> ended{0};
+    {
+        stopped_osd stopped;
+        on(core(1), [&] {
+            for (std::size_t n = 0; n < writes.size(); ++n) {
+                bdev::io& i = writes[n];
+                i.operation = op::write;
+                i.offset_blocks = 8 * (n + 1);
+                i.length_blocks = 8;
+                i.data = {&from, 1};
+                i.context = &ended;
+                i.done = [](bdev::io& i) noexcept { ++*static_cast<std::atomic<std::size_t>*>(i.context); };
+                d->start(i);
+            }
+        });
+        EXPECT_TRUE(eventually([&] { return ended == writes.size(); }));
+    }
+    for (const bdev::io& i : writes)
+        EXPECT_EQ(i.status, sc::internal_path_error) << i.offset_blocks << ": " << nvme::to_string(i.status);
+    EXPECT_TRUE(eventually([&] { return write(*d, core(1), 0, data).ok(); })) << "the image goes on";
+    on_control([&] { EXPECT_EQ(clusters_.use("narrow")->get()->operations()->count(), 0u); });
+    ASSERT_TRUE(remove(d->name()));
+    const bytes content = image.content();
+    const auto late = content.begin() + (1 + operation_share::floor) * 4096;
+    EXPECT_TRUE(std::all_of(late, content.end(), [](std::byte b) { return b == std::byte{0}; }));
+}
+
 }  // namespace
 }  // namespace causeway::bdev_rbd
