@@ -78,7 +78,9 @@ core::task<> gateway::build(const char* trtype, transport_factory make, std::uin
         auto added = co_await subsystem->add_namespace(p);
         need(std::move(added));
     }
-    auto listening = co_await subsystem->add_listener({trtype, "IPv4", address, std::to_string(port)});
+    // Named first: g++ 12 destroys a braced argument of co_await twice.
+    nvmf::transport_address at{trtype, "IPv4", address, std::to_string(port)};
+    auto listening = co_await subsystem->add_listener(std::move(at));
     need(listening);
 }
 

@@ -25,8 +25,16 @@ struct qpairs_of {
     friend constexpr type member(qpairs_of);
 };
 struct requests_of {
-    using type = std::vector<rdma::request> rdma::qpair::*;
+    using type = rdma::request_table rdma::qpair::*;
     friend constexpr type member(requests_of);
+};
+struct pools_of {
+    using type = std::vector<std::unique_ptr<rdma::receive_pool>> rdma::poll_group::*;
+    friend constexpr type member(pools_of);
+};
+struct slots_of {
+    using type = std::uint32_t rdma::receive_pool::*;
+    friend constexpr type member(slots_of);
 };
 struct spare_of {
     using type = std::vector<std::uint32_t> rdma::receive_pool::*;
@@ -38,6 +46,8 @@ template struct exposed<devices_of, &rdma::rdma_transport::devices_>;
 template struct exposed<groups_of, &rdma::device::groups_>;
 template struct exposed<qpairs_of, &rdma::poll_group::by_number_>;
 template struct exposed<requests_of, &rdma::qpair::requests_>;
+template struct exposed<pools_of, &rdma::poll_group::pools_>;
+template struct exposed<slots_of, &rdma::receive_pool::slots_>;
 template struct exposed<spare_of, &rdma::receive_pool::spare_>;
 
 namespace {
@@ -45,6 +55,30 @@ namespace {
 rdma::poll_group* group(rdma::rdma_transport& t) noexcept {
     const auto& devices = t.*member(devices_of());
     return devices.empty() ? nullptr : (devices.front().get()->*member(groups_of())).front().get();
+}
+
+bool in_use(const rdma::request& r) noexcept {
+    return r.at != rdma::request::step::free;
+}
+
+std::string lost_receives(const rdma::poll_group& g, std::uint64_t taken) {
+    std::uint32_t granted = 0, promised = 0, circulating = 0;
+    for (const auto& [number, q] : g.*member(qpairs_of()))
+        granted += q->limits().depth;
+    for (const auto& pool : g.*member(pools_of())) {
+        const rdma::receive_ledger& ledger = pool->ledger();
+        const std::uint32_t slots = pool.get()->*member(slots_of());
+        const std::size_t spare = (pool.get()->*member(spare_of())).size();
+        if (pool->dirty() || spare + ledger.circulating() != slots)
+            return fmt::format("of {} receives {} are spare and {} in circulation", slots, spare, ledger.circulating());
+        promised += ledger.promised();
+        circulating += ledger.circulating();
+    }
+    if (promised != granted)
+        return fmt::format("{} receives are promised instead of {}", promised, granted);
+    if (const auto posted = g.receive_stats().posted.get() - taken; posted != circulating)
+        return fmt::format("{} receives are posted instead of {}", posted, circulating);
+    return "";
 }
 
 }  // namespace
@@ -68,23 +102,14 @@ std::string idle_state::leaks(std::size_t live, std::uint64_t receives_taken) co
     if (connections() != live)
         return fmt::format("the transport has {} connections instead of {}", connections(), live);
     for (const auto& [number, q] : g->*member(qpairs_of()))
-        for (const rdma::request& r : q->*member(requests_of()))
-            if (r.at != rdma::request::step::free)
-                return fmt::format("queue {} has a request in use: opcode {:#x}, cid {:#x}, step {}", q->qid,
-                                   r.command.opcode, r.command.cid.value(), static_cast<unsigned>(r.at));
+        if (const rdma::request* const r = (q->*member(requests_of())).find_if(in_use))
+            return fmt::format("queue {} has a request in use: opcode {:#x}, cid {:#x}, step {}", q->qid,
+                               r->command.opcode, r->command.cid.value(), static_cast<unsigned>(r->at));
     if (const auto n = g->buffers().free_buffers(1); n != small_buffers)
         return fmt::format("{} of {} small buffers are free", n, small_buffers);
     if (const auto n = g->buffers().free_buffers(max_io_size); n != large_buffers)
         return fmt::format("{} of {} large buffers are free", n, large_buffers);
-    const rdma::receive_pool& receives = g->receives();
-    const rdma::receive_ledger& ledger = receives.ledger();
-    const auto circulating = ledger.claimed() + ledger.surplus();
-    const auto spare = (receives.*member(spare_of())).size();
-    if (receives.dirty() || spare + circulating != ledger.capacity())
-        return fmt::format("of {} receives {} are spare and {} in circulation", ledger.capacity(), spare, circulating);
-    if (const auto posted = receives.stats().posted.get() - receives_taken; posted != circulating)
-        return fmt::format("{} receives are posted instead of {}", posted, circulating);
-    return "";
+    return lost_receives(*g, receives_taken);
 }
 
 }  // namespace causeway::fuzz
