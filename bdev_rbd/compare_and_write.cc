@@ -117,8 +117,9 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
         return end(i, -ESHUTDOWN);
     if (i.offset_blocks + i.length_blocks > blocks())
         return end(i, -EINVAL);
-    if (const int late = too_late(i, age_limit::later_part))
-        return end(i, late);
+    if (!age_limit_.is_young(i)) [[unlikely]]
+        if (const int late = too_late(i, age_limit::later_part))
+            return end(i, late);
     const std::uint64_t length = bytes(i.length_blocks);
     const auto at = facts_.layout.of(bytes(i.offset_blocks));
     const char* const flat = chars(i.back_end);

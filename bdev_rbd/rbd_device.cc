@@ -154,9 +154,11 @@ void rbd_device::issue(bdev::io& i) noexcept {
         queue_.ended(i);
         return held_.add(i);
     }
-    const bool later_part = i.back_end_value > 0;  // of a long range of zeroes
-    if (const int late = too_late(i, later_part ? age_limit::later_part : age_limit::first_issue)) [[unlikely]]
-        return end(i, late);
+    if (!age_limit_.is_young(i)) [[unlikely]] {
+        const bool later_part = i.back_end_value > 0;  // of a long range of zeroes
+        if (const int late = too_late(i, later_part ? age_limit::later_part : age_limit::first_issue))
+            return end(i, late);
+    }
     switch (i.operation) {
     case op::read:
         return call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) {
@@ -176,10 +178,8 @@ void rbd_device::issue(bdev::io& i) noexcept {
     }
 }
 
-/// 0, or why librbd does not get the I/O, or this part of it, any more.
+/// Of an I/O that is not young: 0, or why librbd does not get it, or this part of it, any more.
 int rbd_device::too_late(const bdev::io& i, core::nanoseconds limit) noexcept {
-    if (age_limit_.is_young(i)) [[likely]]
-        return 0;
     // An operator who lets I/O hang wants it to wait.
     return age_limit_.refusal(i, image_->owner().ends_hung_io() ? limit : age_limit::none);
 }
