@@ -3,6 +3,7 @@
 #include "bdev_nvme/testing/driver_world.h"
 #include "core/log.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 
 namespace causeway::bdev_nvme {
@@ -293,6 +294,26 @@ TEST_F(controller_faults, io_is_answered_only_when_a_device_that_cannot_be_stopp
     EXPECT_FALSE(b.io("Nvme0n1", {.operation = op::write}).ok());
     ASSERT_TRUE(b.close());
     EXPECT_TRUE(b.empty());
+}
+
+/// It has never become ready, so CSTS.RDY does not show whether it has seen that it is disabled.
+TEST_F(controller_faults, what_has_failed_while_it_was_enabled_is_brought_back_by_a_reset) {
+    driver_world b;
+    const auto m = b.models.add(quick_model());
+    ASSERT_TRUE(b.attach("Nvme0", *m));
+    nvme::cap cap;
+    std::memcpy(&cap.value, m->registers().data(), sizeof cap.value);
+    const std::uint64_t good = cap.value;
+    m->poke64(nvme::to_underlying(nvme::property::cap), cap.set_css(nvme::cap::css_io_command_sets).value);
+    const auto first = b.finish(b.driver.reset("Nvme0"));
+    ASSERT_TRUE(first && !*first);
+    EXPECT_EQ(first->error().code, EIO) << first->error().text();
+    EXPECT_EQ(b.state("Nvme0"), controller::state::failed);
+
+    m->poke64(nvme::to_underlying(nvme::property::cap), good);
+    const auto again = b.finish(b.driver.reset("Nvme0"));
+    ASSERT_TRUE(again && *again) << again->error().text();
+    EXPECT_TRUE(b.io("Nvme0n1", {.operation = op::write}).ok());
 }
 
 TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_not_on_offer) {

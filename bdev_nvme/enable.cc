@@ -78,9 +78,17 @@ core::task<core::result<>> disable(register_file r, std::string about) {
     if (r.cc().en() && !r.csts().rdy() && !r.csts().cfs())
         // It must not be disabled while it is on its way to ready. One that never gets there is disabled all the same.
         co_await wait_until(r, limit, about, "does not become ready", [](nvme::csts s) { return s.rdy() || s.cfs(); });
-    if (r.cc().en())
+    if (r.cc().en()) {
         r.write(property::cc, r.cc().set_en(false).set_shn(nvme::cc::shutdown::none).value);
-    co_return co_await wait_until(r, limit, about, "does not become disabled", [](nvme::csts s) { return !s.rdy(); });
+        // One that never became ready does not show by CSTS.RDY that it has seen this. It must before it is enabled
+        // again, or it takes both for no change and stays as it is.
+        co_await core::sleep_for(look_again);
+    }
+    auto off = co_await wait_until(r, limit, about, "does not become disabled", [](nvme::csts s) { return !s.rdy(); });
+    // A failure goes with the reset. One that stays is none of disabling: enabling will find it.
+    if (off && r.csts().cfs())
+        co_await wait_until(r, unit, about, "does not recover", [](nvme::csts s) { return !s.cfs(); });
+    co_return off;
 }
 
 core::task<core::result<>> enable(register_file r, admin_memory m, std::string about) {
