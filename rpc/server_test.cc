@@ -402,6 +402,8 @@ TEST_F(rpc_server, a_client_that_waits_for_ever_loses_its_place_in_the_end) {
     next.send(ping);
     EXPECT_EQ(next.line(), pong);
     EXPECT_EQ(first.line(), "end");
+    let_go_ = true;
+    EXPECT_TRUE(soon([&] { return slow_ended_ == 1; })) << "its call goes on without it";
 }
 
 TEST_F(rpc_server, a_request_that_does_not_come_whole_ends_its_connection) {
