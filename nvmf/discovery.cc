@@ -48,7 +48,8 @@ nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener
     if (const transport* fabric = t.find_transport(at.trtype)) {
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
         const auto tsas = fabric->tsas(l.options);
-        std::memcpy(e.tsas, tsas.data(), std::min(tsas.size(), sizeof e.tsas));
+        const auto place = std::as_writable_bytes(std::span(e.tsas));
+        std::copy_n(tsas.begin(), std::min(tsas.size(), place.size()), place.begin());
     }
     pad_with_spaces(e.trsvcid, at.trsvcid);
     pad_with_spaces(e.traddr, at.traddr);
