@@ -1,6 +1,7 @@
 #include "bdev_nvme/pci_bus.h"
 
 #include "bdev_nvme/pci_function.h"
+#include "core/dma_map_lock.h"
 #include "core/environment.h"
 #include "nvme/pcie.h"
 
@@ -80,6 +81,7 @@ void pci_bus::follow_memory() {
             reach.remove(at, bytes);
     };
     // Not with ordinary pages, where all memory is there from the start.
+    const std::lock_guard nothing_comes_or_goes(core::dma_map_lock());
     following_ = ::rte_mem_event_callback_register(memory_callback, changed, this) == 0;
     const auto there = [](const rte_memseg_list* list, const rte_memseg* first, std::size_t bytes, void* self) {
         if (!list->external)

@@ -1,6 +1,7 @@
 #include "bdev_nvme/pci_function.h"
 
 #include "bdev_nvme/register_guard.h"
+#include "core/dma_map_lock.h"
 #include "core/log.h"
 
 #include <array>
@@ -22,8 +23,6 @@ namespace {
 
 constexpr const char* devices = "/sys/bus/pci/devices";
 
-std::mutex vfio;  // DPDK's tables of groups have no lock of their own
-
 int numa_node_of(const std::string& address) {
     std::ifstream in(fmt::format("{}/{}/numa_node", devices, address));
     int n = -1;
@@ -38,7 +37,7 @@ core::result<std::unique_ptr<pci_function>> pci_function::open(std::string addre
     vfio_device_info info{};
     info.argsz = sizeof info;
     const auto set_up = [&] {
-        const std::lock_guard one_at_a_time(vfio);
+        const std::lock_guard one_at_a_time(core::dma_map_lock());  // DPDK's tables of groups have no other lock
         errno = 0;
         return ::rte_vfio_setup_device(devices, f->address_.c_str(), &f->device_, &info);
     };
@@ -60,7 +59,7 @@ pci_function::~pci_function() {
         ::munmap(registers_.data(), registers_.size());
     }
     if (device_ >= 0) {
-        const std::lock_guard one_at_a_time(vfio);
+        const std::lock_guard one_at_a_time(core::dma_map_lock());  // DPDK's tables of groups have no other lock
         if (::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
             core::log::warning("{}: vfio does not take it back", address_);
     }

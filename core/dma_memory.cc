@@ -1,5 +1,6 @@
 #include "core/dma_memory.h"
 
+#include "core/dma_map_lock.h"
 #include "core/environment.h"
 
 #include <cstdlib>
@@ -10,10 +11,16 @@
 
 namespace causeway::core {
 
+std::mutex& dma_map_lock() noexcept {
+    static std::mutex lock;
+    return lock;
+}
+
 result<dma_memory> dma_memory::reserve(std::size_t bytes, std::size_t alignment) {
     dma_memory m;
     m.size_ = (bytes + alignment - 1) / alignment * alignment;
     m.from_dpdk_ = environment::running();
+    const std::lock_guard held(dma_map_lock());
     void* p = m.from_dpdk_ ? rte_malloc(nullptr, m.size_, static_cast<unsigned>(alignment))
                            : std::aligned_alloc(alignment, m.size_);
     if (!p)
@@ -51,10 +58,12 @@ dma_memory& dma_memory::operator=(dma_memory&& other) noexcept {
 }
 
 dma_memory::~dma_memory() {
-    if (from_dpdk_)
+    if (from_dpdk_ && data_) {
+        const std::lock_guard held(dma_map_lock());
         rte_free(data_);
-    else
+    } else if (!from_dpdk_) {
         std::free(data_);
+    }
 }
 
 }  // namespace causeway::core

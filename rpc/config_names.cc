@@ -122,8 +122,6 @@ void add_devices(std::string_view method, const json& params, config_names& name
         names.makes.push_back(name_of("bdev", fmt::format("{}", fmt::join(path, "/"))));  // its alias
     } else if (method == "bdev_error_create") {
         add(names.makes, "bdev", "EE_" + text(params, "base_name"));
-    } else if (method == "bdev_nvme_attach_controller") {
-        names.lane = name_of("device", text(params, "traddr"));
     } else if (method == "bdev_nvme_set_hotplug") {
         // It must not get ahead of an attachment by name.
         names.follows.push_back("method bdev_nvme_attach_controller");

@@ -16,8 +16,8 @@ struct config_names {
     /// Every other call that makes or needs these, or is of the method ("method bdev_null_create"), is attempted before.
     std::vector<std::string> follows;
     std::vector<std::string> removes;
-    /// Calls of one lane wait for the same thing outside of the gateway (a cluster, a device), which may not answer. Empty:
-    /// the call waits for nothing of that kind.
+    /// Calls of one lane wait for the same cluster, which may not answer. Empty: the call waits for none. (A local device
+    /// answers within its limits, or is given up.)
     std::string lane;
 };
 

@@ -27,7 +27,7 @@ struct config_call {
 /// Makes the calls of a configuration, as far as they can be made now, and keeps trying the others.
 ///
 /// Settings of the startup state come first, one after the other; they cannot be made later, so one that fails ends the
-/// start. Then the rest: in the order of the configuration, but calls that wait for a cluster or a device (config_names::lane)
+/// start. Then the rest: in the order of the configuration, but calls that wait for a cluster (config_names::lane)
 /// at the same time, and what names another call's thing after that call. A call that fails is tried again, after 1 s and at
 /// last every 60 s, and what needs its thing follows when that has come. Where a lane does not answer in time, the rest of the
 /// lane is not waited for, and one call at a time finds out whether it answers again.
