@@ -72,6 +72,7 @@ json poll_group_stats(nvmf::target& target, std::size_t core) {
             {"current_admin_qpairs", c.current_admin_qpairs.get()},
             {"current_io_qpairs", c.current_io_qpairs.get()},
             {"current_unassociated_qpairs", c.current_unassociated_qpairs.get()},
+            {"stale_commands", c.stale_commands.get()},  // ours
             {"pending_bdev_io", c.pending_bdev_io.get()},
             {"completed_nvme_io", c.completed_nvme_io.get()},
             {"transports", std::move(transports)}};
