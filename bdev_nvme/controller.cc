@@ -89,12 +89,12 @@ core::task<> controller::stop_io() {
     co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->pause(); });
 }
 
-/// Ends when the device cannot touch our memory any more. One that does not let itself be stopped goes back to the kernel, which resets what
-/// nobody holds: after that there are no registers either. REQUIRES: its queues are paused.
+/// Ends when the device cannot touch our memory any more. One that cannot be stopped is released to the kernel, which
+/// resets a device that no process holds; after that there are no registers either. REQUIRES: its queues are paused.
 core::task<> controller::cut_off() {
     if (!function_ || function_->stop_dma())
         co_return;
-    core::log::error("{}: its access to memory cannot be stopped; it is given back to the kernel, to be reset", address_);
+    core::log::error("{}: cannot stop its access to memory; releasing it to the kernel, which resets it", address_);
     function_->on_removal(nullptr);
     co_await core::run_blocking(group_, [this] { function_.reset(); });
 }

@@ -21,8 +21,8 @@ nvme_device::nvme_device(core::reactor_group& group, std::string name, std::shar
 bool nvme_device::is_still(const namespace_facts& f) const noexcept {
     bdev::geometry shape = f.shape;
     shape.blocks = facts_.shape.blocks;
-    return f.id == facts_.id && f.metadata_bytes == facts_.metadata_bytes && shape == facts_.shape && f.can == facts_.can &&
-           f.target == facts_.target;
+    return f.id == facts_.id && f.metadata_bytes == facts_.metadata_bytes && shape == facts_.shape &&
+           f.can == facts_.can && f.target == facts_.target;
 }
 
 void nvme_device::submit(bdev::io& i) noexcept {

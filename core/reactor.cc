@@ -107,8 +107,8 @@ unsigned reactor::turn() noexcept {
 void reactor::note_stall(nanoseconds length) noexcept {
     now_ = time_.now();
     stats_.stalls.add();
-    log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry", name_,
-                 length / std::chrono::milliseconds(1));
+    log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry",
+                 name_, length / std::chrono::milliseconds(1));
 }
 
 /// One message at a time, for each says by spend() what it has cost.
@@ -213,7 +213,8 @@ void reactor::run() noexcept {
 
 int reactor::sleep_limit_ms() const noexcept {
     using std::chrono::milliseconds;
-    // A sleep that lasts longer than a stall may must have been one. Only what is polled can bring anything that is out of date.
+    // Sleeps are kept below the stall limit, so that a longer one is known to have been a stall. Without pollers nothing
+    // arrives that could be out of date.
     const std::int64_t longest = pollers_.empty() ? 60'000 : options_.stall_limit / milliseconds(2);
     const ticks due = next_timer();
     if (due == std::numeric_limits<ticks>::max())

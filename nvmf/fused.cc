@@ -101,7 +101,7 @@ void give_up(request& half, nvme::status s) noexcept {
 
 bool same_range(const request& a, const request& b) noexcept {
     const nvme::block_command_view x{a.command}, y{b.command};
-    // Of the same namespace, not only of the same nsid: both halves may share a buffer that was measured by the first one.
+    // Of the same namespace, not only of the same nsid: both halves may share a buffer that is sized by the first one.
     return a.command.nsid == b.command.nsid && a.ns_generation == b.ns_generation && a.length == b.length &&
            x.slba() == y.slba() && x.nlb() == y.nlb();
 }

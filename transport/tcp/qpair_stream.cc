@@ -65,8 +65,8 @@ void qpair::follow_quiet_epoch() noexcept {
         stall_epoch = quiet;
 }
 
-/// Where a host has filled the window before the stall, its kernel may still hold more that is just as old: then only a new connection is
-/// sure to be up to date.
+/// A host that has filled the receive window before the stall may have more in its own kernel that is just as old: then
+/// only a new connection is sure to be up to date.
 void qpair::read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept {
     read_since_stall_ += bytes;
     if (read_since_stall_ > stream_->receive_buffer_size() / 4)
