@@ -33,9 +33,10 @@ def descriptors():
 
 
 def kib_of(gateway) -> int:
-    """Resident memory."""
+    """Resident memory, without the pages of its program that the kernel reads when they are first executed."""
     with open(f"/proc/{gateway.process.pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        fields = (line.split() for line in status)
+        return sum(int(f[1]) for f in fields if f[0] in ("RssAnon:", "RssShmem:"))
 
 
 def sockets_of(gateway) -> int:
@@ -61,9 +62,10 @@ def test_a_thousand_connections(gateway, preset):
             assert len(h.io.receive().data) == 4096
             assert h.io.receive().status == 0
         assert len(host.read(0, 1, 512)) == 512
-        # README.md, "Memory": 1,000 queues and 500 controllers.
+        # transport/tcp/README.md, "Memory": 4.2 KiB a queue and 10 KiB a controller, and some hundreds of KiB for the
+        # granularity of the allocator, which depends on the cores that the queues come to.
         if preset == "release":
-            assert grown < 1000 * 4 + 500 * 11, f"{grown} KiB for a thousand connections"
+            assert grown < 1000 * 4.7 + 500 * 11, f"{grown} KiB for a thousand connections"
     until(lambda: gateway.qpairs() == 0, "all of them are gone")
     with Host(gateway.address, NQN) as host:
         assert len(host.read(0, 1, 512)) == 512
