@@ -12,6 +12,8 @@ BUILD = places.CHECKOUT / os.environ.get("CAUSEWAY_FUZZ_BUILD", "build/fuzz") / 
 
 SECONDS = {"rdma_capsule_fuzzer": 20, "sgl_fuzzer": 5, "rdma_private_data_fuzzer": 5, "tcp_pdu_fuzzer": 5, "tcp_stream_fuzzer": 20,
            "nvme_controller_fuzzer": 20}
+if os.environ.get("CAUSEWAY_LONG"):
+    SECONDS = {fuzzer: 300 for fuzzer in SECONDS}
 
 LEAST_EXECUTIONS = {"rdma_capsule_fuzzer": 5000, "sgl_fuzzer": 50000, "rdma_private_data_fuzzer": 50000,
                     "tcp_pdu_fuzzer": 50000, "tcp_stream_fuzzer": 1000, "nvme_controller_fuzzer": 150}

@@ -14,20 +14,25 @@ MINUTES = 25
 
 def logged(argv, log: Path, progress: Progress, minutes: float | None) -> int:
     """Runs a command into a log, in bounded time (None: as long as it takes), showing the log's last line as it goes. Its exit status."""
-    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
     process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)
     try:
-        while process.poll() is None:
-            if time.monotonic() > deadline:
-                with open(log, "a") as file:
-                    file.write(f"\nnot done after {minutes} minutes\n")
-                return 1
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.3)
-            progress.detail = processes.last_line(log)
-        return process.returncode
+        return finished(process, log, progress, minutes)
     finally:
         processes.end(process, grace=30)
+
+
+def finished(process: subprocess.Popen, log: Path, progress: Progress, minutes: float | None) -> int:
+    """Waits, for `minutes` at most, for a command that writes into a log. Its exit status; 1 when it has not ended."""
+    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            with open(log, "a") as file:
+                file.write(f"\nnot done after {minutes} minutes\n")
+            return 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        progress.detail = processes.last_line(log)
+    return process.returncode
 
 
 def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = (),
@@ -38,7 +43,7 @@ def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] =
 
     with progress.step(f"build {preset}") as step, _turn(preset):
         step.failed = not (ran("cmake", "--preset", preset)
-                           and ran("cmake", "--build", "--preset", preset, *_targets(preset, folders, also)))
+                           and ran("nice", "cmake", "--build", "--preset", preset, *_targets(preset, folders, also)))
     return not step.failed
 
 

@@ -1,10 +1,12 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   those, again under AddressSanitizer, what threads share under ThreadSanitizer, the fuzzers for a while, then the
-             whole system
+    (none)   the whole system in a guest, and beside it the unit tests under AddressSanitizer, those of what threads share
+             under ThreadSanitizer, the fuzzers for a short while, and the whole system natively
+    long     all of that with more seeds and longer fuzzing, and the release build's unit tests as well
 """
 
+import contextlib
 import os
 import sys
 import xml.etree.ElementTree as ET
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import places, processes
-from .building import build, logged
+from .building import build, finished, logged
 from .progress import Progress
 
 NEEDS_CEPH = "ceph"
@@ -21,17 +23,26 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-ALSO_UNDER_TSAN = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
-"""Programs that whole-system tests run under it."""
+PROGRAMS = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma_discover", "softrdma_rdmacm")
+"""Programs that whole-system tests run, in each build that they use."""
+
+ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "transport/loop")
+"""Folders with unit tests that sanitizers leave out or shorten."""
+
+ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
            "tcp_stream_fuzzer", "nvme_controller_fuzzer")
 
-SYSTEM_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/vm")
+NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph")
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5
-SYSTEM_MINUTES = 75
+NATIVE_MINUTES = 45
+GUEST_MINUTES = 60
+
+LONG = "CAUSEWAY_LONG"
+"""Set in the environment of `./test long`: tests that only repeat do so more often."""
 
 
 @dataclass
@@ -60,27 +71,39 @@ class Suite:
         self.unit("release")
 
     def everything(self) -> None:
+        """An emulated guest keeps one core busy; everything else has the other."""
+        if not self.built("release", ONLY_IN_RELEASE, (*PROGRAMS, *ALSO_IN_RELEASE)):
+            return
+        with self.beside("whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"):
+            self.ctest("release", partial=True)
+            self.unit("asan")
+            self.unit("tsan", UNDER_TSAN, PROGRAMS)
+            self.fuzz()
+            self.pytest("whole system, natively", "native", NATIVE_MINUTES, *NATIVE_FOLDERS)
+
+    def long(self) -> None:
+        os.environ[LONG] = "1"
         self.unit("release")
-        self.unit("asan")
-        self.unit("tsan", UNDER_TSAN, ALSO_UNDER_TSAN)
-        self.fuzz()
-        self.pytest("whole-system tests", "system", SYSTEM_MINUTES, *SYSTEM_FOLDERS)
+        run = [places.binary("tests/simulation/simulation_run"), "--first", 10_001, "--seeds", 20_000]
+        self.tests("simulation, more seeds", "simulation", 30, lambda report: run)
+        self.everything()
 
     def fuzz(self) -> None:
         """A short run of each fuzzer; tests/fuzz/README.md has the long one."""
         if self.built("fuzz", also=FUZZERS):
-            self.pytest("fuzzers", "fuzz", FUZZ_MINUTES, "tests/fuzz")
+            self.pytest("fuzzers", "fuzz", 60 if LONG in os.environ else FUZZ_MINUTES, "tests/fuzz")
 
     def pytest(self, title: str, name: str, minutes: float, *folders: str) -> None:
-        self.tests(title, name, minutes, lambda report: [
-            sys.executable, "-m", "pytest", "-v", "--durations=15", "-p", "no:cacheprovider", f"--junitxml={report}",
-            *folders])
+        self.tests(title, name, minutes, lambda report: pytest_command(report, folders))
 
     def unit(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> None:
-        """Builds and runs ctest, less what needs a cluster and less what was not built."""
-        if not self.built(preset, folders, also):
-            return
-        absent = "_NOT_BUILT$" + ("|^simulation/" if folders else "")
+        """Builds and runs unit tests: all of them, or the test programs of `folders`."""
+        if self.built(preset, folders, also):
+            self.ctest(preset, partial=bool(folders))
+
+    def ctest(self, preset: str, partial: bool) -> None:
+        """Runs ctest, less what needs a cluster; `partial`: less what was not built, too."""
+        absent = "_NOT_BUILT$" + ("|^simulation/" if partial and preset != "release" else "")
         self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
             "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", absent,
             "--output-on-failure", "--output-junit", report])
@@ -95,19 +118,45 @@ class Suite:
 
     def tests(self, title: str, name: str, minutes: float, command) -> None:
         """Runs a test command that writes a JUnit report; shows the end of its log if anything failed."""
-        log, report = self.run.logs / f"{name}.log", self.run.folder / f"{name}.xml"
+        log, report = self.files(name)
         with self.progress.step(title) as step:
-            status = logged(command(report), log, self.progress, minutes)
-            counts = read_report(report) if report.exists() else Counts()
-            if status != 0 and counts.failed == 0:    # it failed without saying where, or never came to report
-                counts.failed = 1
-            step.note, step.failed = str(counts), counts.failed > 0
-        self.counts += counts
-        if counts.failed:
+            self.count(step, logged(command(report), log, self.progress, minutes), report)
+        if step.failed:
             self.show(log)
+
+    @contextlib.contextmanager
+    def beside(self, title: str, name: str, minutes: float, *folders: str):
+        """Runs pytest in the background of the block, whose end waits for it."""
+        log, report = self.files(name)
+        self.progress.say(f"     {title}: begins, beside what follows; its log is {log}")
+        process = processes.spawn(pytest_command(report, folders), log=log, cwd=places.CHECKOUT)
+        try:
+            yield
+            with self.progress.step(title) as step:
+                self.count(step, finished(process, log, self.progress, minutes), report)
+        finally:
+            processes.end(process, grace=30)
+        if step.failed:
+            self.show(log)
+
+    def files(self, name: str) -> tuple[Path, Path]:
+        """A step's log and its report."""
+        return self.run.logs / f"{name}.log", self.run.folder / f"{name}.xml"
+
+    def count(self, step, status: int, report: Path) -> None:
+        """Adds a report's counts; a command that failed without saying where, or never came to report, is a failure."""
+        counts = read_report(report) if report.exists() else Counts()
+        if status != 0 and counts.failed == 0:
+            counts.failed = 1
+        step.note, step.failed = str(counts), counts.failed > 0
+        self.counts += counts
 
     def show(self, log: Path) -> None:
         self.progress.say(f"\n---- from {log}\n{relevant(log)}\n----\n")
+
+
+def pytest_command(report: Path, folders: tuple[str, ...]) -> list:
+    return [sys.executable, "-m", "pytest", "-v", "--durations=25", "-p", "no:cacheprovider", f"--junitxml={report}", *folders]
 
 
 def relevant(log: Path, lines: int = 60) -> str:
@@ -135,7 +184,7 @@ def main(arguments: list[str]) -> int:
     with places.Run("test") as run:
         suite = Suite(Progress(), run)
         try:
-            suite.quick() if arguments == ["quick"] else suite.everything()
+            {"quick": suite.quick, "long": suite.long, "all": suite.everything}[arguments[0] if arguments else "all"]()
         except KeyboardInterrupt:
             suite.progress.say("interrupted")
             return 130
