@@ -15,7 +15,6 @@ from . import kernel, places, processes
 
 SUITE = "trixie"
 LIST = places.CHECKOUT / "deploy/newer-host.txt"
-MIRROR = "http://deb.debian.org/debian"
 KERNEL = "linux-image-amd64"
 MADE_WITHIN = 1200
 
@@ -49,6 +48,15 @@ def get() -> Debian:
     return Debian(folder / "root", kernel.describe(folder / "kernel"))
 
 
+def mirror() -> str:
+    """Where this machine's own apt takes Debian's packages from; with a mirror of a whole company, not from the outside."""
+    listed = processes.run(["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Identifier: Packages"]).stdout
+    uri = next((line.removeprefix("Debian|") for line in listed.splitlines() if line.startswith("Debian|")), None)
+    if uri is None:
+        raise processes.CommandFailed("apt has no mirror of Debian: name one in /etc/apt/sources.list, and run apt-get update")
+    return uri
+
+
 def _make(folder: Path, wanted: list[str]) -> None:
     """Beside the final place, and moved there complete, so half a root is never seen."""
     if not shutil.which("mmdebstrap"):
@@ -61,7 +69,7 @@ def _make(folder: Path, wanted: list[str]) -> None:
         hook.write_text(f'#!/bin/sh\nexec chroot "$1" sh -c "$KERNEL_SCRIPT"\n')
         hook.chmod(0o755)
         processes.run(["env", f"KERNEL_SCRIPT={DOWNLOAD_KERNEL}", "mmdebstrap", "--quiet", "--mode=root",
-                       "--variant=apt", f"--include={','.join(wanted)}", f"--customize-hook={hook}", SUITE, root, MIRROR],
+                       "--variant=apt", f"--include={','.join(wanted)}", f"--customize-hook={hook}", SUITE, root, mirror()],
                       timeout=MADE_WITHIN)
         downloaded = next((root / "root").glob("linux-image-*.deb"))
         kernel.unpack(downloaded, root.parent / "kernel")
