@@ -137,7 +137,7 @@ std::optional<admission> refusal(const application& a, subsystem* s, const trans
 }
 
 admission admit(const application& a, std::shared_ptr<controller> c) {
-    c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer});
+    c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer, a.by});
     return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c), {}};
 }
 

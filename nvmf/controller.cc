@@ -52,6 +52,10 @@ const controller::queue* controller::find_queue(std::uint16_t qid) const noexcep
     return it == queues_.end() ? nullptr : &*it;
 }
 
+bool controller::came_by(const port& p) const noexcept {
+    return std::any_of(queues_.begin(), queues_.end(), [&](const queue& q) { return q.by.get() == &p; });
+}
+
 void controller::remove(qpair& q) {
     const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
     const std::uint16_t qid = it->qid;

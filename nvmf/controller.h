@@ -63,6 +63,7 @@ class controller final : public std::enable_shared_from_this<controller> {
         std::uint16_t qid;
         qpair::state phase;
         transport_address local, peer;
+        std::shared_ptr<const port> by;  ///< that accepted its connection
     };
     void attach(queue q);
     /// Its connection closes. The end of the admin queue is the end of the controller.
@@ -70,6 +71,8 @@ class controller final : public std::enable_shared_from_this<controller> {
     /// Nothing of it executes any more.
     void drained(std::uint16_t qid, const qpair::io_counts& counts);
     const queue* find_queue(std::uint16_t qid) const noexcept;
+    /// Whether a queue of it came in by this port.
+    bool came_by(const port& p) const noexcept;
     bool has_queues() const noexcept { return !queues_.empty(); }
     bool has_io_queues() const noexcept { return io_queues_ != 0; }
 

@@ -28,6 +28,7 @@ class port_lease {
             --port_->users;
     }
 
+    std::shared_ptr<const port> shared() const noexcept { return port_; }
     const port* get() const noexcept { return port_.get(); }  ///< nullptr: none yet, or given back
 
   private:

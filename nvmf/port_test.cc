@@ -75,7 +75,22 @@ TEST_F(ports, a_connection_from_before_a_listener_was_secured_stays_outside) {
     ASSERT_TRUE(w.run(s.remove_listener(here)));
     ASSERT_TRUE(w.run(s.add_listener(here, secured)));
     EXPECT_TRUE(not_here(connect_on(early)));
-    EXPECT_FALSE(admitted.closed) << "what had connected stays";
+    EXPECT_TRUE(admitted.gone) << "it was connected by the listener that was removed";
+}
+
+TEST_F(ports, a_listener_that_is_removed_takes_the_hosts_that_came_by_it) {
+    auto& other = make(other_nqn);
+    for (subsystem* each : {&s, &other})
+        ASSERT_TRUE(w.run(each->add_listener(here)));
+    ASSERT_TRUE(w.run(s.add_listener(elsewhere)));
+    connection& leaving = *connect_at(here).of;
+    connection& of_the_other_subsystem = *connect_at(here, other_nqn).of;
+    connection& of_the_other_listener = *connect_at(elsewhere).of;
+    ASSERT_TRUE(w.run(s.remove_listener(here)));
+    EXPECT_TRUE(leaving.gone);
+    EXPECT_EQ(leaving.closed, disconnect_reason::listener_removed);
+    EXPECT_FALSE(of_the_other_subsystem.closed);
+    EXPECT_FALSE(of_the_other_listener.closed);
 }
 
 TEST_F(ports, where_a_secure_channel_is_required_nobody_comes_in_who_has_proved_nothing) {

@@ -60,11 +60,16 @@ core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     if (!normal)
         co_return tl::make_unexpected(std::move(normal.error()));
     at = std::move(*normal);
-    // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
-    if (std::erase_if(listeners_, [&](const auto& l) { return l->at == at; }) == 0)
+    const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at == at; });
+    if (it == listeners_.end())
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    const std::shared_ptr<const port> left = (*it)->port.shared();
+    // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
+    listeners_.erase(it);
     target_.discovery_log().changed(*this);
     co_await target_.close_unused_ports(*fabric);
+    co_await end_controllers([&](const controller& c) { return left && c.came_by(*left); },
+                             disconnect_reason::listener_removed);
     co_return core::result<>();
 }
 

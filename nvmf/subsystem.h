@@ -79,7 +79,9 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// EEXIST; ENODEV (no such transport); EINVAL (not an address, no secure channel there, or others share the address
     /// and do not agree on it); and listen()'s.
     core::task<core::result<>> add_listener(transport_address at, listen_options options = {});
-    core::task<core::result<>> remove_listener(transport_address at);  ///< ENOENT; EINVAL: not an address
+    /// Hosts that came in by it are sent away, and those of other listeners stay. Ends when their connections are gone
+    /// and nobody listens there any more, unless other subsystems do. ENOENT; EINVAL: not an address.
+    core::task<core::result<>> remove_listener(transport_address at);
     const std::vector<std::shared_ptr<listener>>& listeners() const noexcept { return listeners_; }
     /// Whether a connection that `p` has accepted came in by a listener of this subsystem. The discovery subsystem is
     /// behind every port.

@@ -184,7 +184,7 @@ TEST_F(subsystem_control, listeners) {
     host h = w.make_host(host_a, 1);
     EXPECT_EQ(code(w.run(s.remove_listener(here))), 0);
     EXPECT_EQ(w.fabric->listening, std::vector{elsewhere});
-    EXPECT_FALSE(h.admin->closed) << "connections that exist stay";
+    EXPECT_EQ(h.admin->closed, disconnect_reason::listener_removed);
     EXPECT_FALSE(admitted(host_a)) << "but no new one comes in there";
 }
 

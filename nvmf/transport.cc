@@ -27,6 +27,7 @@ std::string_view to_string(disconnect_reason r) noexcept {
     case disconnect_reason::controller_shutdown: return "controller shutdown";
     case disconnect_reason::keep_alive_timeout: return "keep alive timeout";
     case disconnect_reason::host_removed: return "the host is no longer allowed";
+    case disconnect_reason::listener_removed: return "the listener is removed";
     case disconnect_reason::subsystem_deleted: return "the subsystem is deleted";
     case disconnect_reason::protocol_violation: return "protocol violation";
     case disconnect_reason::transport_error: return "transport error";

@@ -138,7 +138,8 @@ enum class disconnect_reason : std::uint8_t {
     controller_reset,
     controller_shutdown,
     keep_alive_timeout,
-    host_removed,  ///< no longer on the allow list
+    host_removed,      ///< no longer on the allow list
+    listener_removed,  ///< of its subsystem, at the port that the host came in by
     subsystem_deleted,
     protocol_violation,
     transport_error,

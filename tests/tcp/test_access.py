@@ -10,7 +10,7 @@ import pytest
 from daemon import RpcError
 from gateway_nqn import NQN
 from lab import places, sanitizers
-from raw_host import HOST, Closed, Connection, connect, connect_data
+from raw_host import HOST, Closed, Connection, Host, connect, connect_data
 
 SECURED = "nqn.2024-01.io.example:secured"
 KEY = "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:"
@@ -87,6 +87,15 @@ def test_an_address_is_the_same_however_it_is_spelled(gateway, port):
         "trtype": "TCP", "adrfam": "IPv6", "traddr": "::0001", "trsvcid": str(port)})
     with pytest.raises(ConnectionRefusedError):
         Connection(("::1", port))
+
+
+def test_a_listener_that_is_removed_takes_the_hosts_that_came_by_it(gateway, port):
+    listen(gateway, NQN, "127.0.0.1", port)
+    with Host(("127.0.0.1", port), NQN) as leaving, Host(gateway.address, NQN) as staying:
+        gateway.call("nvmf_subsystem_remove_listener", nqn=NQN, listen_address={
+            "trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(port)})
+        assert leaving.admin.closed() and leaving.io.closed()
+        assert len(staying.read(0, 1, 512)) == 512
 
 
 def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, preset, port):
