@@ -146,7 +146,8 @@ admission admit_admin(const application& a, subsystem& s, transport& fabric) {
         return bad_data(at_cntlid, "it asks for a certain controller, and all of them are dynamic");
     std::unique_ptr<discovery_log::reader> reader;
     if (s.is_discovery()) {
-        auto admitted = s.owner().discovery_log().admit(std::string(a.hostnqn()), a.local, a.peer);
+        const port at = a.by ? *a.by : port{.at = a.local};
+        auto admitted = s.owner().discovery_log().admit(std::string(a.hostnqn()), at, a.local, a.peer);
         if (!admitted)
             return refused_with(nvme::sc::connect_controller_busy, admitted.error().text());
         reader = std::move(*admitted);

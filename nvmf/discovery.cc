@@ -33,21 +33,24 @@ nvme::address_family family_of(const transport_address& a) noexcept {
     return nvme::address_family::intra_host;
 }
 
-nvme::discovery_log_entry describe(const subsystem& s, const subsystem::listener& l, const transport_address& at,
-                                   const target& t) {
+/// A subsystem that is reached at `at`, an address of `by`.
+nvme::discovery_log_entry describe(const subsystem& s, const port& by, const transport_address& at, const target& t) {
     nvme::discovery_log_entry e{};
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
-    e.subtype = nvme::to_underlying(nvme::subsystem_type::nvm);
+    e.subtype = nvme::to_underlying(s.is_discovery() ? nvme::subsystem_type::current_discovery
+                                                     : nvme::subsystem_type::nvm);
+    if (s.is_discovery())
+        e.eflags = nvme::eflags_explicit_persistent_connection;
     // Not `not_required`: over TCP libnvme 1.3 (Debian 12) takes that for a wish, asks for TLS, and connects to nothing.
-    e.treq = nvme::to_underlying(l.options.secure_channel ? nvme::secure_channel::required
+    e.treq = nvme::to_underlying(by.options.secure_channel ? nvme::secure_channel::required
                                                           : nvme::secure_channel::not_specified) |
              nvme::treq_disable_sq_flow_control;
-    e.portid = l.port.get()->id;
+    e.portid = by.id;
     e.cntlid = nvme::cntlid_dynamic;
     if (const transport* fabric = t.find_transport(at.trtype)) {
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
-        const auto tsas = fabric->tsas(l.options);
+        const auto tsas = fabric->tsas(by.options);
         const auto place = std::as_writable_bytes(std::span(e.tsas));
         std::copy_n(tsas.begin(), std::min(tsas.size(), place.size()), place.begin());
     }
@@ -70,7 +73,8 @@ void copy_overlap(std::span<std::byte> into, std::uint64_t offset, std::span<con
 // ---- Who reads.
 
 core::result<std::unique_ptr<discovery_log::reader>>
-discovery_log::admit(const std::string& host_nqn, const transport_address& local, const transport_address& peer) {
+discovery_log::admit(const std::string& host_nqn, const port& by, const transport_address& local,
+                     const transport_address& peer) {
     const auto count = [](const auto& map, const auto& key) {
         const auto it = map.find(key);
         return it == map.end() ? 0u : it->second;
@@ -89,6 +93,7 @@ discovery_log::admit(const std::string& host_nqn, const transport_address& local
     // A new view has seen nothing: whatever was changed before concerns it.
     const auto [seen, is_new] =
         views_.try_emplace({host_nqn, local.text()}, view{.local = local, .changed = generation_});
+    seen->second.itself = std::make_shared<entry_type>(describe(target_.discovery(), by, local, target_));
     return std::make_unique<reader>(shared_from_this(), seen, peer.traddr);
 }
 
@@ -144,6 +149,7 @@ std::shared_ptr<const discovery_log::page> discovery_log::page_of(const view_key
         return newest;
     const auto made = std::make_shared<page>();
     made->generation = generation_of(v);
+    made->entries.push_back(v.itself);
     for (const auto& s : target_.subsystems())
         if (!s->is_discovery() && s->allows(key.first))
             for (const entry& e : entries_of(*s, v.local))
@@ -160,7 +166,7 @@ const std::vector<discovery_log::entry>& discovery_log::entries_of(const subsyst
     if (is_new)
         for (const auto& l : s.listeners())
             if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
-                it->second.push_back(std::make_shared<entry_type>(describe(s, *l, *at, target_)));
+                it->second.push_back(std::make_shared<entry_type>(describe(s, *l->port.get(), *at, target_)));
     return it->second;
 }
 

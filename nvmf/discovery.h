@@ -33,7 +33,7 @@ struct discovery_limits {
 
 /// The discovery log, and who reads it. NVMe over Fabrics 1.1, "Discovery Log Page"; NVM Express Base 2.0.
 ///
-/// A host sees the listeners of the subsystems that allow it. What it sees is put together once per change that
+/// A host sees the discovery subsystem itself, where it reads, and the listeners of the subsystems that allow it. What it sees is put together once per change that
 /// concerns it, from entries that all hosts share, and a Get Log Page copies its part of them. A change is announced
 /// to those hosts alone whose log it changes, a few in each turn of the reactor. Control reactor.
 class discovery_log : public std::enable_shared_from_this<discovery_log> {
@@ -42,9 +42,9 @@ class discovery_log : public std::enable_shared_from_this<discovery_log> {
 
     class reader;
     /// The part of a controller that is about to be made for this host. EBUSY: there are too many.
-    /// `local`: where the host has come in.
-    core::result<std::unique_ptr<reader>> admit(const std::string& host_nqn, const transport_address& local,
-                                                const transport_address& peer);
+    /// `by` and `local`: the port and the address where the host has come in.
+    core::result<std::unique_ptr<reader>> admit(const std::string& host_nqn, const port& by,
+                                                const transport_address& local, const transport_address& peer);
 
     // ---- What has changed. After the change.
 
@@ -74,6 +74,7 @@ class discovery_log : public std::enable_shared_from_this<discovery_log> {
     struct view {
         unsigned readers = 0;
         transport_address local{};
+        entry itself{};                      ///< the discovery subsystem, as the newest reader came to it
         std::uint64_t changed = 0;           ///< generation of the last change that was not for everybody
         std::weak_ptr<const page> newest{};  ///< held by its readers
     };

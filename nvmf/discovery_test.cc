@@ -1,5 +1,6 @@
 #include "nvme/discovery.h"
 
+#include "nvme/text.h"
 #include "nvmf/test_world.h"
 
 namespace causeway::nvmf::test {
@@ -13,12 +14,16 @@ class discovery : public testing::Test {
         nvme::discovery_log_header header;
         std::vector<nvme::discovery_log_entry> entries;
     };
+    nvme::discovery_log_entry read_entry(host& d, std::uint64_t i) {
+        return d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * (i + 1)))
+            .page<nvme::discovery_log_entry>();
+    }
+    /// The first entry is that of the discovery subsystem itself: here are the others.
     log read(host& d) {
         log l{};
         l.header = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
-        for (std::uint64_t i = 0; i < l.header.numrec; ++i)
-            l.entries.push_back(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * (i + 1)))
-                                    .page<nvme::discovery_log_entry>());
+        for (std::uint64_t i = 1; i < l.header.numrec; ++i)
+            l.entries.push_back(read_entry(d, i));
         return l;
     }
     host ask(std::string nqn) { return w.make_host(std::move(nqn), 0, std::string(nvme::discovery_nqn)); }
@@ -50,6 +55,18 @@ TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
         << "TSAS, from the transport";
     EXPECT_EQ(l.entries[1].adrfam, 2u);
     EXPECT_EQ(l.entries[1].portid, 2u);
+}
+
+TEST_F(discovery, has_an_entry_of_its_own) {
+    w.make_subsystem();
+    host d = ask(host_a);
+    const auto e = read_entry(d, 0);
+    EXPECT_EQ(e.subtype, 3u) << "the discovery subsystem that answers";
+    EXPECT_EQ(std::string_view(e.subnqn), nvme::discovery_nqn);
+    EXPECT_EQ(nvme::padded_text(e.traddr), here.traddr) << "where it was asked";
+    EXPECT_EQ(nvme::padded_text(e.trsvcid), here.trsvcid);
+    EXPECT_EQ(e.portid, 1u);
+    EXPECT_EQ(e.eflags, 2u) << "EPCSD: a host may stay connected, and hears of changes";
 }
 
 TEST_F(discovery, says_which_listeners_are_secured) {
@@ -133,7 +150,7 @@ TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
     for (int i = 0; i < 20; ++i)
         w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));
     host d = ask(host_a);
-    const bytes whole = d.admin->call(get_log_page(nvme::lid::discovery, 21 * 1024)).data;
+    const bytes whole = d.admin->call(get_log_page(nvme::lid::discovery, 22 * 1024)).data;
     bytes parts;
     for (std::uint32_t at = 0; at < whole.size(); at += 4096) {
         const auto n = std::min<std::uint32_t>(4096, static_cast<std::uint32_t>(whole.size()) - at);
@@ -141,7 +158,7 @@ TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
         parts.insert(parts.end(), part.begin(), part.end());
     }
     EXPECT_EQ(parts, whole);
-    EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 21 * 1024 + 4)).status().is(sc::invalid_field));
+    EXPECT_TRUE(d.admin->call(get_log_page(nvme::lid::discovery, 1024, 22 * 1024 + 4)).status().is(sc::invalid_field));
 }
 
 TEST_F(discovery, parts_of_a_log_fit_together_whatever_changes_between_them) {
@@ -149,17 +166,17 @@ TEST_F(discovery, parts_of_a_log_fit_together_whatever_changes_between_them) {
         w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));
     host d = ask(host_a);
     const auto before = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
-    EXPECT_EQ(before.numrec, 3u);
+    EXPECT_EQ(before.numrec, 1u + 3);
     for (int i = 0; i < 3; ++i)
         EXPECT_TRUE(w.run(w.target.delete_subsystem("nqn.2024-01.io.example:n" + std::to_string(i))));
     for (std::uint32_t i = 1; i <= 3; ++i) {
-        const capsule& part = d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * i));
+        const capsule& part = d.admin->call(get_log_page(nvme::lid::discovery, 1024, 1024 * (i + 1)));
         ASSERT_EQ(part.status(), sc::success) << "it is as long as the header said";
         EXPECT_EQ(part.page<nvme::discovery_log_entry>().subnqn, "nqn.2024-01.io.example:n" + std::to_string(i - 1));
     }
     const auto after = d.admin->call(get_log_page(nvme::lid::discovery, 1024)).page<nvme::discovery_log_header>();
     EXPECT_GT(after.genctr, before.genctr) << "so that the host reads again";
-    EXPECT_EQ(after.numrec, 0u);
+    EXPECT_EQ(after.numrec, 1u);
 }
 
 TEST_F(discovery, is_put_together_once_for_a_change_that_concerns_the_host) {

@@ -108,4 +108,4 @@ def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, pr
         done = subprocess.run([program, "discover", "-a", asked, "-s", str(port), "--json"], capture_output=True, text=True,
                               timeout=60, env={**sanitizers.SETTINGS, **os.environ})
         assert done.returncode == 0, done.stderr
-        assert [e["traddr"] for e in json.loads(done.stdout) if e["trsvcid"] == str(port)] == [asked]
+        assert [e["traddr"] for e in json.loads(done.stdout) if e["subnqn"] == NQN and e["trsvcid"] == str(port)] == [asked]
