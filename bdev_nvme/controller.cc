@@ -53,13 +53,13 @@ controller::start(core::reactor_group& group, std::unique_ptr<function> f, contr
                 core::detach(self->lose());
         });
     });
-    co_await c->one_at_a_time_.enter();
+    auto lock = co_await c->one_at_a_time_.lock();
     core::result<> ready = c->admin_.allocate();
     if (ready)
         ready = co_await c->bring_up();
     if (ready)
         co_await c->open_queues();
-    c->one_at_a_time_.leave();
+    lock.unlock();
     if (!ready) {
         co_await c->close();
         co_return tl::make_unexpected(ready.error());
@@ -123,10 +123,8 @@ core::task<> controller::spread_timeout() {
 
 core::task<core::result<>> controller::reset(std::string why) {
     const auto self = shared_from_this();
-    co_await one_at_a_time_.enter();
-    auto done = co_await reset_now(std::move(why));
-    one_at_a_time_.leave();
-    co_return done;
+    const auto lock = co_await one_at_a_time_.lock();
+    co_return co_await reset_now(std::move(why));
 }
 
 /// What is in flight is answered only once the controller has forgotten its queues, or is cut off from memory: before that it might still
@@ -190,7 +188,7 @@ core::task<> controller::lose() {
     core::log::warning("{}: the device is being removed", address_);
     state_ = state::removed;
     admin_.close({ENODEV, "the controller is gone", address_});
-    co_await one_at_a_time_.enter();
+    auto lock = co_await one_at_a_time_.lock();
     if (state_ != state::closed) {
         co_await stop_io();
         if (function_)
@@ -199,14 +197,14 @@ core::task<> controller::lose() {
         co_await take_back(lost);
         co_await give_up(state::removed);
     }
-    one_at_a_time_.leave();
+    lock.unlock();
     if (observer_)
         observer_->removed(*this);
 }
 
 core::task<> controller::close() {
     const auto self = shared_from_this();
-    co_await one_at_a_time_.enter();
+    const auto lock = co_await one_at_a_time_.lock();
     if (state_ != state::closed) {
         watch_.reset();
         const bool there = state_ == state::enabled;
@@ -232,7 +230,6 @@ core::task<> controller::close() {
             function_->on_removal(nullptr);
         co_await core::run_blocking(group_, [this] { function_.reset(); });  // the kernel resets the device
     }
-    one_at_a_time_.leave();
 }
 
 // What queues report.

@@ -5,9 +5,9 @@
 #include "bdev_nvme/host_memory.h"
 #include "bdev_nvme/identity.h"
 #include "bdev_nvme/queue_pair.h"
+#include "core/async_mutex.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
-#include "core/turnstile.h"
 #include "nvme/log_page.h"
 
 #include <memory>
@@ -160,7 +160,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     std::optional<core::timer> watch_;
     unsigned watch_turns_ = 0;
     unsigned events_in_hand_ = 0;
-    core::turnstile one_at_a_time_;  ///< resets, and the end
+    core::async_mutex one_at_a_time_;  ///< resets, and the end
     bool reset_wanted_ = false;      ///< by itself, and not begun
     std::string broken_meanwhile_;   ///< why it is to be reset once more as soon as it is enabled
     statistics stats_;
