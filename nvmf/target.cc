@@ -165,11 +165,8 @@ core::task<core::result<>> target::lease_port(transport& fabric, transport_addre
                                               port_lease& lease) {
     if (options.secure_channel && !fabric.offers_secure_channel())
         co_return core::fail(EINVAL, "this transport has no secure channel", at.trtype);
-    core::turnstile& changes = port_changes_[&fabric];
-    co_await changes.enter();
-    auto leased = co_await lease_in_turn(fabric, std::move(at), options, lease);
-    changes.leave();
-    co_return leased;
+    const auto lock = co_await port_changes_[&fabric].lock();
+    co_return co_await lease_in_turn(fabric, std::move(at), options, lease);
 }
 
 core::task<core::result<>> target::lease_in_turn(transport& fabric, transport_address at, listen_options options,
@@ -203,8 +200,7 @@ core::task<core::result<>> target::lease_in_turn(transport& fabric, transport_ad
 }
 
 core::task<> target::close_unused_ports(transport& fabric) {
-    core::turnstile& changes = port_changes_[&fabric];
-    co_await changes.enter();
+    const auto lock = co_await port_changes_[&fabric].lock();
     const auto unused = [&](const auto& p) { return p->users == 0 && p->at.trtype == fabric.trtype(); };
     for (;;) {
         const auto it = std::find_if(ports_.begin(), ports_.end(), unused);
@@ -214,7 +210,6 @@ core::task<> target::close_unused_ports(transport& fabric) {
         co_await fabric.stop_listening(closing);
         std::erase(ports_, closing);
     }
-    changes.leave();
 }
 
 // ---- Subsystems.

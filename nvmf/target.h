@@ -1,8 +1,8 @@
 #pragma once
 
 #include "bdev/registry.h"
+#include "core/async_mutex.h"
 #include "core/reactor_group.h"
-#include "core/turnstile.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/discovery.h"
 #include "nvmf/host_numbers.h"
@@ -120,7 +120,7 @@ class target {
     std::vector<std::unique_ptr<transport>> transports_;
     std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
     std::vector<std::shared_ptr<open_port>> ports_;
-    std::map<const transport*, core::turnstile> port_changes_;  ///< one at a time for each transport
+    std::map<const transport*, core::async_mutex> port_changes_;  ///< one at a time for each transport
     host_numbers host_numbers_;
     std::uint16_t last_port_id_ = 0;
     const std::shared_ptr<nvmf::discovery_log> discovery_log_;
