@@ -37,27 +37,24 @@ device::~device() = default;
 
 core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
     core::reactor* const home = &r;
-    co_await making_.enter();
+    const auto lock = co_await making_.lock();
     if (!groups_[home->index()] && !lost_) {
         auto make = [this, home] { return poll_group::create(*home, target_, pd_.get(), limits_, options_); };
         auto made = co_await core::run_blocking(target_.group(), make);
-        if (!made) {
-            making_.leave();
+        if (!made)
             co_return tl::make_unexpected(made.error());
-        }
         groups_[home->index()] = std::move(*made);
         co_await core::switch_to(*home);
         groups_[home->index()]->start();
         co_await core::switch_to(target_.group().control());
     }
-    making_.leave();
     if (lost_)
         co_return core::fail(ENODEV, "the device is gone", name_);
     co_return groups_[home->index()].get();
 }
 
 core::task<> device::release_verbs() {
-    co_await making_.enter();
+    const auto lock = co_await making_.lock();
     watch_.reset();
     for (auto& g : groups_) {
         if (!g)
@@ -70,7 +67,6 @@ core::task<> device::release_verbs() {
         co_await core::switch_to(target_.group().control());
     }
     pd_.reset();
-    making_.leave();
 }
 
 void device::take_events() noexcept {

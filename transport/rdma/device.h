@@ -1,8 +1,8 @@
 #pragma once
 
+#include "core/async_mutex.h"
 #include "core/reactor.h"
 #include "core/task.h"
-#include "core/turnstile.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/receive_quota.h"
@@ -69,7 +69,7 @@ class device {
     const nvmf::transport_options& options_;
     events handlers_;
     bool lost_ = false;
-    core::turnstile making_;
+    core::async_mutex making_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
     std::optional<core::fd_watch> watch_;
 };

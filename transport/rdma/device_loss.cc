@@ -29,14 +29,14 @@ void rdma_transport::lose(device& d) {
 }
 
 core::task<> rdma_transport::give_up(device& d) {
-    co_await listening_.enter();
+    auto lock = co_await listening_.lock();
     for (const auto& l : listeners_) {
         if (l->verbs() != d.context())
             continue;
         co_await l->close();
         l->waiting = true;
     }
-    listening_.leave();
+    lock.unlock();
     while (d.queue_pairs != 0)
         co_await core::sleep_for(release_check);
     co_await d.release_verbs();
@@ -64,7 +64,7 @@ void rdma_transport::reopen_soon() {
 }
 
 core::task<> rdma_transport::reopen_listeners() {
-    co_await listening_.enter();
+    auto lock = co_await listening_.lock();
     for (std::size_t i = 0; i < listeners_.size() && !stopping_; ++i) {
         listener& l = *listeners_[i];
         if (!l.waiting)
@@ -76,7 +76,7 @@ core::task<> rdma_transport::reopen_listeners() {
             core::log::notice("rdma: listening at {} again", l.at().text());
         }
     }
-    listening_.leave();
+    lock.unlock();
     reopen_soon();
     --background_;
 }

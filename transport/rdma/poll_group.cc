@@ -76,9 +76,10 @@ void poll_group::start() {
 }
 
 core::task<> poll_group::stop() {
-    co_await growing_.enter();  // what is being made is there, or not, after this
-    stopped_ = true;
-    growing_.leave();
+    {
+        const auto lock = co_await growing_.lock();  // what is being made is there, or not, after this
+        stopped_ = true;
+    }
     for (const auto& p : pools_)
         p->stop();
     registration_.reset();

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "core/async_mutex.h"
 #include "core/buffer_pool.h"
 #include "core/counter.h"
 #include "core/poller.h"
 #include "core/reactor.h"
 #include "core/task.h"
-#include "core/turnstile.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
@@ -119,7 +119,7 @@ class poll_group final : public core::poller {
     cq_ptr cq_;
     std::uint32_t completions_;               ///< that the queue holds
     std::uint32_t promised_completions_ = 0;  ///< to connections
-    core::turnstile growing_;                 ///< one at a time makes what can only be made by blocking
+    core::async_mutex growing_;               ///< one at a time makes what can only be made by blocking
     bool following_use_ = false;              ///< follow_use() is on its way
     bool out_of_memory_ = false;              ///< when that was tried last
     bool stopped_ = false;

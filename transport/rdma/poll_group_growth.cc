@@ -8,7 +8,7 @@
 namespace causeway::rdma {
 
 core::task<core::result<receive_pool*>> poll_group::admit(qpair_limits limits) {
-    co_await growing_.enter();
+    const auto lock = co_await growing_.lock();
     core::result<receive_pool*> admitted = core::fail(ENODEV, "the device is gone");
     if (!stopped_) {
         const core::result<> completions = co_await grow_completions(completions_of(limits));
@@ -27,7 +27,6 @@ core::task<core::result<receive_pool*>> poll_group::admit(qpair_limits limits) {
             admitted = tl::make_unexpected(memory.error());
         }
     }
-    growing_.leave();
     co_return admitted;
 }
 
@@ -94,7 +93,7 @@ bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
 
 /// In the background: until it is done, the cushion is smaller than it should be.
 core::task<> poll_group::follow_use() {
-    co_await growing_.enter();
+    const auto lock = co_await growing_.lock();
     bool failed = false;
     for (std::size_t i = 0; i < pools_.size() && !stopped_; ++i) {
         const core::result<> memory = co_await add_memory(*pools_[i]);
@@ -107,7 +106,6 @@ core::task<> poll_group::follow_use() {
     }
     out_of_memory_ = failed;
     following_use_ = false;
-    growing_.leave();
 }
 
 }  // namespace causeway::rdma

@@ -50,7 +50,7 @@ rdma_transport::~rdma_transport() {
 }
 
 core::task<core::result<>> rdma_transport::listen(std::shared_ptr<const nvmf::port> at) {
-    co_await listening_.enter();
+    const auto lock = co_await listening_.lock();
     auto made = std::make_unique<listener>(*this, at);
     core::result<> opened = core::fail(ESHUTDOWN, at->at.text());
     if (!stopping_)
@@ -59,29 +59,27 @@ core::task<core::result<>> rdma_transport::listen(std::shared_ptr<const nvmf::po
         listeners_.push_back(std::move(made));
         core::log::notice("rdma: listening at {}", at->at.text());
     }
-    listening_.leave();
     co_return opened;
 }
 
 core::task<> rdma_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
-    co_await listening_.enter();
+    const auto lock = co_await listening_.lock();
     const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->port() == at; });
     if (it != listeners_.end()) {
         const auto dying = std::move(*it);
         listeners_.erase(it);
         co_await dying->close();
     }
-    listening_.leave();
 }
 
 core::task<> rdma_transport::stop() {
     stopping_ = true;
     reopen_timer_.cancel();
-    co_await listening_.enter();
+    auto lock = co_await listening_.lock();
     for (const auto& l : listeners_)
         co_await l->close();
     listeners_.clear();
-    listening_.leave();
+    lock.unlock();
 
     for (const auto& c : connections_)
         c->close(nvmf::disconnect_reason::shutting_down);

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "core/async_mutex.h"
 #include "core/timer.h"
-#include "core/turnstile.h"
 #include "nvmf/transport.h"
 #include "transport/ip/address.h"
 #include "transport/rdma/connection.h"
@@ -64,7 +64,7 @@ class rdma_transport final : public nvmf::transport {
     bool stopping_ = false;
     unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
 
-    core::turnstile listening_;
+    core::async_mutex listening_;
     std::vector<std::unique_ptr<listener>> listeners_;
     std::vector<std::unique_ptr<device>> devices_;
     std::vector<std::unique_ptr<connection>> connections_;
