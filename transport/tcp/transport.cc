@@ -45,7 +45,7 @@ tcp_transport::~tcp_transport() {
 }
 
 core::task<core::result<>> tcp_transport::listen(std::shared_ptr<const nvmf::port> at) {
-    co_await listening_.enter();
+    const auto lock = co_await listening_.lock();
     core::result<> opened;
     if (stopping_) {
         opened = core::fail_errno(ESHUTDOWN, at->at.text());
@@ -60,12 +60,11 @@ core::task<core::result<>> tcp_transport::listen(std::shared_ptr<const nvmf::por
             core::log::notice("tcp: listening at {}", at->at.text());
         }
     }
-    listening_.leave();
     co_return opened;
 }
 
 core::task<> tcp_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
-    co_await listening_.enter();
+    const auto lock = co_await listening_.lock();
     const auto it =
         std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return &l->port() == &*at; });
     if (it != listeners_.end()) {
@@ -73,16 +72,15 @@ core::task<> tcp_transport::stop_listening(std::shared_ptr<const nvmf::port> at)
         listeners_.erase(it);
         co_await dying->close();
     }
-    listening_.leave();
 }
 
 core::task<> tcp_transport::stop() {
     stopping_ = true;
-    co_await listening_.enter();
+    auto lock = co_await listening_.lock();
     for (const auto& l : listeners_)
         co_await l->close();
     listeners_.clear();
-    listening_.leave();
+    lock.unlock();
 
     // What a core has adopted before its acceptor went is here by now.
     for (const auto& c : connections_)
@@ -108,7 +106,7 @@ void tcp_transport::forget_host(const std::string& subnqn, const std::string& ho
 }
 
 core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& home) {
-    co_await making_.enter();
+    const auto lock = co_await making_.lock();
     auto& place = groups_[home.index()];
     core::result<> good;
     if (!place) {
@@ -123,7 +121,6 @@ core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& hom
             good = tl::make_unexpected(made.error());
         }
     }
-    making_.leave();
     if (!good)
         co_return tl::make_unexpected(good.error());
     co_return place.get();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/turnstile.h"
+#include "core/async_mutex.h"
 #include "nvmf/transport.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
@@ -59,7 +59,7 @@ class tcp_transport final : public nvmf::transport {
     bool stopping_ = false;
     const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();
     const std::shared_ptr<tls_server> tls_ = make_tls_server(keys_);
-    core::turnstile listening_, making_;
+    core::async_mutex listening_, making_;
     std::vector<std::unique_ptr<listener>> listeners_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
     std::vector<std::unique_ptr<connection>> connections_;
