@@ -5,8 +5,6 @@
 
 namespace causeway::bdev {
 
-using namespace std::chrono_literals;
-
 device::device(core::reactor_group& group, std::string name, geometry g, capabilities c, uuid id)
     : group_(group), name_(std::move(name)), id_(id), geometry_(g), blocks_(g.blocks), capabilities_(c),
       stats_(group.size()) {}
@@ -78,7 +76,9 @@ void device::count(const io& i) noexcept {
         if (i.status.is(nvme::sc::compare_failure))
             mine.miscompared.add();
     }
-    mine.completed.add();  // the last touch: see in_flight()
+    mine.completed.add();
+    if (mine.idle && mine.completed.get() == mine.started.get()) [[unlikely]]
+        mine.idle->set();
 }
 
 std::uint64_t device::in_flight() const noexcept {
@@ -94,10 +94,20 @@ std::uint64_t device::in_flight() const noexcept {
 }
 
 core::task<> device::drained() {
-    while (in_flight())
-        co_await core::sleep_for(1ms);
-    // A visit to every core: whatever it did here happened before what comes next.
-    co_await core::for_each_reactor(group_, [](core::reactor&) {});
+    core::reactor& home = *core::reactor::current();
+    // A visit to every core, whether it has I/O in flight or not: whatever it did here happened before what comes next.
+    for (const auto& r : group_) {
+        co_await core::switch_to(*r);
+        core_statistics& mine = stats_.on(r->index());
+        if (mine.completed.get() == mine.started.get())
+            continue;
+        core::event idle;
+        assert(!mine.idle);
+        mine.idle = &idle;
+        co_await idle.wait();
+        mine.idle = nullptr;
+    }
+    co_await core::switch_to(home);
 }
 
 core::result<> device::claim(observer& by) {

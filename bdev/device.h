@@ -127,7 +127,8 @@ class device {
     /// On the reactor that issued the I/O. Must lead to one complete() there.
     virtual void submit(io& i) noexcept = 0;
     void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
-    /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O.
+    /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O. Once at a time.
+    /// REQUIRES: nobody calls start() any more.
     core::task<> drained();
 
   private:

@@ -31,6 +31,7 @@ core::result<> registry::add(std::shared_ptr<device> d) {
     if (taken(d->name()))
         return core::fail(EEXIST, "a device of this name is being made or removed", d->name());
     devices_.push_back(std::move(d));
+    added_.notify_all();
     return {};
 }
 
@@ -49,6 +50,15 @@ std::shared_ptr<device> registry::find(std::string_view name_or_uuid) const {
             if (d->id() == *id)
                 return d;
     return nullptr;
+}
+
+core::task<std::shared_ptr<device>> registry::find_within(core::nanoseconds limit, std::string name_or_uuid) {
+    std::shared_ptr<device> found;
+    co_await added_.wait_for(limit, [&] {
+        found = find(name_or_uuid);
+        return found != nullptr;
+    });
+    co_return found;
 }
 
 core::result<registry::reservation> registry::reserve(std::string name) {

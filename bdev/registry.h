@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "core/condition_variable.h"
 
 #include <memory>
 #include <string>
@@ -18,6 +19,8 @@ class registry {
     core::result<> add(std::shared_ptr<device> d);
     /// nullptr: there is none.
     std::shared_ptr<device> find(std::string_view name_or_uuid) const;
+    /// Likewise; waits for one that is still to come, but no longer than `limit`.
+    core::task<std::shared_ptr<device>> find_within(core::nanoseconds limit, std::string name_or_uuid);
     /// In order of creation.
     const std::vector<std::shared_ptr<device>>& all() const noexcept { return devices_; }
 
@@ -54,6 +57,7 @@ class registry {
     core::reactor_group& group_;
     std::vector<std::shared_ptr<device>> devices_;
     std::vector<std::string> reserved_;
+    core::condition_variable added_;
 };
 
 }  // namespace causeway::bdev

@@ -2,6 +2,7 @@
 
 #include "bdev/io.h"
 #include "core/counter.h"
+#include "core/event.h"
 #include "core/reactor_group.h"
 
 #include <array>
@@ -25,6 +26,8 @@ struct core_statistics {
     core::counter completed;  ///< with whatever status; started - completed are in flight
     core::counter failed;
     core::counter miscompared;  ///< the part of `failed` that a host has asked for
+
+    core::event* idle = nullptr;  ///< that core's: set when nothing is in flight, for device::drained()
 };
 
 using device_statistics = core::per_core<core_statistics>;
