@@ -212,8 +212,7 @@ core::task<> controller::close() {
         if (there)
             co_await delete_queues();
         admin_.close({ENODEV, "the controller is closed", address_});
-        while (events_in_hand_)
-            co_await core::sleep_for(1ms);
+        co_await events_in_hand_.close();
         if (there) {
             const core::nanoseconds asked = std::chrono::microseconds(facts_.shutdown_us);
             const auto limit = std::clamp<core::nanoseconds>(asked, shutdown_limit, longest_shutdown);

@@ -6,6 +6,7 @@
 #include "bdev_nvme/identity.h"
 #include "bdev_nvme/queue_pair.h"
 #include "core/async_mutex.h"
+#include "core/gate.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
 #include "nvme/log_page.h"
@@ -159,10 +160,10 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     std::optional<nvme::smart_log> health_;
     std::optional<core::timer> watch_;
     unsigned watch_turns_ = 0;
-    unsigned events_in_hand_ = 0;
+    core::gate events_in_hand_;
     core::async_mutex one_at_a_time_;  ///< resets, and the end
-    bool reset_wanted_ = false;      ///< by itself, and not begun
-    std::string broken_meanwhile_;   ///< why it is to be reset once more as soon as it is enabled
+    bool reset_wanted_ = false;        ///< by itself, and not begun
+    std::string broken_meanwhile_;     ///< why it is to be reset once more as soon as it is enabled
     statistics stats_;
 };
 

@@ -38,12 +38,14 @@ void controller::listen(unsigned requests) {
 
 void controller::told(std::uint32_t dw0) {
     ++stats_.events;
-    ++events_in_hand_;
-    core::detach(handle_event(nvme::async_event_view{dw0}), [self = shared_from_this()] { --self->events_in_hand_; });
+    core::detach(handle_event(nvme::async_event_view{dw0}));
 }
 
 core::task<> controller::handle_event(nvme::async_event_view e) {
     const auto self = shared_from_this();
+    const auto in_hand = events_in_hand_.hold();
+    if (!in_hand)  // it is being closed
+        co_return;
     switch (e.type()) {
     case nvme::async_event_type::smart: co_await read_health(); break;
     case nvme::async_event_type::notice:

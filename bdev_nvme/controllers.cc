@@ -7,25 +7,29 @@
 
 namespace causeway::bdev_nvme {
 
-using namespace std::chrono_literals;
-
 namespace {
 
-/// Keeps a word in a set for as long as it lives.
+/// Keeps a word in a set for as long as it lives, and tells `gone` of its end.
 class kept {
   public:
-    kept(std::set<std::string>& in, std::string word) : in_(in), word_(std::move(word)) { in_.insert(word_); }
+    kept(std::set<std::string>& in, std::string word, core::condition_variable& gone)
+        : in_(in), word_(std::move(word)), gone_(gone) {
+        in_.insert(word_);
+    }
     kept(const kept&) = delete;
     kept& operator=(const kept&) = delete;
     ~kept() {
-        if (!stays_)
-            in_.erase(word_);
+        if (stays_)
+            return;
+        in_.erase(word_);
+        gone_.notify_all();
     }
     void stay() noexcept { stays_ = true; }
 
   private:
     std::set<std::string>& in_;
     const std::string word_;
+    core::condition_variable& gone_;
     bool stays_ = false;
 };
 
@@ -79,8 +83,8 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
         co_return core::fail(EEXIST, "there is a controller of that name already", p.name);
     if (addresses_.contains(p.address))
         co_return core::fail(EBUSY, "the controller is attached already", p.address);
-    kept name(names_, p.name);
-    kept place(addresses_, p.address);
+    kept name(names_, p.name, ended_);
+    kept place(addresses_, p.address, ended_);
 
     const std::string& where = p.address;
     auto opened = co_await core::run_blocking(devices_.group(), [this, &where] { return bus_.open(where); });
@@ -187,6 +191,7 @@ core::task<> controllers::leave(std::shared_ptr<entry> e) {
     std::erase(entries_, e);
     names_.erase(e->name);
     addresses_.erase(e->params.address);
+    ended_.notify_all();
     core::log::notice("{}: detached", e->name);
 }
 
@@ -202,13 +207,13 @@ core::task<core::result<>> controllers::detach(std::string name) {
 core::task<> controllers::close(core::timer* limit, core::nanoseconds each) {
     closing_ = true;
     hotplug_timer_.reset();
-    const auto somebody_is_at_it = [&] { return entries_.empty() || entries_.back()->leaving; };
-    while (looking_ ||
-           !names_.empty()) {  // a name is taken from the beginning of an attachment to the end of a detachment
-        if (somebody_is_at_it()) {
-            co_await core::sleep_for(1ms);
-            continue;
-        }
+    // A name is taken from the beginning of an attachment to the end of a detachment.
+    const auto is_over = [&] { return !looking_ && names_.empty(); };
+    const auto one_stays = [&] { return !entries_.empty() && !entries_.back()->leaving; };
+    for (;;) {
+        co_await ended_.wait([&] { return is_over() || one_stays(); });
+        if (!one_stays())
+            co_return;
         if (limit)
             limit->arm_after(each);
         co_await leave(entries_.back());
@@ -276,6 +281,7 @@ core::task<> controllers::look_for_new() {
         }
     }
     looking_ = false;
+    ended_.notify_all();
 }
 
 }  // namespace causeway::bdev_nvme

@@ -4,6 +4,7 @@
 #include "bdev_nvme/bus.h"
 #include "bdev_nvme/controller.h"
 #include "bdev_nvme/nvme_device.h"
+#include "core/condition_variable.h"
 #include "core/timer.h"
 
 #include <map>
@@ -100,6 +101,7 @@ class controllers final : controller::observer {
     core::nanoseconds hotplug_period_ = default_hotplug_period;
     bool looking_ = false;
     bool closing_ = false;
+    core::condition_variable ended_;  ///< an attachment that failed, a detachment, a look for new ones
 };
 
 }  // namespace causeway::bdev_nvme
