@@ -187,12 +187,10 @@ core::task<admission> admit_io(const application& a, subsystem& s) {
         co_return bad_data(at_cntlid, fmt::format("there is no controller {:#06x}", a.data.cntlid.value()));
     const std::shared_ptr<controller> c = found->second;
     // A host that has reset its queue may be here again before its old connection is off our books.
-    constexpr int patience_ms = 100;
-    for (int waited_ms = 0; c->find_queue(a.qid()) && waited_ms < patience_ms; ++waited_ms)
-        co_await core::sleep_for(1ms);
+    const bool is_free = co_await c->lacks_queue(a.qid(), 100ms);
     if (auto refused = io_refusal(a, *c))
         co_return std::move(*refused);
-    if (c->find_queue(a.qid()))
+    if (!is_free)
         // Not final: the old queue may be going.
         co_return refused_with({nvme::sc::command_sequence_error, at_qid}, "there is such a queue");
     co_return admit(a, c);

@@ -60,8 +60,17 @@ void controller::remove(qpair& q) {
     const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
     const std::uint16_t qid = it->qid;
     queues_.erase(it);
+    queue_removed_.notify_all();
     if (qid == 0)
         end(disconnect_reason::host_asked);
+}
+
+core::task<bool> controller::lacks_queue(std::uint16_t qid, core::nanoseconds limit) {
+    co_return co_await queue_removed_.wait_for(limit, [this, qid] { return !find_queue(qid); });
+}
+
+core::task<> controller::without_queues() {
+    co_await queue_removed_.wait([this] { return queues_.empty(); });
 }
 
 void controller::drained(std::uint16_t qid, const qpair::io_counts& counts) {

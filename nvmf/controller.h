@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/condition_variable.h"
 #include "nvme/properties.h"
 #include "nvmf/async_events.h"
 #include "nvmf/discovery.h"
@@ -74,6 +75,10 @@ class controller final : public std::enable_shared_from_this<controller> {
     /// Whether a queue of it came in by this port.
     bool came_by(const port& p) const noexcept;
     bool has_queues() const noexcept { return !queues_.empty(); }
+    /// Ends when it has no queue of this number, or `limit` is over. Whether it has none.
+    core::task<bool> lacks_queue(std::uint16_t qid, core::nanoseconds limit);
+    /// Ends when it has no queue.
+    core::task<> without_queues();
     bool has_io_queues() const noexcept { return io_queues_ != 0; }
 
     /// Closes every queue and leaves the subsystem. More than once is fine.
@@ -144,6 +149,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     const core::ticks born_;
 
     std::vector<queue> queues_;
+    core::condition_variable queue_removed_;
     unsigned io_queues_ = 0;  ///< attached, or gone and not drained
     totals past_;             ///< of queues that are gone
     bool ended_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "core/event.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
 
@@ -91,7 +92,7 @@ class name_space final : public bdev::observer {
     const std::shared_ptr<bdev::device> device_;
     core::per_core<core_namespace> cores_;
     bool active_ = false;
-    bool released_ = false;
+    core::event released_;  ///< no core has a command on it any more, and its device is free
 };
 
 }  // namespace causeway::nvmf

@@ -11,8 +11,6 @@
 
 namespace causeway::nvmf {
 
-using namespace std::chrono_literals;
-
 subsystem::subsystem(target& t, subsystem_options options)
     : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
 
@@ -171,8 +169,7 @@ core::task<> subsystem::end_controllers(Which which, disconnect_reason why) {
     for (const auto& c : ending)
         c->end(why);
     for (const auto& c : ending)
-        while (c->has_queues())
-            co_await core::sleep_for(1ms);
+        co_await c->without_queues();
 }
 
 /// The end of a subsystem that the target does not list any more.

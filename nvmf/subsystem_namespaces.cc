@@ -101,12 +101,12 @@ std::shared_ptr<name_space> subsystem::begin_removal(std::uint32_t nsid) {
 }
 
 core::task<> subsystem::end_of_removals(std::vector<std::shared_ptr<name_space>> going) const {
-    constexpr int patience_ms = 1000;
-    int waited_ms = 0;
+    const core::clock& time = target_.group().time();
+    const core::ticks end = time.now() + time.to_ticks(1s);  // for all of them
     for (const auto& ns : going) {
-        for (; !ns->released_ && waited_ms < patience_ms; ++waited_ms)
-            co_await core::sleep_for(1ms);
-        if (!ns->released_)
+        const core::ticks now = time.now();
+        const bool released = co_await ns->released_.wait_for(time.to_nanoseconds(end - std::min(now, end)));
+        if (!released)
             core::log::warning("{}: namespace {} is gone, but {} still has I/O of it in flight", nqn(), ns->nsid(),
                                ns->device().name());
     }
@@ -131,7 +131,7 @@ core::task<> subsystem::withdraw(std::shared_ptr<name_space> ns) {
     health_changed();
     co_await ns->drain();
     ns->device().release(*ns);
-    ns->released_ = true;
+    ns->released_.set();
 }
 
 void subsystem::namespace_changed(std::uint32_t nsid) {
