@@ -35,6 +35,8 @@ core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uin
         co_await core::switch_to(l.target_home);
         l.qpair = std::make_unique<loop_qpair>(l);
         link_ = &l;  // before this hop home, which is before any `severed` from there
+        if (transport_.local().stopping)
+            l.qpair->disconnect(nvmf::disconnect_reason::shutting_down);
     }
     co_await core::switch_to(*home_);
     if (!made)

@@ -10,8 +10,6 @@
 
 namespace causeway::loop {
 
-using namespace std::chrono_literals;
-
 core::result<std::unique_ptr<loop_transport>> loop_transport::create(nvmf::target& t, nvmf::transport_options options,
                                                                      data_path path) {
     std::unique_ptr<loop_transport> made(new loop_transport(t, options, path));
@@ -50,14 +48,12 @@ core::task<> loop_transport::stop_listening(std::shared_ptr<const nvmf::port> at
 
 core::task<> loop_transport::stop() {
     ports_.clear();
-    // Again and again: a connection may have been on its way to its core.
-    while (!links_.empty()) {
-        co_await core::for_each_reactor(target_.group(), [this](core::reactor&) {
-            for (loop_qpair* q = local().qpairs; q; q = q->next)
-                q->disconnect(nvmf::disconnect_reason::shutting_down);
-        });
-        co_await core::sleep_for(1ms);
-    }
+    co_await core::for_each_reactor(target_.group(), [this](core::reactor&) {
+        local().stopping = true;
+        for (loop_qpair* q = local().qpairs; q; q = q->next)
+            q->disconnect(nvmf::disconnect_reason::shutting_down);
+    });
+    co_await link_gone_.wait([this] { return links_.empty(); });
 }
 
 core::result<link*> loop_transport::make_link(host_queue& host, core::reactor& host_home,
@@ -79,6 +75,7 @@ void loop_transport::forget(link& l) noexcept {
     if (on_connection_gone)
         on_connection_gone(l.number);
     std::erase_if(links_, [&](const auto& each) { return each.get() == &l; });
+    link_gone_.notify_all();
 }
 
 std::vector<nvmf::transport::device_statistics> loop_transport::statistics(std::size_t core) const {

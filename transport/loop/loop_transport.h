@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/condition_variable.h"
 #include "core/counter.h"
 #include "core/reactor_group.h"
 #include "nvmf/transport.h"
@@ -62,6 +63,7 @@ class loop_transport final : public nvmf::transport {
     struct core_state {
         std::optional<data_buffers> buffers;
         loop_qpair* qpairs = nullptr;
+        bool stopping = false;  ///< a connection that only now comes here is closed
         core::counter pending;  ///< commands that wait for a buffer
         core::counter commands, answers, refused, dropped;
         core::counter broken;  ///< rules of the seam that the target has broken: answered twice, or unasked
@@ -79,6 +81,7 @@ class loop_transport final : public nvmf::transport {
     const data_path path_;
     std::vector<std::shared_ptr<const nvmf::port>> ports_;
     std::vector<std::unique_ptr<link>> links_;
+    core::condition_variable link_gone_;
     std::uint64_t links_made_ = 0;
     core::per_core<core_state> cores_;
 };
