@@ -25,7 +25,6 @@ constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
 constexpr auto drain_limit = std::chrono::seconds(3);
 constexpr auto last_words_limit = std::chrono::milliseconds(200);
-constexpr auto drain_check = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -35,7 +34,6 @@ connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, st
       peer_(ip::address_of("RDMA", *rdma_get_peer_addr(id))), asked_(asked) {
     id_->context = static_cast<cm_owner*>(this);
     ++device_.connections;
-    ++device_.queue_pairs;
 }
 
 connection::~connection() {
@@ -204,7 +202,7 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
         device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth);
         transport_.target().unplace_qpair(*home_);
     }
-    --device_.queue_pairs;
+    device_hold_.release();
     transport_.remove(*this);
 }
 
@@ -229,8 +227,7 @@ core::task<> connection::take_apart() {
     const auto in_vain = [this] {
         return peer_gone_.load(std::memory_order_relaxed) || why_ == nvmf::disconnect_reason::transport_error;
     };
-    for (auto waited = 0ms; !in_vain() && waited < last_words_limit && !qpair_->responses_out(); waited += drain_check)
-        co_await core::sleep_for(drain_check);
+    co_await qpair_->progress().wait_for(last_words_limit, [&] { return in_vain() || qpair_->responses_out(); });
     qpair_->break_off();
 
     auto to_error = [this] {
@@ -257,7 +254,7 @@ core::task<> connection::take_apart() {
     co_await core::switch_to(control());
     device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth - held);
     transport_.target().unplace_qpair(*home_);
-    --device_.queue_pairs;
+    device_hold_.release();
 
     // What still executes may take its time: it holds its own memory and receives, and nothing of the device.
     co_await core::switch_to(*home_);
@@ -271,16 +268,22 @@ core::task<> connection::take_apart() {
 
 /// On the home reactor: until the device is done with the queue pair, or there is no hope of it.
 core::task<> connection::drain() {
-    const core::clock& time = home_->time();
-    const core::ticks end = home_->now() + time.to_ticks(drain_limit);
-    while (!qpair_->drained() && time.now() < end)
-        co_await core::sleep_for(drain_check);
+    const bool last_wqe_event = device_.limits().last_wqe_event;
+    co_await qpair_->progress().wait_for(drain_limit, [&] {
+        return qpair_->drained() && (!last_wqe_event || last_receive_seen_.load(std::memory_order_acquire));
+    });
     if (!qpair_->drained())
         core::log::warning("rdma: {}: the device has not given back all work", peer_.text());
-    if (!device_.limits().last_wqe_event)
-        co_return;
-    while (!last_receive_seen_.load(std::memory_order_acquire) && time.now() < end)
-        co_await core::sleep_for(drain_check);
+}
+
+/// What take_apart() waits for there may have come.
+void connection::wake_home() {
+    if (state_ == state::closing && home_)
+        // Runs before the end of take_apart(): that visits the home once more, and events have ended by then.
+        home_->execute([this] {
+            if (qpair_)
+                qpair_->progress().notify_all();
+        });
 }
 
 void connection::on_event(const cm_event& e) {
@@ -290,6 +293,7 @@ void connection::on_event(const cm_event& e) {
     case RDMA_CM_EVENT_DEVICE_REMOVAL: transport_.lose(device_); break;
     case RDMA_CM_EVENT_DISCONNECTED:
         peer_gone_.store(true, std::memory_order_relaxed);
+        wake_home();
         close(nvmf::disconnect_reason::host_asked);
         break;
     default:
@@ -302,6 +306,7 @@ void connection::on_event(const cm_event& e) {
 void connection::on_event(ibv_event_type e) {
     if (e == IBV_EVENT_QP_LAST_WQE_REACHED) {
         last_receive_seen_.store(true, std::memory_order_release);
+        wake_home();
         return;
     }
     if (e == IBV_EVENT_COMM_EST) {  // a capsule has overtaken the host's last word to the connection manager

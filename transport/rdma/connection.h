@@ -40,10 +40,12 @@ class connection final : public cm_owner {
     core::task<> refuse(nvme::rdma_cm_status why);
     core::task<> take_apart();
     core::task<> drain();
+    void wake_home();
     core::reactor& control() const noexcept;
 
     rdma_transport& transport_;
     device& device_;
+    core::gate::holder device_hold_ = device_.hold_queue_pair();
     rdma_cm_id* id_;
     const std::shared_ptr<const nvmf::port> port_;
     const nvmf::transport_address local_, peer_;

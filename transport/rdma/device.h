@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/async_mutex.h"
+#include "core/gate.h"
 #include "core/reactor.h"
 #include "core/task.h"
 #include "transport/rdma/device_limits.h"
@@ -50,8 +51,12 @@ class device {
     /// Receives of its cores, promised to whom.
     receive_quota& quota() noexcept { return quota_; }
 
+    /// What a connection holds from its beginning until it has given back all that is the device's.
+    core::gate::holder hold_queue_pair() noexcept { return queue_pairs_.hold(); }
+    /// REQUIRES: mark_lost(). Ends when no connection holds anything of the device's.
+    core::task<> without_queue_pairs() { co_await queue_pairs_.close(); }
+
     unsigned connections = 0;  ///< that refer to this device
-    unsigned queue_pairs = 0;  ///< of them, those that still hold something of the device's
     bool forgettable = false;  ///< lost, and all is given back
 
   private:
@@ -69,6 +74,7 @@ class device {
     const nvmf::transport_options& options_;
     events handlers_;
     bool lost_ = false;
+    core::gate queue_pairs_;
     core::async_mutex making_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
     std::optional<core::fd_watch> watch_;

@@ -11,7 +11,6 @@ namespace causeway::rdma {
 namespace {
 
 constexpr auto reopen_period = std::chrono::seconds(1);
-constexpr auto release_check = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -37,13 +36,12 @@ core::task<> rdma_transport::give_up(device& d) {
         l->waiting = true;
     }
     lock.unlock();
-    while (d.queue_pairs != 0)
-        co_await core::sleep_for(release_check);
+    co_await d.without_queue_pairs();
     co_await d.release_verbs();
     core::log::notice("rdma: {}: given back", d.name());
     d.forgettable = true;
     reopen_soon();
-    --background_;
+    background_ended();
     forget_lost_devices();
 }
 
@@ -78,7 +76,7 @@ core::task<> rdma_transport::reopen_listeners() {
     }
     lock.unlock();
     reopen_soon();
-    --background_;
+    background_ended();
 }
 
 void rdma_transport::forget_lost_devices() {

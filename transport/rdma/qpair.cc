@@ -279,6 +279,8 @@ void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
     if (!ok)
         disconnect(nvmf::disconnect_reason::transport_error);
     pump();
+    if (stopping_) [[unlikely]]
+        progress_.notify_all();
 }
 
 void qpair::receive_failed(ibv_wc_status status) noexcept {
@@ -338,6 +340,7 @@ void qpair::violation(std::string_view what) noexcept {
 void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
     if (why == nvmf::disconnect_reason::transport_error)
         broken_ = true;
+    progress_.notify_all();
     if (std::exchange(stopping_, true))
         return;
     phase = state::disconnecting;

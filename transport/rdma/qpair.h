@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/buffer_share.h"
+#include "core/condition_variable.h"
 #include "core/fifo.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
@@ -67,6 +68,8 @@ class qpair final : public nvmf::qpair {
     void break_off() noexcept;
     /// True: the device is done with all that was posted.
     bool drained() const noexcept { return queue_.outstanding() == 0; }
+    /// Notified when responses_out() or drained() may have become true.
+    core::condition_variable& progress() noexcept { return progress_; }
     /// The device's queue pair is destroyed: nothing of it will complete any more.
     void abandon_posted() noexcept;
     /// The device is gone, or about to go: what is registered with it is given back. May block.
@@ -141,6 +144,7 @@ class qpair final : public nvmf::qpair {
     std::uint32_t outstanding_ = 0;  ///< commands received and not answered
     std::uint32_t claim_;            ///< of the receives, as many as it has ever had outstanding
     std::uint32_t sending_ = 0;      ///< responses posted, not completed
+    core::condition_variable progress_;
     std::uint32_t sq_size_;          ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 

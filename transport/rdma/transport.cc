@@ -18,7 +18,6 @@ namespace {
 // How many hosts are answered at a time; the others wait in line. Each takes a thread that may block.
 constexpr unsigned most_accepting = 8;
 constexpr std::size_t longest_line = 1024;
-constexpr auto stop_check = std::chrono::milliseconds(1);
 
 core::result<> check(const nvmf::transport_options& o) {
     if (o.max_queue_depth < 2 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
@@ -83,8 +82,7 @@ core::task<> rdma_transport::stop() {
 
     for (const auto& c : connections_)
         c->close(nvmf::disconnect_reason::shutting_down);
-    while (!connections_.empty() || background_ != 0)
-        co_await core::sleep_for(stop_check);
+    co_await ended_.wait([this] { return connections_.empty() && background_ == 0; });
     for (const auto& d : devices_)
         if (!d->lost())
             co_await d->release_verbs();
@@ -164,12 +162,13 @@ void rdma_transport::refuse(rdma_cm_id* id, nvme::rdma_cm_status why) {
             rdma_destroy_id(id);
         };
         co_await core::run_blocking(self.target_.group(), say_no);
-        --self.background_;
+        self.background_ended();
     }(*this, id, why));
 }
 
 void rdma_transport::remove(connection& c) {
     std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
+    ended_.notify_all();
     forget_lost_devices();
 }
 

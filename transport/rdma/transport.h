@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/async_mutex.h"
+#include "core/condition_variable.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
 #include "transport/ip/address.h"
@@ -57,12 +58,17 @@ class rdma_transport final : public nvmf::transport {
     core::task<> reopen_listeners();
     void reopen_soon();
     void forget_lost_devices();
+    void background_ended() {
+        --background_;
+        ended_.notify_all();
+    }
 
     nvmf::target& target_;
     const nvmf::transport_options options_;
     std::unique_ptr<cm_channel> channel_;
     bool stopping_ = false;
     unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
+    core::condition_variable ended_;  ///< one of them, or a connection
 
     core::async_mutex listening_;
     std::vector<std::unique_ptr<listener>> listeners_;
