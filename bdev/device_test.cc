@@ -3,6 +3,8 @@
 #include "bdev/null_device.h"
 #include "bdev/test_support.h"
 
+#include <list>
+
 namespace causeway::bdev {
 namespace {
 
@@ -158,6 +160,39 @@ TEST(device, close_waits_for_what_is_in_flight) {
     r.complete_from_anywhere(sc::success);
     s.run_until_idle();
     EXPECT_TRUE(closed);
+}
+
+/// I/O of all cores, ended in any order; the device goes at once when close() ends.
+TEST(device, close_waits_for_the_last_io_of_every_core_and_the_device_may_go_then) {
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+        core::simulation s(seed, 3);
+        auto d = std::make_unique<slow_device>(s.group(), geometry{.blocks = 8},
+                                               capabilities{.ops = ops({op::write})});
+        std::list<request> all;
+        std::vector<request*> waiting;
+        for (unsigned i = 0; i < 6; ++i) {
+            request& r = all.emplace_back(op::write, 0, 1);
+            waiting.push_back(&r);
+            s[i % 2].execute([&] { d->start(r); });  // the third core has none
+        }
+        s.run_until_idle();
+        s[0].execute([&] {
+            core::detach([](std::unique_ptr<slow_device>& d) -> core::task<> {
+                co_await d->close();
+                EXPECT_EQ(d->in_flight(), 0u);
+                d.reset();
+            }(d));
+        });
+        while (!waiting.empty()) {
+            s.run_for(1ms);
+            ASSERT_TRUE(d) << "seed " << seed << ": " << waiting.size() << " are in flight";
+            const auto which = waiting.begin() + static_cast<std::ptrdiff_t>(s.random().below(waiting.size()));
+            (*which)->complete_from_anywhere(sc::success);
+            waiting.erase(which);
+        }
+        s.run_until_idle();
+        EXPECT_FALSE(d) << "seed " << seed;
+    }
 }
 
 struct listener final : observer {

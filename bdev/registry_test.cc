@@ -3,6 +3,8 @@
 #include "bdev/null_device.h"
 #include "bdev/test_support.h"
 
+#include <map>
+
 namespace causeway::bdev {
 namespace {
 
@@ -53,6 +55,32 @@ TEST_F(RegistryTest, finds_a_device_by_name_alias_and_uuid) {
     EXPECT_EQ(all.find(to_string(d->id())), d);
     EXPECT_EQ(all.find("Ceph1"), nullptr);
     EXPECT_EQ(all.find(to_string(random_uuid())), nullptr);
+}
+
+TEST_F(RegistryTest, a_device_that_is_still_to_come_is_waited_for) {
+    std::map<std::string, std::shared_ptr<device>> found;
+    const auto look = [&](std::string name, core::nanoseconds limit) -> core::task<> {
+        auto d = co_await all.find_within(limit, name);
+        found[name] = std::move(d);
+    };
+    const auto here = null("here"), late = null("late");
+    s[0].execute([&] {
+        EXPECT_TRUE(all.add(here));
+        core::detach(look("here", 0s));
+        core::detach(look("nowhere", 0s));
+        EXPECT_EQ(found.at("here"), here) << "at once";
+        EXPECT_EQ(found.at("nowhere"), nullptr) << "at once";
+        core::detach(look("late", 10s));
+        core::detach(look("later", 2s));
+    });
+    s.run_for(1s);
+    EXPECT_EQ(found.size(), 2u);
+    s[0].execute([&] { EXPECT_TRUE(all.add(late)); });
+    s.run_for(1ms);
+    EXPECT_EQ(found.at("late"), late) << "as soon as it is there";
+    EXPECT_FALSE(found.contains("later"));
+    s.run_until_idle();
+    EXPECT_EQ(found.at("later"), nullptr);
 }
 
 TEST_F(RegistryTest, no_name_alias_or_uuid_is_given_twice) {
