@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/reactor.h"
-#include "rpc/socket_path.h"
+#include "core/unique_fd.h"
 
 #include <functional>
 
@@ -18,7 +18,7 @@ class end_request {
 
   private:
     void read();
-    rpc::unique_fd fd_;
+    core::unique_fd fd_;
     std::function<void()> asked_;
     core::fd_watch watch_;
 };

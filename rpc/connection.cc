@@ -17,7 +17,7 @@ constexpr std::size_t compaction_bytes = 1u << 20;
 
 }  // namespace
 
-connection::connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits,
+connection::connection(core::reactor& r, core::unique_fd fd, dispatcher& requests, connection_limits limits,
                        unread_total& total, gone_function gone)
     : reactor_(r), fd_(std::move(fd)), requests_(requests), limits_(limits), total_(total), gone_(std::move(gone)),
       stalled_(r, [this] { close(); }),
@@ -237,7 +237,7 @@ void connection::close() {
     for (int i = 0; i < 16 && ::recv(fd_.get(), unwanted.data(), unwanted.size(), MSG_DONTWAIT) > 0; ++i) {
     }
     watch_.reset();
-    fd_ = unique_fd();
+    fd_.reset();
     gone_(*this);
 }
 

@@ -42,7 +42,7 @@ class connection : public std::enable_shared_from_this<connection> {
     using gone_function = std::function<void(connection&)>;
 
     /// `gone` is called once, when the connection has closed itself.
-    connection(core::reactor& r, unique_fd fd, dispatcher& requests, connection_limits limits, unread_total& total,
+    connection(core::reactor& r, core::unique_fd fd, dispatcher& requests, connection_limits limits, unread_total& total,
                gone_function gone);
 
     /// No more requests are read; closes when those that run are answered.
@@ -71,7 +71,7 @@ class connection : public std::enable_shared_from_this<connection> {
     bool wants_input() const noexcept;
 
     core::reactor& reactor_;
-    unique_fd fd_;
+    core::unique_fd fd_;
     dispatcher& requests_;
     const connection_limits limits_;
     unread_total& total_;

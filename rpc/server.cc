@@ -44,7 +44,7 @@ void server::accept_some() {
         return;
     }
     do {
-        unique_fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        core::unique_fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!fd) {
             if (errno == EAGAIN)
                 return;
@@ -59,7 +59,7 @@ void server::accept_some() {
     } while (connections_.size() < options_.connections);
 }
 
-void server::add_client(unique_fd fd) {
+void server::add_client(core::unique_fd fd) {
     const auto c = std::make_shared<connection>(control_, std::move(fd), requests_, options_.each, unread_,
                                                 [this](connection& gone) {
                                                     connections_.erase(&gone);

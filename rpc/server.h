@@ -36,7 +36,7 @@ class server {
 
   private:
     void accept_some();
-    void add_client(unique_fd fd);
+    void add_client(core::unique_fd fd);
     bool make_room();
     void drop_slowest_reader();
     void watch_for_clients(bool on);

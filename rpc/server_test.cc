@@ -79,7 +79,7 @@ class client {
     int fd() const { return fd_.get(); }
 
   private:
-    unique_fd fd_;
+    core::unique_fd fd_;
     std::string in_;
 };
 
@@ -457,7 +457,7 @@ TEST_F(rpc_server, the_path_of_a_living_process_is_refused) {
 
 TEST_F(rpc_server, the_socket_of_a_dead_process_is_replaced) {
     {
-        unique_fd left(::socket(AF_UNIX, SOCK_STREAM, 0));
+        core::unique_fd left(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path_.copy(address.sun_path, sizeof address.sun_path - 1);

@@ -10,11 +10,6 @@
 
 namespace causeway::rpc {
 
-unique_fd::~unique_fd() {
-    if (fd_ >= 0)
-        ::close(fd_);
-}
-
 namespace {
 
 std::string lock_of(const std::string& path) {
@@ -22,10 +17,10 @@ std::string lock_of(const std::string& path) {
 }
 
 /// The lock file, locked. Its last owner removes it, so what we have locked may be a file that is no longer there.
-core::result<unique_fd> lock(const std::string& path) {
+core::result<core::unique_fd> lock(const std::string& path) {
     const std::string file = lock_of(path);
     for (;;) {
-        unique_fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        core::unique_fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         if (!fd)
             return core::fail_errno(errno, file);
         if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -65,7 +60,7 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
         ::unlink(path.c_str());  // its owner is dead, or it would hold the lock
     }
 
-    unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    core::unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(socket.get(), backlog) != 0) {
         const int why = errno;

@@ -1,28 +1,11 @@
 #pragma once
 
 #include "core/result.h"
+#include "core/unique_fd.h"
 
 #include <string>
 
 namespace causeway::rpc {
-
-/// A file descriptor that is closed with its owner.
-class unique_fd {
-  public:
-    unique_fd() noexcept = default;
-    explicit unique_fd(int fd) noexcept : fd_(fd) {}
-    unique_fd(unique_fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    unique_fd& operator=(unique_fd&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~unique_fd();
-    int get() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-
-  private:
-    int fd_ = -1;
-};
 
 /// A listening Unix socket in the file system, and the lock that says that its owner lives: `<path>.lock`, locked with
 /// flock(2). A socket that a dead process has left is replaced; one whose owner lives is refused. Both files go with
@@ -41,8 +24,8 @@ class socket_path {
   private:
     socket_path() = default;
     std::string path_;
-    unique_fd lock_;
-    unique_fd socket_;
+    core::unique_fd lock_;
+    core::unique_fd socket_;
 };
 
 }  // namespace causeway::rpc
