@@ -3,14 +3,15 @@
 #include "rpc/bdev_service.h"
 #include "rpc/slices.h"
 
+#include <algorithm>
+
 namespace causeway::rpc {
 
 namespace {
 
-using namespace std::chrono_literals;
 using bdev::op;
 
-constexpr auto look_again = 10ms;
+constexpr std::uint64_t longest_timeout_ms = 24 * 60 * 60 * 1000;  // of one call
 
 constexpr unsigned us_of_a_device = 50;  ///< to describe it
 
@@ -76,13 +77,8 @@ core::task<answer> get_bdevs(bdev_service& service, get_params p) {
     if (!p.name)
         co_return co_await array_in_slices(service.devices.all(), us_of_a_device,
                                            [&kinds = service.kinds](const auto& d) { return to_json(*d, kinds); });
-    const auto& clock = service.devices.group().time();
-    const auto begun = clock.now();
-    auto d = service.devices.find(*p.name);
-    while (!d && clock.to_nanoseconds(clock.now() - begun) / 1ms < static_cast<std::int64_t>(p.timeout)) {
-        co_await core::sleep_for(look_again);
-        d = service.devices.find(*p.name);
-    }
+    const auto limit = std::chrono::milliseconds(std::min<std::uint64_t>(p.timeout, longest_timeout_ms));
+    const auto d = co_await service.devices.find_within(limit, *p.name);
     if (!d)
         co_return refuse_errno(ENODEV, "there is no such device", *p.name);
     json list = json::array();

@@ -77,18 +77,6 @@ std::pair<std::size_t, std::string> split_index(std::string_view pointer) {
     return {index, std::string(parsed.ptr, end)};
 }
 
-/// Counts a call while it runs.
-class counted {
-  public:
-    explicit counted(unsigned& running) noexcept : running_(running) { ++running_; }
-    ~counted() { --running_; }
-    counted(const counted&) = delete;
-    counted& operator=(const counted&) = delete;
-
-  private:
-    unsigned& running_;
-};
-
 }  // namespace
 
 std::string dispatcher::error_line(rpc_error e) {
@@ -98,7 +86,7 @@ std::string dispatcher::error_line(rpc_error e) {
 core::task<answer> dispatcher::call(std::string name, json params) {
     if (closed_)
         co_return refuse_errno(ECANCELED, "the gateway is ending", name);
-    const counted here(running_);
+    const auto running = calls_.hold();
     const method* m = methods_.find(name);
     if (!m)
         co_return refuse(error_code::method_not_found, "Method not found");
@@ -109,6 +97,10 @@ core::task<answer> dispatcher::call(std::string name, json params) {
     answer a = co_await m->call(std::move(params));
     co_await core::switch_to(control_);  // where a handler that hopped should have come back to
     co_return a;
+}
+
+core::task<bool> dispatcher::calls_ended(core::nanoseconds limit) {
+    co_return co_await calls_.close_for(limit);
 }
 
 core::task<answer> dispatcher::call_of_client(std::string name, json params) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/gate.h"
 #include "rpc/json_text.h"
 #include "rpc/lifecycle.h"
 #include "rpc/method.h"
@@ -47,8 +48,10 @@ class dispatcher {
 
     /// From now on calls are refused: the gateway ends. Those that have begun go on.
     void close() noexcept { closed_ = true; }
+    /// REQUIRES: close(). Ends when no call runs any more, or `limit` is over. True: none runs.
+    core::task<bool> calls_ended(core::nanoseconds limit);
     /// Calls that have begun and not ended.
-    unsigned running() const noexcept { return running_; }
+    unsigned running() const noexcept { return static_cast<unsigned>(calls_.holders()); }
 
     /// An answer to what is no request at all.
     static std::string error_line(rpc_error e);
@@ -62,7 +65,7 @@ class dispatcher {
     const method_table& methods_;
     const lifecycle& cycle_;
     call_observer* observer_ = nullptr;
-    unsigned running_ = 0;
+    core::gate calls_;
     bool closed_ = false;
 };
 

@@ -14,7 +14,6 @@ namespace {
 
 constexpr auto retry_after = std::chrono::seconds(1);
 core::log::limiter evictions;
-constexpr auto stop_check_period = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -63,6 +62,7 @@ void server::add_client(core::unique_fd fd) {
     const auto c = std::make_shared<connection>(control_, std::move(fd), requests_, options_.each, unread_,
                                                 [this](connection& gone) {
                                                     connections_.erase(&gone);
+                                                    client_gone_.notify_all();
                                                     watch_for_clients(true);
                                                 });
     connections_.emplace(c.get(), c);
@@ -106,10 +106,7 @@ core::task<> server::stop(core::nanoseconds grace) {
     for (const auto& c : all)
         c->finish();
     all.clear();
-    const auto& time = control_.time();
-    const auto until = time.now() + time.to_ticks(grace);
-    while (!connections_.empty() && time.now() < until)
-        co_await core::sleep_for(stop_check_period);
+    co_await client_gone_.wait_for(grace, [this] { return connections_.empty(); });
     connections_.clear();
 }
 

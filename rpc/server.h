@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/condition_variable.h"
 #include "rpc/connection.h"
 
 #include <memory>
@@ -50,6 +51,7 @@ class server {
     std::unique_ptr<core::fd_watch> watch_;
     core::timer retry_;  // after the process has run out of descriptors, or the server of places
     bool stopping_ = false;
+    core::condition_variable client_gone_;
 };
 
 }  // namespace causeway::rpc
