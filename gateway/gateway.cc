@@ -26,7 +26,6 @@ constexpr auto last_grace = 3s;
 constexpr auto blocking_grace = 3s;
 // How long hosts get to be let go and the next device to be closed. A cluster that does not answer keeps an image open for ever.
 constexpr auto closing_limit = 20s;
-constexpr auto end_check_period = 10ms;
 // Each cluster is bounded on its own (bdev_rbd::cluster_threads): this is for the sum of some dozens that hang at once.
 constexpr unsigned max_cluster_threads = 1024;
 
@@ -152,7 +151,7 @@ core::task<> gateway::start_up() {
             core::log::warning("{}: {}", options_.config_file, complete.error().text());
         }
     }
-    starting_ = false;
+    started_.set();
 }
 
 core::task<> gateway::close() {
@@ -171,8 +170,8 @@ core::task<> gateway::close() {
         co_await nvmf_.target->shutdown();
     co_await close_devices(limit);
     limit.cancel();
-    co_await end_of_calls(last_grace);
-    if (starting_ || dispatcher_.running())
+    const bool all_ended = co_await end_of_calls(last_grace);
+    if (!all_ended)
         leave(fmt::format("{} calls have not ended", dispatcher_.running()));
     server_.reset();
     end_request_.reset();
@@ -204,10 +203,13 @@ core::task<> gateway::close_devices(core::timer& limit) {
     }
 }
 
-core::task<> gateway::end_of_calls(core::nanoseconds limit) {
-    const auto until = clock_.now() + clock_.to_ticks(limit);
-    while ((starting_ || dispatcher_.running()) && clock_.now() < until)
-        co_await core::sleep_for(end_check_period);
+/// Those of the start, too. False: `limit` was over first.
+core::task<bool> gateway::end_of_calls(core::nanoseconds limit) {
+    const auto end = clock_.now() + clock_.to_ticks(limit);
+    const bool started = co_await started_.wait_for(limit);
+    const auto now = clock_.now();
+    const bool ended = co_await dispatcher_.calls_ended(clock_.to_nanoseconds(end - std::min(now, end)));
+    co_return started && ended;
 }
 
 }  // namespace causeway::gateway

@@ -5,6 +5,7 @@
 #include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
 #include "core/blocking_pool.h"
+#include "core/event.h"
 #include "core/lcore_runner.h"
 #include "core/placement.h"
 #include "core/reactor_group.h"
@@ -51,7 +52,7 @@ class gateway {
     core::task<> close();
     core::task<> close_devices(core::timer& limit);
     core::task<> cancel_calls();
-    core::task<> end_of_calls(core::nanoseconds limit);
+    core::task<bool> end_of_calls(core::nanoseconds limit);
     [[noreturn]] void leave(std::string_view why);
 
     const options options_;
@@ -84,7 +85,7 @@ class gateway {
     std::unique_ptr<rpc::server> server_;
     std::optional<end_request> end_request_;
 
-    bool starting_ = true;
+    core::event started_;
     bool closing_ = false;
     outcome outcome_ = outcome::complete;
 };
