@@ -42,24 +42,20 @@ core::result<std::shared_ptr<client_file>> client_file::open(std::string path) {
     return file;
 }
 
-client_file::~client_file() {
-    if (locked_ >= 0)
-        ::close(locked_);
-}
+client_file::~client_file() = default;
 
 core::result<> client_file::take_over() {
     for (;;) {
-        const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
+        locked_.reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!locked_)
             return errno == ENOENT ? core::result<>() : core::result<>(core::fail_errno(errno, path_));
-        locked_ = fd;
-        if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+        if (::flock(locked_.get(), LOCK_EX | LOCK_NB) != 0)
             return core::fail(EBUSY, "the gateway that keeps its Ceph clients there is alive", path_);
-        if (same_file(fd, path_)) {
-            read(fd);
+        if (same_file(locked_.get(), path_)) {
+            read(locked_.get());
             return {};
         }
-        ::close(std::exchange(locked_, -1));  // replaced in between
+        locked_.reset();  // replaced in between
     }
 }
 
@@ -83,8 +79,7 @@ void client_file::read(int fd) {
 core::result<> client_file::write() {
     if (own_.empty() && predecessors_.empty()) {
         ::unlink(path_.c_str());
-        if (locked_ >= 0)
-            ::close(std::exchange(locked_, -1));
+        locked_.reset();
         return {};
     }
     std::string text = heading;
@@ -93,17 +88,13 @@ core::result<> client_file::write() {
             text += e.fsid + " " + e.addresses + "\n";
 
     const std::string next = path_ + ".new";
-    const int fd = ::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
+    core::unique_fd fd(::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd)
         return core::fail_errno(errno, next);
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 || !write_all(fd, text) || ::fdatasync(fd) != 0 ||
-        ::rename(next.c_str(), path_.c_str()) != 0) {
-        const int why = errno;
-        ::close(fd);
-        return core::fail_errno(why, next);
-    }
-    if (const int old = std::exchange(locked_, fd); old >= 0)
-        ::close(old);
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !write_all(fd.get(), text) || ::fdatasync(fd.get()) != 0 ||
+        ::rename(next.c_str(), path_.c_str()) != 0)
+        return core::fail_errno(errno, next);
+    locked_ = std::move(fd);
     return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/result.h"
+#include "core/unique_fd.h"
 
 #include <map>
 #include <memory>
@@ -51,7 +52,7 @@ class client_file {
 
     const std::string path_;
     mutable std::mutex mutex_;
-    int locked_ = -1;  ///< the file as it is now; -1: there is none
+    core::unique_fd locked_;  ///< the file as it is now; empty: there is none
     std::vector<entry> own_;
     std::vector<entry> predecessors_;
     std::map<std::string, std::mutex> fencing_;  ///< by fsid; those that had predecessors, and others
