@@ -24,10 +24,8 @@ core::error another_image(const disk_params& p, const std::string& id) {
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
     if (stopping_)
         co_return core::fail(ECANCELED, "the gateway ends", params.name);
-    ++creating_;
-    auto made = co_await open_and_make(std::move(params));
-    --creating_;
-    co_return made;
+    const auto under_way = creations_.hold();
+    co_return co_await open_and_make(std::move(params));
 }
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::open_and_make(disk_params params) {
@@ -145,8 +143,8 @@ void disks::give_up() {
 
 core::task<> disks::stop() {
     give_up();
-    while (creating_ || recovery_.running())
-        co_await core::sleep_for(1ms);
+    co_await creations_.close();
+    co_await recovery_.stopped();
 }
 
 const disk_params* disks::params_of(const bdev::device& d) const {

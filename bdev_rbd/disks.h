@@ -5,6 +5,7 @@
 #include "bdev_rbd/fence_recovery.h"
 #include "bdev_rbd/open_image.h"
 #include "bdev_rbd/rbd_device.h"
+#include "core/gate.h"
 #include "core/placement.h"
 
 #include <map>
@@ -68,7 +69,7 @@ class disks {
     clusters& clusters_;
     core::placement& homes_;
     std::map<std::string, progress*> openings_;
-    unsigned creating_ = 0;
+    core::gate creations_;
     bool stopping_ = false;
     fence_recovery recovery_;
     std::map<bdev::uuid, disk_params> open_images_;  ///< by the image's identity

@@ -11,7 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto stop_check_period = 10ms;
 constexpr auto first_retry = 1s;
 constexpr auto longest_retry = 16s;
 // Two gateways that take an image's lock from each other fence each other each time. Whoever is fenced so soon again
@@ -42,7 +41,7 @@ void fence_recovery::fenced(const std::string& cluster_name, std::uint64_t clien
 }
 
 void fence_recovery::stop() {
-    stopping_ = true;
+    stopping_.set();
     const core::error why{ECANCELED, "the gateway ends", ""};
     for (run& r : runs_) {
         r.connecting.cancel(why);
@@ -51,9 +50,13 @@ void fence_recovery::stop() {
     }
 }
 
+core::task<> fence_recovery::stopped() {
+    co_await run_ended_.wait([this] { return runs_.empty(); });
+}
+
 void fence_recovery::begin(origin from, std::uint64_t client_id) {
     const bool known = std::ranges::any_of(runs_, [&](const run& r) { return r.client_id == client_id; });
-    if (known || stopping_)
+    if (known || stopping_.is_set())
         return;
     run& r = runs_.emplace_front();
     r.client_id = r.to_replace = client_id;
@@ -80,11 +83,12 @@ core::task<> fence_recovery::recover(origin from, std::list<run>::iterator r) {
     if (policy == fence_policy::reconnect)
         co_await reconnect(from, *r);
     runs_.erase(r);
+    run_ended_.notify_all();
 }
 
 core::task<> fence_recovery::reconnect(const origin& from, run& r) {
     co_await pause(delay_before(from));
-    for (core::nanoseconds retry = first_retry; !stopping_;
+    for (core::nanoseconds retry = first_retry; !stopping_.is_set();
          retry = std::min<core::nanoseconds>(2 * retry, longest_retry)) {
         auto fresh = co_await fresh_client(from, r);
         if (fresh) {
@@ -126,7 +130,7 @@ core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<cl
 }
 
 core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r) {
-    if (stopping_)  // its opening would be one that stop() has not cancelled
+    if (stopping_.is_set())  // its opening would be one that stop() has not cancelled
         co_return;
     const auto on_id = on->id();
     auto opened = co_await open_image(std::move(on), d->spec(), r.openings.emplace_back());
@@ -153,10 +157,7 @@ core::nanoseconds fence_recovery::delay_before(const origin& from) {
 }
 
 core::task<> fence_recovery::pause(core::nanoseconds d) {
-    const auto& time = core::reactor::current()->time();
-    const core::ticks until = now() + time.to_ticks(d);
-    while (!stopping_ && now() < until)
-        co_await core::sleep_for(stop_check_period);
+    co_await stopping_.wait_for(d);
 }
 
 }  // namespace causeway::bdev_rbd

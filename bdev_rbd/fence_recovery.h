@@ -2,6 +2,8 @@
 
 #include "bdev_rbd/clusters.h"
 #include "bdev_rbd/rbd_device.h"
+#include "core/condition_variable.h"
+#include "core/event.h"
 
 #include <list>
 #include <map>
@@ -29,9 +31,10 @@ class fence_recovery {
     /// A named client that was found on the blocklist, with images or without.
     void fenced(const std::string& cluster_name, std::uint64_t client_id);
 
-    /// Gives up what is under way: the gateway ends. running() is 0 soon after.
+    /// Gives up what is under way: the gateway ends.
     void stop();
-    std::size_t running() const noexcept { return runs_.size(); }
+    /// Ends soon after stop(), when nothing is under way any more.
+    core::task<> stopped();
 
   private:
     /// Where a client comes from.
@@ -72,7 +75,8 @@ class fence_recovery {
     std::map<const rbd_device*, member> members_;
     std::map<std::string, history> histories_;
     std::list<run> runs_;
-    bool stopping_ = false;
+    core::condition_variable run_ended_;
+    core::event stopping_;
 };
 
 }  // namespace causeway::bdev_rbd

@@ -345,23 +345,26 @@ core::task<> rbd_device::read_size() {
             core::log::warning("{}", size.error().text());
     }
     reading_size_ = false;
+    work_ended_.notify_all();
 }
 
 core::task<core::result<>> rbd_device::resize(resize_request wanted) {
     if (can().read_only)
         co_return core::fail(EROFS, "the image is open read-only", name());
-    while (resizing_ && !closing_) {
-        cancel_resize_ = true;
-        co_await core::sleep_for(1ms);
-    }
+    co_await work_ended_.wait([this] {
+        if (!resizing_ || closing_)
+            return true;
+        cancel_resize_ = true;  // also of one that has waited before this, and begins now
+        return false;
+    });
     if (closing_ || swapping_)
         co_return core::fail(EBUSY, "the device is being closed, or reopened after a fence", name());
     resizing_ = true;
     cancel_resize_ = false;
-    while (reading_size_)
-        co_await core::sleep_for(1ms);
+    co_await work_ended_.wait([this] { return !reading_size_; });
     auto done = co_await resize_checked(wanted);
     resizing_ = false;
+    work_ended_.notify_all();
     co_await read_size();
     co_return done;
 }
@@ -381,8 +384,7 @@ core::task<> rbd_device::close() {
     on_fenced = nullptr;
     cancel_resize_ = true;
     co_await drained();
-    while (reading_size_ || resizing_ || swapping_)
-        co_await core::sleep_for(1ms);
+    co_await work_ended_.wait([this] { return !reading_size_ && !resizing_ && !swapping_; });
     if (image_) {
         const auto threads = image_->owner().threads();
         co_await core::run_on(*threads, [this] { return image_.reset(), true; });

@@ -7,6 +7,7 @@
 #include "bdev_rbd/image.h"
 #include "bdev_rbd/issue_queue.h"
 #include "bdev_rbd/resize_rules.h"
+#include "core/condition_variable.h"
 
 #include <functional>
 #include <memory>
@@ -148,6 +149,7 @@ class rbd_device final : public bdev::device {
     bool resizing_ = false;
     std::atomic<bool> cancel_resize_{false};
     bool closing_ = false;
+    core::condition_variable work_ended_;  ///< reading_size_, resizing_ or swapping_ is false again
 };
 
 }  // namespace causeway::bdev_rbd

@@ -30,6 +30,7 @@ core::task<core::result<>> rbd_device::resume(std::unique_ptr<image> fresh) {
     swapping_ = true;
     auto swapped = co_await swap(fresh);
     swapping_ = false;
+    work_ended_.notify_all();
     if (fresh)
         close_elsewhere(std::move(fresh));
     if (swapped)
