@@ -63,8 +63,6 @@ pci_function::~pci_function() {
         if (::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
             core::log::warning("{}: vfio does not take it back", address_);
     }
-    if (request_ >= 0)
-        ::close(request_);
 }
 
 core::result<> pci_function::find_configuration() {
@@ -96,8 +94,8 @@ core::result<> pci_function::map_registers() {
 
 /// Before the kernel takes the device from its driver it says so, and waits until we have let go of it.
 core::result<> pci_function::ask_to_be_told() {
-    request_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (request_ < 0)
+    request_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!request_)
         return core::fail_errno(errno, address_);
     alignas(vfio_irq_set) std::array<std::byte, sizeof(vfio_irq_set) + sizeof(int)> raw{};
     auto* const set = reinterpret_cast<vfio_irq_set*>(raw.data());
@@ -105,7 +103,8 @@ core::result<> pci_function::ask_to_be_told() {
     set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
     set->index = VFIO_PCI_REQ_IRQ_INDEX;
     set->count = 1;
-    std::memcpy(&set->data, &request_, sizeof request_);
+    const int fd = request_.get();
+    std::memcpy(&set->data, &fd, sizeof fd);
     if (::ioctl(device_, VFIO_DEVICE_SET_IRQS, set) != 0)
         return core::fail_errno(errno, address_);
     return {};
@@ -115,9 +114,9 @@ void pci_function::on_removal(std::function<void()> f) {
     watch_.reset();
     if (f)
         watch_ =
-            std::make_unique<core::fd_watch>(*core::reactor::current(), request_, EPOLLIN, [this, f](std::uint32_t) {
+            std::make_unique<core::fd_watch>(*core::reactor::current(), request_.get(), EPOLLIN, [this, f](std::uint32_t) {
                 std::uint64_t times;
-                if (::read(request_, &times, sizeof times) == sizeof times)
+                if (::read(request_.get(), &times, sizeof times) == sizeof times)
                     f();
             });
 }

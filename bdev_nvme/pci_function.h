@@ -3,6 +3,7 @@
 #include "bdev_nvme/function.h"
 #include "core/reactor.h"
 #include "core/result.h"
+#include "core/unique_fd.h"
 
 #include <cstdint>
 #include <memory>
@@ -39,7 +40,7 @@ class pci_function final : public function {
     const dma_reach& reach_;
     int numa_node_ = -1;
     int device_ = -1;                  ///< vfio's descriptor
-    int request_ = -1;                 ///< an eventfd: the kernel wants the device back
+    core::unique_fd request_;          ///< an eventfd: the kernel wants the device back
     std::uint64_t configuration_ = 0;  ///< where in `device_` the configuration space begins
     std::span<std::byte> registers_;
     std::unique_ptr<core::fd_watch> watch_;
