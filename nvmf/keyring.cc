@@ -1,5 +1,7 @@
 #include "nvmf/keyring.h"
 
+#include "core/unique_fd.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -14,28 +16,20 @@ namespace {
 /// Bytes. Keys in their interchange formats have about a hundred.
 constexpr std::size_t longest = 1024;
 
-struct descriptor {
-    const int fd;
-    ~descriptor() {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
-
 core::result<core::secret> read_file(const std::string& path) {
     if (!path.starts_with('/'))
         return core::fail(EINVAL, "the path of a key is absolute", path);
     // Who opens a pipe would wait for its other end.
-    const descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    const core::unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat s {};
-    if (file.fd < 0 || ::fstat(file.fd, &s) != 0)
+    if (!file || ::fstat(file.get(), &s) != 0)
         return core::fail_errno(errno, path);
     if (!S_ISREG(s.st_mode))
         return core::fail(EINVAL, "not a plain file", path);
     if (s.st_mode & (S_IRWXG | S_IRWXO))
         return core::fail(EPERM, "a key's file is its owner's alone (mode 0600)", path);
     core::secret content(longest + 1);
-    const ssize_t n = ::read(file.fd, content.data(), content.size());
+    const ssize_t n = ::read(file.get(), content.data(), content.size());
     if (n < 0)
         return core::fail_errno(errno, path);
     if (static_cast<std::size_t>(n) > longest)
