@@ -5,7 +5,6 @@
 #include "transport/tcp/transport.h"
 
 #include <cerrno>
-#include <unistd.h>
 #include <utility>
 
 namespace causeway::tcp {
@@ -13,23 +12,21 @@ namespace causeway::tcp {
 namespace {
 
 /// The listening socket.
-core::result<int> bind_and_listen(const nvmf::transport_address& at, int backlog) {
+core::result<core::unique_fd> bind_and_listen(const nvmf::transport_address& at, int backlog) {
     auto address = ip::socket_address_of(at);
     if (!address)
         return tl::make_unexpected(address.error());
-    const int fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    core::unique_fd socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int fd = socket.get();
+    if (!socket)
         return core::fail_errno(errno, at.text());
     const int yes = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (address->storage.ss_family == AF_INET6)
         ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
-    if (::bind(fd, address->get(), address->size) != 0 || ::listen(fd, backlog) != 0) {
-        const int code = errno;
-        ::close(fd);
-        return core::fail_errno(code, at.text());
-    }
-    return fd;
+    if (::bind(fd, address->get(), address->size) != 0 || ::listen(fd, backlog) != 0)
+        return core::fail_errno(errno, at.text());
+    return socket;
 }
 
 }  // namespace
@@ -38,19 +35,16 @@ listener::listener(tcp_transport& transport, std::shared_ptr<const nvmf::port> p
     : transport_(transport), port_(std::move(port)), make_(std::move(make)),
       acceptors_(transport.target().group().size()) {}
 
-listener::~listener() {
-    if (socket_ >= 0)
-        ::close(socket_);
-}
+listener::~listener() = default;
 
 core::task<core::result<>> listener::open() {
     auto socket = bind_and_listen(port_->at, transport_.options().acceptor_backlog);
     if (!socket)
         co_return tl::make_unexpected(socket.error());
-    socket_ = *socket;
+    socket_ = std::move(*socket);
     co_await core::for_each_reactor(transport_.target().group(), [&](core::reactor& r) {
         acceptors_[r.index()] = std::make_unique<acceptor>(
-            r, transport_.limiter(), socket_, port_, transport_.options(), make_, transport_.handshakes(r.index()),
+            r, transport_.limiter(), socket_.get(), port_, transport_.options(), make_, transport_.handshakes(r.index()),
             [this](established e) { core::detach(transport_.adopt(std::move(e))); });
     });
     co_return core::result<>{};
@@ -59,7 +53,7 @@ core::task<core::result<>> listener::open() {
 core::task<> listener::close() {
     co_await core::for_each_reactor(transport_.target().group(),
                                     [this](core::reactor& r) { acceptors_[r.index()].reset(); });
-    ::close(std::exchange(socket_, -1));
+    socket_.reset();
 }
 
 }  // namespace causeway::tcp

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/task.h"
+#include "core/unique_fd.h"
 #include "transport/tcp/acceptor.h"
 
 #include <memory>
@@ -25,7 +26,7 @@ class listener {
     tcp_transport& transport_;
     const std::shared_ptr<const nvmf::port> port_;
     const stream_maker make_;
-    int socket_ = -1;
+    core::unique_fd socket_;
     std::vector<std::unique_ptr<acceptor>> acceptors_;  ///< each its core's
 };
 

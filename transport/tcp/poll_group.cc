@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <sys/epoll.h>
-#include <unistd.h>
 #include <utility>
 
 namespace causeway::tcp {
@@ -51,13 +50,11 @@ poll_group::poll_group(core::reactor& home, nvmf::target& target, const nvmf::tr
     : home_(home), target_(target), max_io_size_(options.max_io_size), c2h_success_(options.c2h_success),
       epoll_fd_(epoll_fd), buffers_(std::move(buffers)), scratch_(scratch_size) {}
 
-poll_group::~poll_group() {
-    ::close(epoll_fd_);
-}
+poll_group::~poll_group() = default;
 
 void poll_group::start() {
     // It only has to wake the reactor: what is ready is found by poll().
-    watch_.emplace(home_, epoll_fd_, EPOLLIN, [](std::uint32_t) {});
+    watch_.emplace(home_, epoll_fd_.get(), EPOLLIN, [](std::uint32_t) {});
     registration_ = core::poller_registration(home_, "tcp", *this);
 }
 
@@ -69,7 +66,7 @@ void poll_group::stop() {
 core::result<> poll_group::join(qpair& q) {
     q.interest_told = q.interest();
     epoll_event e{.events = q.interest_told, .data = {.ptr = &q}};
-    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, q.socket(), &e) != 0)
+    if (::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, q.socket(), &e) != 0)
         return core::fail_errno(errno, "epoll");
     ++members_;
     dirty_.reserve(members_);
@@ -80,7 +77,7 @@ core::result<> poll_group::join(qpair& q) {
 }
 
 void poll_group::leave(qpair& q) noexcept {
-    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, q.socket(), nullptr);
+    ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, q.socket(), nullptr);
     --members_;
     std::erase(dirty_, &q);
     if (const auto it = std::find(hot_.begin(), hot_.end(), &q); it != hot_.end())
@@ -135,7 +132,7 @@ unsigned poll_group::poll_hot(unsigned budget) noexcept {
 unsigned poll_group::poll_all() noexcept {
     std::array<epoll_event, most_events> ready;
     const std::uint32_t epoch = home_.stalls();
-    const int n = ::epoll_wait(epoll_fd_, ready.data(), most_events, 0);
+    const int n = ::epoll_wait(epoll_fd_.get(), ready.data(), most_events, 0);
     unsigned handled = 0;
     for (int i = 0; i < n; ++i) {
         void* const of = ready[static_cast<std::size_t>(i)].data.ptr;  // a copy: the struct is packed
@@ -167,7 +164,7 @@ unsigned poll_group::receive(qpair& q) noexcept {
 void poll_group::changed(qpair& q) noexcept {
     if (const std::uint32_t interest = q.interest(); interest != q.interest_told) {
         epoll_event e{.events = interest, .data = {.ptr = &q}};
-        ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, q.socket(), &e);
+        ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, q.socket(), &e);
         q.interest_told = interest;
     }
     if (q.holds_more())
@@ -202,7 +199,7 @@ bool poll_group::arm() noexcept {
         if (q->holds_more())
             return false;
     epoll_event ready;
-    return ::epoll_wait(epoll_fd_, &ready, 1, 0) == 0;
+    return ::epoll_wait(epoll_fd_.get(), &ready, 1, 0) == 0;
 }
 
 }  // namespace causeway::tcp

@@ -4,6 +4,7 @@
 #include "core/counter.h"
 #include "core/poller.h"
 #include "core/reactor.h"
+#include "core/unique_fd.h"
 #include "nvmf/transport.h"
 
 #include <cstddef>
@@ -82,7 +83,7 @@ class poll_group final : public core::poller {
     nvmf::target& target_;
     const std::uint32_t max_io_size_;
     const bool c2h_success_;
-    const int epoll_fd_;
+    const core::unique_fd epoll_fd_;
     std::optional<core::fd_watch> watch_;
     core::poller_registration registration_;
     core::buffer_pool buffers_;

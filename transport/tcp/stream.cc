@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace causeway::tcp {
 
@@ -42,18 +41,16 @@ class plain_stream final : public stream {
 
 }  // namespace
 
-stream::~stream() {
-    ::close(socket_);
-}
+stream::~stream() = default;
 
 void stream::end_sending() noexcept {
-    ::shutdown(socket_, SHUT_WR);
+    ::shutdown(socket(), SHUT_WR);
 }
 
 std::size_t stream::receive_buffer_size() const noexcept {
     int bytes = 0;
     socklen_t size = sizeof bytes;
-    return ::getsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, &size) == 0 ? static_cast<std::size_t>(bytes) : 0;
+    return ::getsockopt(socket(), SOL_SOCKET, SO_RCVBUF, &bytes, &size) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 std::unique_ptr<stream> make_plain_stream(int socket) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/unique_fd.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -7,7 +9,6 @@
 #include <span>
 #include <string>
 #include <sys/uio.h>
-#include <unistd.h>
 #include <utility>
 
 namespace causeway::tcp {
@@ -48,10 +49,10 @@ class stream {
     /// Bytes that the kernel may hold for us before the peer has to wait, its bookkeeping included.
     std::size_t receive_buffer_size() const noexcept;
 
-    int socket() const noexcept { return socket_; }  ///< to wait on
+    int socket() const noexcept { return socket_.get(); }  ///< to wait on
 
   private:
-    const int socket_;
+    const core::unique_fd socket_;
 };
 
 /// A Stream of `socket`, which is closed where there is no memory for one: std::bad_alloc.
@@ -59,7 +60,7 @@ template <class Stream, class... Rest>
 std::unique_ptr<stream> make_stream(int socket, Rest&&... rest) {
     std::unique_ptr<stream> made(new (std::nothrow) Stream(socket, std::forward<Rest>(rest)...));
     if (!made) {
-        ::close(socket);
+        core::unique_fd(socket).reset();
         throw std::bad_alloc();
     }
     return made;
