@@ -1,8 +1,9 @@
 #include "host/tcp_connector.h"
 
+#include "core/fd_wait.h"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <unistd.h>
 
 namespace causeway::host {
 
@@ -10,22 +11,13 @@ namespace {
 
 /// Waits until a socket that connects has done so. The outcome as errno; ETIMEDOUT: not in time.
 core::task<int> connected(int socket, core::nanoseconds patience) {
-    core::one_shot<int> outcome;
-    bool told = false;
-    const auto tell = [&](int error) {
-        if (!std::exchange(told, true))
-            outcome.set(error);
-    };
-    core::reactor& r = *core::reactor::current();
-    core::timer limit(r, [&] { tell(ETIMEDOUT); });
-    limit.arm_after(patience);
-    core::fd_watch writable(r, socket, EPOLLOUT, [&](std::uint32_t) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
-        tell(error);
-    });
-    co_return co_await outcome;
+    const bool in_time = co_await core::writable(socket, patience);
+    if (!in_time)
+        co_return ETIMEDOUT;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    co_return error;
 }
 
 }  // namespace
@@ -37,29 +29,29 @@ core::task<core::result<std::unique_ptr<tcp::stream>>> tcp_connector::plain(int 
     co_return tcp::make_plain_stream(socket);
 }
 
-core::task<core::result<int>> tcp_connector::connect_socket() {
+core::task<core::result<core::unique_fd>> tcp_connector::connect_socket() {
     const auto to = co_await resolve(address_);
     if (!to)
         co_return tl::make_unexpected(to.error());
-    const int s = ::socket(to->get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s < 0)
+    core::unique_fd socket(::socket(to->get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket)
         co_return core::fail_errno(errno, name());
+    const int s = socket.get();
     const int one = 1;
     ::setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     int error = ::connect(s, to->get(), to->length) == 0 ? 0 : errno;
     if (error == EINPROGRESS)
         error = co_await connected(s, options_.patience);
-    if (error == 0)
-        co_return s;
-    ::close(s);
-    co_return core::fail_errno(error, name());
+    if (error != 0)
+        co_return core::fail_errno(error, name());
+    co_return std::move(socket);
 }
 
 core::task<core::result<std::unique_ptr<queue_pair>>> tcp_connector::open(queue_pair_options o) {
-    const auto socket = co_await connect_socket();
+    auto socket = co_await connect_socket();
     if (!socket)
         co_return tl::make_unexpected(socket.error());
-    auto stream = co_await make_stream_(*socket, o);
+    auto stream = co_await make_stream_(socket->release(), o);
     if (!stream)
         co_return tl::make_unexpected(stream.error());
     auto q = std::make_unique<tcp_queue_pair>(std::move(*stream), o, options_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/unique_fd.h"
 #include "host/address.h"
 #include "host/queue_pair.h"
 #include "host/tcp_queue_pair.h"
@@ -24,7 +25,7 @@ class tcp_connector final : public connector {
     static core::task<core::result<std::unique_ptr<tcp::stream>>> plain(int socket, const queue_pair_options& o);
 
   private:
-    core::task<core::result<int>> connect_socket();
+    core::task<core::result<core::unique_fd>> connect_socket();
 
     const address address_;
     const tcp_options options_;

@@ -1,9 +1,10 @@
 #include "host/tls_streams.h"
 
+#include "core/fd_wait.h"
 #include "core/reactor.h"
-#include "core/timer.h"
 #include "transport/tcp/tls_stream.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/epoll.h>
 #include <utility>
@@ -15,28 +16,19 @@ namespace {
 core::task<core::result<std::unique_ptr<tcp::stream>>> greet(int socket, const tcp::tls_psk& psk,
                                                              core::nanoseconds patience) {
     auto stream = tcp::make_tls_client_stream(socket, psk);
-    core::one_shot<int> outcome;
-    bool told = false;
-    const auto tell = [&](int error) {
-        if (!std::exchange(told, true))
-            outcome.set(error);
-    };
-    core::reactor& r = *core::reactor::current();
-    core::timer limit(r, [&] { tell(ETIMEDOUT); });
-    limit.arm_after(patience);
+    const core::clock& time = core::reactor::current()->time();
+    const core::ticks end = time.now() + time.to_ticks(patience);
     // The first time because the socket takes something.
-    core::fd_watch watch(r, socket, EPOLLIN | EPOLLOUT, [&](std::uint32_t) {
-        const auto after = stream->receive({}).after;
-        watch.set_events(stream->wants_to_send() ? EPOLLIN | EPOLLOUT : EPOLLIN);
-        if (after != tcp::stream::state::open)
-            tell(EKEYREJECTED);
-        else if (!stream->proven_identity().empty())
-            tell(0);
-    });
-    switch (co_await outcome) {
-    case 0: co_return std::move(stream);
-    case ETIMEDOUT: co_return core::fail(ETIMEDOUT, "the TLS handshake takes too long");
-    default: co_return core::fail(EKEYREJECTED, "the TLS handshake failed");
+    for (std::uint32_t events = EPOLLIN | EPOLLOUT;;) {
+        const core::ticks now = time.now();
+        const bool in_time = co_await core::fd_wait(socket, events, time.to_nanoseconds(end - std::min(now, end)));
+        if (!in_time)
+            co_return core::fail(ETIMEDOUT, "the TLS handshake takes too long");
+        if (stream->receive({}).after != tcp::stream::state::open)
+            co_return core::fail(EKEYREJECTED, "the TLS handshake failed");
+        if (!stream->proven_identity().empty())
+            co_return std::move(stream);
+        events = stream->wants_to_send() ? EPOLLIN | EPOLLOUT : EPOLLIN;
     }
 }
 
