@@ -1,5 +1,6 @@
 #include "tools/perf.h"
 
+#include "core/unique_fd.h"
 #include "host/controller.h"
 #include "tools/connect.h"
 #include "tools/perf_worker.h"
@@ -137,11 +138,10 @@ class run {
             workers_.push_back(std::make_unique<perf_worker>(cores.group()[i], o, to.disks, ways, i, n));
             workers_.back()->on_idle = [this] {
                 const std::uint64_t one = 1;
-                [[maybe_unused]] const auto written = ::write(idle_, &one, sizeof one);
+                [[maybe_unused]] const auto written = ::write(idle_.get(), &one, sizeof one);
             };
         }
     }
-    ~run() { ::close(idle_); }
 
     perf_result go() {
         using enum perf_worker::phase;
@@ -209,11 +209,11 @@ class run {
         if (until != steady::time_point::max())
             left = std::max(
                 0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until - steady::now()).count()));
-        pollfd watched[] = {{idle_, POLLIN, 0}, {stop_, POLLIN, 0}};
+        pollfd watched[] = {{idle_.get(), POLLIN, 0}, {stop_, POLLIN, 0}};
         ::poll(watched, 2, left);
         stopped_ |= (watched[1].revents & POLLIN) != 0;
         std::uint64_t woken;
-        if (::read(idle_, &woken, sizeof woken) != sizeof woken)
+        if (::read(idle_.get(), &woken, sizeof woken) != sizeof woken)
             return;
         for (const auto& w : workers_)
             has_trouble_ |= w->is_idle() && !w->trouble().empty();
@@ -224,10 +224,10 @@ class run {
             return;
         enter(perf_worker::phase::idle);
         while (!all_idle()) {
-            pollfd watched{idle_, POLLIN, 0};
+            pollfd watched{idle_.get(), POLLIN, 0};
             std::uint64_t woken;
             ::poll(&watched, 1, -1);
-            [[maybe_unused]] const auto n = ::read(idle_, &woken, sizeof woken);
+            [[maybe_unused]] const auto n = ::read(idle_.get(), &woken, sizeof woken);
         }
     }
 
@@ -255,7 +255,7 @@ class run {
     reactors& cores_;
     const int stop_;
     const std::function<void(const perf_progress&)>& tell_;
-    const int idle_;
+    const core::unique_fd idle_;
     std::vector<std::unique_ptr<perf_worker>> workers_;
     bool stopped_ = false, has_trouble_ = false;
 };

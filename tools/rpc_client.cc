@@ -4,7 +4,6 @@
 #include <cstring>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 #include <utility>
 
 namespace causeway::tools {
@@ -15,10 +14,10 @@ core::result<rpc_client> rpc_client::connect(const std::string& path) {
     if (path.empty() || path.size() >= sizeof address.sun_path)
         return core::fail(EINVAL, "this is no path of a socket", path);
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    rpc_client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (client.fd_ < 0)
+    rpc_client client(core::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    if (!client.fd_)
         return core::fail_errno(errno, path);
-    if (::connect(client.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    if (::connect(client.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
         return client;
     const int why = errno;
     if (why == ENOENT || why == ECONNREFUSED)
@@ -26,17 +25,9 @@ core::result<rpc_client> rpc_client::connect(const std::string& path) {
     return core::fail_errno(why, path);
 }
 
-rpc_client::rpc_client(rpc_client&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)), last_id_(other.last_id_) {}
-
-rpc_client::~rpc_client() {
-    if (fd_ >= 0)
-        ::close(fd_);
-}
-
 core::result<> rpc_client::send(std::string text) {
     for (std::size_t sent = 0; sent < text.size();) {
-        const ssize_t n = ::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+        const ssize_t n = ::send(fd_.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)
             return core::fail(EPIPE, "the gateway has closed the connection");
         sent += n > 0 ? static_cast<std::size_t>(n) : 0;
@@ -55,7 +46,7 @@ core::result<std::string> rpc_client::read_line() {
         }
         searched = in_.size();
         char bytes[65536];
-        const ssize_t n = ::recv(fd_, bytes, sizeof bytes, 0);
+        const ssize_t n = ::recv(fd_.get(), bytes, sizeof bytes, 0);
         if (n == 0 || (n < 0 && errno != EINTR))
             return core::fail(EPIPE, "the gateway has closed the connection");
         in_.append(bytes, n > 0 ? static_cast<std::size_t>(n) : 0);
