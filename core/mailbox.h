@@ -21,7 +21,31 @@ class message {
 
   private:
     friend class mailbox;
+    friend class message_queue;
     message* next_ = nullptr;
+};
+
+/// Messages that one thread keeps in order, oldest first. For what a mailbox has delivered and what must still wait.
+class message_queue {
+  public:
+    bool empty() const noexcept { return first_ == nullptr; }
+
+    void push_back(message& m) noexcept {
+        m.next_ = nullptr;
+        (first_ ? last_->next_ : first_) = &m;
+        last_ = &m;
+    }
+
+    message* pop_front() noexcept {  ///< nullptr: there is none
+        message* const m = first_;
+        if (m)
+            first_ = m->next_;
+        return m;
+    }
+
+  private:
+    message* first_ = nullptr;
+    message* last_ = nullptr;  ///< meaningless while there is none
 };
 
 /// Many producers, one consumer, intrusive. Messages come out in the order in which each producer put them
@@ -47,6 +71,11 @@ class mailbox {
     /// handlers push in the meantime waits for the next call. What exceeds the budget does, too, and comes before
     /// anything newer: a call that finds such a rest takes nothing else.
     unsigned drain(unsigned budget = no_budget) noexcept {
+        return drain(budget, [](message& m) noexcept { m.handle(m); });
+    }
+    /// The same, but hands each message to `deliver` instead of running its handler.
+    template <class F>
+    unsigned drain(unsigned budget, F deliver) noexcept {
         message* oldest = rest_;
         if (!oldest) {
             if (head_.load(std::memory_order_relaxed) == nullptr)
@@ -56,8 +85,8 @@ class mailbox {
         unsigned count = 0;
         while (oldest && count != budget) {
             message* m = oldest;
-            oldest = m->next_;  // before the handler, which may destroy the message
-            m->handle(*m);
+            oldest = m->next_;  // before it is delivered: its handler may destroy it
+            deliver(*m);
             ++count;
         }
         rest_ = oldest;

@@ -84,7 +84,7 @@ unsigned reactor::turn() noexcept {
 
     unsigned messages = mailbox_.drain(options_.mail_budget);
     if (!background_.empty())
-        messages += run_background();
+        messages += background_.run(options_.background_budget);
     unsigned events = messages;
     events += run_timers();
     if (ready_count_ == 0 && !watches_.empty() && begin >= next_descriptor_check_)
@@ -109,17 +109,6 @@ void reactor::note_stall(nanoseconds length) noexcept {
     stats_.stalls.add();
     log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry",
                  name_, length / std::chrono::milliseconds(1));
-}
-
-/// One message at a time, for each says by spend() what it has cost.
-unsigned reactor::run_background() noexcept {
-    unsigned count = 0;
-    background_spent_ = 0;
-    while (background_spent_ < options_.background_budget && background_.drain(1)) {
-        ++background_spent_;
-        ++count;
-    }
-    return count;
 }
 
 unsigned reactor::run_timers() noexcept {

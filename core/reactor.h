@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/background.h"
 #include "core/busy_poll.h"
 #include "core/clock.h"
 #include "core/counter.h"
@@ -89,15 +90,15 @@ class reactor {
 
     /// Any thread. As post(), for control work that may come in any amount (admin commands, parts of long answers): no
     /// message of post() waits behind it, and in a turn only as many run as reactor_options::background_budget allows,
-    /// but at least one. In order among themselves; not so with messages of post().
-    void post_background(message& m) noexcept {
-        if (background_.push(m))
+    /// but at least one. In order within a background_queue, and the queues take turns; in no order with post().
+    void post_background(background_message& m) noexcept {
+        if (background_.post(m))
             wake();
     }
     /// On this reactor. Control work says what it has cost beyond the first microsecond.
-    void spend(unsigned units) noexcept { background_spent_ += units; }
+    void spend(unsigned units) noexcept { background_.spend(units); }
     /// What control work has cost in this turn, or else in the last one that had any.
-    unsigned background_spent() const noexcept { return background_spent_; }
+    unsigned background_spent() const noexcept { return background_.spent(); }
 
     /// Any thread. Control path: allocates.
     void execute(std::function<void()> f);
@@ -166,7 +167,6 @@ class reactor {
         now_ = now;
     }
     bool has_rest() const noexcept { return mailbox_.has_rest() || background_.has_rest(); }
-    unsigned run_background() noexcept;
     unsigned run_timers() noexcept;
     unsigned run_pollers() noexcept;
     void wait_for_descriptors(int timeout_ms) noexcept;
@@ -210,9 +210,8 @@ class reactor {
     std::atomic<int> thread_id_{0};
     statistics stats_;
 
-    unsigned background_spent_ = 0;  ///< in this turn
     mailbox mailbox_;
-    mailbox background_;
+    background_work background_;
 };
 
 /// Calls a function on a reactor when a file descriptor is ready: at once when the reactor sleeps, within a

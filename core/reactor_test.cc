@@ -82,8 +82,8 @@ TEST_F(reactor_turns, mail_then_timers_then_pollers) {
 }
 
 /// Notes its letter in the log; costs so much.
-struct noted : message {
-    noted(std::string& log, char name, unsigned cost = 0) : message(&take), log(log), name(name), cost(cost) {}
+struct noted : background_message {
+    noted(std::string& log, char name, unsigned cost = 0) : background_message(&take), log(log), name(name), cost(cost) {}
     static void take(message& m) noexcept {
         auto& self = static_cast<noted&>(m);
         self.log += self.name;
@@ -278,8 +278,8 @@ TEST_F(reactor_threads, a_foreign_post_wakes_a_sleeper) {
 TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_not_slept_over) {
     const auto group = make(1, {.busy_poll_window = 0ns, .mail_budget = 2, .background_budget = 2});
     reactor& r = (*group)[0];
-    struct counted : message {
-        explicit counted(std::atomic<int>& n) : message(&take), n(n) {}
+    struct counted : background_message {
+        explicit counted(std::atomic<int>& n) : background_message(&take), n(n) {}
         static void take(message& m) noexcept { ++static_cast<counted&>(m).n; }
         std::atomic<int>& n;
     };

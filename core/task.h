@@ -170,9 +170,9 @@ void detach_deferred(task<T> t) {
 /// `co_await in_background(units)`: goes on on the same reactor when its budget for control work allows, after other
 /// such work that waits. `units` is what has been done since the last time, in microseconds or thereabouts. Long
 /// control work is cut into slices by this; what it has looked at may have changed when it goes on.
-class [[nodiscard]] in_background : private message {
+class [[nodiscard]] in_background : private background_message {
   public:
-    explicit in_background(unsigned units = 0) noexcept : message(&resume), units_(units) {}
+    explicit in_background(unsigned units = 0) noexcept : background_message(&resume), units_(units) {}
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) noexcept {
         handle_ = h;
@@ -185,6 +185,24 @@ class [[nodiscard]] in_background : private message {
   private:
     static void resume(message& m) noexcept { static_cast<in_background&>(m).handle_.resume(); }
     const unsigned units_;
+    std::coroutine_handle<> handle_;
+};
+
+/// `co_await background_turn(r, q)`: goes on on reactor `r` when it is the turn of `q`. For control work that is not the
+/// gateway's own.
+class [[nodiscard]] background_turn : private background_message {
+  public:
+    background_turn(reactor& r, background_queue& q) noexcept : background_message(&resume), reactor_(r) { queue = &q; }
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) noexcept {
+        handle_ = h;
+        reactor_.post_background(*this);
+    }
+    void await_resume() const noexcept {}
+
+  private:
+    static void resume(message& m) noexcept { static_cast<background_turn&>(m).handle_.resume(); }
+    reactor& reactor_;
     std::coroutine_handle<> handle_;
 };
 

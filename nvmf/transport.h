@@ -85,7 +85,7 @@ nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
 /// One command on its way. Embedded in the transport's own request; lives on its qpair's reactor, and travels
 /// as a message to the control reactor and back when it is an admin command.
-class request : public core::message {
+class request : public core::background_message {
   public:
     request() noexcept = default;
     request(const request&) = delete;
