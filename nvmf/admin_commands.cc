@@ -31,7 +31,8 @@ constexpr admin_command list[] = {
 };
 // clang-format on
 
-/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these.
+/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these, and wait
+/// for their own.
 template <outcome (*Run)(controller&, request&)>
 void run_at_control(request& r) noexcept {
     r.qpair->controller->traffic();
@@ -40,6 +41,7 @@ void run_at_control(request& r) noexcept {
         if (const outcome o = Run(*r.qpair->controller, r))
             finish_at_home(r, *o);
     };
+    r.queue = &r.qpair->control_queue;
     r.qpair->target->group().control().post_background(r);
 }
 

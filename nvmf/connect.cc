@@ -234,13 +234,15 @@ core::task<> connect(request& r) {
     q.counters->current_unassociated_qpairs.add();
     const application a = read(r);
 
-    co_await core::switch_to(t.group().control());
-    co_await core::in_background();  // after a restart hosts come by the thousand
+    q.control_queue.come_from(t.addresses_of_hosts(), a.peer.traddr);
+    co_await core::background_turn(t.group().control(), q.control_queue);  // after a restart hosts come by the thousand
     core::reactor::current()->spend(us_of_a_connect);
     admission given = co_await decide(a, t);
-    if (!given.owner)
+    if (!given.owner) {
+        q.control_queue.leave_party();
         core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
                                 a.hostnqn(), a.peer.text(), given.why);
+    }
     co_await core::switch_to(q.home());
 
     q.counters->current_unassociated_qpairs.sub();

@@ -115,5 +115,93 @@ TEST_F(control_core, who_is_not_asking_does_not_wait_behind_those_who_are) {
     EXPECT_GT(waiting(), hosts);
 }
 
+/// Hosts of one address that want much of the control reactor, and one of another address that wants little.
+class control_core_turns : public testing::Test {
+  protected:
+    world w{1, 2};
+    core::reactor& control = w.sim.group().control();
+
+    control_core_turns() { w.make_subsystem(); }
+
+    /// A connection that does not live on the control reactor: what it asks arrives there as from anywhere.
+    connection& connect_from(std::string address) {
+        w.hosts_come_from = std::move(address);
+        return w.connect_to(1);
+    }
+    connection& enabled_from(std::string address) {
+        connection& c = connect_from(std::move(address));
+        c.call(connect(0), raw(connect_data(subsystem_nqn, host_a)));
+        host h;
+        h.admin = &c;
+        w.enable(h);
+        return c;
+    }
+    /// Turns of the control reactor until it is answered.
+    unsigned turns_until_answered(const capsule& c) {
+        unsigned turns = 0;
+        while (!c.answered && turns < 100) {
+            w.sim[1].turn();  // sends what is asked, takes what is answered
+            control.turn();
+            ++turns;
+        }
+        return turns;
+    }
+    static std::size_t unanswered(const std::vector<const capsule*>& all) {
+        return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](auto* c) { return !c->answered; }));
+    }
+    void all_arrive() {
+        for (int i = 0; i < 20; ++i)
+            w.sim[1].turn();
+    }
+};
+
+TEST_F(control_core_turns, who_asks_little_waits_for_one_of_the_others_at_a_time) {
+    std::vector<connection*> many;
+    for (int hosts = 0; hosts < 8; ++hosts)
+        many.push_back(&enabled_from("10.0.0.99"));
+    connection& far = enabled_from("10.0.0.7");
+    connection& near = enabled_from("10.0.0.99");
+    std::vector<const capsule*> flood;
+    for (connection* c : many)
+        for (int i = 0; i < 30; ++i)
+            flood.push_back(&c->send(identify(nvme::cns::controller), bytes(4096)));
+    all_arrive();
+    const auto& of_another_address = far.send(identify(nvme::cns::controller), bytes(4096));
+    const auto& of_the_same = near.send(identify(nvme::cns::controller), bytes(4096));
+    EXPECT_LE(turns_until_answered(of_another_address), 2u) << "one to run it, one to bring the answer";
+    EXPECT_TRUE(of_the_same.answered);
+    EXPECT_GT(unanswered(flood), 90u) << "it went before these";
+    EXPECT_TRUE(w.until([&] { return unanswered(flood) == 0; }));
+}
+
+TEST_F(control_core_turns, strangers_of_one_address_have_one_turn_however_many_they_are) {
+    std::vector<const capsule*> strangers;
+    for (int i = 0; i < 200; ++i)
+        strangers.push_back(&connect_from("10.0.0.99").send(connect(0), raw(connect_data(subsystem_nqn, host_b))));
+    all_arrive();
+    const auto& other = connect_from("10.0.0.7").send(connect(0), raw(connect_data(subsystem_nqn, host_a)));
+    EXPECT_LE(turns_until_answered(other), 3u) << "all before it would take 28";
+    EXPECT_GT(unanswered(strangers), 150u);
+    EXPECT_TRUE(w.until([&] { return unanswered(strangers) == 0; }));
+}
+
+TEST_F(control_core_turns, an_address_is_known_while_somebody_is_connected_from_there) {
+    const host_addresses& known = w.target.addresses_of_hosts();
+    connection& one = enabled_from("10.0.0.7");
+    connection& two = enabled_from("10.0.0.7");
+    connection& refused = connect_from("10.0.0.8");
+    EXPECT_NE(refused.call(connect(0), raw(connect_data("nqn.2024-01.io.example:none", host_a))).status(), sc::success);
+    EXPECT_EQ(known.size(), 1u);
+    one.drop();
+    EXPECT_TRUE(w.until([&] { return one.gone; }));
+    EXPECT_EQ(known.size(), 1u);
+    EXPECT_EQ(refused.call(connect(0), raw(connect_data(subsystem_nqn, host_a))).status(), sc::success) << "at last";
+    EXPECT_EQ(known.size(), 2u);
+    two.drop();
+    refused.drop();
+    EXPECT_TRUE(w.until([&] { return two.gone && refused.gone; }));
+    EXPECT_EQ(known.size(), 0u);
+}
+
 }  // namespace
 }  // namespace causeway::nvmf::test

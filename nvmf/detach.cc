@@ -54,6 +54,7 @@ core::task<> target::detach(qpair& q) {
     q.subsystem = nullptr;
     if (std::shared_ptr<controller> c = std::move(q.controller)) {
         co_await core::switch_to(group_.control());
+        q.control_queue.leave_party();
         c->drained(qid, q.counts);
         c.reset();  // here, where the last one must go
         co_await core::switch_to(q.home());

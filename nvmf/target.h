@@ -5,6 +5,7 @@
 #include "core/reactor_group.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/discovery.h"
+#include "nvmf/host_addresses.h"
 #include "nvmf/host_numbers.h"
 #include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
@@ -85,6 +86,7 @@ class target {
     nvmf::discovery_log& discovery_log() const noexcept { return *discovery_log_; }
 
     host_numbers& numbers_of_hosts() noexcept { return host_numbers_; }
+    host_addresses& addresses_of_hosts() noexcept { return host_addresses_; }
 
     using core_counters = nvmf::core_counters;
     core::per_core<core_counters>& counters() noexcept { return counters_; }
@@ -122,6 +124,7 @@ class target {
     std::vector<std::shared_ptr<open_port>> ports_;
     std::map<const transport*, core::async_mutex> port_changes_;  ///< one at a time for each transport
     host_numbers host_numbers_;
+    host_addresses host_addresses_;
     std::uint16_t last_port_id_ = 0;
     const std::shared_ptr<nvmf::discovery_log> discovery_log_;
     core::per_core<core_counters> counters_;

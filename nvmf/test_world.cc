@@ -38,12 +38,17 @@ bool fake_qpair::abort_waiting(std::uint16_t cid) noexcept {
     return false;
 }
 
+transport_address fake_qpair::peer_address() const {
+    return {"FAKE", "IPv4", connection_.from, "1234"};
+}
+
 transport_address fake_qpair::local_address() const {
     return connection_.at;
 }
 
 connection::connection(world& w, core::reactor& home, transport_address at)
-    : of(w), home(home), at(std::move(at)), qpair(std::make_unique<fake_qpair>(home, *this)) {
+    : of(w), home(home), at(std::move(at)), from(w.hosts_come_from),
+      qpair(std::make_unique<fake_qpair>(home, *this)) {
     qpair->port = w.fabric->port_at(this->at);
 }
 

@@ -65,7 +65,7 @@ class fake_qpair final : public qpair {
     void disconnect(disconnect_reason why) noexcept override;
     bool abort_waiting(std::uint16_t cid) noexcept override;
     transport_address local_address() const override;
-    transport_address peer_address() const override { return {"FAKE", "IPv4", "10.0.0.99", "1234"}; }
+    transport_address peer_address() const override;
     std::string_view transport_name() const noexcept override { return "FAKE"; }
     host_identity identity_of(std::string_view hostnqn, std::string_view subnqn) const override;
 
@@ -99,6 +99,7 @@ class connection {
     world& of;
     core::reactor& home;
     const transport_address at;
+    const std::string from;  ///< the host's address
     std::unique_ptr<fake_qpair> qpair;
     std::vector<std::unique_ptr<capsule>> capsules;
     std::optional<disconnect_reason> closed;  ///< disconnect() was called
@@ -212,6 +213,7 @@ class world {
                    std::uint32_t kato_ms = 0);
     void enable(host& h);
 
+    std::string hosts_come_from = "10.0.0.99";  ///< that connect from now on
     core::simulation sim;
     bdev::registry devices;
     nvmf::target target;

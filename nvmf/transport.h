@@ -21,6 +21,7 @@
 #include "nvme/command.h"
 #include "nvme/discovery.h"
 #include "nvme/status.h"
+#include "nvmf/host_addresses.h"
 
 #include <array>
 #include <cstdint>
@@ -218,6 +219,8 @@ class qpair {
     bool fused_first_failed = false;   ///< the command before this one was a first one, and was refused
     std::uint32_t fused_begun = 0;     ///< halves of fused pairs between begin() and execute()
     request* fused_waiting = nullptr;  ///< executed halves that wait for the other one
+
+    nvmf::control_queue control_queue;  ///< the control reactor's, but for its address
 
   private:
     core::reactor& home_;

@@ -171,7 +171,6 @@ struct trouble {
     /// That it has been made: whether this is how things stand in the middle of it.
     bool (*is_made)(neighbourhood&, const party&);
     unsigned hung_disks = 0;
-    bool fills_the_admin_line = false;  ///< with more than the control reactor takes in a turn
 
     friend std::ostream& operator<<(std::ostream& out, const trouble& t) { return out << t.sentence; }
 };
@@ -213,8 +212,7 @@ const trouble troubles[] = {
          return std::make_unique<busy_host>(n, neighbourhood::host("flood", 0), 127, std::vector{identify_work()});
      },
      [](neighbourhood&, const party& p) { return p.done() > 10'000; }},
-    {"four_hosts_flood_identify", make<flood>, [](neighbourhood&, const party& p) { return p.done() > 10'000; }, 0,
-     true},
+    {"four_hosts_flood_identify", make<flood>, [](neighbourhood&, const party& p) { return p.done() > 10'000; }},
     {"a_host_floods_get_log_page_of_discovery",
      [](neighbourhood& n) -> std::unique_ptr<party> {
          return std::make_unique<busy_host>(n, discovery_host("flood"), 127,
@@ -252,7 +250,6 @@ class host_that_connects : public busy_task {
 struct bystander {
     const char* name;
     maker make;
-    bool stands_in_the_admin_line = false;
 
     friend std::ostream& operator<<(std::ostream& out, const bystander& b) { return out << b.name; }
 };
@@ -274,7 +271,7 @@ const bystander bystanders[] = {
          w.fused_with_a_write = true;
          return std::make_unique<busy_host>(n, neighbourhood::host("good", 1), 16, std::vector{w});
      }},
-    {"connect_and_enable", make<host_that_connects>, true},
+    {"connect_and_enable", make<host_that_connects>},
     {"keep_alive",
      [](neighbourhood& n) -> std::unique_ptr<party> {
          auto o = neighbourhood::host("good", 0);
@@ -285,8 +282,7 @@ const bystander bystanders[] = {
      [](neighbourhood& n) -> std::unique_ptr<party> {
          return std::make_unique<busy_host>(n, discovery_host("good"), 1,
                                             std::vector{log_page_work(nvme::lid::discovery)});
-     },
-     true},
+     }},
 };
 
 // ---- The matrix.
@@ -324,15 +320,9 @@ using cell = std::tuple<trouble, bystander>;
 
 std::vector<cell> cells() {
     std::vector<cell> all;
-    for (const trouble& t : troubles) {
-        for (const bystander& b : bystanders) {
-            // Left out: admin commands and Connect of all hosts stand in one line, of which the control reactor takes
-            // 64 (reactor_options::background_budget) in a turn. Beside 4 hosts with 127 each, a Get Log Page takes 8
-            // turns rather than 3, and hosts connect half as fast. Keep Alive and I/O do not stand there.
-            if (!t.fills_the_admin_line || !b.stands_in_the_admin_line)
-                all.emplace_back(t, b);
-        }
-    }
+    for (const trouble& t : troubles)
+        for (const bystander& b : bystanders)
+            all.emplace_back(t, b);
     return all;
 }
 
