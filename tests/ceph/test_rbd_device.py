@@ -27,7 +27,7 @@ def test_rbd_device(own_cluster, preset, suite):
     program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
     if not program.exists():
         pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")
-    settings = {**sanitizers.SETTINGS, "CEPH_CONF": own_cluster.conf, "OSD_PID": own_cluster._osd.pid}
+    settings = {**sanitizers.SETTINGS, "CEPH_CONF": own_cluster.conf, "OSD_PID": own_cluster.osd_pid()}
     try:
         done = processes.run(["env", *(f"{name}={value}" for name, value in settings.items()), program,
                               f"--gtest_filter={suite}", "--gtest_brief=1"], timeout=400)

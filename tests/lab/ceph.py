@@ -1,4 +1,4 @@
-"""A real Ceph cluster of one node, in memory: one monitor, one OSD (memstore), cephx, no manager.
+"""A real Ceph cluster of one node, in memory: one monitor, one OSD or several (memstore), cephx, no manager.
 
 Made by hand, step by step, because that takes a second where the usual tools take minutes.
 RBD needs no more than this.
@@ -45,8 +45,10 @@ mon warn on pool no redundancy = false
 mon osd down out interval = 0
 
 [osd]
-osd data = {folder}/osd
-keyring = {folder}/osd/keyring
+osd data = {folder}/osd.$id
+keyring = {folder}/osd.$id/keyring
+# each counts as a machine of its own, so that a rule can choose it
+crush location = root=default host=host-$id
 # an OSD that is told to end saves its memory; one in a hurry would not
 osd fast shutdown = false
 # a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
@@ -112,8 +114,8 @@ class Cluster(Client):
     """`with Cluster(folder) as cluster:` on loopback, or at the address of `network`, where guests reach it too."""
 
     def __init__(self, folder: Path, *, logs: Path | None = None, network=None, memory_bytes: int = 4 << 30,
-                 outlive: bool = False):
-        """`outlive`: the daemons do not end with us."""
+                 osds: int = 1, outlive: bool = False):
+        """`memory_bytes`: of each OSD. `outlive`: the daemons do not end with us."""
         self.folder = Path(folder).resolve()
         super().__init__(self.folder / "ceph.conf", network)
         self.keyring = self.folder / "keyring"
@@ -125,7 +127,7 @@ class Cluster(Client):
         self._memory_bytes = memory_bytes
         self._port_v2, self._port_v1 = (3300, 6789) if network else free_ports(self.address, 2)
         self._mon: subprocess.Popen | None = None
-        self._osd: subprocess.Popen | None = None
+        self._osds: list[subprocess.Popen | None] = [None] * osds
 
     def __enter__(self) -> "Cluster":
         return self.start()
@@ -138,9 +140,11 @@ class Cluster(Client):
         try:
             self._write_configuration()
             self._start_mon()
-            self._make_osd()
-            self.start_osd()
-            self._make_pool("rbd")
+            for osd in range(len(self._osds)):
+                self._make_osd(osd)
+                self._run_osd(osd)
+            self._wait_until_osds_are_up()
+            self.create_pool("rbd")
         except BaseException:
             self.stop()
             raise
@@ -149,29 +153,41 @@ class Cluster(Client):
 
     def stop(self) -> None:
         """Ends the daemons. All is in memory: there is nothing to flush, so nothing to wait for."""
-        for daemon in (self._osd, self._mon):
+        for daemon in (*self._osds, self._mon):
             processes.end(daemon, grace=0)
-        self._osd = self._mon = None
+        self._osds, self._mon = [None] * len(self._osds), None
 
     def pids(self) -> list[int]:
-        return [daemon.pid for daemon in (self._mon, self._osd)]
+        return [daemon.pid for daemon in (self._mon, *self._osds)]
+
+    def osd_pid(self, osd: int = 0) -> int:
+        return self._osds[osd].pid
+
+    def create_pool(self, name: str, *, osd: int | None = None) -> None:
+        """A pool for images; all of it on that OSD, if one is named."""
+        rule = []
+        if osd is not None:
+            self.ceph("osd", "crush", "rule", "create-replicated", f"only-{osd}", f"host-{osd}", "osd")
+            rule = ["8", "replicated", f"only-{osd}"]
+        self.ceph("osd", "pool", "create", name, "8", *rule)
+        self.rbd("pool", "init", name)
 
     # What goes wrong
 
-    def osd_pause(self) -> None:
+    def osd_pause(self, osd: int = 0) -> None:
         """The OSD answers nobody, as if its machine hung."""
-        self._osd.send_signal(signal.SIGSTOP)
+        self._osds[osd].send_signal(signal.SIGSTOP)
 
-    def osd_resume(self) -> None:
-        self._osd.send_signal(signal.SIGCONT)
+    def osd_resume(self, osd: int = 0) -> None:
+        self._osds[osd].send_signal(signal.SIGCONT)
 
-    def kill_osd(self) -> None:
+    def kill_osd(self, osd: int = 0) -> None:
         """The OSD goes away; it saves its data, for `start_osd` to come back with."""
-        processes.end(self._osd, grace=30)
+        processes.end(self._osds[osd], grace=30)
 
-    def start_osd(self) -> None:
-        self._osd = self._daemon("ceph-osd", "-i", "0")
-        self._wait_until_osd_is_up()
+    def start_osd(self, osd: int = 0) -> None:
+        self._run_osd(osd)
+        self._wait_until_osds_are_up()
 
     # For guests
 
@@ -188,19 +204,21 @@ class Cluster(Client):
         return template.format(**{**values, **more})
 
     def _write_configuration(self) -> None:
-        for folder in (self.folder / "mon", self.folder / "osd", self.folder / "run", self._logs):
+        osds = (self.folder / f"osd.{osd}" for osd in range(len(self._osds)))
+        for folder in (self.folder / "mon", *osds, self.folder / "run", self._logs):
             folder.mkdir(parents=True, exist_ok=True)
         self.conf.write_text(self._fill(CONF))
 
     def _start_mon(self) -> None:
         """Every key is known to the monitor from its first moment, the OSD's too."""
         seed = self.folder / "mon.keyring"
-        admin, osd = (self._local("ceph-authtool", "--gen-print-key").strip() for _ in range(2))
+        admin, *osds = (self._local("ceph-authtool", "--gen-print-key").strip() for _ in range(1 + len(self._osds)))
         self._add_key(seed, "mon.", None, mon="allow *")
         self._add_key(seed, "client.admin", admin, mon="allow *", osd="allow *", mgr="allow *")
-        self._add_key(seed, "osd.0", osd, mon="allow profile osd", osd="allow *")
         self._add_key(self.keyring, "client.admin", admin)
-        self._add_key(self.folder / "osd/keyring", "osd.0", osd)
+        for osd, key in enumerate(osds):
+            self._add_key(seed, f"osd.{osd}", key, mon="allow profile osd", osd="allow *")
+            self._add_key(self.folder / f"osd.{osd}/keyring", f"osd.{osd}", key)
         monmap = self.folder / "monmap"
         addresses = f"[v2:{self.address}:{self._port_v2},v1:{self.address}:{self._port_v1}]"
         self._local("monmaptool", "--create", "--fsid", self.fsid, "--addv", "a", addresses, monmap)
@@ -214,14 +232,13 @@ class Cluster(Client):
             words += ["--cap", service, cap]
         self._local("ceph-authtool", keyring, *([] if keyring.exists() else ["-C"]), "-n", name, *words)
 
-    def _make_osd(self) -> None:
-        osd = str(uuid.uuid4())
-        self.ceph("osd", "new", osd)
-        self._local("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs", "--osd-uuid", osd, "--no-mon-config")
+    def _make_osd(self, osd: int) -> None:
+        unique = str(uuid.uuid4())
+        self.ceph("osd", "new", unique)    # numbered in the order in which they are made
+        self._local("ceph-osd", "-c", self.conf, "-i", osd, "--mkfs", "--osd-uuid", unique, "--no-mon-config")
 
-    def _make_pool(self, name: str) -> None:
-        self.ceph("osd", "pool", "create", name, "8")
-        self.rbd("pool", "init", name)
+    def _run_osd(self, osd: int) -> None:
+        self._osds[osd] = self._daemon("ceph-osd", "-i", osd)
 
     def _daemon(self, program: str, *words) -> subprocess.Popen:
         """In the foreground: a child of ours, whose process id we know."""
@@ -231,12 +248,13 @@ class Cluster(Client):
     def _local(self, *argv) -> str:
         return processes.run(argv, network=self.network).stdout
 
-    def _wait_until_osd_is_up(self) -> None:
+    def _wait_until_osds_are_up(self) -> None:
+        running = sum(osd.poll() is None for osd in self._osds)
         end = time.monotonic() + STARTS_WITHIN
-        while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] == 0:
+        while json.loads(self.ceph("osd", "stat", "-f", "json"))["num_up_osds"] < running:
             if time.monotonic() > end:
-                said = processes.tail(self._logs / "osd.0.log")
-                raise RuntimeError(f"the OSD is not up after {STARTS_WITHIN} s\n{said}")
+                said = "\n".join(processes.tail(self._logs / f"osd.{osd}.log") for osd in range(len(self._osds)))
+                raise RuntimeError(f"not all OSDs are up after {STARTS_WITHIN} s\n{said}")
             time.sleep(0.1)
 
 
