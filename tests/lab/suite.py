@@ -29,12 +29,13 @@ PROGRAMS = ("causewayd", "causeway", "hostile_client", "rdma_load", "rdma_discov
 ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "transport/loop")
 """Folders with unit tests that sanitizers leave out or shorten."""
 
-ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
+ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test",
+                   "rdma_by_hand")
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
            "tcp_stream_fuzzer", "nvme_controller_fuzzer")
 
-NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph")
+NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5

@@ -8,7 +8,7 @@ IC_REQ, IC_RESP, H2C_TERM, C2H_TERM, COMMAND, RESPONSE, H2C_DATA, C2H_DATA, R2T 
 HDGST, DDGST, LAST, SUCCESS = 1, 2, 4, 8
 INVALID_FIELD, SEQUENCE, HEADER_DIGEST, OUT_OF_RANGE, LIMIT_EXCEEDED, UNSUPPORTED = 1, 2, 3, 4, 5, 6
 
-READ, WRITE, FLUSH, FABRICS = 0x02, 0x01, 0x00, 0x7f
+READ, WRITE, FLUSH, DATASET_MANAGEMENT, FABRICS = 0x02, 0x01, 0x00, 0x09, 0x7f
 IDENTIFY, KEEP_ALIVE, ASYNC_EVENT = 0x06, 0x18, 0x0c
 CC, CSTS = 0x14, 0x1c
 
@@ -74,6 +74,15 @@ def read(cid: int, nsid: int, lba: int, blocks: int, length: int) -> bytes:
 
 def write(cid: int, nsid: int, lba: int, blocks: int, sgl: bytes) -> bytes:
     return command(WRITE, cid, nsid=nsid, sgl=sgl, cdw10=struct.pack("<QI", lba, blocks - 1))
+
+
+def deallocate(cid: int, nsid: int) -> bytes:
+    """Of the one range that comes with the capsule."""
+    return command(DATASET_MANAGEMENT, cid, nsid=nsid, sgl=in_capsule(16), cdw10=struct.pack("<II", 0, 4))
+
+
+def one_range(lba: int, blocks: int) -> bytes:
+    return struct.pack("<IIQ", 0, blocks, lba)
 
 
 @dataclass
@@ -223,7 +232,7 @@ class Host:
     """A controller with its queues."""
 
     def __init__(self, address: tuple[str, int], nqn: str, *, digests: int = 0, queues: int = 1, entries: int = 32,
-                 kato: int = 0, flow_control: bool = True, **initialize):
+                 kato: int = 0, flow_control: bool = True, host: str = HOST, **initialize):
         self.queues: list[Connection] = []
         cntlid = 0xffff
         for qid in range(queues + 1):
@@ -231,7 +240,7 @@ class Host:
             self.queues.append(queue)
             queue.initialize(**initialize)
             answer = queue.call(connect(qid, entries=entries, kato=kato if qid == 0 else 0, flow_control=flow_control),
-                                connect_data(nqn, cntlid))
+                                connect_data(nqn, cntlid, host))
             assert answer.status == 0, hex(answer.status)
             if qid == 0:
                 cntlid = answer.result & 0xffff
