@@ -32,8 +32,15 @@ void end(request& r, nvme::status s) noexcept {
     finish_noted(r, s);
 }
 
+/// False: the host may have given the command up while a range was under way, and may have written elsewhere since.
+bool may_go_on(const request& r) noexcept {
+    return !is_stale(r) && r.qpair->phase == qpair::state::enabled;
+}
+
 bdev::device* next_range(request& r) noexcept {
     const nvme::dsm_view c{r.command};
+    if (r.cursor > 0 && !may_go_on(r)) [[unlikely]]
+        return nullptr;
     while (r.cursor < c.ranges()) {
         const auto range = range_at<nvme::dsm_range>(r, r.cursor++);
         if (range.nlb == 0)
@@ -45,6 +52,15 @@ bdev::device* next_range(request& r) noexcept {
         return r.ns->device;
     }
     return nullptr;
+}
+
+/// Where ranges are left, somebody who is still there has to send the command again.
+void end_ranges(request& r, nvme::status s) noexcept {
+    if (!s.ok() || r.cursor == nvme::dsm_view{r.command}.ranges())
+        return end(r, s);
+    if (is_stale(r))
+        r.qpair->counters->stale_commands.add();
+    end(r, nvme::sc::command_interrupted);
 }
 
 }  // namespace
@@ -70,7 +86,7 @@ void run_dsm(request& r) noexcept {
         return end(r, nvme::sc::success);
     r.io.force_unit_access = false;
     r.cursor = 0;
-    run_steps<next_range, end>(r);
+    run_steps<next_range, end_ranges>(r);
 }
 
 }  // namespace causeway::nvmf

@@ -117,5 +117,55 @@ TEST_F(stalled_core, goes_on_refusing_until_the_connection_has_been_read_to_its_
     EXPECT_EQ(first_byte(), std::byte{9});
 }
 
+/// A deallocation of three ranges, the first of which the disk is at.
+class deallocation_under_way : public stalled_core {
+  protected:
+    std::shared_ptr<bdev::fault_device> slow = w.make_faulty("slow");
+    capsule* sent = nullptr;
+
+    void SetUp() override {
+        stalled_core::SetUp();
+        w.add(s, "slow", 2);
+        EXPECT_EQ(q->call(io(io_opcode::write, 2, 0, 3), filled(3 * 512, 1)).status(), sc::success);
+        slow->add_rule({.what = bdev::fault_rule::kind::hang, .times = 1});
+        nvme::command deallocate = io(io_opcode::dataset_management, 2);
+        deallocate.cdw10 = 2;
+        deallocate.cdw11 = 4;
+        bytes ranges;
+        for (std::uint64_t block = 0; block < 3; ++block)
+            std::ranges::copy(raw(nvme::dsm_range{.nlb = 1, .slba = block}), std::back_inserter(ranges));
+        sent = &q->send(deallocate, ranges);
+        EXPECT_TRUE(w.until([&] { return slow->hung() == 1; }));
+    }
+    void let_the_disk_go_on() {
+        w.run(slow->release_hung());
+        EXPECT_TRUE(w.until([&] { return slow->in_flight() == 0; }));
+    }
+    bytes content(connection& by) { return by.call(io(io_opcode::read, 2, 0, 3), bytes(3 * 512)).data; }
+    static bytes first_of_three_deallocated() {
+        bytes b = filled(3 * 512, 1);
+        std::fill_n(b.begin(), 512, std::byte{});
+        return b;
+    }
+};
+
+TEST_F(deallocation_under_way, goes_on_to_no_other_range_after_a_stall) {
+    q->home.note_stall(12s);
+    let_the_disk_go_on();
+    ASSERT_TRUE(w.until([&] { return sent->answered; }));
+    EXPECT_TRUE(sent->status().is(sc::command_interrupted)) << nvme::to_string(sent->status());
+    EXPECT_FALSE(sent->status().dnr());
+    EXPECT_EQ(counters().stale_commands.get(), 1u);
+    EXPECT_EQ(content(*q), first_of_three_deallocated());
+}
+
+TEST_F(deallocation_under_way, goes_on_to_no_other_range_when_its_host_has_gone) {
+    q->drop();
+    w.pass(1ms);
+    let_the_disk_go_on();
+    ASSERT_TRUE(w.until([&] { return q->gone; }));
+    EXPECT_EQ(content(*w.make_host(host_b, 1).queues[0]), first_of_three_deallocated());
+}
+
 }  // namespace
 }  // namespace causeway::nvmf::test
