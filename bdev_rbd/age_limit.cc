@@ -6,7 +6,7 @@
 namespace causeway::bdev_rbd {
 
 age_limit::age_limit(core::reactor& home) noexcept
-    : home_(home), young_ticks_(home.time().to_ticks(std::min(home.options().stall_limit, first_issue))),
+    : home_(home), young_ticks_(home.time().to_ticks(std::min(home.options().stall_limit, before_issue))),
       stalls_(home.stats().stalls.get()) {}
 
 int age_limit::refusal(const bdev::io& i, core::nanoseconds limit) noexcept {

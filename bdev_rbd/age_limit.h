@@ -7,17 +7,22 @@
 
 namespace causeway::bdev_rbd {
 
-/// Which I/O comes too late to be given to librbd. rados_osd_op_timeout runs only from there: an I/O that has waited
-/// before, in our queue or because its core stood still, would reach the cluster when its host has repeated it on
-/// another path, and a write would land on newer data.
+/// Which I/O, or which part of one, comes too late to be given to librbd. rados_osd_op_timeout runs only from there: an
+/// I/O that has waited before, in our queue or because its core stood still, would reach the cluster when its host has
+/// repeated it on another path, and a write would land on newer data.
+///
+/// The age is that of the whole I/O, whichever part of it comes next: a part that is issued at the last moment may take
+/// all of the operations' own limit, and with that the I/O still has to end before its host gives it up.
 ///
 /// Lives on the image's home reactor.
 class age_limit {
   public:
-    /// Before the first of it is issued. With the 25 s of rados_osd_op_timeout that is below the 30 s of a Linux host.
-    static constexpr core::nanoseconds first_issue = std::chrono::seconds(4);
-    /// Before a later part is issued: a long range of zeroes takes its time where nothing hangs, too.
-    static constexpr core::nanoseconds later_part = std::chrono::seconds(25);
+    /// What librbd gets has this long to end: rados_osd_op_timeout, unless the operator has set another.
+    static constexpr core::nanoseconds in_librbd = std::chrono::seconds(25);
+    /// Since the I/O came, before any part of it is issued.
+    static constexpr core::nanoseconds before_issue = std::chrono::seconds(4);
+    static constexpr core::nanoseconds host_patience = std::chrono::seconds(30);  ///< a Linux host's, by default
+    static_assert(before_issue + in_librbd < host_patience);
     static constexpr core::nanoseconds none = core::nanoseconds::max();
 
     explicit age_limit(core::reactor& home) noexcept;
@@ -30,7 +35,7 @@ class age_limit {
     }
     /// Of an I/O that is not young: 0, or why it must not be issued: -EINTR (it changes content, and its core has
     /// stalled since it came), -ETIMEDOUT (it is older than `limit`).
-    int refusal(const bdev::io& i, core::nanoseconds limit) noexcept;
+    int refusal(const bdev::io& i, core::nanoseconds limit = before_issue) noexcept;
 
   private:
     void note_stall() noexcept;

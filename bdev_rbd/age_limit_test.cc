@@ -20,7 +20,7 @@ class age_limit_test : public testing::Test {
             started = t.sim_.time().now();
         }
     };
-    int refusal(const bdev::io& i, core::nanoseconds limit = age_limit::first_issue) {
+    int refusal(const bdev::io& i, core::nanoseconds limit = age_limit::before_issue) {
         return age_.is_young(i) ? 0 : age_.refusal(i, limit);
     }
     core::simulation sim_{1};
@@ -35,10 +35,17 @@ TEST_F(age_limit_test, what_has_waited_for_longer_than_its_limit_is_refused) {
     sim_.run_for(200ms);
     EXPECT_EQ(refusal(write), -ETIMEDOUT);
     EXPECT_EQ(refusal(read), -ETIMEDOUT);
-    EXPECT_EQ(refusal(write, age_limit::later_part), 0);
-    sim_.run_for(21s);
-    EXPECT_EQ(refusal(write, age_limit::later_part), -ETIMEDOUT);
     EXPECT_EQ(refusal(write, age_limit::none), 0);
+}
+
+TEST_F(age_limit_test, what_is_issued_at_the_last_moment_ends_before_its_host_gives_it_up) {
+    const arrived zeroes(*this, op::write_zeroes);
+    core::nanoseconds last_issue{0};
+    for (core::nanoseconds age{0}; age < 60s; age += 10ms, sim_.run_for(10ms))
+        if (refusal(zeroes) == 0)
+            last_issue = age;
+    EXPECT_GT(last_issue, 3900ms);
+    EXPECT_LT(last_issue + age_limit::in_librbd, age_limit::host_patience);
 }
 
 TEST_F(age_limit_test, a_change_that_came_before_a_stall_is_refused_whatever_its_limit) {

@@ -1,5 +1,6 @@
 #include "bdev_rbd/client.h"
 
+#include "bdev_rbd/age_limit.h"
 #include "bdev_rbd/client_cpus.h"
 #include "core/log.h"
 
@@ -38,8 +39,8 @@ void set_defaults(rados_t rados, const client_options& o) {
         // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it, and far
         // below the hour that a blocklist entry lasts: what a gateway that was cut off still has under way never outlives its
         // fence.
-        "--default-rados_osd_op_timeout=25",
-        "--default-rados_mon_op_timeout=25",
+        "--default-rados_osd_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
+        "--default-rados_mon_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
         // An update of the object map that was too late is tried again with the next write; the map is not wrong for that.
         "--default-rbd_invalidate_object_map_on_timeout=false",
     };

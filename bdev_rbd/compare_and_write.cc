@@ -80,12 +80,19 @@ void rbd_device::librbd_compared(rbd_completion_t c, void* arg) noexcept {
             librbd_compares.store(whole_blocks::refused, std::memory_order_relaxed);
             i.handle = [](core::message& m) noexcept {
                 auto& i = static_cast<bdev::io&>(m);
-                owner_of(i).make_object_current(i);
+                owner_of(i).compare_and_write_in_two_steps(i);
             };
             return self.home_.post(i);
         }
     }
     self.written(i, r);
+}
+
+/// After librbd has refused.
+void rbd_device::compare_and_write_in_two_steps(bdev::io& i) noexcept {
+    if (const int late = refusal(i))
+        return end(i, late);
+    make_object_current(i);
 }
 
 void rbd_device::make_object_current(bdev::io& i) noexcept {
@@ -117,9 +124,8 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
         return end(i, -ESHUTDOWN);
     if (i.offset_blocks + i.length_blocks > blocks())
         return end(i, -EINVAL);
-    if (!age_limit_.is_young(i)) [[unlikely]]
-        if (const int late = too_late(i, age_limit::later_part))
-            return end(i, late);
+    if (const int late = refusal(i))
+        return end(i, late);
     const std::uint64_t length = bytes(i.length_blocks);
     const auto at = facts_.layout.of(bytes(i.offset_blocks));
     const char* const flat = chars(i.back_end);

@@ -154,10 +154,11 @@ void rbd_device::issue(bdev::io& i) noexcept {
         queue_.ended(i);
         return held_.add(i);
     }
-    if (!age_limit_.is_young(i)) [[unlikely]] {
-        const bool later_part = i.back_end_value > 0;  // of a long range of zeroes
-        if (const int late = too_late(i, later_part ? age_limit::later_part : age_limit::first_issue))
-            return end(i, late);
+    if (const int late = refusal(i)) [[unlikely]] {
+        // A deallocation that is under way, in a cluster that answers: what it has not come to stays as it is. It is
+        // advice, and one that failed would be sent again from its beginning.
+        const bool done_in_part = i.operation == op::unmap && i.back_end_value > 0 && late == -ETIMEDOUT;
+        return end(i, done_in_part ? 0 : late);
     }
     switch (i.operation) {
     case op::read:
@@ -178,10 +179,12 @@ void rbd_device::issue(bdev::io& i) noexcept {
     }
 }
 
-/// Of an I/O that is not young: 0, or why librbd does not get it, or this part of it, any more.
-int rbd_device::too_late(const bdev::io& i, core::nanoseconds limit) noexcept {
+/// 0, or why librbd does not get an I/O, or this part of it, any more.
+int rbd_device::refusal(const bdev::io& i) noexcept {
+    if (age_limit_.is_young(i)) [[likely]]
+        return 0;
     // An operator who lets I/O hang wants it to wait.
-    return age_limit_.refusal(i, image_->owner().ends_hung_io() ? limit : age_limit::none);
+    return age_limit_.refusal(i, image_->owner().ends_hung_io() ? age_limit::before_issue : age_limit::none);
 }
 
 void rbd_device::ended(rbd_completion_t c, void* arg) noexcept {

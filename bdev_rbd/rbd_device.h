@@ -91,12 +91,13 @@ class rbd_device final : public bdev::device {
     void queue_at_home(bdev::io& i) noexcept;
     issue_queue::cost cost_of(const bdev::io& i) const noexcept;
     void issue(bdev::io& i) noexcept;
-    int too_late(const bdev::io& i, core::nanoseconds limit) noexcept;
+    int refusal(const bdev::io& i) noexcept;
     void zero(bdev::io& i) noexcept;
     std::uint64_t zero_piece(const bdev::io& i) const noexcept;
     void compare(bdev::io& i) noexcept;
-    void compare_and_write(bdev::io& i) noexcept;  // these four in compare_and_write.cc
+    void compare_and_write(bdev::io& i) noexcept;  // these five in compare_and_write.cc
     void compare_and_write_by_librbd(bdev::io& i) noexcept;
+    void compare_and_write_in_two_steps(bdev::io& i) noexcept;
     void make_object_current(bdev::io& i) noexcept;
     void compare_and_write_object(bdev::io& i) noexcept;
     void flush(bdev::io& i) noexcept;

@@ -7,7 +7,7 @@ from lab.ceph import Cluster
 
 PROGRAM = "bdev_rbd/rbd_device_ceph_test"
 SUITES = ["RbdClient.*", "RbdIo.*:RbdCompareAndWrite.*", "RbdConditions.*:RbdRemoval.*",
-          "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*", "RbdFence.*", "RbdMemory.*"]
+          "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*:RbdParts.*", "RbdFence.*", "RbdMemory.*"]
 
 
 @pytest.fixture(scope="module")
