@@ -114,6 +114,8 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     c->fsid_ = fsid.data();
     // Not before there is a connection: the monitors' database may have it, too.
     c->ends_hung_io_ = std::strtod(setting(c->rados_, "rados_osd_op_timeout").c_str(), nullptr) > 0;
+    const auto watch_seconds = std::strtoul(setting(c->rados_, "osd_client_watch_timeout").c_str(), nullptr, 10);
+    c->watch_timeout_ = std::chrono::seconds(std::max(watch_seconds, 1ul));
     if (c->environment_.file) {
         c->keep_addresses();
         c->fence_predecessor();

@@ -69,6 +69,8 @@ class client {
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
     /// What no OSD answers ends; not so if the operator has set rados_osd_op_timeout to 0.
     bool ends_hung_io() const noexcept { return ends_hung_io_; }
+    /// For how long an OSD shall keep a watch of ours while we are silent: osd_client_watch_timeout, as clients have it.
+    std::chrono::seconds watch_timeout() const noexcept { return watch_timeout_; }
     std::uint64_t capacity() const noexcept;  ///< bytes of the whole cluster, raw; 0: it does not say. Blocks
     /// For all that blocks on this cluster, destroying this client included.
     const std::shared_ptr<cluster_threads>& threads() const noexcept { return environment_.threads; }
@@ -90,6 +92,7 @@ class client {
     cpu_set_t cpus_;
     core::nanoseconds time_limit_{};
     bool ends_hung_io_ = true;
+    std::chrono::seconds watch_timeout_{30};
 };
 
 }  // namespace causeway::bdev_rbd

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <utility>
 
 namespace causeway::bdev_rbd {
@@ -21,6 +22,14 @@ std::string encoded(const std::string& text) {
     return to + text;
 }
 
+bool is_denial(int result) noexcept {
+    return result == -EPERM || result == -EACCES;
+}
+
+std::uint32_t seconds(std::chrono::seconds s) noexcept {
+    return static_cast<std::uint32_t>(s.count());
+}
+
 int result_of(rados_completion_t c, void* owner) noexcept {
     take_from_librbd(owner);
     const int result = rados_aio_get_return_value(c);
@@ -30,41 +39,67 @@ int result_of(rados_completion_t c, void* owner) noexcept {
 
 }  // namespace
 
-existence::existence(rados_ioctx_t io, std::string header_object, const std::string& id)
-    : io_(io), header_(std::move(header_object)), id_argument_(id.empty() ? "" : encoded(id)) {
-    watch();
+existence::existence(rados_ioctx_t io, std::string header_object, const std::string& id,
+                     std::chrono::seconds watch_timeout)
+    : io_(io), header_(std::move(header_object)), id_argument_(id.empty() ? "" : encoded(id)),
+      watch_timeout_(watch_timeout) {
+    std::uint64_t watch = 0;
+    if (const int r = rados_watch3(io_, header_.c_str(), &watch, notified, lost, seconds(watch_timeout_), this);
+        r < 0) {
+        core::log::info("{}: cannot watch the image ({}): each I/O is answered after a look whether it still exists",
+                        header_, std::strerror(-r));
+        may_watch_ = !is_denial(r);
+    } else {
+        watch_ = watch;
+        look_now();
+    }
 }
 
-void existence::watch() {
-    // librbd's clients notify all who watch, and wait until each has answered.
-    const auto notified = [](void* arg, std::uint64_t notify, std::uint64_t cookie, std::uint64_t, void*, std::size_t) {
-        const auto& self = *static_cast<existence*>(arg);
-        rados_notify_ack(self.io_, self.header_.c_str(), notify, cookie, nullptr, 0);
-    };
-    const auto lost = [](void* arg, std::uint64_t, int) { static_cast<existence*>(arg)->watched_ = false; };
-    if (const int r = rados_watch2(io_, header_.c_str(), &watch_, notified, lost, this); r < 0)
-        core::log::info("{}: cannot watch the image ({}): each read is answered after a look whether it still exists",
-                        header_, std::strerror(-r));
-    else
-        watched_ = true;
+/// REQUIRES: may block.
+void existence::look_now() {
+    std::promise<void> looked;
+    look([](void* context, int) noexcept { static_cast<std::promise<void>*>(context)->set_value(); }, &looked);
+    looked.get_future().wait();
 }
 
 existence::~existence() {
+    if (watching_again_) {
+        rados_aio_wait_for_complete_and_cb(watching_again_);
+        rados_aio_release(watching_again_);
+    }
     if (watch_)
-        rados_unwatch2(io_, watch_);
+        lost_.push_back(watch_);
+    for (const std::uint64_t each : lost_)
+        rados_unwatch2(io_, each);
     rados_watch_flush(rados_ioctx_get_cluster(io_));  // no callback comes after this
 }
 
-bool existence::certain() const noexcept {
-    if (!watched_)
+/// librbd's clients notify all who watch, and wait until each has answered.
+void existence::notified(void* arg, std::uint64_t notify, std::uint64_t watch, std::uint64_t, void*, std::size_t) {
+    const auto& self = *static_cast<existence*>(arg);
+    rados_notify_ack(self.io_, self.header_.c_str(), notify, watch, nullptr, 0);
+}
+
+void existence::lost(void* arg, std::uint64_t, int) {
+    static_cast<existence*>(arg)->certain_until_ = 0;
+}
+
+bool existence::is_confirmed(const core::clock& time, core::ticks now) noexcept {
+    const std::uint64_t watch = watch_;
+    if (!watch || found_under_ != watch)
         return false;
-    const int age_ms = rados_watch_check(io_, watch_);
-    return age_ms >= 0 && age_ms < confirmed_within_ms;
+    const std::chrono::milliseconds age(rados_watch_check(io_, watch)), lasts = watch_timeout_ * confirmed_quarters / 4;
+    if (age.count() < 0 || age >= lasts)
+        return false;
+    certain_until_ = now + time.to_ticks(lasts - age);
+    return true;
 }
 
 void existence::look(seen done, void* context) noexcept {
     done_ = done;
     context_ = context;
+    const std::uint64_t watch = watch_;
+    looked_under_ = holds(watch) ? watch : 0;
     if (id_argument_.empty())
         look_for_header();
     else
@@ -88,7 +123,7 @@ void existence::look_into_trash() noexcept {
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
         const int r = result_of(c, &self);
-        if (r == -ENOENT)
+        if (r == -ENOENT || is_denial(r))
             self.look_for_header();  // in this order: a removal that both looks miss began after the first
         else
             self.found(r >= 0 || r == -ERANGE ? -ENODEV : r);
@@ -102,38 +137,74 @@ void existence::look_into_trash() noexcept {
 void existence::look_for_header() noexcept {
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
-        const int r = result_of(c, &self);
-        self.found(r);
+        self.found(result_of(c, &self));
     };
     call_librados(ended, [this](rados_completion_t c) {
         return rados_aio_stat(io_, header_.c_str(), c, &header_bytes_, &header_time_);
     });
 }
 
-reads_to_confirm::reads_to_confirm(existence& image, core::reactor& home, confirmed end) noexcept
+void existence::found(int result) noexcept {
+    if (result == 0 && looked_under_)
+        found_under_ = looked_under_;
+    else if (result == 0 && may_watch_ && !is_watching_again_)
+        watch_again();
+    done_(context_, result);
+}
+
+/// The image was there a moment ago, and its watch is not. REQUIRES: no try is under way.
+void existence::watch_again() noexcept {
+    if (watching_again_)
+        rados_aio_release(std::exchange(watching_again_, nullptr));
+    const auto ended = [](rados_completion_t c, void* arg) {
+        auto& self = *static_cast<existence*>(arg);
+        take_from_librbd(&self.next_watch_);
+        self.watched_again(rados_aio_get_return_value(c));
+    };
+    if (rados_aio_create_completion2(this, ended, &watching_again_) < 0)
+        return;  // the next look tries again
+    is_watching_again_ = true;
+    give_to_librbd(&next_watch_);
+    if (const int r = rados_aio_watch2(io_, header_.c_str(), watching_again_, &next_watch_, notified, lost,
+                                       seconds(watch_timeout_), this);
+        r < 0) {
+        rados_aio_release(std::exchange(watching_again_, nullptr));
+        watched_again(r);
+    }
+}
+
+void existence::watched_again(int result) noexcept {
+    if (result < 0)
+        may_watch_ = !is_denial(result);
+    else if (const std::uint64_t old = watch_.exchange(next_watch_))
+        lost_.push_back(old);  // whoever asks about it now must still find it
+    is_watching_again_ = false;
+}
+
+io_to_confirm::io_to_confirm(existence& image, core::reactor& home, confirmed end) noexcept
     : image_(image), home_(home), end_(end) {
     answer_.owner = this;
     answer_.handle = [](core::message& m) noexcept { static_cast<answer&>(m).owner->looked(); };
 }
 
-void reads_to_confirm::add(bdev::io& i) noexcept {
+void io_to_confirm::add(bdev::io& i) noexcept {
     i.next = std::exchange(waiting_, &i);
     if (!looked_for_)
         look();
 }
 
-void reads_to_confirm::look() noexcept {
+void io_to_confirm::look() noexcept {
     looked_for_ = std::exchange(waiting_, nullptr);
     image_.look(
         [](void* context, int result) noexcept {
-            auto& self = *static_cast<reads_to_confirm*>(context);
+            auto& self = *static_cast<io_to_confirm*>(context);
             self.answer_.result = result;
             self.home_.post(self.answer_);
         },
         this);
 }
 
-void reads_to_confirm::looked() noexcept {
+void io_to_confirm::looked() noexcept {
     bdev::io* i = std::exchange(looked_for_, nullptr);
     const int result = answer_.result;
     if (waiting_)

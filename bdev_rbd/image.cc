@@ -46,9 +46,8 @@ core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, cons
         return tl::make_unexpected(r.error());
     if (auto r = i->find_data_pool(); !r)
         return tl::make_unexpected(r.error());
-    if (spec.read_only)
-        i->existence_ = std::make_unique<bdev_rbd::existence>(i->io_, i->header_object(),
-                                                              i->facts_.first_format ? "" : i->facts_.id);
+    i->existence_ = std::make_unique<bdev_rbd::existence>(
+        i->io_, i->header_object(), i->facts_.first_format ? "" : i->facts_.id, i->client_->watch_timeout());
     return i;
 }
 

@@ -61,9 +61,8 @@ class image {
     const image_spec& spec() const noexcept { return spec_; }
     const facts& about() const noexcept { return facts_; }
     client& owner() const noexcept { return *client_; }
-    /// Whether the image is still there; nullptr for one that may be written: librbd's watch keeps it from being
-    /// removed.
-    bdev_rbd::existence* existence() const noexcept { return existence_.get(); }
+    /// Whether the image is still there.
+    bdev_rbd::existence& existence() const noexcept { return *existence_; }
 
     core::result<std::uint64_t> size() const;      ///< bytes, as the cluster has it now
     core::result<std::uint64_t> features() const;  ///< RBD_FEATURE_…, likewise

@@ -169,5 +169,31 @@ TEST_F(RbdRemoval, a_removed_image_never_reads_as_zeroes_where_the_user_may_not_
     tool("rbd create rbd/removed --size 8M");  // for the end of `image`
 }
 
+TEST_F(RbdRemoval, a_watch_that_was_lost_is_taken_again_and_reads_go_on_meanwhile) {
+    test_image image("unwatched", "8M", "--image-feature layering");
+    auto o = options();
+    // librados says every 5 s that it is there: the OSD gives the watch up again and again.
+    o.config_param = {{"osd_client_watch_timeout", "1"}};
+    ASSERT_TRUE(run(clusters_.add("silent", o)));
+    auto p = params(image);
+    p.cluster_name = "silent";
+    const auto d = open(p);
+    ASSERT_TRUE(d);
+    const bytes data = pattern(4096, 1);
+    EXPECT_EQ(write(*d, core(0), 0, data), sc::success);
+    const auto watches = [&] {
+        const std::string list = tool("rados -p rbd listwatchers rbd_header." + d->about().id);
+        return std::ranges::count(list, '\n');
+    };
+    const auto librbds = 1, both = 2;
+    for (int n = 0; n < 2; ++n) {
+        EXPECT_TRUE(eventually([&] { return watches() == librbds; }));
+        bytes back(4096);
+        EXPECT_EQ(read(*d, core(1), 0, back), sc::success) << "after a look, which makes it watch again";
+        EXPECT_EQ(back, data);
+        EXPECT_TRUE(eventually([&] { return watches() == both; }));
+    }
+}
+
 }  // namespace
 }  // namespace causeway::bdev_rbd

@@ -49,8 +49,13 @@ bdev::capabilities capabilities_of(const image::facts& about, bool read_only, st
     return c;
 }
 
-bool brought_data(const bdev::io& i, std::int64_t librbd_result) noexcept {
-    return (i.operation == op::read || i.operation == op::compare) && (librbd_result >= 0 || librbd_result == -EILSEQ);
+/// True: what the host is told holds only if the image is still there. (A flush says no more than the writes before it.)
+bool needs_the_image(const bdev::io& i, std::int64_t librbd_result) noexcept {
+    return (librbd_result >= 0 || librbd_result == -EILSEQ) && i.operation != op::flush;
+}
+
+bool is_zeroing(const bdev::io& i) noexcept {
+    return i.operation == op::write_zeroes || i.operation == op::unmap;
 }
 
 const char* reason_of(int error) noexcept {
@@ -92,7 +97,7 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
       age_limit_(home_), place_(std::move(home)), journaling_(facts_.journaling()), held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
-    confirm_reads_of_image();
+    confirm_by_image();
     watch_.device = this;
     watch_.handle = [](core::message& m) noexcept {
         auto& watch = static_cast<header_watch&>(m);
@@ -106,12 +111,10 @@ rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::u
     };
 }
 
-void rbd_device::confirm_reads_of_image() {
-    to_confirm_.reset();
-    if (image_->existence())
-        to_confirm_.emplace(*image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
-            owner_of(i).answer(i, look_result < 0 ? look_result : static_cast<std::int64_t>(i.back_end_value));
-        });
+void rbd_device::confirm_by_image() {
+    to_confirm_.emplace(image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
+        owner_of(i).answer(i, look_result < 0 ? look_result : confirmed_result(i));
+    });
 }
 
 rbd_device::~rbd_device() {
@@ -143,8 +146,7 @@ issue_queue::cost rbd_device::cost_of(const bdev::io& i) const noexcept {
         return {1, false};
     const std::uint64_t begin = bytes(i.offset_blocks), length = bytes(i.length_blocks);
     const std::uint64_t objects = facts_.layout.objects(begin, length);
-    const bool zeroes = i.operation == op::write_zeroes || i.operation == op::unmap;
-    if (!zeroes || objects <= zero_piece_objects)
+    if (!is_zeroing(i) || objects <= zero_piece_objects)
         return {static_cast<unsigned>(objects), false};
     return {static_cast<unsigned>(facts_.layout.objects(begin + i.back_end_value, zero_piece(i))), true};
 }
@@ -264,21 +266,27 @@ void rbd_device::compare_ended(rbd_completion_t c, void* arg) noexcept {
 
 /// librbd is done with the I/O. On whatever thread.
 void rbd_device::end(bdev::io& i, std::int64_t librbd_result) noexcept {
-    if (to_confirm_ && brought_data(i, librbd_result) && !image_->existence()->certain())
+    if (needs_the_image(i, librbd_result) && !image_->existence().certain(home_.time())) [[unlikely]]
         confirm(i, librbd_result);
     else
         answer(i, librbd_result);
 }
 
-/// What was read may be zeroes because the image is gone: it is answered after a look. `back_end_value` keeps the
-/// result.
+/// What was read may be zeroes because the image is gone, and what was written may be nowhere: it is answered after a
+/// look. `back_end_value` keeps the result.
 void rbd_device::confirm(bdev::io& i, std::int64_t librbd_result) noexcept {
-    i.back_end_value = static_cast<std::uint64_t>(librbd_result);
+    if (!is_zeroing(i))
+        i.back_end_value = static_cast<std::uint64_t>(librbd_result);
     i.handle = [](core::message& m) noexcept {
         auto& i = static_cast<bdev::io&>(m);
         owner_of(i).to_confirm_->add(i);
     };
     home_.post(i);
+}
+
+/// Zeroing keeps there how far it has come, which its cost depends on; all of its results are 0.
+std::int64_t rbd_device::confirmed_result(const bdev::io& i) noexcept {
+    return is_zeroing(i) ? 0 : static_cast<std::int64_t>(i.back_end_value);
 }
 
 /// The last step of every I/O, on whatever thread.

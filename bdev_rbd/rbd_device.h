@@ -103,6 +103,7 @@ class rbd_device final : public bdev::device {
     void flush(bdev::io& i) noexcept;
     void end(bdev::io& i, std::int64_t librbd_result) noexcept;
     void confirm(bdev::io& i, std::int64_t librbd_result) noexcept;
+    static std::int64_t confirmed_result(const bdev::io& i) noexcept;
     void answer(bdev::io& i, std::int64_t librbd_result) noexcept;
     template <class Call>
     void call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexcept;
@@ -123,7 +124,7 @@ class rbd_device final : public bdev::device {
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
     void go_on_with_held() noexcept;
     core::task<bool> librbd_has_none();
-    void confirm_reads_of_image();
+    void confirm_by_image();
     core::task<core::result<>> resize_checked(resize_request wanted);
 
     std::unique_ptr<image> image_;
@@ -136,7 +137,7 @@ class rbd_device final : public bdev::device {
     issue_queue queue_;
     age_limit age_limit_;
     std::optional<bdev::place> place_;
-    std::optional<reads_to_confirm> to_confirm_;  ///< of an image that is open read-only
+    std::optional<io_to_confirm> to_confirm_;
 
     std::atomic<bool> fenced_{false};
     std::atomic<bool> journaling_;  ///< the image's writes are recorded for a mirror, which only librbd's own are

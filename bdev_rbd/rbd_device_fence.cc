@@ -59,7 +59,7 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     auto old = std::exchange(image_, std::move(fresh));
 
     co_await core::switch_to(home_);
-    confirm_reads_of_image();
+    confirm_by_image();
     handle_.store(image_->handle(), std::memory_order_relaxed);
     fenced_.store(false, std::memory_order_relaxed);
     go_on_with_held();

@@ -33,6 +33,9 @@ osd pool default min size = 1
 osd pool default pg num = 8
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+# a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long.
+# Clients ask for as many when they watch something.
+osd client watch timeout = 8
 # the monitor need not collect changes for a second before it agrees with itself
 paxos propose interval = 0.05
 
@@ -51,8 +54,6 @@ keyring = {folder}/osd.$id/keyring
 crush location = root=default host=host-$id
 # an OSD that is told to end saves its memory; one in a hurry would not
 osd fast shutdown = false
-# a client that died keeps its image's lock for so many seconds; 30 by default, and no test waits that long
-osd client watch timeout = 8
 # A read lease lasts 0.8 of the heartbeat grace of 20 s, and a paused OSD does not renew it. Alone in a placement group it
 # never again takes up what has waited for one that had run out ("waiting for readable").
 osd pool default read lease ratio = 30
@@ -70,6 +71,7 @@ fsid = {fsid}
 mon host = [v2:{address}:{port_v2},v1:{address}:{port_v1}]
 keyring = {keyring}
 log to stderr = false
+osd client watch timeout = 8
 """
 
 STARTS_WITHIN = 60
