@@ -11,6 +11,10 @@ from pathlib import Path
 from lab import places, processes, sanitizers
 
 STARTS_WITHIN = 60
+
+STALL = 3.0
+"""Seconds; more than the 2.5 after which a reactor has stalled."""
+
 ANSWERS_WITHIN = 30
 ENDS_WITHIN = 30
 
@@ -135,6 +139,25 @@ class Daemon:
             return {"subsystems": [
                 {"subsystem": s["subsystem"], "config": client.call("framework_get_config", {"name": s["subsystem"]})}
                 for s in client.call("framework_get_subsystems")]}
+
+
+class stopped:
+    """A gateway's process, stopped: between here and there for as long as makes it a stall."""
+
+    def __init__(self, gateway: Daemon, seconds: float = STALL):
+        self.process = gateway.process
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        self.since = time.monotonic()
+        # Until it is, some core may still take what comes.
+        while open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()[0] not in "Tt":
+            time.sleep(0.001)
+
+    def __exit__(self, *_) -> None:
+        time.sleep(max(0, self.since + self.seconds - time.monotonic()))    # the stall itself
+        self.process.send_signal(signal.SIGCONT)
 
 
 def command(path: Path, *options: str, build: Path = places.BUILD, mib: int = 64) -> list[str]:

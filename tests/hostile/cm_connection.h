@@ -29,7 +29,8 @@ struct endpoint {
     std::array<std::uint8_t, 16> host_id = {0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba,
                                             0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba};
     std::uint32_t nsid = 1;
-    milliseconds patience = 20s;  ///< for one answer
+    std::uint32_t kato_ms = 120000;  ///< that Connect asks for; nobody here sends Keep Alive by itself
+    milliseconds patience = 20s;     ///< for one answer
 };
 
 /// What a connection request says, right or wrong.

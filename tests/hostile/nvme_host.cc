@@ -71,7 +71,7 @@ nvme::connect_command connect_command(raw_connection& q, const endpoint& at, std
     c.sgl = nvme::sgl_descriptor::keyed_data_block(q.address(), sizeof d, q.rkey());
     c.qid = qid;
     c.sqsize = sqsize;
-    c.kato = qid == 0 ? 120000u : 0u;
+    c.kato = qid == 0 ? at.kato_ms : 0u;
     return c;
 }
 

@@ -17,6 +17,7 @@ MIB = 1 << 20
 LOAD = "tests/rdma_host/rdma_load"
 DISCOVER = "tests/rdma_host/rdma_discover"
 HOSTILE = "tests/hostile/hostile_client"
+TOLD_HOST = "tests/hostile/told_host"
 
 SLOWER = {"release": 1, "asan": 4, "tsan": 8}
 """By so much a build is slower, for time limits."""
@@ -111,19 +112,22 @@ class Gateway(Daemon):
 
 
 class Program:
-    """A program on the fabric, its words in files. To be used in `with`."""
+    """A program on the fabric, its words in files. To be used in `with`. One that `talks` is spoken to by its standard input
+    and output instead."""
 
-    def __init__(self, fabric: Fabric, name: str, program: str, *words, faults: str = ""):
+    def __init__(self, fabric: Fabric, name: str, program: str, *words, faults: str = "", talks: bool = False):
         self.name = name
         self.fabric = fabric
         self.command = processes.prefix() + [str(fabric.build / program), *map(str, words)]
+        self._talks = talks
         self._environment = fabric.environment(name, **({"faults": faults} if faults else {}))
         self._out, self._err = (fabric.folder / f"{name}.{end}" for end in ("out", "err"))
         self.process: subprocess.Popen | None = None
 
     def __enter__(self):
         with open(self._out, "w") as out, open(self._err, "w") as err:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE if self._talks else subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE if self._talks else out, stderr=err, text=True,
                                             env=self._environment)
         return self
 

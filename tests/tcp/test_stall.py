@@ -1,36 +1,15 @@
 """A gateway that was stopped for longer than a host waits: what the host had sent by then is not run when it goes on."""
 
-import signal
 import struct
 import time
 
 import pytest
+from daemon import stopped
 from gateway_nqn import NQN
 from raw_host import R2T, RESPONSE, Closed, Host, in_capsule, transport_sgl, write
 
-STALL = 3.0
-"""Seconds; more than the 2.5 after which a reactor has stalled."""
-
 INTERRUPTED = 0x21    # Generic: Command Interrupted
 OLD, NEW = b"o" * 512, b"n" * 512
-
-
-class stopped:
-    """A gateway's process, stopped: between here and there for as long as makes it a stall."""
-
-    def __init__(self, gateway):
-        self.process = gateway.process
-
-    def __enter__(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-        self.since = time.monotonic()
-        # Until it is, some core may still take what comes.
-        while open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()[0] not in "Tt":
-            time.sleep(0.001)
-
-    def __exit__(self, *_) -> None:
-        time.sleep(max(0, self.since + STALL - time.monotonic()))    # the stall itself
-        self.process.send_signal(signal.SIGCONT)
 
 
 def stalls(gateway) -> int:

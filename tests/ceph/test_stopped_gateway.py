@@ -1,0 +1,154 @@
+"""A gateway that was stopped for longer than its hosts, and the cluster, wait for it."""
+
+import contextlib
+import socket
+
+import pytest
+import raw_host
+from gateway import take_over
+from gateway.daemon import Daemon, stopped
+from lab import places, processes
+
+CORES = ("-m", "0x3")
+MIB = 1 << 20
+INVALID_NAMESPACE, INTERNAL_PATH_ERROR = 0x00b, 0x300
+UNKNOWN_OPCODE = 0x7e
+SHORT = 3
+"""Seconds after which OSDs give up the watch of a silent client. Shorter than the 5 s at which librados confirms one: no test
+waits for longer."""
+
+
+class Host:
+    """take_over.Host over TCP."""
+
+    def __init__(self, port: int, kato: int):
+        self.raw = raw_host.Host(("127.0.0.1", port), take_over.NQN, kato=kato)
+
+    def __enter__(self) -> "Host":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.leave()
+
+    def write(self, nsid: int, lba: int, block: bytes) -> None:
+        self.raw.write(lba, 1, block, nsid=nsid)
+
+    def read(self, nsid: int, lba: int) -> bytes:
+        return self.raw.read(lba, 1, take_over.BLOCK, nsid=nsid)
+
+    def send_write(self, nsid: int, lba: int, block: bytes) -> None:
+        self.raw.io.send(raw_host.write(9 + nsid, nsid, lba, 1, raw_host.in_capsule(len(block))), block)
+
+    def answer(self) -> int | None:
+        try:
+            answer = self.raw.io.receive()
+        except raw_host.Closed:
+            return None
+        assert answer.kind == raw_host.RESPONSE and not answer.header[23] & 0x80, "DNR: it could not be sent again"
+        return answer.status
+
+    def leave(self) -> None:
+        for queue in self.raw.queues:
+            queue.socket.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started(folder, **transport):
+    folder.mkdir()
+    with Daemon(folder, *CORES, build=places.BUILD, mib=384) as gateway:
+        gateway.call("framework_wait_init")
+        gateway.call("nvmf_create_transport", {"trtype": "TCP", **transport})
+        yield gateway
+        assert gateway.end() == 0, gateway.log.read_text()
+
+
+def listening(port: int) -> dict:
+    return {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(port)}
+
+
+def test_newer_data_written_through_another_gateway_stand(cluster, tmp_path):
+    take_over.create_images(cluster)
+    with started(tmp_path / "first", **take_over.GRANTS_KATO) as first, started(tmp_path / "second") as second:
+        ports = free_port(), free_port()
+        fenced = take_over.serve(first, cluster, listening(ports[0]))
+        take_over.serve(second, cluster, listening(ports[1]))
+        take_over.stop_and_take_over(cluster, first, fenced, lambda _, kato: Host(ports[0], kato),
+                                     lambda _, kato: Host(ports[1], kato))
+    take_over.contents_must_be_new(cluster, tmp_path)
+
+
+@pytest.fixture
+def impatient_osd(cluster):
+    """It gives up watches that are made from now on soon; others keep what they have."""
+    def told(seconds: int):
+        cluster.ceph("tell", "osd.0", "config", "set", "osd_client_watch_timeout", str(seconds))
+    told(SHORT)
+    yield
+    told(8)
+
+
+def watches(cluster, image: str) -> str:
+    header = f"rbd_header.{cluster.image(image)['id']}"
+    return processes.run(["rados", "-c", cluster.conf, "-p", "rbd", "listwatchers", header]).stdout
+
+
+@contextlib.contextmanager
+def one_image(cluster, folder, image: str, **config_param: str):
+    """A gateway that serves it, and a host."""
+    with started(folder) as gateway:
+        gateway.call("bdev_rbd_register_cluster", {"name": "ceph", "user_id": "admin", "config_file": str(cluster.conf),
+                                                   "config_param": config_param})
+        gateway.call("bdev_rbd_create", {"name": image, "pool_name": "rbd", "rbd_name": image, "block_size": take_over.BLOCK,
+                                         "cluster_name": "ceph"})
+        gateway.call("nvmf_create_subsystem", {"nqn": take_over.NQN, "allow_any_host": True, "serial_number": "ONE"})
+        gateway.call("nvmf_subsystem_add_ns", {"nqn": take_over.NQN, "namespace": {"bdev_name": image}})
+        port = free_port()
+        gateway.call("nvmf_subsystem_add_listener",
+                     {"nqn": take_over.NQN, "listen_address": listening(port)})
+        with Host(port, kato=0) as host:
+            yield gateway, host
+
+
+def test_what_librbd_had_before_ends_by_its_limit_and_nothing_follows(cluster, tmp_path):
+    """An OSD hangs, too: the write and the first piece of a deallocation are with librbd when the gateway is stopped."""
+    blocks = 64 * MIB // take_over.BLOCK
+    last = blocks - 1
+    cluster.create_image("limit", 64 * MIB, features="layering")
+    with one_image(cluster, tmp_path / "gateway", "limit", rados_osd_op_timeout="4") as (gateway, host):
+        for lba in (0, last):
+            host.write(1, lba, take_over.NEW)
+        cluster.osd_pause()
+        try:
+            host.send_write(1, 0, take_over.OLD)
+            host.raw.io.send(raw_host.deallocate(1, 1), raw_host.one_range(1, blocks - 1))
+            # What comes behind them is answered, and every core has taken its mail: librbd has them.
+            host.raw.io.send(raw_host.command(UNKNOWN_OPCODE, 2, nsid=1))
+            assert host.raw.io.receive().cid == 2
+            gateway.call("framework_get_reactors")
+            with stopped(gateway):
+                pass
+            assert {host.answer(), host.answer()} == {INTERNAL_PATH_ERROR}, "while the OSD still hangs"
+        finally:
+            cluster.osd_resume()
+        assert host.read(1, last) == take_over.NEW
+
+
+def test_an_image_that_was_removed_meanwhile_does_not_read_as_zeroes(cluster, impatient_osd, tmp_path):
+    """Without a lock nothing fences a gateway that was cut off: reads of what is gone, and writes to it, succeeded."""
+    cluster.create_image("gone", "8M", features="layering")
+    with one_image(cluster, tmp_path / "gateway", "gone", osd_client_watch_timeout=str(SHORT)) as (gateway, host):
+        host.write(1, 0, take_over.NEW)
+        assert host.read(1, 0) == take_over.NEW
+        with stopped(gateway):
+            take_over.wait_until(lambda: watches(cluster, "gone") == "", "the OSD does not give its watches up")
+            cluster.remove_image("gone")
+        for command in (raw_host.read(1, 1, 0, 1, 512), raw_host.write(2, 1, 1, 1, raw_host.in_capsule(512))):
+            host.raw.io.send(command, take_over.NEXT if command[0] == raw_host.WRITE else b"")
+            answer = host.raw.io.receive()
+            assert answer.kind == raw_host.RESPONSE and answer.status == INVALID_NAMESPACE
