@@ -28,6 +28,29 @@ buffer_line* waiting_lines::least() const noexcept {
     return by_held_[word * 64 + static_cast<std::size_t>(std::countr_zero(occupied_[word]))].front();
 }
 
+bool buffer_account::idle() const noexcept {
+    return at_hand == 0 && std::all_of(lines.begin(), lines.end(),
+                                       [](const buffer_line& l) { return l.held == 0 && l.users == 0; });
+}
+
+void accounts_at_hand::set(const buffer_holders& of, buffer_account* ns, buffer_account* host) noexcept {
+    for (buffer_account* a : {ns, host})
+        if (a)
+            ++a->at_hand;
+    for (buffer_account* a : {ns_, host_})
+        if (a)
+            --a->at_hand;
+    ns_number_ = of.ns;
+    host_number_ = of.host;
+    ns_ = ns;
+    host_ = host;
+}
+
+void buffer_accounts::prepare(account& a) const noexcept {
+    for (buffer_line& l : a.lines)
+        l.is_host = of_hosts_;
+}
+
 buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcept {
     auto found = all_.find(number);
     if (found == all_.end()) {
@@ -35,8 +58,7 @@ buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcep
             forget_idle();
         try {
             found = all_.try_emplace(number).first;
-            for (buffer_line& l : found->second)
-                l.is_host = of_hosts_;
+            prepare(found->second);
         } catch (const std::bad_alloc&) {
             return *rest_;
         }
@@ -47,10 +69,7 @@ buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcep
 
 /// At most once for as many new accounts as there were old ones, so that each pays for a constant part of it.
 void buffer_accounts::forget_idle() noexcept {
-    std::erase_if(all_, [](const auto& entry) {
-        return std::all_of(entry.second.begin(), entry.second.end(),
-                           [](const buffer_line& l) { return l.users == 0; });
-    });
+    std::erase_if(all_, [](const auto& entry) { return entry.second.idle(); });
     recent_ = {};
     most_before_sweep_ = std::max<std::size_t>(64, 2 * all_.size());
 }

@@ -45,8 +45,8 @@ struct buffer_claim {
 
 /// What one account has of one size of buffers, and the claims of it that wait because of what it has.
 struct buffer_line {
-    std::uint32_t held = 0;      ///< buffers that count for it
-    std::uint32_t users = 0;     ///< claims that have a buffer or wait for one, and may count for it
+    std::uint32_t held = 0;   ///< buffers that count for it
+    std::uint32_t users = 0;  ///< claims that wait, and may count for it
     bool is_host = false;
     fifo<buffer_claim> claims;   ///< that wait here
     buffer_line* before = nullptr;  ///< fifo's
@@ -71,18 +71,45 @@ class waiting_lines {
     std::size_t count_ = 0;
 };
 
+/// What a namespace or a host has, of each size.
+struct buffer_account {
+    static constexpr std::size_t most_classes = 4;
+
+    std::array<buffer_line, most_classes> lines{};
+    std::uint32_t at_hand = 0;  ///< accounts_at_hand that point here
+
+    /// Nobody points here.
+    bool idle() const noexcept;
+};
+
+/// The accounts of a connection's latest command, so that its next one looks up none. They stay as long as they are at
+/// hand. On the pool's core; goes before the pool.
+class accounts_at_hand {
+  public:
+    accounts_at_hand() noexcept = default;
+    accounts_at_hand(const accounts_at_hand&) = delete;
+    accounts_at_hand& operator=(const accounts_at_hand&) = delete;
+    ~accounts_at_hand() { set({}, nullptr, nullptr); }
+
+    bool are_of(const buffer_holders& h) const noexcept { return h.ns == ns_number_ && h.host == host_number_; }
+    void set(const buffer_holders& of, buffer_account* ns, buffer_account* host) noexcept;
+    buffer_account* ns() const noexcept { return ns_; }  ///< nullptr: of no namespace
+    buffer_account* host() const noexcept { return host_; }
+
+  private:
+    std::uint64_t ns_number_ = ~std::uint64_t{0}, host_number_ = 0;  // nobody's
+    buffer_account* ns_ = nullptr;
+    buffer_account* host_ = nullptr;
+};
+
 /// The accounts of one kind, namespaces or hosts. They are made when they first take something, and those that neither
 /// hold nor wait for anything are forgotten when there are many.
 class buffer_accounts {
   public:
-    static constexpr std::size_t most_classes = 4;
-    using account = std::array<buffer_line, most_classes>;
+    using account = buffer_account;
 
     enum class kind { namespaces, hosts };
-    explicit buffer_accounts(kind k) : of_hosts_(k == kind::hosts) {
-        for (buffer_line& l : *rest_)
-            l.is_host = of_hosts_;
-    }
+    explicit buffer_accounts(kind k) : of_hosts_(k == kind::hosts) { prepare(*rest_); }
 
     account& of(std::uint64_t number) noexcept {
         const recent& r = recent_[number % recent_.size()];
@@ -95,6 +122,7 @@ class buffer_accounts {
         account* of = nullptr;
     };
     account& look_up(std::uint64_t number) noexcept;
+    void prepare(account& a) const noexcept;
     void forget_idle() noexcept;
 
     bool of_hosts_;

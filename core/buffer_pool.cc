@@ -19,7 +19,7 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept {
 
 /// Bytes of a pool. EINVAL.
 result<std::uint64_t> size_of(std::span<const buffer_pool::size_class> classes) {
-    if (classes.empty() || classes.size() > buffer_accounts::most_classes)
+    if (classes.empty() || classes.size() > buffer_account::most_classes)
         return fail(EINVAL, "a buffer pool has one to four sizes");
     std::uint64_t total = 0;
     std::uint32_t previous = 0;
@@ -61,6 +61,7 @@ result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
         s.bytes = c.bytes;
         s.free.resize(c.count);
         s.left = c.count;
+        s.ample = ample(c.count);
         s.waiting_ns = s.waiting_hosts = waiting_lines(c.count);
         offset = round_up(offset, alignment_of(c.bytes));
         for (std::uint32_t i = c.count; i-- > 0; offset += round_up(c.bytes, alignment_of(c.bytes)))
@@ -75,7 +76,7 @@ buffer_pool::buffer_pool(buffer_pool&& other) noexcept {
 
 buffer_pool& buffer_pool::operator=(buffer_pool&& other) noexcept {
     for (std::size_t i = 0; i < classes_.size(); ++i)
-        assert(!classes_[i].anybody_waits() && !other.classes_[i].anybody_waits());
+        assert(!classes_[i].waiting && !other.classes_[i].waiting);
     std::swap(memory_, other.memory_);
     std::swap(classes_, other.classes_);
     std::swap(count_, other.count_);
@@ -85,25 +86,15 @@ buffer_pool& buffer_pool::operator=(buffer_pool&& other) noexcept {
     return *this;
 }
 
-std::uint8_t buffer_pool::class_of(std::uint32_t bytes) const noexcept {
-    assert(bytes <= largest());
-    std::uint8_t i = 0;
-    while (classes_[i].bytes < bytes)
-        ++i;
-    return i;
+void buffer_pool::look_up(const buffer_holders& h, accounts_at_hand& at_hand) noexcept {
+    buffer_account* const ns = h.ns ? &namespaces_.of(h.ns) : nullptr;
+    at_hand.set(h, ns, &hosts_.of(h.host));
 }
 
-bool buffer_pool::take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept {
-    assert(!c.data && !c.waits_in);
-    c.size_class = class_of(bytes);
-    c.ns = on_behalf_of.ns ? &namespaces_.of(on_behalf_of.ns)[c.size_class] : nullptr;
-    c.host = &hosts_.of(on_behalf_of.host)[c.size_class];
-    c.user = on_behalf_of.first;
-    stock& s = classes_[c.size_class];
+bool buffer_pool::take_scarce(stock& s, buffer_claim& c) noexcept {
     // While others are being served, those whose turn it is come first.
     if (s.serving || what_blocks(s, c))
         return false;
-    count_users(c, 1);
     grant(s, c);
     return true;
 }
@@ -122,14 +113,14 @@ buffer_line* buffer_pool::what_blocks(const stock& s, const buffer_claim& c) noe
     return may_take(s, *c.host) ? nullptr : c.host;
 }
 
-void buffer_pool::count(stock& s, const buffer_claim& c, std::uint32_t more) noexcept {
-    if (c.ns && c.user != buffer_user::host)
-        count(s, *c.ns, more);
-    if (!c.ns || c.user != buffer_user::ns)
-        count(s, *c.host, more);
+void buffer_pool::count_and_reorder(stock& s, const buffer_claim& c, std::uint32_t more) noexcept {
+    if (c.user != buffer_user::host)
+        count_and_reorder(s, *c.ns, more);
+    if (c.user != buffer_user::ns)
+        count_and_reorder(s, *c.host, more);
 }
 
-void buffer_pool::count(stock& s, buffer_line& l, std::uint32_t more) noexcept {
+void buffer_pool::count_and_reorder(stock& s, buffer_line& l, std::uint32_t more) noexcept {
     if (l.claims.empty()) {
         l.held += more;
         return;
@@ -141,28 +132,24 @@ void buffer_pool::count(stock& s, buffer_line& l, std::uint32_t more) noexcept {
 
 void buffer_pool::grant(stock& s, buffer_claim& c) noexcept {
     c.data = s.free[--s.left];
-    count(s, c, 1);
+    count_and_reorder(s, c, 1);
 }
 
-void buffer_pool::give_back(buffer_claim& c) noexcept {
-    assert(c.data >= memory_.data() && c.data < memory_.data() + memory_.size());
-    stock& s = classes_[c.size_class];
-    assert(s.left < s.free.size());
+void buffer_pool::give_back_and_serve(stock& s, buffer_claim& c) noexcept {
     s.free[s.left++] = std::exchange(c.data, nullptr);
-    count(s, c, -1u);
-    count_users(c, -1u);
-    if (s.anybody_waits())
-        serve(s);
+    count_and_reorder(s, c, -1u);
+    serve(s);
 }
 
-void buffer_pool::hand_to(buffer_claim& c, buffer_user next) noexcept {
-    if (c.user == next)
-        return;
+/// Once it is the host's, nothing keeps the namespace's account: it may be gone from then on.
+void buffer_pool::change_user(buffer_claim& c, buffer_user next) noexcept {
     stock& s = classes_[c.size_class];
-    count(s, c, -1u);
+    count_and_reorder(s, c, -1u);
     c.user = next;
-    count(s, c, 1);
-    if (s.anybody_waits())
+    count_and_reorder(s, c, 1);
+    if (next == buffer_user::host)
+        c.ns = nullptr;
+    if (s.waiting)
         serve(s);
 }
 
@@ -189,6 +176,7 @@ void buffer_pool::serve(stock& s) noexcept {
             put_in_line(s, c, *other);
         } else {
             grant(s, c);
+            count_users(c, -1u);
             c.ready(c);
         }
     }
@@ -212,7 +200,7 @@ void buffer_pool::cancel(buffer_claim& c) noexcept {
     count_users(c, -1u);
 }
 
-/// An account stays while it may have to be counted for.
+/// An account stays while somebody waits who may count for it.
 void buffer_pool::count_users(const buffer_claim& c, std::uint32_t more) noexcept {
     if (c.ns)
         c.ns->users += more;
@@ -224,11 +212,13 @@ void buffer_pool::put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcep
     if (l.claims.empty())
         s.waiting_with(l).insert(l);
     l.claims.push_back(c);
+    ++s.waiting;
 }
 
 void buffer_pool::take_out_of_line(stock& s, buffer_claim& c) noexcept {
     buffer_line& l = *std::exchange(c.waits_in, nullptr);
     l.claims.remove(c);
+    --s.waiting;
     if (l.claims.empty())
         s.waiting_with(l).remove(l);
 }

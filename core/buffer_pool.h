@@ -5,9 +5,11 @@
 #include "core/dma_memory.h"
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace causeway::core {
@@ -29,7 +31,11 @@ namespace causeway::core {
 ///
 /// A claim that finds none waits in the line of the account that stands in its way, so that it stands before nobody
 /// else. What comes back goes to the account that holds the least, those that hold the same in turn, and within an
-/// account in order: nobody starves whose buffers come back. Taking and giving back is a few instructions.
+/// account in order: nobody starves whose buffers come back.
+///
+/// While at least five sixths of a size stay free, no account can hold so many that it is refused: it holds at most
+/// what is not free, a sixth, and 4 * buffers / 6 * buffers < (buffers * 5 / 6)^2. Then nobody waits either, and taking
+/// and giving back is a few instructions.
 class buffer_pool {
   public:
     struct size_class {
@@ -45,6 +51,9 @@ class buffer_pool {
     buffer_pool(buffer_pool&& other) noexcept;
     buffer_pool& operator=(buffer_pool&& other) noexcept;
 
+    /// Of so many buffers of a size: while more are free, no account can be refused one.
+    static constexpr std::size_t ample(std::size_t buffers) noexcept { return (5 * buffers + 5) / 6; }
+
     /// The whole region, to be registered with a device.
     std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
     std::uint32_t largest() const noexcept { return classes_[count_ - 1].bytes; }
@@ -52,36 +61,49 @@ class buffer_pool {
     std::size_t free_buffers(std::uint32_t bytes) const noexcept { return classes_[class_of(bytes)].left; }
 
     /// REQUIRES: bytes <= largest(); `c` neither has a buffer nor waits. A buffer of at least `bytes` in `c.data`;
-    /// false: there is none for these holders now.
-    bool take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of) noexcept;
+    /// false: there is none for these holders now. `at_hand` is the connection's: it outlives its claims, and its host
+    /// does not change while one of a namespace has a buffer or waits.
+    bool take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of,
+              accounts_at_hand& at_hand) noexcept;
     /// REQUIRES: take() has just failed for `c`, and `c.ready` is set.
     void wait(buffer_claim& c) noexcept;
     void cancel(buffer_claim& c) noexcept;  ///< does nothing if it does not wait
     /// Others may get it before this returns.
     void give_back(buffer_claim& c) noexcept;
-    /// REQUIRES: `c` has a buffer. Others may get one before this returns. What is of no namespace stays the host's.
-    void hand_to(buffer_claim& c, buffer_user next) noexcept;
+    /// REQUIRES: `c` has a buffer. Others may get one before this returns. What is of no namespace, or has become the
+    /// host's, stays the host's.
+    void hand_to(buffer_claim& c, buffer_user next) noexcept {
+        if (c.user != next && c.ns)
+            change_user(c, next);
+    }
 
     std::uint64_t waits() const noexcept { return waits_.get(); }  ///< claims that ever had to wait; any thread
 
   private:
-    struct stock {
+    struct alignas(64) stock {
         std::uint32_t bytes = 0;
+        bool serving = false;     ///< buffers are being handed to those that wait
+        std::size_t left = 0;     ///< free ones
+        std::size_t ample = 0;    ///< see ample()
+        std::size_t waiting = 0;  ///< claims
         std::vector<std::byte*> free;  ///< of which the first `left` are there; never grows
-        std::size_t left = 0;
         waiting_lines waiting_ns, waiting_hosts;
-        bool serving = false;  ///< buffers are being handed to those that wait
 
         waiting_lines& waiting_with(const buffer_line& l) noexcept { return l.is_host ? waiting_hosts : waiting_ns; }
-        bool anybody_waits() const noexcept { return !waiting_ns.empty() || !waiting_hosts.empty(); }
     };
     buffer_pool() = default;
     std::uint8_t class_of(std::uint32_t bytes) const noexcept;
+    void look_up(const buffer_holders& h, accounts_at_hand& at_hand) noexcept;
+    static bool take_scarce(stock& s, buffer_claim& c) noexcept;
+    static void give_back_and_serve(stock& s, buffer_claim& c) noexcept;
+    void change_user(buffer_claim& c, buffer_user next) noexcept;
+
     static bool may_take(const stock& s, const buffer_line& l) noexcept;
     static buffer_line* next_in_turn(const stock& s) noexcept;
     static buffer_line* what_blocks(const stock& s, const buffer_claim& c) noexcept;
-    static void count(stock& s, const buffer_claim& c, std::uint32_t more) noexcept;
-    static void count(stock& s, buffer_line& l, std::uint32_t more) noexcept;
+    static void count(const buffer_claim& c, std::uint32_t more) noexcept;
+    static void count_and_reorder(stock& s, const buffer_claim& c, std::uint32_t more) noexcept;
+    static void count_and_reorder(stock& s, buffer_line& l, std::uint32_t more) noexcept;
     static void grant(stock& s, buffer_claim& c) noexcept;
     static void count_users(const buffer_claim& c, std::uint32_t more) noexcept;
     static void put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcept;
@@ -89,10 +111,60 @@ class buffer_pool {
     static void serve(stock& s) noexcept;
 
     dma_memory memory_;
-    std::array<stock, buffer_accounts::most_classes> classes_;
+    std::array<stock, buffer_account::most_classes> classes_;
     std::size_t count_ = 0;
     buffer_accounts namespaces_{buffer_accounts::kind::namespaces}, hosts_{buffer_accounts::kind::hosts};
     counter waits_;
 };
+
+// ---- What each command pays for.
+
+inline std::uint8_t buffer_pool::class_of(std::uint32_t bytes) const noexcept {
+    assert(bytes <= largest());
+    std::uint8_t i = 0;
+    while (classes_[i].bytes < bytes)
+        ++i;
+    return i;
+}
+
+/// REQUIRES: nobody waits for a buffer of this size, so that no line need be put in order.
+inline void buffer_pool::count(const buffer_claim& c, std::uint32_t more) noexcept {
+    if (c.user != buffer_user::host)
+        c.ns->held += more;
+    if (c.user != buffer_user::ns)
+        c.host->held += more;
+}
+
+inline bool buffer_pool::take(buffer_claim& c, std::uint32_t bytes, const buffer_holders& on_behalf_of,
+                              accounts_at_hand& at_hand) noexcept {
+    assert(!c.data && !c.waits_in);
+    if (!at_hand.are_of(on_behalf_of)) [[unlikely]]
+        look_up(on_behalf_of, at_hand);
+    c.size_class = class_of(bytes);
+    c.host = &at_hand.host()->lines[c.size_class];
+    if (at_hand.ns()) [[likely]] {
+        c.ns = &at_hand.ns()->lines[c.size_class];
+        c.user = on_behalf_of.first;
+    } else {
+        c.ns = nullptr;
+        c.user = buffer_user::host;
+    }
+    stock& s = classes_[c.size_class];
+    if (s.left <= s.ample || s.serving) [[unlikely]]
+        return take_scarce(s, c);
+    c.data = s.free[--s.left];
+    count(c, 1);
+    return true;
+}
+
+inline void buffer_pool::give_back(buffer_claim& c) noexcept {
+    assert(c.data >= memory_.data() && c.data < memory_.data() + memory_.size());
+    stock& s = classes_[c.size_class];
+    assert(s.left < s.free.size());
+    if (s.waiting) [[unlikely]]
+        return give_back_and_serve(s, c);
+    s.free[s.left++] = std::exchange(c.data, nullptr);
+    count(c, -1u);
+}
 
 }  // namespace causeway::core

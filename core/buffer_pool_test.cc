@@ -24,7 +24,7 @@ struct client : buffer_claim {
     }
     bool take_or_wait(buffer_pool& pool, std::uint32_t bytes) {
         pool_ = &pool;
-        if (pool.take(*this, bytes, holders)) {
+        if (pool.take(*this, bytes, holders, at_hand)) {
             pool.hand_to(*this, user_);
             return true;
         }
@@ -45,6 +45,7 @@ struct client : buffer_claim {
 
   public:
     buffer_holders holders;
+    accounts_at_hand at_hand;
 
   private:
     buffer_user user_;
@@ -93,10 +94,10 @@ TEST_F(buffer_pool_test, buffers_are_distinct_aligned_and_inside_the_region) {
 TEST_F(buffer_pool_test, an_exhausted_size_gives_nothing_and_takes_from_no_other) {
     const auto all = exhaust();
     client one(order, 1, {1, 1}), large(order, 2, {1, 1});
-    EXPECT_FALSE(pool.take(one, 4096, one.holders));
-    EXPECT_TRUE(pool.take(large, 4097, large.holders));
+    EXPECT_FALSE(pool.take(one, 4096, one.holders, one.at_hand));
+    EXPECT_TRUE(pool.take(large, 4097, large.holders, large.at_hand));
     pool.give_back(*all[0]);
-    EXPECT_TRUE(pool.take(one, 4096, one.holders));
+    EXPECT_TRUE(pool.take(one, 4096, one.holders, one.at_hand));
 }
 
 TEST_F(buffer_pool_test, a_namespace_alone_has_three_eighths_of_a_size) {
@@ -104,11 +105,11 @@ TEST_F(buffer_pool_test, a_namespace_alone_has_three_eighths_of_a_size) {
     for (std::uint64_t host = 10; host < 13; ++host)
         had.push_back(&taken(512, {1, host}));
     client fourth(order, 4, {1, 1});
-    EXPECT_FALSE(pool.take(fourth, 512, fourth.holders));
+    EXPECT_FALSE(pool.take(fourth, 512, fourth.holders, fourth.at_hand));
     had.push_back(&taken(512, {50, 50}));  // and others have theirs
     for (client* c : had)
         pool.give_back(*c);
-    EXPECT_TRUE(pool.take(fourth, 512, fourth.holders));
+    EXPECT_TRUE(pool.take(fourth, 512, fourth.holders, fourth.at_hand));
 }
 
 TEST_F(buffer_pool_test, a_host_has_less_and_what_disks_are_at_work_on_does_not_count) {
@@ -232,10 +233,10 @@ TEST_F(buffer_pool_test, what_the_disk_is_done_with_counts_for_the_host) {
     EXPECT_EQ(order, (std::vector{1}));
     EXPECT_NE(other.data, nullptr);
     client late(order, 2, {2, 1});
-    EXPECT_FALSE(pool.take(late, 4096, late.holders)) << "the host still has two";
+    EXPECT_FALSE(pool.take(late, 4096, late.holders, late.at_hand)) << "the host still has two";
     for (client* each : {&a, &b, &c})
         pool.give_back(*each);
-    EXPECT_TRUE(pool.take(late, 4096, late.holders));
+    EXPECT_TRUE(pool.take(late, 4096, late.holders, late.at_hand));
 }
 
 TEST_F(buffer_pool_test, nobody_overtakes_those_who_are_being_served) {
@@ -298,13 +299,41 @@ TEST_F(buffer_pool_test, accounts_that_come_and_go_are_forgotten_and_those_in_us
     waiting(1, 4096, {1, 7});
     for (std::uint64_t i = 100; i < 10'000; ++i) {
         client c(order, 0, {i, i});
-        ASSERT_TRUE(pool.take(c, 4096, c.holders));
+        ASSERT_TRUE(pool.take(c, 4096, c.holders, c.at_hand));
         pool.give_back(c);
     }
     client again(order, 2, {1, 8});
-    EXPECT_FALSE(pool.take(again, 4096, again.holders)) << "namespace 1 still holds three of eight";
+    EXPECT_FALSE(pool.take(again, 4096, again.holders, again.at_hand)) << "namespace 1 still holds three of eight";
     pool.give_back(clients[0]);
     EXPECT_EQ(order, (std::vector{1}));
+}
+
+TEST_F(buffer_pool_test, accounts_at_hand_stay_with_what_they_have) {
+    client& a = taken(4096, {1, 1});
+    pool.give_back(a);
+    for (std::uint64_t i = 100; i < 10'000; ++i) {
+        client c(order, 0, {i, i});
+        ASSERT_TRUE(c.take_or_wait(pool, 4096));
+        pool.give_back(c);
+    }
+    EXPECT_TRUE(a.take_or_wait(pool, 4096)) << "by the account that it has at hand";
+    taken(4096, {1, 2});
+    taken(4096, {1, 3});
+    waiting(1, 4096, {1, 4});  // by the same account, which has been looked up
+    pool.give_back(a);
+    EXPECT_EQ(order, (std::vector{1}));
+}
+
+TEST_F(buffer_pool_test, a_connection_that_goes_from_one_namespace_to_another_counts_for_each) {
+    accounts_at_hand connection;
+    std::vector<buffer_claim> claims(7);
+    std::vector<bool> had;
+    for (std::uint64_t i = 0; i < claims.size(); ++i)
+        had.push_back(pool.take(claims[i], 4096, {1 + i % 2, 1, buffer_user::ns}, connection));
+    EXPECT_EQ(had, (std::vector{true, true, true, true, false, false, false}));
+    for (std::uint64_t i = 0; i < 4; ++i)
+        pool.give_back(claims[i]);
+    EXPECT_EQ(pool.free_buffers(4096), 8u);
 }
 
 TEST_F(buffer_pool_test, moves_with_its_memory) {
@@ -312,9 +341,18 @@ TEST_F(buffer_pool_test, moves_with_its_memory) {
     std::byte* const data = a.data;
     buffer_pool other = std::move(pool);
     other.give_back(a);
-    EXPECT_TRUE(other.take(a, 4096, a.holders));
+    EXPECT_TRUE(other.take(a, 4096, a.holders, a.at_hand));
     EXPECT_EQ(a.data, data);
     EXPECT_EQ(other.memory().size(), 8u * 4096 + 2u * 16384);
+    clients.clear();  // their accounts are the other pool's
+}
+
+TEST(buffer_pool, while_an_ample_part_is_free_the_rule_refuses_nobody) {
+    for (std::uint64_t buffers = 1; buffers <= 4096; ++buffers)
+        for (std::uint64_t left = buffer_pool::ample(buffers) + 1; left <= buffers; ++left) {
+            const std::uint64_t held = buffers - left + 1;  // by one account, with this one
+            ASSERT_LE(4 * held * buffers, (left - 1) * (left - 1)) << left << " of " << buffers;
+        }
 }
 
 TEST(buffer_pool, refuses_senseless_sizes) {

@@ -12,7 +12,7 @@ bool buffer_share::take_from_pool(claim& c, std::uint32_t bytes, const buffer_ho
     assert(c.from == source::none && !c.waiting);
     c.of = this;
     c.ns_number = on_behalf_of.ns;
-    if (!pool_.take(c, bytes, on_behalf_of))
+    if (!pool_.take(c, bytes, on_behalf_of, at_hand_))
         return false;
     c.from = source::pool;
     held_.push_back(c);

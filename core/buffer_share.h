@@ -78,6 +78,7 @@ class buffer_share {
     bool ns_has_none_here(const claim& c) const noexcept;
 
     buffer_pool& pool_;
+    accounts_at_hand at_hand_;
     std::byte* own_ = nullptr;
     std::unique_ptr<std::byte[]> made_;
     bool own_taken_ = false;

@@ -34,11 +34,12 @@ struct command : buffer_share::claim {
 struct buffer_share_test : testing::Test {
     buffer_share_test() {
         for (std::uint64_t i = 0; i < 2; ++i)
-            EXPECT_TRUE(pool.take(strangers[i], 4096, {100 + i, 100 + i}));
+            EXPECT_TRUE(pool.take(strangers[i], 4096, {100 + i, 100 + i}, at_hand[i]));
     }
     static constexpr buffer_pool::size_class size[] = {{4096, 2}};
     buffer_pool pool = std::move(buffer_pool::create(size).value());
     buffer_claim strangers[2];
+    accounts_at_hand at_hand[2], anybody;
     std::vector<std::byte> memory = std::vector<std::byte>(4096);
     buffer_share share{pool, memory};
 };
@@ -81,7 +82,7 @@ TEST_F(buffer_share_test, a_namespace_that_has_lost_its_buffer_to_others_gets_th
     EXPECT_TRUE(first.take_or_wait(share));
     buffer_claim stranger;
     stranger.ready = [](buffer_claim&) noexcept {};
-    EXPECT_FALSE(pool.take(stranger, 4096, {200, 200}));
+    EXPECT_FALSE(pool.take(stranger, 4096, {200, 200}, anybody));
     pool.wait(stranger);
     EXPECT_FALSE(second.take_or_wait(share));
     share.give_back(first);
@@ -140,7 +141,7 @@ TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) 
             EXPECT_EQ(first.data, nullptr);
             EXPECT_EQ(second.data, nullptr);
             if (!own) {
-                EXPECT_TRUE(pool.take(strangers[0], 4096, {100, 100}));
+                EXPECT_TRUE(pool.take(strangers[0], 4096, {100, 100}, at_hand[0]));
             }
             command next(1);
             EXPECT_TRUE(next.take_or_wait(share));

@@ -135,9 +135,10 @@ void buffer_take_and_give_back(benchmark::State& state) {
     constexpr buffer_pool::size_class sizes[] = {{4096, 64}, {65536, 4}, {131072, 4}};
     auto pool = std::move(buffer_pool::create(sizes).value());
     buffer_claim claim;
+    accounts_at_hand at_hand;
     for (auto _ : state) {
         measured([&] {
-            bool taken = pool.take(claim, 4096, {1, 1});
+            bool taken = pool.take(claim, 4096, {1, 1}, at_hand);
             benchmark::DoNotOptimize(taken);
             pool.give_back(claim);
         });

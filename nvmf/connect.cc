@@ -215,6 +215,7 @@ void install(qpair& q, const application& a, std::shared_ptr<controller> c) {
     q.sq_flow_control = !(a.command.cattr & nvme::cattr_disable_sq_flow_control);
     q.max_io_bytes = c->fabric().options().max_io_size;
     q.subsystem = &s;
+    q.host_number = c->host_number();
     q.controller = std::move(c);
     (q.qid == 0 ? q.counters->admin_qpairs : q.counters->io_qpairs).add();
     (q.qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).add();

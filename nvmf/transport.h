@@ -196,6 +196,7 @@ class qpair {
     bool sq_flow_control = true;                   ///< false: the host asked to leave SQHD out
     std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
+    std::uint64_t host_number = 0;                 ///< the controller's
 
     enum class state : std::uint8_t { connecting, enabled, disconnecting };
     state phase = state::connecting;

@@ -49,19 +49,6 @@ bool data_buffers::intact(const std::byte* buffer, std::size_t bytes) const noex
     return std::all_of(buffer, buffer + bytes, [](std::byte b) { return b == poison_value; });
 }
 
-void data_buffers::unwrap(std::byte* buffer, std::uint32_t bytes) noexcept {
-    if (poisoned_ && !intact(buffer, whole(bytes)))
-        ++damaged_;
-    ++taken_;
-}
-
-bool data_buffers::take(core::buffer_claim& c, std::uint32_t bytes, const core::buffer_holders& on_behalf_of) noexcept {
-    if (!pool_.take(c, bytes, on_behalf_of))
-        return false;
-    unwrap(c.data, bytes);
-    return true;
-}
-
 void data_buffers::wait(core::buffer_claim& c) noexcept {
     ++waiting_;
     pool_.wait(c);
@@ -75,13 +62,6 @@ void data_buffers::accept(core::buffer_claim& c, std::uint32_t bytes) noexcept {
 void data_buffers::cancel(core::buffer_claim& c) noexcept {
     --waiting_;
     pool_.cancel(c);
-}
-
-void data_buffers::give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept {
-    --taken_;
-    if (poisoned_)
-        poison(c.data, whole(bytes));
-    pool_.give_back(c);
 }
 
 std::uint64_t data_buffers::damaged() noexcept {

@@ -20,14 +20,25 @@ class data_buffers {
     static core::result<data_buffers> create(const nvmf::transport_options& o, bool poisoned);
 
     /// As of core::buffer_pool; `bytes` are those that take() was asked for.
-    bool take(core::buffer_claim& c, std::uint32_t bytes, const core::buffer_holders& on_behalf_of) noexcept;
+    bool take(core::buffer_claim& c, std::uint32_t bytes, const core::buffer_holders& on_behalf_of,
+              core::accounts_at_hand& at_hand) noexcept {
+        if (!pool_.take(c, bytes, on_behalf_of, at_hand))
+            return false;
+        unwrap(c.data, bytes);
+        return true;
+    }
     void wait(core::buffer_claim& c) noexcept;
     /// What comes to `c.ready` is to be accepted there.
     void accept(core::buffer_claim& c, std::uint32_t bytes) noexcept;
     /// The host's data is copied: from now on it is the disk's.
     void hand_to_disk(core::buffer_claim& c) noexcept { pool_.hand_to(c, core::buffer_user::ns); }
     void cancel(core::buffer_claim& c) noexcept;  ///< REQUIRES: it waits
-    void give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept;
+    void give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept {
+        --taken_;
+        if (poisoned_) [[unlikely]]
+            poison(c.data, whole(bytes));
+        pool_.give_back(c);
+    }
 
     /// How many are taken, and wait. On the core, or while it does not run.
     std::uint32_t taken() const noexcept { return taken_; }
@@ -38,7 +49,11 @@ class data_buffers {
 
   private:
     data_buffers(core::buffer_pool pool, bool poisoned) noexcept;
-    void unwrap(std::byte* buffer, std::uint32_t bytes) noexcept;
+    void unwrap(std::byte* buffer, std::uint32_t bytes) noexcept {
+        ++taken_;
+        if (poisoned_) [[unlikely]]
+            damaged_ += !intact(buffer, whole(bytes));
+    }
     void poison(std::byte* buffer, std::size_t bytes) noexcept;
     bool intact(const std::byte* buffer, std::size_t bytes) const noexcept;
     std::size_t whole(std::uint32_t bytes) const noexcept;

@@ -21,6 +21,11 @@ void deliver(core::message& m) noexcept {
         s.of->host->answered(s);
 }
 
+data_buffers* buffers_of(link& l) noexcept {
+    auto& buffers = l.transport.local().buffers;
+    return buffers ? &*buffers : nullptr;
+}
+
 slot& slot_of(nvmf::request& r) noexcept {
     return *static_cast<slot::command_request&>(r).of;
 }
@@ -47,7 +52,7 @@ void copy(std::byte* buffer, std::span<const iovec> pieces, std::size_t bytes, b
 
 }  // namespace
 
-loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l) {
+loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l), buffers_(buffers_of(l)) {
     port = l.port;
     sq_entries = l.entries;
     auto& mine = link_.transport.local();
@@ -78,7 +83,8 @@ void loop_qpair::receive(slot& s) noexcept {
 
     auto& r = s.request;
     r.qpair = this;
-    stall_epoch = home().stalls();
+    // As of this turn: what may have come before a stall that has not been noticed yet is taken to have come before it.
+    stall_epoch = static_cast<std::uint32_t>(home().stats().stalls.get());
     r.set_status(nvme::sc::success);
     r.completion = {};
     r.segment_count = 0;
@@ -111,19 +117,18 @@ void loop_qpair::borrow_memory(slot& s) noexcept {
     run(s, nullptr);
 }
 
-/// What must not wait for the buffers that I/O holds: admin commands and Connect, lest nobody connect while a disk is slow;
-/// and the second half of a fused pair, for the first one keeps its buffer until the second has come.
+/// What must not wait for the buffers that I/O holds: admin commands and Connect, lest nobody connect while a disk is
+/// slow; and the second half of a fused pair, for the first one keeps its buffer until the second has come.
 bool loop_qpair::brings_its_buffer(const slot& s) const noexcept {
-    return qid == 0 || phase == state::connecting || s.request.command.fuse() == nvme::fuse::second;
+    return !namespaces || s.request.command.fuse() == nvme::fuse::second;
 }
 
 void loop_qpair::find_buffer(slot& s) noexcept {
-    auto& mine = link_.transport.local();
     if (brings_its_buffer(s)) {
         s.own_buffer = std::make_unique<std::byte[]>(s.request.length);
         return run(s, s.own_buffer.get());
     }
-    if (mine.buffers->take(s.claim, s.request.length, nvmf::buffer_holders_of(*this, s.request.command)))
+    if (buffers_->take(s.claim, s.request.length, nvmf::buffer_holders_of(*this, s.request.command), accounts_))
         return run(s, s.claim.data);
     s.where = slot::place::waiting_for_buffer;
     s.claim.ready = [](core::buffer_claim& c) noexcept {
@@ -133,8 +138,8 @@ void loop_qpair::find_buffer(slot& s) noexcept {
         state.buffers->accept(c, waited.request.length);
         waited.of->qpair->run(waited, c.data);
     };
-    mine.pending.add();
-    mine.buffers->wait(s.claim);
+    link_.transport.local().pending.add();
+    buffers_->wait(s.claim);
 }
 
 void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
@@ -143,10 +148,11 @@ void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
     if (buffer) {
         r.segments[0] = {buffer, r.length};
         r.segment_count = 1;
-        if (r.transfer == nvmf::transfer::from_host)
+        if (r.transfer == nvmf::transfer::from_host) {
             copy(buffer, s.host_data, r.length, false);
-        if (!s.own_buffer)
-            link_.transport.local().buffers->hand_to_disk(s.claim);
+            if (!s.own_buffer)
+                buffers_->hand_to_disk(s.claim);
+        }
     }
     s.where = slot::place::executing;
     link_.transport.target().execute(r);
@@ -164,7 +170,7 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
         if (s.own_buffer)
             s.own_buffer.reset();
         else
-            link_.transport.local().buffers->give_back(s.claim, r.length);
+            buffers_->give_back(s.claim, r.length);
     }
     answer(s);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "nvmf/transport.h"
+#include "transport/loop/data_buffers.h"
 #include "transport/loop/link.h"
 
 #include <string_view>
@@ -36,6 +37,8 @@ class loop_qpair final : public nvmf::qpair {
     core::task<> part();
 
     link& link_;
+    data_buffers* const buffers_;  ///< of its core; nullptr: data is borrowed
+    core::accounts_at_hand accounts_;
     std::uint16_t sq_head_ = 0;
     bool closing_ = false;
     struct parting : core::message {

@@ -381,7 +381,8 @@ TEST(data_buffers, a_late_write_is_found) {
     auto made = data_buffers::create(o, true);
     ASSERT_TRUE(made);
     core::buffer_claim claim;
-    ASSERT_TRUE(made->take(claim, 100, {1, 1}));
+    core::accounts_at_hand at_hand;
+    ASSERT_TRUE(made->take(claim, 100, {1, 1}, at_hand));
     std::byte* const buffer = claim.data;
     made->give_back(claim, 100);
     EXPECT_EQ(made->damaged(), 0u);
@@ -392,7 +393,7 @@ TEST(data_buffers, a_late_write_is_found) {
     EXPECT_EQ(made->damaged(), 1u);
     EXPECT_EQ(made->damaged(), 1u) << "and told once";
     buffer[8000] = a;
-    ASSERT_TRUE(made->take(claim, 8192, {1, 1}));
+    ASSERT_TRUE(made->take(claim, 8192, {1, 1}, at_hand));
     EXPECT_EQ(claim.data, buffer);
     made->give_back(claim, 8192);
     EXPECT_EQ(made->damaged(), 2u);
