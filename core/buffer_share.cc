@@ -1,7 +1,6 @@
 #include "core/buffer_share.h"
 
 #include <cassert>
-#include <new>
 #include <utility>
 
 namespace causeway::core {
@@ -32,16 +31,12 @@ bool buffer_share::take(claim& c, std::uint32_t bytes, const buffer_holders& on_
 }
 
 bool buffer_share::take_own(claim& c) noexcept {
-    if (own_taken_ || stopping_ || !ns_has_none_here(c))
+    if (own_.data || stopping_ || !ns_has_none_here(c))
         return false;
-    if (!own_) {
-        made_.reset(new (std::nothrow) std::byte[pool_.largest()]);
-        own_ = made_.get();
-    }
-    if (!own_)
+    own_ = reserve_.take(waiter_);
+    if (!own_.data)
         return false;
-    own_taken_ = true;
-    c.data = own_;
+    c.data = own_.data;
     c.from = source::own;
     if (!c.waiting)
         held_.push_back(c);
@@ -129,14 +124,12 @@ void buffer_share::give_back(claim& c) noexcept {
     case source::pool:
         c.data -= offset;
         pool_.give_back(c);
-        if (!own_taken_ && !stopping_ && !line_.empty() && ns_has_none_here(c))
+        if (!own_.data && !stopping_ && !line_.empty() && ns_has_none_here(c))
             hand_own_on();
         break;
     case source::own:
         c.data = nullptr;
-        own_taken_ = false;
-        if (stopping_)
-            made_.reset();
+        reserve_.give_back(std::exchange(own_, {}));
         hand_own_on();
         break;
     case source::partner:
@@ -146,15 +139,14 @@ void buffer_share::give_back(claim& c) noexcept {
 
 void buffer_share::stop() noexcept {
     stopping_ = true;
-    if (!own_taken_)
-        made_.reset();
+    reserve_.cancel(waiter_);
 }
 
 /// A loop, and entered once only: who gets the buffer may be done with it before grant() returns.
 void buffer_share::hand_own_on() noexcept {
     if (line_.empty() || std::exchange(handing_on_, true))
         return;
-    while (!own_taken_ && !stopping_) {
+    while (!own_.data && !stopping_) {
         claim* next = line_.front();
         while (next && !take_own(*next))
             next = next->line_after;

@@ -1,17 +1,16 @@
 #pragma once
 
 #include "core/buffer_pool.h"
+#include "core/buffer_reserve.h"
 #include "core/fifo.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
 
 namespace causeway::core {
 
-/// What one connection has of its core's buffers: those of the pool, and one of its own with which it goes on when the
-/// pool has none. On the pool's core.
+/// What one connection has of its core's buffers: those of the pool, and one of its own, from the reserve, with which
+/// it goes on when the pool has none. On the pool's core.
 ///
 /// The own buffer is for claims whose namespace has nothing on this connection: so a namespace that hangs does not keep
 /// it from the others, but where the pool had none for it from the beginning.
@@ -39,10 +38,11 @@ class buffer_share {
         claim* line_after = nullptr;
     };
 
-    /// `own`: the connection's buffer, as large as the pool's largest. It must outlive the share.
-    buffer_share(buffer_pool& pool, std::span<std::byte> own) noexcept : pool_(pool), own_(own.data()) {}
-    /// The connection's buffer is made when there is need of it.
-    explicit buffer_share(buffer_pool& pool) noexcept : pool_(pool) {}
+    buffer_share(buffer_pool& pool, buffer_reserve& reserve) noexcept : pool_(pool), reserve_(reserve) {
+        waiter_.of = this;
+        waiter_.ready = [](buffer_reserve::waiter& w) noexcept { static_cast<waiter&>(w).of->hand_own_on(); };
+    }
+    ~buffer_share() { reserve_.cancel(waiter_); }
     buffer_share(const buffer_share&) = delete;
     buffer_share& operator=(const buffer_share&) = delete;
 
@@ -66,9 +66,10 @@ class buffer_share {
         if (owner.from == claim::source::pool)
             pool_.hand_to(owner, next);
     }
-    /// The connection ends: the own buffer is handed to nobody any more, and what was made goes once it is free.
+    /// The connection ends: it takes no own buffer any more.
     void stop() noexcept;
-    bool own_in_use() const noexcept { return own_taken_; }
+    /// What the device knows the own buffer by. REQUIRES: a claim has it.
+    std::uint32_t own_key() const noexcept { return own_.key; }
 
   private:
     bool take_own(claim& c) noexcept;
@@ -77,11 +78,15 @@ class buffer_share {
     void hand_own_on() noexcept;
     bool ns_has_none_here(const claim& c) const noexcept;
 
+    struct waiter : buffer_reserve::waiter {
+        buffer_share* of = nullptr;
+    };
+
     buffer_pool& pool_;
+    buffer_reserve& reserve_;
     accounts_at_hand at_hand_;
-    std::byte* own_ = nullptr;
-    std::unique_ptr<std::byte[]> made_;
-    bool own_taken_ = false;
+    buffer_reserve::buffer own_;  ///< while a claim has it
+    waiter waiter_;               ///< for it
     bool handing_on_ = false;
     bool stopping_ = false;
     using claims = fifo<claim, &claim::line_before, &claim::line_after>;

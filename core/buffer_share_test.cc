@@ -1,5 +1,6 @@
 #include "core/buffer_share.h"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <gtest/gtest.h>
@@ -30,9 +31,10 @@ struct command : buffer_share::claim {
     std::function<void()> then;
 };
 
-/// A pool of two buffers that two strangers hold, and a connection.
+/// A pool of two buffers that two strangers hold, a connection, and one buffer that it may have as its own.
 struct buffer_share_test : testing::Test {
     buffer_share_test() {
+        reserve.add({memory.data()});
         for (std::uint64_t i = 0; i < 2; ++i)
             EXPECT_TRUE(pool.take(strangers[i], 4096, {100 + i, 100 + i}, at_hand[i]));
     }
@@ -41,7 +43,8 @@ struct buffer_share_test : testing::Test {
     buffer_claim strangers[2];
     accounts_at_hand at_hand[2], anybody;
     std::vector<std::byte> memory = std::vector<std::byte>(4096);
-    buffer_share share{pool, memory};
+    buffer_reserve reserve{0, [] {}};
+    buffer_share share{pool, reserve};
 };
 
 TEST_F(buffer_share_test, the_own_buffer_serves_one_command_at_a_time) {
@@ -193,16 +196,117 @@ TEST_F(buffer_share_test, two_that_wait_together_are_cancelled_in_either_order) 
 TEST(buffer_share, the_own_buffer_is_made_when_there_is_need_of_it) {
     constexpr buffer_pool::size_class size[] = {{4096, 1}};
     buffer_pool pool = std::move(buffer_pool::create(size).value());
-    buffer_share share(pool);
+    std::deque<std::vector<std::byte>> made;
+    buffer_reserve reserve(1, [&] { reserve.add({made.emplace_back(4096).data(), 7}); });
+    buffer_share share(pool, reserve);
     command one(1), two(2), three(3);
     EXPECT_TRUE(one.take_or_wait(share));
+    EXPECT_TRUE(made.empty());
     EXPECT_TRUE(two.take_or_wait(share));
     EXPECT_TRUE(two.is_own());
+    EXPECT_EQ(share.own_key(), 7u);
     EXPECT_FALSE(three.take_or_wait(share));
     share.give_back(one);
     EXPECT_FALSE(three.is_own());
     share.give_back(three);
     share.give_back(two);
+    EXPECT_EQ(made.size(), 1u) << "one at a time, however many wait";
+}
+
+/// Connections beside a disk that has all of the pool.
+struct scarce_buffers : testing::Test {
+    scarce_buffers() { EXPECT_TRUE(pool.take(stranger, 4096, {100, 100}, at_hand)); }
+    void make(std::size_t n) {
+        while (n--)
+            reserve.add({memory.emplace_back(4096).data()});
+    }
+    static constexpr buffer_pool::size_class size[] = {{4096, 1}};
+    buffer_pool pool = std::move(buffer_pool::create(size).value());
+    buffer_claim stranger;
+    accounts_at_hand at_hand;
+    std::deque<std::vector<std::byte>> memory;
+    unsigned asked = 0;
+    buffer_reserve reserve{2, [this] { ++asked; }};
+    std::deque<buffer_share> shares;
+    std::deque<command> commands;
+
+    buffer_share& connection() { return shares.emplace_back(pool, reserve); }
+    command& ask(buffer_share& s, std::uint64_t ns) {
+        command& c = commands.emplace_back(ns);
+        c.take_or_wait(s);
+        return c;
+    }
+};
+
+TEST_F(scarce_buffers, who_finds_the_reserve_empty_gets_one_as_soon_as_it_is_made) {
+    command& waits = ask(connection(), 1);
+    EXPECT_EQ(asked, 1u);
+    EXPECT_TRUE(waits.is_waiting());
+    make(1);
+    EXPECT_TRUE(waits.is_own());
+    EXPECT_EQ(waits.times_granted, 1u);
+    shares[0].give_back(waits);
+    EXPECT_EQ(reserve.spare(), 1u);
+}
+
+TEST_F(scarce_buffers, where_no_more_can_be_made_connections_take_turns) {
+    make(1);
+    std::vector<buffer_share*> order;
+    for (int i = 0; i < 3; ++i) {
+        buffer_share& s = connection();
+        for (int n = 0; n < 2; ++n) {
+            command& c = commands.emplace_back(1);
+            c.then = [&] { order.push_back(&s); };
+            if (c.take_or_wait(s))
+                order.push_back(&s);
+        }
+    }
+    for (std::size_t i = 0; i < 6; ++i) {
+        const auto has_it = std::find_if(commands.begin(), commands.end(), [](auto& c) { return c.has_buffer(); });
+        ASSERT_NE(has_it, commands.end());
+        has_it->of->give_back(*has_it);
+    }
+    const auto at = [&](std::size_t i) { return &shares[i]; };
+    EXPECT_EQ(order, (std::vector{at(0), at(1), at(2), at(0), at(1), at(2)}));
+    EXPECT_EQ(reserve.spare(), 1u);
+}
+
+TEST_F(scarce_buffers, a_connection_that_needs_none_any_more_lets_the_next_one_go_first) {
+    make(1);
+    command& has = ask(connection(), 1);
+    command& cancelled = ask(connection(), 1);
+    command& served = ask(connection(), 1);
+    command& ending = ask(connection(), 1);
+    command& last = ask(connection(), 1);
+    shares[1].cancel(cancelled);
+    pool.give_back(stranger);  // goes to the first in the pool's line
+    EXPECT_TRUE(served.has_buffer() && !served.is_own());
+    shares[3].stop();
+    shares[0].give_back(has);
+    EXPECT_TRUE(last.is_own());
+    shares[3].cancel(ending);
+    shares[4].give_back(last);
+    shares[2].give_back(served);
+}
+
+TEST_F(scarce_buffers, a_long_line_of_connections_that_are_done_at_once_needs_no_stack) {
+    make(1);
+    command& first = ask(connection(), 1);
+    unsigned deep = 0, deepest = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        buffer_share& s = connection();
+        command& c = commands.emplace_back(1);
+        c.then = [&] {
+            deepest = std::max(deepest, ++deep);
+            s.give_back(c);
+            --deep;
+        };
+        EXPECT_FALSE(c.take_or_wait(s));
+    }
+    shares[0].give_back(first);
+    EXPECT_EQ(deepest, 1u);
+    EXPECT_EQ(commands.back().times_granted, 1u);
+    EXPECT_EQ(reserve.spare(), 1u);
 }
 
 }  // namespace

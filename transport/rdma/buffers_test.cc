@@ -15,6 +15,7 @@ struct scarce_world : world {
     static nvmf::transport_options options() {
         nvmf::transport_options o = small_options();
         o.small_buffers = o.large_buffers = 1;
+        o.max_srq_depth = 4096;
         return o;
     }
     scarce_world() : world(1, options()) {
@@ -71,6 +72,40 @@ TEST(buffers, pairs_that_wait_or_move_their_data_go_with_their_connection) {
             w.sim.step();
         other.io->end().disconnect();
         EXPECT_TRUE(w.until([&] { return other.io->closed(); }));
+    }
+}
+
+/// One read of each of `n` hosts at once.
+std::vector<std::pair<host, std::uint16_t>> read_at_once(world& w, std::size_t n, const std::string& subsystem) {
+    std::vector<std::pair<host, std::uint16_t>> all(n);
+    for (auto& [h, cid] : all)
+        h = w.make_host(subsystem, 16);
+    for (auto& [h, cid] : all)
+        cid = h.io->send(read(0, 64), 64 * block);
+    return all;
+}
+
+TEST(buffers, each_connection_gets_one_of_its_own_when_a_disk_has_those_of_the_pool) {
+    scarce_world w;
+    const auto before = w.slow->hung();
+    const auto stuck = read_at_once(w, 40, slow_nqn);
+    EXPECT_TRUE(w.until([&] { return w.slow->hung() == before + 40; })) << "one of each connection";
+    for (auto& [h, cid] : read_at_once(w, 40, nqn))
+        EXPECT_TRUE(answered(w, *h.io, cid));
+}
+
+TEST(buffers, connections_take_turns_with_those_that_there_are_where_no_more_can_be_made) {
+    scarce_world w;
+    std::vector<host> hosts;
+    for (int i = 0; i < 40; ++i)
+        hosts.push_back(w.make_host(nqn, 16));
+    w.fabric.options.registers_memory = false;
+    for (int round = 0; round < 3; ++round) {
+        std::vector<std::uint16_t> cids;
+        for (host& h : hosts)
+            cids.push_back(h.io->send(read(0, 64), 64 * block));
+        for (std::size_t i = 0; i < hosts.size(); ++i)
+            EXPECT_TRUE(answered(w, *hosts[i].io, cids[i]));
     }
 }
 

@@ -62,8 +62,8 @@ core::task<> connection::accept() {
     }
 
     core::result<> built = co_await settle();
-    registered_memory own;
-    auto make = [&] { return build(own); };
+    registered_memory responses;
+    auto make = [&] { return build(responses); };
     if (built)
         built = co_await core::run_blocking(target.group(), make);
     if (!built) {
@@ -76,8 +76,8 @@ core::task<> connection::accept() {
 
     co_await core::switch_to(*home_);
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(own), local_, peer_,
-                                     on_close);
+    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses),
+                                     local_, peer_, on_close);
     qpair_->port = port_;
     group_->join(*qpair_);
     co_await core::switch_to(control());
@@ -134,12 +134,7 @@ core::task<core::result<>> connection::settle() {
 }
 
 /// Blocks.
-core::result<> connection::build(registered_memory& own) {
-    auto memory =
-        registered_memory::allocate(device_.pd(), qpair::own_size(transport_.options().max_io_size, limits_.depth));
-    if (!memory)
-        return tl::make_unexpected(memory.error());
-
+core::result<> connection::build(registered_memory& responses) {
     ibv_qp_init_attr attributes{};
     attributes.qp_context = this;
     attributes.send_cq = attributes.recv_cq = group_->cq();
@@ -154,7 +149,12 @@ core::result<> connection::build(registered_memory& own) {
             return verbs_error(errno, "cannot create a queue pair", device_.context());
     }
     limits_.inline_response = attributes.cap.max_inline_data >= sizeof(nvme::completion);
-    own = std::move(*memory);
+    if (limits_.inline_response)
+        return {};
+    auto memory = registered_memory::allocate(device_.pd(), qpair::responses_size(limits_.depth));
+    if (!memory)
+        return tl::make_unexpected(memory.error());  // refuse() destroys the queue pair
+    responses = std::move(*memory);
     return {};
 }
 

@@ -35,7 +35,7 @@ class connection final : public cm_owner {
     enum class state : std::uint8_t { accepting, live, closing };
 
     core::task<core::result<>> settle();
-    core::result<> build(registered_memory& own);
+    core::result<> build(registered_memory& responses);
     core::result<> answer_host();
     core::task<> refuse(nvme::rdma_cm_status why);
     core::task<> take_apart();

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t arena_size = 512;  // work requests of one turn; more only means another doorbell
 constexpr std::uint32_t small_buffer = 8192;
+/// Own buffers that are spare before more are made: enough until these are there.
+constexpr std::size_t least_own_buffers = 4;
 
 core::result<comp_channel_ptr> make_channel(ibv_context* context) {
     comp_channel_ptr channel(ibv_create_comp_channel(context));
@@ -34,7 +36,9 @@ std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_
 }  // namespace
 
 core::result<> poll_group::check_memory(const nvmf::transport_options& options, std::size_t cores) {
-    return core::buffer_pool::check(buffer_classes(options), cores);
+    nvmf::transport_options with_own = options;
+    with_own.large_buffers += own_buffers_in_region;
+    return core::buffer_pool::check(buffer_classes(with_own), cores);
 }
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
@@ -54,17 +58,23 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     auto mr = register_memory(pd, buffers->memory());
     if (!mr)
         return tl::make_unexpected(mr.error());
+    auto own = registered_memory::allocate(pd, own_buffers_in_region * std::size_t{options.max_io_size});
+    if (!own)
+        return tl::make_unexpected(own.error());
     return std::unique_ptr<poll_group>(new poll_group(home, target, pd, limits, options, std::move(*channel),
-                                                      std::move(cq), std::move(*buffers), std::move(*mr)));
+                                                      std::move(cq), std::move(*buffers), std::move(*mr),
+                                                      std::move(*own)));
 }
 
 poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
                        const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq,
-                       core::buffer_pool buffers, mr_ptr buffers_mr)
+                       core::buffer_pool buffers, mr_ptr buffers_mr, registered_memory own_buffers)
     : home_(home), target_(target), pd_(pd), limits_(limits), max_io_size_(options.max_io_size),
       in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)), cq_(std::move(cq)),
-      completions_(static_cast<std::uint32_t>(cq_->cqe)), buffers_(std::move(buffers)),
-      buffers_mr_(std::move(buffers_mr)), arena_(arena_size) {}
+      completions_(static_cast<std::uint32_t>(cq_->cqe)), buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
+      own_buffers_(least_own_buffers, [this] { want_own_buffers(); }), arena_(arena_size) {
+    add_own_buffers(std::move(own_buffers));
+}
 
 poll_group::~poll_group() {
     release_verbs();
@@ -90,6 +100,8 @@ void poll_group::release_verbs() noexcept {
     for (const auto& p : pools_)
         p->release_verbs();
     buffers_mr_.reset();
+    for (registered_memory& region : own_memory_)
+        region.mr.reset();
     cq_.reset();
     channel_.reset();
 }

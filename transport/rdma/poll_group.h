@@ -2,6 +2,7 @@
 
 #include "core/async_mutex.h"
 #include "core/buffer_pool.h"
+#include "core/buffer_reserve.h"
 #include "core/counter.h"
 #include "core/poller.h"
 #include "core/reactor.h"
@@ -28,6 +29,9 @@ namespace causeway::rdma {
 constexpr std::uint32_t completions_of(const qpair_limits& l) noexcept {
     return l.depth + l.send_requests;
 }
+
+/// Buffers of max_io_size that are made, and registered, at a time for connections to have as their own.
+inline constexpr std::size_t own_buffers_in_region = 8;
 
 /// All that one core does on one device: a completion queue, shared receive queues, data buffers, and the queue pairs
 /// that use them. Lives on its reactor; made by create() where blocking is allowed.
@@ -68,6 +72,7 @@ class poll_group final : public core::poller {
     nvmf::target& target() const noexcept { return target_; }
     core::buffer_pool& buffers() noexcept { return buffers_; }
     std::uint32_t buffers_lkey() const noexcept { return buffers_mr_ ? buffers_mr_->lkey : 0; }
+    core::buffer_reserve& own_buffers() noexcept { return own_buffers_; }
     std::uint32_t max_io_size() const noexcept { return max_io_size_; }
     bool send_with_invalidate() const noexcept { return limits_.send_with_invalidate; }
     /// Makes sure that the arena has room for `n` pieces of work. May post all chains.
@@ -98,12 +103,15 @@ class poll_group final : public core::poller {
   private:
     poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
                const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq, core::buffer_pool buffers,
-               mr_ptr buffers_mr);
+               mr_ptr buffers_mr, registered_memory own_buffers);
 
     core::task<core::result<>> grow_completions(std::uint32_t more);
     core::task<core::result<receive_pool*>> pool_for(std::uint32_t depth);
     core::task<core::result<>> add_memory(receive_pool& receives);
     core::task<> follow_use();
+    void want_own_buffers();
+    core::task<> make_own_buffers();
+    void add_own_buffers(registered_memory region);
     void handle(const ibv_wc& wc) noexcept;
     void handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept;
     void take_channel_events() noexcept;
@@ -127,6 +135,9 @@ class poll_group final : public core::poller {
     receive_pool::statistics receive_stats_;
     core::buffer_pool buffers_;
     mr_ptr buffers_mr_;
+    std::vector<registered_memory> own_memory_;
+    core::buffer_reserve own_buffers_;
+    bool making_own_buffers_ = false;
     work_arena arena_;
 
     struct place {

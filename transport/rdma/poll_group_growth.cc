@@ -4,6 +4,7 @@
 #include "transport/rdma/poll_group.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace causeway::rdma {
 
@@ -106,6 +107,38 @@ core::task<> poll_group::follow_use() {
     }
     out_of_memory_ = failed;
     following_use_ = false;
+}
+
+void poll_group::add_own_buffers(registered_memory region) {
+    own_memory_.push_back(std::move(region));
+    const registered_memory& made = own_memory_.back();
+    std::byte* const data = made.data();
+    const std::uint32_t lkey = made.lkey();
+    for (std::size_t i = 0; i < own_buffers_in_region; ++i)
+        own_buffers_.add({data + i * max_io_size_, lkey});
+}
+
+void poll_group::want_own_buffers() {
+    if (!std::exchange(making_own_buffers_, true))
+        core::detach(make_own_buffers());
+}
+
+/// In the background, while a few are left. Where there is no memory, connections share those that are there.
+core::task<> poll_group::make_own_buffers() {
+    co_await growing_.enter();
+    while (own_buffers_.is_short() && !stopped_) {
+        auto make = [this] { return registered_memory::allocate(pd_, own_buffers_in_region * max_io_size_); };
+        auto region = co_await core::run_blocking(home_.group(), make);
+        if (!region) {
+            static core::log::limiter limit;
+            core::log::peer_warning(limit, "rdma: core {} has no memory for connections' own buffers: {}",
+                                    home_.index(), region.error().text());
+            break;
+        }
+        add_own_buffers(std::move(*region));
+    }
+    making_own_buffers_ = false;
+    growing_.leave();
 }
 
 }  // namespace causeway::rdma

@@ -29,11 +29,10 @@ bool is_flush(ibv_wc_status s) noexcept {
 }  // namespace
 
 qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
-             registered_memory own, nvmf::transport_address local, nvmf::transport_address peer,
+             registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> closed_by_us)
     : nvmf::qpair(group.home()), group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
-      limits_(limits), own_(std::move(own)), buffers_(group.buffers(), {own_.data(), group.max_io_size()}),
-      local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
+      limits_(limits), responses_(std::move(responses)), buffers_(group.buffers(), group.own_buffers()), local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller)
@@ -237,9 +236,9 @@ void qpair::send(request& r) noexcept {
         w.request.send_flags |= IBV_SEND_INLINE;
         w.piece = {reinterpret_cast<std::uint64_t>(&r.completion), sizeof r.completion, 0};
     } else {
-        std::byte* at = own_.data() + group_.max_io_size() + std::size_t{r.index} * sizeof r.completion;
+        std::byte* at = responses_.data() + std::size_t{r.index} * sizeof r.completion;
         std::memcpy(at, &r.completion, sizeof r.completion);
-        w.piece = {reinterpret_cast<std::uint64_t>(at), sizeof r.completion, own_.lkey()};
+        w.piece = {reinterpret_cast<std::uint64_t>(at), sizeof r.completion, responses_.lkey()};
     }
     queue_.append(w);
     group_.mark_dirty(*this);
@@ -406,8 +405,7 @@ std::uint32_t qpair::release_unused() noexcept {
     receives_.leave(limits_.depth - held, claim_ - held);
     free_.clear();
     requests_.release_free();
-    if (!buffers_.own_in_use())
-        own_.memory = {};
+    responses_.memory = {};
     return held;
 }
 

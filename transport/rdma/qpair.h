@@ -36,10 +36,9 @@ struct qpair_limits {
 /// be up to twice as many requests as commands outstanding.
 class qpair final : public nvmf::qpair {
   public:
-    /// `own` is one buffer of max_io_size and the responses behind it: what this connection can always use, however
-    /// busy the poll group's buffers are.
+    /// `responses`: memory of responses_size(), empty where the device takes responses inline.
     qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
-          registered_memory own, nvmf::transport_address local, nvmf::transport_address peer,
+          registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
           std::function<void(nvmf::disconnect_reason)> closed_by_us);
     ~qpair() override;
 
@@ -73,9 +72,9 @@ class qpair final : public nvmf::qpair {
     /// The device's queue pair is destroyed: nothing of it will complete any more.
     void abandon_posted() noexcept;
     /// The device is gone, or about to go: what is registered with it is given back. May block.
-    void release_verbs() noexcept { own_.mr.reset(); }
-    /// All goes back but what commands in flight use: requests, the own buffer, receives. Returns how many receives
-    /// these commands hold; each goes back with its command. REQUIRES: release_verbs().
+    void release_verbs() noexcept { responses_.mr.reset(); }
+    /// All goes back but what commands in flight use: requests, buffers, receives. Returns how many receives these
+    /// commands hold; each goes back with its command. REQUIRES: release_verbs().
     std::uint32_t release_unused() noexcept;
 
     const qpair_limits& limits() const noexcept { return limits_; }
@@ -83,9 +82,8 @@ class qpair final : public nvmf::qpair {
     ibv_qp* verbs() const noexcept { return qp_; }
     std::uint32_t qp_num() const noexcept { return qp_num_; }
 
-    /// Memory of `own` for a connection.
-    static std::size_t own_size(std::uint32_t max_io_size, std::uint16_t depth) noexcept {
-        return max_io_size + std::size_t{2} * depth * sizeof(nvme::completion);
+    static std::size_t responses_size(std::uint16_t depth) noexcept {
+        return std::size_t{2} * depth * sizeof(nvme::completion);
     }
 
     // Its place in the poll group.
@@ -131,7 +129,7 @@ class qpair final : public nvmf::qpair {
     const std::uint32_t qp_num_;
     const std::uint16_t asked_qid_;  ///< by the connection request
     const qpair_limits limits_;
-    registered_memory own_;
+    registered_memory responses_;  ///< one for each request
     core::buffer_share buffers_;
     const nvmf::transport_address local_, peer_;
     std::function<void(nvmf::disconnect_reason)> closed_by_us_;

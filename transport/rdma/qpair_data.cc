@@ -25,7 +25,7 @@ void qpair::find_buffer(request& r) noexcept {
 }
 
 void qpair::have_buffer(request& r) noexcept {
-    have_room(r, r.buffer.data, r.buffer.is_own() ? (own_.mr ? own_.lkey() : 0) : group_.buffers_lkey());
+    have_room(r, r.buffer.data, r.buffer.is_own() ? buffers_.own_key() : group_.buffers_lkey());
 }
 
 void qpair::have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <new>
 #include <sys/epoll.h>
 #include <utility>
 
@@ -48,7 +49,18 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
 poll_group::poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
                        core::buffer_pool buffers)
     : home_(home), target_(target), max_io_size_(options.max_io_size), c2h_success_(options.c2h_success),
-      epoll_fd_(epoll_fd), buffers_(std::move(buffers)), scratch_(scratch_size) {}
+      epoll_fd_(epoll_fd), buffers_(std::move(buffers)), own_buffers_(1, [this] { make_own_buffer(); }),
+      scratch_(scratch_size) {}
+
+/// When there is none to spare. Where there is no memory, connections share those that are there.
+void poll_group::make_own_buffer() noexcept {
+    std::unique_ptr<std::byte[]> made(new (std::nothrow) std::byte[buffers_.largest()]);
+    if (!made)
+        return;
+    std::byte* const data = made.get();
+    own_memory_.push_back(std::move(made));
+    own_buffers_.add({data});
+}
 
 poll_group::~poll_group() = default;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/buffer_pool.h"
+#include "core/buffer_reserve.h"
 #include "core/counter.h"
 #include "core/poller.h"
 #include "core/reactor.h"
@@ -54,6 +55,7 @@ class poll_group final : public core::poller {
     core::reactor& home() const noexcept { return home_; }
     nvmf::target& target() const noexcept { return target_; }
     core::buffer_pool& buffers() noexcept { return buffers_; }
+    core::buffer_reserve& own_buffers() noexcept { return own_buffers_; }
     std::uint32_t max_io_size() const noexcept { return max_io_size_; }
     bool c2h_success() const noexcept { return c2h_success_; }
 
@@ -73,6 +75,7 @@ class poll_group final : public core::poller {
   private:
     poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
                core::buffer_pool buffers);
+    void make_own_buffer() noexcept;
     unsigned poll_hot(unsigned budget) noexcept;
     unsigned poll_all() noexcept;
     unsigned receive(qpair& q) noexcept;
@@ -87,6 +90,8 @@ class poll_group final : public core::poller {
     std::optional<core::fd_watch> watch_;
     core::poller_registration registration_;
     core::buffer_pool buffers_;
+    std::vector<std::unique_ptr<std::byte[]>> own_memory_;
+    core::buffer_reserve own_buffers_;
     std::vector<std::byte> scratch_;
 
     std::vector<qpair*> hot_;

@@ -35,7 +35,8 @@ qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconne
                          }
                      }),
       data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), reader_(*this),
-      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }), buffers_(group.buffers()) {
+      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }),
+      buffers_(group.buffers(), group.own_buffers()) {
     port = std::move(e.port);
     reader_.agreed = e.agreed;
     permit = std::move(e.permit);
