@@ -71,7 +71,8 @@ poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, co
                        core::buffer_pool buffers, mr_ptr buffers_mr, registered_memory own_buffers)
     : home_(home), target_(target), pd_(pd), limits_(limits), max_io_size_(options.max_io_size),
       in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)), cq_(std::move(cq)),
-      completions_(static_cast<std::uint32_t>(cq_->cqe)), buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
+      completions_(static_cast<std::uint32_t>(cq_->cqe)), lower_claims_(home, [this] { lower_claims(); }),
+      buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
       own_buffers_(least_own_buffers, [this] { want_own_buffers(); }), arena_(arena_size) {
     add_own_buffers(std::move(own_buffers));
 }
@@ -90,6 +91,7 @@ core::task<> poll_group::stop() {
         const auto lock = co_await growing_.lock();  // what is being made is there, or not, after this
         stopped_ = true;
     }
+    lower_claims_.cancel();
     for (const auto& p : pools_)
         p->stop();
     registration_.reset();

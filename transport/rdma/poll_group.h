@@ -7,6 +7,7 @@
 #include "core/poller.h"
 #include "core/reactor.h"
 #include "core/task.h"
+#include "core/timer.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
@@ -109,6 +110,7 @@ class poll_group final : public core::poller {
     core::task<core::result<receive_pool*>> pool_for(std::uint32_t depth);
     core::task<core::result<>> add_memory(receive_pool& receives);
     core::task<> follow_use();
+    void lower_claims();
     void want_own_buffers();
     core::task<> make_own_buffers();
     void add_own_buffers(registered_memory region);
@@ -133,6 +135,7 @@ class poll_group final : public core::poller {
     bool stopped_ = false;
     std::vector<std::unique_ptr<receive_pool>> pools_;
     receive_pool::statistics receive_stats_;
+    core::timer lower_claims_;
     core::buffer_pool buffers_;
     mr_ptr buffers_mr_;
     std::vector<registered_memory> own_memory_;

@@ -4,9 +4,17 @@
 #include "transport/rdma/poll_group.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace causeway::rdma {
+
+namespace {
+
+/// How long a queue keeps claiming the receives that it does not use any more.
+constexpr auto claims_last = std::chrono::minutes(1);
+
+}  // namespace
 
 core::task<core::result<receive_pool*>> poll_group::admit(qpair_limits limits) {
     const auto lock = co_await growing_.lock();
@@ -82,6 +90,8 @@ core::task<core::result<>> poll_group::add_memory(receive_pool& receives) {
 
 bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
     receives.raise(more);
+    if (!lower_claims_.armed())
+        lower_claims_.arm_after(claims_last);
     if (!receives.is_short_of_memory())
         return true;
     const bool lost = out_of_memory_ && receives.is_used_up();
@@ -90,6 +100,16 @@ bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
         core::detach(follow_use());
     }
     return !lost;
+}
+
+/// So that queues that were busy at different times do not add up. Posted receives cannot be called back: those that are
+/// claimed by nobody go out of circulation as they come back with commands, and their memory is the next one's to use.
+void poll_group::lower_claims() {
+    bool claimed = false;
+    for (const place& p : places_)
+        claimed |= p.occupant && p.occupant->lower_claim();
+    if (claimed)
+        lower_claims_.arm_after(claims_last);
 }
 
 /// In the background: until it is done, the cushion is smaller than it should be.

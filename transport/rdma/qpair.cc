@@ -68,12 +68,24 @@ bool qpair::make_requests() noexcept {
     return true;
 }
 
-/// Twice as many, so that a queue is at its depth soon.
-void qpair::claim_more_receives() noexcept {
+void qpair::reached_peak() noexcept {
+    peak_ = outstanding_;
+    if (outstanding_ <= claim_)
+        return;
+    // Twice as many, so that a queue is at its depth soon.
     const std::uint32_t more = std::min<std::uint32_t>(claim_, limits_.depth - claim_);
     claim_ += more;
     if (!group_.raise(receives_, more))
         violation("no memory for the receives of its commands");
+}
+
+bool qpair::lower_claim() noexcept {
+    const std::uint32_t least = receive_pool::first_claim(limits_.depth);
+    const std::uint32_t used = std::clamp<std::uint32_t>(std::bit_ceil(peak_), least, limits_.depth);
+    peak_ = outstanding_;
+    if (used < claim_)
+        receives_.leave(0, std::exchange(claim_, used) - used);
+    return claim_ > least;
 }
 
 void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
@@ -85,8 +97,8 @@ void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
             violation("more commands than the queue is deep");
         return;
     }
-    if (++outstanding_ > claim_)
-        claim_more_receives();
+    if (++outstanding_ > peak_) [[unlikely]]
+        reached_peak();
     if ((free_.empty() && !make_requests()) || !parked_.empty()) {
         // Responses are out whose completions are not in yet. Commands begin in the order in which they came.
         group_.stats().pending_free_request.add();

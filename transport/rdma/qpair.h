@@ -73,6 +73,8 @@ class qpair final : public nvmf::qpair {
     void abandon_posted() noexcept;
     /// The device is gone, or about to go: what is registered with it is given back. May block.
     void release_verbs() noexcept { responses_.mr.reset(); }
+    /// Claims no more receives than it had commands outstanding since the last call. False: it claims the least.
+    bool lower_claim() noexcept;
     /// All goes back but what commands in flight use: requests, buffers, receives. Returns how many receives these
     /// commands hold; each goes back with its command. REQUIRES: release_verbs().
     std::uint32_t release_unused() noexcept;
@@ -100,7 +102,7 @@ class qpair final : public nvmf::qpair {
 
     // qpair.cc: a command's way
     bool make_requests() noexcept;
-    void claim_more_receives() noexcept;
+    void reached_peak() noexcept;
     void start(request& r, const parked& capsule) noexcept;
     void answer(request& r, nvme::status s) noexcept;
     void take_back(request& r, nvme::status s) noexcept;
@@ -140,7 +142,8 @@ class qpair final : public nvmf::qpair {
     bool broken_ = false;            ///< the device's queue pair is in error, or about to be: nothing is posted
     bool left_ = false;              ///< the receive pool counts it no more, but for each receive that a command holds
     std::uint32_t outstanding_ = 0;  ///< commands received and not answered
-    std::uint32_t claim_;            ///< of the receives, as many as it has ever had outstanding
+    std::uint32_t claim_;            ///< of the receives, at least as many as it has outstanding
+    std::uint32_t peak_ = 0;         ///< of `outstanding_`, since lower_claim()
     std::uint32_t sending_ = 0;      ///< responses posted, not completed
     core::condition_variable progress_;
     std::uint32_t sq_size_;          ///< as Connect asked for

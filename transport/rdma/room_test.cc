@@ -147,6 +147,31 @@ TEST(room, an_idle_queue_of_depth_128_costs_little_and_a_busy_one_what_it_uses) 
     EXPECT_TRUE(w.until([&] { return busy.io->end().responses.size() == 128; }));
 }
 
+TEST(room, receives_that_a_queue_does_not_use_any_more_are_claimed_by_nobody) {
+    world w(1, receives_per_core(131072));
+    host busy = w.make_host(slow_nqn, 128);
+    std::vector<host> others(40);  // so that more is promised than is posted
+    for (host& h : others)
+        h = w.make_host(nqn, 128);
+    const auto before = w.fabric.receives_posted();
+    w.hang(true);
+    for (int i = 0; i < 128; ++i)
+        busy.io->send(write(0, 8), 4096, 0, how::in_capsule);
+    w.pass(200ms);
+    w.hang(false);
+    EXPECT_TRUE(w.until([&] { return busy.io->end().responses.size() == 128; }));
+    EXPECT_EQ(w.fabric.receives_posted(), before + 128 - 16);
+    const auto use_a_few = [&] {
+        for (int i = 0; i < 200; ++i)
+            EXPECT_TRUE(busy.io->call(write(0, 8), 4096, 0, how::in_capsule));
+    };
+    use_a_few();
+    EXPECT_EQ(w.fabric.receives_posted(), before + 128 - 16) << "it may be as busy again";
+    w.pass(2min + 1s);
+    use_a_few();
+    EXPECT_EQ(w.fabric.receives_posted(), before);
+}
+
 TEST(room, a_connection_without_memory_for_its_receives_is_refused_and_those_that_are_there_go_on) {
     world w(1, receives_per_core(131072));
     w.hang(true);
