@@ -91,6 +91,22 @@ TEST_F(RbdFence, an_idle_image_is_back_before_a_host_feels_it) {
     EXPECT_EQ(write(*d, core(0), 0, pattern(4096, 1)), sc::success);
 }
 
+TEST_F(RbdFence, an_image_says_so_each_time_it_is_asked) {
+    test_image on("asked", "8M");
+    ASSERT_TRUE(run(clusters_.add("c", options())));
+    std::shared_ptr<client> c;
+    on_control([&] { c = clusters_.use("c")->get(); });
+    const auto opened = image::open(std::move(c), on.spec());
+    ASSERT_TRUE(opened) << opened.error().text();
+    fence("c");
+    const auto is_fenced = [&] {
+        const auto size = (*opened)->size();
+        return !size && size.error().code == ESHUTDOWN;
+    };
+    ASSERT_TRUE(eventually(is_fenced));
+    EXPECT_TRUE(is_fenced()) << "librbd tells once; the one that it tells may be itself";
+}
+
 TEST_F(RbdFence, what_was_held_and_changes_content_is_left_to_its_host_while_reads_go_on) {
     test_image image("held", "8M");
     const auto d = open(image);
