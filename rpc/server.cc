@@ -35,14 +35,19 @@ void server::watch_for_clients(bool on) {
 }
 
 /// Level-triggered: clients that are left in the backlog are told of again.
+///
+/// Accepts several also where each takes another's place, so that those that come again as soon as they are closed do
+/// not hold up others in the backlog. But no more than a part of the places at once, so that a newcomer is heard before
+/// it is the one that has been idle for longest.
 void server::accept_some() {
-    const bool is_full = connections_.size() >= options_.connections;
-    if (is_full && !make_room() && connections_.size() > options_.connections) {
-        watch_for_clients(false);
-        retry_.arm_after(retry_after);
-        return;
-    }
-    do {
+    const unsigned most_at_once = options_.connections / 4 + 1;
+    for (unsigned i = 0; i < most_at_once; ++i) {
+        const auto victim = connections_.size() >= options_.connections ? find_victim() : nullptr;
+        if (!victim && connections_.size() > options_.connections) {
+            watch_for_clients(false);
+            retry_.arm_after(retry_after);
+            return;
+        }
         core::unique_fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!fd) {
             if (errno == EAGAIN)
@@ -54,8 +59,13 @@ void server::accept_some() {
             retry_.arm_after(retry_after);
             return;
         }
+        if (victim) {
+            core::log::peer_warning(evictions, "{}: {} clients: closing the one that has been {} for longest",
+                                    socket_.path(), connections_.size(), victim->is_quiet() ? "idle" : "waiting");
+            victim->close();
+        }
         add_client(std::move(fd));
-    } while (connections_.size() < options_.connections);
+    }
 }
 
 void server::add_client(core::unique_fd fd) {
@@ -68,9 +78,9 @@ void server::add_client(core::unique_fd fd) {
     connections_.emplace(c.get(), c);
 }
 
-/// Closes the client that has been idle for longest, or else the one that has waited for its answers for longest, and too
-/// long. False: there is none.
-bool server::make_room() {
+/// The client that has been idle for longest, or else the one that has waited for its answers for longest, and too
+/// long. nullptr: there is none.
+std::shared_ptr<connection> server::find_victim() const {
     const auto& time = control_.time();
     const core::ticks long_ago = time.now() - std::min(time.now(), time.to_ticks(options_.busy_limit));
     const auto rank = [](const connection& c) { return std::pair(!c.is_quiet(), c.last_active()); };
@@ -78,12 +88,7 @@ bool server::make_room() {
     for (const auto& [raw, c] : connections_)
         if ((c->is_quiet() || c->last_active() <= long_ago) && (!victim || rank(*c) < rank(*victim)))
             victim = c;
-    if (!victim)
-        return false;
-    core::log::peer_warning(evictions, "{}: {} clients: closing the one that has been {} for longest", socket_.path(),
-                            connections_.size(), victim->is_quiet() ? "idle" : "waiting");
-    victim->close();
-    return true;
+    return victim;
 }
 
 void server::drop_slowest_reader() {

@@ -38,7 +38,7 @@ class server {
   private:
     void accept_some();
     void add_client(core::unique_fd fd);
-    bool make_room();
+    std::shared_ptr<connection> find_victim() const;
     void drop_slowest_reader();
     void watch_for_clients(bool on);
 
