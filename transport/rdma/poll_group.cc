@@ -17,6 +17,9 @@ constexpr std::size_t arena_size = 512;  // work requests of one turn; more only
 constexpr std::uint32_t small_buffer = 8192;
 /// Own buffers that are spare before more are made: enough until these are there.
 constexpr std::size_t least_own_buffers = 4;
+// A command has two completions and more. And in a turn the control reactor takes as many admin commands as a poller may
+// handle events: if no more came out of the completion queue, those of one host would lie in it before everybody's I/O.
+constexpr unsigned completions_per_event = 4;
 
 core::result<comp_channel_ptr> make_channel(ibv_context* context) {
     comp_channel_ptr channel(ibv_create_comp_channel(context));
@@ -137,12 +140,13 @@ void poll_group::join(qpair& q) {
 
 unsigned poll_group::poll(unsigned budget) noexcept {
     constexpr unsigned batch = 32;
+    const unsigned most = budget * completions_per_event;
     std::array<ibv_wc, batch> done;
     unsigned handled = 0;
     stats_.polls.add();
     const std::uint32_t epoch = home_.stalls();
-    while (handled < budget) {
-        const int wanted = static_cast<int>(std::min(batch, budget - handled));
+    while (handled < most) {
+        const int wanted = static_cast<int>(std::min(batch, most - handled));
         const int n = ibv_poll_cq(cq_.get(), wanted, done.data());
         for (int i = 0; i < n; ++i)
             handle(done[static_cast<std::size_t>(i)]);

@@ -145,7 +145,7 @@ void poll_group::want_own_buffers() {
 
 /// In the background, while a few are left. Where there is no memory, connections share those that are there.
 core::task<> poll_group::make_own_buffers() {
-    co_await growing_.enter();
+    const auto lock = co_await growing_.lock();
     while (own_buffers_.is_short() && !stopped_) {
         auto make = [this] { return registered_memory::allocate(pd_, own_buffers_in_region * max_io_size_); };
         auto region = co_await core::run_blocking(home_.group(), make);
@@ -158,7 +158,6 @@ core::task<> poll_group::make_own_buffers() {
         add_own_buffers(std::move(*region));
     }
     making_own_buffers_ = false;
-    growing_.leave();
 }
 
 }  // namespace causeway::rdma
