@@ -9,13 +9,7 @@ namespace causeway::core {
 
 namespace {
 
-// In nanoseconds, each drawn between two ends.
-constexpr std::pair<ticks, ticks> cost_of_a_turn{50, 5'000};
-constexpr std::pair<ticks, ticks> length_of_a_stall{1'000, 2'000'000};
-constexpr std::pair<ticks, ticks> length_of_blocking_work{1'000, 50'000'000};
-
 // One turn out of so many.
-constexpr std::uint64_t turns_before_a_stall = 100;
 constexpr std::uint64_t turns_before_one_for_nothing = 20;
 
 constexpr ticks never = std::numeric_limits<ticks>::max();
@@ -34,8 +28,12 @@ simulation::simulation(std::uint64_t seed, std::size_t reactors, reactor_options
 
 void simulation::executor::submit(std::function<void()> work) {
     auto& s = simulation_;
-    const auto [least, most] = length_of_blocking_work;
-    s.blocking_.push_back({s.clock_.now() + s.random_.between(least, most), std::move(work)});
+    const ticks length = s.draw_ticks(s.pace_.least_blocking_work, s.pace_.most_blocking_work);
+    s.blocking_.push_back({s.clock_.now() + length, std::move(work)});
+}
+
+ticks simulation::draw_ticks(nanoseconds least, nanoseconds most) noexcept {
+    return random_.between(clock_.to_ticks(least), clock_.to_ticks(most));
 }
 
 void simulation::find_ready() {
@@ -104,9 +102,9 @@ void simulation::take_turn(std::size_t who) {
         blocking_.erase(it);
         run();
     }
-    clock_.advance_to(clock_.now() + random_.between(cost_of_a_turn.first, cost_of_a_turn.second));
-    if (who < group_.size() && random_.chance(1, turns_before_a_stall))
-        stalled_until_[who] = clock_.now() + random_.between(length_of_a_stall.first, length_of_a_stall.second);
+    clock_.advance_to(clock_.now() + draw_ticks(pace_.least_turn, pace_.most_turn));
+    if (who < group_.size() && pace_.turns_before_a_stall && random_.chance(1, pace_.turns_before_a_stall))
+        stalled_until_[who] = clock_.now() + draw_ticks(pace_.least_stall, pace_.most_stall);
 }
 
 void simulation::note(std::uint64_t what) noexcept {

@@ -29,6 +29,15 @@ class simulation {
     /// For tests, devices and hosts that want dice of the same seed.
     random_source& random() noexcept { return random_; }
 
+    /// How fast all goes, each drawn between two ends.
+    struct pace {
+        nanoseconds least_turn{50}, most_turn{5'000};
+        std::uint64_t turns_before_a_stall = 100;  ///< on average; 0: no core stands still
+        nanoseconds least_stall{1'000}, most_stall{2'000'000};
+        nanoseconds least_blocking_work{1'000}, most_blocking_work{50'000'000};
+    };
+    void set_pace(const pace& p) noexcept { pace_ = p; }
+
     /// One turn of one reactor, or one piece of blocking work, after a jump in time if need be. False:
     /// nothing is left to do, now or ever.
     bool step();
@@ -59,6 +68,7 @@ class simulation {
         std::function<void()> run;
     };
 
+    ticks draw_ticks(nanoseconds least, nanoseconds most) noexcept;
     bool stalled(std::size_t i) const noexcept { return stalled_until_[i] > clock_.now(); }
     void find_ready();
     ticks next_event() const noexcept;
@@ -70,6 +80,7 @@ class simulation {
     const std::uint64_t seed_;
     virtual_clock clock_;
     random_source random_;
+    pace pace_{};
     executor executor_{*this};
     std::vector<blocking_work> blocking_;
     reactor_group group_;

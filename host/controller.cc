@@ -11,7 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr unsigned admin_depth = 31;
 constexpr auto shutdown_patience = 5s;
 
 }  // namespace
@@ -57,7 +56,7 @@ core::task<core::result<>> controller::connect_all() {
 }
 
 core::task<core::result<>> controller::connect_admin() {
-    auto q = co_await connector_.open({.qid = 0, .cntlid = nvme::cntlid_dynamic, .depth = admin_depth});
+    auto q = co_await connector_.open({.qid = 0, .cntlid = nvme::cntlid_dynamic, .depth = options_.admin_depth});
     if (!q)
         co_return tl::make_unexpected(q.error());
     admin_ = std::move(*q);

@@ -24,7 +24,8 @@ struct controller_options {
     std::string hostnqn;
     std::array<std::uint8_t, 16> hostid{};
     std::vector<core::reactor*> io_reactors;  ///< an I/O queue for each; none: the admin queue is all
-    unsigned io_depth = 128;        ///< commands outstanding on an I/O queue, at most what the controller takes
+    unsigned admin_depth = 31;      ///< commands outstanding on the admin queue
+    unsigned io_depth = 128;        ///< and on an I/O queue, at most what the controller takes
     std::uint32_t kato_ms = 15000;  ///< 0: no Keep Alive
 };
 

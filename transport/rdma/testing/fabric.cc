@@ -75,18 +75,44 @@ bool fabric::pending() const {
     return false;
 }
 
-/// A few steps at random, then everybody has a look, as cores that poll would.
+void host_end::abandon() {
+    disconnect();
+    abandoned_ = true;
+    wake();
+}
+
+/// Then everybody has a look, as cores that poll would.
 void fabric::turn() {
+    options.is_wide ? move_all() : move_some();
+    for (const auto& h : hosts_)
+        if (h->abandoned_)
+            h->disconnect();
+    std::erase_if(hosts_, [](const auto& h) {
+        return h->abandoned_ && !h->id_ && !h->qp && h->is != host_end::state::requesting;
+    });
+    for (std::size_t i = 0; i < sim_.group().size(); ++i)
+        sim_[i].execute([] {});
+    if (pending())
+        wake();
+}
+
+void fabric::move_all() {
+    for (fake_qp* qp : qps)
+        while (work(*qp)) {
+        }
+    for (const auto& h : hosts_)
+        while (deliver(*h)) {
+        }
+}
+
+/// A few steps at random.
+void fabric::move_some() {
     for (std::uint64_t n = sim_.random().between(1, 12); n > 0; --n) {
         if (!qps.empty() && sim_.random().chance(1, 2))
             work(**std::next(qps.begin(), static_cast<std::ptrdiff_t>(sim_.random().below(qps.size()))));
         else if (!hosts_.empty())
             deliver(*hosts_[sim_.random().below(hosts_.size())]);
     }
-    for (std::size_t i = 0; i < sim_.group().size(); ++i)
-        sim_[i].execute([] {});
-    if (pending())
-        wake();
 }
 
 host_end* fabric::request(const std::string& address, std::uint16_t port, const nvme::rdma_cm_request& private_data,
@@ -97,7 +123,7 @@ host_end* fabric::request(const std::string& address, std::uint16_t port, const 
         hosts_.push_back(std::make_unique<host_end>());
         host_end& h = *hosts_.back();
         h.fabric_ = this;
-        h.memory.resize(1 << 20);
+        h.memory.resize(options.host_memory);
         h.key = next_key++;
         auto* id = new fake_id;
         ++objects["id"];

@@ -77,6 +77,9 @@ struct device_options {
     bool inlines = true;
     bool resizes_queues = true;
     bool registers_memory = true;
+    /// All that can move does, each time the network has a look: no connection has less of it where there are more of them.
+    bool is_wide = false;
+    std::size_t host_memory = 1 << 20;  ///< bytes of each host's end
 
     device_options();
 };
@@ -97,6 +100,8 @@ class host_end {
     }
     /// The host goes.
     void disconnect();
+    /// And nobody looks at this any more: it is destroyed when the target has let go of the connection.
+    void abandon();
 
     state is = state::requesting;
     std::uint16_t status = 0;  ///< of a rejection
@@ -106,6 +111,7 @@ class host_end {
     std::uint32_t key = 0;
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(memory.data()); }
     bool takes_responses = true;  ///< false: SENDs to it wait for ever
+    bool says_established = true;  ///< false: it never takes up what the target has accepted
     /// The device refuses the target's next chain to this host from its first signaled work request on.
     bool next_post_is_refused = false;
     /// Its capsules arrive in the last moment before its queue pair goes into error.
@@ -118,6 +124,7 @@ class host_end {
     friend class fabric;
     void wake();
     fabric* fabric_ = nullptr;
+    bool abandoned_ = false;
     std::deque<std::vector<std::byte>> capsules_;
     rdma_cm_id* id_ = nullptr;
 };
@@ -188,6 +195,8 @@ class fabric {
   private:
     void turn();
     bool pending() const;
+    void move_some();
+    void move_all();
     bool deliver(host_end& h);
     void arrive_late(fake_qp& qp);
     bool work(fake_qp& qp);

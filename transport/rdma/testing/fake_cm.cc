@@ -156,7 +156,8 @@ int rdma_accept(rdma_cm_id* id, rdma_conn_param* p) {
     h->crqsize = answer.crqsize;
     EXPECT_EQ(p->rnr_retry_count, 7);
     ++fab().accepted;
-    fab().push_event(of(id), RDMA_CM_EVENT_ESTABLISHED);
+    if (h->says_established)
+        fab().push_event(of(id), RDMA_CM_EVENT_ESTABLISHED);
     return 0;
 }
 

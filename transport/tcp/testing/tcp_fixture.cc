@@ -41,7 +41,8 @@ sockaddr_in address(const std::string& host, std::uint16_t port) {
     return at;
 }
 
-/// One that nobody listens at.
+}  // namespace
+
 std::uint16_t free_port() {
     const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in at = address("127.0.0.1", 0);
@@ -51,8 +52,6 @@ std::uint16_t free_port() {
     ::close(probe);
     return ntohs(at.sin_port);
 }
-
-}  // namespace
 
 // ---- A host.
 

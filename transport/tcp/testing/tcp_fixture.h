@@ -25,6 +25,9 @@ namespace causeway::tcp::test {
 inline const std::string subsystem_nqn = "nqn.2024-01.io.example:disks";
 inline const std::string host_nqn = "nqn.2024-01.io.example:host";
 
+/// One of 127.0.0.1 that nobody listens at.
+std::uint16_t free_port();
+
 /// A host's end of a connection. Sends what it is told to, and keeps what comes back.
 class raw_host {
   public:
