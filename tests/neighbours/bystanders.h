@@ -1,0 +1,24 @@
+#pragma once
+
+#include "tests/neighbours/party.h"
+
+#include <string>
+#include <vector>
+
+namespace causeway::neighbours {
+
+/// Somebody who stands by: a column of the matrix.
+struct bystander {
+    std::string name;
+    maker make;
+    unsigned turns = 800;  ///< in which it is measured
+    bool stands_in_the_admin_line = false;
+};
+
+bystander fused_pairs();
+bystander connect_and_enable();
+std::vector<bystander> all_bystanders();
+/// Keeps as much outstanding as a queue holds. Not one of the above: it feels every buffer that others have.
+bystander deep_reads();
+
+}  // namespace causeway::neighbours
