@@ -82,7 +82,7 @@ bystander connect_and_enable() {
     const auto make = [](neighbourhood& n) {
         return std::make_unique<crowd>(n, 6, [&n](unsigned i) { return std::make_unique<host_that_connects>(n, i); });
     };
-    return {"connect_and_enable", make, 4000, true};
+    return {"connect_and_enable", make, 4000};
 }
 
 std::vector<bystander> all_bystanders() {
@@ -93,7 +93,7 @@ std::vector<bystander> all_bystanders() {
         fused_pairs(),
         connect_and_enable(),
         {"keep_alive", make_keep_alive},
-        {"get_log_page_of_discovery", make_discovery, 800, true},
+        {"get_log_page_of_discovery", make_discovery},
         {"rpc", make_asking, 4000},
     };
 }

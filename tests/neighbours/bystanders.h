@@ -12,7 +12,6 @@ struct bystander {
     std::string name;
     maker make;
     unsigned turns = 800;  ///< in which it is measured
-    bool stands_in_the_admin_line = false;
 };
 
 bystander fused_pairs();

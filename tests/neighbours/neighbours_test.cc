@@ -126,20 +126,11 @@ std::vector<row> rows() {
     return all;
 }
 
-/// Admin commands and Connect of all hosts stand in one line, of which the control reactor takes 64
-/// (reactor_options::background_budget) in a turn. Beside 4 hosts with 126 each, a Get Log Page takes 8 turns rather
-/// than 3, and hosts connect half as fast. Keep Alive and I/O do not stand there.
-bool is_left_out(const trouble& t, const bystander& b) {
-    return t.fills_the_admin_line && b.stands_in_the_admin_line;
-}
-
 class neighbours_test : public ::testing::TestWithParam<row> {};
 
 TEST_P(neighbours_test, four_fifths_are_left) {
     const auto& [s, t] = GetParam();
     for (const bystander& b : bystanders()) {
-        if (is_left_out(t, b))
-            continue;
         for (const std::uint64_t seed : seeds()) {
             SCOPED_TRACE(b.name + ", seed " + std::to_string(seed));
             const measure& without = without_trouble(*s, b, seed);

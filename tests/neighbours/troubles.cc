@@ -287,8 +287,7 @@ std::vector<trouble> troubles_everywhere() {
                                return make_flood(n, "flood-" + std::to_string(i), subnqn, identify_work());
                            });
                        },
-                   .is_made = is_flooded,
-                   .fills_the_admin_line = true});
+                   .is_made = is_flooded});
     all.push_back({"a_host_floods_get_log_page_of_discovery",
                    [](neighbourhood& n) {
                        return make_flood(n, "flood", std::string(nvme::discovery_nqn),

@@ -14,8 +14,6 @@ struct trouble {
     /// That it has been made: whether this is how things stand in the middle of it.
     std::function<bool(neighbourhood&, const party&)> is_made;
     unsigned hung_disks = 0;
-    /// With more than the control reactor takes in a turn.
-    bool fills_the_admin_line = false;
 };
 
 /// Those that can be made over every transport.
