@@ -4,6 +4,7 @@ Made by hand, step by step, because that takes a second where the usual tools ta
 RBD needs no more than this.
 """
 
+import contextlib
 import json
 import signal
 import socket
@@ -57,6 +58,9 @@ osd fast shutdown = false
 # A read lease lasts 0.8 of the heartbeat grace of 20 s, and a paused OSD does not renew it. Alone in a placement group it
 # never again takes up what has waited for one that had run out ("waiting for readable").
 osd pool default read lease ratio = 30
+# how full an OSD is, the monitor knows a moment later: 5 to 11 s by default
+osd heartbeat interval = 1
+osd mon report interval = 1
 osd objectstore = memstore
 memstore device bytes = {memory_bytes}
 osd memory target = 939524096
@@ -130,6 +134,7 @@ class Cluster(Client):
         self._port_v2, self._port_v1 = (3300, 6789) if network else free_ports(self.address, 2)
         self._mon: subprocess.Popen | None = None
         self._osds: list[subprocess.Popen | None] = [None] * osds
+        self._osd_words: dict[int, list[str]] = {}    # options of one OSD alone
 
     def __enter__(self) -> "Cluster":
         return self.start()
@@ -165,6 +170,20 @@ class Cluster(Client):
     def osd_pid(self, osd: int = 0) -> int:
         return self._osds[osd].pid
 
+    def add_osd(self, memory_bytes: int) -> int:
+        """One more OSD, of that size, for pools that are created on it by name; its number."""
+        osd = len(self._osds)
+        self._osds.append(None)
+        self._osd_words[osd] = ["--memstore-device-bytes", str(memory_bytes),
+                                "--crush-location", f"root=apart host=host-{osd}"]
+        folder = self.folder / f"osd.{osd}"
+        folder.mkdir()
+        self.ceph("auth", "get-or-create", f"osd.{osd}", "mon", "allow profile osd", "osd", "allow *",
+                  "-o", folder / "keyring")
+        self._make_osd(osd)
+        self.start_osd(osd)
+        return osd
+
     def create_pool(self, name: str, *, osd: int | None = None) -> None:
         """A pool for images; all of it on that OSD, if one is named."""
         rule = []
@@ -190,6 +209,32 @@ class Cluster(Client):
     def start_osd(self, osd: int = 0) -> None:
         self._run_osd(osd)
         self._wait_until_osds_are_up()
+
+    def blocklist_client_of(self, image: str, *, pool: str = "rbd") -> None:
+        """Whoever has the image open is fenced, with all else that it has open."""
+        for watcher in json.loads(self.rbd("status", f"{pool}/{image}", "--format", "json"))["watchers"]:
+            self.ceph("osd", "blocklist", "add", watcher["address"])
+
+    @contextlib.contextmanager
+    def osds_full_at(self, ratio: float):
+        """Within, an OSD that has used so much of its memory is full, and with it each pool that has a part there."""
+        def set_ratios(nearfull: float, backfillfull: float, full: float) -> None:
+            for kind, value in (("nearfull", nearfull), ("backfillfull", backfillfull), ("full", full)):
+                self.ceph("osd", f"set-{kind}-ratio", value)
+        set_ratios(0.9 * ratio, 0.95 * ratio, ratio)
+        try:
+            yield
+        finally:
+            set_ratios(0.85, 0.9, 0.95)
+
+    @contextlib.contextmanager
+    def watch_timeout(self, seconds: int):
+        """A dead client that opened its images within keeps their locks for so long."""
+        self.ceph("tell", "osd.*", "config", "set", "osd_client_watch_timeout", seconds)
+        try:
+            yield
+        finally:
+            self.ceph("tell", "osd.*", "config", "unset", "osd_client_watch_timeout")
 
     # For guests
 
@@ -237,10 +282,11 @@ class Cluster(Client):
     def _make_osd(self, osd: int) -> None:
         unique = str(uuid.uuid4())
         self.ceph("osd", "new", unique)    # numbered in the order in which they are made
-        self._local("ceph-osd", "-c", self.conf, "-i", osd, "--mkfs", "--osd-uuid", unique, "--no-mon-config")
+        self._local("ceph-osd", "-c", self.conf, "-i", osd, "--mkfs", "--osd-uuid", unique, "--no-mon-config",
+                    *self._osd_words.get(osd, []))
 
     def _run_osd(self, osd: int) -> None:
-        self._osds[osd] = self._daemon("ceph-osd", "-i", osd)
+        self._osds[osd] = self._daemon("ceph-osd", "-i", osd, *self._osd_words.get(osd, []))
 
     def _daemon(self, program: str, *words) -> subprocess.Popen:
         """In the foreground: a child of ours, whose process id we know."""

@@ -18,16 +18,18 @@ class Disk:
         return self.target.nqn
 
 
-def serve(lab: Lab, gateway: Gateway, image: str, size: str = "16M", block_size: int = 4096) -> Target:
-    """A new image in a subsystem of its own."""
-    lab.cluster.create_image(image, size)
-    gateway.add_image(image, block_size=block_size)
+def serve(lab: Lab, gateway: Gateway, image: str, size: str = "16M", block_size: int = 4096, *, pool: str = "rbd",
+          cluster: str = "ceph") -> Target:
+    """A new image in a subsystem of its own. `cluster`: as the gateway calls it."""
+    lab.cluster.create_image(image, size, pool=pool)
+    gateway.add_image(image, block_size=block_size, pool=pool, cluster=cluster)
     return gateway.add_subsystem(f"nqn.2024-01.io.causeway:{image}", image)
 
 
-def attach(lab: Lab, gateway: Gateway, host: Initiator, image: str, size: str = "16M", options: str = "-i 2") -> Disk:
+def attach(lab: Lab, gateway: Gateway, host: Initiator, image: str, size: str = "16M", options: str = "-i 2",
+           **where: str) -> Disk:
     """A new image, served and connected to; over TLS with a new key."""
-    target = serve(lab, gateway, image, size)
+    target = serve(lab, gateway, image, size, **where)
     if target.fabric.secure:
         gateway.admit(target.nqn, host.host_nqn, host.make_key(target.nqn))
     return Disk(image, target, host.connect(target, options))

@@ -59,6 +59,11 @@ def start_verify(machine: Machine, *devices: str, **how):
     return machine.start(verified(*devices, **how))
 
 
+def again_until(file: str, command: str) -> str:
+    """Repeats the command until `file` is there, and lets what is under way then end. A failure ends it at once."""
+    return f"until [ -e {file} ]; do {command} || exit; done"
+
+
 def measured(device: str, *, rw: str = "randread", bs: str = "4k", depth: int | str = 32, seconds: float = 5,
              ramp_seconds: float = 1, size: str = "100%", more: str = "") -> str:
     """The command that measures for so many seconds, after some to settle."""

@@ -135,8 +135,12 @@ class Gateway:
             return [{"method": m, "params": p} for m, p in self._asked if m.startswith(f"{subsystem}_")]
         return {"subsystems": [{"subsystem": s, "config": of(s)} for s in ("keyring", "bdev", "nvmf")]}
 
-    def add_cluster(self, conf: str, name: str = "ceph", user: str = "admin") -> None:
-        self.tell("bdev_rbd_register_cluster", {"name": name, "user_id": user, "config_file": conf})
+    def add_cluster(self, conf: str, name: str = "ceph", user: str = "admin", **more) -> None:
+        self.tell("bdev_rbd_register_cluster", {"name": name, "user_id": user, "config_file": conf, **more})
+
+    def remove_cluster(self, name: str) -> None:
+        self.rpc("bdev_rbd_unregister_cluster", {"name": name})
+        self.forget("bdev_rbd_register_cluster", name=name)
 
     def add_transport(self, fabric: Fabric) -> None:
         self.tell("nvmf_create_transport", {"trtype": fabric.trtype})
