@@ -2,6 +2,7 @@
 
 #include "nvme/make_command.h"
 
+#include <algorithm>
 #include <array>
 
 namespace causeway::neighbours {
@@ -227,7 +228,8 @@ class operator_whose_clients_hang : public busy_task {
                     co_await core::yield();
             ++deaf_;
         }
-        std::erase_if(clients_, [this](auto& c) { return &c >= &clients_[never_read] && c->answered(); });
+        const auto halves = clients_.begin() + never_read;
+        clients_.erase(std::remove_if(halves, clients_.end(), [](auto& c) { return c->answered(); }), clients_.end());
         if (clients_.size() < places)
             clients_.emplace_back(std::make_unique<management_client>(at_.managed.path()))->send(R"({"id": 1, "me)");
         for (std::size_t turns = 0; clients_.size() == places && turns < 20; ++turns)
