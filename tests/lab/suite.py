@@ -26,7 +26,7 @@ UNDER_TSAN = ("core", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 PROGRAMS = ("causewayd", "causeway", "hostile_client", "told_host", "rdma_load", "rdma_discover", "rdma_by_hand", "softrdma_rdmacm")
 """Programs that whole-system tests run, in each build that they use."""
 
-ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "transport/loop")
+ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "transport/loop")
 """Folders with unit tests that sanitizers leave out or shorten."""
 
 ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test",
@@ -104,7 +104,7 @@ class Suite:
 
     def ctest(self, preset: str, partial: bool) -> None:
         """Runs ctest, less what needs a cluster; `partial`: less what was not built, too."""
-        absent = "_NOT_BUILT$" + ("|^simulation/" if partial and preset != "release" else "")
+        absent = "_NOT_BUILT$" + ("|^(simulation|neighbours)/" if partial and preset != "release" else "")
         self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
             "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", absent,
             "--output-on-failure", "--output-junit", report])
