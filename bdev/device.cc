@@ -5,7 +5,7 @@
 
 namespace causeway::bdev {
 
-device::device(core::reactor_group& group, std::string name, geometry g, capabilities c, uuid id)
+device::device(core::reactor_group& group, std::string name, device_geometry g, device_capabilities c, uuid id)
     : group_(group), name_(std::move(name)), id_(id), geometry_(g), blocks_(g.blocks), capabilities_(c),
       stats_(group.size()) {}
 

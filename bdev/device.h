@@ -17,8 +17,8 @@
 
 namespace causeway::bdev {
 
-/// What a host may assume of a device. Offsets and lengths in blocks unless they say otherwise.
-struct geometry {
+/// What a host may assume about a device. Offsets and lengths are in blocks unless stated otherwise.
+struct device_geometry {
     std::uint32_t block_size = 4096;  ///< bytes, a power of two from 512
     std::uint64_t blocks = 0;
     std::uint32_t physical_block_size = 0;  ///< bytes; 0: the block size
@@ -37,16 +37,16 @@ struct geometry {
     std::uint32_t copy_blocks = 0;                 ///< op::copy: the most altogether
     std::uint32_t copy_sources = 0;                ///< op::copy: how many sources
 
-    bool operator==(const geometry&) const = default;
+    bool operator==(const device_geometry&) const = default;
 };
 
-struct capabilities {
+struct device_capabilities {
     std::uint32_t ops = 0;  ///< bit n: op n is served
     bool read_only = false;
     bool volatile_write_cache = false;
     bool supports(op o) const noexcept { return ops >> static_cast<unsigned>(o) & 1; }
 
-    bool operator==(const capabilities&) const = default;
+    bool operator==(const device_capabilities&) const = default;
 };
 constexpr std::uint32_t ops(std::initializer_list<op> list) noexcept {
     std::uint32_t bits = 0;
@@ -55,24 +55,24 @@ constexpr std::uint32_t ops(std::initializer_list<op> list) noexcept {
     return bits;
 }
 
-/// What namespaces want to know of their device. Called on the control reactor.
+/// How a namespace is notified about its device. Called on the control reactor.
 class observer {
   public:
     virtual ~observer() = default;
     virtual void resized(device& d, std::uint64_t blocks) = 0;
     /// medium_health() has another critical warning than before.
     virtual void health_changed(device&) {}
-    /// The device goes: let go of it (release the claim) as soon as no I/O of yours is on it.
+    /// The device is being removed: release the claim as soon as none of your I/O is in flight on it.
     virtual void removed(device& d) = 0;
 };
 
 /// A block device: the contract between namespaces and back ends.
 ///
-/// Made, listed and removed on the control reactor; start() on any reactor. Held by shared_ptr; destroyed on the control
-/// reactor when nobody holds it and close() has ended.
+/// Made, listed and removed on the control reactor; start() on any reactor. Held by shared_ptr; destroyed on the
+/// control reactor when no reference is left and close() has ended.
 class device {
   public:
-    device(core::reactor_group& group, std::string name, geometry g, capabilities c, uuid id);
+    device(core::reactor_group& group, std::string name, device_geometry g, device_capabilities c, uuid id);
     virtual ~device();
     device(const device&) = delete;
     device& operator=(const device&) = delete;
@@ -81,14 +81,14 @@ class device {
     const std::string& name() const noexcept { return name_; }
     const std::vector<std::string>& aliases() const noexcept { return aliases_; }
     const uuid& id() const noexcept { return id_; }
-    const geometry& shape() const noexcept { return geometry_; }  ///< `blocks` as of creation: see blocks()
+    const device_geometry& geometry() const noexcept { return geometry_; }  ///< `blocks` as of creation: see blocks()
     std::uint64_t blocks() const noexcept { return blocks_.load(std::memory_order_relaxed); }  ///< any thread
-    const capabilities& can() const noexcept { return capabilities_; }
+    const device_capabilities& capabilities() const noexcept { return capabilities_; }
     virtual std::string_view product_name() const noexcept = 0;  ///< "Ceph Rbd Disk"
     /// The reactor that submits for this device; nullptr if each does its own.
     virtual core::reactor* home() const noexcept { return nullptr; }
-    /// Control reactor. What the medium says of itself, as of its last reading; nullptr: it does not say.
-    /// The same object for all devices on one medium, so that nobody counts its errors twice.
+    /// Control reactor. The health of the medium, as it was read last; nullptr: unknown. All devices on one medium
+    /// return the same object, so that its errors are not counted twice.
     virtual const health* medium_health() const noexcept { return nullptr; }
 
     /// Any reactor. The ranges are checked here, those that op::copy reads too (a shrink may have come between): a bad one ends with LBA
@@ -97,18 +97,18 @@ class device {
     /// this reactor, exactly once, maybe before start() returns.
     void start(io& i) noexcept;
 
-    /// Control reactor. Stops the back end; ends when it holds no I/O any more and everything is given back.
-    /// REQUIRES: nobody calls start() any more.
+    /// Control reactor. Stops the back end; ends when it holds no I/O any more and everything is released.
+    /// REQUIRES: start() is not called any more.
     virtual core::task<> close() { co_await drained(); }
 
-    /// I/Os begun and not completed. Any thread; 0 is exact if nobody calls start() any more.
+    /// I/Os started and not completed. Any thread; 0 is exact once start() is not called any more.
     std::uint64_t in_flight() const noexcept;
 
     // Control reactor: who uses it.
-    core::result<> claim(observer& by);  ///< EBUSY: somebody has it
+    core::result<> claim(observer& by);  ///< EBUSY: it is claimed already
     void release(observer& by) noexcept;
     observer* claimed_by() const noexcept { return claimed_by_; }
-    /// Ends when nobody has it. One waiter at a time.
+    /// Ends when it is not claimed. One waiter at a time.
     core::task<> unclaimed();
 
     device_statistics& stats() noexcept { return stats_; }
@@ -116,11 +116,11 @@ class device {
 
     core::reactor_group& group() const noexcept { return group_; }
 
-    /// Control reactor: the size has changed; the observer hears of it.
+    /// Control reactor: the size has changed; notifies the observer.
     void set_blocks(std::uint64_t blocks);
-    /// Control reactor: the critical warning of medium_health() has changed; the observer hears of it.
+    /// Control reactor: the critical warning of medium_health() has changed; notifies the observer.
     void announce_health();
-    /// Control reactor: the device is about to go; the observer hears of it.
+    /// Control reactor: the device is about to be removed; notifies the observer.
     void announce_removal();
 
   protected:
@@ -128,7 +128,7 @@ class device {
     virtual void submit(io& i) noexcept = 0;
     void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
     /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O. Once at a time.
-    /// REQUIRES: nobody calls start() any more.
+    /// REQUIRES: start() is not called any more.
     core::task<> drained();
 
   private:
@@ -142,9 +142,9 @@ class device {
     const std::string name_;
     std::vector<std::string> aliases_;
     const uuid id_;
-    const geometry geometry_;
+    const device_geometry geometry_;
     std::atomic<std::uint64_t> blocks_;
-    const capabilities capabilities_;
+    const device_capabilities capabilities_;
     device_statistics stats_;
     observer* claimed_by_ = nullptr;
     core::one_shot<bool>* waiting_for_release_ = nullptr;

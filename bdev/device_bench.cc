@@ -18,7 +18,7 @@ struct issuer : core::message {
     issuer(device& d, op o, std::size_t bytes) : target(d), memory(bytes) {
         vector = {memory.data(), bytes};
         request.operation = o;
-        request.length_blocks = bytes / d.shape().block_size;
+        request.length_blocks = bytes / d.geometry().block_size;
         request.data = {&vector, 1};
         request.done = [](io& i) noexcept { ++*static_cast<unsigned*>(i.context); };
         request.context = &ended;
@@ -57,35 +57,35 @@ void measure(benchmark::State& state, core::reactor_group& group, device& d, op 
     state.SetItemsProcessed(state.iterations() * batch);
 }
 
-struct world {
+struct bench_fixture {
     core::tsc_clock clock;
-    core::test::blocking_on_the_spot blocking;
+    core::test::inline_executor blocking;
     core::reactor_group group{{0}, clock, blocking};
 };
 
 void contract_alone(benchmark::State& state) {
-    world w;
+    bench_fixture w;
     empty_device d(w.group);
     measure(state, w.group, d, op::read);
 }
 BENCHMARK(contract_alone)->Arg(4096);
 
 void null_read(benchmark::State& state) {
-    world w;
+    bench_fixture w;
     null_device d(w.group, "null", {.block_size = 512, .blocks = 1 << 20}, random_uuid());
     measure(state, w.group, d, op::read);
 }
 BENCHMARK(null_read)->Arg(512)->Arg(4096)->Arg(131072);
 
 void null_write(benchmark::State& state) {
-    world w;
+    bench_fixture w;
     null_device d(w.group, "null", {.block_size = 512, .blocks = 1 << 20}, random_uuid());
     measure(state, w.group, d, op::write);
 }
 BENCHMARK(null_write)->Arg(4096);
 
 void memory_read(benchmark::State& state) {
-    world w;
+    bench_fixture w;
     const auto d = *memory_device::create(w.group[0], "m", {.block_size = 512, .blocks = 1 << 16}, random_uuid());
     measure(state, w.group, *d, op::read);
 }

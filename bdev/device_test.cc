@@ -17,7 +17,8 @@ namespace sc = nvme::sc;
 /// Ends each I/O when it is told to, from a "thread" of its own.
 class slow_device final : public device {
   public:
-    slow_device(core::reactor_group& g, geometry shape, capabilities c) : device(g, "slow", shape, c, random_uuid()) {}
+    slow_device(core::reactor_group& g, device_geometry shape, device_capabilities c)
+        : device(g, "slow", shape, c, random_uuid()) {}
     std::string_view product_name() const noexcept override { return "Slow"; }
     io* waiting = nullptr;
 
@@ -166,8 +167,8 @@ TEST(device, close_waits_for_what_is_in_flight) {
 TEST(device, close_waits_for_the_last_io_of_every_core_and_the_device_may_go_then) {
     for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
         core::simulation s(seed, 3);
-        auto d = std::make_unique<slow_device>(s.group(), geometry{.blocks = 8},
-                                               capabilities{.ops = ops({op::write})});
+        auto d = std::make_unique<slow_device>(s.group(), device_geometry{.blocks = 8},
+                                               device_capabilities{.ops = ops({op::write})});
         std::list<request> all;
         std::vector<request*> waiting;
         for (unsigned i = 0; i < 6; ++i) {

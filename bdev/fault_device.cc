@@ -53,8 +53,8 @@ bool fits(const fault_rule& r, const io& i, std::uint64_t in_flight) {
            (i.offset_blocks <= r.last_block && i.offset_blocks + i.length_blocks > r.first_block);
 }
 
-geometry now_of(const device& d) {
-    geometry g = d.shape();
+device_geometry now_of(const device& d) {
+    device_geometry g = d.geometry();
     g.blocks = d.blocks();
     return g;
 }
@@ -63,13 +63,14 @@ geometry now_of(const device& d) {
 
 core::result<std::shared_ptr<fault_device>> fault_device::create(std::string name, std::shared_ptr<device> base,
                                                                  uuid id, std::uint64_t seed) {
-    const capabilities c = base->can();
+    const device_capabilities c = base->capabilities();
     if (base->claimed_by())
         return core::fail(EBUSY, "the device is in use", base->name());
     return std::shared_ptr<fault_device>(new fault_device(std::move(name), std::move(base), c, id, seed));
 }
 
-fault_device::fault_device(std::string name, std::shared_ptr<device> base, capabilities c, uuid id, std::uint64_t seed)
+fault_device::fault_device(std::string name, std::shared_ptr<device> base, device_capabilities c, uuid id,
+                           std::uint64_t seed)
     : device(base->group(), std::move(name), now_of(*base), c, id), base_(std::move(base)), random_(seed),
       hanging_(group().size()) {
     (void)base_->claim(*this);

@@ -34,8 +34,9 @@ struct fault_rule {
     std::byte corrupt_value{};
 };
 
-/// Stands before another device and makes its I/O fail, wait, hang or lie, by rule; draws come from a seed, so that what
-/// went wrong once goes wrong again. Delays are timers of the reactor: in a simulation they pass in virtual time.
+/// Wraps another device and makes its I/O fail, wait, hang or return wrong data, by rule. Random choices come from a
+/// seed, so that a failure can be repeated. Delays are timers of the reactor: in a simulation they pass in virtual
+/// time.
 ///
 /// For tests and for trying out hosts: takes a lock and allocates for each I/O. I/O comes and goes on the core that issued it.
 class fault_device final : public device, private observer {
@@ -56,10 +57,10 @@ class fault_device final : public device, private observer {
 
     /// Any thread: how many hang now.
     std::uint64_t hung() const noexcept { return hung_.load(std::memory_order_relaxed); }
-    /// Control reactor: those that hang now go on to the base; with a status, end with it.
+    /// Control reactor: those that hang now continue to the base; with a status, end with it.
     core::task<> release_hung(nvme::status s = nvme::sc::success);
 
-    /// Lets go of what hangs, then of the base.
+    /// Releases hung I/O, then the base.
     core::task<> close() override;
 
     /// Called when the base is about to go: its owner removes this device then.
@@ -68,7 +69,7 @@ class fault_device final : public device, private observer {
   private:
     struct passage;
 
-    fault_device(std::string name, std::shared_ptr<device> base, capabilities c, uuid id, std::uint64_t seed);
+    fault_device(std::string name, std::shared_ptr<device> base, device_capabilities c, uuid id, std::uint64_t seed);
     void submit(io& i) noexcept override;
     void resized(device& d, std::uint64_t blocks) override;
     void health_changed(device& d) override;

@@ -162,7 +162,8 @@ TEST(fault_device, is_as_healthy_as_its_base) {
         int heard = -1;
     };
     core::simulation s(9, 1);
-    const auto base = std::make_shared<sick>(s.group(), "sick", geometry{.blocks = 8}, capabilities{}, random_uuid());
+    const auto base =
+        std::make_shared<sick>(s.group(), "sick", device_geometry{.blocks = 8}, device_capabilities{}, random_uuid());
     const auto d = *fault_device::create("EE_sick", base, random_uuid());
     listener l;
     s[0].execute([&] {

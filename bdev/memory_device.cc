@@ -13,7 +13,7 @@ constexpr std::size_t page = 4096;
 // How much of a long unmap or write_zeroes is done in one turn: some 30 µs, so that its neighbours are not held up.
 constexpr std::size_t piece = 1 << 20;
 
-geometry completed(geometry g) {
+device_geometry completed(device_geometry g) {
     g.atomic_compare_and_write_blocks = std::max(1u, memory_device::atomic_bytes / g.block_size);
     g.copy_blocks = g.copy_source_blocks = memory_device::copy_bytes / g.block_size;
     g.copy_sources = 256;
@@ -35,8 +35,8 @@ void zero(std::byte* begin, std::byte* end) noexcept {
 
 }  // namespace
 
-core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor& home, std::string name, geometry g,
-                                                                   uuid id) {
+core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor& home, std::string name,
+                                                                   device_geometry g, uuid id) {
     if (!std::has_single_bit(g.block_size) || g.block_size < 512)
         return core::fail(EINVAL, "the block size is a power of two from 512", name);
     std::size_t bytes, with_room_to_copy;
@@ -46,19 +46,20 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor
     void* memory =
         ::mmap(nullptr, with_room_to_copy, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
-        return core::fail(ENOMEM, "there is not that much memory", name);
+        return core::fail(ENOMEM, "there is not enough memory for this disk", name);
     return std::shared_ptr<memory_device>(
         new memory_device(home, std::move(name), completed(g), id, static_cast<std::byte*>(memory), bytes));
 }
 
-core::result<std::shared_ptr<memory_device>> memory_device::create(place home, std::string name, geometry g, uuid id) {
+core::result<std::shared_ptr<memory_device>> memory_device::create(core_lease home, std::string name, device_geometry g,
+                                                                   uuid id) {
     auto made = create(home.reactor(), std::move(name), g, id);
     if (made)
-        (*made)->place_.emplace(std::move(home));
+        (*made)->core_lease_.emplace(std::move(home));
     return made;
 }
 
-memory_device::memory_device(core::reactor& home, std::string name, geometry g, uuid id, std::byte* memory,
+memory_device::memory_device(core::reactor& home, std::string name, device_geometry g, uuid id, std::byte* memory,
                              std::size_t bytes)
     : device(home.group(), std::move(name), g, {.ops = served}, id), home_(home), memory_(memory), bytes_(bytes) {}
 
@@ -79,22 +80,22 @@ void memory_device::submit(io& i) noexcept {
 }
 
 void memory_device::run(io& i) noexcept {
-    std::byte* const place = at(i.offset_blocks);
-    const std::size_t bytes = i.length_blocks * shape().block_size;
+    std::byte* const block_data = at(i.offset_blocks);
+    const std::size_t bytes = i.length_blocks * geometry().block_size;
     switch (i.operation) {
-    case op::read: copy_in(i.data, place, bytes); break;
-    case op::write: copy_out(place, i.data, bytes); break;
+    case op::read: copy_in(i.data, block_data, bytes); break;
+    case op::write: copy_out(block_data, i.data, bytes); break;
     case op::flush: break;
     case op::write_zeroes:
     case op::unmap: i.back_end_value = 0; return zero_piece(i);
     case op::compare:
-        if (!equal(i.data, place, bytes))
+        if (!equal(i.data, block_data, bytes))
             return end(i, nvme::sc::compare_failure.with_dnr());
         break;
     case op::compare_and_write:
-        if (!equal(i.data, place, bytes))
+        if (!equal(i.data, block_data, bytes))
             return end(i, nvme::sc::compare_failure.with_dnr());
-        copy_out(place, i.write_data, bytes);
+        copy_out(block_data, i.write_data, bytes);
         break;
     case op::verify: break;
     case op::copy: copy(i); break;
@@ -106,7 +107,7 @@ void memory_device::run(io& i) noexcept {
 /// turn.
 void memory_device::zero_piece(io& i) noexcept {
     std::byte* const begin = at(i.offset_blocks) + i.back_end_value;
-    const std::size_t left = i.length_blocks * shape().block_size - i.back_end_value;
+    const std::size_t left = i.length_blocks * geometry().block_size - i.back_end_value;
     const std::size_t now = std::min(left, piece);
     zero(begin, begin + now);
     if (now == left)
@@ -124,7 +125,7 @@ void memory_device::copy(const io& i) noexcept {
     std::byte* const whole = memory_ + bytes_;
     std::byte* to = whole;
     for (const copy_source& s : i.sources) {
-        const std::size_t bytes = std::size_t{s.length_blocks} * shape().block_size;
+        const std::size_t bytes = std::size_t{s.length_blocks} * geometry().block_size;
         std::memcpy(to, at(s.offset_blocks), bytes);
         to += bytes;
     }

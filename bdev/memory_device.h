@@ -1,7 +1,7 @@
 #pragma once
 
+#include "bdev/core_lease.h"
 #include "bdev/device.h"
-#include "bdev/place.h"
 
 #include <optional>
 
@@ -14,7 +14,7 @@ namespace causeway::bdev {
 /// several turns.) The price is a mailbox hop from other cores, and that one disk is as fast as one core copies; several
 /// disks spread over the cores.
 ///
-/// Memory is taken page by page as it is written, and given back by unmap and write_zeroes. Plain memory, never a target
+/// Memory is taken page by page as it is written, and released by unmap and write_zeroes. Plain memory, never a target
 /// of DMA.
 class memory_device final : public device {
   public:
@@ -25,18 +25,20 @@ class memory_device final : public device {
     /// The longest copy: some 50 µs, in one turn, so that a copy is as atomic as a write.
     static constexpr std::uint32_t copy_bytes = 256 * 1024;
 
-    /// Control reactor. ENOMEM, EINVAL (a block size that is no power of two from 512, no blocks).
-    static core::result<std::shared_ptr<memory_device>> create(core::reactor& home, std::string name, geometry g,
+    /// Control reactor. ENOMEM, EINVAL (a block size that is not a power of two from 512, no blocks).
+    static core::result<std::shared_ptr<memory_device>> create(core::reactor& home, std::string name, device_geometry g,
                                                                uuid id);
-    /// The same, with a main thread from a placement, given back with the device.
-    static core::result<std::shared_ptr<memory_device>> create(place home, std::string name, geometry g, uuid id);
+    /// The same, with a main thread from a placement, released with the device.
+    static core::result<std::shared_ptr<memory_device>> create(core_lease home, std::string name, device_geometry g,
+                                                               uuid id);
     ~memory_device() override;
 
     std::string_view product_name() const noexcept override { return "Malloc disk"; }
     core::reactor* home() const noexcept override { return &home_; }
 
   private:
-    memory_device(core::reactor& home, std::string name, geometry g, uuid id, std::byte* memory, std::size_t bytes);
+    memory_device(core::reactor& home, std::string name, device_geometry g, uuid id, std::byte* memory,
+                  std::size_t bytes);
     void submit(io& i) noexcept override;
 
     // On the home reactor.
@@ -44,9 +46,9 @@ class memory_device final : public device {
     void zero_piece(io& i) noexcept;
     void copy(const io& i) noexcept;
     void end(io& i, nvme::status s) noexcept;
-    std::byte* at(std::uint64_t block) const noexcept { return memory_ + block * shape().block_size; }
+    std::byte* at(std::uint64_t block) const noexcept { return memory_ + block * geometry().block_size; }
 
-    std::optional<place> place_;
+    std::optional<core_lease> core_lease_;
     core::reactor& home_;
     std::byte* const memory_;  ///< `bytes_` of blocks, then copy_bytes where copies are put together
     const std::size_t bytes_;

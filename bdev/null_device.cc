@@ -13,7 +13,7 @@ bool all_zero(std::span<const iovec> data) noexcept {
     });
 }
 
-geometry completed(geometry g) {
+device_geometry completed(device_geometry g) {
     // As much as a command can ask for: copying nothing takes no time.
     g.copy_source_blocks = 65535;
     g.copy_blocks = 256 * 65535;
@@ -23,7 +23,7 @@ geometry completed(geometry g) {
 
 }  // namespace
 
-null_device::null_device(core::reactor_group& group, std::string name, geometry g, uuid id)
+null_device::null_device(core::reactor_group& group, std::string name, device_geometry g, uuid id)
     : device(group, std::move(name), completed(g), {.ops = served}, id) {}
 
 void null_device::submit(io& i) noexcept {

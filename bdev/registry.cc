@@ -37,7 +37,7 @@ core::result<> registry::add(std::shared_ptr<device> d) {
 
 core::result<> registry::add(std::shared_ptr<device> d, reservation name) {
     assert(name.registry_ == this && name.name_ == d->name());
-    name.give_back();
+    name.release();
     return add(std::move(d));
 }
 
@@ -83,7 +83,7 @@ core::task<core::result<>> registry::remove(std::string name) {
     if (!d)
         co_return core::fail(ENODEV, name);
     std::erase(devices_, d);
-    // Its name stays taken until the back end has let go: nobody opens the same image a second time meanwhile.
+    // Its name stays reserved until the back end is closed: the same image is not opened a second time meanwhile.
     reserved_.push_back(d->name());
     const reservation until_closed(*this, d->name());
     d->announce_removal();
@@ -96,10 +96,10 @@ registry::reservation::reservation(reservation&& other) noexcept
     : registry_(std::exchange(other.registry_, nullptr)), name_(std::move(other.name_)) {}
 
 registry::reservation::~reservation() {
-    give_back();
+    release();
 }
 
-void registry::reservation::give_back() noexcept {
+void registry::reservation::release() noexcept {
     if (registry_) {
         auto& all = std::exchange(registry_, nullptr)->reserved_;
         all.erase(std::find(all.begin(), all.end(), name_));

@@ -15,9 +15,9 @@ class registry {
   public:
     explicit registry(core::reactor_group& group) : group_(group) {}
 
-    /// EEXIST: a name, alias or uuid is taken.
+    /// EEXIST: a name, alias or UUID is in use.
     core::result<> add(std::shared_ptr<device> d);
-    /// nullptr: there is none.
+    /// nullptr: not found.
     std::shared_ptr<device> find(std::string_view name_or_uuid) const;
     /// Likewise; waits for one that is still to come, but no longer than `limit`.
     core::task<std::shared_ptr<device>> find_within(core::nanoseconds limit, std::string name_or_uuid);
@@ -35,7 +35,7 @@ class registry {
       private:
         friend class registry;
         reservation(registry& r, std::string name) : registry_(&r), name_(std::move(name)) {}
-        void give_back() noexcept;
+        void release() noexcept;
         registry* registry_;
         std::string name_;
     };
@@ -45,8 +45,8 @@ class registry {
     /// "Malloc0", "Malloc1", …: the first that is free.
     std::string free_name(std::string_view prefix) const;
 
-    /// Takes the device out of the list, tells its observer, waits until nobody holds its claim and closes it. ENODEV.
-    /// Its name stays taken until then.
+    /// Removes the device from the list, notifies its observer, waits until it is not claimed and closes it. ENODEV.
+    /// Its name stays reserved until then.
     core::task<core::result<>> remove(std::string name);
 
     core::reactor_group& group() const noexcept { return group_; }

@@ -43,7 +43,7 @@ struct RegistryTest : testing::Test {
     core::simulation s{11, 2};
     registry all{s.group()};
     std::shared_ptr<null_device> null(std::string name, uuid id = random_uuid()) {
-        return std::make_shared<null_device>(s.group(), std::move(name), geometry{.blocks = 1}, id);
+        return std::make_shared<null_device>(s.group(), std::move(name), device_geometry{.blocks = 1}, id);
     }
 };
 

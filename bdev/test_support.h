@@ -74,7 +74,7 @@ inline void run(core::simulation& s, core::task<> t) {
 
 inline std::shared_ptr<memory_device> memory(core::reactor& home, std::uint64_t blocks = 1024,
                                              std::uint32_t block_size = 512, std::string name = "memory") {
-    geometry g;
+    device_geometry g;
     g.block_size = block_size;
     g.blocks = blocks;
     return *memory_device::create(home, std::move(name), g, random_uuid());

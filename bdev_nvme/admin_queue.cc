@@ -28,7 +28,7 @@ admin_queue::~admin_queue() {
 core::result<> admin_queue::allocate() {
     auto submissions = core::dma_memory::allocate(entries * sizeof(nvme::command));
     auto completions = core::dma_memory::allocate(entries * sizeof(nvme::completion));
-    auto pages = core::dma_memory::allocate(slots_.size() * most_data_bytes);
+    auto pages = core::dma_memory::allocate(slots_.size() * max_data_bytes);
     for (const auto* m : {&submissions, &completions, &pages})
         if (!*m)
             return tl::make_unexpected(m->error());
@@ -48,7 +48,7 @@ void admin_queue::open(doorbell submission, doorbell completion, limits l, std::
     timeouts_ = 0;
     tail_ = rung_tail_ = 0;
     std::memset(completions_.data(), 0, completions_.size());  // so that no entry looks new
-    arrivals_.reset(completions_.data(), entries);
+    completion_ring_.reset(completions_.data(), entries);
     for (std::size_t i = 0; i < slots_.size(); ++i)
         slots_[i] = {.cid = static_cast<std::uint16_t>((slots_[i].cid & ~index_mask) | i)};
     timer_ = std::make_unique<core::timer>(control_, [this] { look(); });
@@ -67,7 +67,7 @@ void admin_queue::close(const core::error& why) {
     open_ = false;
     closed_because_ = why;
     timer_.reset();
-    told_ = nullptr;
+    on_event_ = nullptr;
     for (slot& s : slots_) {
         s.used = s.event = false;
         if (auto* waiting = std::exchange(s.waiting, nullptr)) {
@@ -92,7 +92,7 @@ admin_queue::slot* admin_queue::take() {
 }
 
 std::byte* admin_queue::page_of(const slot& s) const noexcept {
-    return pages_.data() + static_cast<std::size_t>(&s - slots_.data()) * most_data_bytes;
+    return pages_.data() + static_cast<std::size_t>(&s - slots_.data()) * max_data_bytes;
 }
 
 void admin_queue::put(nvme::command c, const slot& s) {
@@ -102,19 +102,19 @@ void admin_queue::put(nvme::command c, const slot& s) {
 }
 
 core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, std::span<std::byte> from_device) {
-    assert(from_device.size() <= most_data_bytes);
+    assert(from_device.size() <= max_data_bytes);
     if (!open_)
         co_return tl::make_unexpected(closed_because_);
     slot* const s = take();
     if (!s)
-        co_return core::fail(EBUSY, "all entries of the admin queue are taken", about_);
+        co_return core::fail(EBUSY, "the admin queue is full", about_);
     std::byte* const page = page_of(*s);
     if (c.psdt() != nvme::psdt::prp) {  // made for fabrics, where nothing but SGLs is known
         c.flags = 0;
         c.sgl = {};
     }
     if (!from_device.empty()) {
-        std::memset(page, 0, most_data_bytes);  // what a short answer leaves out is zero
+        std::memset(page, 0, max_data_bytes);  // what a short answer leaves out is zero
         c.sgl = std::bit_cast<nvme::sgl_descriptor>(
             nvme::prp_pointer{reinterpret_cast<std::uintptr_t>(page), std::uint64_t{0}});
     }
@@ -133,8 +133,8 @@ core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, std
     co_return answer;
 }
 
-void admin_queue::listen(unsigned requests, std::function<void(std::uint32_t)> told) {
-    told_ = std::move(told);
+void admin_queue::listen(unsigned requests, std::function<void(std::uint32_t)> on_event) {
+    on_event_ = std::move(on_event);
     while (open_ && requests-- > 0) {
         slot* const s = take();
         if (!s)
@@ -147,7 +147,7 @@ void admin_queue::listen(unsigned requests, std::function<void(std::uint32_t)> t
     flush();
 }
 
-/// Polls in every turn while somebody waits for a command.
+/// Polls in every turn while a command is awaited.
 void admin_queue::follow() {
     const bool wanted = awaited_ != 0;
     if (std::exchange(followed_, wanted) == wanted)
@@ -160,7 +160,7 @@ void admin_queue::look() {
     poll(entries);
     flush();
     if (open_)
-        look_for_timeouts();
+        check_timeouts();
 }
 
 void admin_queue::flush() noexcept {
@@ -172,14 +172,14 @@ void admin_queue::flush() noexcept {
 
 unsigned admin_queue::poll(unsigned budget) noexcept {
     unsigned count = 0;
-    for (completion_ring::arrival a; open_ && count < budget && arrivals_.take(a); ++count)
+    for (completion_ring::completion a; open_ && count < budget && completion_ring_.take(a); ++count)
         completed(a);
     if (count && open_)
-        completion_.ring(arrivals_.head());
+        completion_.ring(completion_ring_.head());
     return count;
 }
 
-void admin_queue::completed(const completion_ring::arrival& a) {
+void admin_queue::completed(const completion_ring::completion& a) {
     const std::uint16_t index = a.cid & index_mask;
     if (index >= slots_.size() || !slots_[index].used || slots_[index].cid != a.cid || a.entry->sqid != 0 ||
         a.entry->sqhd >= entries) {
@@ -191,8 +191,8 @@ void admin_queue::completed(const completion_ring::arrival& a) {
     slot& s = slots_[index];
     s.used = false;
     if (s.event) {
-        if (a.status.ok() && told_)
-            control_.execute([told = told_, dw0 = a.entry->dw0.value()] { told(dw0); });
+        if (a.status.ok() && on_event_)
+            control_.execute([on_event = on_event_, dw0 = a.entry->dw0.value()] { on_event(dw0); });
         return;
     }
     if (auto* waiting = std::exchange(s.waiting, nullptr)) {
@@ -204,15 +204,15 @@ void admin_queue::completed(const completion_ring::arrival& a) {
     }
 }
 
-/// A command that is late has failed for who waits; its entry stays taken, for it may still be answered.
-void admin_queue::look_for_timeouts() {
+/// A late command has failed for its waiter; its entry stays in use, because it may still complete.
+void admin_queue::check_timeouts() {
     for (slot& s : slots_) {
         if (!s.waiting || control_.now() < s.due)
             continue;
         ++timeouts_;
         --awaited_;
         std::exchange(s.waiting, nullptr)
-            ->set(core::fail(ETIMEDOUT, "the controller does not answer an admin command", about_));
+            ->set(core::fail(ETIMEDOUT, "the controller does not complete an admin command", about_));
     }
     follow();
 }

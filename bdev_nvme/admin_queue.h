@@ -18,14 +18,14 @@
 
 namespace causeway::bdev_nvme {
 
-/// The admin queues of a controller: commands as coroutines, and the events that it tells. Lives on the control reactor.
+/// The admin queues of a controller: commands as coroutines, and asynchronous events. Lives on the control reactor.
 ///
 /// Each entry has a page of its own for data, so that a controller that answers too late writes nowhere else. While nothing but requests
 /// for events is outstanding it is looked at once a period: it costs the core's turns nothing, and the core may sleep.
 class admin_queue final : core::poller {
   public:
     static constexpr std::uint32_t entries = 32;
-    static constexpr std::size_t most_data_bytes = 4096;
+    static constexpr std::size_t max_data_bytes = 4096;
 
     struct limits {
         core::nanoseconds command = std::chrono::seconds(30);
@@ -45,14 +45,14 @@ class admin_queue final : core::poller {
     /// the queue has been closed; called in a turn of its own. REQUIRES: closed.
     void open(doorbell submission, doorbell completion, limits l, std::function<void(const char* why)> broken);
     void set_limits(limits l);
-    /// All commands that run end with `why`, and so do those that come. Nothing of the memory is given back.
+    /// All commands that run end with `why`, and so do those that come. The memory is not released.
     void close(const core::error& why);
 
     /// `from_device`: where what the command reads goes, 4 KiB at most. EIO (refused: the status is in the sentence), ETIMEDOUT, EBUSY (all entries taken), what close() was told. `c` needs no data pointer.
     core::task<core::result<nvme::completion>> run(nvme::command c, std::span<std::byte> from_device = {});
 
     /// Asks for events: `told(dw0)` is called for each, and the request is repeated by `listen(1, …)`. Errors end the listening.
-    void listen(unsigned requests, std::function<void(std::uint32_t dw0)> told);
+    void listen(unsigned requests, std::function<void(std::uint32_t dw0)> on_event);
 
     /// False: closed, or the controller has not answered a command: it answers no other either.
     bool usable() const noexcept { return open_ && timeouts_ == 0; }
@@ -64,21 +64,21 @@ class admin_queue final : core::poller {
         bool event = false;
         core::ticks due = 0;
         core::one_shot<core::result<nvme::completion>>* waiting =
-            nullptr;                         ///< nullptr: an event, or nobody waits any longer
-        std::span<std::byte> from_device{};  ///< of who waits: where the data goes
+            nullptr;                         ///< nullptr: an event, or no task waits any longer
+        std::span<std::byte> from_device{};  ///< of the waiter: where the data goes
     };
 
     unsigned poll(unsigned budget) noexcept override;
     void flush() noexcept override;
-    bool arm() noexcept override { return false; }  // while it is registered somebody waits
+    bool arm() noexcept override { return false; }  // while it is registered a command is awaited
     void follow();
     void look();
 
     slot* take();
     void put(nvme::command c, const slot& s);
     std::byte* page_of(const slot& s) const noexcept;
-    void completed(const completion_ring::arrival& a);
-    void look_for_timeouts();
+    void completed(const completion_ring::completion& a);
+    void check_timeouts();
 
     core::reactor& control_;
     const std::string about_;
@@ -89,11 +89,11 @@ class admin_queue final : core::poller {
     doorbell completion_;
     std::uint32_t tail_ = 0;
     std::uint32_t rung_tail_ = 0;
-    completion_ring arrivals_;
+    completion_ring completion_ring_;
     std::vector<slot> slots_;
-    unsigned awaited_ = 0;        ///< commands that somebody waits for
+    unsigned awaited_ = 0;        ///< commands that are awaited
     std::uint64_t timeouts_ = 0;  ///< since open()
-    std::function<void(std::uint32_t)> told_;
+    std::function<void(std::uint32_t)> on_event_;
     std::function<void(const char*)> broken_;
     core::dma_memory submissions_;
     core::dma_memory completions_;

@@ -12,7 +12,7 @@ namespace causeway::bdev_nvme {
 class completion_ring {
   public:
     /// An entry that has arrived. Its own words stay readable until the doorbell of head() is rung.
-    struct arrival {
+    struct completion {
         const nvme::completion* entry;
         std::uint16_t cid;
         nvme::status status;
@@ -30,7 +30,7 @@ class completion_ring {
     bool pending() const noexcept { return is_new(last_dword()); }
 
     /// False: the next one has not arrived.
-    bool take(arrival& a) noexcept {
+    bool take(completion& a) noexcept {
         const std::uint32_t last = last_dword();
         if (!is_new(last))
             return false;

@@ -78,11 +78,11 @@ core::task<> controller::open_queues() {
             queues_[r.index()]->open(timeout);
     });
     if (timeout != options_.io_timeout)
-        co_await spread_timeout();
+        co_await propagate_timeout();
     if (state_ == state::resetting)  // it may have been removed meanwhile
         state_ = state::enabled;
     if (!broken_meanwhile_.empty())
-        restart_by_itself(std::exchange(broken_meanwhile_, {}));
+        schedule_reset(std::exchange(broken_meanwhile_, {}));
 }
 
 core::task<> controller::stop_io() {
@@ -91,7 +91,7 @@ core::task<> controller::stop_io() {
 
 /// Ends when the device cannot touch our memory any more. One that cannot be stopped is released to the kernel, which
 /// resets a device that no process holds; after that there are no registers either. REQUIRES: its queues are paused.
-core::task<> controller::cut_off() {
+core::task<> controller::disable_dma() {
     if (!function_ || function_->stop_dma())
         co_return;
     core::log::error("{}: cannot stop its access to memory; releasing it to the kernel, which resets it", address_);
@@ -99,8 +99,8 @@ core::task<> controller::cut_off() {
     co_await core::run_blocking(group_, [this] { function_.reset(); });
 }
 
-core::task<> controller::take_back(nvme::status s) {
-    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->take_back(s); });
+core::task<> controller::abort_outstanding(nvme::status s) {
+    co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->abort_outstanding(s); });
 }
 
 core::task<> controller::fail_queues() {
@@ -110,10 +110,10 @@ core::task<> controller::fail_queues() {
 void controller::set_options(const controller_options& o) {
     options_ = o;
     admin_.set_limits({options_.admin_timeout, options_.admin_poll_period});
-    core::detach(spread_timeout());
+    core::detach(propagate_timeout());
 }
 
-core::task<> controller::spread_timeout() {
+core::task<> controller::propagate_timeout() {
     const auto self = shared_from_this();
     const core::nanoseconds timeout = options_.io_timeout;
     co_await core::for_each_reactor(group_, [&](core::reactor& r) { queues_[r.index()]->set_timeout(timeout); });
@@ -141,18 +141,18 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     admin_.close({ECANCELED, "the controller is being reset", address_});
     auto ready = co_await disable(registers_, address_);
     if (!ready)
-        co_await cut_off();
-    co_await take_back(interrupted);
+        co_await disable_dma();
+    co_await abort_outstanding(interrupted);
     if (ready)
         ready = co_await bring_up();
     if (state_ == state::removed)  // meanwhile; lose() goes on when it has its turn
         co_return core::fail(ENODEV, "the controller is gone", address_);
     if (!ready) {
         ++stats_.failed_resets;
-        const bool gone = ready.error().code == ENODEV;  // and nobody has said so yet
+        const bool gone = ready.error().code == ENODEV;  // and that is not known yet
         core::log::error("{}; the controller {}, its I/O is refused from now on", ready.error().text(),
                          gone ? "is gone" : "has failed");
-        co_await give_up(gone ? state::removed : state::failed);
+        co_await close_for_good(gone ? state::removed : state::failed);
         if (gone && observer_)
             observer_->removed(*this);
         co_return ready;
@@ -165,14 +165,14 @@ core::task<core::result<>> controller::reset_now(std::string why) {
 }
 
 /// REQUIRES: nothing is with the device.
-core::task<> controller::give_up(state s) {
+core::task<> controller::close_for_good(state s) {
     admin_.close({ENODEV, s == state::removed ? "the controller is gone" : "the controller has failed", address_});
-    co_await cut_off();
+    co_await disable_dma();
     state_ = s;
     co_await fail_queues();
 }
 
-void controller::restart_by_itself(std::string why) {
+void controller::schedule_reset(std::string why) {
     if (state_ == state::resetting)  // a queue that was opened before the others, say
         broken_meanwhile_ = std::move(why);
     if (state_ != state::enabled || std::exchange(reset_wanted_, true))
@@ -193,9 +193,9 @@ core::task<> controller::lose() {
         co_await stop_io();
         if (function_)
             co_await disable(registers_, address_);
-        co_await cut_off();
-        co_await take_back(lost);
-        co_await give_up(state::removed);
+        co_await disable_dma();
+        co_await abort_outstanding(lost);
+        co_await close_for_good(state::removed);
     }
     lock.unlock();
     if (observer_)
@@ -212,17 +212,17 @@ core::task<> controller::close() {
         if (there)
             co_await delete_queues();
         admin_.close({ENODEV, "the controller is closed", address_});
-        co_await events_in_hand_.close();
+        co_await events_in_progress_.close();
         if (there) {
-            const core::nanoseconds asked = std::chrono::microseconds(facts_.shutdown_us);
+            const core::nanoseconds asked = std::chrono::microseconds(info_.shutdown_us);
             const auto limit = std::clamp<core::nanoseconds>(asked, shutdown_limit, longest_shutdown);
             if (const auto ended = co_await shut_down(registers_, limit, address_); !ended)
                 core::log::warning("{}", ended.error().text());
         }
         if (function_)
             co_await disable(registers_, address_);
-        co_await cut_off();
-        co_await take_back(lost);
+        co_await disable_dma();
+        co_await abort_outstanding(lost);
         state_ = state::closed;
         co_await fail_queues();
         if (function_)
@@ -236,7 +236,7 @@ core::task<> controller::close() {
 void controller::queue_broken(queue_pair& q, const char* why) noexcept {
     group_.control().execute([weak = weak_from_this(), text = fmt::format("queue {}: {}", q.qid(), why)] {
         if (const auto self = weak.lock())
-            self->restart_by_itself(text);
+            self->schedule_reset(text);
     });
 }
 
@@ -246,11 +246,11 @@ void controller::command_timed_out(queue_pair& q, std::uint16_t cid, bool again)
         if (!self || self->state_ != state::enabled)
             return;
         static core::log::limiter limiter;  // a queue that hangs has hundreds of them
-        core::log::peer_warning(limiter, "{}: command {:04x}h of queue {} is not answered", self->address_, cid, qid);
+        core::log::peer_warning(limiter, "{}: command {:04x}h of queue {} timed out", self->address_, cid, qid);
         if (self->options_.on_timeout == timeout_action::none)
             return;
         if (again || self->options_.on_timeout == timeout_action::reset)
-            self->restart_by_itself("a command is not answered in time");
+            self->schedule_reset("a command timed out");
         else
             core::detach(self->abort(qid, cid));
     });
@@ -262,7 +262,7 @@ core::task<> controller::abort(std::uint16_t qid, std::uint16_t cid) {
     ++stats_.aborts;
     const auto done = co_await admin_.run(nvme::make_abort(qid, cid));
     if (!done && done.error().code == ETIMEDOUT && state_ == state::enabled)
-        restart_by_itself("it does not answer an Abort");
+        schedule_reset("it does not complete an Abort");
 }
 
 }  // namespace causeway::bdev_nvme

@@ -18,7 +18,7 @@
 
 namespace causeway::bdev_nvme {
 
-/// What is done with a command that is not answered in time.
+/// What to do with a command that times out.
 enum class timeout_action : std::uint8_t {
     none,   ///< it is counted and logged
     reset,  ///< the controller is reset
@@ -34,8 +34,8 @@ struct controller_options {
     std::uint32_t queue_entries = 256;
 };
 
-/// An NVMe controller: brought up by the specification, with a pair of I/O queues for each core, reset when it goes astray, and given up
-/// when that does not help. NVM Express Base Specification 2.0.
+/// An NVMe controller: initialized as specified, with a queue pair for each core, reset when it misbehaves, and failed
+/// if a reset does not help. NVM Express Base Specification 2.0.
 ///
 /// Control reactor, but for queue_for() and what it returns. Held by shared_ptr. REQUIRES: close() before the last reference goes.
 class controller final : public std::enable_shared_from_this<controller>, queue_pair::owner {
@@ -44,11 +44,12 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
         enabled,
         resetting,  ///< I/O waits
         failed,     ///< I/O is refused, until a reset by the operator succeeds
-        removed,    ///< the function is gone, or about to go
+        removed,    ///< the function was removed, or is being removed
         closed,
     };
 
-    /// Takes the device in whatever state it was left. ENODEV, ETIMEDOUT, EIO, ENOTSUP, ENOMEM; then the function has been let go of.
+    /// Takes the device in whatever state it was left. ENODEV, ETIMEDOUT, EIO, ENOTSUP, ENOMEM; then the function has
+    /// been released.
     static core::task<core::result<std::shared_ptr<controller>>>
     start(core::reactor_group& group, std::unique_ptr<function> f, controller_options o);
     ~controller() override;
@@ -56,12 +57,12 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     const std::string& address() const noexcept { return address_; }
     int numa_node() const noexcept { return numa_node_; }
     state now() const noexcept { return state_; }
-    const controller_facts& facts() const noexcept { return facts_; }
+    const controller_info& info() const noexcept { return info_; }
 
     /// The namespaces as they were found last, in order; those that cannot be served with the reason.
     struct found_namespace {
         std::uint32_t nsid;
-        core::result<namespace_facts> facts;
+        core::result<namespace_info> info;
     };
     const std::vector<found_namespace>& namespaces() const noexcept { return namespaces_; }
 
@@ -72,7 +73,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
 
     /// Commands in flight end as interrupted, I/O that comes meanwhile waits. ENODEV, and the errors of start(); then it has failed.
     core::task<core::result<>> reset(std::string why);
-    /// Shuts the controller down and lets go of the function. REQUIRES: no I/O on it any more.
+    /// Shuts the controller down and releases the function. REQUIRES: no I/O on it any more.
     core::task<> close();
 
     /// The SMART / Health log page, as read last.
@@ -88,12 +89,12 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     };
     const statistics& stats() const noexcept { return stats_; }
 
-    /// Whoever has the controller hears of it. Called on the control reactor.
+    /// Notifies the owner of the controller. Called on the control reactor.
     struct observer {
         virtual ~observer() = default;
         virtual void namespaces_changed(controller& c) = 0;
         virtual void health_changed(controller& c) = 0;
-        /// The function goes: let go of all devices, and close() it.
+        /// The function is being removed: remove all devices, and close() it.
         virtual void removed(controller& c) = 0;
     };
     void observe(observer* o) noexcept { observer_ = o; }
@@ -104,42 +105,42 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     // controller_setup.cc: the admin commands of bring-up.
     core::task<core::result<>> bring_up();
     core::task<core::result<>> identify();
-    core::task<core::result<>> give_host_memory();
-    core::task<core::result<>> agree_on_queues();
-    core::task<core::result<>> share_doorbells();
+    core::task<core::result<>> set_up_host_memory_buffer();
+    core::task<core::result<>> negotiate_queue_count();
+    core::task<core::result<>> set_up_shadow_doorbells();
     core::task<core::result<>> create_queue(std::size_t i);
     core::task<> delete_queues();
     core::task<core::result<>> find_namespaces();
     core::task<core::result<std::vector<std::uint32_t>>> active_namespaces();
-    core::task<core::result<namespace_facts>> look_at_namespace(std::uint32_t nsid, const command_limits& limits);
-    core::task<> ask_for_events();
+    core::task<core::result<namespace_info>> read_namespace_info(std::uint32_t nsid, const command_limits& limits);
+    core::task<> request_events();
     template <class Page>
     core::task<core::result<>> read_page(nvme::command c, Page& page);
 
     // controller_events.cc
     void listen(unsigned requests);
-    void told(std::uint32_t dw0);
+    void on_event(std::uint32_t dw0);
     core::task<> handle_event(nvme::async_event_view e);
     void watch();
 
     core::task<core::result<>> reset_now(std::string why);
     core::task<> stop_io();
-    core::task<> cut_off();
-    core::task<> take_back(nvme::status s);
+    core::task<> disable_dma();
+    core::task<> abort_outstanding(nvme::status s);
     core::task<> open_queues();
     core::task<> fail_queues();
-    core::task<> give_up(state s);
+    core::task<> close_for_good(state s);
     core::task<> lose();
-    core::task<> spread_timeout();
+    core::task<> propagate_timeout();
     core::task<> abort(std::uint16_t qid, std::uint16_t cid);
-    void restart_by_itself(std::string why);
+    void schedule_reset(std::string why);
 
     void queue_broken(queue_pair& q, const char* why) noexcept override;
     void command_timed_out(queue_pair& q, std::uint16_t cid, bool again) noexcept override;
     doorbell doorbell_at(std::size_t offset) const noexcept { return doorbell(registers_.doorbell(offset)); }
 
     core::reactor_group& group_;
-    std::unique_ptr<function> function_;  ///< nullptr once it had to be given back: see cut_off()
+    std::unique_ptr<function> function_;  ///< nullptr once it had to be released: see disable_dma()
     const std::string address_;
     const int numa_node_;
     controller_options options_;
@@ -152,7 +153,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     std::vector<queue_pair*> queue_of_core_;
     std::size_t queue_count_ = 1;
     std::uint32_t queue_entries_ = 0;
-    controller_facts facts_;
+    controller_info info_;
     host_memory host_memory_;
     core::dma_memory shadows_;  ///< shadow doorbells, and behind them their event indices
     bool shadowed_ = false;     ///< the controller looks at them
@@ -160,7 +161,7 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     std::optional<nvme::smart_log> health_;
     std::optional<core::timer> watch_;
     unsigned watch_turns_ = 0;
-    core::gate events_in_hand_;
+    core::gate events_in_progress_;
     core::async_mutex one_at_a_time_;  ///< resets, and the end
     bool reset_wanted_ = false;        ///< by itself, and not begun
     std::string broken_meanwhile_;     ///< why it is to be reset once more as soon as it is enabled

@@ -1,4 +1,4 @@
-// What a controller tells by itself, and what is looked at now and then: events, health, whether it is still there.
+// Asynchronous events of a controller, and what is checked periodically: events, health, whether it is still there.
 
 #include "bdev_nvme/controller.h"
 #include "core/log.h"
@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr unsigned most_event_requests = 4;
-// An event is asked for again after this: a controller that has one at once, and for ever, keeps nobody busy.
+constexpr unsigned max_event_requests = 4;
+// An event is asked for again after this: a controller with endless events does not keep the core busy.
 constexpr auto event_pause = 10ms;
 constexpr unsigned health_every_turns = 60;  // of the watch, which looks every second
 
@@ -21,36 +21,36 @@ constexpr std::uint8_t all_critical_warnings = nvme::critical_warning_spare | nv
 
 }  // namespace
 
-core::task<> controller::ask_for_events() {
-    const std::uint32_t wanted = all_critical_warnings | (facts_.oaes & nvme::async_config_namespace_attribute);
+core::task<> controller::request_events() {
+    const std::uint32_t wanted = all_critical_warnings | (info_.oaes & nvme::async_config_namespace_attribute);
     const auto set = co_await admin_.run(nvme::make_set_features(nvme::fid::async_event_configuration, wanted));
     if (!set)
-        core::log::warning("{}; it will not tell of events", set.error().text());
-    listen(std::min(facts_.event_requests, most_event_requests));
+        core::log::warning("{}; it will not report events", set.error().text());
+    listen(std::min(info_.event_requests, max_event_requests));
 }
 
 void controller::listen(unsigned requests) {
     admin_.listen(requests, [weak = weak_from_this()](std::uint32_t dw0) {
         if (const auto self = weak.lock())
-            self->told(dw0);
+            self->on_event(dw0);
     });
 }
 
-void controller::told(std::uint32_t dw0) {
+void controller::on_event(std::uint32_t dw0) {
     ++stats_.events;
     core::detach(handle_event(nvme::async_event_view{dw0}));
 }
 
 core::task<> controller::handle_event(nvme::async_event_view e) {
     const auto self = shared_from_this();
-    const auto in_hand = events_in_hand_.hold();
+    const auto in_hand = events_in_progress_.hold();
     if (!in_hand)  // it is being closed
         co_return;
     switch (e.type()) {
     case nvme::async_event_type::smart: co_await read_health(); break;
     case nvme::async_event_type::notice:
         if (e.information() == nvme::to_underlying(nvme::notice_event::namespace_attribute_changed)) {
-            nvme::changed_namespace_list changed;  // read, or the controller does not tell of the next one
+            nvme::changed_namespace_list changed;  // read, or the controller does not report the next one
             co_await read_page(nvme::make_get_log_page(nvme::lid::changed_namespace_list, sizeof changed), changed);
             if (co_await find_namespaces() && state_ == state::enabled && observer_)
                 observer_->namespaces_changed(*this);
@@ -59,7 +59,7 @@ core::task<> controller::handle_event(nvme::async_event_view e) {
         [[fallthrough]];
     default: {
         static core::log::limiter limiter;
-        core::log::peer_warning(limiter, "{}: it tells of event {:02x}h of type {}", address_, e.information(),
+        core::log::peer_warning(limiter, "{}: asynchronous event {:02x}h of type {}", address_, e.information(),
                                 nvme::to_underlying(e.type()));
         nvme::error_information_entry first;
         if (e.type() == nvme::async_event_type::error)
@@ -98,11 +98,11 @@ void controller::watch() {
     if (s.value == all_ones)
         core::detach(lose());
     else if (s.cfs())
-        restart_by_itself("it says that it has failed (CSTS.CFS)");
+        schedule_reset("it reports a fatal status (CSTS.CFS)");
     else if (!s.rdy())
-        restart_by_itself("it is not ready any more");
+        schedule_reset("it is no longer ready");
     else if (!admin_.usable())
-        restart_by_itself("it does not answer admin commands");
+        schedule_reset("it does not complete admin commands");
     else if (++watch_turns_ % health_every_turns == 0)
         core::detach(read_health(), [](const core::result<>&) {});
 }

@@ -1,6 +1,6 @@
 // A device that cannot be trusted: whatever it does, its I/O is answered, and it is reset or given up.
 
-#include "bdev_nvme/testing/driver_world.h"
+#include "bdev_nvme/testing/driver_fixture.h"
 #include "core/log.h"
 
 #include <cstring>
@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using bdev::op;
 using testing::controller_model;
-using testing::driver_world;
+using testing::driver_fixture;
 using testing::fault;
 using testing::fault_rule;
 using testing::model_options;
@@ -37,7 +37,7 @@ struct controller_faults : ::testing::Test {
 };
 
 TEST_F(controller_faults, where_nothing_is_wrong_nothing_is_done) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     EXPECT_EQ(b.state("Nvme0"), controller::state::enabled);
@@ -63,7 +63,7 @@ TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
         const char* sentence;
         std::function<void(controller_model&)> what;
         end then;
-        std::size_t least_cores = 1;
+        std::size_t min_cores = 1;
     };
     const auto once = [](fault f, std::uint32_t value = 0) {
         return [=](controller_model& m) { m.inject({.what = f, .qid = 1, .value = value}); };
@@ -111,7 +111,7 @@ TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
          },
          end::is_reset},
         {"it says that it has failed", [](controller_model& m) { m.set_fatal(); }, end::is_reset},
-        {"it is not ready any more, and never again", [](controller_model& m) { m.hold_ready(false); }, end::fails},
+        {"it is no longer ready, and never again", [](controller_model& m) { m.hold_ready(false); }, end::fails},
         {"it stays ready when it is disabled", reset_with([](controller_model& m) { m.hold_ready(true); }), end::fails},
         {"short Identify data after a reset",
          reset_with([&](controller_model& m) { m.inject(of_admin(admin::identify, fault::short_data)); }), end::fails},
@@ -146,9 +146,9 @@ TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
     for (const std::size_t cores : {1, 2})
         for (const auto& r : rows) {
             SCOPED_TRACE(r.sentence);
-            if (cores < r.least_cores)
+            if (cores < r.min_cores)
                 continue;
-            driver_world b(cores);
+            driver_fixture b(cores);
             const auto m = b.models.add(quick_model());
             ASSERT_TRUE(b.attach("Nvme0", *m));
             r.what(*m);
@@ -235,7 +235,7 @@ TEST_F(controller_faults, a_device_that_cannot_be_is_not_attached) {
     };
     for (const auto& r : rows) {
         SCOPED_TRACE(r.sentence);
-        driver_world b(2);
+        driver_fixture b(2);
         auto o = quick_model();
         r.made(o);
         const auto m = b.models.add(o);
@@ -264,7 +264,7 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
     };
     for (const auto& r : rows) {
         SCOPED_TRACE(r.sentence);
-        driver_world b;
+        driver_fixture b;
         const auto m = b.models.add(quick_model());
         m->on_identify([&](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
             if (cns == r.of)
@@ -279,7 +279,7 @@ TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
 }
 
 TEST_F(controller_faults, io_is_answered_only_when_a_device_that_cannot_be_stopped_has_been_given_back) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     m->inject({.what = fault::lose, .qid = 1});
@@ -298,7 +298,7 @@ TEST_F(controller_faults, io_is_answered_only_when_a_device_that_cannot_be_stopp
 
 /// It has never become ready, so CSTS.RDY does not show whether it has seen that it is disabled.
 TEST_F(controller_faults, what_has_failed_while_it_was_enabled_is_brought_back_by_a_reset) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     nvme::cap cap;
@@ -317,11 +317,11 @@ TEST_F(controller_faults, what_has_failed_while_it_was_enabled_is_brought_back_b
 }
 
 TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_not_on_offer) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     const std::shared_ptr<bdev::device> before = b.devices.find("Nvme0n1");
-    ASSERT_TRUE(before && before->can().supports(op::write_zeroes));
+    ASSERT_TRUE(before && before->capabilities().supports(op::write_zeroes));
     m->on_identify([](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
         if (cns == nvme::cns::controller)
             std::fill_n(d.begin() + 520, 2, std::byte{0});  // ONCS, as other firmware may have it
@@ -329,7 +329,7 @@ TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_no
     m->set_fatal();
     std::shared_ptr<bdev::device> now;
     ASSERT_TRUE(b.turn_until([&] { return (now = b.devices.find("Nvme0n1")) && now != before; }, 1min));
-    EXPECT_FALSE(now->can().supports(op::write_zeroes));
+    EXPECT_FALSE(now->capabilities().supports(op::write_zeroes));
     m->set_fatal();
     ASSERT_TRUE(b.turn_until([&] { return b.find("Nvme0")->stats().resets == 2; }, 1min));
     b.turn_for(1s);
@@ -337,7 +337,7 @@ TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_no
 }
 
 TEST_F(controller_faults, sizes_that_nobody_has_are_cut_to_what_can_be) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     m->on_identify([](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
         if (cns == nvme::cns::controller) {
@@ -362,7 +362,7 @@ TEST_F(controller_faults, whatever_an_earlier_owner_left_it_is_attached) {
     for (const auto before :
          {left_behind::enabled, left_behind::enabling, left_behind::fatal, left_behind::shut_down}) {
         SCOPED_TRACE(static_cast<int>(before));
-        driver_world b;
+        driver_fixture b;
         auto o = quick_model();
         o.before = before;
         const auto m = b.models.add(o);
@@ -372,7 +372,7 @@ TEST_F(controller_faults, whatever_an_earlier_owner_left_it_is_attached) {
 }
 
 TEST_F(controller_faults, a_shutdown_that_never_ends_is_not_waited_for_for_ever) {
-    driver_world b;
+    driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
     m->hang_shutdown(true);
@@ -382,7 +382,7 @@ TEST_F(controller_faults, a_shutdown_that_never_ends_is_not_waited_for_for_ever)
 }
 
 TEST_F(controller_faults, a_queue_that_breaks_while_the_next_one_is_opened) {
-    driver_world b(2);
+    driver_fixture b(2);
     b.slowness = 50;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -406,7 +406,7 @@ TEST_F(controller_faults, by_chance) {
         SCOPED_TRACE(seed);
         core::random_source random(seed);
         const std::size_t cores = 1 + seed % 2;
-        driver_world b(cores);
+        driver_fixture b(cores);
         auto o = quick_model();
         o.oacs = seed % 3 == 0 ? nvme::oacs_doorbell_buffer : std::uint16_t{0};
         o.sgls = seed % 5 == 0 ? nvme::sgls_supported : 0;

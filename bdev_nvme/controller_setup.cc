@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint32_t version_1_1 = nvme::version(1, 1);
 constexpr std::uint32_t version_1_3 = nvme::version(1, 3);
 constexpr std::uint32_t version_1_4 = nvme::version(1, 4);
-constexpr std::size_t most_namespaces = 1024;  // one page of their list
+constexpr std::size_t max_namespaces = 1024;  // one page of their list
 
 std::uint16_t qid_of(std::size_t i) noexcept {
     return static_cast<std::uint16_t>(i + 1);  // 0 is the admin queue
@@ -44,22 +44,22 @@ core::task<core::result<>> controller::bring_up() {
     const unsigned stride = registers_.cap().dstrd();
     const std::size_t first_doorbells = nvme::completion_doorbell(0, stride) + sizeof(std::uint32_t);
     if (first_doorbells > registers_.bytes())
-        co_return core::fail(ENOTSUP, "its doorbells lie outside of its first memory window", address_);
+        co_return core::fail(ENOTSUP, "its doorbells lie outside of BAR 0", address_);
     admin_.open(doorbell_at(nvme::submission_doorbell(0, stride)), doorbell_at(nvme::completion_doorbell(0, stride)),
                 {options_.admin_timeout, options_.admin_poll_period}, [weak = weak_from_this()](const char* why) {
                     if (const auto self = weak.lock())
-                        self->restart_by_itself(why);
+                        self->schedule_reset(why);
                 });
     const admin_memory memory{admin_.submission_address(), admin_.completion_address(), admin_queue::entries};
     if (auto on = co_await enable(registers_, memory, address_); !on)
         co_return on;
     if (auto done = co_await identify(); !done)
         co_return done;
-    if (auto done = co_await give_host_memory(); !done)
+    if (auto done = co_await set_up_host_memory_buffer(); !done)
         co_return done;
-    if (auto done = co_await agree_on_queues(); !done)
+    if (auto done = co_await negotiate_queue_count(); !done)
         co_return done;
-    if (auto done = co_await share_doorbells(); !done)
+    if (auto done = co_await set_up_shadow_doorbells(); !done)
         co_return done;
     for (std::size_t i = 0; i < queue_count_; ++i)
         if (auto made = co_await create_queue(i); !made)
@@ -67,7 +67,7 @@ core::task<core::result<>> controller::bring_up() {
     if (auto found = co_await find_namespaces(); !found)
         co_return found;
     co_await read_health();  // not every device has it
-    co_await ask_for_events();
+    co_await request_events();
     co_return core::result<>();
 }
 
@@ -75,16 +75,16 @@ core::task<core::result<>> controller::identify() {
     nvme::identify_controller id{};
     if (auto read = co_await read_page(nvme::make_identify(nvme::cns::controller), id); !read)
         co_return read;
-    auto facts = read_controller(id, registers_.read(nvme::property::vs), address_);
-    if (!facts)
-        co_return tl::make_unexpected(facts.error());
-    facts_ = std::move(*facts);
+    auto info = read_controller(id, registers_.read(nvme::property::vs), address_);
+    if (!info)
+        co_return tl::make_unexpected(info.error());
+    info_ = std::move(*info);
     co_return core::result<>();
 }
 
-core::task<core::result<>> controller::give_host_memory() {
-    if (facts_.host_memory_wanted) {  // to zero it takes long
-        auto had = co_await core::run_blocking(group_, [this] { return host_memory_.allocate(facts_, address_); });
+core::task<core::result<>> controller::set_up_host_memory_buffer() {
+    if (info_.host_memory_wanted) {  // to zero it takes long
+        auto had = co_await core::run_blocking(group_, [this] { return host_memory_.allocate(info_, address_); });
         if (!had)
             co_return had;
     }
@@ -96,14 +96,14 @@ core::task<core::result<>> controller::give_host_memory() {
     c.cdw14 = static_cast<std::uint32_t>(host_memory_.list_address() >> 32);
     c.cdw15 = host_memory_.list_length();
     auto given = co_await admin_.run(c);
-    if (!given && facts_.host_memory_least)
+    if (!given && info_.host_memory_least)
         co_return tl::make_unexpected(given.error());
     core::log::info("{}: {} KiB of host memory", address_, given ? host_memory_.bytes() / 1024 : 0);
     co_return core::result<>();
 }
 
 /// One for each core, or as many as the controller has. After a reset as many as before: I/O waits in them.
-core::task<core::result<>> controller::agree_on_queues() {
+core::task<core::result<>> controller::negotiate_queue_count() {
     const bool again = queue_entries_ != 0;
     const auto wanted = again ? queue_count_ : std::clamp<std::size_t>(options_.io_queues, 1, queues_.size());
     const auto n = static_cast<std::uint32_t>(wanted);
@@ -128,7 +128,7 @@ core::task<core::result<>> controller::agree_on_queues() {
         for (std::size_t core = 0; core < queues_.size(); ++core)
             queue_of_core_.push_back(queues_[core % queue_count_].get());
     }
-    queue_entries_ = std::min<std::uint32_t>(std::clamp(options_.queue_entries, least_queue_entries, 1024u),
+    queue_entries_ = std::min<std::uint32_t>(std::clamp(options_.queue_entries, min_queue_entries, 1024u),
                                              registers_.cap().mqes() + 1u);
     if (queue_count_ < queues_.size())
         core::log::notice("{}: {} I/O queues for {} cores: some share one", address_, queue_count_, queues_.size());
@@ -136,9 +136,9 @@ core::task<core::result<>> controller::agree_on_queues() {
 }
 
 /// Emulated controllers look at doorbells in memory: a register would cost them an exit to the emulator.
-core::task<core::result<>> controller::share_doorbells() {
+core::task<core::result<>> controller::set_up_shadow_doorbells() {
     shadowed_ = false;
-    if (!(facts_.oacs & nvme::oacs_doorbell_buffer))
+    if (!(info_.oacs & nvme::oacs_doorbell_buffer))
         co_return core::result<>();
     const unsigned stride = registers_.cap().dstrd();
     const std::size_t last = nvme::completion_doorbell(qid_of(queue_count_ - 1), stride) - nvme::doorbells_offset;
@@ -157,8 +157,8 @@ core::task<core::result<>> controller::share_doorbells() {
     c.sgl = std::bit_cast<nvme::sgl_descriptor>(nvme::prp_pointer{at, at + memory_page});
     const auto set = co_await admin_.run(c);
     shadowed_ = set.has_value();
-    if (!set)  // the memory stays: who knows what the controller makes of a command that it does not answer
-        core::log::notice("{}; its doorbells are registers", set.error().text());
+    if (!set)  // the memory stays: the controller may still execute a command that it has not completed
+        core::log::notice("{}; using its doorbell registers", set.error().text());
     co_return core::result<>();
 }
 
@@ -166,7 +166,7 @@ core::task<core::result<>> controller::create_queue(std::size_t i) {
     const std::uint16_t qid = qid_of(i);
     const unsigned stride = registers_.cap().dstrd();
     queue_pair& q = *queues_[i];
-    queue_pair::settings s{.qid = qid, .entries = queue_entries_, .sgls = facts_.sgls};
+    queue_pair::settings s{.qid = qid, .entries = queue_entries_, .sgls = info_.sgls};
     s.submission = doorbell_at(nvme::submission_doorbell(qid, stride));
     s.completion = doorbell_at(nvme::completion_doorbell(qid, stride));
     if (shadowed_) {
@@ -211,7 +211,7 @@ core::task<> controller::delete_queues() {
 
 core::task<core::result<std::vector<std::uint32_t>>> controller::active_namespaces() {
     std::vector<std::uint32_t> all;
-    if (facts_.version >= version_1_1) {
+    if (info_.version >= version_1_1) {
         nvme::namespace_list list{};
         if (co_await read_page(nvme::make_identify(nvme::cns::active_ns_list, 0), list)) {
             for (const auto& nsid : list.nsid) {
@@ -222,49 +222,49 @@ core::task<core::result<std::vector<std::uint32_t>>> controller::active_namespac
             co_return all;
         }
         if (!admin_.usable())
-            co_return core::fail(EIO, "the controller does not say what namespaces it has", address_);
+            co_return core::fail(EIO, "the controller does not list its namespaces", address_);
     }
-    const auto count = std::min<std::size_t>(facts_.namespaces, most_namespaces);
+    const auto count = std::min<std::size_t>(info_.namespaces, max_namespaces);
     for (std::uint32_t nsid = 1; nsid <= count; ++nsid)
         all.push_back(nsid);
     co_return all;
 }
 
-core::task<core::result<namespace_facts>> controller::look_at_namespace(std::uint32_t nsid,
-                                                                        const command_limits& limits) {
+core::task<core::result<namespace_info>> controller::read_namespace_info(std::uint32_t nsid,
+                                                                         const command_limits& limits) {
     nvme::identify_namespace id{};
     if (auto read = co_await read_page(nvme::make_identify(nvme::cns::ns, nsid), id); !read)
         co_return tl::make_unexpected(read.error());
     std::array<std::byte, nvme::identify_bytes> descriptors{};
     bool described = false;
-    if (facts_.version >= version_1_3) {
+    if (info_.version >= version_1_3) {
         auto read = co_await read_page(nvme::make_identify(nvme::cns::ns_id_descriptors, nsid), descriptors);
         if (!read &&
             read.error().code != EIO)  // not refused, and not answered either: without it the name would change
             co_return tl::make_unexpected(read.error());
         described = read.has_value();
     }
-    co_return read_namespace(nsid, id, described ? descriptors.data() : nullptr, facts_, limits,
+    co_return read_namespace(nsid, id, described ? descriptors.data() : nullptr, info_, limits,
                              fmt::format("{} namespace {}", address_, nsid));
 }
 
 core::task<core::result<>> controller::find_namespaces() {
     nvme::identify_controller_nvm nvm{};
     bool limited = false;
-    if (facts_.version >= version_1_4)
+    if (info_.version >= version_1_4)
         limited = (co_await read_page(nvme::make_identify(nvme::cns::csi_controller), nvm)).has_value();
-    const command_limits limits = read_limits(facts_, limited ? &nvm : nullptr);
+    const command_limits limits = read_limits(info_, limited ? &nvm : nullptr);
     const auto active = co_await active_namespaces();
     if (!active)
         co_return tl::make_unexpected(active.error());
     std::vector<found_namespace> found;
     for (const std::uint32_t nsid : *active) {
-        auto facts = co_await look_at_namespace(nsid, limits);
-        if (!facts && facts.error().code != ENOENT && facts.error().code != ENOTSUP && !admin_.usable())
-            co_return tl::make_unexpected(facts.error());
-        if (!facts && facts.error().code == ENOENT)
+        auto info = co_await read_namespace_info(nsid, limits);
+        if (!info && info.error().code != ENOENT && info.error().code != ENOTSUP && !admin_.usable())
+            co_return tl::make_unexpected(info.error());
+        if (!info && info.error().code == ENOENT)
             continue;
-        found.push_back({nsid, std::move(facts)});
+        found.push_back({nsid, std::move(info)});
     }
     namespaces_ = std::move(found);
     co_return core::result<>();

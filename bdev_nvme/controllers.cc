@@ -56,7 +56,7 @@ std::shared_ptr<controllers::entry> controllers::find(const controller& c) const
 std::vector<controllers::view> controllers::all() const {
     std::vector<view> list;
     for (const auto& e : entries_) {
-        view v{e->name, e->of.get(), e->params, e->by_itself, {}};
+        view v{e->name, e->of.get(), e->params, e->by_hotplug, {}};
         for (const auto& d : e->devices)
             v.devices.push_back(d->name());
         list.push_back(std::move(v));
@@ -70,9 +70,9 @@ core::task<core::result<std::vector<std::string>>> controllers::attach(attach_pa
     return attach_as(std::move(p), false);
 }
 
-core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach_params p, bool by_itself) {
+core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach_params p, bool by_hotplug) {
     if (closing_)
-        co_return core::fail(ECANCELED, "the gateway ends", p.name);
+        co_return core::fail(ECANCELED, "the gateway is shutting down", p.name);
     if (p.name.empty())
         co_return core::fail(EINVAL, "a controller needs a name");
     auto address = bus_.normalized(p.address);
@@ -84,7 +84,7 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
     if (addresses_.contains(p.address))
         co_return core::fail(EBUSY, "the controller is attached already", p.address);
     kept name(names_, p.name, ended_);
-    kept place(addresses_, p.address, ended_);
+    kept address_reservation(addresses_, p.address, ended_);
 
     const std::string& where = p.address;
     auto opened = co_await core::run_blocking(devices_.group(), [this, &where] { return bus_.open(where); });
@@ -96,11 +96,11 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
     if (!started)
         co_return tl::make_unexpected(started.error());
 
-    auto e = std::make_shared<entry>(entry{p.name, p, by_itself, false, std::move(*started), {}});
+    auto e = std::make_shared<entry>(entry{p.name, p, by_hotplug, false, std::move(*started), {}});
     name.stay();
-    place.stay();
+    address_reservation.stay();
     entries_.push_back(e);
-    known_as_[p.address] = p.name;
+    previous_names_[p.address] = p.name;
     if (closing_ || e->of->now() == controller::state::removed) {  // it went, or we do, while it came
         co_await leave(e);
         co_return core::fail(ENODEV, "the controller is gone", p.address);
@@ -111,49 +111,49 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
     for (const auto& d : e->devices)
         made.push_back(d->name());
     core::log::notice("{}: NVMe controller {} ({}, {}), {} namespaces, {} queues", e->name, p.address,
-                      e->of->facts().model_number, e->of->facts().serial_number, made.size(), e->of->queue_count());
+                      e->of->info().model_number, e->of->info().serial_number, made.size(), e->of->queue_count());
     co_return made;
 }
 
 /// A device for each namespace that has none yet.
 void controllers::add_devices(entry& e) {
     for (const auto& n : e.of->namespaces()) {
-        const auto has = [&](const auto& d) { return d->facts().nsid == n.nsid; };
+        const auto has = [&](const auto& d) { return d->info().nsid == n.nsid; };
         if (std::ranges::any_of(e.devices, has))
             continue;
-        if (!n.facts) {
-            core::log::warning("{}", n.facts.error().text());
+        if (!n.info) {
+            core::log::warning("{}", n.info.error().text());
             continue;
         }
-        if (e.devices.size() >= e.params.most_devices) {
-            core::log::warning("{}: namespace {} is left out: there are {} devices already", e.name, n.nsid,
+        if (e.devices.size() >= e.params.max_devices) {
+            core::log::warning("{}: namespace {} is skipped: there are {} devices already", e.name, n.nsid,
                                e.devices.size());
             continue;
         }
-        auto d = std::make_shared<nvme_device>(devices_.group(), device_name(e.name, n.nsid), e.of, *n.facts);
+        auto d = std::make_shared<nvme_device>(devices_.group(), device_name(e.name, n.nsid), e.of, *n.info);
         if (auto added = devices_.add(d); !added) {
-            core::log::warning("{}: namespace {} is left out: {}", e.name, n.nsid, added.error().text());
+            core::log::warning("{}: namespace {} is skipped: {}", e.name, n.nsid, added.error().text());
             continue;
         }
         e.devices.push_back(std::move(d));
     }
 }
 
-// What controllers tell.
+// Notifications of controllers.
 
 void controllers::namespaces_changed(controller& c) {
     if (const auto e = find(c); e && !e->leaving)
-        core::detach(follow_namespaces(e));
+        core::detach(update_devices(e));
 }
 
-core::task<> controllers::follow_namespaces(std::shared_ptr<entry> e) {
+core::task<> controllers::update_devices(std::shared_ptr<entry> e) {
     for (const auto& d : std::vector(e->devices)) {
         const auto& found = e->of->namespaces();
-        const auto it = std::ranges::find(found, d->facts().nsid, &controller::found_namespace::nsid);
-        if (it != found.end() && !it->facts && it->facts.error().code != ENOTSUP)
+        const auto it = std::ranges::find(found, d->info().nsid, &controller::found_namespace::nsid);
+        if (it != found.end() && !it->info && it->info.error().code != ENOTSUP)
             continue;  // the controller did not say: it stays as it was
-        if (it != found.end() && it->facts && d->is_still(*it->facts)) {
-            d->set_blocks(it->facts->shape.blocks);
+        if (it != found.end() && it->info && d->is_still(*it->info)) {
+            d->set_blocks(it->info->geometry.blocks);
             continue;
         }
         core::log::warning("{}: the namespace is gone, or is another one now, or has other limits", d->name());
@@ -174,14 +174,14 @@ void controllers::removed(controller& c) {
     const auto e = find(c);
     if (!e || e->leaving)
         return;
-    // It is still there until we have let go of it. If hot plug took it again then, the kernel would wait for ever.
+    // It exists until we have released it. If hot plug took it again then, the kernel would wait for ever.
     refused_.insert(e->params.address);
     core::detach(leave(e));
 }
 
 // The end.
 
-/// Hosts let go of the devices, then the controller ends.
+/// Hosts lose the devices first; then the controller ends.
 core::task<> controllers::leave(std::shared_ptr<entry> e) {
     e->leaving = true;
     for (const auto& d : std::exchange(e->devices, {}))
@@ -248,17 +248,17 @@ void controllers::set_options(const controller_options& o) {
 
 core::result<> controllers::set_hotplug(bool on, core::nanoseconds period) {
     if (period > longest_hotplug_period || period.count() < 0)
-        return core::fail(EINVAL, "the period of hot plug is 10 seconds at most");
+        return core::fail(EINVAL, "the hot plug period is at most 10 seconds");
     hotplug_period_ = period.count() ? period : core::nanoseconds(default_hotplug_period);
     hotplug_timer_.reset();
     if (!on)
         return {};
-    hotplug_timer_.emplace(devices_.group().control(), [this] { core::detach(look_for_new()); });
+    hotplug_timer_.emplace(devices_.group().control(), [this] { core::detach(scan_for_controllers()); });
     hotplug_timer_->arm_every(hotplug_period_);
     return {};
 }
 
-core::task<> controllers::look_for_new() {
+core::task<> controllers::scan_for_controllers() {
     if (std::exchange(looking_, true))
         co_return;
     const auto present = co_await core::run_blocking(devices_.group(), [this] { return bus_.present(); });
@@ -268,13 +268,13 @@ core::task<> controllers::look_for_new() {
             continue;
         attach_params p;
         p.address = address;
-        const auto before = known_as_.find(address);
-        if (before != known_as_.end() && !names_.contains(before->second))
+        const auto before = previous_names_.find(address);
+        if (before != previous_names_.end() && !names_.contains(before->second))
             p.name = before->second;
         for (unsigned i = 0; p.name.empty(); ++i)
             if (const auto free = fmt::format("HotInNvme{}", i); !names_.contains(free))
                 p.name = free;
-        const bool stranger = before == known_as_.end() || p.name != before->second;
+        const bool stranger = before == previous_names_.end() || p.name != before->second;
         if (const auto done = co_await attach_as(p, stranger); !done) {
             refused_.insert(address);
             core::log::warning("hot plug: {}", done.error().text());

@@ -16,18 +16,18 @@
 
 namespace causeway::bdev_nvme {
 
-/// What bdev_nvme_attach_controller is told.
+/// The parameters of bdev_nvme_attach_controller.
 struct attach_params {
     std::string name;
     std::string address;
-    unsigned most_devices = 128;
+    unsigned max_devices = 128;
     unsigned io_queues = 1024;  ///< at most
 };
 
 /// Attaches controllers, and keeps their namespaces as devices `<name>n<nsid>` while they are there. Lives on the control reactor.
 class controllers final : controller::observer {
   public:
-    /// How long a hot-plug period is if nobody says, and the longest.
+    /// The default hot-plug period, and the longest.
     static constexpr auto default_hotplug_period = std::chrono::milliseconds(100);
     static constexpr auto longest_hotplug_period = std::chrono::seconds(10);
 
@@ -61,7 +61,7 @@ class controllers final : controller::observer {
         std::string name;
         const bdev_nvme::controller* controller;
         attach_params params;
-        bool by_itself;  ///< by hot plug: nobody has asked for it, now or before
+        bool by_hotplug;  ///< by hot plug, not on request
         std::vector<std::string> devices;
     };
     std::vector<view> all() const;
@@ -70,7 +70,7 @@ class controllers final : controller::observer {
     struct entry {
         std::string name;
         attach_params params;
-        bool by_itself = false;
+        bool by_hotplug = false;
         bool leaving = false;
         std::shared_ptr<controller> of;
         std::vector<std::shared_ptr<nvme_device>> devices;
@@ -80,23 +80,25 @@ class controllers final : controller::observer {
     void health_changed(controller& c) override;
     void removed(controller& c) override;
 
-    core::task<core::result<std::vector<std::string>>> attach_as(attach_params p, bool by_itself);
+    core::task<core::result<std::vector<std::string>>> attach_as(attach_params p, bool by_hotplug);
     std::shared_ptr<entry> find(const std::string& name) const;
     std::shared_ptr<entry> find(const controller& c) const;
     void add_devices(entry& e);
-    core::task<> follow_namespaces(std::shared_ptr<entry> e);
+    core::task<> update_devices(std::shared_ptr<entry> e);
     core::task<> leave(std::shared_ptr<entry> e);
-    core::task<> look_for_new();
+    core::task<> scan_for_controllers();
 
     bdev::registry& devices_;
     bus& bus_;
     controller_options options_;
     bool options_set_ = false;
     std::vector<std::shared_ptr<entry>> entries_;
-    std::set<std::string> names_;                  ///< taken, also by those that are being attached
-    std::set<std::string> addresses_;              ///< likewise
-    std::map<std::string, std::string> known_as_;  ///< by address: the name of whoever was attached there last
-    std::set<std::string> refused_;                ///< addresses that hot plug is to leave alone until they disappear
+    std::set<std::string> names_;                        ///< taken, also by those that are being attached
+    std::set<std::string> addresses_;                    ///< likewise
+    /// by address: the name of the controller that was attached there last
+    std::map<std::string, std::string> previous_names_;
+    /// addresses that hot plug is to leave alone until they disappear
+    std::set<std::string> refused_;
     std::optional<core::timer> hotplug_timer_;
     core::nanoseconds hotplug_period_ = default_hotplug_period;
     bool looking_ = false;

@@ -1,7 +1,7 @@
 #include "bdev_nvme/controllers.h"
 
 #include "bdev/test_support.h"
-#include "bdev_nvme/testing/world.h"
+#include "bdev_nvme/testing/model_fixture.h"
 #include "nvme/make_command.h"
 
 #include <gmock/gmock.h>
@@ -74,7 +74,7 @@ struct controllers_test : ::testing::Test {
         return run(request(op::read, 0, 1, bdev::test::cut(text, block)), "Nvme0n1", core).ok();
     }
     const controller& the_controller() { return *all.all().front().controller; }
-    testing::world w;
+    testing::model_fixture w;
     controllers all{w.devices, w.models};
     std::shared_ptr<testing::controller_model> model;
     std::string data = std::string(64 * block, 'd');
@@ -88,7 +88,7 @@ TEST_F(controllers_test, each_namespace_becomes_a_device) {
     const auto made = attach(o);
     ASSERT_TRUE(made);
     EXPECT_THAT(*made, ElementsAre("Nvme0n1", "Nvme0n3"));
-    EXPECT_EQ(w.devices.find("Nvme0n3")->shape().block_size, 4096u);
+    EXPECT_EQ(w.devices.find("Nvme0n3")->geometry().block_size, 4096u);
     EXPECT_EQ(the_controller().queue_count(), 2u);
     EXPECT_EQ(model->submission_queues(), 2u);
 }
@@ -129,7 +129,7 @@ TEST_F(controllers_test, blocks_with_metadata_that_hosts_would_not_get_are_refus
     const auto made = attach(o);
     ASSERT_TRUE(made);
     EXPECT_THAT(*made, ElementsAre("Nvme0n2"));
-    EXPECT_THAT(the_controller().namespaces()[0].facts.error().text(), HasSubstr("8 bytes of metadata"));
+    EXPECT_THAT(the_controller().namespaces()[0].info.error().text(), HasSubstr("8 bytes of metadata"));
 }
 
 TEST_F(controllers_test, protection_information_is_made_and_checked_by_the_controller) {
@@ -149,9 +149,9 @@ TEST_F(controllers_test, what_needs_the_metadata_is_not_on_offer_where_the_contr
     o.acwu = 7;
     o.namespaces = {{.nsid = 1, .metadata_bytes = 8, .dps = 1}};
     ASSERT_TRUE(attach(o));
-    const auto& can = w.devices.find("Nvme0n1")->can();
+    const auto& capabilities = w.devices.find("Nvme0n1")->capabilities();
     for (const op each : {op::compare, op::compare_and_write, op::verify, op::copy})
-        EXPECT_FALSE(can.supports(each)) << bdev::to_string(each);
+        EXPECT_FALSE(capabilities.supports(each)) << bdev::to_string(each);
     EXPECT_TRUE(run(request(op::write_zeroes, 0, 64)).ok());
 }
 

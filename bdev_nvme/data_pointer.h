@@ -17,7 +17,7 @@ inline constexpr std::size_t memory_page = 4096;
 enum class sgl_support : std::uint8_t { none, dword_aligned, any };
 
 /// What one command may carry through a single page of PRPs: more is never asked for.
-inline constexpr std::size_t most_command_bytes = memory_page / sizeof(nvme::le64) * memory_page;
+inline constexpr std::size_t max_command_bytes = memory_page / sizeof(nvme::le64) * memory_page;
 
 /// Makes the data pointer of commands. `list` is a page of the command's own, reached by the device, that stays until it has completed.
 class data_pointer {

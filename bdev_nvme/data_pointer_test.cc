@@ -52,10 +52,10 @@ TEST_F(data_pointer_test, more_pages_are_in_a_list) {
 }
 
 TEST_F(data_pointer_test, the_largest_command_fills_a_page_of_entries) {
-    ASSERT_TRUE(set(sgl_support::none, {at(0, most_command_bytes)}, 0, most_command_bytes));
+    ASSERT_TRUE(set(sgl_support::none, {at(0, max_command_bytes)}, 0, max_command_bytes));
     EXPECT_EQ(entry(510), page(511 * 0x1000));
     EXPECT_EQ(entry(511), 0u);
-    ASSERT_TRUE(set(sgl_support::none, {at(0xffc, most_command_bytes)}, 0, most_command_bytes));
+    ASSERT_TRUE(set(sgl_support::none, {at(0xffc, max_command_bytes)}, 0, max_command_bytes));
     EXPECT_EQ(entry(511), page(512 * 0x1000));
 }
 

@@ -1,6 +1,6 @@
 #include "bdev/test_support.h"
 #include "bdev_nvme/controllers.h"
-#include "bdev_nvme/testing/world.h"
+#include "bdev_nvme/testing/model_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,7 +57,7 @@ struct device_test : ::testing::Test {
         return run(request(op::read, at, text.size() / block, bdev::test::cut(text, piece)), core);
     }
 
-    std::optional<testing::world> w;
+    std::optional<testing::model_fixture> w;
     std::optional<controllers> all;
     std::shared_ptr<testing::controller_model> model;
     std::shared_ptr<bdev::device> device;
@@ -223,7 +223,7 @@ TEST_F(device_test, its_shape_is_what_the_namespace_says) {
     o.vwc = 0;
     attach(std::move(o));
     EXPECT_EQ(device->blocks(), 1000u);
-    const auto& g = device->shape();
+    const auto& g = device->geometry();
     EXPECT_EQ(g.block_size, 4096u);
     EXPECT_EQ(g.atomic_write_blocks, 8u);
     EXPECT_EQ(g.atomic_write_power_fail_blocks, 4u);
@@ -231,8 +231,8 @@ TEST_F(device_test, its_shape_is_what_the_namespace_says) {
     EXPECT_EQ(g.write_granularity_blocks, 4u);
     EXPECT_EQ(g.unmap_granularity_blocks, 16u);
     EXPECT_EQ(g.optimal_write_blocks, 64u);
-    EXPECT_FALSE(device->can().volatile_write_cache);
-    EXPECT_FALSE(device->can().supports(op::flush));
+    EXPECT_FALSE(device->capabilities().volatile_write_cache);
+    EXPECT_FALSE(device->capabilities().supports(op::flush));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 namespace causeway::bdev_nvme {
 
-/// Which memory devices reach: by pages of 2 MiB, in two steps of a table over all user addresses. Asked on any reactor for each buffer of
-/// each I/O, so it costs a few loads; changed under its owner's lock.
+/// Which memory devices can access: pages of 2 MiB, in a two-level table over all user addresses. Asked on any reactor
+/// for each buffer of each I/O, so it costs a few loads; changed under its owner's lock.
 class dma_reach {
   public:
     static constexpr unsigned page_shift = 21;

@@ -12,7 +12,7 @@ using nvme::property;
 
 namespace {
 
-constexpr auto look_again = 1ms;
+constexpr auto poll_period = 1ms;
 constexpr auto unit = 500ms;  // of CAP.TO and CRTO
 
 /// How long CSTS.RDY may take to follow CC.EN.
@@ -46,7 +46,7 @@ core::task<core::result<>> wait_until(register_file r, core::nanoseconds limit, 
                                              std::chrono::duration_cast<std::chrono::milliseconds>(limit).count(),
                                              s.value),
                                  about);
-        co_await core::sleep_for(look_again);
+        co_await core::sleep_for(poll_period);
     }
 }
 
@@ -54,7 +54,7 @@ core::task<core::result<>> wait_until(register_file r, core::nanoseconds limit, 
 
 core::result<> check_capabilities(const register_file& r, const std::string& about) {
     if (r.bytes() < nvme::doorbells_offset + 2 * sizeof(std::uint32_t))
-        return core::fail(ENOTSUP, "its first memory window is too small for a controller's registers", about);
+        return core::fail(ENOTSUP, "its BAR 0 is too small for a controller's registers", about);
     if (r.csts().value == all_ones)
         return tl::make_unexpected(gone(about));
     const nvme::cap cap = r.cap();
@@ -62,7 +62,7 @@ core::result<> check_capabilities(const register_file& r, const std::string& abo
         return core::fail(ENOTSUP, "the controller has no NVM command set", about);
     if (cap.mpsmin() != 0)
         return core::fail(ENOTSUP, "the controller wants memory pages larger than 4 KiB", about);
-    if (cap.mqes() + 1u < least_queue_entries)
+    if (cap.mqes() + 1u < min_queue_entries)
         return core::fail(ENOTSUP, "the controller has queues of one or two entries at most", about);
     return {};
 }
@@ -72,7 +72,7 @@ core::task<core::result<>> disable(register_file r, std::string about) {
     nvme::csts now = r.csts();
     if (now.value == all_ones)
         co_return tl::make_unexpected(gone(about));
-    if (now.shst() == nvme::csts::shutdown::occurring)  // whoever had it before has only just ended; best effort
+    if (now.shst() == nvme::csts::shutdown::occurring)  // its previous owner has only just ended; best effort
         co_await wait_until(r, limit, about, "does not end its shutdown",
                             [](nvme::csts s) { return s.shst() != nvme::csts::shutdown::occurring; });
     if (r.cc().en() && !r.csts().rdy() && !r.csts().cfs())
@@ -82,7 +82,7 @@ core::task<core::result<>> disable(register_file r, std::string about) {
         r.write(property::cc, r.cc().set_en(false).set_shn(nvme::cc::shutdown::none).value);
         // One that never became ready does not show by CSTS.RDY that it has seen this. It must before it is enabled
         // again, or it takes both for no change and stays as it is.
-        co_await core::sleep_for(look_again);
+        co_await core::sleep_for(poll_period);
     }
     auto off = co_await wait_until(r, limit, about, "does not become disabled", [](nvme::csts s) { return !s.rdy(); });
     // A failure goes with the reset. One that stays is none of disabling: enabling will find it.
@@ -104,7 +104,7 @@ core::task<core::result<>> enable(register_file r, admin_memory m, std::string a
     auto ready = co_await wait_until(r, ready_limit(r), about, "does not become ready",
                                      [](nvme::csts s) { return s.rdy() || s.cfs(); });
     if (ready && r.csts().cfs())
-        co_return core::fail(EIO, "the controller says that it has failed (CSTS.CFS)", about);
+        co_return core::fail(EIO, "the controller reports a fatal status (CSTS.CFS)", about);
     co_return ready;
 }
 

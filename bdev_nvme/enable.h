@@ -15,7 +15,7 @@ namespace causeway::bdev_nvme {
 // of time has passed (CAP.TO, CRTO).
 
 /// A fused pair takes two entries, and a full queue has one that is free.
-inline constexpr std::uint32_t least_queue_entries = 3;
+inline constexpr std::uint32_t min_queue_entries = 3;
 
 /// Where the admin queues are.
 struct admin_memory {

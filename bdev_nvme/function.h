@@ -9,8 +9,8 @@
 
 namespace causeway::bdev_nvme {
 
-/// A PCIe function that is an NVMe controller, ours alone: its registers, and what memory it reaches. Everything that the driver knows of
-/// the bus. A real one is in pci_function.h; tests have a model in memory (testing/).
+/// A PCIe function that is an NVMe controller, for our exclusive use: its registers, and the memory that it can access.
+/// The only interface between driver and bus. A real one is in pci_function.h; tests have a model in memory (testing/).
 ///
 /// Device addresses are our own virtual addresses: an IOMMU stands between.
 class function {

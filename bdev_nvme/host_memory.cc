@@ -8,16 +8,16 @@
 
 namespace causeway::bdev_nvme {
 
-core::result<> host_memory::allocate(const controller_facts& f, const std::string& about) {
+core::result<> host_memory::allocate(const controller_info& f, const std::string& about) {
     if (f.host_memory_wanted == 0 || wanted())
         return {};
-    const std::uint64_t goal = std::min(std::max(f.host_memory_wanted, f.host_memory_least), most_bytes);
+    const std::uint64_t goal = std::min(std::max(f.host_memory_wanted, f.host_memory_least), max_bytes);
     std::uint64_t piece = std::max(f.host_memory_piece, std::min(piece_bytes, goal));
     if (f.host_memory_pieces)
         piece = std::max(piece, (goal + f.host_memory_pieces - 1) / f.host_memory_pieces);
     piece = (piece + memory_page - 1) / memory_page * memory_page;
 
-    while (bytes_ < goal && piece <= most_bytes) {
+    while (bytes_ < goal && piece <= max_bytes) {
         auto m = core::dma_memory::allocate(piece, memory_page);
         if (!m)
             break;

@@ -13,12 +13,12 @@ namespace causeway::bdev_nvme {
 class host_memory {
   public:
     /// What it will give at most to any controller, whatever that wishes.
-    static constexpr std::uint64_t most_bytes = std::uint64_t{256} << 20;
+    static constexpr std::uint64_t max_bytes = std::uint64_t{256} << 20;
     static constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
 
     /// As much as the controller wishes, or as there is. Error: less than it must have (ENOMEM). Does nothing if it wants none, or if it
     /// was given already.
-    core::result<> allocate(const controller_facts& f, const std::string& about);
+    core::result<> allocate(const controller_info& f, const std::string& about);
 
     bool wanted() const noexcept { return !pieces_.empty(); }
     std::uint64_t bytes() const noexcept { return bytes_; }

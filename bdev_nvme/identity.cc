@@ -13,16 +13,16 @@ namespace causeway::bdev_nvme {
 
 namespace {
 
-constexpr std::uint32_t most_nlb = 65536;  // of one command: NLB has 16 bits
+constexpr std::uint32_t max_nlb = 65536;  // of one command: NLB has 16 bits
 // Beyond a page hosts' kernels have no disks.
-constexpr std::uint8_t least_lbads = 9;
-constexpr std::uint8_t most_lbads = 12;
+constexpr std::uint8_t min_lbads = 9;
+constexpr std::uint8_t max_lbads = 12;
 
 constexpr std::uint32_t one_based(std::uint16_t zero_based) noexcept {
     return std::uint32_t{zero_based} + 1;
 }
 
-/// 2^exponent pages of 4 KiB; 0 is no limit.
+/// 2^exponent pages of 4 KiB; 0: no limit.
 constexpr std::uint64_t pages(std::uint8_t exponent, std::uint64_t if_none) noexcept {
     if (exponent == 0)
         return if_none;
@@ -65,7 +65,7 @@ std::optional<bdev::uuid> uuid_in(const std::byte* descriptors) noexcept {
 
 /// The same wherever the device is plugged in: its UUID, its NGUID, or what it is called.
 bdev::uuid identity_of(std::uint32_t nsid, const nvme::identify_namespace& id, const std::byte* descriptors,
-                       const controller_facts& c) {
+                       const controller_info& c) {
     if (descriptors)
         if (const auto u = uuid_in(descriptors))
             return *u;
@@ -88,15 +88,15 @@ std::optional<std::uint8_t> protection(const nvme::identify_namespace& id, std::
     return prinfo;
 }
 
-bdev::capabilities capabilities_of(const nvme::identify_namespace& id, const controller_facts& c) {
+bdev::device_capabilities capabilities_of(const nvme::identify_namespace& id, const controller_info& c) {
     using bdev::op;
-    bdev::capabilities can;
-    can.read_only = id.nsattr & nvme::nsattr_write_protected;
-    can.volatile_write_cache = c.volatile_write_cache;
-    can.ops = bdev::ops({op::read, op::write});
+    bdev::device_capabilities capabilities;
+    capabilities.read_only = id.nsattr & nvme::nsattr_write_protected;
+    capabilities.volatile_write_cache = c.volatile_write_cache;
+    capabilities.ops = bdev::ops({op::read, op::write});
     const auto add = [&](bool has, op o) {
         if (has)
-            can.ops |= bdev::ops({o});
+            capabilities.ops |= bdev::ops({o});
     };
     add(c.volatile_write_cache, op::flush);
     add(c.has(nvme::oncs_compare), op::compare);
@@ -105,17 +105,17 @@ bdev::capabilities capabilities_of(const nvme::identify_namespace& id, const con
     add(c.has(nvme::oncs_dataset_management), op::unmap);
     add(c.has(nvme::oncs_verify), op::verify);
     add(c.has(nvme::oncs_copy) && c.copy_format_0 && id.mssrl != 0 && id.mcl != 0u, op::copy);
-    return can;
+    return capabilities;
 }
 
-void describe_performance(bdev::geometry& g, const nvme::identify_namespace& id, const controller_facts& c,
-                          std::uint32_t most_blocks) {
+void describe_performance(bdev::device_geometry& g, const nvme::identify_namespace& id, const controller_info& c,
+                          std::uint32_t max_blocks) {
     const bool own_atomics = id.nsfeat & nvme::nsfeat_atomic_fields;
     // A namespace's own sizes hold within its boundaries, of which hosts do not hear; the controller's hold everywhere.
     const auto atomic = [&](std::uint16_t of_namespace, std::uint32_t of_controller, std::uint16_t boundary) {
         const std::uint32_t blocks =
             own_atomics && of_namespace && boundary == 0 ? one_based(of_namespace) : of_controller;
-        return std::min(blocks, most_blocks);  // a longer one is several commands
+        return std::min(blocks, max_blocks);  // a longer one is several commands
     };
     g.atomic_write_blocks = atomic(id.nawun, c.atomic_blocks, id.nabsn);
     g.atomic_write_power_fail_blocks = atomic(id.nawupf, c.atomic_power_fail_blocks, id.nabspf);
@@ -131,7 +131,7 @@ void describe_performance(bdev::geometry& g, const nvme::identify_namespace& id,
     g.optimal_io_boundary_blocks = id.noiob;
 }
 
-void describe_copy(bdev::geometry& g, const nvme::identify_namespace& id) {
+void describe_copy(bdev::device_geometry& g, const nvme::identify_namespace& id) {
     g.copy_source_blocks = id.mssrl;
     g.copy_blocks = id.mcl;
     g.copy_sources = std::min<std::uint32_t>(std::uint32_t{id.msrc} + 1, memory_page / sizeof(nvme::copy_range));
@@ -139,13 +139,13 @@ void describe_copy(bdev::geometry& g, const nvme::identify_namespace& id) {
 
 }  // namespace
 
-core::result<controller_facts> read_controller(const nvme::identify_controller& id, std::uint32_t version,
-                                               const std::string& about) {
+core::result<controller_info> read_controller(const nvme::identify_controller& id, std::uint32_t version,
+                                              const std::string& about) {
     if (!fits(id.sqes, nvme::submission_entry_shift) || !fits(id.cqes, nvme::completion_entry_shift))
         return core::fail(EIO, "its Identify data make no sense: no queue entries of 64 and 16 bytes", about);
     if (id.nn == 0u)
         return core::fail(EIO, "its Identify data make no sense: it can have no namespace", about);
-    controller_facts f;
+    controller_info f;
     f.vendor = id.vid;
     f.cntlid = id.cntlid;
     f.serial_number = nvme::padded_text(id.sn);
@@ -153,8 +153,8 @@ core::result<controller_facts> read_controller(const nvme::identify_controller& 
     f.firmware_revision = nvme::padded_text(id.fr);
     f.subnqn = std::string(nvme::terminated_text(id.subnqn).value_or(""));
     f.version = version;
-    f.most_bytes =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(pages(id.mdts, most_command_bytes), most_command_bytes));
+    f.max_bytes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(pages(id.mdts, max_command_bytes), max_command_bytes));
     f.sgls = sgl_support_of(id.sgls);
     f.oacs = id.oacs;
     f.oncs = id.oncs;
@@ -176,31 +176,31 @@ core::result<controller_facts> read_controller(const nvme::identify_controller& 
     return f;
 }
 
-command_limits read_limits(const controller_facts& c, const nvme::identify_controller_nvm* id) noexcept {
+command_limits read_limits(const controller_info& c, const nvme::identify_controller_nvm* id) noexcept {
     constexpr std::uint64_t any = UINT64_MAX;
-    command_limits l{.most_zeroes_bytes = c.most_bytes, .most_verify_bytes = c.most_bytes};
+    command_limits l{.max_zeroes_bytes = c.max_bytes, .max_verify_bytes = c.max_bytes};
     if (!id)
         return l;
-    l.most_zeroes_bytes = pages(id->wzsl, any);
-    l.most_verify_bytes = pages(id->vsl, any);
+    l.max_zeroes_bytes = pages(id->wzsl, any);
+    l.max_verify_bytes = pages(id->vsl, any);
     for (const std::uint64_t limit : {std::uint64_t{id->dmrsl}, id->dmsl.value()})  // a command of ours has one range
-        if (limit != 0 && limit < l.most_unmap_blocks)
-            l.most_unmap_blocks = static_cast<std::uint32_t>(limit);
+        if (limit != 0 && limit < l.max_unmap_blocks)
+            l.max_unmap_blocks = static_cast<std::uint32_t>(limit);
     return l;
 }
 
-core::result<namespace_facts> read_namespace(std::uint32_t nsid, const nvme::identify_namespace& id,
-                                             const std::byte* descriptors, const controller_facts& c,
-                                             const command_limits& limits, const std::string& about) {
+core::result<namespace_info> read_namespace(std::uint32_t nsid, const nvme::identify_namespace& id,
+                                            const std::byte* descriptors, const controller_info& c,
+                                            const command_limits& limits, const std::string& about) {
     if (id.nsze == 0u)
         return core::fail(ENOENT, "the namespace is not active", about);
     const unsigned format = (id.flbas & 0xf) | (id.nlbaf > 16 ? (id.flbas >> 1 & 0x30) : 0);
     const nvme::lba_format& lbaf = id.lbaf[format];
-    if (lbaf.lbads < least_lbads || lbaf.lbads > most_lbads)
+    if (lbaf.lbads < min_lbads || lbaf.lbads > max_lbads)
         return core::fail(ENOTSUP, fmt::format("blocks of 2^{} bytes cannot be served: 512 to 4096 can", lbaf.lbads),
                           about);
 
-    namespace_facts f;
+    namespace_info f;
     f.nsid = nsid;
     f.target.nsid = nsid;
     f.target.block_shift = lbaf.lbads;
@@ -222,19 +222,20 @@ core::result<namespace_facts> read_namespace(std::uint32_t nsid, const nvme::ide
     const auto blocks = [&](std::uint64_t bytes, std::uint64_t most) {
         return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bytes >> lbaf.lbads, 1, most));
     };
-    f.target.most_blocks = blocks(c.most_bytes, most_nlb);
-    f.target.most_zeroes_blocks = blocks(limits.most_zeroes_bytes, most_nlb);
-    f.target.most_verify_blocks = blocks(limits.most_verify_bytes, most_nlb);
-    f.target.most_unmap_blocks = limits.most_unmap_blocks;
+    f.target.max_blocks = blocks(c.max_bytes, max_nlb);
+    f.target.max_zeroes_blocks = blocks(limits.max_zeroes_bytes, max_nlb);
+    f.target.max_verify_blocks = blocks(limits.max_verify_bytes, max_nlb);
+    f.target.max_unmap_blocks = limits.max_unmap_blocks;
 
-    f.shape.block_size = 1u << lbaf.lbads;
-    f.shape.blocks = id.nsze;
-    f.can = capabilities_of(id, c);
+    f.geometry.block_size = 1u << lbaf.lbads;
+    f.geometry.blocks = id.nsze;
+    f.capabilities = capabilities_of(id, c);
     if (f.metadata_bytes)  // for these the controller would want the metadata of us, or know it from us
-        f.can.ops &= ~bdev::ops({bdev::op::compare, bdev::op::compare_and_write, bdev::op::verify, bdev::op::copy});
-    describe_performance(f.shape, id, c, f.target.most_blocks);
-    if (f.can.supports(bdev::op::copy))
-        describe_copy(f.shape, id);
+        f.capabilities.ops &=
+            ~bdev::ops({bdev::op::compare, bdev::op::compare_and_write, bdev::op::verify, bdev::op::copy});
+    describe_performance(f.geometry, id, c, f.target.max_blocks);
+    if (f.capabilities.supports(bdev::op::copy))
+        describe_copy(f.geometry, id);
     f.id = identity_of(nsid, id, descriptors, c);
     f.shared = id.nmic & nvme::nmic_shared;
     return f;

@@ -11,16 +11,16 @@
 
 namespace causeway::bdev_nvme {
 
-// What Identify data mean to the driver. They come from outside and may say anything: what makes no sense is refused with a reason, what is
-// too large is cut to what the driver can do. Pure.
+// Interprets Identify data. The data is not trusted: inconsistent values are refused with a reason, and limits are
+// reduced to what the driver supports. Pure.
 
 /// Of a controller.
-struct controller_facts {
+struct controller_info {
     std::uint16_t vendor = 0;
     std::uint16_t cntlid = 0;
     std::string serial_number, model_number, firmware_revision, subnqn;
     std::uint32_t version = 0;
-    std::uint32_t most_bytes = 0;  ///< of one command's data
+    std::uint32_t max_bytes = 0;  ///< of one command's data
     sgl_support sgls = sgl_support::none;
     std::uint16_t oacs = 0;
     std::uint16_t oncs = 0;
@@ -44,22 +44,22 @@ struct controller_facts {
 };
 
 /// EIO: the data make no sense. `version`: VS.
-core::result<controller_facts> read_controller(const nvme::identify_controller& id, std::uint32_t version,
-                                               const std::string& about);
+core::result<controller_info> read_controller(const nvme::identify_controller& id, std::uint32_t version,
+                                              const std::string& about);
 
 /// Limits that CNS 06h adds; what a controller without it does not say is as for MDTS.
 struct command_limits {
-    std::uint64_t most_zeroes_bytes = 0;
-    std::uint64_t most_verify_bytes = 0;
-    std::uint32_t most_unmap_blocks = 0xffffffff;
+    std::uint64_t max_zeroes_bytes = 0;
+    std::uint64_t max_verify_bytes = 0;
+    std::uint32_t max_unmap_blocks = 0xffffffff;
 };
-command_limits read_limits(const controller_facts& c, const nvme::identify_controller_nvm* id) noexcept;
+command_limits read_limits(const controller_info& c, const nvme::identify_controller_nvm* id) noexcept;
 
 /// Of a namespace.
-struct namespace_facts {
+struct namespace_info {
     std::uint32_t nsid = 0;
-    bdev::geometry shape;
-    bdev::capabilities can;
+    bdev::device_geometry geometry;
+    bdev::device_capabilities capabilities;
     io_target target;
     bdev::uuid id{};
     bool shared = false;
@@ -67,8 +67,8 @@ struct namespace_facts {
 };
 
 /// ENOENT (not active), ENOTSUP (a format that cannot be served, and which). `descriptors`: CNS 03h; nullptr: the controller has none.
-core::result<namespace_facts> read_namespace(std::uint32_t nsid, const nvme::identify_namespace& id,
-                                             const std::byte* descriptors, const controller_facts& c,
-                                             const command_limits& limits, const std::string& about);
+core::result<namespace_info> read_namespace(std::uint32_t nsid, const nvme::identify_namespace& id,
+                                            const std::byte* descriptors, const controller_info& c,
+                                            const command_limits& limits, const std::string& about);
 
 }  // namespace causeway::bdev_nvme

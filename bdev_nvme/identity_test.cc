@@ -30,13 +30,13 @@ nvme::identify_namespace plain_namespace(std::uint8_t lbads = 12) {
     return id;
 }
 
-controller_facts facts_of(const nvme::identify_controller& id) {
+controller_info facts_of(const nvme::identify_controller& id) {
     return *read_controller(id, version, "here");
 }
 
-core::result<namespace_facts> read(const nvme::identify_namespace& id,
-                                   const controller_facts& c = facts_of(plain_controller()),
-                                   const std::byte* descriptors = nullptr) {
+core::result<namespace_info> read(const nvme::identify_namespace& id,
+                                  const controller_info& c = facts_of(plain_controller()),
+                                  const std::byte* descriptors = nullptr) {
     return read_namespace(1, id, descriptors, c, read_limits(c, nullptr), "here");
 }
 
@@ -61,14 +61,14 @@ TEST(identity, data_that_make_no_sense_are_refused) {
 
 TEST(identity, the_largest_transfer_is_what_both_sides_can) {
     auto id = plain_controller();
-    for (const auto& [mdts, bytes] : {std::pair<std::uint8_t, std::uint32_t>{0, most_command_bytes},
+    for (const auto& [mdts, bytes] : {std::pair<std::uint8_t, std::uint32_t>{0, max_command_bytes},
                                       {1, 8192},
                                       {5, 131072},
-                                      {9, most_command_bytes},
-                                      {52, most_command_bytes},
-                                      {255, most_command_bytes}}) {
+                                      {9, max_command_bytes},
+                                      {52, max_command_bytes},
+                                      {255, max_command_bytes}}) {
         id.mdts = mdts;
-        EXPECT_EQ(facts_of(id).most_bytes, bytes) << unsigned{mdts};
+        EXPECT_EQ(facts_of(id).max_bytes, bytes) << unsigned{mdts};
     }
 }
 
@@ -87,10 +87,10 @@ TEST(identity, the_format_in_use_has_six_bits_where_there_are_so_many) {
     id.nlbaf = 40;
     id.flbas = 0x45;  // bits 6:5 are 2, bits 3:0 are 5: format 37
     id.lbaf[37].lbads = 9;
-    EXPECT_EQ(read(id)->shape.block_size, 512u);
+    EXPECT_EQ(read(id)->geometry.block_size, 512u);
     id.nlbaf = 15;
     id.lbaf[5].lbads = 12;
-    EXPECT_EQ(read(id)->shape.block_size, 4096u);
+    EXPECT_EQ(read(id)->geometry.block_size, 4096u);
 }
 
 TEST(identity, metadata_is_refused_unless_it_is_the_controllers_own_affair) {
@@ -126,11 +126,11 @@ TEST(identity, metadata_is_refused_unless_it_is_the_controllers_own_affair) {
 TEST(identity, it_can_what_the_controller_can) {
     auto c = plain_controller();
     auto id = plain_namespace();
-    EXPECT_EQ(read(id, facts_of(c))->can.ops, bdev::ops({op::read, op::write}));
+    EXPECT_EQ(read(id, facts_of(c))->capabilities.ops, bdev::ops({op::read, op::write}));
     c.oncs = nvme::oncs_compare | nvme::oncs_dataset_management | nvme::oncs_write_zeroes | nvme::oncs_verify |
              nvme::oncs_copy;
     c.vwc = nvme::vwc_present;
-    EXPECT_EQ(read(id, facts_of(c))->can.ops,
+    EXPECT_EQ(read(id, facts_of(c))->capabilities.ops,
               bdev::ops({op::read, op::write, op::flush, op::compare, op::unmap, op::write_zeroes, op::verify}));
     c.fuses = nvme::fuses_compare_and_write;
     c.cdfs = 1;
@@ -138,11 +138,11 @@ TEST(identity, it_can_what_the_controller_can) {
     id.mcl = 64u;
     id.msrc = 255;
     const auto f = *read(id, facts_of(c));
-    EXPECT_TRUE(f.can.supports(op::compare_and_write));
-    EXPECT_TRUE(f.can.supports(op::copy));
-    EXPECT_EQ(f.shape.copy_sources, 128u) << "as many as a page has room for";
+    EXPECT_TRUE(f.capabilities.supports(op::compare_and_write));
+    EXPECT_TRUE(f.capabilities.supports(op::copy));
+    EXPECT_EQ(f.geometry.copy_sources, 128u) << "as many as a page has room for";
     id.nsattr = nvme::nsattr_write_protected;
-    EXPECT_TRUE(read(id)->can.read_only);
+    EXPECT_TRUE(read(id)->capabilities.read_only);
 }
 
 TEST(identity, a_namespace_is_known_by_its_uuid_or_its_nguid_or_its_name) {
@@ -170,19 +170,19 @@ TEST(identity, descriptors_that_run_over_their_end_are_not_read) {
 TEST(identity, limits_of_single_commands) {
     auto c = plain_controller();
     c.mdts = 5;
-    const auto facts = facts_of(c);
+    const auto info = facts_of(c);
     const auto id = plain_namespace(9);
-    EXPECT_EQ(read(id, facts)->target.most_blocks, 256u);
-    EXPECT_EQ(read(id, facts)->target.most_zeroes_blocks, 256u) << "an old controller says nothing more";
+    EXPECT_EQ(read(id, info)->target.max_blocks, 256u);
+    EXPECT_EQ(read(id, info)->target.max_zeroes_blocks, 256u) << "an old controller says nothing more";
     nvme::identify_controller_nvm nvm{};
     nvm.vsl = 3;
     nvm.dmrsl = 77u;
-    const auto f = *read_namespace(1, id, nullptr, facts, read_limits(facts, &nvm), "here");
-    EXPECT_EQ(f.target.most_zeroes_blocks, 65536u);
-    EXPECT_EQ(f.target.most_verify_blocks, 64u);
-    EXPECT_EQ(f.target.most_unmap_blocks, 77u);
+    const auto f = *read_namespace(1, id, nullptr, info, read_limits(info, &nvm), "here");
+    EXPECT_EQ(f.target.max_zeroes_blocks, 65536u);
+    EXPECT_EQ(f.target.max_verify_blocks, 64u);
+    EXPECT_EQ(f.target.max_unmap_blocks, 77u);
     nvm.dmsl = 50u;
-    EXPECT_EQ(read_limits(facts, &nvm).most_unmap_blocks, 50u) << "of all ranges together";
+    EXPECT_EQ(read_limits(info, &nvm).max_unmap_blocks, 50u) << "of all ranges together";
 }
 
 }  // namespace

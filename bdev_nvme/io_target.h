@@ -4,7 +4,7 @@
 
 namespace causeway::bdev_nvme {
 
-/// What a queue pair must know of a namespace to make its commands. Constant while I/O is on it.
+/// What a queue pair needs to build commands for a namespace. Constant while I/O is in flight.
 struct io_target {
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 9;
@@ -13,10 +13,10 @@ struct io_target {
     bool reference_tags = false;  ///< of which the low half of the LBA is a part
 
     // The most blocks of one command.
-    std::uint32_t most_blocks = 0;  ///< read, write, compare
-    std::uint32_t most_zeroes_blocks = 0;
-    std::uint32_t most_verify_blocks = 0;
-    std::uint32_t most_unmap_blocks = 0;
+    std::uint32_t max_blocks = 0;  ///< read, write, compare
+    std::uint32_t max_zeroes_blocks = 0;
+    std::uint32_t max_verify_blocks = 0;
+    std::uint32_t max_unmap_blocks = 0;
 
     bool operator==(const io_target&) const = default;
 };

@@ -15,14 +15,14 @@ bool says_nothing(const bdev::io& i) noexcept {
 }  // namespace
 
 nvme_device::nvme_device(core::reactor_group& group, std::string name, std::shared_ptr<bdev_nvme::controller> of,
-                         const namespace_facts& f)
-    : device(group, std::move(name), f.shape, f.can, f.id), controller_(std::move(of)), facts_(f) {}
+                         const namespace_info& f)
+    : device(group, std::move(name), f.geometry, f.capabilities, f.id), controller_(std::move(of)), info_(f) {}
 
-bool nvme_device::is_still(const namespace_facts& f) const noexcept {
-    bdev::geometry shape = f.shape;
-    shape.blocks = facts_.shape.blocks;
-    return f.id == facts_.id && f.metadata_bytes == facts_.metadata_bytes && shape == facts_.shape &&
-           f.can == facts_.can && f.target == facts_.target;
+bool nvme_device::is_still(const namespace_info& f) const noexcept {
+    bdev::device_geometry geometry = f.geometry;
+    geometry.blocks = info_.geometry.blocks;
+    return f.id == info_.id && f.metadata_bytes == info_.metadata_bytes && geometry == info_.geometry &&
+           f.capabilities == info_.capabilities && f.target == info_.target;
 }
 
 void nvme_device::submit(bdev::io& i) noexcept {
@@ -30,12 +30,12 @@ void nvme_device::submit(bdev::io& i) noexcept {
         return i.complete(nvme::sc::invalid_field.with_dnr());
     queue_pair& q = controller_->queue_for(i.origin->index());
     if (&q.home() == i.origin) [[likely]]
-        return q.submit(i, facts_.target);
+        return q.submit(i, info_.target);
     // The controller has fewer queues than there are cores.
     i.handle = [](core::message& m) noexcept {
         auto& i = static_cast<bdev::io&>(m);
         auto& self = static_cast<nvme_device&>(*i.owner);
-        self.controller_->queue_for(i.origin->index()).submit(i, self.facts_.target);
+        self.controller_->queue_for(i.origin->index()).submit(i, self.info_.target);
     };
     q.home().post(i);
 }

@@ -11,22 +11,22 @@ namespace causeway::bdev_nvme {
 /// neither leaves it nor meets another core's.
 class nvme_device final : public bdev::device {
   public:
-    nvme_device(core::reactor_group& group, std::string name, std::shared_ptr<controller> of, const namespace_facts& f);
+    nvme_device(core::reactor_group& group, std::string name, std::shared_ptr<controller> of, const namespace_info& f);
 
     std::string_view product_name() const noexcept override { return "NVMe disk"; }
     const bdev::health* medium_health() const noexcept override { return controller_->health(); }
 
     bdev_nvme::controller& controller() const noexcept { return *controller_; }
-    const namespace_facts& facts() const noexcept { return facts_; }
+    const namespace_info& info() const noexcept { return info_; }
     /// True: `f` is this device still, of whatever size. Limits and capabilities are part of it: after new firmware has been activated by a
     /// reset, a controller may take shorter transfers or have lost a command, and hosts must hear of it.
-    bool is_still(const namespace_facts& f) const noexcept;
+    bool is_still(const namespace_info& f) const noexcept;
 
   private:
     void submit(bdev::io& i) noexcept override;
 
     const std::shared_ptr<bdev_nvme::controller> controller_;
-    const namespace_facts facts_;
+    const namespace_info info_;
 };
 
 }  // namespace causeway::bdev_nvme

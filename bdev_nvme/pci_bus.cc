@@ -47,18 +47,19 @@ core::result<> check(const std::string& address) {
     if (!fs::exists(device, none))
         return core::fail(ENODEV, "there is no PCI function at this address", address);
     if (!is_controller(device))
-        return core::fail(ENOTSUP, "the function is no NVMe controller", address);
+        return core::fail(ENOTSUP, "the function is not an NVMe controller", address);
     const std::string has_it = target_of(device / "driver");
     if (has_it != our_driver)
-        return core::fail(EBUSY,
-                          fmt::format("{}; `deploy/causeway-bind bind {}` gives it to user space",
-                                      has_it.empty() ? "no driver has it" : "the kernel's driver " + has_it + " has it",
-                                      address),
-                          address);
+        return core::fail(
+            EBUSY,
+            fmt::format("{}; `deploy/causeway-bind bind {}` gives it to user space",
+                        has_it.empty() ? "no driver is bound to it" : "the kernel's driver " + has_it + " has it",
+                        address),
+            address);
     if (target_of(device / "iommu_group").empty() || ::rte_vfio_noiommu_is_enabled() == 1)
-        return core::fail(ENOTSUP, "there is no IOMMU between it and memory; without one it is not opened", address);
+        return core::fail(ENOTSUP, "no IOMMU protects memory from it; refusing to open it without one", address);
     if (!core::environment::running() || !::rte_vfio_is_enabled("vfio"))
-        return core::fail(ENOTSUP, "vfio was not there when the gateway started: load vfio-pci before", address);
+        return core::fail(ENOTSUP, "vfio was not loaded when the gateway started: load vfio-pci first", address);
     return {};
 }
 
@@ -70,7 +71,7 @@ pci_bus::~pci_bus() {
 }
 
 /// What memory there is, and what comes and goes: vfio maps it, we note it.
-void pci_bus::follow_memory() {
+void pci_bus::track_dpdk_memory() {
     if (following_)
         return;
     const auto changed = [](rte_mem_event what, const void* at, std::size_t bytes, void* self) {
@@ -102,7 +103,7 @@ core::result<std::string> pci_bus::normalized(const std::string& address) {
             end = 0;
     }
     if (end == 0 || text[end] != '\0' || device > 0x1f || function > 7)
-        return core::fail(EINVAL, "this is no address of a PCI function; 0000:3b:00.0 is one", address);
+        return core::fail(EINVAL, "not the address of a PCI function, such as 0000:3b:00.0", address);
     return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain, bus, device, function);
 }
 
@@ -113,7 +114,7 @@ core::result<std::unique_ptr<function>> pci_bus::open(const std::string& address
     auto f = pci_function::open(address, reach_);
     if (!f)
         return tl::make_unexpected(f.error());
-    follow_memory();
+    track_dpdk_memory();
     return std::move(*f);
 }
 

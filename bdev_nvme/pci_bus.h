@@ -20,7 +20,7 @@ class pci_bus final : public bus {
     core::result<std::string> normalized(const std::string& address) override;
 
   private:
-    void follow_memory();
+    void track_dpdk_memory();
 
     dma_reach reach_;
     std::mutex opening_;

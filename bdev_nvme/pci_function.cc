@@ -43,11 +43,10 @@ core::result<std::unique_ptr<pci_function>> pci_function::open(std::string addre
     };
     if (set_up() != 0) {
         f->device_ = -1;
-        return core::fail(errno ? errno : EBUSY, "vfio does not give it away; maybe another process has it",
-                          f->address_);
+        return core::fail(errno ? errno : EBUSY, "vfio does not hand it out; another process may use it", f->address_);
     }
     for (const auto step :
-         {&pci_function::find_configuration, &pci_function::map_registers, &pci_function::ask_to_be_told})
+         {&pci_function::find_configuration, &pci_function::map_registers, &pci_function::request_removal_events})
         if (auto done = (*f.*step)(); !done)
             return tl::make_unexpected(done.error());
     return f;
@@ -61,7 +60,7 @@ pci_function::~pci_function() {
     if (device_ >= 0) {
         const std::lock_guard one_at_a_time(core::dma_map_lock());  // DPDK's tables of groups have no other lock
         if (::rte_vfio_release_device(devices, address_.c_str(), device_) != 0)
-            core::log::warning("{}: vfio does not take it back", address_);
+            core::log::warning("{}: cannot return it to vfio", address_);
     }
 }
 
@@ -93,7 +92,7 @@ core::result<> pci_function::map_registers() {
 }
 
 /// Before the kernel takes the device from its driver it says so, and waits until we have let go of it.
-core::result<> pci_function::ask_to_be_told() {
+core::result<> pci_function::request_removal_events() {
     request_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!request_)
         return core::fail_errno(errno, address_);

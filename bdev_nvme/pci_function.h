@@ -33,7 +33,7 @@ class pci_function final : public function {
     pci_function(std::string address, const dma_reach& reach) : address_(std::move(address)), reach_(reach) {}
     core::result<> map_registers();
     core::result<> find_configuration();
-    core::result<> ask_to_be_told();
+    core::result<> request_removal_events();
     bool set_bus_master(bool on) noexcept;
 
     const std::string address_;

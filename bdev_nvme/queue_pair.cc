@@ -19,7 +19,7 @@ namespace {
 // A command identifier is an index and a number that changes with each use: an answer that comes twice, or too late, finds another one.
 constexpr unsigned index_bits = 10;
 constexpr std::uint16_t index_mask = (1u << index_bits) - 1;
-constexpr std::uint32_t most_entries = 1u << index_bits;  // one tracker less: FFFFh is never an identifier
+constexpr std::uint32_t max_entries = 1u << index_bits;  // one tracker less: FFFFh is never an identifier
 
 // Stand-ins for data that the device cannot get at. That is rare: transports' buffers are memory for devices.
 constexpr std::size_t bounce_count = 4;
@@ -60,7 +60,7 @@ queue_pair::~queue_pair() {
 
 core::result<> queue_pair::prepare(const settings& s) {
     assert(state_ != state::open && outstanding() == 0);
-    const std::uint32_t entries = std::clamp(s.entries, 2u, most_entries);
+    const std::uint32_t entries = std::clamp(s.entries, 2u, max_entries);
     if (entries != settings_.entries || !submissions_.size()) {
         const std::uint32_t trackers = entries - 1;  // a full queue has one free entry
         auto submissions = core::dma_memory::allocate(entries * sizeof(nvme::command), memory_page);
@@ -90,7 +90,7 @@ core::result<> queue_pair::prepare(const settings& s) {
     settings_.entries = entries;
     pointer_ = data_pointer(reach_, s.sgls);
     submission_ring_ = reinterpret_cast<nvme::command*>(submissions_.data());
-    arrivals_.reset(completions_.data(), entries);
+    completion_ring_.reset(completions_.data(), entries);
     tail_ = rung_tail_ = 0;
     return {};
 }
@@ -109,7 +109,7 @@ void queue_pair::set_timeout(core::nanoseconds timeout) {
     if (state_ != state::open || timeout.count() == 0)
         return;
     // Four looks in each: a command is reported at most a quarter late.
-    timer_ = std::make_unique<core::timer>(home_, [this] { look_for_timeouts(); });
+    timer_ = std::make_unique<core::timer>(home_, [this] { check_timeouts(); });
     timer_->arm_every(std::max(timeout / 4, core::nanoseconds(std::chrono::milliseconds(1))));
 }
 
@@ -119,7 +119,7 @@ void queue_pair::pause() noexcept {
     polling_.reset();
 }
 
-void queue_pair::take_back(nvme::status s) noexcept {
+void queue_pair::abort_outstanding(nvme::status s) noexcept {
     assert(state_ != state::open);
     for (tracker& t : trackers_)
         if (t.io)
@@ -138,7 +138,7 @@ void queue_pair::fail(nvme::status s) noexcept {
 
 // Submission.
 
-void queue_pair::hold(bdev::io& i) noexcept {
+void queue_pair::wait_for_entry(bdev::io& i) noexcept {
     if (state_ == state::failed)
         return answer(i, failure_);
     stats_.waited.add();
@@ -167,7 +167,7 @@ bool queue_pair::issue(bdev::io& i) noexcept {
     default: break;
     }
     auto p = std::bit_cast<progress>(i.back_end_value);
-    std::uint32_t most = most_blocks(i, t);
+    std::uint32_t most = max_blocks(i, t);
     do {
         const auto blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(i.length_blocks - p.issued, most));
         const made m =
@@ -185,12 +185,12 @@ bool queue_pair::issue(bdev::io& i) noexcept {
     return true;
 }
 
-std::uint32_t queue_pair::most_blocks(const bdev::io& i, const io_target& t) const noexcept {
+std::uint32_t queue_pair::max_blocks(const bdev::io& i, const io_target& t) const noexcept {
     switch (i.operation) {
-    case op::write_zeroes: return t.most_zeroes_blocks;
-    case op::verify: return t.most_verify_blocks;
-    case op::unmap: return t.most_unmap_blocks;
-    default: return t.most_blocks;
+    case op::write_zeroes: return t.max_zeroes_blocks;
+    case op::verify: return t.max_verify_blocks;
+    case op::unmap: return t.max_unmap_blocks;
+    default: return t.max_blocks;
     }
 }
 
@@ -223,7 +223,7 @@ inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& ta
         t->skip = static_cast<std::uint32_t>(issued << target.block_shift);
         t->bytes = blocks << target.block_shift;
         if (const made m = point(c, *t, i.data, i.operation == op::read); m != made::yes) [[unlikely]] {
-            give_back(*t);
+            release(*t);
             return m;
         }
     }
@@ -324,8 +324,8 @@ bool queue_pair::issue_pair(bdev::io& i, const io_target& target) noexcept {
     first.skip = second.skip = 0;
     first.bytes = second.bytes = blocks << target.block_shift;
     if (point(c[0], first, i.data, false) != made::yes || point(c[1], second, i.write_data, false) != made::yes) {
-        give_back(second);
-        give_back(first);
+        release(second);
+        release(first);
         return false;
     }
     c[0].flags = static_cast<std::uint8_t>(c[0].flags | nvme::to_underlying(nvme::fuse::first));
@@ -365,7 +365,7 @@ inline queue_pair::tracker* queue_pair::take(bdev::io& i) noexcept {
     return &t;
 }
 
-inline void queue_pair::give_back(tracker& t) noexcept {
+inline void queue_pair::release(tracker& t) noexcept {
     if (t.bounce) [[unlikely]]
         bounces_.push_back(std::exchange(t.bounce, nullptr));
     t.io = nullptr;
@@ -378,27 +378,27 @@ inline void queue_pair::give_back(tracker& t) noexcept {
 // Completion.
 
 unsigned queue_pair::poll(unsigned budget) noexcept {
-    if (arrivals_.pending())
-        return take_arrivals(budget);
+    if (completion_ring_.pending())
+        return process_completions(budget);
     stats_.idle_polls.add();
     return 0;
 }
 
-unsigned queue_pair::take_arrivals(unsigned budget) noexcept {
+unsigned queue_pair::process_completions(unsigned budget) noexcept {
     unsigned count = 0;
-    for (completion_ring::arrival a; count < budget && arrivals_.take(a); ++count)
+    for (completion_ring::completion a; count < budget && completion_ring_.take(a); ++count)
         if (!completed(a)) [[unlikely]]
             return count + 1;
     stats_.busy_polls.add();
     stats_.completions.add(count);
-    (settings_.completion.ring(arrivals_.head()) ? stats_.cq_doorbells : stats_.cq_shadow_doorbells).add();
+    (settings_.completion.ring(completion_ring_.head()) ? stats_.cq_doorbells : stats_.cq_shadow_doorbells).add();
     if (waiting_first_) [[unlikely]]
         issue_waiting();
     return count;
 }
 
 /// False: it cannot be, and the queue has stopped.
-inline bool queue_pair::completed(const completion_ring::arrival& a) noexcept {
+inline bool queue_pair::completed(const completion_ring::completion& a) noexcept {
     const std::uint16_t index = a.cid & index_mask;
     if (index >= trackers_.size() || !trackers_[index].io || trackers_[index].cid != a.cid) [[unlikely]] {
         violated("it completed a command that is not outstanding");
@@ -428,7 +428,7 @@ inline bool queue_pair::completed(const completion_ring::arrival& a) noexcept {
 /// Ends a command, and its I/O if that was the last of it.
 inline void queue_pair::end(tracker& t, nvme::status s) noexcept {
     bdev::io& i = *t.io;
-    give_back(t);
+    release(t);
     // Of a fused pair that failed, the half that made it fail says why.
     if (!s.ok() && (i.status.ok() || i.status.is(nvme::sc::aborted_failed_fused))) [[unlikely]]
         i.status = s;
@@ -462,7 +462,7 @@ void queue_pair::violated(const char* why) noexcept {
     owner_.queue_broken(*this, why);
 }
 
-void queue_pair::look_for_timeouts() noexcept {
+void queue_pair::check_timeouts() noexcept {
     const core::ticks now = home_.now();
     const core::ticks limit = home_.time().to_ticks(timeout_);
     for (tracker& t : trackers_) {

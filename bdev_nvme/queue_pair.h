@@ -26,7 +26,7 @@ struct queue_statistics {
     core::counter submitted;    ///< commands
     core::counter completions;  ///< of commands
     core::counter waited;       ///< I/Os that found no free entry
-    core::counter bounced;      ///< commands whose data was copied, for the device cannot get at it where it is
+    core::counter bounced;      ///< commands whose data was copied because the device cannot access it
     core::counter sq_doorbells;
     core::counter sq_shadow_doorbells;  ///< without a register write
     core::counter cq_doorbells;
@@ -43,7 +43,8 @@ struct queue_statistics {
 /// submitted, its completions are taken in batches.
 ///
 /// A device is not trusted: a completion that cannot be (an identifier that is not outstanding, another queue's, a head outside of the
-/// queue) stops the queue and is reported. What is outstanding then is answered only by take_back(), when it is certain that the device
+/// queue) stops the queue and is reported. What is outstanding then is answered only by abort_outstanding(), when it is
+/// certain that the device
 /// touches no memory any more.
 class alignas(128) queue_pair final : core::poller {
   public:
@@ -58,7 +59,7 @@ class alignas(128) queue_pair final : core::poller {
         doorbell completion;
     };
 
-    /// What a queue reports to its controller. Called on the queue's core; must not end the queue there and then.
+    /// How a queue notifies its controller. Called on the queue's core; must not destroy the queue within the call.
     class owner {
       public:
         virtual ~owner() = default;
@@ -89,7 +90,7 @@ class alignas(128) queue_pair final : core::poller {
     /// Nothing goes to the device any more, and nothing is taken from it; I/O waits.
     void pause() noexcept;
     /// What is with the device is answered with `s`. REQUIRES: paused; the device touches no memory any more.
-    void take_back(nvme::status s) noexcept;
+    void abort_outstanding(nvme::status s) noexcept;
     /// All that waits, and all that comes, is answered with `s`. REQUIRES: nothing is with the device.
     void fail(nvme::status s) noexcept;
 
@@ -103,7 +104,7 @@ class alignas(128) queue_pair final : core::poller {
         if (state_ == state::open && !waiting_first_) [[likely]]
             if (issue(i))
                 return;
-        hold(i);
+        wait_for_entry(i);
     }
 
     std::uint32_t outstanding() const noexcept { return outstanding_; }
@@ -131,7 +132,7 @@ class alignas(128) queue_pair final : core::poller {
     };
 
     unsigned poll(unsigned budget) noexcept override;
-    unsigned take_arrivals(unsigned budget) noexcept;
+    unsigned process_completions(unsigned budget) noexcept;
     void flush() noexcept override;
     bool arm() noexcept override { return state_ != state::open || (outstanding() == 0 && tail_ == rung_tail_); }
 
@@ -146,22 +147,22 @@ class alignas(128) queue_pair final : core::poller {
     made issue_unmap(bdev::io& i, const io_target& t, std::uint64_t issued, std::uint32_t blocks) noexcept;
     bool issue_copy(bdev::io& i, const io_target& t) noexcept;
     bool issue_pair(bdev::io& i, const io_target& t) noexcept;
-    std::uint32_t most_blocks(const bdev::io& i, const io_target& t) const noexcept;
+    std::uint32_t max_blocks(const bdev::io& i, const io_target& t) const noexcept;
     [[gnu::always_inline]] void begin(nvme::command& c, const tracker& t, std::uint8_t opcode,
                                       std::uint32_t nsid) const noexcept;
     [[gnu::always_inline]] made point(nvme::command& c, tracker& t, std::span<const iovec> data,
                                       bool from_device) noexcept;
     [[gnu::always_inline]] void put(const nvme::command& c) noexcept;
-    void hold(bdev::io& i) noexcept;
+    void wait_for_entry(bdev::io& i) noexcept;
     void issue_waiting() noexcept;
 
     [[gnu::always_inline]] tracker* take(bdev::io& i) noexcept;
-    [[gnu::always_inline]] void give_back(tracker& t) noexcept;
+    [[gnu::always_inline]] void release(tracker& t) noexcept;
     void violated(const char* why) noexcept;
-    [[gnu::always_inline]] bool completed(const completion_ring::arrival& a) noexcept;
+    [[gnu::always_inline]] bool completed(const completion_ring::completion& a) noexcept;
     [[gnu::always_inline]] void end(tracker& t, nvme::status s) noexcept;
     [[gnu::always_inline]] void answer(bdev::io& i, nvme::status s) noexcept;
-    void look_for_timeouts() noexcept;
+    void check_timeouts() noexcept;
 
     // What each I/O touches, together.
     core::reactor& home_;
@@ -169,7 +170,7 @@ class alignas(128) queue_pair final : core::poller {
     std::uint32_t tail_ = 0;
     std::uint32_t rung_tail_ = 0;
     nvme::command* submission_ring_ = nullptr;
-    completion_ring arrivals_;
+    completion_ring completion_ring_;
     tracker* free_ = nullptr;  ///< the one that was free last, whose lines are still near
     std::uint32_t outstanding_ = 0;
     std::vector<tracker> trackers_;

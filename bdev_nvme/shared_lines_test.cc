@@ -4,7 +4,7 @@
 #include "bdev/test_support.h"
 #include "bdev_nvme/controllers.h"
 #include "bdev_nvme/testing/access_log.h"
-#include "bdev_nvme/testing/world.h"
+#include "bdev_nvme/testing/model_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -68,7 +68,7 @@ struct shared_lines : ::testing::Test {
         return testing::recorded_accesses(model->registers());
     }
 
-    testing::world w{cores};
+    testing::model_fixture w{cores};
     controllers all{w.devices, w.models};
     std::shared_ptr<testing::controller_model> model;
     std::shared_ptr<bdev::device> device;

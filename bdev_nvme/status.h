@@ -11,11 +11,12 @@ inline constexpr nvme::status interrupted = nvme::sc::internal_path_error;
 /// The controller has failed or is gone, and with it the only way to the medium.
 inline constexpr nvme::status lost = nvme::sc::internal_path_error.with_dnr();
 
-/// A device's status as hosts get it.
+/// Translates a device's status into the status that hosts get.
 ///
-/// What it says of the medium, of the blocks and of the command as the host gave it goes on as it is, DNR included. What it says of the
-/// command as *we* gave it (pointers, identifiers, queues) is no concern of a host: an internal error. More is left out, for it refers to a
-/// log page that hosts cannot read, and so is the retry delay, an index into the device's own table. Pure.
+/// What it says of the medium, of the blocks and of the command as the host gave it goes on as it is, DNR included.
+/// What it says of the command as *we* gave it (pointers, identifiers, queues) does not concern a host: an internal
+/// error. More is left out, for it refers to a log page that hosts cannot read, and so is the retry delay, an index
+/// into the device's own table. Pure.
 constexpr nvme::status to_host(nvme::status s) noexcept {
     if (s.ok())
         return nvme::sc::success;

@@ -12,14 +12,14 @@ age_limit::age_limit(core::reactor& home) noexcept
 int age_limit::refusal(const bdev::io& i, core::nanoseconds limit) noexcept {
     home_.stalls();  // notices one that has only just ended
     if (home_.stats().stalls.get() != stalls_)
-        note_stall();
+        record_stall();
     if (bdev::changes_content(i.operation) && i.started < resumed_at_)
         return -EINTR;
     const core::ticks age = home_.time().now() - i.started;
     return age > home_.time().to_ticks(limit) ? -ETIMEDOUT : 0;
 }
 
-void age_limit::note_stall() noexcept {
+void age_limit::record_stall() noexcept {
     stalls_ = home_.stats().stalls.get();
     resumed_at_ = home_.time().now();
 }

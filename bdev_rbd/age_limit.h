@@ -30,7 +30,7 @@ class age_limit {
     /// True, as for almost all: younger than any stall and any limit. To be asked of each I/O that is issued.
     bool is_young(const bdev::io& i) noexcept {
         if (home_.stats().stalls.get() != stalls_) [[unlikely]]
-            note_stall();
+            record_stall();
         return home_.time().now() < i.started + young_ticks_;
     }
     /// Of an I/O that is not young: 0, or why it must not be issued: -EINTR (it changes content, and its core has
@@ -38,7 +38,7 @@ class age_limit {
     int refusal(const bdev::io& i, core::nanoseconds limit = before_issue) noexcept;
 
   private:
-    void note_stall() noexcept;
+    void record_stall() noexcept;
 
     core::reactor& home_;
     const core::ticks young_ticks_;

@@ -51,14 +51,14 @@ TEST_F(age_limit_test, what_is_issued_at_the_last_moment_ends_before_its_host_gi
 TEST_F(age_limit_test, a_change_that_came_before_a_stall_is_refused_whatever_its_limit) {
     const arrived write(*this, op::write), zeroes(*this, op::write_zeroes), read(*this, op::read);
     sim_.run_for(3s);
-    sim_[0].note_stall(3s);
+    sim_[0].record_stall(3s);
     EXPECT_EQ(refusal(write), -EINTR);
     EXPECT_EQ(refusal(zeroes, age_limit::none), -EINTR);
     EXPECT_EQ(refusal(read), 0);
 }
 
 TEST_F(age_limit_test, what_comes_after_a_stall_grows_old_like_any_other) {
-    sim_[0].note_stall(3s);
+    sim_[0].record_stall(3s);
     sim_.run_for(1h);
     const arrived write(*this, op::write);
     EXPECT_EQ(refusal(write), 0);

@@ -150,7 +150,7 @@ std::shared_ptr<rbd_device> CephTest::open(disk_params p) {
 }
 
 std::shared_ptr<bdev::memory_device> CephTest::memory(core::reactor& home, std::uint64_t blocks) {
-    bdev::geometry g;
+    bdev::device_geometry g;
     g.block_size = 512;
     g.blocks = blocks;
     auto d = bdev::memory_device::create(home, "memory", g, bdev::random_uuid());
@@ -178,13 +178,13 @@ nvme::status CephTest::io(bdev::device& d, core::reactor& from, request r, std::
 }
 
 nvme::status CephTest::read(bdev::device& d, core::reactor& from, std::uint64_t offset, bytes& into) {
-    return io(d, from, {bdev::op::read, offset, into.size() / d.shape().block_size}, scattered(into));
+    return io(d, from, {bdev::op::read, offset, into.size() / d.geometry().block_size}, scattered(into));
 }
 
 nvme::status CephTest::write(bdev::device& d, core::reactor& from, std::uint64_t offset, const bytes& from_bytes,
                              bool force_unit_access) {
     bytes copy = from_bytes;
-    return io(d, from, {bdev::op::write, offset, copy.size() / d.shape().block_size, force_unit_access},
+    return io(d, from, {bdev::op::write, offset, copy.size() / d.geometry().block_size, force_unit_access},
               scattered(copy));
 }
 
@@ -193,7 +193,7 @@ load::load(bdev::device& d, core::reactor& from, bdev::op operation, unsigned de
     for (unsigned n = 0; n < depth; ++n) {
         auto s = std::make_unique<slot>();
         s->owner = this;
-        s->memory.resize(std::size_t{block_count} * d.shape().block_size);
+        s->memory.resize(std::size_t{block_count} * d.geometry().block_size);
         s->vector = {s->memory.data(), s->memory.size()};
         slots_.push_back(std::move(s));
     }
@@ -230,7 +230,7 @@ void load::ended(slot& s) {
         retired_.fetch_add(1);
         return;
     }
-    // A turn later: a device that ends its I/O at once would never let go of the reactor.
+    // A turn later: a device that ends its I/O at once would never release the reactor.
     s.io.handle = [](core::message& m) noexcept {
         auto& s = *static_cast<slot*>(static_cast<bdev::io&>(m).context);
         s.owner->issue(s);

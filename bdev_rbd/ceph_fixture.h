@@ -43,7 +43,7 @@ class test_image {
     std::string name_;
 };
 
-/// The OSD answers nobody while this lives.
+/// The OSD does not respond while this lives.
 class stopped_osd {
   public:
     stopped_osd();

@@ -32,8 +32,8 @@ void set_defaults(rados_t rados, const client_options& o) {
     const std::string words[] = {
         "causeway",  // the program's name, which is skipped
         "--default-client_mount_timeout=" + std::to_string(seconds_of(o.time_limit)),
-        // librados blocks who submits more than these, and all images of the client with it: a hung OSD would take reactors
-        // along. What an image may have under way is bounded in its own queue.
+        // librados blocks a thread that submits more than these, and thereby all images of the client: a hung OSD would
+        // take reactors along. What an image may have under way is bounded in its own queue.
         "--default-objecter_inflight_ops=0",
         "--default-objecter_inflight_op_bytes=0",
         // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it, and far
@@ -117,7 +117,7 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     const auto watch_seconds = std::strtoul(setting(c->rados_, "osd_client_watch_timeout").c_str(), nullptr, 10);
     c->watch_timeout_ = std::chrono::seconds(std::max(watch_seconds, 1ul));
     if (c->environment_.file) {
-        c->keep_addresses();
+        c->store_addresses();
         c->fence_predecessor();
     }
     return c;
@@ -126,7 +126,7 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
 core::result<> client::configure(const client_options& o) {
     if (o.user_id.starts_with("client."))
         return core::fail(EINVAL, "user_id is written without \"client.\"", o.user_id);
-    // librados' own default is a user without a name, whose keyring nobody has.
+    // librados' own default is a user without a name, for which there is no keyring.
     if (const int r = rados_create(&rados_, o.user_id.empty() ? "admin" : o.user_id.c_str()); r < 0)
         return core::fail(-r, "librados refuses the user", o.user_id);
 
@@ -152,8 +152,8 @@ core::result<> client::configure(const client_options& o) {
     return {};
 }
 
-/// Before it does anything else: what is not in the file, nobody fences.
-void client::keep_addresses() {
+/// Before it does anything else: a client that is not in the file is never fenced.
+void client::store_addresses() {
     char* text = nullptr;
     if (const int r = rados_getaddrs(rados_, &text); r < 0) {
         core::log::warning("client {}: its address is not known, so nobody can fence it: {}", id_, std::strerror(-r));

@@ -15,10 +15,10 @@
 
 namespace causeway::bdev_rbd {
 
-/// What becomes of the images of a client that its cluster has blocklisted.
+/// What happens to the images of a client that its cluster has blocklisted.
 enum class fence_policy : std::uint8_t {
     reconnect,  ///< a fresh client is connected and the images are reopened on it
-    offline,    ///< they stay inaccessible until somebody deletes them: for those who fence a gateway to keep it out
+    offline,    ///< they stay inaccessible until they are deleted: for operators who fence a gateway to keep it out
 };
 
 /// How to reach a Ceph cluster. Later settings win over earlier ones: our defaults, the monitors' database
@@ -41,11 +41,11 @@ struct client_options {
     bool operator==(const client_options&) const = default;
 };
 
-/// What a client lives in.
+/// The environment of a client.
 struct client_environment {
     std::vector<unsigned> reactors;  ///< their CPUs, to stay away from
     std::shared_ptr<cluster_threads> threads;
-    std::shared_ptr<client_file> file;  ///< where its addresses stand while it lives; nullptr: nowhere
+    std::shared_ptr<client_file> file;  ///< where its addresses are stored while it lives; nullptr: nowhere
     /// Of the client that this one replaces: its images come along, and are counted there. nullptr: it replaces none.
     std::shared_ptr<outstanding_operations> operations = nullptr;
 };
@@ -62,7 +62,7 @@ class client {
     client& operator=(const client&) = delete;
 
     rados_t handle() const noexcept { return rados_; }
-    /// Tells this client from all others of this process, those that are gone included.
+    /// Distinguishes this client from all others of this process, past ones included.
     std::uint64_t id() const noexcept { return id_; }
     const std::string& fsid() const noexcept { return fsid_; }
     const cpu_set_t& cpus() const noexcept { return cpus_; }
@@ -79,7 +79,7 @@ class client {
   private:
     client(client_environment environment, unsigned max_outstanding_ops);
     core::result<> configure(const client_options& options);
-    void keep_addresses();
+    void store_addresses();
     void fence_predecessor();
     void fence(const std::string& address);
 

@@ -12,11 +12,12 @@
 namespace causeway::bdev_rbd {
 
 /// The addresses of this gateway's rados clients, in a file. A gateway that starts and finds the file of a dead
-/// predecessor puts what stands there on the blocklist: OSDs take a dead client for a living one for 30 s, and its
-/// locks with it.
+/// predecessor puts the clients listed there on the blocklist: OSDs take a dead client for a living one for 30 s, and
+/// its locks with it.
 ///
-/// The file is locked (flock) while its owner lives, so nobody fences a living gateway by it, and replaced as a whole.
-/// It goes with the last client: after an orderly end there is none. Plain threads; any of them.
+/// The file is locked (flock) while its owner lives, so a living gateway is never fenced because of it, and it is
+/// replaced atomically. It is removed with the last client: after an orderly shutdown there is none. Plain threads; any
+/// of them.
 class client_file {
   public:
     /// What is known as one client to a cluster.

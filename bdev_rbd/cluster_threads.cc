@@ -8,24 +8,24 @@ core::result<> cluster_threads::check(const std::string& what) const {
     const std::lock_guard lock(mutex_);
     if (hung_.contains(what))
         return core::fail(
-            EBUSY, "not tried again: an earlier attempt was given up, but its call to the cluster still hangs", what);
+            EBUSY, "not retried: an earlier attempt was cancelled, but its call to the cluster still hangs", what);
     if (hung_.size() >= max_running)
         return core::fail(EBUSY,
                           "not tried: " + std::to_string(hung_.size()) +
-                              " calls to this cluster hang, which is all that it may have at a time",
+                              " calls to this cluster hang, which is the maximum at a time",
                           what);
     return {};
 }
 
 void cluster_threads::hangs(const std::string& what) {
-    core::log::warning("{}: given up while its call to the cluster was under way; not tried again before that returns",
-                       what);
+    core::log::warning(
+        "{}: cancelled while its call to the cluster was in progress; not retried before that call returns", what);
     const std::lock_guard lock(mutex_);
     hung_.insert(what);
 }
 
 void cluster_threads::returned(const std::string& what) {
-    core::log::notice("{}: the call that was given up has returned", what);
+    core::log::notice("{}: the call that was cancelled has returned", what);
     const std::lock_guard lock(mutex_);
     hung_.extract(what);
 }

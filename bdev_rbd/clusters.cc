@@ -26,7 +26,7 @@ std::shared_ptr<cluster_threads> clusters::threads_for(const client_options& opt
 }
 
 core::task<core::result<std::shared_ptr<client>>>
-clusters::connect(client_options options, attempt<std::shared_ptr<client>>& trial,
+clusters::connect(client_options options, deadline_call<std::shared_ptr<client>>& call,
                   std::shared_ptr<outstanding_operations> operations) {
     const auto limit = options.time_limit;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
@@ -34,11 +34,10 @@ clusters::connect(client_options options, attempt<std::shared_ptr<client>>& tria
     core::error too_late{ETIMEDOUT, "the Ceph cluster did not answer within " + std::to_string(seconds) + " s", user};
     auto threads = threads_for(options);
     // It may outlive everything here: it holds what it needs.
-    attempt<std::shared_ptr<client>>::function work =
+    deadline_call<std::shared_ptr<client>>::function work =
         [environment = client_environment{cpus_of(group_), threads, file_, std::move(operations)},
          options = std::move(options)] { return client::connect(options, environment); };
-    co_return co_await trial.run(std::move(threads), user + ": connecting", limit, std::move(too_late),
-                                 std::move(work));
+    co_return co_await call.run(std::move(threads), user + ": connecting", limit, std::move(too_late), std::move(work));
 }
 
 std::shared_ptr<clusters::entry> clusters::find(const std::string& name) const {
@@ -95,8 +94,8 @@ core::result<clusters::lease> clusters::use(const std::string& name) {
             "register it again",
             name);
     if (e->fenced)
-        return core::fail(
-            EAGAIN, "the cluster has blocklisted this gateway's client, and a fresh one is being connected", name);
+        return core::fail(EAGAIN, "the cluster has blocklisted this gateway's client, and a new one is being connected",
+                          name);
     return lease(std::move(e));
 }
 
@@ -115,13 +114,13 @@ std::optional<fence_policy> clusters::fenced(const std::string& name, std::uint6
 }
 
 core::task<core::result<std::shared_ptr<client>>> clusters::reconnect(std::string name, std::uint64_t fenced_client_id,
-                                                                      attempt<std::shared_ptr<client>>& trial) {
+                                                                      deadline_call<std::shared_ptr<client>>& call) {
     const auto e = find(name);
     if (!e || !e->connected)
         co_return core::fail(ENOENT, "no cluster of this name is registered", name);
     if (e->connected->id() != fenced_client_id)
         co_return e->connected;
-    auto fresh = co_await connect(e->options, trial, e->connected->operations());
+    auto fresh = co_await connect(e->options, call, e->connected->operations());
     if (!fresh)
         co_return tl::make_unexpected(fresh.error());
     if (!has(name, fenced_client_id)) {  // unregistered meanwhile

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "bdev_rbd/attempt.h"
 #include "bdev_rbd/client.h"
+#include "bdev_rbd/deadline_call.h"
 #include "core/task.h"
 
 #include <memory>
@@ -16,7 +16,7 @@ class clusters {
     struct entry {
         std::string name;
         client_options options;
-        attempt<std::shared_ptr<client>> connecting;
+        deadline_call<std::shared_ptr<client>> connecting;
         std::shared_ptr<cluster_threads> threads;
         std::shared_ptr<client> connected;  ///< nullptr until it is
         unsigned users = 0;
@@ -26,14 +26,15 @@ class clusters {
 
   public:
     /// `threads`: for calls that may never return. Apart from the group's, so that those never wait for a cluster.
-    /// `file`: where the addresses of clients stand while they live; nullptr: nowhere, and no predecessor is fenced.
+    /// `file`: where the addresses of clients are stored while they live; nullptr: nowhere, and no predecessor is
+    /// fenced.
     clusters(core::reactor_group& group, core::blocking_executor& threads, std::shared_ptr<client_file> file = nullptr)
         : group_(group), threads_(threads), file_(std::move(file)) {}
     explicit clusters(core::reactor_group& group) : clusters(group, group.blocking()) {}
 
     /// Connects away from the reactors, within the options' time limit. `operations`: see client_environment.
     core::task<core::result<std::shared_ptr<client>>>
-    connect(client_options options, attempt<std::shared_ptr<client>>& trial,
+    connect(client_options options, deadline_call<std::shared_ptr<client>>& call,
             std::shared_ptr<outstanding_operations> operations = nullptr);
 
     /// Ends when the client is connected, or cannot be: EEXIST, ECANCELED (removed meanwhile), connect()'s errors.
@@ -65,7 +66,7 @@ class clusters {
     std::optional<fence_policy> fenced(const std::string& name, std::uint64_t client_id);
     /// Connects a fresh client in its place; the one that is there, if it has been done. ENOENT, connect()'s errors.
     core::task<core::result<std::shared_ptr<client>>> reconnect(std::string name, std::uint64_t fenced_client_id,
-                                                                attempt<std::shared_ptr<client>>& trial);
+                                                                deadline_call<std::shared_ptr<client>>& call);
     /// True: this client is still the one of that name.
     bool has(const std::string& name, std::uint64_t client_id) const;
 
@@ -83,7 +84,7 @@ class clusters {
     std::vector<view> all() const;
 
   private:
-    /// Clients with the same options share their threads, so that nobody gets more of them by another name.
+    /// Clients with the same options share their threads, so that registering one twice does not get more threads.
     struct share {
         client_options options;
         std::weak_ptr<cluster_threads> threads;

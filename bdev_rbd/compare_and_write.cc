@@ -27,7 +27,7 @@ std::atomic<whole_blocks> librbd_compares{whole_blocks::unknown};
 /// librados says where a comparison failed: at byte n it is this, minus n.
 constexpr int librados_mismatch = -4095;
 
-/// The block to compare with and the one to write, one after the other in flat memory; nullptr: there is none. answer()
+/// The block to compare with and the one to write, one after the other in flat memory; nullptr: not found. answer()
 /// frees it.
 std::byte* flatten(bdev::io& i, std::uint64_t length) noexcept {
     auto* flat = new (std::nothrow) std::byte[2 * length];
@@ -97,7 +97,7 @@ void rbd_device::compare_and_write_in_two_steps(bdev::io& i) noexcept {
 
 void rbd_device::make_object_current(bdev::io& i) noexcept {
     if (journaling_.load(std::memory_order_relaxed))
-        return end(i, -EOPNOTSUPP);  // since the device was made: the mirror would never hear of the second step
+        return end(i, -EOPNOTSUPP);  // since the device was made: the second step would never reach the mirror
     const char* const expected = chars(i.back_end);
     call_librbd(i, object_is_current, [&](rbd_image_t image, rbd_completion_t c) {
         return rbd_aio_compare_and_write(image, bytes(i.offset_blocks), sector_bytes, expected, expected, c,
@@ -127,7 +127,7 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
     if (const int late = refusal(i))
         return end(i, late);
     const std::uint64_t length = bytes(i.length_blocks);
-    const auto at = facts_.layout.of(bytes(i.offset_blocks));
+    const auto at = info_.layout.of(bytes(i.offset_blocks));
     const char* const flat = chars(i.back_end);
     rados_completion_t c;
     if (const int r = rados_aio_create_completion2(&i, object_compared, &c); r < 0)
@@ -136,7 +136,7 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
     rados_write_op_assert_exists(op);
     rados_write_op_cmpext(op, flat, length, at.offset, nullptr);
     rados_write_op_write(op, flat + length, length, at.offset);
-    give_to_librbd(&i);
+    tsan_release_to_librbd(&i);
     const int r =
         rados_aio_write_op_operate(op, image_->data_io(), c, image_->data_object(at.object).c_str(), nullptr, 0);
     rados_release_write_op(op);
@@ -148,7 +148,7 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
 
 void rbd_device::object_compared(rados_completion_t c, void* arg) noexcept {
     auto& i = *static_cast<bdev::io*>(arg);
-    take_from_librbd(&i);
+    tsan_acquire_from_librbd(&i);
     const int r = rados_aio_get_return_value(c);
     rados_aio_release(c);
     if (r <= librados_mismatch)

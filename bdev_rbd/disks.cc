@@ -23,7 +23,7 @@ core::error another_image(const disk_params& p, const std::string& id) {
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::create(disk_params params) {
     if (stopping_)
-        co_return core::fail(ECANCELED, "the gateway ends", params.name);
+        co_return core::fail(ECANCELED, "the gateway is shutting down", params.name);
     const auto under_way = creations_.hold();
     co_return co_await open_and_make(std::move(params));
 }
@@ -47,7 +47,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::open_and_make(disk_
     if (!opened)
         co_return tl::make_unexpected(opened.error());
     if (p.cancelled) {  // in the very moment when it was ready
-        close_elsewhere(std::move(*opened));
+        close_on_cluster_threads(std::move(*opened));
         co_return tl::make_unexpected(cancelled(params.name));
     }
     co_return co_await make(params, std::move(*opened), std::move(lease), std::move(*name));
@@ -84,15 +84,15 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params params, std::unique_ptr<image> opened,
                                                                   std::optional<clusters::lease> lease,
                                                                   bdev::registry::reservation name) {
-    const bdev::uuid identity = opened->about().identity;
-    if (!params.image_id.empty() && params.image_id != opened->about().id) {
-        core::error other = another_image(params, opened->about().id);
-        close_elsewhere(std::move(opened));
+    const bdev::uuid identity = opened->info().identity;
+    if (!params.image_id.empty() && params.image_id != opened->info().id) {
+        core::error other = another_image(params, opened->info().id);
+        close_on_cluster_threads(std::move(opened));
         co_return tl::make_unexpected(std::move(other));
     }
-    params.image_id = opened->about().id;
+    params.image_id = opened->info().id;
     if (open_images_.contains(identity)) {
-        close_elsewhere(std::move(opened));
+        close_on_cluster_threads(std::move(opened));
         co_return core::fail(EBUSY, "the image is open here already: one image, one handle", params.image.text());
     }
     rbd_device::options o;
@@ -100,14 +100,14 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
     o.block_size = params.block_size;
     o.id = params.uuid.value_or(opened->disk_identity(params.block_size));
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
-    auto made = rbd_device::create(std::move(o), opened, bdev::place(homes_));
+    auto made = rbd_device::create(std::move(o), opened, bdev::core_lease(homes_));
     if (!made) {
-        close_elsewhere(std::move(opened));
+        close_on_cluster_threads(std::move(opened));
         co_return tl::make_unexpected(made.error());
     }
 
     const std::shared_ptr<rbd_device> device = std::move(*made);
-    if (device->about().cache)
+    if (device->info().cache)
         core::log::warning("{}: rbd_cache is on: what hosts have not flushed is lost if this gateway ends unexpectedly",
                            params.image.text());
     open_images_.emplace(identity, params);
@@ -134,22 +134,22 @@ void disks::progress::cancel(const core::error& why) {
     opening.cancel(why);
 }
 
-void disks::give_up() {
+void disks::cancel_openings() {
     stopping_ = true;
     for (const auto& [name, p] : openings_)  // the answers come in a later turn
-        p->cancel({ECANCELED, "the gateway ends", name});
+        p->cancel({ECANCELED, "the gateway is shutting down", name});
     recovery_.stop();
 }
 
 core::task<> disks::stop() {
-    give_up();
+    cancel_openings();
     co_await creations_.close();
     co_await recovery_.stopped();
 }
 
 const disk_params* disks::params_of(const bdev::device& d) const {
     const auto* disk = dynamic_cast<const rbd_device*>(&d);
-    const auto it = disk ? open_images_.find(disk->about().identity) : open_images_.end();
+    const auto it = disk ? open_images_.find(disk->info().identity) : open_images_.end();
     return it == open_images_.end() ? nullptr : &it->second;
 }
 

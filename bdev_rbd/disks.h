@@ -14,7 +14,7 @@
 
 namespace causeway::bdev_rbd {
 
-/// What bdev_rbd_create is told.
+/// The parameters of bdev_rbd_create.
 struct disk_params {
     std::string name;  ///< empty: "Ceph0", "Ceph1", …
     image_spec image;
@@ -42,7 +42,7 @@ class disks {
     core::task<core::result<>> resize(std::string name, resize_request wanted);
 
     /// Gives up all that is still being opened: the gateway ends. Nothing is opened any more.
-    void give_up();
+    void cancel_openings();
     /// Likewise, and ends when each device that was being made is there, or nothing is left of it.
     core::task<> stop();
     /// What a device was made with, its name and its image's id filled in; nullptr: not one of these.
@@ -52,8 +52,8 @@ class disks {
 
   private:
     struct progress {
-        attempt<std::shared_ptr<client>> connecting;
-        attempt<std::unique_ptr<image>> opening;
+        deadline_call<std::shared_ptr<client>> connecting;
+        deadline_call<std::unique_ptr<image>> opening;
         bool cancelled = false;
         void cancel(const core::error& why);
     };

@@ -1,6 +1,6 @@
 #include "bdev_rbd/existence.h"
 
-#include "bdev_rbd/hand_over.h"
+#include "bdev_rbd/tsan_annotations.h"
 #include "core/log.h"
 
 #include <cerrno>
@@ -31,7 +31,7 @@ std::uint32_t seconds(std::chrono::seconds s) noexcept {
 }
 
 int result_of(rados_completion_t c, void* owner) noexcept {
-    take_from_librbd(owner);
+    tsan_acquire_from_librbd(owner);
     const int result = rados_aio_get_return_value(c);
     rados_aio_release(c);
     return result;
@@ -74,7 +74,7 @@ existence::~existence() {
     rados_watch_flush(rados_ioctx_get_cluster(io_));  // no callback comes after this
 }
 
-/// librbd's clients notify all who watch, and wait until each has answered.
+/// librbd's clients notify all watchers, and wait until each has responded.
 void existence::notified(void* arg, std::uint64_t notify, std::uint64_t watch, std::uint64_t, void*, std::size_t) {
     const auto& self = *static_cast<existence*>(arg);
     rados_notify_ack(self.io_, self.header_.c_str(), notify, watch, nullptr, 0);
@@ -101,9 +101,9 @@ void existence::look(seen done, void* context) noexcept {
     const std::uint64_t watch = watch_;
     looked_under_ = holds(watch) ? watch : 0;
     if (id_argument_.empty())
-        look_for_header();
+        check_header();
     else
-        look_into_trash();
+        check_trash();
 }
 
 /// Calls librados; `ended` is called on a thread of librados' when it has finished.
@@ -112,19 +112,19 @@ void existence::call_librados(rados_callback_t ended, Call call) noexcept {
     rados_completion_t c;
     if (const int r = rados_aio_create_completion2(this, ended, &c); r < 0)
         return found(r);
-    give_to_librbd(this);
+    tsan_release_to_librbd(this);
     if (const int r = call(c); r < 0) {
         rados_aio_release(c);
         found(r);
     }
 }
 
-void existence::look_into_trash() noexcept {
+void existence::check_trash() noexcept {
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
         const int r = result_of(c, &self);
         if (r == -ENOENT || is_denial(r))
-            self.look_for_header();  // in this order: a removal that both looks miss began after the first
+            self.check_header();  // in this order: a removal that both looks miss began after the first
         else
             self.found(r >= 0 || r == -ERANGE ? -ENODEV : r);
     };
@@ -134,7 +134,7 @@ void existence::look_into_trash() noexcept {
     });
 }
 
-void existence::look_for_header() noexcept {
+void existence::check_header() noexcept {
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
         self.found(result_of(c, &self));
@@ -158,13 +158,13 @@ void existence::watch_again() noexcept {
         rados_aio_release(std::exchange(watching_again_, nullptr));
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
-        take_from_librbd(&self.next_watch_);
+        tsan_acquire_from_librbd(&self.next_watch_);
         self.watched_again(rados_aio_get_return_value(c));
     };
     if (rados_aio_create_completion2(this, ended, &watching_again_) < 0)
         return;  // the next look tries again
     is_watching_again_ = true;
-    give_to_librbd(&next_watch_);
+    tsan_release_to_librbd(&next_watch_);
     if (const int r = rados_aio_watch2(io_, header_.c_str(), watching_again_, &next_watch_, notified, lost,
                                        seconds(watch_timeout_), this);
         r < 0) {

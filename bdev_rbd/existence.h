@@ -58,8 +58,8 @@ class existence {
     void look_now();
     void watch_again() noexcept;
     void watched_again(int result) noexcept;
-    void look_into_trash() noexcept;
-    void look_for_header() noexcept;
+    void check_trash() noexcept;
+    void check_header() noexcept;
     void found(int result) noexcept;
     template <class Call>
     void call_librados(rados_callback_t ended, Call call) noexcept;

@@ -13,8 +13,8 @@ namespace {
 
 constexpr auto first_retry = 1s;
 constexpr auto longest_retry = 16s;
-// Two gateways that take an image's lock from each other fence each other each time. Whoever is fenced so soon again
-// waits longer.
+// Two gateways that take an image's lock from each other fence each other each time. A client that is fenced again so
+// soon waits longer.
 constexpr auto fenced_again_within = 60s;
 
 core::ticks now() {
@@ -42,7 +42,7 @@ void fence_recovery::fenced(const std::string& cluster_name, std::uint64_t clien
 
 void fence_recovery::stop() {
     stopping_.set();
-    const core::error why{ECANCELED, "the gateway ends", ""};
+    const core::error why{ECANCELED, "the gateway is shutting down", ""};
     for (run& r : runs_) {
         r.connecting.cancel(why);
         for (auto& opening : r.openings)
@@ -90,15 +90,15 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
     co_await pause(delay_before(from));
     for (core::nanoseconds retry = first_retry; !stopping_.is_set();
          retry = std::min<core::nanoseconds>(2 * retry, longest_retry)) {
-        auto fresh = co_await fresh_client(from, r);
+        auto fresh = co_await connect_new_client(from, r);
         if (fresh) {
             co_await reopen_all(images_of(r.client_id), *fresh, r);
             if (r.to_replace == (*fresh)->id())
                 clusters_.fenced(from.cluster_name, r.to_replace);
             const auto threads = (*fresh)->threads();
-            destroy_on(*threads, std::move(*fresh));  // it may be nobody else's by now
+            destroy_on(*threads, std::move(*fresh));  // it may have no other owner by now
         } else {
-            core::log::warning("{}: no fresh client yet: {}", from.text, fresh.error().text());
+            core::log::warning("{}: cannot connect a new client yet: {}", from.text, fresh.error().text());
         }
         if (images_of(r.client_id).empty() && !clusters_.has(from.cluster_name, r.client_id))
             co_return;
@@ -106,7 +106,7 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
     }
 }
 
-core::task<core::result<std::shared_ptr<client>>> fence_recovery::fresh_client(const origin& from, run& r) {
+core::task<core::result<std::shared_ptr<client>>> fence_recovery::connect_new_client(const origin& from, run& r) {
     if (!from.cluster_name.empty())
         co_return co_await clusters_.reconnect(from.cluster_name, r.to_replace, r.connecting);
     co_return co_await clusters_.connect(from.own, r.connecting);
@@ -142,7 +142,7 @@ core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_p
     else
         resumed = tl::make_unexpected(opened.error());
     if (resumed)
-        core::log::notice("{}: image {} has been reopened on a fresh client", d->name(), d->spec().text());
+        core::log::notice("{}: image {} has been reopened on a new client", d->name(), d->spec().text());
     else if (!d->closing())
         core::log::warning("{}: still inaccessible: {}", d->name(), resumed.error().text());
 }

@@ -14,12 +14,12 @@
 
 namespace causeway::bdev_rbd {
 
-/// Brings images back whose client a cluster has blocklisted: somebody broke the lock of one of them, or an operator
-/// meant this gateway. The cluster refuses the whole client, and for good.
+/// Recovers images whose client a cluster has blocklisted: another client broke the lock of one of them, or an operator
+/// fenced this gateway. The cluster refuses the whole client, and for good.
 ///
-/// The first I/O that is refused makes all images of its client inaccessible, so that hosts hear the same of each (a
-/// path error without DNR). Then, as the client's fence_policy says, a fresh client is connected and the images are
-/// reopened on it, again and again until that succeeds, or they stay as they are until somebody deletes them. Lives on
+/// The first I/O that is refused makes all images of its client inaccessible, so that hosts get the same status for
+/// each (a path error without DNR). Then, as the client's fence_policy says, a fresh client is connected and the images
+/// are reopened on it, again and again until that succeeds, or they stay inaccessible until they are deleted. Lives on
 /// the control reactor.
 class fence_recovery {
   public:
@@ -56,15 +56,15 @@ class fence_recovery {
     struct run {
         std::uint64_t client_id;
         std::uint64_t to_replace;  ///< the same, or one that took its place and was blocklisted, too
-        attempt<std::shared_ptr<client>> connecting;
-        std::list<attempt<std::unique_ptr<image>>> openings;
+        deadline_call<std::shared_ptr<client>> connecting;
+        std::list<deadline_call<std::unique_ptr<image>>> openings;
     };
     using devices = std::vector<std::shared_ptr<rbd_device>>;
 
     void begin(origin from, std::uint64_t client_id);
     core::task<> recover(origin from, std::list<run>::iterator r);
     core::task<> reconnect(const origin& from, run& r);
-    core::task<core::result<std::shared_ptr<client>>> fresh_client(const origin& from, run& r);
+    core::task<core::result<std::shared_ptr<client>>> connect_new_client(const origin& from, run& r);
     core::task<> reopen_all(devices images, const std::shared_ptr<client>& on, run& r);
     core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r);
     devices images_of(std::uint64_t client_id) const;

@@ -40,26 +40,26 @@ core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, cons
     std::unique_ptr<image> i(new image(std::move(c), spec));
     if (auto r = i->open_handle(); !r)
         return tl::make_unexpected(r.error());
-    if (auto r = i->find_out(); !r)
+    if (auto r = i->read_attributes(); !r)
         return tl::make_unexpected(r.error());
     if (auto r = i->find_settings(); !r)
         return tl::make_unexpected(r.error());
     if (auto r = i->find_data_pool(); !r)
         return tl::make_unexpected(r.error());
     i->existence_ = std::make_unique<bdev_rbd::existence>(
-        i->io_, i->header_object(), i->facts_.first_format ? "" : i->facts_.id, i->client_->watch_timeout());
+        i->io_, i->header_object(), i->info_.first_format ? "" : i->info_.id, i->client_->watch_timeout());
     return i;
 }
 
 std::string image::data_object(std::uint64_t number) const {
     std::array<char, 24> digits;
-    std::snprintf(digits.data(), digits.size(), facts_.first_format ? ".%012llx" : ".%016llx",
+    std::snprintf(digits.data(), digits.size(), info_.first_format ? ".%012llx" : ".%016llx",
                   static_cast<unsigned long long>(number));
-    return facts_.object_prefix + digits.data();
+    return info_.object_prefix + digits.data();
 }
 
 std::string image::header_object() const {
-    return facts_.first_format ? spec_.name + ".rbd" : "rbd_header." + facts_.id;
+    return info_.first_format ? spec_.name + ".rbd" : "rbd_header." + info_.id;
 }
 
 core::result<> image::open_handle() {
@@ -83,37 +83,37 @@ core::result<> image::open_handle() {
     return {};
 }
 
-core::result<> image::find_out() {
+core::result<> image::read_attributes() {
     rbd_image_info_t info{};
     std::array<char, 256> id{};
     int r = rbd_stat(image_, &info, sizeof info);
     if (r >= 0)
-        r = rbd_get_stripe_unit(image_, &facts_.layout.stripe_bytes);
+        r = rbd_get_stripe_unit(image_, &info_.layout.stripe_bytes);
     if (r >= 0)
-        r = rbd_get_stripe_count(image_, &facts_.layout.stripe_count);
+        r = rbd_get_stripe_count(image_, &info_.layout.stripe_count);
     if (r >= 0)
-        r = rbd_get_features(image_, &facts_.features);
+        r = rbd_get_features(image_, &info_.features);
     if (r >= 0 && (r = rbd_get_id(image_, id.data(), id.size())) < 0)
         r = 0;  // an image of the first format has none: its prefix is as unique
     if (r < 0)
         return failure(r, "cannot read the image's header", spec_.text());
 
-    facts_.bytes = info.size;
-    facts_.layout.object_bytes = info.obj_size;
-    facts_.object_prefix = info.block_name_prefix;
-    facts_.first_format = !id[0];
-    facts_.id = facts_.first_format ? info.block_name_prefix : id.data();
-    facts_.identity_text =
-        client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" + spec_.rados_namespace + "/" + facts_.id;
-    facts_.identity = bdev::uuid_of_name(facts_.identity_text);
+    info_.bytes = info.size;
+    info_.layout.object_bytes = info.obj_size;
+    info_.object_prefix = info.block_name_prefix;
+    info_.first_format = !id[0];
+    info_.id = info_.first_format ? info.block_name_prefix : id.data();
+    info_.identity_text =
+        client_->fsid() + "/" + std::to_string(rados_ioctx_get_id(io_)) + "/" + spec_.rados_namespace + "/" + info_.id;
+    info_.identity = bdev::uuid_of_name(info_.identity_text);
     return {};
 }
 
 bdev::uuid image::disk_identity(std::uint32_t block_size) const {
     // Disks with blocks of 512 bytes have been known by this one since before the size was part of it.
     if (block_size == 512)
-        return facts_.identity;
-    return bdev::uuid_of_name(facts_.identity_text + "/blocks of " + std::to_string(block_size));
+        return info_.identity;
+    return bdev::uuid_of_name(info_.identity_text + "/blocks of " + std::to_string(block_size));
 }
 
 /// Settings may come from the configuration, the pool or the image itself: librbd says which hold here.
@@ -129,9 +129,9 @@ core::result<> image::find_settings() {
         const std::string_view name = settings[static_cast<std::size_t>(i)].name;
         const char* value = settings[static_cast<std::size_t>(i)].value;
         if (name == "rbd_cache")
-            facts_.cache = std::string_view(value) == "true";
+            info_.cache = std::string_view(value) == "true";
         else if (name == "rbd_discard_granularity_bytes")
-            facts_.discard_bytes = std::strtoull(value, nullptr, 10);
+            info_.discard_bytes = std::strtoull(value, nullptr, 10);
     }
     rbd_config_image_list_cleanup(settings.data(), count);
     return {};
@@ -213,7 +213,7 @@ void image::unwatch() {
     watched_ = false;
 }
 
-void close_elsewhere(std::unique_ptr<image> opened) {
+void close_on_cluster_threads(std::unique_ptr<image> opened) {
     const auto threads = opened->owner().threads();
     destroy_on(*threads, std::move(opened));
 }

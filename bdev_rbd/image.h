@@ -30,7 +30,7 @@ core::result<image_spec> normalized(image_spec spec);
 /// Opening, destroying, resizing, size() and features() block: on plain threads only.
 class image {
   public:
-    struct facts {
+    struct attributes {
         std::uint64_t bytes = 0;
         object_layout layout;
         std::uint64_t discard_bytes = 0;  ///< librbd leaves out discards below this
@@ -41,7 +41,7 @@ class image {
         /// librbd keeps acknowledged writes in memory until they are flushed.
         bool cache = false;
         bool journaling() const noexcept { return features & RBD_FEATURE_JOURNALING; }
-        /// The image, whoever opens it by whatever name: fsid, pool, namespace and image id.
+        /// The identity of the image, independent of who opens it by which name: fsid, pool, namespace and image id.
         std::string identity_text;
         bdev::uuid identity{};  ///< of that text
     };
@@ -59,7 +59,7 @@ class image {
     rados_ioctx_t data_io() const noexcept { return data_io_ ? data_io_ : io_; }
     std::string data_object(std::uint64_t number) const;
     const image_spec& spec() const noexcept { return spec_; }
-    const facts& about() const noexcept { return facts_; }
+    const attributes& info() const noexcept { return info_; }
     client& owner() const noexcept { return *client_; }
     /// Whether the image is still there.
     bdev_rbd::existence& existence() const noexcept { return *existence_; }
@@ -79,14 +79,14 @@ class image {
   private:
     image(std::shared_ptr<client> c, image_spec spec) : client_(std::move(c)), spec_(std::move(spec)) {}
     core::result<> open_handle();
-    core::result<> find_out();
+    core::result<> read_attributes();
     core::result<> find_settings();
     core::result<> find_data_pool();
     std::string header_object() const;
 
     const std::shared_ptr<client> client_;
     const image_spec spec_;
-    facts facts_;
+    attributes info_;
     rados_ioctx_t io_ = nullptr;
     rados_ioctx_t data_io_ = nullptr;  ///< nullptr: it is io_
     rbd_image_t image_ = nullptr;
@@ -95,7 +95,7 @@ class image {
     bool watched_ = false;
 };
 
-/// Closes an image that nobody uses on its cluster's threads, where that may block.
-void close_elsewhere(std::unique_ptr<image> opened);
+/// Closes an unused image on its cluster's threads, where that may block.
+void close_on_cluster_threads(std::unique_ptr<image> opened);
 
 }  // namespace causeway::bdev_rbd

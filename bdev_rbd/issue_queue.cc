@@ -11,7 +11,7 @@ issue_queue::issue_queue(core::reactor& home, std::shared_ptr<outstanding_operat
     wake_up_.handle = [](core::message& m) noexcept {
         auto& w = static_cast<wake_up&>(m);
         w.pending.store(false);
-        w.owner->issue_what_may();
+        w.owner->issue_queued();
     };
 }
 
@@ -23,26 +23,26 @@ void issue_queue::submit(bdev::io& i) noexcept {
     // First this, then a look at what is outstanding: ended() gives back first, and then looks at this.
     waiting_.store(true);
     if (!wake_up_.pending.load())
-        issue_what_may();
+        issue_queued();
 }
 
 void issue_queue::ended(const bdev::io& i) noexcept {
     const cost c = cost_(i);
     if (c.long_io)
         long_outstanding_.fetch_sub(c.operations);
-    share_.give_back(c.operations);
+    share_.release(c.operations);
     if (waiting_.load())
-        go_on_later();
+        schedule_wake_up();
 }
 
-void issue_queue::go_on_later() noexcept {
+void issue_queue::schedule_wake_up() noexcept {
     if (!wake_up_.pending.exchange(true))
         home_.post(wake_up_);
 }
 
-void issue_queue::issue_what_may() noexcept {
+void issue_queue::issue_queued() noexcept {
     // A long one that is due and does not fit goes first all the same: what is outstanding ends, and then it does.
-    while (long_one_is_due())
+    while (should_issue_long())
         if (!issue_first(long_))
             return;
     while (!short_.empty())
@@ -68,7 +68,7 @@ bool issue_queue::may_issue(cost c) noexcept {
     if (const std::uint64_t now = home_.stats().turns.get(); now != std::exchange(turn_, now))
         issued_in_turn_ = 0;
     if (issued_in_turn_ >= max_per_turn) {
-        go_on_later();
+        schedule_wake_up();
         return false;
     }
     if (c.long_io && long_outstanding_.load() + c.operations > max_long && long_outstanding_.load() > 0)

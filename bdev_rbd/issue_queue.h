@@ -10,7 +10,8 @@
 namespace causeway::bdev_rbd {
 
 /// Where the I/O of one image waits until it may go to librbd: for its share of the client's RADOS operations, and for
-/// the next turn when this one has issued enough. In the order in which it came; nothing is allocated, nobody blocks.
+/// the next turn when this one has issued enough. In the order in which it came; nothing is allocated, and nothing
+/// blocks.
 ///
 /// A long I/O (a deallocation of hundreds of objects) comes a piece at a time and queues up again behind the others for
 /// each. Long ones have a queue and a limit of their own, so that no read ever waits behind more than `max_long`
@@ -59,11 +60,11 @@ class issue_queue {
         std::atomic<bool> pending{false};
     };
 
-    void issue_what_may() noexcept;
+    void issue_queued() noexcept;
     bool issue_first(fifo& of) noexcept;
     bool may_issue(cost c) noexcept;
-    bool long_one_is_due() const noexcept { return !long_.empty() && long_outstanding_.load() == 0; }
-    void go_on_later() noexcept;
+    bool should_issue_long() const noexcept { return !long_.empty() && long_outstanding_.load() == 0; }
+    void schedule_wake_up() noexcept;
 
     core::reactor& home_;
     operation_share share_;
@@ -71,7 +72,7 @@ class issue_queue {
     const issue_function issue_;
     fifo short_, long_;
     std::atomic<unsigned> long_outstanding_{0};
-    std::atomic<bool> waiting_{false};  ///< somebody waits: ended() has to say so
+    std::atomic<bool> waiting_{false};  ///< I/O waits: ended() has to wake it
     std::uint64_t turn_ = 0;
     unsigned issued_in_turn_ = 0;
     wake_up wake_up_;

@@ -17,7 +17,7 @@ TEST(operation_share, an_image_alone_gets_a_half_of_the_limit) {
     while (image.take(1))
         ++taken;
     EXPECT_EQ(taken, 500u);
-    image.give_back(200);
+    image.release(200);
     EXPECT_TRUE(image.take(100));
     EXPECT_EQ(client->count(), 400u);
 }

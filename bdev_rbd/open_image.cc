@@ -3,7 +3,7 @@
 namespace causeway::bdev_rbd {
 
 core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<client> on, image_spec spec,
-                                                            attempt<std::unique_ptr<image>>& opening) {
+                                                            deadline_call<std::unique_ptr<image>>& opening) {
     const auto limit = on->time_limit();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
     core::error too_late{ETIMEDOUT,
@@ -12,8 +12,8 @@ core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<clie
                          spec.text()};
     auto threads = on->threads();
     auto what = spec.text();
-    // The client goes along: whoever lets go of it last must be allowed to block.
-    attempt<std::unique_ptr<image>>::function work = [on = std::move(on), spec = std::move(spec)] {
+    // The client goes along: the last owner to release it must be allowed to block.
+    deadline_call<std::unique_ptr<image>>::function work = [on = std::move(on), spec = std::move(spec)] {
         return image::open(on, spec);
     };
     co_return co_await opening.run(std::move(threads), std::move(what), limit, std::move(too_late), std::move(work));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "bdev_rbd/attempt.h"
+#include "bdev_rbd/deadline_call.h"
 #include "bdev_rbd/image.h"
 
 namespace causeway::bdev_rbd {
@@ -8,6 +8,6 @@ namespace causeway::bdev_rbd {
 /// Opens an image away from the reactors, within its client's time limit. ETIMEDOUT, EBUSY (an earlier attempt still
 /// hangs), ECANCELED (by `opening`), image::open()'s errors.
 core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<client> on, image_spec spec,
-                                                            attempt<std::unique_ptr<image>>& opening);
+                                                            deadline_call<std::unique_ptr<image>>& opening);
 
 }  // namespace causeway::bdev_rbd

@@ -31,7 +31,7 @@ class outstanding_operations {
 
 /// One image's part of them. It may have as many outstanding as its client has left, as in switches whose ports share a
 /// buffer: an image alone gets a half of the limit, k images that hang leave 1/(k+1) of it to the others. And `floor`
-/// whatever the others have, so that nobody starves: all images together stay below the limit plus a floor for each.
+/// whatever the others have, so that no image starves: all images together stay below the limit plus a floor for each.
 class operation_share {
   public:
     static constexpr unsigned floor = 32;
@@ -48,8 +48,8 @@ class operation_share {
         client_->count_.fetch_add(operations);
         return true;
     }
-    /// Any thread. Whoever waits for it and looks after this sees it.
-    void give_back(unsigned operations) noexcept {
+    /// Any thread. A waiter that checks after this sees it.
+    void release(unsigned operations) noexcept {
         client_->count_.fetch_sub(operations);
         mine_.fetch_sub(operations);
     }

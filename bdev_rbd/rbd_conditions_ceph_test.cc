@@ -95,7 +95,7 @@ TEST_F(RbdConditions, a_lock_that_another_client_keeps_is_no_write_protection) {
         other_client other(image.name());
         ASSERT_EQ(rbd_lock_acquire(other.image(), RBD_LOCK_MODE_EXCLUSIVE), 0);
         EXPECT_EQ(write(*d, core(0), 0, data), sc::internal_path_error);
-        EXPECT_FALSE(d->can().read_only);
+        EXPECT_FALSE(d->capabilities().read_only);
         bytes back(4096);
         EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
     }
@@ -135,11 +135,11 @@ TEST_F(RbdRemoval, nobody_removes_an_image_that_is_open_read_only) {
     ASSERT_TRUE(d);
     refused("rbd rm --no-progress rbd/watched");
     tool("rbd trash mv rbd/watched");
-    refused("rbd trash rm --no-progress " + d->about().id);
+    refused("rbd trash rm --no-progress " + d->info().id);
     bytes back(4096);
     EXPECT_EQ(read(*d, core(1), 0, back), sc::success);
     EXPECT_EQ(back, data);
-    tool("rbd trash restore " + d->about().id);
+    tool("rbd trash restore " + d->info().id);
 }
 
 TEST_F(RbdRemoval, a_removed_image_never_reads_as_zeroes_where_the_user_may_not_watch) {
@@ -154,7 +154,7 @@ TEST_F(RbdRemoval, a_removed_image_never_reads_as_zeroes_where_the_user_may_not_
     const auto gone = sc::invalid_namespace_or_format.with_dnr();
     tool("rbd trash mv rbd/removed");
     EXPECT_EQ(read(*d, core(0), 0, back), gone);
-    tool("rbd trash restore " + d->about().id);
+    tool("rbd trash restore " + d->info().id);
     EXPECT_EQ(read(*d, core(0), 0, back), sc::success) << "a restored image is the same";
 
     load reads(*d, core(1), op::read, 8);
@@ -182,7 +182,7 @@ TEST_F(RbdRemoval, a_watch_that_was_lost_is_taken_again_and_reads_go_on_meanwhil
     const bytes data = pattern(4096, 1);
     EXPECT_EQ(write(*d, core(0), 0, data), sc::success);
     const auto watches = [&] {
-        const std::string list = tool("rados -p rbd listwatchers rbd_header." + d->about().id);
+        const std::string list = tool("rados -p rbd listwatchers rbd_header." + d->info().id);
         return std::ranges::count(list, '\n');
     };
     const auto librbds = 1, both = 2;

@@ -23,9 +23,9 @@ constexpr std::uint32_t comparing = bdev::ops({op::compare_and_write});
 // Smaller writes cost a read in the OSD. RADOS does a write within one object whole or not at all.
 constexpr std::uint64_t physical_block = 4096;
 
-bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) {
+bdev::device_geometry geometry_of(const image::attributes& about, std::uint32_t block_size) {
     const auto in_blocks = [&](std::uint64_t bytes) { return static_cast<std::uint32_t>(bytes / block_size); };
-    bdev::geometry g;
+    bdev::device_geometry g;
     g.block_size = block_size;
     g.blocks = about.bytes / block_size;
     g.physical_block_size = static_cast<std::uint32_t>(
@@ -38,8 +38,8 @@ bdev::geometry geometry_of(const image::facts& about, std::uint32_t block_size) 
     return g;
 }
 
-bdev::capabilities capabilities_of(const image::facts& about, bool read_only, std::uint32_t block_size) {
-    bdev::capabilities c;
+bdev::device_capabilities capabilities_of(const image::attributes& about, bool read_only, std::uint32_t block_size) {
+    bdev::device_capabilities c;
     c.ops = read_only ? reading : reading | writing;
     // Blocks of more than a sector may have to be compared past librbd: past its cache and its journal, too.
     if (!read_only && (block_size <= sector_bytes || (!about.cache && !about.journaling())))
@@ -63,7 +63,8 @@ const char* reason_of(int error) noexcept {
     case EROFS: return "another client holds the image's lock exclusively, or the image is a mirror's secondary";
     case ENOENT: return "the image or its pool is gone; delete the device";
     case ENODEV: return "the image is in the trash; restore it, or delete the device";
-    case EINTR: return "its core has stalled since it came, and its host may have given it up: it has to send it again";
+    case EINTR:
+        return "its core has stalled since it arrived, and its host may have given it up: the host must send it again";
     default: return std::strerror(error);
     }
 }
@@ -71,30 +72,30 @@ const char* reason_of(int error) noexcept {
 }  // namespace
 
 core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened,
-                                                             bdev::place home) {
-    const std::uint64_t stripe = opened->about().layout.stripe_bytes;
+                                                             bdev::core_lease home) {
+    const std::uint64_t stripe = opened->info().layout.stripe_bytes;
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || stripe % o.block_size != 0)
         return core::fail(EINVAL,
                           "the block size is a power of two from 512 up to the image's stripe unit (" +
                               std::to_string(stripe) + "): RADOS writes a larger block in parts",
                           opened->spec().text());
-    if (opened->about().bytes < o.block_size)
+    if (opened->info().bytes < o.block_size)
         return core::fail(EINVAL, "the image is smaller than a block", opened->spec().text());
-    const auto g = geometry_of(opened->about(), o.block_size);
-    const auto c = capabilities_of(opened->about(), opened->spec().read_only, o.block_size);
+    const auto g = geometry_of(opened->info(), o.block_size);
+    const auto c = capabilities_of(opened->info(), opened->spec().read_only, o.block_size);
     return std::shared_ptr<rbd_device>(new rbd_device(std::move(o), g, c, std::move(opened), std::move(home)));
 }
 
-rbd_device::rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened,
-                       bdev::place home)
+rbd_device::rbd_device(options o, bdev::device_geometry g, bdev::device_capabilities c, std::unique_ptr<image> opened,
+                       bdev::core_lease home)
     : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
       handle_(image_->handle()), home_(home.reactor()),
-      block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->about().cache),
-      spec_(image_->spec()), facts_(image_->about()),
+      block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->info().cache),
+      spec_(image_->spec()), info_(image_->info()),
       queue_(
           home_, image_->owner().operations(), [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
           [](bdev::io& i) noexcept { owner_of(i).issue(i); }),
-      age_limit_(home_), place_(std::move(home)), journaling_(facts_.journaling()), held_(home_) {
+      age_limit_(home_), core_lease_(std::move(home)), journaling_(info_.journaling()), held_(home_) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_by_image();
@@ -145,10 +146,10 @@ issue_queue::cost rbd_device::cost_of(const bdev::io& i) const noexcept {
     if (i.operation == op::flush)
         return {1, false};
     const std::uint64_t begin = bytes(i.offset_blocks), length = bytes(i.length_blocks);
-    const std::uint64_t objects = facts_.layout.objects(begin, length);
+    const std::uint64_t objects = info_.layout.objects(begin, length);
     if (!is_zeroing(i) || objects <= zero_piece_objects)
         return {static_cast<unsigned>(objects), false};
-    return {static_cast<unsigned>(facts_.layout.objects(begin + i.back_end_value, zero_piece(i))), true};
+    return {static_cast<unsigned>(info_.layout.objects(begin + i.back_end_value, zero_piece(i))), true};
 }
 
 void rbd_device::issue(bdev::io& i) noexcept {
@@ -185,7 +186,7 @@ void rbd_device::issue(bdev::io& i) noexcept {
 int rbd_device::refusal(const bdev::io& i) noexcept {
     if (age_limit_.is_young(i)) [[likely]]
         return 0;
-    // An operator who lets I/O hang wants it to wait.
+    // An operator who has disabled the timeout wants I/O to wait.
     return age_limit_.refusal(i, image_->owner().ends_hung_io() ? age_limit::before_issue : age_limit::none);
 }
 
@@ -210,7 +211,7 @@ void rbd_device::written(bdev::io& i, std::int64_t librbd_result) noexcept {
 }
 
 void rbd_device::flush(bdev::io& i) noexcept {
-    if (can().read_only)
+    if (capabilities().read_only)
         return end(i, 0);
     call_librbd(i, ended, [&](rbd_image_t image, rbd_completion_t c) { return rbd_aio_flush(image, c); });
 }
@@ -227,8 +228,8 @@ void rbd_device::zero(bdev::io& i) noexcept {
 }
 
 std::uint64_t rbd_device::zero_piece(const bdev::io& i) const noexcept {
-    return facts_.layout.piece(bytes(i.offset_blocks) + i.back_end_value, bytes(i.length_blocks) - i.back_end_value,
-                               zero_piece_objects);
+    return info_.layout.piece(bytes(i.offset_blocks) + i.back_end_value, bytes(i.length_blocks) - i.back_end_value,
+                              zero_piece_objects);
 }
 
 void rbd_device::zero_ended(rbd_completion_t c, void* arg) noexcept {
@@ -338,7 +339,7 @@ core::task<core::result<>> rbd_device::watch_header(image& i) {
 core::task<> rbd_device::read_size() {
     size_changed_again_ = true;
     if (reading_size_ || resizing_ || swapping_)
-        co_return;  // whoever is at it looks again
+        co_return;  // the task that runs checks again
     reading_size_ = true;
     while (size_changed_again_ && !closing_) {
         size_changed_again_ = false;
@@ -351,7 +352,7 @@ core::task<> rbd_device::read_size() {
         if (size)
             set_blocks(*size >> block_shift_);
         else if (size.error().code == ESHUTDOWN)
-            announce_fence();  // librbd hears of it by its watch, before any host's I/O does
+            announce_fence();  // librbd is notified by its watch, before any host's I/O
         else
             core::log::warning("{}", size.error().text());
     }
@@ -360,7 +361,7 @@ core::task<> rbd_device::read_size() {
 }
 
 core::task<core::result<>> rbd_device::resize(resize_request wanted) {
-    if (can().read_only)
+    if (capabilities().read_only)
         co_return core::fail(EROFS, "the image is open read-only", name());
     co_await work_ended_.wait([this] {
         if (!resizing_ || closing_)
@@ -400,7 +401,7 @@ core::task<> rbd_device::close() {
         const auto threads = image_->owner().threads();
         co_await core::run_on(*threads, [this] { return image_.reset(), true; });
     }
-    place_.reset();
+    core_lease_.reset();
     if (auto f = std::exchange(on_closed, nullptr))
         f();
 }

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "bdev/core_lease.h"
 #include "bdev/device.h"
-#include "bdev/place.h"
 #include "bdev_rbd/age_limit.h"
 #include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
@@ -35,13 +35,13 @@ class rbd_device final : public bdev::device {
 
     /// EINVAL (the block size does not suit the image); `opened` is taken only if all is well.
     static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened,
-                                                            bdev::place home);
+                                                            bdev::core_lease home);
     ~rbd_device() override;
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
     core::reactor* home() const noexcept override { return &home_; }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
-    const image::facts& about() const noexcept { return facts_; }
+    const image::attributes& info() const noexcept { return info_; }
     /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any thread.
     bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
     /// The client that the image is open on: client::id(). REQUIRES: not closed.
@@ -61,13 +61,13 @@ class rbd_device final : public bdev::device {
     /// Makes the image inaccessible: librbd gets no more I/O. What comes is held for up to held_io::max_wait, and then ends
     /// with a path error; what librbd has already ends as librbd says.
     core::task<> suspend();
-    /// Goes on with another handle of the same image, once librbd has finished all I/O on the old one. That is closed then.
-    /// Reads and flushes that were held go on; what changes content ends with a path error, for it may be out of date.
-    /// EINVAL (not the same disk any more), ECANCELED (closing); then `fresh` is closed. REQUIRES: suspended.
+    /// Continues with another handle of the same image, once librbd has finished all I/O on the old one. That is closed
+    /// then. Reads and flushes that were held go on; what changes content ends with a path error, because it may be out
+    /// of date. EINVAL (not the same disk any more), ECANCELED (closing); then `fresh` is closed. REQUIRES: suspended.
     core::task<core::result<>> resume(std::unique_ptr<image> fresh);
 
-    /// Ends when librbd has finished all I/O and closed the image. While an OSD hangs that may take long, and holds up
-    /// nobody else.
+    /// Ends when librbd has finished all I/O and closed the image. While an OSD hangs this may take long, and delays
+    /// nothing else.
     core::task<> close() override;
     /// Called at the end of close().
     std::function<void()> on_closed;
@@ -84,7 +84,8 @@ class rbd_device final : public bdev::device {
         rbd_device* device = nullptr;
     };
 
-    rbd_device(options o, bdev::geometry g, bdev::capabilities c, std::unique_ptr<image> opened, bdev::place home);
+    rbd_device(options o, bdev::device_geometry g, bdev::device_capabilities c, std::unique_ptr<image> opened,
+               bdev::core_lease home);
 
     // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
     void submit(bdev::io& i) noexcept override;
@@ -122,8 +123,8 @@ class rbd_device final : public bdev::device {
     core::task<> read_size();
     core::task<core::result<>> watch_header(image& i);
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
-    void go_on_with_held() noexcept;
-    core::task<bool> librbd_has_none();
+    void resume_held_io() noexcept;
+    core::task<bool> wait_for_librbd();
     void confirm_by_image();
     core::task<core::result<>> resize_checked(resize_request wanted);
 
@@ -133,10 +134,10 @@ class rbd_device final : public bdev::device {
     const unsigned block_shift_;
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
-    const image::facts facts_;
+    const image::attributes info_;
     issue_queue queue_;
     age_limit age_limit_;
-    std::optional<bdev::place> place_;
+    std::optional<bdev::core_lease> core_lease_;
     std::optional<io_to_confirm> to_confirm_;
 
     std::atomic<bool> fenced_{false};

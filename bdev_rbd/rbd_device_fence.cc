@@ -1,4 +1,4 @@
-// How a device leaves a client that the cluster has blocklisted, and goes on with another.
+// How a device leaves a client that the cluster has blocklisted, and continues with another.
 
 #include "bdev_rbd/rbd_device.h"
 
@@ -13,7 +13,7 @@ namespace {
 constexpr auto drain_check_period = 1ms;
 
 /// What hosts were told at first still holds.
-bool same_disk(const image::facts& a, const image::facts& b) noexcept {
+bool same_disk(const image::attributes& a, const image::attributes& b) noexcept {
     return a.identity == b.identity && a.layout == b.layout && a.cache == b.cache;
 }
 
@@ -32,7 +32,7 @@ core::task<core::result<>> rbd_device::resume(std::unique_ptr<image> fresh) {
     swapping_ = false;
     work_ended_.notify_all();
     if (fresh)
-        close_elsewhere(std::move(fresh));
+        close_on_cluster_threads(std::move(fresh));
     if (swapped)
         core::detach(read_size());  // it was not followed meanwhile
     co_return swapped;
@@ -40,11 +40,11 @@ core::task<core::result<>> rbd_device::resume(std::unique_ptr<image> fresh) {
 
 /// Takes `fresh` unless it is refused.
 core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
-    if (!same_disk(facts_, fresh->about()))
+    if (!same_disk(info_, fresh->info()))
         co_return core::fail(EINVAL, "not the same image as before: delete the device and create it again",
                              spec_.text());
     for (bool idle = false; !idle;) {
-        const bool librbd_idle = co_await librbd_has_none();
+        const bool librbd_idle = co_await wait_for_librbd();
         if (closing_)
             co_return core::fail(ECANCELED, "the device is being closed", name());
         idle = librbd_idle && !reading_size_ && !resizing_;
@@ -62,18 +62,18 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     confirm_by_image();
     handle_.store(image_->handle(), std::memory_order_relaxed);
     fenced_.store(false, std::memory_order_relaxed);
-    go_on_with_held();
+    resume_held_io();
     co_await core::switch_to(group().control());
     // While close() waits for this: a callback of the old watch must not outlive the device.
     co_await core::run_on(*old->owner().threads(), [&old] { return old->unwatch(), true; });
-    close_elsewhere(std::move(old));
+    close_on_cluster_threads(std::move(old));
     reopened_.fetch_add(1, std::memory_order_relaxed);
     co_return core::result<>();
 }
 
-/// Whoever has fenced us may have written meanwhile what hosts have sent there: a change of content that was held would
-/// land on newer data. Its host repeats it, here or elsewhere.
-void rbd_device::go_on_with_held() noexcept {
+/// The client that fenced us may have written newer data meanwhile: a change of content that was held would land on
+/// newer data. Its host repeats it, here or elsewhere.
+void rbd_device::resume_held_io() noexcept {
     for (bdev::io* i = held_.take(); i;) {
         bdev::io* const next = i->next;
         if (bdev::changes_content(i->operation))
@@ -85,7 +85,7 @@ void rbd_device::go_on_with_held() noexcept {
 }
 
 /// Of the I/Os that have not ended, all are held, or on their way there. REQUIRES: suspended.
-core::task<bool> rbd_device::librbd_has_none() {
+core::task<bool> rbd_device::wait_for_librbd() {
     co_await core::switch_to(home_);
     const bool none = in_flight() == held_.size();
     co_await core::switch_to(group().control());

@@ -134,7 +134,7 @@ TEST_F(RbdIo, forced_unit_access_reaches_the_cluster_past_a_write_back_cache) {
     p.cluster_name = "write back";
     const auto d = open(p);
     ASSERT_TRUE(d);
-    EXPECT_TRUE(d->can().volatile_write_cache);
+    EXPECT_TRUE(d->capabilities().volatile_write_cache);
 
     const bytes kept = pattern(block, 1), forced = pattern(block, 2), flushed = pattern(block, 3);
     EXPECT_EQ(write(*d, core(0), 0, kept), sc::success);
@@ -164,13 +164,13 @@ TEST_F(RbdIo, nothing_volatile_is_kept_unless_it_was_asked_for) {
     p.cluster_name = "caches by its file";
     const auto d = open(p);
     ASSERT_TRUE(d);
-    EXPECT_FALSE(d->can().volatile_write_cache);
+    EXPECT_FALSE(d->capabilities().volatile_write_cache);
     EXPECT_EQ(write(*d, core(1), 5, pattern(block, 1), true), sc::success);
     EXPECT_EQ(io(*d, core(1), {op::flush}), sc::success);
 
     const auto cached = open(wished);
     ASSERT_TRUE(cached);
-    EXPECT_TRUE(cached->can().volatile_write_cache);
+    EXPECT_TRUE(cached->capabilities().volatile_write_cache);
 }
 
 TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
@@ -207,7 +207,7 @@ TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
     EXPECT_EQ(reinterpret_cast<const std::uint64_t&>(end[3 * block]), 150u);
 }
 
-/// The image from which `child` is made is protected, and given back with it.
+/// The image from which `child` is made is protected, and released with it.
 class clone {
   public:
     clone() {
@@ -241,7 +241,7 @@ TEST_F(RbdCompareAndWrite, a_block_of_4096_bytes_is_compared_and_written_whole) 
     test_image image("pages", "16M", "--object-size 4M --stripe-unit 8K --stripe-count 2");
     const auto d = open_pages(params(image));
     ASSERT_TRUE(d);
-    ASSERT_TRUE(d->can().supports(op::compare_and_write));
+    ASSERT_TRUE(d->capabilities().supports(op::compare_and_write));
     const bytes a = pattern(page, 1), b = pattern(page, 2);
     EXPECT_EQ(compare_and_write(*d, core(0), 5, bytes(page), a), sc::success) << "of what was never written";
     for (const std::size_t wrong : {std::size_t{0}, std::size_t{511}, std::size_t{512}, page - 1}) {
@@ -255,7 +255,7 @@ TEST_F(RbdCompareAndWrite, a_block_of_4096_bytes_is_compared_and_written_whole) 
     std::copy(b.begin(), b.end(), expected.begin() + 5 * page);
     std::copy(a.begin(), a.end(), expected.end() - page);
     EXPECT_TRUE(same(image.content(), expected)) << "and nothing else";
-    EXPECT_EQ(d->shape().atomic_boundary_blocks, 2u) << "the stripe unit";
+    EXPECT_EQ(d->geometry().atomic_boundary_blocks, 2u) << "the stripe unit";
 }
 
 TEST_F(RbdCompareAndWrite, cores_and_gateways_count_up_in_a_block_of_4096_bytes) {
@@ -362,11 +362,11 @@ TEST_F(RbdCompareAndWrite, is_not_on_offer_where_it_would_go_past_a_journal) {
     test_image image("journaled", "8M", "--image-feature layering,exclusive-lock,journaling");
     const auto sectors = open(image);
     ASSERT_TRUE(sectors);
-    EXPECT_TRUE(sectors->can().supports(op::compare_and_write));
+    EXPECT_TRUE(sectors->capabilities().supports(op::compare_and_write));
     EXPECT_TRUE(remove("Ceph0"));
     const auto pages = open_pages(params(image));
     ASSERT_TRUE(pages);
-    EXPECT_FALSE(pages->can().supports(op::compare_and_write));
+    EXPECT_FALSE(pages->capabilities().supports(op::compare_and_write));
 }
 
 TEST_F(RbdIo, a_block_larger_than_a_stripe_unit_is_refused) {
@@ -375,7 +375,7 @@ TEST_F(RbdIo, a_block_larger_than_a_stripe_unit_is_refused) {
     p.block_size = 2048;
     const auto d = open(p);
     ASSERT_TRUE(d);
-    EXPECT_EQ(d->shape().physical_block_size, 2048u) << "no more is written whole or not at all";
+    EXPECT_EQ(d->geometry().physical_block_size, 2048u) << "no more is written whole or not at all";
     EXPECT_TRUE(remove("Ceph0"));
     p.block_size = 4096;
     const auto refused = run(disks_.create(p));
@@ -401,7 +401,7 @@ TEST_F(RbdIo, unmap_gives_memory_back_to_the_cluster) {
     for (unsigned n = 0; n < 4; ++n)
         EXPECT_EQ(write(*d, core(1), n * (512u << 20) / block, pattern(64 << 10, n)), sc::success);
     EXPECT_EQ(io(*d, core(0), {op::flush}), sc::success);
-    const std::string prefix = "rados -p rbd ls | grep -c rbd_data." + d->about().id + " || true";
+    const std::string prefix = "rados -p rbd ls | grep -c rbd_data." + d->info().id + " || true";
     EXPECT_EQ(std::stoi(tool(prefix)), 4);
     // More than librbd takes at once.
     EXPECT_EQ(io(*d, core(1), {op::unmap, 0, d->blocks()}), sc::success);

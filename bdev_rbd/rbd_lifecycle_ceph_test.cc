@@ -27,7 +27,7 @@ class RbdLifecycle : public CephTest {
         for (std::size_t n = 0; n < count; ++n)
             EXPECT_TRUE(remove("Ceph" + std::to_string(n)));
         std::size_t left = 0;
-        on_control([&] { left = homes_.placed_on(0) + homes_.placed_on(1); });
+        on_control([&] { left = homes_.count_on(0) + homes_.count_on(1); });
         EXPECT_EQ(left, 0u) << "places are given back";
         return placed;
     }
@@ -121,7 +121,7 @@ TEST_F(RbdLifecycle, another_block_size_makes_another_disk) {
     test_image image("sizes", "8M");
     const auto by_512 = open(image);
     ASSERT_TRUE(by_512);
-    EXPECT_EQ(by_512->id(), by_512->about().identity) << "as it always was: hosts know it by that";
+    EXPECT_EQ(by_512->id(), by_512->info().identity) << "as it always was: hosts know it by that";
     const auto id = by_512->id();
     EXPECT_TRUE(remove("Ceph0"));
     auto p = params(image);
@@ -140,7 +140,7 @@ TEST_F(RbdLifecycle, a_name_that_was_given_to_another_image_is_not_opened_for_th
     ASSERT_TRUE(d);
     disk_params made_with;
     on_control([&] { made_with = *disks_.params_of(*d); });
-    EXPECT_EQ(made_with.image_id, d->about().id);
+    EXPECT_EQ(made_with.image_id, d->info().id);
     EXPECT_TRUE(remove("Ceph0"));
 
     tool("rbd mv rbd/moved rbd/away");
@@ -167,8 +167,8 @@ TEST_F(RbdLifecycle, a_read_only_image_is_never_written) {
     p.image.read_only = true;
     d = open(p);
     ASSERT_TRUE(d);
-    EXPECT_TRUE(d->can().read_only);
-    EXPECT_FALSE(d->can().volatile_write_cache);
+    EXPECT_TRUE(d->capabilities().read_only);
+    EXPECT_FALSE(d->capabilities().volatile_write_cache);
     bytes back(4096);
     EXPECT_EQ(read(*d, core(1), 8, back), sc::success);
     EXPECT_EQ(back, data);
@@ -269,7 +269,7 @@ TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_de
     EXPECT_TRUE(eventually([&] { return d->blocks() == (64u << 20) / 512; }));
     EXPECT_TRUE(remove("Ceph0"));
     EXPECT_EQ(shrink.get().error().code, ECANCELED);
-    tool("rados -p rbd rm rbd_header." + d->about().id);  // or its removal would take as long
+    tool("rados -p rbd rm rbd_header." + d->info().id);  // or its removal would take as long
 }
 
 TEST_F(RbdLifecycle, a_shrink_under_load_leaks_no_memory_into_reads) {

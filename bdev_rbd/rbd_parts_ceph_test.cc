@@ -89,7 +89,7 @@ TEST_F(RbdParts, none_is_issued_after_a_stall) {
         EXPECT_TRUE(eventually([&] { return outstanding() == 1 + 7; }));
         const auto stall = d->home()->options().stall_limit + 100ms;
         std::this_thread::sleep_for(stall);
-        on(*d->home(), [&] { d->home()->note_stall(stall); });
+        on(*d->home(), [&] { d->home()->record_stall(stall); });
     }
     EXPECT_TRUE(eventually([&] { return deallocation.ended && write_io.ended; }));
     EXPECT_EQ(write_io.status, sc::success) << "librbd had it";

@@ -81,7 +81,7 @@ TEST_F(RbdTrouble, an_opening_that_hangs_is_deleted_at_once) {
         on_control([&] { n = ending.opening(); });
         return n == 1;
     }));
-    on_control([&] { ending.give_up(); });
+    on_control([&] { ending.cancel_openings(); });
     EXPECT_EQ(second.get().error().code, ECANCELED);
     // The name is free again, while the clients of these tries still wait for their monitor.
     p = params(image, "far");

@@ -25,19 +25,20 @@ inline constexpr std::uint64_t always_allowed_bytes = std::uint64_t{1} << 40;
 inline core::result<> check_resize(const resize_request& r, std::uint64_t present_bytes, std::uint64_t cluster_bytes,
                                    const std::string& about) {
     if (r.bytes < present_bytes && !r.allow_shrink)
-        return core::fail(EINVAL, "the new size is below the present one, and would destroy data: allow_shrink says so",
+        return core::fail(EINVAL,
+                          "the new size is below the present one, and would destroy data: set allow_shrink to allow it",
                           about);
     if (r.bytes <= present_bytes || r.force)
         return {};
     if (cluster_bytes > 0 && r.bytes > cluster_bytes)
         return core::fail(EFBIG,
                           "the new size is more than the whole cluster holds (" + std::to_string(cluster_bytes >> 30) +
-                              " GiB): if it is meant, say force",
+                              " GiB): set force if this is intended",
                           about);
     if (r.bytes > always_allowed_bytes && r.bytes / max_growth_factor > present_bytes)
         return core::fail(EFBIG,
                           "the new size is more than " + std::to_string(max_growth_factor) +
-                              " times the present one: if it is meant, say force",
+                              " times the present one: set force if this is intended",
                           about);
     return {};
 }

@@ -8,8 +8,8 @@
 
 namespace causeway::bdev_rbd {
 
-/// What librbd and librados say of an I/O, and what the host is to make of it. What is not here is an internal error
-/// that the host may try again.
+/// Results of librbd and librados, and the statuses that hosts get for them. What is not here is an internal error that
+/// the host may try again.
 ///
 /// DNR is the contract with the host's multipathing: clear wherever another gateway, or a later try, could still
 /// succeed; set wherever a retry must fail the same way.
@@ -20,7 +20,7 @@ struct errno_meaning {
 inline constexpr errno_meaning meanings[] = {
     // This gateway is cut off, not the image: another path may serve it. A media error here would reach the file
     // system above.
-    {ESHUTDOWN, nvme::sc::internal_path_error},  // blocklisted: fenced by whoever took over
+    {ESHUTDOWN, nvme::sc::internal_path_error},  // blocklisted: fenced by the gateway that took over
     {ETIMEDOUT, nvme::sc::internal_path_error},  // rados_osd_op_timeout
     {ENOTCONN, nvme::sc::internal_path_error},
     {ECONNREFUSED, nvme::sc::internal_path_error},

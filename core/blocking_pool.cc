@@ -26,7 +26,8 @@ void run_on(const std::vector<unsigned>& cpus) noexcept {
 
 }  // namespace
 
-blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned most) : cpus_(std::move(cpus)), most_(most) {
+blocking_pool::blocking_pool(std::vector<unsigned> cpus, unsigned max_threads)
+    : cpus_(std::move(cpus)), max_threads_(max_threads) {
     // The first thread stays for good, so that work is always served, even when no more threads are to be
     // had.
     std::lock_guard lock(mutex_);
@@ -54,7 +55,7 @@ void blocking_pool::submit(std::function<void()> work) {
         return;
     queue_.push_back(std::move(work));
     wanted_.notify_one();
-    if (queue_.size() <= idle_ || threads_ == most_)
+    if (queue_.size() <= idle_ || threads_ == max_threads_)
         return;
     try {
         add_thread();

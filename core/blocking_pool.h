@@ -11,13 +11,13 @@
 
 namespace causeway::core {
 
-/// Plain threads for what can only block. A thread is added whenever none is free, up to `most`, so that one
-/// dead cluster does not hold up the others; idle threads go after a while, all but one.
+/// Plain threads for calls that can only block. A thread is added whenever none is free, up to `max_threads`, so that
+/// one dead cluster does not hold up the others; idle threads go after a while, all but one.
 class blocking_pool final : public blocking_executor {
   public:
     /// `cpus`: where its threads may run, the reactors' CPUs left out where there are others; empty:
     /// anywhere.
-    explicit blocking_pool(std::vector<unsigned> cpus = {}, unsigned most = 128);
+    explicit blocking_pool(std::vector<unsigned> cpus = {}, unsigned max_threads = 128);
     ~blocking_pool() override { stop(); }
 
     /// Waits for what runs; what has not begun is dropped, and so is all that comes later. To be called while
@@ -31,7 +31,7 @@ class blocking_pool final : public blocking_executor {
     void serve();
 
     const std::vector<unsigned> cpus_;
-    const unsigned most_;
+    const unsigned max_threads_;
     std::mutex mutex_;
     std::condition_variable wanted_;
     std::condition_variable gone_;

@@ -6,20 +6,20 @@
 
 namespace causeway::core {
 
-void waiting_lines::insert(buffer_line& l) noexcept {
+void account_queue::insert(account_class& l) noexcept {
     by_held_[l.held].push_back(l);
     occupied_[l.held / 64] |= std::uint64_t{1} << l.held % 64;
     ++count_;
 }
 
-void waiting_lines::remove(buffer_line& l) noexcept {
+void account_queue::remove(account_class& l) noexcept {
     by_held_[l.held].remove(l);
     if (by_held_[l.held].empty())
         occupied_[l.held / 64] &= ~(std::uint64_t{1} << l.held % 64);
     --count_;
 }
 
-buffer_line* waiting_lines::least() const noexcept {
+account_class* account_queue::fewest_held() const noexcept {
     if (count_ == 0)
         return nullptr;
     std::size_t word = 0;
@@ -30,7 +30,7 @@ buffer_line* waiting_lines::least() const noexcept {
 
 bool buffer_account::idle() const noexcept {
     return at_hand == 0 && std::all_of(lines.begin(), lines.end(),
-                                       [](const buffer_line& l) { return l.held == 0 && l.users == 0; });
+                                       [](const account_class& l) { return l.held == 0 && l.users == 0; });
 }
 
 void accounts_at_hand::set(const buffer_holders& of, buffer_account* ns, buffer_account* host) noexcept {
@@ -47,14 +47,14 @@ void accounts_at_hand::set(const buffer_holders& of, buffer_account* ns, buffer_
 }
 
 void buffer_accounts::prepare(account& a) const noexcept {
-    for (buffer_line& l : a.lines)
+    for (account_class& l : a.lines)
         l.is_host = of_hosts_;
 }
 
 buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcept {
     auto found = all_.find(number);
     if (found == all_.end()) {
-        if (all_.size() >= most_before_sweep_)
+        if (all_.size() >= max_before_sweep_)
             forget_idle();
         try {
             found = all_.try_emplace(number).first;
@@ -71,7 +71,7 @@ buffer_accounts::account& buffer_accounts::look_up(std::uint64_t number) noexcep
 void buffer_accounts::forget_idle() noexcept {
     std::erase_if(all_, [](const auto& entry) { return entry.second.idle(); });
     recent_ = {};
-    most_before_sweep_ = std::max<std::size_t>(64, 2 * all_.size());
+    max_before_sweep_ = std::max<std::size_t>(64, 2 * all_.size());
 }
 
 }  // namespace causeway::core

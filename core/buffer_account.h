@@ -11,71 +11,71 @@
 
 namespace causeway::core {
 
-/// Whose a buffer is now, for it counts for who keeps it from going back.
+/// Which accounts a buffer counts for now: those that can keep it from being released.
 enum class buffer_user : std::uint8_t {
     host_and_ns,  ///< data is on its way from the host, for the namespace
-    ns,           ///< its disk is at work on it
+    ns,           ///< its disk executes the command
     host,         ///< it has yet to take the data
 };
 
-/// On whose behalf a buffer is taken, and whose it is at first: a namespace, whose disk may hang, and a host, which may
-/// not take its data. Both by numbers that are never used twice.
+/// The namespace (its disk may hang) and the host (it may not take its data) that a buffer is taken for, and which of
+/// them it counts for at first. Both are numbers that are never reused.
 struct buffer_holders {
     std::uint64_t ns = 0;    ///< 0: of no namespace (an admin command)
     std::uint64_t host = 0;  ///< 0: of a host that is not known yet; all of these are one
     buffer_user first = buffer_user::host_and_ns;
 };
 
-struct buffer_line;
+struct account_class;
 
-/// A buffer that a command has, or waits for. Embedded in the command's request. Set up by who owns it: `ready`. The
-/// rest belongs to the pool.
+/// A buffer that a command has or waits for, embedded in the command's request. The owner sets `ready`; the pool uses
+/// the other members.
 struct buffer_claim {
     /// Called on the pool's core when a claim that waited has got its buffer.
     void (*ready)(buffer_claim&) noexcept = nullptr;
     std::byte* data = nullptr;         ///< the buffer; nullptr: none
     std::uint8_t size_class = 0;       ///< of `data`, or of what it waits for
     buffer_user user = buffer_user::host_and_ns;
-    buffer_line* ns = nullptr;  ///< the accounts that it may count for; nullptr: of no namespace
-    buffer_line* host = nullptr;
-    buffer_line* waits_in = nullptr;  ///< one of these; nullptr: it does not wait
-    buffer_claim* before = nullptr;   ///< fifo's
+    account_class* ns = nullptr;  ///< the accounts that it may count for; nullptr: of no namespace
+    account_class* host = nullptr;
+    account_class* waits_in = nullptr;  ///< one of these; nullptr: it does not wait
+    buffer_claim* before = nullptr;     ///< fifo's
     buffer_claim* after = nullptr;
 };
 
 /// What one account has of one size of buffers, and the claims of it that wait because of what it has.
-struct buffer_line {
+struct account_class {
     std::uint32_t held = 0;   ///< buffers that count for it
     std::uint32_t users = 0;  ///< claims that wait, and may count for it
     bool is_host = false;
     fifo<buffer_claim> claims;   ///< that wait here
-    buffer_line* before = nullptr;  ///< fifo's
-    buffer_line* after = nullptr;
+    account_class* before = nullptr;  ///< fifo's
+    account_class* after = nullptr;
 };
 
-/// Lines in which somebody waits, by how much their accounts hold: whoever holds the least comes first, and those that
-/// hold the same take turns. Every step takes constant time.
-class waiting_lines {
+/// Accounts with waiting claims, ordered by how many buffers they hold: the account with the fewest comes first, and
+/// equal accounts take turns. Every operation takes constant time.
+class account_queue {
   public:
     /// `most`: buffers that one account can hold.
-    explicit waiting_lines(std::size_t most = 0) : by_held_(most + 1), occupied_(most / 64 + 1) {}
+    explicit account_queue(std::size_t most = 0) : by_held_(most + 1), occupied_(most / 64 + 1) {}
 
-    void insert(buffer_line& l) noexcept;
-    void remove(buffer_line& l) noexcept;
+    void insert(account_class& l) noexcept;
+    void remove(account_class& l) noexcept;
     bool empty() const noexcept { return count_ == 0; }
-    buffer_line* least() const noexcept;  ///< nullptr: there is none
+    account_class* fewest_held() const noexcept;  ///< nullptr: there is none
 
   private:
-    std::vector<fifo<buffer_line>> by_held_;
+    std::vector<fifo<account_class>> by_held_;
     std::vector<std::uint64_t> occupied_;  ///< a bit for each fifo that is not empty
     std::size_t count_ = 0;
 };
 
 /// What a namespace or a host has, of each size.
 struct buffer_account {
-    static constexpr std::size_t most_classes = 4;
+    static constexpr std::size_t max_classes = 4;
 
-    std::array<buffer_line, most_classes> lines{};
+    std::array<account_class, max_classes> lines{};
     std::uint32_t at_hand = 0;  ///< accounts_at_hand that point here
 
     /// Nobody points here.
@@ -102,8 +102,8 @@ class accounts_at_hand {
     buffer_account* host_ = nullptr;
 };
 
-/// The accounts of one kind, namespaces or hosts. They are made when they first take something, and those that neither
-/// hold nor wait for anything are forgotten when there are many.
+/// The accounts of one kind, namespaces or hosts. An account is created when it first takes a buffer. When there are
+/// many, those that neither hold nor wait for a buffer are removed.
 class buffer_accounts {
   public:
     using account = buffer_account;
@@ -128,9 +128,9 @@ class buffer_accounts {
     bool of_hosts_;
     std::array<recent, 16> recent_{};
     std::unordered_map<std::uint64_t, account> all_;
-    /// Of whoever comes when there is no memory for another one.
+    /// Shared by all that come when there is no memory for another account.
     std::unique_ptr<account> rest_ = std::make_unique<account>();
-    std::size_t most_before_sweep_ = 64;
+    std::size_t max_before_sweep_ = 64;
 };
 
 }  // namespace causeway::core

@@ -19,7 +19,7 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept {
 
 /// Bytes of a pool. EINVAL.
 result<std::uint64_t> size_of(std::span<const buffer_pool::size_class> classes) {
-    if (classes.empty() || classes.size() > buffer_account::most_classes)
+    if (classes.empty() || classes.size() > buffer_account::max_classes)
         return fail(EINVAL, "a buffer pool has one to four sizes");
     std::uint64_t total = 0;
     std::uint32_t previous = 0;
@@ -62,7 +62,7 @@ result<buffer_pool> buffer_pool::create(std::span<const size_class> classes) {
         s.free.resize(c.count);
         s.left = c.count;
         s.ample = ample(c.count);
-        s.waiting_ns = s.waiting_hosts = waiting_lines(c.count);
+        s.waiting_ns = s.waiting_hosts = account_queue(c.count);
         offset = round_up(offset, alignment_of(c.bytes));
         for (std::uint32_t i = c.count; i-- > 0; offset += round_up(c.bytes, alignment_of(c.bytes)))
             s.free[i] = pool.memory_.data() + offset;  // taken from the back: the lowest address first
@@ -93,13 +93,13 @@ void buffer_pool::look_up(const buffer_holders& h, accounts_at_hand& at_hand) no
 
 bool buffer_pool::take_scarce(stock& s, buffer_claim& c) noexcept {
     // While others are being served, those whose turn it is come first.
-    if (s.serving || what_blocks(s, c))
+    if (s.serving || blocking_account(s, c))
         return false;
     grant(s, c);
     return true;
 }
 
-bool buffer_pool::may_take(const stock& s, const buffer_line& l) noexcept {
+bool buffer_pool::may_take(const stock& s, const account_class& l) noexcept {
     if (l.held == 0 || s.left == 0)
         return s.left != 0;
     const std::uint64_t held = l.held + std::uint64_t{1}, left = s.left - 1;
@@ -107,7 +107,7 @@ bool buffer_pool::may_take(const stock& s, const buffer_line& l) noexcept {
 }
 
 /// The account that holds too many to have another one; nullptr: neither.
-buffer_line* buffer_pool::what_blocks(const stock& s, const buffer_claim& c) noexcept {
+account_class* buffer_pool::blocking_account(const stock& s, const buffer_claim& c) noexcept {
     if (c.ns && !may_take(s, *c.ns))
         return c.ns;
     return may_take(s, *c.host) ? nullptr : c.host;
@@ -120,7 +120,7 @@ void buffer_pool::count_and_reorder(stock& s, const buffer_claim& c, std::uint32
         count_and_reorder(s, *c.host, more);
 }
 
-void buffer_pool::count_and_reorder(stock& s, buffer_line& l, std::uint32_t more) noexcept {
+void buffer_pool::count_and_reorder(stock& s, account_class& l, std::uint32_t more) noexcept {
     if (l.claims.empty()) {
         l.held += more;
         return;
@@ -154,26 +154,26 @@ void buffer_pool::change_user(buffer_claim& c, buffer_user next) noexcept {
 }
 
 /// Of each kind the account that holds the least may take if any may. nullptr: none may.
-buffer_line* buffer_pool::next_in_turn(const stock& s) noexcept {
-    buffer_line* const ns = s.waiting_ns.least();
-    buffer_line* const host = s.waiting_hosts.least();
+account_class* buffer_pool::next_in_turn(const stock& s) noexcept {
+    account_class* const ns = s.waiting_ns.fewest_held();
+    account_class* const host = s.waiting_hosts.fewest_held();
     const bool host_may = host && may_take(s, *host);
     if (!ns || !may_take(s, *ns))
         return host_may ? host : nullptr;
     return host_may && host->held < ns->held ? host : ns;
 }
 
-/// A loop, and entered once only: who is served may give its buffer back at once, and a long line of such would
-/// otherwise be as deep a recursion. Each step hands out a buffer, or moves a claim to the line of its other account,
-/// where it stays until that one may take again.
+/// A loop, and entered once only: a waiter may release its buffer at once, and a long queue of such waiters would
+/// otherwise recurse as deeply. Each step hands out a buffer, or moves a claim to the queue of its other account, where
+/// it stays until that account may take a buffer again.
 void buffer_pool::serve(stock& s) noexcept {
     if (std::exchange(s.serving, true))
         return;
-    while (buffer_line* const l = next_in_turn(s)) {
+    while (account_class* const l = next_in_turn(s)) {
         buffer_claim& c = *l->claims.front();
-        take_out_of_line(s, c);
-        if (buffer_line* other = what_blocks(s, c)) {
-            put_in_line(s, c, *other);
+        dequeue(s, c);
+        if (account_class* other = blocking_account(s, c)) {
+            enqueue(s, c, *other);
         } else {
             grant(s, c);
             count_users(c, -1u);
@@ -186,9 +186,9 @@ void buffer_pool::serve(stock& s) noexcept {
 void buffer_pool::wait(buffer_claim& c) noexcept {
     assert(!c.waits_in && !c.data && c.ready);
     stock& s = classes_[c.size_class];
-    buffer_line* const l = what_blocks(s, c);
+    account_class* const l = blocking_account(s, c);
     assert(l || s.serving);
-    put_in_line(s, c, l ? *l : *c.host);
+    enqueue(s, c, l ? *l : *c.host);
     count_users(c, 1);
     waits_.add();
 }
@@ -196,7 +196,7 @@ void buffer_pool::wait(buffer_claim& c) noexcept {
 void buffer_pool::cancel(buffer_claim& c) noexcept {
     if (!c.waits_in)
         return;
-    take_out_of_line(classes_[c.size_class], c);
+    dequeue(classes_[c.size_class], c);
     count_users(c, -1u);
 }
 
@@ -207,7 +207,7 @@ void buffer_pool::count_users(const buffer_claim& c, std::uint32_t more) noexcep
     c.host->users += more;
 }
 
-void buffer_pool::put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcept {
+void buffer_pool::enqueue(stock& s, buffer_claim& c, account_class& l) noexcept {
     c.waits_in = &l;
     if (l.claims.empty())
         s.waiting_with(l).insert(l);
@@ -215,8 +215,8 @@ void buffer_pool::put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcep
     ++s.waiting;
 }
 
-void buffer_pool::take_out_of_line(stock& s, buffer_claim& c) noexcept {
-    buffer_line& l = *std::exchange(c.waits_in, nullptr);
+void buffer_pool::dequeue(stock& s, buffer_claim& c) noexcept {
+    account_class& l = *std::exchange(c.waits_in, nullptr);
     l.claims.remove(c);
     --s.waiting;
     if (l.claims.empty())

@@ -14,11 +14,12 @@
 
 namespace causeway::core {
 
-/// Buffers of a few sizes cut from one region, for one core, shared so that nobody can take what others need.
+/// Buffers of a few sizes cut from one region, for one core, shared so that no namespace and no host can take what
+/// others need.
 ///
-/// A buffer counts for the namespace that it is for until its disk is done with it, and for the host while the host's
-/// data is on its way, in either direction: for whoever may keep it from going back. While a buffer is free, an account
-/// that holds none of its size gets it. One that holds some gets another one only if then
+/// A buffer counts for its namespace until the disk is done with it, and for its host while the host's data is on its
+/// way in either direction, because these can keep it from being released. While a buffer is free, an account that
+/// holds none of its size gets it. One that holds some gets another one only if then
 ///
 ///     held * buffers <= free * free        (a host: 4 * held)
 ///
@@ -57,7 +58,7 @@ class buffer_pool {
     /// The whole region, to be registered with a device.
     std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
     std::uint32_t largest() const noexcept { return classes_[count_ - 1].bytes; }
-    /// Buffers for `bytes` that nobody has.
+    /// Free buffers for `bytes`.
     std::size_t free_buffers(std::uint32_t bytes) const noexcept { return classes_[class_of(bytes)].left; }
 
     /// REQUIRES: bytes <= largest(); `c` neither has a buffer nor waits. A buffer of at least `bytes` in `c.data`;
@@ -68,11 +69,11 @@ class buffer_pool {
     /// REQUIRES: take() has just failed for `c`, and `c.ready` is set.
     void wait(buffer_claim& c) noexcept;
     void cancel(buffer_claim& c) noexcept;  ///< does nothing if it does not wait
-    /// Others may get it before this returns.
-    void give_back(buffer_claim& c) noexcept;
-    /// REQUIRES: `c` has a buffer. Others may get one before this returns. What is of no namespace, or has become the
+    /// A waiter may get it before this returns.
+    void release(buffer_claim& c) noexcept;
+    /// REQUIRES: `c` has a buffer. A waiter may get one before this returns. What is of no namespace, or has become the
     /// host's, stays the host's.
-    void hand_to(buffer_claim& c, buffer_user next) noexcept {
+    void transfer_to(buffer_claim& c, buffer_user next) noexcept {
         if (c.user != next && c.ns)
             change_user(c, next);
     }
@@ -82,14 +83,14 @@ class buffer_pool {
   private:
     struct alignas(64) stock {
         std::uint32_t bytes = 0;
-        bool serving = false;     ///< buffers are being handed to those that wait
+        bool serving = false;     ///< buffers are being handed to waiters
         std::size_t left = 0;     ///< free ones
         std::size_t ample = 0;    ///< see ample()
         std::size_t waiting = 0;  ///< claims
         std::vector<std::byte*> free;  ///< of which the first `left` are there; never grows
-        waiting_lines waiting_ns, waiting_hosts;
+        account_queue waiting_ns, waiting_hosts;
 
-        waiting_lines& waiting_with(const buffer_line& l) noexcept { return l.is_host ? waiting_hosts : waiting_ns; }
+        account_queue& waiting_with(const account_class& l) noexcept { return l.is_host ? waiting_hosts : waiting_ns; }
     };
     buffer_pool() = default;
     std::uint8_t class_of(std::uint32_t bytes) const noexcept;
@@ -98,20 +99,20 @@ class buffer_pool {
     static void give_back_and_serve(stock& s, buffer_claim& c) noexcept;
     void change_user(buffer_claim& c, buffer_user next) noexcept;
 
-    static bool may_take(const stock& s, const buffer_line& l) noexcept;
-    static buffer_line* next_in_turn(const stock& s) noexcept;
-    static buffer_line* what_blocks(const stock& s, const buffer_claim& c) noexcept;
+    static bool may_take(const stock& s, const account_class& l) noexcept;
+    static account_class* next_in_turn(const stock& s) noexcept;
+    static account_class* blocking_account(const stock& s, const buffer_claim& c) noexcept;
     static void count(const buffer_claim& c, std::uint32_t more) noexcept;
     static void count_and_reorder(stock& s, const buffer_claim& c, std::uint32_t more) noexcept;
-    static void count_and_reorder(stock& s, buffer_line& l, std::uint32_t more) noexcept;
+    static void count_and_reorder(stock& s, account_class& l, std::uint32_t more) noexcept;
     static void grant(stock& s, buffer_claim& c) noexcept;
     static void count_users(const buffer_claim& c, std::uint32_t more) noexcept;
-    static void put_in_line(stock& s, buffer_claim& c, buffer_line& l) noexcept;
-    static void take_out_of_line(stock& s, buffer_claim& c) noexcept;
+    static void enqueue(stock& s, buffer_claim& c, account_class& l) noexcept;
+    static void dequeue(stock& s, buffer_claim& c) noexcept;
     static void serve(stock& s) noexcept;
 
     dma_memory memory_;
-    std::array<stock, buffer_account::most_classes> classes_;
+    std::array<stock, buffer_account::max_classes> classes_;
     std::size_t count_ = 0;
     buffer_accounts namespaces_{buffer_accounts::kind::namespaces}, hosts_{buffer_accounts::kind::hosts};
     counter waits_;
@@ -157,7 +158,7 @@ inline bool buffer_pool::take(buffer_claim& c, std::uint32_t bytes, const buffer
     return true;
 }
 
-inline void buffer_pool::give_back(buffer_claim& c) noexcept {
+inline void buffer_pool::release(buffer_claim& c) noexcept {
     assert(c.data >= memory_.data() && c.data < memory_.data() + memory_.size());
     stock& s = classes_[c.size_class];
     assert(s.left < s.free.size());

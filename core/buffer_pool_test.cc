@@ -25,7 +25,7 @@ struct client : buffer_claim {
     bool take_or_wait(buffer_pool& pool, std::uint32_t bytes) {
         pool_ = &pool;
         if (pool.take(*this, bytes, holders, at_hand)) {
-            pool.hand_to(*this, user_);
+            pool.transfer_to(*this, user_);
             return true;
         }
         pool.wait(*this);
@@ -33,7 +33,7 @@ struct client : buffer_claim {
     }
     void served() {
         order_.push_back(name_);
-        pool_->hand_to(*this, user_);
+        pool_->transfer_to(*this, user_);
         if (then)
             then();
     }
@@ -96,7 +96,7 @@ TEST_F(buffer_pool_test, an_exhausted_size_gives_nothing_and_takes_from_no_other
     client one(order, 1, {1, 1}), large(order, 2, {1, 1});
     EXPECT_FALSE(pool.take(one, 4096, one.holders, one.at_hand));
     EXPECT_TRUE(pool.take(large, 4097, large.holders, large.at_hand));
-    pool.give_back(*all[0]);
+    pool.release(*all[0]);
     EXPECT_TRUE(pool.take(one, 4096, one.holders, one.at_hand));
 }
 
@@ -108,7 +108,7 @@ TEST_F(buffer_pool_test, a_namespace_alone_has_three_eighths_of_a_size) {
     EXPECT_FALSE(pool.take(fourth, 512, fourth.holders, fourth.at_hand));
     had.push_back(&taken(512, {50, 50}));  // and others have theirs
     for (client* c : had)
-        pool.give_back(*c);
+        pool.release(*c);
     EXPECT_TRUE(pool.take(fourth, 512, fourth.holders, fourth.at_hand));
 }
 
@@ -122,7 +122,7 @@ TEST_F(buffer_pool_test, a_host_has_less_and_what_disks_are_at_work_on_does_not_
     EXPECT_EQ(taken, 10u);
     larger.cancel(all.back());
     for (std::size_t i = 0; i < taken; ++i)
-        larger.hand_to(all[i], buffer_user::ns);
+        larger.transfer_to(all[i], buffer_user::ns);
     EXPECT_TRUE(all.back().take_or_wait(larger, 512));
 }
 
@@ -132,10 +132,10 @@ TEST_F(buffer_pool_test, claims_of_one_account_are_served_in_order) {
     client& two = waiting(2, 4096, {1, 1});
     EXPECT_EQ(pool.waits(), 2u);
     for (std::size_t i = 0; i < 5; ++i) {
-        pool.give_back(*all[i]);
+        pool.release(*all[i]);
         EXPECT_EQ(order, (std::vector{1})) << "for a second one, five must be free";
     }
-    pool.give_back(*all[5]);
+    pool.release(*all[5]);
     EXPECT_EQ(order, (std::vector{1, 2}));
     EXPECT_NE(one.data, nullptr);
     EXPECT_NE(two.data, one.data);
@@ -149,14 +149,14 @@ TEST_F(buffer_pool_test, whoever_holds_the_least_comes_first) {
     waiting(11, 4096, {1, 1});
     waiting(12, 4096, {2, 2});
     client& none = waiting(13, 4096, {3, 3});
-    pool.give_back(*others[0]);
+    pool.release(*others[0]);
     EXPECT_EQ(order, (std::vector{13}));
     for (std::size_t i = 1; i < 5; ++i)
-        pool.give_back(*others[i]);
+        pool.release(*others[i]);
     EXPECT_EQ(order, (std::vector{13}));
-    pool.give_back(none);
+    pool.release(none);
     EXPECT_EQ(order, (std::vector{13, 12}));
-    pool.give_back(a);
+    pool.release(a);
     EXPECT_EQ(order, (std::vector{13, 12, 11}));
 }
 
@@ -166,11 +166,11 @@ TEST_F(buffer_pool_test, those_that_hold_the_same_take_turns) {
         for (int ns = 1; ns <= 4; ++ns)
             waiting(10 * round + ns, 4096, {static_cast<std::uint64_t>(ns), static_cast<std::uint64_t>(ns)});
     for (client* c : all)
-        pool.give_back(*c);
+        pool.release(*c);
     EXPECT_EQ(order, (std::vector{1, 2, 3, 4}));
     for (client& c : clients)
         if (c.data)
-            pool.give_back(c);
+            pool.release(c);
     EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 11, 12, 13, 14}));
 }
 
@@ -181,7 +181,7 @@ TEST_F(buffer_pool_test, a_claim_over_its_threshold_stands_before_nobody) {
         waiting(1, 4096, {1, 1});
     client other(order, 2, {2, 2});
     EXPECT_TRUE(other.take_or_wait(pool, 4096));
-    pool.give_back(other);
+    pool.release(other);
     EXPECT_TRUE(order.empty());
     EXPECT_TRUE(other.take_or_wait(pool, 4096));
 }
@@ -191,34 +191,34 @@ TEST_F(buffer_pool_test, a_host_over_its_threshold_does_not_hold_up_its_namespac
     for (std::uint64_t ns = 1; ns <= 3; ++ns)
         deaf.push_back(&taken(4096, {ns, 1}));
     for (client* c : deaf)
-        pool.hand_to(*c, buffer_user::host);
+        pool.transfer_to(*c, buffer_user::host);
     const auto others = exhaust();
     waiting(1, 4096, {5, 1});  // of the host that holds three
     waiting(2, 4096, {5, 2});  // the same namespace, another host
-    pool.give_back(*others[0]);
+    pool.release(*others[0]);
     EXPECT_EQ(order, (std::vector{2}));
     for (std::size_t i = 1; i < 5; ++i)
-        pool.give_back(*others[i]);
+        pool.release(*others[i]);
     EXPECT_EQ(order, (std::vector{2}));
     for (client* c : deaf)
-        pool.give_back(*c);
+        pool.release(*c);
     EXPECT_EQ(order, (std::vector{2, 1}));
 }
 
 TEST_F(buffer_pool_test, a_host_that_may_take_none_does_not_stand_before_a_namespace_that_holds_more) {
     client& deaf = taken(4096, {1, 1});
-    pool.hand_to(deaf, buffer_user::host);
+    pool.transfer_to(deaf, buffer_user::host);
     taken(4096, {2, 2});
     taken(4096, {2, 2});
     const auto others = exhaust();
     for (client* c : {others[0], others[1], others[2], others[3]})
-        pool.give_back(*c);
+        pool.release(*c);
     waiting(1, 4096, {3, 1});  // its host has one, and would need nine free ones for another
     waiting(2, 4096, {2, 2});  // its namespace has two
     client& last = *others[4];
-    pool.give_back(last);
+    pool.release(last);
     EXPECT_TRUE(order.empty());
-    pool.give_back(clients[1]);
+    pool.release(clients[1]);
     EXPECT_EQ(order, (std::vector{2}));
 }
 
@@ -227,15 +227,15 @@ TEST_F(buffer_pool_test, what_the_disk_is_done_with_counts_for_the_host) {
     client& b = taken(4096, {1, 1});
     client& c = taken(4096, {1, 1});
     client& other = waiting(1, 4096, {1, 2});
-    pool.hand_to(a, buffer_user::host);
+    pool.transfer_to(a, buffer_user::host);
     EXPECT_TRUE(order.empty());
-    pool.hand_to(b, buffer_user::host);
+    pool.transfer_to(b, buffer_user::host);
     EXPECT_EQ(order, (std::vector{1}));
     EXPECT_NE(other.data, nullptr);
     client late(order, 2, {2, 1});
     EXPECT_FALSE(pool.take(late, 4096, late.holders, late.at_hand)) << "the host still has two";
     for (client* each : {&a, &b, &c})
-        pool.give_back(*each);
+        pool.release(*each);
     EXPECT_TRUE(pool.take(late, 4096, late.holders, late.at_hand));
 }
 
@@ -245,10 +245,10 @@ TEST_F(buffer_pool_test, nobody_overtakes_those_who_are_being_served) {
     client& two = waiting(2, 4096, {2, 2});
     client late(order, 3, {3, 3});
     one.then = [&] {
-        pool.give_back(one);  // the second one's, though it has not got it yet
+        pool.release(one);  // the second one's, though it has not got it yet
         EXPECT_FALSE(late.take_or_wait(pool, 4096));
     };
-    pool.give_back(*all[0]);
+    pool.release(*all[0]);
     EXPECT_NE(two.data, nullptr);
     EXPECT_EQ(order, (std::vector{1, 2}));
     pool.cancel(late);
@@ -265,16 +265,16 @@ TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
         pool.cancel(*line[static_cast<std::size_t>(cancelled)]);  // not in line: nothing happens
         line.push_back(&waiting(3, 4096, {1, 1}));
         for (client* c : all)
-            pool.give_back(*c);
+            pool.release(*c);
         for (client* c : line)
             if (c->data)
-                pool.give_back(*c);
+                pool.release(*c);
         std::vector<int> expected{0, 1, 2, 3};
         expected.erase(expected.begin() + cancelled);
         EXPECT_EQ(order, expected) << cancelled;
         for (client* c : line)
             if (c->data)
-                pool.give_back(*c);
+                pool.release(*c);
         ASSERT_EQ(pool.free_buffers(4096), 8u);
     }
 }
@@ -284,12 +284,12 @@ TEST_F(buffer_pool_test, a_long_line_of_those_who_give_back_at_once_needs_no_sta
     client& b = taken(16384, {2, 2});
     for (int i = 0; i < 200'000; ++i) {
         client& c = waiting(i, 16384, {3, 3});
-        c.then = [&] { pool.give_back(c); };
+        c.then = [&] { pool.release(c); };
     }
-    pool.give_back(a);
+    pool.release(a);
     EXPECT_EQ(order.size(), 200'000u);
     EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
-    pool.give_back(b);
+    pool.release(b);
     EXPECT_EQ(pool.free_buffers(16384), 2u);
 }
 
@@ -300,27 +300,27 @@ TEST_F(buffer_pool_test, accounts_that_come_and_go_are_forgotten_and_those_in_us
     for (std::uint64_t i = 100; i < 10'000; ++i) {
         client c(order, 0, {i, i});
         ASSERT_TRUE(pool.take(c, 4096, c.holders, c.at_hand));
-        pool.give_back(c);
+        pool.release(c);
     }
     client again(order, 2, {1, 8});
     EXPECT_FALSE(pool.take(again, 4096, again.holders, again.at_hand)) << "namespace 1 still holds three of eight";
-    pool.give_back(clients[0]);
+    pool.release(clients[0]);
     EXPECT_EQ(order, (std::vector{1}));
 }
 
 TEST_F(buffer_pool_test, accounts_at_hand_stay_with_what_they_have) {
     client& a = taken(4096, {1, 1});
-    pool.give_back(a);
+    pool.release(a);
     for (std::uint64_t i = 100; i < 10'000; ++i) {
         client c(order, 0, {i, i});
         ASSERT_TRUE(c.take_or_wait(pool, 4096));
-        pool.give_back(c);
+        pool.release(c);
     }
     EXPECT_TRUE(a.take_or_wait(pool, 4096)) << "by the account that it has at hand";
     taken(4096, {1, 2});
     taken(4096, {1, 3});
     waiting(1, 4096, {1, 4});  // by the same account, which has been looked up
-    pool.give_back(a);
+    pool.release(a);
     EXPECT_EQ(order, (std::vector{1}));
 }
 
@@ -332,7 +332,7 @@ TEST_F(buffer_pool_test, a_connection_that_goes_from_one_namespace_to_another_co
         had.push_back(pool.take(claims[i], 4096, {1 + i % 2, 1, buffer_user::ns}, connection));
     EXPECT_EQ(had, (std::vector{true, true, true, true, false, false, false}));
     for (std::uint64_t i = 0; i < 4; ++i)
-        pool.give_back(claims[i]);
+        pool.release(claims[i]);
     EXPECT_EQ(pool.free_buffers(4096), 8u);
 }
 
@@ -340,7 +340,7 @@ TEST_F(buffer_pool_test, moves_with_its_memory) {
     client& a = taken(4096, {1, 1});
     std::byte* const data = a.data;
     buffer_pool other = std::move(pool);
-    other.give_back(a);
+    other.release(a);
     EXPECT_TRUE(other.take(a, 4096, a.holders, a.at_hand));
     EXPECT_EQ(a.data, data);
     EXPECT_EQ(other.memory().size(), 8u * 4096 + 2u * 16384);
@@ -395,7 +395,7 @@ void stuck_beside_a_healthy_one(unsigned stuck, stuck_is what, they_come how, st
         }
         client& mine = good[random.below(buffers)];
         if (mine.data)
-            pool.give_back(mine);
+            pool.release(mine);
         else if (!mine.waits_in)
             mine.take_or_wait(pool, 64);
     }
@@ -415,7 +415,7 @@ void stuck_beside_a_healthy_one(unsigned stuck, stuck_is what, they_come how, st
     for (auto* all : {&bad, &good})
         for (client& c : *all)
             if (c.data)
-                pool.give_back(c);
+                pool.release(c);
     EXPECT_EQ(pool.free_buffers(64), buffers);
 }
 

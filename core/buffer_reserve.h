@@ -31,23 +31,23 @@ class buffer_reserve {
 
     /// `make_more` is called when fewer than `least` are spare. What it makes comes by add(), at once or later.
     buffer_reserve(std::size_t least, std::function<void()> make_more)
-        : least_(least), make_more_(std::move(make_more)) {}
+        : min_(least), make_more_(std::move(make_more)) {}
     buffer_reserve(const buffer_reserve&) = delete;
     buffer_reserve& operator=(const buffer_reserve&) = delete;
 
     /// None: it waits from now on, if it did not already.
     buffer take(waiter& w) noexcept;
-    /// Others may get it before this returns.
-    void give_back(buffer b) noexcept { add(b); }
+    /// A waiter may get it before this returns.
+    void release(buffer b) noexcept { add(b); }
     void cancel(waiter& w) noexcept;  ///< does nothing if it does not wait
 
     /// As large as the pool's largest; its memory outlives this. Whoever waits may get it before this returns.
     void add(buffer b) noexcept;
-    bool is_short() const noexcept { return spare_.size() < least_; }
+    bool is_short() const noexcept { return spare_.size() < min_; }
     std::size_t spare() const noexcept { return spare_.size(); }
 
   private:
-    const std::size_t least_;
+    const std::size_t min_;
     const std::function<void()> make_more_;
     std::vector<buffer> spare_;
     fifo<waiter> waiting_;

@@ -20,7 +20,7 @@ bool buffer_share::take_from_pool(claim& c, std::uint32_t bytes, const buffer_ho
 
 bool buffer_share::ns_has_none_here(const claim& c) const noexcept {
     if (c.ns_number)
-        for (const claim* h = held_.front(); h; h = h->line_after)
+        for (const claim* h = held_.front(); h; h = h->next_in_list)
             if (h->ns_number == c.ns_number)
                 return false;
     return true;
@@ -50,7 +50,7 @@ void buffer_share::wait(claim& c) noexcept {
         served.of->grant(served);
     };
     c.waiting = true;
-    line_.push_back(c);
+    waiters_.push_back(c);
     pool_.wait(c);
 }
 
@@ -67,8 +67,8 @@ bool buffer_share::share(claim& second, claim& first, std::uint32_t offset) noex
     return !first.waiting;
 }
 
-void buffer_share::leave_line(claim& c) noexcept {
-    line_.remove(c);
+void buffer_share::remove_waiter(claim& c) noexcept {
+    waiters_.remove(c);
     c.waiting = false;
 }
 
@@ -82,7 +82,7 @@ void buffer_share::cancel(claim& c) noexcept {
         c.data = nullptr;
     } else {
         pool_.cancel(c);
-        leave_line(c);
+        remove_waiter(c);
     }
     if (claim* other = std::exchange(c.partner, nullptr))
         other->partner = nullptr;
@@ -90,7 +90,7 @@ void buffer_share::cancel(claim& c) noexcept {
 
 /// It has its buffer, and so has its partner.
 void buffer_share::grant(claim& c) noexcept {
-    leave_line(c);
+    remove_waiter(c);
     held_.push_back(c);
     claim* const second = c.partner;
     if (second)
@@ -102,7 +102,7 @@ void buffer_share::grant(claim& c) noexcept {
     }
 }
 
-void buffer_share::give_back(claim& c) noexcept {
+void buffer_share::release(claim& c) noexcept {
     if (claim* const other = std::exchange(c.partner, nullptr)) {
         other->partner = nullptr;
         if (c.from != source::partner) {  // the buffer is the other one's from now on
@@ -123,14 +123,14 @@ void buffer_share::give_back(claim& c) noexcept {
     switch (std::exchange(c.from, source::none)) {
     case source::pool:
         c.data -= offset;
-        pool_.give_back(c);
-        if (!own_.data && !stopping_ && !line_.empty() && ns_has_none_here(c))
-            hand_own_on();
+        pool_.release(c);
+        if (!own_.data && !stopping_ && !waiters_.empty() && ns_has_none_here(c))
+            pass_own_buffer_on();
         break;
     case source::own:
         c.data = nullptr;
-        reserve_.give_back(std::exchange(own_, {}));
-        hand_own_on();
+        reserve_.release(std::exchange(own_, {}));
+        pass_own_buffer_on();
         break;
     case source::partner:
     case source::none: c.data = nullptr;
@@ -142,14 +142,14 @@ void buffer_share::stop() noexcept {
     reserve_.cancel(waiter_);
 }
 
-/// A loop, and entered once only: who gets the buffer may be done with it before grant() returns.
-void buffer_share::hand_own_on() noexcept {
-    if (line_.empty() || std::exchange(handing_on_, true))
+/// A loop, and entered once only: the waiter may have released the buffer before grant() returns.
+void buffer_share::pass_own_buffer_on() noexcept {
+    if (waiters_.empty() || std::exchange(handing_on_, true))
         return;
     while (!own_.data && !stopping_) {
-        claim* next = line_.front();
+        claim* next = waiters_.front();
         while (next && !take_own(*next))
-            next = next->line_after;
+            next = next->next_in_list;
         if (!next)
             break;
         pool_.cancel(*next);

@@ -13,7 +13,7 @@ namespace causeway::core {
 /// it goes on when the pool has none. On the pool's core.
 ///
 /// The own buffer is for claims whose namespace has nothing on this connection: so a namespace that hangs does not keep
-/// it from the others, but where the pool had none for it from the beginning.
+/// it from the others, unless the pool had no buffer for it from the beginning.
 class buffer_share {
   public:
     /// A claim on this share. Two of them may share one buffer (a fused pair: neither must wait for what the other
@@ -34,13 +34,13 @@ class buffer_share {
         std::uint64_t ns_number = 0;  ///< 0: of no namespace
         claim* partner = nullptr;  ///< that has the same buffer, or is to have it
         buffer_share* of = nullptr;
-        claim* line_before = nullptr;  ///< in the share's line, or among those that have a buffer
-        claim* line_after = nullptr;
+        claim* prev_in_list = nullptr;  ///< in the share's line, or among those that have a buffer
+        claim* next_in_list = nullptr;
     };
 
     buffer_share(buffer_pool& pool, buffer_reserve& reserve) noexcept : pool_(pool), reserve_(reserve) {
         waiter_.of = this;
-        waiter_.ready = [](buffer_reserve::waiter& w) noexcept { static_cast<waiter&>(w).of->hand_own_on(); };
+        waiter_.ready = [](buffer_reserve::waiter& w) noexcept { static_cast<waiter&>(w).of->pass_own_buffer_on(); };
     }
     ~buffer_share() { reserve_.cancel(waiter_); }
     buffer_share(const buffer_share&) = delete;
@@ -53,18 +53,18 @@ class buffer_share {
     /// REQUIRES: take() has just failed for `c`.
     void wait(claim& c) noexcept;
     /// `second` gets what lies behind the first `offset` bytes of `first`'s buffer, which goes back when both are done
-    /// with it. False: `second` waits until `first` has its buffer. REQUIRES: `first` has a buffer or waits, with
-    /// nobody to share it; there is room behind `offset` bytes.
+    /// with it. False: `second` waits until `first` has its buffer. REQUIRES: `first` has a buffer or waits, and is not
+    /// shared; there is room behind `offset` bytes.
     bool share(claim& second, claim& first, std::uint32_t offset) noexcept;
-    /// Ends waiting, if it waits. REQUIRES: whoever waits to share its buffer is cancelled as well.
+    /// Ends waiting, if it waits. REQUIRES: a claim that waits to share its buffer is cancelled as well.
     void cancel(claim& c) noexcept;
-    /// Does nothing if it has none. Others may get it before this returns.
-    void give_back(claim& c) noexcept;
-    /// As buffer_pool::hand_to(), for the buffer of both if it is shared; does nothing for what is not of the pool.
-    void hand_to(claim& c, buffer_user next) noexcept {
+    /// Does nothing if it has none. A waiter may get it before this returns.
+    void release(claim& c) noexcept;
+    /// As buffer_pool::transfer_to(), for the buffer of both if it is shared; does nothing for what is not of the pool.
+    void transfer_to(claim& c, buffer_user next) noexcept {
         claim& owner = c.from == claim::source::partner ? *c.partner : c;
         if (owner.from == claim::source::pool)
-            pool_.hand_to(owner, next);
+            pool_.transfer_to(owner, next);
     }
     /// The connection ends: it takes no own buffer any more.
     void stop() noexcept;
@@ -73,9 +73,9 @@ class buffer_share {
 
   private:
     bool take_own(claim& c) noexcept;
-    void leave_line(claim& c) noexcept;
+    void remove_waiter(claim& c) noexcept;
     void grant(claim& c) noexcept;
-    void hand_own_on() noexcept;
+    void pass_own_buffer_on() noexcept;
     bool ns_has_none_here(const claim& c) const noexcept;
 
     struct waiter : buffer_reserve::waiter {
@@ -89,9 +89,9 @@ class buffer_share {
     waiter waiter_;               ///< for it
     bool handing_on_ = false;
     bool stopping_ = false;
-    using claims = fifo<claim, &claim::line_before, &claim::line_after>;
-    claims line_;  ///< that wait
-    claims held_;  ///< that have a buffer of the pool, or the own one
+    using claims = fifo<claim, &claim::prev_in_list, &claim::next_in_list>;
+    claims waiters_;  ///< that wait
+    claims held_;     ///< that have a buffer of the pool, or the own one
 };
 
 }  // namespace causeway::core

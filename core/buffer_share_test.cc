@@ -54,15 +54,15 @@ TEST_F(buffer_share_test, the_own_buffer_serves_one_command_at_a_time) {
     EXPECT_TRUE(one.is_own());
     EXPECT_FALSE(two.take_or_wait(share));
     EXPECT_FALSE(three.take_or_wait(share));
-    share.give_back(one);
+    share.release(one);
     EXPECT_EQ(two.data, memory.data());
-    share.give_back(two);
-    share.give_back(three);
+    share.release(two);
+    share.release(three);
     EXPECT_EQ(two.times_granted + three.times_granted, 2u);
 }
 
 TEST_F(buffer_share_test, a_namespace_with_a_buffer_of_the_pool_does_not_get_the_own_one) {
-    pool.give_back(strangers[0]);
+    pool.release(strangers[0]);
     command hung(1), more(1), good(2), again(2);
     EXPECT_TRUE(hung.take_or_wait(share));
     EXPECT_FALSE(hung.is_own());
@@ -70,17 +70,17 @@ TEST_F(buffer_share_test, a_namespace_with_a_buffer_of_the_pool_does_not_get_the
     for (command* c : {&good, &again}) {
         EXPECT_TRUE(c->take_or_wait(share));
         EXPECT_TRUE(c->is_own());
-        share.give_back(*c);
+        share.release(*c);
     }
     EXPECT_EQ(more.times_granted, 0u);
     // It has none any more, and the pool's goes to a stranger who came before.
-    share.give_back(hung);
+    share.release(hung);
     EXPECT_EQ(more.times_granted, 1u);
-    share.give_back(more);
+    share.release(more);
 }
 
 TEST_F(buffer_share_test, a_namespace_that_has_lost_its_buffer_to_others_gets_the_own_one) {
-    pool.give_back(strangers[0]);
+    pool.release(strangers[0]);
     command first(1), second(1);
     EXPECT_TRUE(first.take_or_wait(share));
     buffer_claim stranger;
@@ -88,10 +88,10 @@ TEST_F(buffer_share_test, a_namespace_that_has_lost_its_buffer_to_others_gets_th
     EXPECT_FALSE(pool.take(stranger, 4096, {200, 200}, anybody));
     pool.wait(stranger);
     EXPECT_FALSE(second.take_or_wait(share));
-    share.give_back(first);
+    share.release(first);
     EXPECT_NE(stranger.data, nullptr);
     EXPECT_TRUE(second.is_own());
-    share.give_back(second);
+    share.release(second);
 }
 
 TEST_F(buffer_share_test, a_long_line_of_commands_that_end_at_once_needs_no_stack) {
@@ -103,12 +103,12 @@ TEST_F(buffer_share_test, a_long_line_of_commands_that_end_at_once_needs_no_stac
         command& c = line.emplace_back(1);
         c.then = [&] {
             deepest = std::max(deepest, ++deep);
-            share.give_back(c);
+            share.release(c);
             --deep;
         };
         EXPECT_FALSE(c.take_or_wait(share));
     }
-    share.give_back(first);
+    share.release(first);
     EXPECT_EQ(deepest, 1u);
     for (const command& c : line)
         EXPECT_EQ(c.times_granted, 1u);
@@ -119,10 +119,10 @@ TEST_F(buffer_share_test, an_ending_connection_hands_nothing_on) {
     one.take_or_wait(share);
     two.take_or_wait(share);
     share.stop();
-    share.give_back(one);
+    share.release(one);
     EXPECT_EQ(two.times_granted, 0u);
     share.cancel(two);
-    pool.give_back(strangers[0]);
+    pool.release(strangers[0]);
     EXPECT_EQ(two.times_granted, 0u);
 }
 
@@ -130,16 +130,16 @@ TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) 
     for (const bool first_goes_first : {true, false}) {
         for (const bool own : {true, false}) {
             if (!own)
-                pool.give_back(strangers[0]);
+                pool.release(strangers[0]);
             command first(1), second(1);
             EXPECT_TRUE(first.take_or_wait(share));
             EXPECT_EQ(first.is_own(), own);
             EXPECT_TRUE(share.share(second, first, 512));
             EXPECT_EQ(second.data, first.data + 512);
             const std::size_t before = pool.free_buffers(1);
-            share.give_back(first_goes_first ? first : second);
+            share.release(first_goes_first ? first : second);
             EXPECT_EQ(pool.free_buffers(1), before);
-            share.give_back(first_goes_first ? second : first);
+            share.release(first_goes_first ? second : first);
             EXPECT_EQ(pool.free_buffers(1), before + !own);
             EXPECT_EQ(first.data, nullptr);
             EXPECT_EQ(second.data, nullptr);
@@ -148,7 +148,7 @@ TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) 
             }
             command next(1);
             EXPECT_TRUE(next.take_or_wait(share));
-            share.give_back(next);
+            share.release(next);
         }
     }
 }
@@ -158,12 +158,12 @@ TEST_F(buffer_share_test, two_wait_together) {
     EXPECT_TRUE(holder.take_or_wait(share));
     EXPECT_FALSE(first.take_or_wait(share));
     EXPECT_FALSE(share.share(second, first, 1024));
-    share.give_back(holder);
+    share.release(holder);
     EXPECT_EQ(first.times_granted, 1u);
     EXPECT_EQ(second.times_granted, 1u);
     EXPECT_EQ(second.data, memory.data() + 1024);
-    share.give_back(first);
-    share.give_back(second);
+    share.release(first);
+    share.release(second);
 }
 
 TEST_F(buffer_share_test, the_first_of_two_may_be_done_with_it_before_the_second_has_seen_it) {
@@ -171,13 +171,13 @@ TEST_F(buffer_share_test, the_first_of_two_may_be_done_with_it_before_the_second
     holder.take_or_wait(share);
     first.take_or_wait(share);
     EXPECT_FALSE(share.share(second, first, 1024));
-    first.then = [&] { share.give_back(first); };
-    pool.give_back(strangers[1]);
+    first.then = [&] { share.release(first); };
+    pool.release(strangers[1]);
     EXPECT_EQ(second.times_granted, 1u);
     EXPECT_EQ(pool.free_buffers(1), 0u);
-    share.give_back(second);
+    share.release(second);
     EXPECT_EQ(pool.free_buffers(1), 1u);
-    share.give_back(holder);
+    share.release(holder);
 }
 
 TEST_F(buffer_share_test, two_that_wait_together_are_cancelled_in_either_order) {
@@ -188,7 +188,7 @@ TEST_F(buffer_share_test, two_that_wait_together_are_cancelled_in_either_order) 
         share.share(second, first, 1024);
         share.cancel(first_goes_first ? first : second);
         share.cancel(first_goes_first ? second : first);
-        share.give_back(holder);
+        share.release(holder);
         EXPECT_EQ(first.times_granted + second.times_granted, 0u);
     }
 }
@@ -206,10 +206,10 @@ TEST(buffer_share, the_own_buffer_is_made_when_there_is_need_of_it) {
     EXPECT_TRUE(two.is_own());
     EXPECT_EQ(share.own_key(), 7u);
     EXPECT_FALSE(three.take_or_wait(share));
-    share.give_back(one);
+    share.release(one);
     EXPECT_FALSE(three.is_own());
-    share.give_back(three);
-    share.give_back(two);
+    share.release(three);
+    share.release(two);
     EXPECT_EQ(made.size(), 1u) << "one at a time, however many wait";
 }
 
@@ -245,7 +245,7 @@ TEST_F(scarce_buffers, who_finds_the_reserve_empty_gets_one_as_soon_as_it_is_mad
     make(1);
     EXPECT_TRUE(waits.is_own());
     EXPECT_EQ(waits.times_granted, 1u);
-    shares[0].give_back(waits);
+    shares[0].release(waits);
     EXPECT_EQ(reserve.spare(), 1u);
 }
 
@@ -264,7 +264,7 @@ TEST_F(scarce_buffers, where_no_more_can_be_made_connections_take_turns) {
     for (std::size_t i = 0; i < 6; ++i) {
         const auto has_it = std::find_if(commands.begin(), commands.end(), [](auto& c) { return c.has_buffer(); });
         ASSERT_NE(has_it, commands.end());
-        has_it->of->give_back(*has_it);
+        has_it->of->release(*has_it);
     }
     const auto at = [&](std::size_t i) { return &shares[i]; };
     EXPECT_EQ(order, (std::vector{at(0), at(1), at(2), at(0), at(1), at(2)}));
@@ -279,14 +279,14 @@ TEST_F(scarce_buffers, a_connection_that_needs_none_any_more_lets_the_next_one_g
     command& ending = ask(connection(), 1);
     command& last = ask(connection(), 1);
     shares[1].cancel(cancelled);
-    pool.give_back(stranger);  // goes to the first in the pool's line
+    pool.release(stranger);  // goes to the first in the pool's line
     EXPECT_TRUE(served.has_buffer() && !served.is_own());
     shares[3].stop();
-    shares[0].give_back(has);
+    shares[0].release(has);
     EXPECT_TRUE(last.is_own());
     shares[3].cancel(ending);
-    shares[4].give_back(last);
-    shares[2].give_back(served);
+    shares[4].release(last);
+    shares[2].release(served);
 }
 
 TEST_F(scarce_buffers, a_long_line_of_connections_that_are_done_at_once_needs_no_stack) {
@@ -298,12 +298,12 @@ TEST_F(scarce_buffers, a_long_line_of_connections_that_are_done_at_once_needs_no
         command& c = commands.emplace_back(1);
         c.then = [&] {
             deepest = std::max(deepest, ++deep);
-            s.give_back(c);
+            s.release(c);
             --deep;
         };
         EXPECT_FALSE(c.take_or_wait(s));
     }
-    shares[0].give_back(first);
+    shares[0].release(first);
     EXPECT_EQ(deepest, 1u);
     EXPECT_EQ(commands.back().times_granted, 1u);
     EXPECT_EQ(reserve.spare(), 1u);

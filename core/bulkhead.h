@@ -8,8 +8,8 @@
 
 namespace causeway::core {
 
-/// One party's share of an executor: at most `max_running` pieces of its work run at a time, and the rest waits here
-/// rather than on the executor's threads. A cluster whose calls never return uses up its own share and nothing else.
+/// A bounded share of an executor: at most `max_running` pieces of work run at a time, and the rest waits here instead
+/// of on the executor's threads. A cluster whose calls never return exhausts its own share only.
 ///
 /// Any thread. What has been submitted runs even after the bulkhead has been destroyed. REQUIRES: the executor
 /// outlives that.
@@ -29,7 +29,7 @@ class bulkhead final : public blocking_executor {
     const std::shared_ptr<state> state_;
 };
 
-/// `co_await run_on(threads, f)`: runs `f` on one of these threads, and goes on on the reactor that it left with what
+/// `co_await run_on(threads, f)`: runs `f` on one of these threads, and continues on the reactor that it left with what
 /// `f` returned. run_blocking() is the same on the group's threads, which are for work that is bound to end.
 template <class F>
 task<std::invoke_result_t<F>> run_on(blocking_executor& threads, F f) {

@@ -56,7 +56,7 @@ TEST(bulkhead, what_was_submitted_runs_after_it_has_gone) {
 }
 
 TEST(bulkhead, work_may_submit_more_on_an_executor_that_runs_it_on_the_spot) {
-    test::blocking_on_the_spot here;
+    test::inline_executor here;
     bulkhead share(here, 1);
     int ran = 0;
     share.submit([&] { share.submit([&] { ++ran; }); });

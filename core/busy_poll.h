@@ -6,14 +6,14 @@
 
 namespace causeway::core {
 
-/// How long a core without work goes on polling before it sleeps.
+/// How long an idle core continues to poll before it sleeps.
 ///
-/// Falling asleep and being woken costs a few microseconds of work and of delay, so it pays to poll for what comes sooner.
-/// What comes sooner is told by what has come: a core that usually waits longer than its window would poll in vain, and
+/// Sleeping and waking costs a few microseconds of work and of delay, so polling pays if work arrives sooner than that.
+/// The recent gaps predict the next one: a core that usually waits longer than its window would poll in vain, so it
 /// sleeps as soon as it has spent what a sleep costs.
 class busy_poll {
   public:
-    explicit busy_poll(ticks window) noexcept : window_(window), least_(window / 16) {}
+    explicit busy_poll(ticks window) noexcept : window_(window), min_(window / 16) {}
 
     /// Work has come so long after the last.
     void worked_after(ticks gap) noexcept {
@@ -22,11 +22,11 @@ class busy_poll {
         usual_gap_ = (7 * usual_gap_ + gap) / 8;
     }
 
-    ticks limit() const noexcept { return usual_gap_ <= window_ ? window_ : least_; }
+    ticks limit() const noexcept { return usual_gap_ <= window_ ? window_ : min_; }
 
   private:
     const ticks window_;
-    const ticks least_;
+    const ticks min_;
     ticks usual_gap_ = 0;  ///< a moving average
 };
 

@@ -15,7 +15,7 @@ using std::chrono::nanoseconds;
 /// For products of a time and a frequency, which pass 64 bits within seconds.
 __extension__ using wide = unsigned __int128;
 
-/// Where a reactor takes the time from. Handed in, so that a whole gateway can run in virtual time.
+/// The clock of a reactor. It is injected, so that a whole gateway can run in virtual time.
 class clock {
   public:
     virtual ~clock() = default;
@@ -47,7 +47,7 @@ class tsc_clock final : public clock {
     ticks per_second_;
 };
 
-/// Time that stands still until somebody moves it. One tick is a nanosecond.
+/// Time that stands still until advance_to() is called. One tick is a nanosecond.
 class virtual_clock final : public clock {
   public:
     ticks now() const noexcept override { return now_; }

@@ -33,7 +33,7 @@ std::atomic<bool> running_{false};
 std::string first_words;
 std::atomic<bool> started{false};
 
-/// A line without its end and without the name of who speaks.
+/// A line without its end and without the name of the program.
 std::string_view trimmed(std::string_view line) noexcept {
     while (!line.empty() && (line.back() == '\n' || line.back() == ' '))
         line.remove_suffix(1);
@@ -134,9 +134,9 @@ std::uint64_t free_huge_pages_mb() {
 memory_choice choose_memory(const environment_options& o) {
     const unsigned least = o.memory_mb ? o.memory_mb : memory_without_huge_pages_mb;
     if (o.no_huge)
-        return {false, least, "huge pages are not wanted"};
+        return {false, least, "huge pages are disabled"};
     const std::uint64_t free = free_huge_pages_mb();
-    auto why = fmt::format("{} MiB of huge pages are free, {} MiB are wanted", free, least);
+    auto why = fmt::format("{} MiB of huge pages are free, {} MiB are needed", free, least);
     if (free < least)
         return {false, least, std::move(why)};
     return {true, o.memory_mb, std::move(why)};
@@ -164,7 +164,7 @@ result<> start_dpdk(std::vector<std::string> args) {
     listen_to_dpdk();
     if (::rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
         const int code = rte_errno ? rte_errno : EIO;
-        return fail(code, "DPDK does not start: " + (first_words.empty() ? std::strerror(code) : first_words));
+        return fail(code, "cannot start DPDK: " + (first_words.empty() ? std::strerror(code) : first_words));
     }
     started.store(true, std::memory_order_release);
     return {};

@@ -18,7 +18,7 @@ namespace {
 /// A task goes round all reactors and stops them from the last.
 void reactors_run_each_on_its_lcore(const environment& e) {
     const tsc_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     reactor_group group(e.cpus(), clock, blocking);
     lcore_runner runner(e, group);
     std::vector<unsigned> seen;

@@ -20,7 +20,7 @@ class event {
     }
     void reset() noexcept { set_ = false; }
 
-    /// `co_await e.wait()`: goes on at once if it is set, else when it has been set.
+    /// `co_await e.wait()`: continues at once if it is set, else when it has been set.
     auto wait() noexcept { return wait_queue::wait(waiters_, set_); }
     /// `co_await e.wait_for(limit)`: true: it has been set; false: `limit` was over first. A limit of 0 or less does not wait.
     auto wait_for(nanoseconds limit) noexcept { return wait_queue::wait(waiters_, set_, limit); }

@@ -24,7 +24,7 @@ class [[nodiscard]] fd_wait {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) {
         reactor& here = *reactor::current();
-        // Each takes the other away first: what both have found ready in one turn goes on once.
+        // Each takes the other away first: what both have found ready in one turn continues once.
         watch_.emplace(here, fd_, events_, [this, h](std::uint32_t) {
             ready_ = true;
             timer_.reset();

@@ -72,7 +72,7 @@ TEST(unique_fd, leaves_the_error_that_is_about_to_be_reported) {
 }
 
 struct fd_waiting : ::testing::Test {
-    test::reactors_by_hand reactors;
+    test::manual_reactors reactors;
     unique_fd fd = new_eventfd();
     std::string log;
 

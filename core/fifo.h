@@ -2,8 +2,8 @@
 
 namespace causeway::core {
 
-/// A line of objects that carry their own links, `before` and `after` unless others are named. An object stands in one
-/// line of a kind at a time; it may step out from anywhere.
+/// An intrusive FIFO: objects carry their own links, `before` and `after` unless other members are named. An object is
+/// in one FIFO of a kind at a time, and can be removed from any position.
 template <class T, auto Before = &T::before, auto After = &T::after>
 class fifo {
   public:
@@ -17,7 +17,7 @@ class fifo {
         last_ = &t;
     }
 
-    /// REQUIRES: `t` stands in this line.
+    /// REQUIRES: `t` is in this FIFO.
     void remove(T& t) noexcept {
         (t.*Before ? (t.*Before)->*After : first_) = t.*After;
         (t.*After ? (t.*After)->*Before : last_) = t.*Before;

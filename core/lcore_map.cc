@@ -12,8 +12,8 @@ namespace causeway::core {
 
 namespace {
 
-constexpr unsigned most_cpus = CPU_SETSIZE;
-constexpr unsigned most_lcores = 128;  // DPDK's RTE_MAX_LCORE
+constexpr unsigned max_cpus = CPU_SETSIZE;
+constexpr unsigned max_lcores = 128;  // DPDK's RTE_MAX_LCORE
 
 using numbers = std::set<unsigned>;
 
@@ -33,7 +33,7 @@ class reader {
     std::optional<unsigned> number() noexcept {
         unsigned n = 0;
         const auto [end, failed] = std::from_chars(left_.data(), left_.data() + left_.size(), n);
-        if (failed != std::errc{} || n >= most_cpus)
+        if (failed != std::errc{} || n >= max_cpus)
             return std::nullopt;
         left_.remove_prefix(static_cast<std::size_t>(end - left_.data()));
         return n;
@@ -77,7 +77,7 @@ std::optional<unsigned> hex_digit(char c) noexcept {
 }
 
 bool parse_hex(std::string_view digits, numbers& into) {
-    if (digits.size() > most_cpus / 4)
+    if (digits.size() > max_cpus / 4)
         return false;
     for (std::size_t i = 0; i < digits.size(); ++i) {
         const auto digit = hex_digit(digits[digits.size() - 1 - i]);
@@ -109,8 +109,8 @@ result<lcore_map> parse_core_mask(std::string_view mask) {
     }
     if (cpus.empty())
         return bad_mask(mask);
-    if (cpus.size() > most_lcores)
-        return fail(EINVAL, fmt::format("at most {} cores can be used", most_lcores), mask);
+    if (cpus.size() > max_lcores)
+        return fail(EINVAL, fmt::format("at most {} cores can be used", max_lcores), mask);
 
     lcore_map map;
     for (unsigned cpu : cpus)
@@ -132,8 +132,8 @@ result<lcore_map> parse_lcores(std::string_view text) {
         if (mapped && !in.group(cpus))
             return bad();
         for (unsigned id : ids) {
-            if (id >= most_lcores)
-                return fail(EINVAL, fmt::format("lcores are numbered from 0 to {}", most_lcores - 1), text);
+            if (id >= max_lcores)
+                return fail(EINVAL, fmt::format("lcores are numbered from 0 to {}", max_lcores - 1), text);
             if (!taken.insert(id).second)
                 return fail(EINVAL, fmt::format("lcore {} is named twice", id), text);
             map.push_back({id, mapped ? to_vector(cpus) : std::vector{id}});

@@ -11,7 +11,7 @@
 
 namespace causeway::core::log {
 
-/// The levels of SPDK's target, whose names operators know.
+/// The log levels of SPDK's target, by their names there.
 enum class level : std::uint8_t { error, warning, notice, info, debug };
 
 std::optional<level> level_from(std::string_view name) noexcept;  ///< "NOTICE", in any case
@@ -24,8 +24,7 @@ void set_print_level(level l) noexcept;
 level get_print_level() noexcept;
 void set_timestamps(bool on);
 
-/// A part of the house whose debug messages can be switched on by name (`-L nvmf`, log_set_flag). Static
-/// storage.
+/// A component whose debug messages can be enabled by name (`-L nvmf`, log_set_flag). Static storage.
 class flag {
   public:
     explicit flag(std::string_view name) noexcept;

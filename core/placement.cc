@@ -36,18 +36,18 @@ std::string_view to_string(placement_policy p) noexcept {
 }
 
 placement::placement(const reactor_group& group, placement_policy policy)
-    : group_(group), policy_(policy), placed_(group.size()) {}
+    : group_(group), policy_(policy), counts_(group.size()) {}
 
 std::size_t placement::choose() noexcept {
     switch (policy_) {
     case placement_policy::first: return 0;
-    case placement_policy::round_robin: return next_++ % placed_.size();
+    case placement_policy::round_robin: return next_++ % counts_.size();
     case placement_policy::least_loaded: break;
     }
     std::size_t best = 0;
-    for (std::size_t i = 1; i < placed_.size(); ++i) {
-        if (placed_[i] < placed_[best] ||
-            (placed_[i] == placed_[best] && busy_share(group_[i]) < busy_share(group_[best])))
+    for (std::size_t i = 1; i < counts_.size(); ++i) {
+        if (counts_[i] < counts_[best] ||
+            (counts_[i] == counts_[best] && busy_share(group_[i]) < busy_share(group_[best])))
             best = i;
     }
     return best;
@@ -55,13 +55,13 @@ std::size_t placement::choose() noexcept {
 
 reactor& placement::pick() noexcept {
     const std::size_t core = choose();
-    ++placed_[core];
+    ++counts_[core];
     return group_[core];
 }
 
 void placement::release(const reactor& r) noexcept {
-    assert(placed_[r.index()] > 0);
-    --placed_[r.index()];
+    assert(counts_[r.index()] > 0);
+    --counts_[r.index()];
 }
 
 }  // namespace causeway::core

@@ -10,7 +10,7 @@
 
 namespace causeway::core {
 
-/// How things that need a core of their own (disks' main threads, connections) are handed out.
+/// How cores are assigned to disks (their main threads) and connections.
 enum class placement_policy : std::uint8_t {
     round_robin,   ///< to each core in turn (the default)
     least_loaded,  ///< to the core that has fewest of them, the least busy one among equals
@@ -29,14 +29,14 @@ class placement {
     /// The core for the next thing. Counted there until released.
     reactor& pick() noexcept;
     void release(const reactor& r) noexcept;
-    unsigned placed_on(std::size_t core) const noexcept { return placed_[core]; }
+    unsigned count_on(std::size_t core) const noexcept { return counts_[core]; }
 
   private:
     std::size_t choose() noexcept;
 
     const reactor_group& group_;
     const placement_policy policy_;
-    std::vector<unsigned> placed_;
+    std::vector<unsigned> counts_;
     std::size_t next_ = 0;
 };
 

@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct placement_test : ::testing::Test {
-    test::reactors_by_hand reactors{3};
+    test::manual_reactors reactors{3};
 
     static std::vector<unsigned> picks(placement& p, int n) {
         std::vector<unsigned> all;
@@ -31,14 +31,14 @@ TEST_F(placement_test, round_robin_takes_each_in_turn_whatever_was_released) {
     EXPECT_EQ(picks(p, 4), (std::vector{0u, 1u, 2u, 0u}));
     p.release(reactors[1]);
     EXPECT_EQ(picks(p, 3), (std::vector{1u, 2u, 0u}));
-    EXPECT_EQ(p.placed_on(0), 3u);
-    EXPECT_EQ(p.placed_on(1), 1u);
+    EXPECT_EQ(p.count_on(0), 3u);
+    EXPECT_EQ(p.count_on(1), 1u);
 }
 
 TEST_F(placement_test, first_takes_the_first_always) {
     placement p(reactors.group, placement_policy::first);
     EXPECT_EQ(picks(p, 3), (std::vector{0u, 0u, 0u}));
-    EXPECT_EQ(p.placed_on(0), 3u);
+    EXPECT_EQ(p.count_on(0), 3u);
 }
 
 TEST_F(placement_test, least_loaded_fills_gaps) {

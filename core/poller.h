@@ -9,7 +9,7 @@ namespace causeway::core {
 
 class reactor;
 
-/// Something that a reactor looks at once a turn: a completion queue, a set of connections.
+/// Something that a reactor polls once in each turn: a completion queue, a set of connections.
 ///
 /// Sleeping is two-phase, so that no event falls between the last empty poll and the wait: the reactor calls
 /// `arm()` on every poller and sleeps only if all agree. After the sleep, or if one refused, `disarm()` is
@@ -22,8 +22,7 @@ class poller {
     /// Handles at most `budget` events and returns how many there were.
     virtual unsigned poll(unsigned budget) noexcept = 0;
 
-    /// Runs after all pollers of a turn: what the turn made ready is handed to the device in one go (one
-    /// doorbell).
+    /// Runs after all pollers of a turn: what became ready in the turn is handed to the device at once (one doorbell).
     virtual void flush() noexcept {}
 
     /// True: nothing is pending, and whatever comes next wakes the reactor (by a file descriptor that it

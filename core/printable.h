@@ -5,9 +5,8 @@
 
 namespace causeway::core {
 
-/// Text that a host, a target or a disk has chosen, as it may be written to a terminal or a log: what could begin a line, steer
-/// a terminal or turn the direction of writing is shown as the hexadecimal of its bytes ("\x1b"), and so is what is not UTF-8.
-/// Any thread.
+/// Text chosen by a host, a target or a disk, made safe for a terminal or a log: bytes that could begin a line, control
+/// a terminal, change the direction of writing, or that are not UTF-8 are shown in hexadecimal ("\x1b"). Any thread.
 std::string printable(std::string_view text);
 
 /// Whether printable() leaves the text as it is. Allocates nothing.

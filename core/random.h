@@ -6,8 +6,8 @@
 
 namespace causeway::core {
 
-/// Random numbers that are the same everywhere for the same seed, which those of the standard library's
-/// distributions are not. xoshiro256**, seeded by splitmix64. Not for secrets.
+/// Random numbers that are the same on every platform for the same seed, which the standard library's distributions do
+/// not guarantee. xoshiro256**, seeded by splitmix64. Not for secrets.
 class random_source {
   public:
     explicit random_source(std::uint64_t seed) noexcept {

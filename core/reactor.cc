@@ -17,7 +17,7 @@ constinit thread_local reactor* reactor::current_ = nullptr;
 
 namespace {
 
-// A busy reactor spends one system call per this long on descriptors that nobody hurries for.
+// A busy reactor makes one system call per this period for its descriptors, which are not urgent.
 constexpr auto descriptor_check_period = std::chrono::microseconds(500);
 
 constexpr std::uint64_t wake_up = 0;  // stands for the eventfd among the numbers of watches
@@ -48,7 +48,7 @@ reactor::reactor(reactor_group& group, unsigned index, unsigned cpu, const clock
       descriptor_check_ticks_(time.to_ticks(descriptor_check_period)),
       epoll_fd_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       event_fd_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-    // By edges: each write wakes once, and nobody need ever read it.
+    // Edge-triggered, so the eventfd never has to be read.
     epoll_event e{.events = EPOLLIN | EPOLLET, .data = {.u64 = wake_up}};
     checked(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &e), "epoll_ctl");
 }
@@ -82,7 +82,7 @@ unsigned reactor::turn() noexcept {
     const ticks begin = time_.now();
     advance(begin);
 
-    unsigned messages = mailbox_.drain(options_.mail_budget);
+    unsigned messages = mailbox_.drain(options_.message_budget);
     if (!background_.empty())
         messages += background_.run(options_.background_budget);
     unsigned events = messages;
@@ -104,7 +104,7 @@ unsigned reactor::turn() noexcept {
     return events;
 }
 
-void reactor::note_stall(nanoseconds length) noexcept {
+void reactor::record_stall(nanoseconds length) noexcept {
     now_ = time_.now();
     stats_.stalls.add();
     log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry",
@@ -273,7 +273,7 @@ void reactor::sleep() noexcept {
 }
 
 bool reactor::idle() noexcept {
-    if (has_mail() || next_timer() <= time_.now())
+    if (has_messages() || next_timer() <= time_.now())
         return false;
     reactor* const outer = std::exchange(current_, this);
     const bool agreed = arm_all();

@@ -25,7 +25,7 @@ namespace causeway::core {
 class reactor_group;
 
 struct reactor_options {
-    /// How long a reactor without work goes on polling before it sleeps, while that pays: see busy_poll.h.
+    /// How long a reactor without work continues to poll before it sleeps, while that pays: see busy_poll.h.
     nanoseconds busy_poll_window = std::chrono::microseconds(50);
     bool never_sleep = false;
     /// The most events that one poller handles in a turn, so that its neighbours get theirs.
@@ -34,7 +34,7 @@ struct reactor_options {
     /// keep-alive timeout that transports grant, so that a stall is noticed before any host's view of its controller ends.
     nanoseconds stall_limit = std::chrono::milliseconds(2500);
     /// The most messages of post() in a turn, so that pollers get theirs.
-    unsigned mail_budget = 64;
+    unsigned message_budget = 64;
     /// What control work (post_background()) may cost in a turn, in units of about a microsecond. Bounds how long it
     /// holds up data I/O on the same core.
     unsigned background_budget = 64;
@@ -76,11 +76,11 @@ class reactor {
     /// reactor.
     std::uint32_t stalls() noexcept {
         if (stalled_at(time_.now())) [[unlikely]]
-            note_stall(time_.to_nanoseconds(time_.now() - now_));
+            record_stall(time_.to_nanoseconds(time_.now() - now_));
         return static_cast<std::uint32_t>(stats_.stalls.get());
     }
     /// Counts a stall that has ended now. For a simulation, whose reactors cannot be stopped.
-    void note_stall(nanoseconds length) noexcept;
+    void record_stall(nanoseconds length) noexcept;
 
     /// Any thread. Runs `m.handle` on this reactor; allocates nothing, cannot fail.
     void post(message& m) noexcept {
@@ -95,7 +95,7 @@ class reactor {
         if (background_.post(m))
             wake();
     }
-    /// On this reactor. Control work says what it has cost beyond the first microsecond.
+    /// On this reactor. Control work reports its cost beyond the first microsecond.
     void spend(unsigned units) noexcept { background_.spend(units); }
     /// What control work has cost in this turn, or else in the last one that had any.
     unsigned background_spent() const noexcept { return background_.spent(); }
@@ -115,7 +115,7 @@ class reactor {
     /// When the earliest timer is due; the highest value if there is none.
     ticks next_timer() const noexcept;
     /// True: there are messages. For a simulation that looks for a reactor with work.
-    bool has_mail() const noexcept { return !mailbox_.empty() || !background_.empty(); }
+    bool has_messages() const noexcept { return !mailbox_.empty() || !background_.empty(); }
     /// True: this reactor would sleep now. For a simulation, between turns: pollers are asked by arm().
     bool idle() noexcept;
 
@@ -138,7 +138,7 @@ class reactor {
     std::vector<poller_view> pollers() const;
     std::size_t timer_count() const noexcept { return timers_.size(); }
 
-    /// The operating system's id of the thread that runs this reactor; 0 before it runs.
+    /// The operating system's ID of the thread that runs this reactor; 0 before it runs.
     int thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
 
   private:
@@ -163,7 +163,7 @@ class reactor {
     /// The next step of this reactor begins.
     void advance(ticks now) noexcept {
         if (stalled_at(now)) [[unlikely]]
-            note_stall(time_.to_nanoseconds(now - now_));
+            record_stall(time_.to_nanoseconds(now - now_));
         now_ = now;
     }
     bool has_rest() const noexcept { return mailbox_.has_rest() || background_.has_rest(); }
@@ -199,7 +199,7 @@ class reactor {
     bool in_pollers_ = false;
 
     timer_queue timers_;
-    // By a number that is never used again: what epoll still says of a watch that is gone reaches nobody.
+    // By a number that is never used again: events of epoll for a removed watch are ignored.
     std::map<std::uint64_t, class fd_watch*> watches_;
     std::uint64_t last_watch_ = 0;
     std::array<epoll_event, 32> ready_;  ///< what the last wait found

@@ -85,7 +85,7 @@ struct idle_poller final : poller {
 /// For turns: the real clock, whose reading is part of what a turn costs.
 struct one_reactor {
     tsc_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     reactor_group group{{0}, clock, blocking};
     reactor& r = group[0];
 };
@@ -140,7 +140,7 @@ void buffer_take_and_give_back(benchmark::State& state) {
         measured([&] {
             bool taken = pool.take(claim, 4096, {1, 1}, at_hand);
             benchmark::DoNotOptimize(taken);
-            pool.give_back(claim);
+            pool.release(claim);
         });
     }
 }
@@ -150,7 +150,7 @@ BENCHMARK(buffer_take_and_give_back)->Name("buffer")->Iterations(iterations);
 /// does.
 void round_trip(benchmark::State& state) {
     tsc_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     const bool sleeping = state.range(0);
     reactor_group group({0, 1}, clock, blocking, {.busy_poll_window = 0ns, .never_sleep = !sleeping});
     struct ball : message {

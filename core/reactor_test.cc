@@ -53,7 +53,7 @@ struct noting_poller : poller {
 };
 
 struct reactor_turns : ::testing::Test {
-    test::reactors_by_hand reactors{1, {.poll_budget = 17}};
+    test::manual_reactors reactors{1, {.poll_budget = 17}};
     reactor& r = reactors[0];
     std::string log;
     noting_poller a{log, 'a'}, b{log, 'b'}, c{log, 'c'};
@@ -95,7 +95,7 @@ struct noted : background_message {
 };
 
 TEST_F(reactor_turns, pollers_get_their_turn_between_any_amount_of_mail) {
-    test::reactors_by_hand few{1, {.mail_budget = 2}};
+    test::manual_reactors few{1, {.message_budget = 2}};
     poller_registration ra(few[0], "a", a);
     std::deque<noted> mail;
     for (const char name : {'1', '2', '3', '4', '5'})
@@ -106,7 +106,7 @@ TEST_F(reactor_turns, pollers_get_their_turn_between_any_amount_of_mail) {
 }
 
 TEST_F(reactor_turns, control_work_is_behind_mail_and_costs_a_turn_so_much_and_no_more) {
-    test::reactors_by_hand few{1, {.background_budget = 10}};
+    test::manual_reactors few{1, {.background_budget = 10}};
     std::deque<noted> work, mail;
     for (const char name : {'1', '2', '3', '4', '5'})
         few[0].post_background(work.emplace_back(log, name, name == '4' ? 1000 : 4));
@@ -253,7 +253,7 @@ TEST_F(reactor_turns, idle_asks_mail_timers_and_pollers) {
 
 struct reactor_threads : ::testing::Test {
     tsc_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     std::string log;
 
     std::unique_ptr<reactor_group> make(std::size_t n, reactor_options options = {.busy_poll_window = 0ns}) {
@@ -276,7 +276,7 @@ TEST_F(reactor_threads, a_foreign_post_wakes_a_sleeper) {
 }
 
 TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_not_slept_over) {
-    const auto group = make(1, {.busy_poll_window = 0ns, .mail_budget = 2, .background_budget = 2});
+    const auto group = make(1, {.busy_poll_window = 0ns, .message_budget = 2, .background_budget = 2});
     reactor& r = (*group)[0];
     struct counted : background_message {
         explicit counted(std::atomic<int>& n) : background_message(&take), n(n) {}
@@ -297,7 +297,7 @@ TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_n
 }
 
 TEST_F(reactor_threads, what_was_posted_before_the_end_runs_however_much_it_is) {
-    const auto group = make(1, {.mail_budget = 3, .background_budget = 3});
+    const auto group = make(1, {.message_budget = 3, .background_budget = 3});
     reactor& r = (*group)[0];
     std::deque<noted> work;
     for (int i = 0; i < 100; ++i)
@@ -404,7 +404,7 @@ TEST_F(reactor_threads, a_poller_that_joined_during_sleep_is_not_disarmed) {
 /// Its clock is the reactor's alone while it runs.
 TEST(reactor_stall, is_counted_once_and_at_once_even_in_the_middle_of_a_turn) {
     virtual_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
     reactor& r = group[0];
     thread_runner runner(group);
@@ -422,7 +422,7 @@ TEST(reactor_stall, is_counted_once_and_at_once_even_in_the_middle_of_a_turn) {
 
 TEST(reactor_stall, is_noticed_if_nobody_asks) {
     virtual_clock clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
     thread_runner runner(group);
     thread_runner::call(group[0], [&] { clock.advance_to(clock.now() + clock.to_ticks(3s)); });
@@ -503,7 +503,7 @@ TEST_F(reactor_threads, foreign_threads_and_sleeping_reactors_lose_nothing) {
 // Descriptors, by hand: a reactor that takes turns looks at them every half a millisecond.
 
 struct reactor_descriptors : ::testing::Test {
-    test::reactors_by_hand reactors;
+    test::manual_reactors reactors;
     reactor& r = reactors[0];
     int fds[2] = {::eventfd(1, EFD_NONBLOCK), ::eventfd(1, EFD_NONBLOCK)};
     int calls = 0;

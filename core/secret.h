@@ -8,7 +8,7 @@
 
 namespace causeway::core {
 
-/// Overwrites what it gives back.
+/// Overwrites memory before it frees it.
 template <class T>
 struct cleansing_allocator {
     using value_type = T;
@@ -23,7 +23,7 @@ struct cleansing_allocator {
     bool operator==(const cleansing_allocator&) const noexcept = default;
 };
 
-/// Bytes of a key. They go nowhere but where they are used: not into logs, errors or answers.
+/// Bytes of a key. They never appear in logs, errors or responses.
 using secret = std::vector<unsigned char, cleansing_allocator<unsigned char>>;
 
 }  // namespace causeway::core

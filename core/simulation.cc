@@ -28,7 +28,7 @@ simulation::simulation(std::uint64_t seed, std::size_t reactors, reactor_options
 
 void simulation::executor::submit(std::function<void()> work) {
     auto& s = simulation_;
-    const ticks length = s.draw_ticks(s.pace_.least_blocking_work, s.pace_.most_blocking_work);
+    const ticks length = s.draw_ticks(s.pace_.min_blocking_work, s.pace_.max_blocking_work);
     s.blocking_.push_back({s.clock_.now() + length, std::move(work)});
 }
 
@@ -46,7 +46,7 @@ void simulation::find_ready() {
             ready_.push_back(group_.size() + i);
 }
 
-/// REQUIRES: nobody is ready.
+/// REQUIRES: no reactor is ready.
 ticks simulation::next_event() const noexcept {
     ticks next = never;
     for (std::size_t i = 0; i < group_.size(); ++i) {
@@ -61,7 +61,7 @@ ticks simulation::next_event() const noexcept {
     return next;
 }
 
-/// Lets time jump, not beyond `limit`, until somebody is ready. False: nobody is by then.
+/// Lets time jump, not beyond `limit`, until a reactor is ready. False: none is ready by then.
 bool simulation::wait_for_work(ticks limit) {
     for (;;) {
         find_ready();
@@ -102,9 +102,9 @@ void simulation::take_turn(std::size_t who) {
         blocking_.erase(it);
         run();
     }
-    clock_.advance_to(clock_.now() + draw_ticks(pace_.least_turn, pace_.most_turn));
+    clock_.advance_to(clock_.now() + draw_ticks(pace_.min_turn, pace_.max_turn));
     if (who < group_.size() && pace_.turns_before_a_stall && random_.chance(1, pace_.turns_before_a_stall))
-        stalled_until_[who] = clock_.now() + draw_ticks(pace_.least_stall, pace_.most_stall);
+        stalled_until_[who] = clock_.now() + draw_ticks(pace_.min_stall, pace_.max_stall);
 }
 
 void simulation::note(std::uint64_t what) noexcept {
@@ -112,8 +112,8 @@ void simulation::note(std::uint64_t what) noexcept {
         fingerprint_ = (fingerprint_ ^ ((what >> (8 * byte)) & 0xff)) * 0x100000001b3;
 }
 
-bool simulation::run_until(const std::function<bool()>& done, std::uint64_t most_steps) {
-    for (std::uint64_t i = 0; i < most_steps; ++i) {
+bool simulation::run_until(const std::function<bool()>& done, std::uint64_t max_steps) {
+    for (std::uint64_t i = 0; i < max_steps; ++i) {
         if (done())
             return true;
         if (!step())
@@ -122,8 +122,8 @@ bool simulation::run_until(const std::function<bool()>& done, std::uint64_t most
     return done();
 }
 
-bool simulation::run_until_idle(std::uint64_t most_steps) {
-    for (std::uint64_t i = 0; i < most_steps; ++i)
+bool simulation::run_until_idle(std::uint64_t max_steps) {
+    for (std::uint64_t i = 0; i < max_steps; ++i)
         if (!step())
             return true;
     return false;

@@ -31,10 +31,10 @@ class simulation {
 
     /// How fast all goes, each drawn between two ends.
     struct pace {
-        nanoseconds least_turn{50}, most_turn{5'000};
+        nanoseconds min_turn{50}, max_turn{5'000};
         std::uint64_t turns_before_a_stall = 100;  ///< on average; 0: no core stands still
-        nanoseconds least_stall{1'000}, most_stall{2'000'000};
-        nanoseconds least_blocking_work{1'000}, most_blocking_work{50'000'000};
+        nanoseconds min_stall{1'000}, max_stall{2'000'000};
+        nanoseconds min_blocking_work{1'000}, max_blocking_work{50'000'000};
     };
     void set_pace(const pace& p) noexcept { pace_ = p; }
 
@@ -42,10 +42,10 @@ class simulation {
     /// nothing is left to do, now or ever.
     bool step();
 
-    /// Steps until `done`. False: idle for ever, or `most_steps` taken, and it is still not so.
-    bool run_until(const std::function<bool()>& done, std::uint64_t most_steps = 10'000'000);
+    /// Steps until `done`. False: idle for ever, or `max_steps` taken, and it is still not so.
+    bool run_until(const std::function<bool()>& done, std::uint64_t max_steps = 10'000'000);
     /// Steps until nothing is left to do. False: something still was. Periodic timers never end.
-    bool run_until_idle(std::uint64_t most_steps = 10'000'000);
+    bool run_until_idle(std::uint64_t max_steps = 10'000'000);
     /// Steps until the time has passed by `d`, or a little more.
     void run_for(nanoseconds d);
 

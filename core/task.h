@@ -89,7 +89,7 @@ class [[nodiscard]] task {
 
 namespace detail {
 
-/// A coroutine that nobody awaits; its frame goes when it ends.
+/// A coroutine that is not awaited; its frame is freed when it ends.
 struct detached {
     struct promise_type {
         detached get_return_object() noexcept { return {}; }
@@ -102,9 +102,8 @@ struct detached {
 
 }  // namespace detail
 
-/// Starts a task that nobody waits for, on the current reactor (or, before reactors run, on the calling
-/// thread). A task that finds nothing to wait for ends within this call, and all that it does is done then: see
-/// detach_deferred().
+/// Starts a task that is not awaited, on the current reactor (or, before reactors run, on the calling thread). A task
+/// that finds nothing to wait for ends within this call, and all that it does is done then: see detach_deferred().
 inline void detach(task<> t) {
     [](task<> t) -> detail::detached { co_await std::move(t); }(std::move(t));
 }
@@ -122,7 +121,7 @@ void detach(task<T> t, F done) {
     }(std::move(t), std::move(done));
 }
 
-/// `co_await switch_to(r)`: goes on on reactor `r`. At once where that is the current one.
+/// `co_await switch_to(r)`: continues on reactor `r`. At once where that is the current one.
 class [[nodiscard]] switch_to : private message {
   public:
     explicit switch_to(reactor& r) noexcept : message(&resume), reactor_(r) {}
@@ -140,7 +139,7 @@ class [[nodiscard]] switch_to : private message {
     std::coroutine_handle<> handle_;
 };
 
-/// `co_await yield()`: goes on in the reactor's next turn.
+/// `co_await yield()`: continues in the reactor's next turn.
 class [[nodiscard]] yield : private message {
   public:
     yield() noexcept : message(&resume) {}
@@ -156,9 +155,9 @@ class [[nodiscard]] yield : private message {
     std::coroutine_handle<> handle_;
 };
 
-/// Starts a task that nobody waits for on the current reactor, after whatever runs there now has returned. For callers that
-/// the task would pull the ground from under: a loop over a container that it erases from, a member function of the object
-/// that it destroys. What it returns is dropped.
+/// Starts a task that is not awaited on the current reactor, after the code that runs there now has returned. Use it
+/// where the task would invalidate its caller: a loop over a container that the task erases from, or a member function
+/// of the object that it destroys. The result is dropped.
 template <class T>
 void detach_deferred(task<T> t) {
     [](task<T> t) -> detail::detached {
@@ -167,7 +166,7 @@ void detach_deferred(task<T> t) {
     }(std::move(t));
 }
 
-/// `co_await in_background(units)`: goes on on the same reactor when its budget for control work allows, after other
+/// `co_await in_background(units)`: continues on the same reactor when its budget for control work allows, after other
 /// such work that waits. `units` is what has been done since the last time, in microseconds or thereabouts. Long
 /// control work is cut into slices by this; what it has looked at may have changed when it goes on.
 class [[nodiscard]] in_background : private background_message {
@@ -188,8 +187,8 @@ class [[nodiscard]] in_background : private background_message {
     std::coroutine_handle<> handle_;
 };
 
-/// `co_await background_turn(r, q)`: goes on on reactor `r` when it is the turn of `q`. For control work that is not the
-/// gateway's own.
+/// `co_await background_turn(r, q)`: continues on reactor `r` when it is the turn of `q`. For control work that is not
+/// the gateway's own.
 class [[nodiscard]] background_turn : private background_message {
   public:
     background_turn(reactor& r, background_queue& q) noexcept : background_message(&resume), reactor_(r) { queue = &q; }
@@ -206,7 +205,7 @@ class [[nodiscard]] background_turn : private background_message {
     std::coroutine_handle<> handle_;
 };
 
-/// `co_await sleep_for(d)`: goes on on the same reactor, no sooner than after `d`.
+/// `co_await sleep_for(d)`: continues on the same reactor, no sooner than after `d`.
 class [[nodiscard]] sleep_for {
   public:
     explicit sleep_for(nanoseconds d) : delay_(d) {}
@@ -224,9 +223,9 @@ class [[nodiscard]] sleep_for {
 
 /// A value that comes once, from any thread, to one task that waits for it on a reactor.
 ///
-/// It may live in the frame of the task that waits: set() touches it for the last time with the exchange, or,
-/// where that found somebody waiting, with the push, and only these let the task go on. A task that may be
-/// destroyed while it waits holds it by shared_ptr, as the one who sets it does.
+/// It may live in the frame of the task that waits: set() touches it for the last time with the exchange, or, where a
+/// task waits, with the push, and only these let the task continue. A task that may be destroyed while it waits holds
+/// it by shared_ptr, and so does the code that sets it.
 template <class T>
 class one_shot : private message {
   public:
@@ -235,7 +234,7 @@ class one_shot : private message {
     /// Any thread, once.
     void set(T value) {
         value_.emplace(std::move(value));
-        // Nobody waits: from here on this object may be gone.
+        // No task waits: from here on this object may be destroyed.
         if (state_.exchange(ready, std::memory_order_acq_rel) == awaited)
             reactor_->post(*this);  // it waits, and stays until it takes this message
     }
@@ -266,8 +265,7 @@ class one_shot : private message {
     std::optional<T> value_;
 };
 
-/// `co_await run_blocking(group, f)`: runs `f` where blocking is allowed and goes on on the reactor that it
-/// left.
+/// `co_await run_blocking(group, f)`: runs `f` where blocking is allowed and continues on the reactor that it left.
 template <class F>
 auto run_blocking(reactor_group& group, F f) -> task<std::invoke_result_t<F>> {
     using R = std::invoke_result_t<F>;

@@ -48,7 +48,7 @@ task<> slices(std::string& log, char name, unsigned cost) {
 }
 
 TEST(background, tasks_take_their_slices_in_turn_and_a_turn_of_the_reactor_takes_few) {
-    test::reactors_by_hand reactors(1, {.background_budget = 10});
+    test::manual_reactors reactors(1, {.background_budget = 10});
     std::string log;
     reactors[0].execute([&] {
         detach(slices(log, 'a', 9));
@@ -200,7 +200,7 @@ TEST_F(task_test, sleeps_no_shorter_than_asked) {
 
 TEST_F(task_test, a_sleeping_task_may_be_destroyed) {
     bool woken = false;
-    test::reactors_by_hand reactors;
+    test::manual_reactors reactors;
     std::optional<task<>> t;
     t.emplace([](bool& woken) -> task<> {
         co_await sleep_for(1ms);

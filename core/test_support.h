@@ -13,14 +13,14 @@
 namespace causeway::core::test {
 
 /// For tests without blocking work: runs it on the spot.
-class blocking_on_the_spot final : public blocking_executor {
+class inline_executor final : public blocking_executor {
   public:
     void submit(std::function<void()> work) override { work(); }
 };
 
 /// Reactors whose turns and whose time the test decides.
-struct reactors_by_hand {
-    explicit reactors_by_hand(std::size_t n = 1, reactor_options options = {})
+struct manual_reactors {
+    explicit manual_reactors(std::size_t n = 1, reactor_options options = {})
         : group(numbers_below(n), clock, blocking, options) {}
 
     reactor& operator[](std::size_t i) noexcept { return group[i]; }
@@ -31,7 +31,7 @@ struct reactors_by_hand {
     }
 
     virtual_clock clock;
-    blocking_on_the_spot blocking;
+    inline_executor blocking;
     reactor_group group;
 
   private:

@@ -20,10 +20,10 @@ void pin(std::thread& t, unsigned cpu) {
 
 }  // namespace
 
-thread_runner::thread_runner(reactor_group& group, place where) : group_(group) {
+thread_runner::thread_runner(reactor_group& group, affinity where) : group_(group) {
     for (const auto& r : group)
         threads_.emplace_back([&r] { r->run(); });
-    if (where == place::anywhere)
+    if (where == affinity::anywhere)
         return;
     try {
         for (std::size_t i = 0; i < group.size(); ++i)

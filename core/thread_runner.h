@@ -14,10 +14,11 @@ namespace causeway::core {
 /// Runs each reactor of a group on a plain thread, without DPDK: for what drives a gateway, in tests and in tools.
 class thread_runner {
   public:
-    enum class place { anywhere, on_their_cpus };
+    enum class affinity { anywhere, reactor_cpus };
 
-    /// `on_their_cpus`: each thread is pinned to its reactor's CPU; std::system_error where there is no such CPU for this process.
-    explicit thread_runner(reactor_group& group, place where = place::anywhere);
+    /// `reactor_cpus`: each thread is pinned to its reactor's CPU; std::system_error where there is no such CPU for
+    /// this process.
+    explicit thread_runner(reactor_group& group, affinity where = affinity::anywhere);
     ~thread_runner() { stop(); }
 
     /// Stops all reactors and waits for them. Not on a reactor.

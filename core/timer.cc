@@ -12,18 +12,18 @@ bool timer_queue::before(const timer& a, const timer& b) noexcept {
     return a.due_ != b.due_ ? a.due_ < b.due_ : a.sequence_ < b.sequence_;
 }
 
-void timer_queue::place(std::size_t i, timer* t) noexcept {
+void timer_queue::set_at(std::size_t i, timer* t) noexcept {
     heap_[i] = t;
-    t->place_ = i;
+    t->heap_index_ = i;
 }
 
 void timer_queue::sift_up(std::size_t i) noexcept {
     timer* t = heap_[i];
     while (i > 0 && before(*t, *heap_[(i - 1) / 2])) {
-        place(i, heap_[(i - 1) / 2]);
+        set_at(i, heap_[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
-    place(i, t);
+    set_at(i, t);
 }
 
 void timer_queue::sift_down(std::size_t i) noexcept {
@@ -36,10 +36,10 @@ void timer_queue::sift_down(std::size_t i) noexcept {
             ++child;
         if (before(*t, *heap_[child]))
             break;
-        place(i, heap_[child]);
+        set_at(i, heap_[child]);
         i = child;
     }
-    place(i, t);
+    set_at(i, t);
 }
 
 void timer_queue::insert(timer& t) {
@@ -49,14 +49,14 @@ void timer_queue::insert(timer& t) {
 }
 
 void timer_queue::remove(timer& t) noexcept {
-    const std::size_t i = std::exchange(t.place_, timer::nowhere);
+    const std::size_t i = std::exchange(t.heap_index_, timer::not_armed);
     timer* last = heap_.back();
     heap_.pop_back();
     if (last == &t)
         return;
-    place(i, last);
+    set_at(i, last);
     sift_up(i);
-    sift_down(last->place_);
+    sift_down(last->heap_index_);
 }
 
 void timer::arm(nanoseconds delay, nanoseconds period) {

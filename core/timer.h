@@ -24,7 +24,7 @@ class timer_queue {
     std::size_t size() const noexcept { return heap_.size(); }
 
   private:
-    void place(std::size_t i, timer* t) noexcept;
+    void set_at(std::size_t i, timer* t) noexcept;
     void sift_up(std::size_t i) noexcept;
     void sift_down(std::size_t i) noexcept;
     static bool before(const timer& a, const timer& b) noexcept;
@@ -47,12 +47,12 @@ class timer {
     void arm_after(nanoseconds delay) { arm(delay, nanoseconds{0}); }
     void arm_every(nanoseconds period) { arm(period, period); }
     void cancel() noexcept;
-    bool armed() const noexcept { return place_ != nowhere; }
+    bool armed() const noexcept { return heap_index_ != not_armed; }
 
   private:
     friend class timer_queue;
     friend class reactor;
-    static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+    static constexpr std::size_t not_armed = static_cast<std::size_t>(-1);
 
     void arm(nanoseconds delay, nanoseconds period);
 
@@ -61,7 +61,7 @@ class timer {
     ticks due_ = 0;
     ticks period_ = 0;
     std::uint64_t sequence_ = 0;  ///< of its last insertion
-    std::size_t place_ = nowhere;
+    std::size_t heap_index_ = not_armed;
 };
 
 }  // namespace causeway::core

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct timer_test : ::testing::Test {
-    test::reactors_by_hand reactors;
+    test::manual_reactors reactors;
     reactor& r = reactors[0];
     std::vector<int> fired;
 
@@ -144,7 +144,7 @@ TEST(timer, a_delay_beyond_all_ticks_never_comes) {
         ticks per_second() const noexcept override { return 4'000'000'000; }
         ticks at = 1'000'000;
     } clock;
-    test::blocking_on_the_spot blocking;
+    test::inline_executor blocking;
     reactor_group group({0}, clock, blocking);
     bool fired = false;
     timer t(group[0], [&] { fired = true; });

@@ -47,7 +47,7 @@ class running {
 };
 
 struct waiting : ::testing::Test {
-    test::reactors_by_hand reactors;
+    test::manual_reactors reactors;
     std::string log;
     std::vector<running> tasks;
 

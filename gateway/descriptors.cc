@@ -14,9 +14,9 @@ std::size_t raise_descriptor_limit() noexcept {
     return limit.rlim_cur;
 }
 
-tcp::connection_limits limits_of_hosts(std::size_t descriptors) noexcept {
+tcp::connection_limits host_connection_limits(std::size_t descriptors) noexcept {
     tcp::connection_limits limits;
-    limits.in_all = std::clamp<std::size_t>(descriptors / 2, 1, limits.in_all);
+    limits.total = std::clamp<std::size_t>(descriptors / 2, 1, limits.total);
     return limits;
 }
 

@@ -7,9 +7,9 @@ namespace causeway::gateway {
 namespace {
 
 TEST(descriptors, hosts_have_half_of_them) {
-    EXPECT_EQ(limits_of_hosts(1024).in_all, 512u);
-    EXPECT_EQ(limits_of_hosts(1).in_all, 1u);
-    EXPECT_EQ(limits_of_hosts(RLIM_INFINITY).in_all, tcp::connection_limits().in_all);
+    EXPECT_EQ(host_connection_limits(1024).total, 512u);
+    EXPECT_EQ(host_connection_limits(1).total, 1u);
+    EXPECT_EQ(host_connection_limits(RLIM_INFINITY).total, tcp::connection_limits().total);
 }
 
 TEST(descriptors, the_soft_limit_becomes_the_hard_one) {

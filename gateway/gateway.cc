@@ -24,7 +24,8 @@ using namespace std::chrono_literals;
 constexpr auto grace = 2s;
 constexpr auto last_grace = 3s;
 constexpr auto blocking_grace = 3s;
-// How long hosts get to be let go and the next device to be closed. A cluster that does not answer keeps an image open for ever.
+// How long disconnecting hosts, and closing the next device, may take. A cluster that does not answer keeps an image
+// open for ever.
 constexpr auto closing_limit = 20s;
 // Each cluster is bounded on its own (bdev_rbd::cluster_threads): this is for the sum of some dozens that hang at once.
 constexpr unsigned max_cluster_threads = 1024;
@@ -48,11 +49,11 @@ class no_bus final : public bdev_nvme::bus {
 
 tcp::connection_limits connection_limits() {
     const std::size_t descriptors = raise_descriptor_limit();
-    const tcp::connection_limits limits = limits_of_hosts(descriptors);
-    if (limits.in_all < tcp::connection_limits().in_all)
+    const tcp::connection_limits limits = host_connection_limits(descriptors);
+    if (limits.total < tcp::connection_limits().total)
         core::log::notice("hosts may have {} TCP connections, half of this process's descriptors: raise its hard limit "
                           "(ulimit -Hn, systemd's LimitNOFILE) for more",
-                          limits.in_all);
+                          limits.total);
     return limits;
 }
 
@@ -67,7 +68,7 @@ std::shared_ptr<bdev_rbd::client_file> open_client_file(const std::string& rpc_s
     auto file = bdev_rbd::client_file::open(rpc_socket + ".clients");
     if (file)
         return *file;
-    core::log::warning("{}: no dead predecessor is fenced, and if this gateway dies, nobody fences it",
+    core::log::warning("{}: dead predecessors are not fenced, and this gateway will not be fenced if it dies",
                        file.error().text());
     return nullptr;
 }
@@ -116,13 +117,13 @@ gateway::outcome gateway::run() {
         cluster_threads_.stop();
     });
     if (stopped.wait_for(blocking_grace) != std::future_status::ready)
-        leave("something still blocks");
+        leave("blocking work has not finished");
     return outcome_;
 }
 
 /// What is left behind keeps pointers to all of this. Rather than pull it from under it, the process ends around it.
 void gateway::leave(std::string_view why) {
-    core::log::warning("{}: ending without it", why);
+    core::log::warning("{}; exiting without waiting for it", why);
     server_.reset();
     ::_exit(static_cast<int>(outcome_));
 }
@@ -164,7 +165,7 @@ core::task<> gateway::close() {
     cycle_.abandon();
     co_await server_->stop(grace);
     co_await cancel_calls();
-    core::timer limit(group_.control(), [this] { leave("what is still open does not close"); });
+    core::timer limit(group_.control(), [this] { leave("devices or connections that are still open do not close"); });
     limit.arm_after(closing_limit);
     if (nvmf_.target)
         co_await nvmf_.target->shutdown();
@@ -172,15 +173,15 @@ core::task<> gateway::close() {
     limit.cancel();
     const bool all_ended = co_await end_of_calls(last_grace);
     if (!all_ended)
-        leave(fmt::format("{} calls have not ended", dispatcher_.running()));
+        leave(fmt::format("{} RPC calls have not finished", dispatcher_.running()));
     server_.reset();
     end_request_.reset();
     runner_.stop();
 }
 
-/// Calls that wait for a cluster are told that it is over, so that none makes a device behind close_devices().
+/// Calls that wait for a cluster are cancelled, so that none creates a device after close_devices().
 core::task<> gateway::cancel_calls() {
-    disks_.give_up();
+    disks_.cancel_openings();
     for (const auto& c : clusters_.all())
         if (!c.connected)
             co_await clusters_.remove(c.name);

@@ -36,7 +36,7 @@ std::vector<unsigned> without(std::vector<unsigned> cpus, const std::vector<unsi
 int start(const gateway::options& o) {
     for (const auto& name : o.log_flags)
         if (!core::log::flag::set(name, true))
-            return refuse("--logflag: there is no part named " + name);
+            return refuse("--logflag: no such log flag: " + name);
 
     std::vector<rpc::config_call> calls;
     if (!o.config_file.empty()) {

@@ -21,14 +21,14 @@ std::string one_line(std::string text) {
     return text;
 }
 
-tl::unexpected<last_words> refuse(const std::string& why) {
+tl::unexpected<early_exit> refuse(const std::string& why) {
     return tl::make_unexpected(
-        last_words{bad_usage, fmt::format("causewayd: {} (see causewayd --help)", one_line(why))});
+        early_exit{bad_usage, fmt::format("causewayd: {} (see causewayd --help)", one_line(why))});
 }
 
 }  // namespace
 
-tl::expected<options, last_words> parse_options(int argc, const char* const* argv) {
+tl::expected<options, early_exit> parse_options(int argc, const char* const* argv) {
     options o;
     std::string placement{core::to_string(o.placement)};
 
@@ -59,9 +59,9 @@ tl::expected<options, last_words> parse_options(int argc, const char* const* arg
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        return tl::make_unexpected(last_words{0, one_line("") + app.help()});
+        return tl::make_unexpected(early_exit{0, one_line("") + app.help()});
     } catch (const CLI::CallForVersion& e) {
-        return tl::make_unexpected(last_words{0, std::string(e.what()) + '\n'});
+        return tl::make_unexpected(early_exit{0, std::string(e.what()) + '\n'});
     } catch (const CLI::ParseError& e) {
         return refuse(e.what());
     }

@@ -24,11 +24,11 @@ struct options {
 };
 
 /// The command line asks for nothing to run: say `text` and end.
-struct last_words {
+struct early_exit {
     int exit_code;  ///< 0: it was a question (--help, --version), and goes to stdout
     std::string text;
 };
 
-tl::expected<options, last_words> parse_options(int argc, const char* const* argv);
+tl::expected<options, early_exit> parse_options(int argc, const char* const* argv);
 
 }  // namespace causeway::gateway

@@ -5,7 +5,7 @@
 namespace causeway::gateway {
 namespace {
 
-tl::expected<options, last_words> parse(std::vector<const char*> words) {
+tl::expected<options, early_exit> parse(std::vector<const char*> words) {
     words.insert(words.begin(), "causewayd");
     return parse_options(static_cast<int>(words.size()), words.data());
 }

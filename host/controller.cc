@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto shutdown_patience = 5s;
+constexpr auto shutdown_timeout = 5s;
 
 }  // namespace
 
@@ -41,7 +41,7 @@ core::task<core::result<>> controller::connect_all() {
         !done)
         co_return done;
     if (!options_.io_reactors.empty()) {
-        if (auto done = co_await ask_for_queues(); !done)
+        if (auto done = co_await request_io_queues(); !done)
             co_return done;
         io_.resize(options_.io_reactors.size());
         for (std::size_t i = 0; i < io_.size(); ++i)
@@ -62,7 +62,7 @@ core::task<core::result<>> controller::connect_admin() {
     admin_ = std::move(*q);
     alive_ = true;
     admin_->on_lost = [this] { lost(admin_->trouble()); };
-    const auto cntlid = co_await say_connect(*admin_, 0);
+    const auto cntlid = co_await send_connect_command(*admin_, 0);
     if (!cntlid)
         co_return tl::make_unexpected(cntlid.error());
     cntlid_ = *cntlid;
@@ -73,7 +73,7 @@ core::task<core::result<>> controller::connect_admin() {
     co_return core::result<>{};
 }
 
-core::task<core::result<std::uint16_t>> controller::say_connect(queue_pair& q, std::uint16_t qid) {
+core::task<core::result<std::uint16_t>> controller::send_connect_command(queue_pair& q, std::uint16_t qid) {
     const nvme::connect_parameters p{.subnqn = options_.subnqn,
                                      .hostnqn = options_.hostnqn,
                                      .hostid = options_.hostid,
@@ -125,10 +125,11 @@ core::task<core::result<>> controller::wait_status(F reached, core::nanoseconds 
         if (reached(s))
             co_return core::result<>{};
         if (s.cfs())
-            co_return core::fail(EIO, "the controller has failed (CSTS.CFS)", name());
+            co_return core::fail(EIO, "the controller reports a fatal status (CSTS.CFS)", name());
         if (time.now() > end)
-            co_return core::fail(ETIMEDOUT, fmt::format("the controller does not get there (CSTS {:#x})", s.value),
-                                 name());
+            co_return core::fail(
+                ETIMEDOUT, fmt::format("timed out waiting for the controller to become ready (CSTS {:#x})", s.value),
+                name());
         co_await core::sleep_for(1ms);
     }
 }
@@ -148,7 +149,7 @@ core::task<core::result<>> controller::enable() {
     co_return co_await wait_status([](nvme::csts s) { return s.rdy(); }, std::max<unsigned>(cap_.to(), 1) * 500ms);
 }
 
-core::task<core::result<>> controller::ask_for_queues() {
+core::task<core::result<>> controller::request_io_queues() {
     const auto wanted = static_cast<std::uint32_t>(options_.io_reactors.size());
     const auto answer = co_await admin_->run(
         nvme::make_set_features(nvme::fid::number_of_queues, nvme::number_of_queues(wanted, wanted)));
@@ -156,7 +157,7 @@ core::task<core::result<>> controller::ask_for_queues() {
         co_return tl::make_unexpected(failed(answer.status(), "Set Features, Number of Queues"));
     const std::uint32_t given = std::min(answer.dw0 & 0xffff, answer.dw0 >> 16) + 1;
     if (given < wanted)
-        co_return core::fail(ENOSPC, fmt::format("the controller gives {} of {} I/O queues", given, wanted), name());
+        co_return core::fail(ENOSPC, fmt::format("the controller grants {} of {} I/O queues", given, wanted), name());
     co_return core::result<>{};
 }
 
@@ -176,7 +177,7 @@ core::task<core::result<>> controller::connect_io(std::size_t i) {
         done = tl::make_unexpected(q.error());
     } else {
         io_[i] = std::move(*q);
-        if (auto connected = co_await say_connect(*io_[i], qid); !connected)
+        if (auto connected = co_await send_connect_command(*io_[i], qid); !connected)
             done = tl::make_unexpected(connected.error());
         io_[i]->on_lost = [this, i, qid, exists = std::weak_ptr(exists_)] {
             home_->execute([this, exists, why = fmt::format("I/O queue {}: {}", qid, io_[i]->trouble())] {
@@ -216,12 +217,12 @@ void controller::wait_for_event() {
         if (self.on_event)
             self.on_event(dw0);
     };
-    (void)admin_->submit(event_);  // false: the connection is lost, which is told otherwise
+    (void)admin_->submit(event_);  // false: the connection is lost, which is reported elsewhere
 }
 
 void controller::keep_alive() {
     if (keep_alive_is_out_)
-        return lost("no answer to Keep Alive");
+        return lost("no response to Keep Alive");
     keep_alive_.command = nvme::make_keep_alive();
     keep_alive_.context = this;
     keep_alive_.done = [](request& r) noexcept { static_cast<controller*>(r.context)->keep_alive_is_out_ = false; };
@@ -250,7 +251,7 @@ core::task<> controller::shut_down() {
     const auto cc = nvme::cc{}.set_en(true).set_iosqes(6).set_iocqes(4).set_shn(nvme::cc::shutdown::normal);
     if (co_await set_property(nvme::property::cc, cc.value))
         (void)co_await wait_status([](nvme::csts s) { return s.shst() == nvme::csts::shutdown::complete; },
-                                   shutdown_patience);
+                                   shutdown_timeout);
 }
 
 core::task<> controller::close_all() {
@@ -267,12 +268,12 @@ core::task<> controller::close_all() {
     if (!admin_)
         co_return;
     admin_->close();
-    // Whoever waits for an answer has it with the reactor's next turn.
+    // Tasks that wait for a response continue in the reactor's next turn.
     co_await core::yield();
     admin_.reset();
 }
 
-std::uint64_t controller::most_data() const noexcept {
+std::uint64_t controller::max_data() const noexcept {
     // Without a limit a length is a field of 32 bits, and NLB one of 16.
     return identity_.mdts && identity_.mdts < 20 ? std::uint64_t{4096} << cap_.mpsmin() << identity_.mdts : 1u << 31;
 }

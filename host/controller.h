@@ -60,7 +60,7 @@ class controller {
     const nvme::identify_controller& identity() const noexcept { return identity_; }
     std::uint32_t version() const noexcept { return version_; }  ///< VS
     /// Bytes of data that a command may have; from MDTS.
-    std::uint64_t most_data() const noexcept;
+    std::uint64_t max_data() const noexcept;
 
     core::task<core::result<std::vector<std::uint32_t>>> active_namespaces();
     core::task<core::result<nvme::identify_namespace>> identify_namespace(std::uint32_t nsid);
@@ -75,9 +75,9 @@ class controller {
     core::task<core::result<>> connect_all();
     core::task<core::result<>> connect_admin();
     core::task<core::result<>> enable();
-    core::task<core::result<>> ask_for_queues();
+    core::task<core::result<>> request_io_queues();
     core::task<core::result<>> connect_io(std::size_t i);
-    core::task<core::result<std::uint16_t>> say_connect(queue_pair& q, std::uint16_t qid);
+    core::task<core::result<std::uint16_t>> send_connect_command(queue_pair& q, std::uint16_t qid);
     core::task<core::result<std::uint64_t>> property(nvme::property p);
     core::task<core::result<>> set_property(nvme::property p, std::uint64_t value);
     template <class F>

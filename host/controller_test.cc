@@ -44,7 +44,7 @@ struct connected : ::testing::Test {
     }
 
     core::tsc_clock clock;
-    core::test::blocking_on_the_spot blocking;
+    core::test::inline_executor blocking;
     core::reactor_group group{{0, 0}, clock, blocking};
     core::thread_runner runner{group};
     std::optional<tcp_connector> by;
@@ -59,7 +59,7 @@ TEST_F(connected, has_a_queue_on_each_core) {
     EXPECT_EQ(k->io_queues(), 2u);
     EXPECT_EQ(k->cntlid(), 1);
     EXPECT_EQ(k->version(), nvme::version(2, 0));
-    EXPECT_EQ(k->most_data(), 1u << 20);
+    EXPECT_EQ(k->max_data(), 1u << 20);
     EXPECT_EQ(t.connections_made(), 3u);
     EXPECT_EQ(t.complaint(), "");
 }

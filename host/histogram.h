@@ -16,21 +16,21 @@ class histogram {
         ++counts_[index(value)];
         ++count_;
         sum_ += value;
-        least_ = std::min(least_, value);
-        most_ = std::max(most_, value);
+        min_ = std::min(min_, value);
+        max_ = std::max(max_, value);
     }
     void add(const histogram& other) noexcept {
         for (std::size_t i = 0; i < counts_.size(); ++i)
             counts_[i] += other.counts_[i];
         count_ += other.count_;
         sum_ += other.sum_;
-        least_ = std::min(least_, other.least_);
-        most_ = std::max(most_, other.most_);
+        min_ = std::min(min_, other.min_);
+        max_ = std::max(max_, other.max_);
     }
 
     std::uint64_t count() const noexcept { return count_; }
-    std::uint64_t least() const noexcept { return count_ ? least_ : 0; }  ///< exact
-    std::uint64_t most() const noexcept { return most_; }                 ///< exact
+    std::uint64_t min() const noexcept { return count_ ? min_ : 0; }  ///< exact
+    std::uint64_t max() const noexcept { return max_; }               ///< exact
     double mean() const noexcept { return count_ ? static_cast<double>(sum_) / static_cast<double>(count_) : 0; }
 
     /// What `percent` of all values do not exceed: the upper end of the step they are in. 0 if there are none.
@@ -61,7 +61,7 @@ class histogram {
     }
 
     std::array<std::uint64_t, steps*(64 - step_bits + 1)> counts_{};
-    std::uint64_t count_ = 0, sum_ = 0, least_ = ~std::uint64_t{0}, most_ = 0;
+    std::uint64_t count_ = 0, sum_ = 0, min_ = ~std::uint64_t{0}, max_ = 0;
 };
 
 }  // namespace causeway::host

@@ -6,7 +6,7 @@
 
 namespace causeway::host {
 
-/// Who a host says that it is.
+/// The identity of a host.
 struct identity {
     std::string hostnqn;
     std::array<std::uint8_t, 16> hostid{};

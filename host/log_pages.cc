@@ -10,8 +10,8 @@ namespace causeway::host {
 namespace {
 
 constexpr unsigned attempts = 8;
-constexpr std::uint64_t most_entries = 65536;  // a peer may say anything
-constexpr std::size_t most_ana_bytes = 4 << 20;
+constexpr std::uint64_t max_entries = 65536;  // a peer may say anything
+constexpr std::size_t max_ana_bytes = 4 << 20;
 
 template <class T>
 std::span<std::byte> bytes_of(T& t) {
@@ -56,14 +56,14 @@ std::optional<std::vector<ana_group>> parse_ana(std::span<const std::byte> data)
 }  // namespace
 
 core::task<core::result<std::vector<nvme::discovery_log_entry>>> read_discovery_log(controller& c) {
-    const auto in_one = std::clamp<std::uint64_t>(c.most_data() / sizeof(nvme::discovery_log_entry), 1, 64);
+    const auto in_one = std::clamp<std::uint64_t>(c.max_data() / sizeof(nvme::discovery_log_entry), 1, 64);
     for (unsigned i = 0; i < attempts; ++i) {
         const auto before = co_await read_header(c);
         if (!before)
             co_return tl::make_unexpected(before.error());
         if (before->recfmt != 0)
             co_return core::fail(EPROTO, fmt::format("a discovery log of format {}", before->recfmt.value()), c.name());
-        if (before->numrec > most_entries)
+        if (before->numrec > max_entries)
             co_return core::fail(EPROTO, fmt::format("a discovery log of {} entries", before->numrec.value()),
                                  c.name());
         std::vector<nvme::discovery_log_entry> all(before->numrec);
@@ -84,14 +84,14 @@ core::task<core::result<std::vector<nvme::discovery_log_entry>>> read_discovery_
 
 core::task<core::result<std::vector<ana_group>>> read_ana_log(controller& c) {
     // In one command, so that it is of one moment; larger and larger until all of it is there.
-    for (std::size_t size = 4096; size <= most_ana_bytes && size <= c.most_data(); size *= 4) {
+    for (std::size_t size = 4096; size <= max_ana_bytes && size <= c.max_data(); size *= 4) {
         std::vector<std::byte> data(size);
         if (auto done = co_await c.log_page(nvme::lid::ana, 0, data); !done)
             co_return tl::make_unexpected(done.error());
         if (auto groups = parse_ana(data))
             co_return std::move(*groups);
     }
-    co_return core::fail(EPROTO, "an ANA log without end", c.name());
+    co_return core::fail(EPROTO, "the ANA log does not end", c.name());
 }
 
 }  // namespace causeway::host

@@ -17,7 +17,7 @@ struct ana_group {
     nvme::ana_state state;
     std::vector<std::uint32_t> nsids;
 };
-/// Reading it lets the controller tell of the next change.
+/// Reading it lets the controller report the next change.
 core::task<core::result<std::vector<ana_group>>> read_ana_log(controller& c);
 
 }  // namespace causeway::host

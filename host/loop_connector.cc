@@ -13,12 +13,13 @@ namespace {
 
 class loop_queue_pair;
 
-/// What outlives close(). Shared by the queue pair and, until it is severed, by the link: whichever lets go last destroys it. On the
-/// host's reactor.
+/// What outlives close(). Shared by the queue pair and, until it is severed, by the link: the last owner destroys it.
+/// On the host's reactor.
 struct connection {
     connection(loop::loop_transport& t, unsigned depth);
 
-    /// The place of one command. Busy from submit() until the target has answered or has let go of its memory, maybe after close().
+    /// The place of one command. Busy from submit() until the target has responded or released its memory, maybe after
+    /// close().
     struct slot : loop::host_request {
         connection* of = nullptr;
         request* r = nullptr;           ///< nullptr: free, or ended by close()

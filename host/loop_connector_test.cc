@@ -124,7 +124,7 @@ TEST_P(over_loop, a_controller_is_identified) {
     EXPECT_EQ(k->name(), "loop here:4420");
     EXPECT_EQ(k->io_queues(), 2u);
     EXPECT_EQ(k->io(0).depth(), 16u);
-    EXPECT_EQ(k->most_data(), 131072u);
+    EXPECT_EQ(k->max_data(), 131072u);
     const auto all = wait(k->active_namespaces());
     ASSERT_TRUE(all) << all.error().text();
     EXPECT_EQ(*all, std::vector<std::uint32_t>{1});
@@ -140,7 +140,7 @@ TEST_P(over_loop, nobody_listens_there) {
     const auto connected = wait(c.connect());
     ASSERT_FALSE(connected);
     EXPECT_EQ(connected.error().code, ECONNREFUSED);
-    EXPECT_EQ(connected.error().text(), "loop here:4421: nobody listens there");
+    EXPECT_EQ(connected.error().text(), "loop here:4421: no listener at this address");
 }
 
 TEST_P(over_loop, queues_are_no_deeper_than_the_controller_says) {
@@ -196,7 +196,7 @@ TEST_P(over_loop, a_success_without_all_the_data_is_none) {
     wait(k->disconnect());
 }
 
-/// Nothing that close() has given back is touched: the address sanitizer looks on.
+/// Nothing that close() has released is touched: the address sanitizer looks on.
 TEST_P(over_loop, close_ends_what_is_outstanding_before_it_returns) {
     ASSERT_NO_FATAL_FAILURE(connect());
     hang_everything();

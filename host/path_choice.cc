@@ -38,7 +38,7 @@ void path_set::use_memory(std::size_t core, std::span<std::byte> memory) {
 
 void path_set::submit(std::size_t core, path_request& r) noexcept {
     per_core& c = cores_[core];
-    r.told = r.done;
+    r.caller_done = r.done;
     r.set = this;
     r.done = &answered;
     if (c.first_waiting || !send(c, r))
@@ -54,7 +54,7 @@ nvme::ana_state path_set::state_of(const view& v, std::uint32_t nsid) const noex
     return at != v.states.end() && at->first == nsid ? at->second : nvme::ana_state::inaccessible;
 }
 
-/// False: there is no way now.
+/// False: there is no path now.
 bool path_set::send(per_core& c, path_request& r) noexcept {
     for (unsigned rank = 0; rank <= last_usable; ++rank) {
         bool is_full = false;
@@ -77,9 +77,9 @@ bool path_set::send(per_core& c, path_request& r) noexcept {
 }
 
 void path_set::wait(per_core& c, path_request& r) noexcept {
-    if (c.gave_up) {
+    if (c.no_path_expired) {
         r.completion = lost_completion();
-        r.done = r.told;
+        r.done = r.caller_done;
         return r.done(r);
     }
     r.next = nullptr;
@@ -102,15 +102,15 @@ void path_set::answered(request& base) noexcept {
     path_set& self = *r.set;
     per_core& c = self.core_of_caller();
     const nvme::status s = r.status();
-    if (s.type() == nvme::sct::path && !s.dnr() && !c.gave_up)
+    if (s.type() == nvme::sct::path && !s.dnr() && !c.no_path_expired)
         return self.retry(c, r);
-    r.done = r.told;
+    r.done = r.caller_done;
     r.done(r);
     if (c.first_waiting)
         self.send_waiting(c);
 }
 
-/// Not by this path: not before the controller tells otherwise.
+/// Not by this path: not before the controller reports a change.
 void path_set::retry(per_core& c, path_request& r) noexcept {
     ++c.redriven;
     view& v = c.views[r.path];
@@ -124,7 +124,7 @@ void path_set::retry(per_core& c, path_request& r) noexcept {
                 state = nvme::ana_state::inaccessible;
         home_->execute([this, path = r.path] {
             if (ways_[path].its && ways_[path].its->is_alive())
-                look_at_states(path);
+                schedule_ana_read(path);
         });
     } else if (v.queue && v.queue->is_open()) {
         // The path is there and refuses: it is asked again, but not at once.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-// The control side: connections that come and go, and what their controllers tell. Commands are in path_choice.cc.
+// The control side: connections that come and go, and the events of their controllers. Commands are in path_choice.cc.
 
 namespace causeway::host {
 
@@ -18,7 +18,7 @@ path_set::~path_set() = default;
 
 core::task<core::result<>> path_set::start() {
     home_ = core::reactor::current();
-    give_up_ = std::make_unique<core::timer>(*home_, [this] { begin_task(tell_gave_up(true)); });
+    no_path_timer_ = std::make_unique<core::timer>(*home_, [this] { begin_task(publish_no_path(true)); });
     for (std::size_t core = 0; core < cores(); ++core) {
         co_await core::switch_to(reactor_of(core));
         per_core& c = cores_[core];
@@ -40,12 +40,12 @@ core::task<core::result<>> path_set::start() {
 
 core::task<> path_set::stop() {
     stopping_ = true;
-    give_up_->cancel();
+    no_path_timer_->cancel();
     for (way& w : ways_)
         w.again->cancel();
     if (tasks_) {  // each ends by itself
         core::one_shot<bool> over;
-        waits_for_tasks_ = &over;
+        tasks_waiter_ = &over;
         (void)co_await over;
     }
     for (std::size_t i = 0; i < ways_.size(); ++i)
@@ -60,8 +60,8 @@ core::task<> path_set::stop() {
 void path_set::begin_task(core::task<> t) {
     ++tasks_;
     core::detach(std::move(t), [this] {
-        if (--tasks_ == 0 && waits_for_tasks_)
-            std::exchange(waits_for_tasks_, nullptr)->set(true);
+        if (--tasks_ == 0 && tasks_waiter_)
+            std::exchange(tasks_waiter_, nullptr)->set(true);
     });
 }
 
@@ -85,9 +85,9 @@ core::task<core::result<>> path_set::connect(std::size_t path) {
         co_return connected;
     }
     w.its->on_lost = [this, path](std::string) { lost(path); };
-    w.its->on_event = [this, path](std::uint32_t) { look_at_states(path); };
+    w.its->on_event = [this, path](std::uint32_t) { schedule_ana_read(path); };
     co_await read_states(path);
-    watch_over_paths();
+    update_no_path_timer();
     co_return core::result<>{};
 }
 
@@ -111,28 +111,28 @@ core::task<> path_set::lose(std::size_t path) {
     co_await drop(path);
     if (!stopping_)
         ways_[path].again->arm_after(options_.reconnect_after);
-    watch_over_paths();
+    update_no_path_timer();
 }
 
 core::task<> path_set::drop(std::size_t path) {
     way& w = ways_[path];
     if (!w.its)
         co_return;
-    if (w.reads_log) {  // ends: its connection answers, or is lost
+    if (w.reading_ana_log) {  // ends: its connection answers, or is lost
         core::one_shot<bool> over;
-        w.waits_for_log = &over;
+        w.ana_read_waiter = &over;
         (void)co_await over;
     }
-    // First from view, so that nobody submits to what is about to go.
+    // Unpublished first, so that nothing is submitted to a path that is about to be closed.
     co_await publish(path, false, {});
     co_await w.its->disconnect();
     w.its.reset();
 }
 
-void path_set::look_at_states(std::size_t path) {
+void path_set::schedule_ana_read(std::size_t path) {
     way& w = ways_[path];
-    w.log_changed = true;
-    if (w.reads_log || stopping_)
+    w.ana_log_changed = true;
+    if (w.reading_ana_log || stopping_)
         return;
     begin_task(read_states(path));
 }
@@ -140,9 +140,9 @@ void path_set::look_at_states(std::size_t path) {
 /// Until nothing has changed while it was read. A log that cannot be read changes nothing.
 core::task<> path_set::read_states(std::size_t path) {
     way& w = ways_[path];
-    w.reads_log = true;
+    w.reading_ana_log = true;
     do {
-        w.log_changed = false;
+        w.ana_log_changed = false;
         std::vector<ana_group> groups;
         if (w.its->identity().cmic & nvme::cmic_ana) {
             auto log = co_await read_ana_log(*w.its);
@@ -150,18 +150,18 @@ core::task<> path_set::read_states(std::size_t path) {
                 break;
             groups = std::move(*log);
         }
-        // Read, so that the controller tells of the next change.
+        // Read, so that the controller reports the next change.
         std::vector<std::byte> changed(sizeof(nvme::changed_namespace_list));
         (void)co_await w.its->log_page(nvme::lid::changed_namespace_list, 0, changed);
         if (w.its->is_alive())
             co_await publish(path, true, std::move(groups));
-    } while (w.log_changed && w.its->is_alive());
-    w.reads_log = false;
-    if (w.waits_for_log)
-        std::exchange(w.waits_for_log, nullptr)->set(true);
+    } while (w.ana_log_changed && w.its->is_alive());
+    w.reading_ana_log = false;
+    if (w.ana_read_waiter)
+        std::exchange(w.ana_read_waiter, nullptr)->set(true);
 }
 
-/// Tells every core what there is of a path now; those that waited for it go on.
+/// Publishes the state of a path to every core; those that waited for it go on.
 core::task<> path_set::publish(std::size_t path, bool connected, std::vector<ana_group> groups) {
     way& w = ways_[path];
     const bool has_ana = w.its->identity().cmic & nvme::cmic_ana;
@@ -187,23 +187,23 @@ core::task<> path_set::publish(std::size_t path, bool connected, std::vector<ana
 }
 
 /// Without any path the time runs that commands wait for one.
-void path_set::watch_over_paths() {
+void path_set::update_no_path_timer() {
     if (stopping_)
         return;
     if (alive() == 0) {
-        if (!give_up_->armed())
-            give_up_->arm_after(options_.give_up_after);
+        if (!no_path_timer_->armed())
+            no_path_timer_->arm_after(options_.no_path_timeout);
         return;
     }
-    give_up_->cancel();
-    begin_task(tell_gave_up(false));
+    no_path_timer_->cancel();
+    begin_task(publish_no_path(false));
 }
 
-core::task<> path_set::tell_gave_up(bool gave_up) {
+core::task<> path_set::publish_no_path(bool no_path_expired) {
     for (std::size_t core = 0; core < cores(); ++core) {
         co_await core::switch_to(reactor_of(core));
         per_core& c = cores_[core];
-        c.gave_up = gave_up;
+        c.no_path_expired = no_path_expired;
         send_waiting(c);
     }
     co_await core::switch_to(*home_);

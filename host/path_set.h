@@ -17,7 +17,7 @@ class path_set;
 /// A request that finds its way by itself: `done` is called with what the subsystem answered, by whichever path.
 struct path_request : request {
     // The path set's, from submit() to `done`.
-    hook told = nullptr;
+    hook caller_done = nullptr;
     path_set* set = nullptr;
     path_request* next = nullptr;
     std::size_t path = 0;
@@ -26,7 +26,7 @@ struct path_request : request {
 struct path_set_options {
     controller_options controller;                                       ///< of each path
     core::nanoseconds reconnect_after = std::chrono::milliseconds(500);  ///< between two attempts
-    core::nanoseconds give_up_after =
+    core::nanoseconds no_path_timeout =
         std::chrono::seconds(60);  ///< without any path; then what waits ends with host_pathing_error
 };
 
@@ -73,7 +73,7 @@ class path_set {
         path_request *first_waiting = nullptr, *last_waiting = nullptr;
         std::size_t turn = 0;  ///< where the search for a path begins: among equals they take turns
         std::uint64_t redriven = 0;
-        bool gave_up = false;
+        bool no_path_expired = false;
         std::unique_ptr<core::timer> again;
     };
     /// What the control side knows of it.
@@ -81,8 +81,8 @@ class path_set {
         std::unique_ptr<connector> by;
         std::unique_ptr<controller> its;
         std::unique_ptr<core::timer> again;
-        bool reads_log = false, log_changed = false;
-        core::one_shot<bool>* waits_for_log = nullptr;
+        bool reading_ana_log = false, ana_log_changed = false;
+        core::one_shot<bool>* ana_read_waiter = nullptr;
     };
 
     void begin_task(core::task<> t);
@@ -92,10 +92,10 @@ class path_set {
     core::task<> read_states(std::size_t path);
     core::task<> publish(std::size_t path, bool connected, std::vector<ana_group> groups);
     void lost(std::size_t path);
-    void look_at_states(std::size_t path);
-    void watch_over_paths();
+    void schedule_ana_read(std::size_t path);
+    void update_no_path_timer();
     core::task<> lose(std::size_t path);
-    core::task<> tell_gave_up(bool gave_up);
+    core::task<> publish_no_path(bool no_path_expired);
 
     static void answered(request& r) noexcept;
     void retry(per_core& c, path_request& r) noexcept;
@@ -113,9 +113,9 @@ class path_set {
     core::reactor* home_ = nullptr;
     bool stopping_ = false;
     unsigned tasks_ = 0;  ///< of the control side, that have not ended
-    core::one_shot<bool>* waits_for_tasks_ = nullptr;
+    core::one_shot<bool>* tasks_waiter_ = nullptr;
     std::uint64_t reconnects_ = 0;
-    std::unique_ptr<core::timer> give_up_;
+    std::unique_ptr<core::timer> no_path_timer_;
 };
 
 }  // namespace causeway::host

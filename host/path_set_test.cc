@@ -42,7 +42,7 @@ struct two_ways : ::testing::Test {
                                                                        .io_depth = 8,
                                                                        .kato_ms = 0},
                                                         .reconnect_after = std::chrono::milliseconds(5),
-                                                        .give_up_after = give_up_after});
+                                                        .no_path_timeout = no_path_timeout});
         for (auto* counted : {&by_a, &by_b})
             (counted == &by_a ? a : b).refuse = [counted](const nvme::command&) {
                 ++*counted;
@@ -87,11 +87,11 @@ struct two_ways : ::testing::Test {
         return core::thread_runner::call(core(), [&] { return paths->alive(); });
     }
 
-    static constexpr auto give_up_after = std::chrono::seconds(30);
+    static constexpr auto no_path_timeout = std::chrono::seconds(30);
     memory_target a, b{{}, &a};
     std::atomic<unsigned> by_a = 0, by_b = 0;
     core::tsc_clock clock;
-    core::test::blocking_on_the_spot blocking;
+    core::test::inline_executor blocking;
     core::reactor_group group{{0}, clock, blocking};
     core::thread_runner runner{group};
     std::optional<path_set> paths;

@@ -7,8 +7,8 @@
 
 namespace causeway::host {
 
-/// Content that tells of itself: which block, the how manieth time written, and by which run. A block that is somewhere
-/// else, older or another run's is recognised as that.
+/// Self-describing data: the block's number, how many times it was written, and the run's seed. A misplaced block, an
+/// older one or one of another run is recognised.
 class pattern {
   public:
     pattern(std::uint64_t seed, std::uint32_t block_size) : seed_(seed), block_size_(block_size) {}

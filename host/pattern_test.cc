@@ -1,5 +1,5 @@
-#include "host/ledger.h"
 #include "host/pattern.h"
+#include "host/write_tracker.h"
 
 #include <gtest/gtest.h>
 #include <vector>
@@ -46,15 +46,15 @@ TEST(Pattern, SaysWhatABlockIs) {
 }
 
 TEST(Ledger, APlaceIsOneCommandsAtATime) {
-    ledger l(4);
+    write_tracker l(4);
     EXPECT_TRUE(l.take(2));
     EXPECT_FALSE(l.take(2));
-    l.give_back(2);
+    l.release(2);
     EXPECT_TRUE(l.take(2));
 }
 
 TEST(Ledger, AWriteThatWasNotAcknowledgedIsRepeatedAsItWas) {
-    ledger l(1);
+    write_tracker l(1);
     EXPECT_EQ(l.begin_write(0), 1u);
     EXPECT_TRUE(l.is_pending(0));
     EXPECT_EQ(l.begin_write(0), 1u);

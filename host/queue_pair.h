@@ -40,7 +40,7 @@ class queue_pair {
     unsigned depth() const noexcept { return depth_; }
     unsigned outstanding() const noexcept { return outstanding_; }
 
-    /// Why the connection is of no use any more; empty while it is, and after close().
+    /// Why the connection failed; empty while it is usable, and after close().
     const std::string& trouble() const noexcept { return trouble_; }
     /// The connection has been lost, all its requests are done. Once.
     std::function<void()> on_lost;
@@ -67,14 +67,14 @@ struct queue_pair_options {
 class connector {
   public:
     virtual ~connector() = default;
-    /// Connects, as far as the transport goes; the Connect command is the caller's. On the current reactor, whose the queue pair
-    /// will be. The error says whom it could not reach, and why.
+    /// Connects, as far as the transport goes; the Connect command is the caller's. On the current reactor, whose the
+    /// queue pair will be. The error says which target could not be reached, and why.
     virtual core::task<core::result<std::unique_ptr<queue_pair>>> open(queue_pair_options o) = 0;
     /// "tcp 10.0.0.1:4420"
     virtual std::string name() const = 0;
 };
 
-/// What this side says of a command whose connection is lost.
+/// The completion that this side makes up for a command whose connection was lost.
 inline nvme::completion lost_completion() noexcept {
     nvme::completion c{};
     c.set_status(nvme::sc::host_pathing_error);

@@ -27,7 +27,7 @@ const char* name_of(std::uint16_t rejection) noexcept {
     case nvme::rdma_cm_status::invalid_ord: return "invalid ORD";
     case nvme::rdma_cm_status::invalid_cntlid: return "invalid controller identifier";
     }
-    return "nobody listens there, or it gives no reason";
+    return "no listener at this address, or rejected without a reason";
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ core::task<std::optional<rdma_cm::event>> rdma_cm::next() {
         if (waiting_)
             std::exchange(waiting_, nullptr)->set(std::nullopt);
     });
-    limit.arm_after(patience_);
+    limit.arm_after(timeout_);
     co_return co_await came;
 }
 
@@ -84,7 +84,7 @@ core::task<core::result<>> rdma_cm::resolve(const address& to) {
         co_return core::fail_errno(errno, to.text());
     auto e = co_await next();
     if (!e || e->type != RDMA_CM_EVENT_ADDR_RESOLVED)
-        co_return core::fail(EHOSTUNREACH, "no RDMA device leads there", to.text());
+        co_return core::fail(EHOSTUNREACH, "no RDMA device has a route to it", to.text());
     if (rdma_resolve_route(id_, resolve_ms) != 0)
         co_return core::fail_errno(errno, to.text());
     e = co_await next();
@@ -109,7 +109,7 @@ core::task<core::result<>> rdma_cm::connect(const queue_pair_options& o) {
         co_return core::fail_errno(errno);
     const auto e = co_await next();
     if (!e)
-        co_return core::fail(ETIMEDOUT, "it does not answer");
+        co_return core::fail(ETIMEDOUT, "it does not respond");
     if (e->type == RDMA_CM_EVENT_REJECTED)
         co_return core::fail(ECONNREFUSED, fmt::format("Connection refused: {}", name_of(e->rejection)));
     if (e->type != RDMA_CM_EVENT_ESTABLISHED)

@@ -16,7 +16,7 @@ namespace causeway::host {
 /// between resolve() and connect(), destroyed before this object. On one reactor.
 class rdma_cm {
   public:
-    explicit rdma_cm(core::nanoseconds patience) : patience_(patience) {}
+    explicit rdma_cm(core::nanoseconds timeout) : timeout_(timeout) {}
     ~rdma_cm();
     rdma_cm(const rdma_cm&) = delete;
 
@@ -31,7 +31,7 @@ class rdma_cm {
     std::function<void(const char* why)> on_over;
 
   private:
-    /// What connect() needs to know of an event, which is given back at once.
+    /// What connect() needs to know of an event, which is released at once.
     struct event {
         rdma_cm_event_type type;
         int status;
@@ -40,7 +40,7 @@ class rdma_cm {
     core::task<std::optional<event>> next();
     void take_events();
 
-    const core::nanoseconds patience_;
+    const core::nanoseconds timeout_;
     rdma_event_channel* channel_ = nullptr;
     rdma_cm_id* id_ = nullptr;
     std::optional<core::fd_watch> watch_;

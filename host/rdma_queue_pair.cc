@@ -75,7 +75,7 @@ core::result<> rdma_queue_pair::make_resources() {
     a.qp_type = IBV_QPT_RC;
     a.cap = {.max_send_wr = depth_ + spare,
              .max_recv_wr = depth_ + spare,
-             .max_send_sge = 1 + most_pieces,
+             .max_send_sge = 1 + max_pieces,
              .max_recv_sge = 1,
              .max_inline_data = 0};
     if (rdma_create_qp(cm_->id(), pd_, &a) != 0)
@@ -219,12 +219,12 @@ void rdma_queue_pair::flush() noexcept {
     if (first_receive_) {  // before the sends, whose responses need them
         ibv_recv_wr* bad;
         if (ibv_post_recv(cm_->id()->qp, std::exchange(first_receive_, nullptr), &bad) != 0)
-            return lose("the queue pair takes no receive");
+            return lose("cannot post a receive");
     }
     if (first_send_) {
         ibv_send_wr* bad;
         if (ibv_post_send(cm_->id()->qp, std::exchange(first_send_, nullptr), &bad) != 0)
-            return lose("the queue pair takes no send");
+            return lose("cannot post a send");
     }
 }
 
@@ -251,7 +251,7 @@ void rdma_queue_pair::take(const ibv_wc& wc) noexcept {
     } else if (wc.wr_id & send_mark) {
         slot& s = slots_[wc.wr_id & ~send_mark];
         s.is_sent = true;
-        finish_if_over(s);
+        complete_if_done(s);
     } else if (wc.byte_len != sizeof(nvme::completion)) {
         lose(fmt::format("a response of {} bytes", wc.byte_len));
     } else {
@@ -267,10 +267,10 @@ void rdma_queue_pair::take_response(unsigned receive) noexcept {
         return lose(fmt::format("the controller answered command {:#06x}, which is not outstanding", c.cid.value()));
     slots_[i].answer = c;
     slots_[i].is_answered = true;
-    finish_if_over(slots_[i]);
+    complete_if_done(slots_[i]);
 }
 
-void rdma_queue_pair::finish_if_over(slot& s) noexcept {
+void rdma_queue_pair::complete_if_done(slot& s) noexcept {
     if (s.is_sent && s.is_answered && s.r)
         finish(s);
 }
@@ -319,7 +319,7 @@ void rdma_queue_pair::lose(std::string why) noexcept {
     trouble_ = std::move(why);
     if (was_open)
         cm_->disconnect();
-    // From here on nobody touches the memory of requests: only then are they given back.
+    // From here on the memory of requests is not accessed: only then are they released.
     if (cm_->id() && cm_->id()->qp)
         rdma_destroy_qp(cm_->id());
     for (slot& s : slots_) {
@@ -335,7 +335,7 @@ void rdma_queue_pair::lose(std::string why) noexcept {
 }
 
 core::task<core::result<std::unique_ptr<queue_pair>>> rdma_connector::open(queue_pair_options o) {
-    auto cm = std::make_unique<rdma_cm>(patience_);
+    auto cm = std::make_unique<rdma_cm>(timeout_);
     if (auto found = co_await cm->resolve(address_); !found)
         co_return tl::make_unexpected(found.error());
     auto q = rdma_queue_pair::make(std::move(cm), o);

@@ -14,8 +14,8 @@ namespace causeway::host {
 
 /// NVMe over RDMA, a host's end of one connection: plain verbs, one doorbell for what a turn submits.
 ///
-/// Data in memory that use_memory() has told of goes straight to and from where it is. Other data, and data in several pieces,
-/// is copied: good enough for what controls.
+/// Data in memory registered by use_memory() is transferred in place. Other data, and data in several pieces, is
+/// copied: good enough for what controls.
 class rdma_queue_pair final : public queue_pair, private core::poller {
   public:
     /// `cm` has resolved its address. Errors: the device has no room for another queue pair.
@@ -33,8 +33,8 @@ class rdma_queue_pair final : public queue_pair, private core::poller {
   private:
     rdma_queue_pair(std::unique_ptr<rdma_cm> cm, const queue_pair_options& o);
 
-    static constexpr unsigned spare = 2;        ///< receives and work requests beside those of commands
-    static constexpr unsigned most_pieces = 4;  ///< of data in a capsule, as Linux does at most
+    static constexpr unsigned spare = 2;       ///< receives and work requests beside those of commands
+    static constexpr unsigned max_pieces = 4;  ///< of data in a capsule, as Linux does at most
 
     struct free_memory {
         void operator()(std::byte* p) const noexcept { std::free(p); }
@@ -49,7 +49,7 @@ class rdma_queue_pair final : public queue_pair, private core::poller {
     };
     struct slot {
         ibv_send_wr send{};
-        ibv_sge pieces[1 + most_pieces]{};
+        ibv_sge pieces[1 + max_pieces]{};
         request* r = nullptr;
         std::uint16_t cid = 0;
         bool is_sent = false, is_answered = false;
@@ -69,7 +69,7 @@ class rdma_queue_pair final : public queue_pair, private core::poller {
     void post_receive(unsigned i) noexcept;
     void take(const ibv_wc& wc) noexcept;
     void take_response(unsigned receive) noexcept;
-    void finish_if_over(slot& s) noexcept;
+    void complete_if_done(slot& s) noexcept;
     void finish(slot& s) noexcept;
     void lose(std::string why) noexcept;
     nvme::command* capsule(unsigned i) noexcept { return reinterpret_cast<nvme::command*>(wire_.memory.get()) + i; }
@@ -98,14 +98,14 @@ class rdma_queue_pair final : public queue_pair, private core::poller {
 /// Queue pairs over RDMA to one address.
 class rdma_connector final : public connector {
   public:
-    explicit rdma_connector(address to, core::nanoseconds patience = std::chrono::seconds(10))
-        : address_(std::move(to)), patience_(patience) {}
+    explicit rdma_connector(address to, core::nanoseconds timeout = std::chrono::seconds(10))
+        : address_(std::move(to)), timeout_(timeout) {}
     core::task<core::result<std::unique_ptr<queue_pair>>> open(queue_pair_options o) override;
     std::string name() const override { return address_.text(); }
 
   private:
     const address address_;
-    const core::nanoseconds patience_;
+    const core::nanoseconds timeout_;
 };
 
 }  // namespace causeway::host

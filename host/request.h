@@ -16,14 +16,14 @@ struct request {
     using hook = void (*)(request&) noexcept;
 
     nvme::command command{};      ///< CID and data pointer are the queue pair's to fill in
-    std::span<const iovec> data;  ///< what is sent, or where what comes goes: as the opcode says. At most `most_pieces`
+    std::span<const iovec> data;  ///< what is sent, or where what comes goes: as the opcode says. At most `max_pieces`
     hook done = nullptr;  ///< on the queue pair's reactor, exactly once; may submit, must not destroy the queue pair
     void* context = nullptr;
 
     /// The answer. Where the connection was lost before it came: host_pathing_error, made up by this side.
     nvme::completion completion{};
 
-    static constexpr std::size_t most_pieces = 64;
+    static constexpr std::size_t max_pieces = 64;
 
     nvme::status status() const noexcept { return completion.status(); }
     std::uint32_t data_bytes() const noexcept {

@@ -10,8 +10,8 @@ namespace causeway::host {
 namespace {
 
 /// Waits until a socket that connects has done so. The outcome as errno; ETIMEDOUT: not in time.
-core::task<int> connected(int socket, core::nanoseconds patience) {
-    const bool in_time = co_await core::writable(socket, patience);
+core::task<int> connected(int socket, core::nanoseconds timeout) {
+    const bool in_time = co_await core::writable(socket, timeout);
     if (!in_time)
         co_return ETIMEDOUT;
     int error = 0;
@@ -41,7 +41,7 @@ core::task<core::result<core::unique_fd>> tcp_connector::connect_socket() {
     ::setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     int error = ::connect(s, to->get(), to->length) == 0 ? 0 : errno;
     if (error == EINPROGRESS)
-        error = co_await connected(s, options_.patience);
+        error = co_await connected(s, options_.timeout);
     if (error != 0)
         co_return core::fail_errno(error, name());
     co_return std::move(socket);

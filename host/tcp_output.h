@@ -16,7 +16,7 @@ namespace causeway::host {
 class tcp_output {
   public:
     /// REQUIRES for the next PDU's header() and data(): a header of at most `largest_header` bytes, padding included, and
-    /// data of at most request::most_pieces pieces.
+    /// data of at most request::max_pieces pieces.
     bool has_room() const noexcept {
         return headers_used_ <= header_bytes - largest_header && end_ <= pieces_.size() - pieces_of_a_pdu;
     }

@@ -28,10 +28,10 @@ tcp_queue_pair::tcp_queue_pair(std::unique_ptr<tcp::stream> stream, const queue_
     : queue_pair(o.depth), options_(o), tcp_(t), stream_(std::move(stream)), slot_mask_(std::bit_ceil(o.depth) - 1),
       slot_bits_(static_cast<unsigned>(std::bit_width(slot_mask_))), slots_(o.depth), free_(numbers_below(o.depth)),
       unsent_(o.depth), transfers_(std::size_t{o.depth} * t.max_r2t),
-      patience_(*core::reactor::current(), [this] { lose("it does not answer"); }),
+      timeout_(*core::reactor::current(), [this] { lose("it does not respond"); }),
       registration_(*core::reactor::current(), "host_tcp", *this) {
     watch_.emplace(*core::reactor::current(), stream_->socket(), EPOLLIN, [this](std::uint32_t) { receive(); });
-    reader_.agreed.sender = tcp::side::controller;
+    reader_.negotiated.sender = tcp::side::controller;
     for (unsigned i = 0; i < o.depth; ++i)
         slots_[i].cid = static_cast<std::uint16_t>(i);
 }
@@ -44,7 +44,7 @@ core::task<core::result<>> tcp_queue_pair::initialize() {
     core::one_shot<bool> over;
     greeting_ = &over;
     put_ic_req();
-    patience_.arm_after(tcp_.patience);
+    timeout_.arm_after(tcp_.timeout);
     (void)co_await over;
     if (!is_open())
         co_return core::fail(ECONNABORTED, trouble_.empty() ? "the connection was closed" : trouble_);
@@ -64,7 +64,7 @@ bool tcp_queue_pair::submit(request& r) noexcept {
     s.in_capsule = s.direction == nvme::data_transfer::host_to_controller && s.length <= in_capsule_limit(r.command);
     s.moved = s.in_capsule ? s.length : 0;
     s.open_r2t = 0;
-    s.is_spoilt = s.is_answered = false;
+    s.has_digest_error = s.is_answered = false;
     return true;
 }
 
@@ -81,7 +81,7 @@ void tcp_queue_pair::lose(std::string why) noexcept {
     phase_ = phase::lost;
     open_ = false;
     trouble_ = std::move(why);
-    patience_.cancel();
+    timeout_.cancel();
     watch_.reset();
     output_.clear();
     in_output_.clear();
@@ -126,13 +126,13 @@ bool tcp_queue_pair::arm() noexcept {
         return false;
     if (is_blocked_) {
         watch_->set_events(EPOLLIN | EPOLLOUT);
-        watches_room_ = true;
+        waits_for_writable_ = true;
     }
     return true;
 }
 
 void tcp_queue_pair::disarm() noexcept {
-    if (std::exchange(watches_room_, false) && watch_)
+    if (std::exchange(waits_for_writable_, false) && watch_)
         watch_->set_events(EPOLLIN);
 }
 

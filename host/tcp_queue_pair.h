@@ -15,18 +15,19 @@
 
 namespace causeway::host {
 
-/// What a host proposes when a connection begins.
+/// What a host proposes in ICReq.
 struct tcp_options {
     bool header_digest = false;
     bool data_digest = false;
     std::uint8_t alignment = 0;  ///< HPDA: of data that comes, in dwords, 0's based, at most 31
     std::uint32_t max_r2t = 4;   ///< R2Ts outstanding for one command, from 1
-    core::nanoseconds patience = std::chrono::seconds(10);
+    core::nanoseconds timeout = std::chrono::seconds(10);
 };
 
 /// NVMe over TCP, a host's end of one connection. NVM Express TCP Transport Specification 1.0.
 ///
-/// Whatever the controller sends ends in an answer, or in the end of this connection: H2CTermReq where it broke the protocol.
+/// Whatever the controller sends ends in an answer, or in the end of this connection: H2CTermReq where it violated the
+/// protocol.
 /// Submission queue flow control is the caller's to disable at Connect. An I/O queue is polled while commands are outstanding; an
 /// admin queue, or an idle one, is watched.
 class tcp_queue_pair final : public queue_pair, private core::poller, private tcp::pdu_sink {
@@ -52,8 +53,8 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
         std::uint32_t open_r2t = 0;  ///< R2Ts that are not yet answered in full
         nvme::data_transfer direction{};
         bool in_capsule = false;
-        bool is_spoilt = false;    ///< a digest of its data was wrong
-        bool is_answered = false;  ///< and waits until its data has left the output
+        bool has_digest_error = false;  ///< a digest of its data was wrong
+        bool is_answered = false;       ///< and waits until its data has left the output
         nvme::completion answer{};
     };
     /// What is left of an R2T.
@@ -85,7 +86,7 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
     void answered(slot& s, const nvme::completion& c) noexcept;
     void finish(slot& s) noexcept;
     /// Not while its data is referred to by the output, or by what is to be sent.
-    void finish_if_over(slot& s) noexcept {
+    void complete_if_done(slot& s) noexcept {
         if (s.is_answered && s.unsent == 0 && s.open_r2t == 0)
             finish(s);
     }
@@ -108,7 +109,7 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
     std::unique_ptr<tcp::stream> stream_;
     phase phase_ = phase::greeting;
     bool is_blocked_ = false;  ///< the socket took less than there was
-    bool watches_room_ = false;
+    bool waits_for_writable_ = false;
 
     // What the controller said at the beginning.
     bool header_digest_ = false, data_digest_ = false;
@@ -127,12 +128,12 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
 
     tcp::pdu_reader reader_{*this};
     std::unique_ptr<std::byte[]> scratch_ = std::make_unique<std::byte[]>(scratch_bytes);
-    std::vector<std::byte> bounce_;                              ///< data that goes to several pieces
-    std::array<std::byte, nvme::tcp_most_term_data> term_data_;  ///< of C2HTermReq
-    unsigned finished_ = 0;                                      ///< requests, in this receive()
+    std::vector<std::byte> bounce_;                             ///< data that goes to several pieces
+    std::array<std::byte, nvme::tcp_max_term_data> term_data_;  ///< of C2HTermReq
+    unsigned finished_ = 0;                                     ///< requests, in this receive()
 
     core::one_shot<bool>* greeting_ = nullptr;
-    core::timer patience_;
+    core::timer timeout_;
     std::optional<core::fd_watch> watch_;  ///< until it is lost
     core::poller_registration registration_;
 };

@@ -17,11 +17,11 @@ TEST(tcp_queue_pair, proposes_what_it_was_told_to) {
 }
 
 TEST(tcp_queue_pair, gives_up_on_a_controller_that_does_not_answer) {
-    scripted_peer p({.qid = 1, .depth = 4}, {.patience = std::chrono::seconds(3)});
+    scripted_peer p({.qid = 1, .depth = 4}, {.timeout = std::chrono::seconds(3)});
     p.cores.turn_after(std::chrono::seconds(3));
     p.turns();
     ASSERT_TRUE(p.greeted && !*p.greeted);
-    EXPECT_EQ(p.greeted->error().sentence, "it does not answer");
+    EXPECT_EQ(p.greeted->error().sentence, "it does not respond");
 }
 
 TEST(tcp_queue_pair, sends_a_command_as_the_specification_lays_it_out) {
@@ -272,7 +272,7 @@ TEST(tcp_queue_pair, refuses_a_wrong_greeting) {
         p.say(row.said);
         EXPECT_EQ(termination_in(p.heard()), row.answer);
         ASSERT_TRUE(p.greeted && !*p.greeted);
-        EXPECT_NE(p.greeted->error().sentence.find("broke the protocol"), std::string::npos);
+        EXPECT_NE(p.greeted->error().sentence.find("violated the protocol"), std::string::npos);
     }
 }
 
@@ -317,7 +317,7 @@ TEST(tcp_queue_pair, ends_a_connection_whose_controller_breaks_the_protocol) {
         EXPECT_TRUE(r.times_done == 1 && w.times_done == 1) << "each is done once, whatever comes";
         EXPECT_EQ(w.status(), nvme::sc::host_pathing_error);
         EXPECT_EQ(p.times_lost, 1u);
-        EXPECT_NE(p.q->trouble().find("broke the protocol"), std::string::npos) << p.q->trouble();
+        EXPECT_NE(p.q->trouble().find("violated the protocol"), std::string::npos) << p.q->trouble();
     }
 }
 

@@ -56,16 +56,18 @@ std::string_view name_of(tcp_fatal_error e) noexcept {
 unsigned tcp_queue_pair::receive() noexcept {
     finished_ = 0;
     do {
-        const auto place = reader_.place();
-        const std::array<iovec, 2> to = {iovec{place.data(), place.size()}, iovec{scratch_.get(), scratch_bytes}};
-        const auto [n, after] = stream_->receive(place.empty() ? std::span(to).subspan(1) : std::span(to));
+        const auto destination = reader_.destination();
+        const std::array<iovec, 2> to = {iovec{destination.data(), destination.size()},
+                                         iovec{scratch_.get(), scratch_bytes}};
+        const auto [n, after] = stream_->receive(destination.empty() ? std::span(to).subspan(1) : std::span(to));
         if (after != tcp::stream::state::open) {
-            lose(after == tcp::stream::state::ended ? "the controller closed the connection" : "the connection broke");
+            lose(after == tcp::stream::state::ended ? "the controller closed the connection"
+                                                    : "the connection was lost");
             break;
         }
-        const std::size_t in_place = std::min(n, place.size());
+        const std::size_t in_place = std::min(n, destination.size());
         if (in_place)
-            reader_.placed(in_place);
+            reader_.received_in_place(in_place);
         if (n > in_place)
             reader_.feed({scratch_.get(), n - in_place});
     } while (phase_ != phase::lost && stream_->holds_more());
@@ -124,7 +126,7 @@ void tcp_queue_pair::violated(const violation& v, std::span<const std::byte> hea
     put_term_req(v, header);
     (void)output_.send(*stream_);
     stream_->end_sending();
-    lose(fmt::format("the controller broke the protocol: {} (FES {:#x}, FEI {:#x}) in a PDU of type {:#x}",
+    lose(fmt::format("the controller violated the protocol: {} (FES {:#x}, FEI {:#x}) in a PDU of type {:#x}",
                      name_of(v.status), nvme::to_underlying(v.status), v.information,
                      header.empty() ? 0 : std::to_integer<unsigned>(header[0])));
 }
@@ -133,7 +135,7 @@ std::optional<violation> tcp_queue_pair::take_ic_resp(const nvme::tcp_ic_resp& p
     using nvme::tcp_ic_resp;
     if (p.pfv != 0)
         return violation{tcp_fatal_error::unsupported_parameter, offsetof(tcp_ic_resp, pfv)};
-    if (p.cpda > nvme::tcp_most_alignment)
+    if (p.cpda > nvme::tcp_max_alignment)
         return tcp::invalid_field(offsetof(tcp_ic_resp, cpda));
     // It may do without a digest that was asked for; it may not bring one that was not.
     const std::uint8_t asked = (tcp_.header_digest ? nvme::tcp_enable_header_digest : 0) |
@@ -146,14 +148,14 @@ std::optional<violation> tcp_queue_pair::take_ic_resp(const nvme::tcp_ic_resp& p
     data_digest_ = p.dgst & nvme::tcp_enable_data_digest;
     alignment_ = (p.cpda + 1u) * 4;
     max_h2c_data_ = p.maxh2cdata;
-    reader_.agreed = {.sender = tcp::side::controller,
-                      .initialized = true,
-                      .header_digest = header_digest_,
-                      .data_digest = data_digest_,
-                      .alignment = tcp_.alignment,
-                      .in_capsule_data = 0,
-                      .max_data = ~std::uint32_t{0}};  // each is held against its command
-    patience_.cancel();
+    reader_.negotiated = {.sender = tcp::side::controller,
+                          .initialized = true,
+                          .header_digest = header_digest_,
+                          .data_digest = data_digest_,
+                          .alignment = tcp_.alignment,
+                          .in_capsule_data = 0,
+                          .max_data = ~std::uint32_t{0}};  // each is held against its command
+    timeout_.cancel();
     phase_ = phase::open;
     open_ = true;
     if (greeting_)
@@ -182,7 +184,7 @@ std::variant<std::byte*, violation> tcp_queue_pair::begin_data(const nvme::tcp_d
 
 void tcp_queue_pair::end_data(const nvme::tcp_data& p, bool intact) noexcept {
     slot& s = *outstanding_slot(p.cccid);
-    s.is_spoilt |= !intact;
+    s.has_digest_error |= !intact;
     s.moved += p.datal;
     if (!in_one_piece(s.r->data, p.datao, p.datal))
         scatter(s.r->data, p.datao, bounce_);
@@ -210,12 +212,12 @@ std::optional<violation> tcp_queue_pair::take_r2t(const nvme::tcp_r2t& p) noexce
 
 void tcp_queue_pair::answered(slot& s, const nvme::completion& c) noexcept {
     s.answer = c;
-    if (s.is_spoilt)
+    if (s.has_digest_error)
         s.answer.set_status(nvme::sc::transient_transport_error);
     else if (c.status().ok() && s.moved != s.length)
         s.answer.set_status(nvme::sc::data_transfer_error);  // a success without the data is none
     s.is_answered = true;
-    finish_if_over(s);
+    complete_if_done(s);
 }
 
 }  // namespace causeway::host

@@ -27,7 +27,7 @@ void tcp_queue_pair::flush() noexcept {
                 continue;
             transfers_.pop();
             --s.open_r2t;
-            finish_if_over(s);
+            complete_if_done(s);
         }
     } while (!output_.empty() && send_output() && !(unsent_.empty() && transfers_.empty()));
 }
@@ -35,7 +35,7 @@ void tcp_queue_pair::flush() noexcept {
 /// True: everything went, there is room for more.
 bool tcp_queue_pair::send_output() noexcept {
     if (output_.send(*stream_) != tcp::stream::state::open) {
-        lose("the connection broke");
+        lose("the connection was lost");
         return false;
     }
     is_blocked_ = !output_.empty();
@@ -44,7 +44,7 @@ bool tcp_queue_pair::send_output() noexcept {
     for (std::size_t i = 0; i < in_output_.size(); ++i) {  // a request that is done may close this
         slot& s = slots_[in_output_[i] & slot_mask_];
         --s.unsent;
-        finish_if_over(s);
+        complete_if_done(s);
     }
     in_output_.clear();
     return phase_ != phase::lost;
@@ -145,7 +145,7 @@ void tcp_queue_pair::put_pieces(slot& s, std::uint32_t offset, std::uint32_t len
 void tcp_queue_pair::put_term_req(const tcp::violation& v, std::span<const std::byte> header) noexcept {
     if (!output_.has_room())
         return;
-    const auto quoted = static_cast<std::uint32_t>(std::min<std::size_t>(header.size(), nvme::tcp_most_term_data));
+    const auto quoted = static_cast<std::uint32_t>(std::min<std::size_t>(header.size(), nvme::tcp_max_term_data));
     auto* const at = output_.header(sizeof(nvme::tcp_term_req) + quoted);
     auto& p = *reinterpret_cast<nvme::tcp_term_req*>(at);
     p.common.type = nvme::to_underlying(tcp_pdu_type::h2c_term_req);

@@ -14,10 +14,10 @@ namespace causeway::host {
 namespace {
 
 core::task<core::result<std::unique_ptr<tcp::stream>>> greet(int socket, const tcp::tls_psk& psk,
-                                                             core::nanoseconds patience) {
+                                                             core::nanoseconds timeout) {
     auto stream = tcp::make_tls_client_stream(socket, psk);
     const core::clock& time = core::reactor::current()->time();
-    const core::ticks end = time.now() + time.to_ticks(patience);
+    const core::ticks end = time.now() + time.to_ticks(timeout);
     // The first time because the socket takes something.
     for (std::uint32_t events = EPOLLIN | EPOLLOUT;;) {
         const core::ticks now = time.now();
@@ -35,15 +35,15 @@ core::task<core::result<std::unique_ptr<tcp::stream>>> greet(int socket, const t
 }  // namespace
 
 core::result<tcp_connector::stream_maker> tls_streams(std::string_view key, std::string_view hostnqn,
-                                                      std::string_view subnqn, core::nanoseconds patience) {
+                                                      std::string_view subnqn, core::nanoseconds timeout) {
     const auto configured = tcp::parse_psk(key);
     if (!configured)
         return tl::make_unexpected(configured.error());
     auto psk = tcp::derive_tls_psk(*configured, tcp::psk_version::zero, tcp::psk_reading::rfc8446, hostnqn, subnqn);
     if (!psk)
         return core::fail(EINVAL, "the names of host and subsystem are too long for TLS");
-    return [psk = std::move(*psk), patience](int socket, const queue_pair_options&) {
-        return greet(socket, psk, patience);
+    return [psk = std::move(*psk), timeout](int socket, const queue_pair_options&) {
+        return greet(socket, psk, timeout);
     };
 }
 

@@ -41,7 +41,7 @@ struct identify_controller {
     std::uint8_t rab;
     std::uint8_t ieee[3];  ///< OUI, low byte first
     std::uint8_t cmic;
-    std::uint8_t mdts;  ///< largest transfer is 2^MDTS pages of CAP.MPSMIN; 0 is no limit
+    std::uint8_t mdts;  ///< largest transfer is 2^MDTS pages of CAP.MPSMIN; 0: no limit
     le16 cntlid;
     le32 ver;
     le32 rtd3r;
@@ -122,7 +122,7 @@ struct identify_controller {
     le32 iorcsz;  ///< response capsule of an I/O queue, 16 bytes
     le16 icdoff;  ///< where in-capsule data starts after the SQE, 16 bytes
     std::uint8_t fcatt;
-    std::uint8_t msdbd;  ///< most SGL data block descriptors of a command; 0 is no limit
+    std::uint8_t msdbd;  ///< most SGL data block descriptors of a command; 0: no limit
     le16 ofcs;
     std::uint8_t dctype;
     std::uint8_t reserved1807[241];
@@ -269,15 +269,15 @@ inline constexpr std::uint32_t sgls_transport_data_block = 1u << 21;
 inline constexpr std::uint8_t fcatt_static_controller = 1 << 0;
 inline constexpr std::uint16_t ofcs_disconnect = 1 << 0;
 
-/// CNS 06h with CSI 00h. NVM Command Set Specification 1.0, "I/O Command Set Specific Identify Controller
-/// Data Structure". Size limits are powers of two of CAP.MPSMIN pages, 0 is no limit.
+/// CNS 06h with CSI 00h. NVM Command Set Specification 1.0, "I/O Command Set Specific Identify Controller Data
+/// Structure". Size limits are powers of two of CAP.MPSMIN pages, 0: no limit.
 struct identify_controller_nvm {
     std::uint8_t vsl;   ///< Verify
     std::uint8_t wzsl;  ///< Write Zeroes
     std::uint8_t wusl;  ///< Write Uncorrectable
-    std::uint8_t dmrl;  ///< ranges of one Dataset Management; 0 is no limit
-    le32 dmrsl;         ///< blocks of one range; 0 is no limit
-    le64 dmsl;          ///< blocks of all ranges together; 0 is no limit
+    std::uint8_t dmrl;  ///< ranges of one Dataset Management; 0: no limit
+    le32 dmrsl;         ///< blocks of one range; 0: no limit
+    le64 dmsl;          ///< blocks of all ranges together; 0: no limit
     std::uint8_t reserved16[4080];
 };
 static_assert(wire_image<identify_controller_nvm, 4096>);

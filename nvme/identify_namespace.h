@@ -10,7 +10,7 @@ namespace causeway::nvme {
 /// NVM Command Set Specification 1.0, "LBA Format Data Structure, NVM Command Set Specific".
 struct lba_format {
     le16 ms;             ///< metadata, bytes per block
-    std::uint8_t lbads;  ///< blocks of 2^LBADS bytes; 0 is no format
+    std::uint8_t lbads;  ///< blocks of 2^LBADS bytes; 0: no format
     std::uint8_t rp;     ///< relative performance, bits 1:0; 0 is best
 };
 static_assert(wire_image<lba_format, 4>);

@@ -74,7 +74,7 @@ inline constexpr std::uint32_t log_page_index_offset = 1u << 1;  ///< IOS
 
 /// LID 01h, an entry. NVM Express Base Specification 2.0, "Error Information Log Entry Data Structure".
 struct error_information_entry {
-    le64 error_count;  ///< 0 is no entry
+    le64 error_count;  ///< 0: no entry
     le16 sqid;
     le16 cid;
     le16 status_word;               ///< as in a completion
@@ -234,7 +234,7 @@ static_assert(offsetof(ana_group_descriptor, state) == 16);
 /// LSP bit of the ANA log page: descriptors without namespace lists.
 inline constexpr std::uint8_t ana_lsp_return_groups_only = 1 << 0;
 
-/// What a reservation notification tells. NVM Express Base Specification 2.0, "Reservation Notification".
+/// The type of a reservation notification. NVM Express Base Specification 2.0, "Reservation Notification".
 enum class reservation_notice : std::uint8_t {
     empty = 0,
     registration_preempted = 1,

@@ -5,7 +5,7 @@
 
 #include "nvme/endian.h"
 
-// What two RDMA connection managers tell each other before the first capsule.
+// The private data that two RDMA connection managers exchange before the first capsule.
 
 namespace causeway::nvme {
 

@@ -45,7 +45,7 @@ static_assert(offsetof(tcp_common_header, plen) == 4);
 inline constexpr std::uint8_t tcp_enable_header_digest = 1 << 0;
 inline constexpr std::uint8_t tcp_enable_data_digest = 1 << 1;
 
-inline constexpr std::uint8_t tcp_most_alignment = 31;  ///< of HPDA and CPDA: data at multiples of 128 bytes
+inline constexpr std::uint8_t tcp_max_alignment = 31;  ///< of HPDA and CPDA: data at multiples of 128 bytes
 
 /// "Initialize Connection Request (ICReq)". No digests.
 struct tcp_ic_req {
@@ -92,7 +92,7 @@ struct tcp_term_req {
 static_assert(wire_image<tcp_term_req, 24>);
 static_assert(offsetof(tcp_term_req, fei) == 10);
 
-inline constexpr std::uint32_t tcp_most_term_data = 128;
+inline constexpr std::uint32_t tcp_max_term_data = 128;
 
 /// "Command Capsule PDU (CapsuleCmd)". Flags: both digests. Data, if there is any, is in-capsule data.
 struct tcp_capsule_cmd {

@@ -26,7 +26,7 @@ TEST(tcp, initialize_connection_request) {
     EXPECT_EQ(r.common.hlen, sizeof r);
     EXPECT_EQ(r.common.plen, sizeof r);
     EXPECT_EQ(r.pfv, 0);
-    EXPECT_EQ(r.hpda, tcp_most_alignment);
+    EXPECT_EQ(r.hpda, tcp_max_alignment);
     EXPECT_EQ(r.dgst, tcp_enable_header_digest | tcp_enable_data_digest);
     EXPECT_EQ(r.maxr2t, 7u);
 }

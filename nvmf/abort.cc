@@ -1,8 +1,7 @@
-// Abort: takes back a command that has not reached a device. NVM Express Base Specification 2.0, "Abort
-// command".
+// Abort: aborts a command that has not reached a device. NVM Express Base Specification 2.0, "Abort command".
 //
-// What a device is at work on stays: nothing can be called back from a cluster, and its buffers are in use.
-// The host is told so in dw0.
+// A command that a device executes continues: nothing can be called back from a cluster, and its buffers are in use.
+// Dword 0 tells the host.
 
 #include "nvmf/admin_commands.h"
 #include "nvmf/controller.h"
@@ -15,7 +14,7 @@ namespace {
 constexpr unsigned limit = 4;  // ACL says so, 0's based
 
 /// On the queue's core: commands that wait there, in our hands or in the transport's.
-bool take_back(qpair& q, std::uint16_t cid) noexcept {
+bool abort_waiting_command(qpair& q, std::uint16_t cid) noexcept {
     if (abort_fused(q, cid))
         return true;
     // The transport cannot know of fused pairs: half of one taken back would leave the other waiting for
@@ -28,11 +27,11 @@ core::task<> abort_on(std::shared_ptr<controller> c, request& r, qpair& q) {
     core::reactor& control = *core::reactor::current();
     const std::uint16_t cid = nvme::abort_view{r.command}.cid();
     co_await core::switch_to(q.home());
-    const bool aborted = take_back(q, cid);
+    const bool aborted = abort_waiting_command(q, cid);
     co_await core::switch_to(control);
     --c->aborts_running;
     r.completion.dw0 = aborted ? 0 : nvme::abort_not_aborted;
-    finish_at_home(r, {});
+    finish_on_home_core(r, {});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using nvme::io_opcode;
 
 class abort_command : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     std::shared_ptr<bdev::fault_device> disk = w.make_faulty("disk");
     host h;
@@ -72,11 +72,11 @@ TEST_F(abort_command, does_not_tear_a_pair_apart) {
     auto& second = q.send(fused(io(io_opcode::write, 1), nvme::fuse::second), filled(512, 1));
     EXPECT_TRUE(w.until([&] { return second.held; }));
     EXPECT_FALSE(abort(1, second));
-    q.let_go(first);
+    q.execute_held(first);
     w.pass(std::chrono::milliseconds(1));
     EXPECT_FALSE(abort(1, first));
     EXPECT_FALSE(abort(1, second));
-    q.let_go(second);
+    q.execute_held(second);
     EXPECT_TRUE(w.until([&] { return first.answered && second.answered; }));
     EXPECT_EQ(second.status(), sc::success);
 }
@@ -117,7 +117,7 @@ TEST_F(abort_command, four_run_at_once) {
 
 TEST_F(abort_command, may_cross_the_end_of_the_queue_that_it_visits) {
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         v.make_subsystem();
         host g = v.make_host(host_a, 2);
         auto& a = g.admin->send(nvmf::test::abort(1, 5));

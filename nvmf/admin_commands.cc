@@ -39,7 +39,7 @@ void run_at_control(request& r) noexcept {
     r.handle = [](core::message& m) noexcept {
         request& r = static_cast<request&>(m);
         if (const outcome o = Run(*r.qpair->controller, r))
-            finish_at_home(r, *o);
+            finish_on_home_core(r, *o);
     };
     r.queue = &r.qpair->control_queue;
     r.qpair->target->group().control().post_background(r);
@@ -54,7 +54,7 @@ outcome run_by_table(controller& c, request& r) {
 
 /// On the queue's own core, whatever the control reactor is doing.
 void run_keep_alive(request& r) noexcept {
-    r.qpair->controller->heard_of_host();
+    r.qpair->controller->refresh_keep_alive();
     finish(r, nvme::sc::success);
 }
 
@@ -72,7 +72,7 @@ verdict check_connect(request& r) noexcept {
         return {nvme::sc::command_sequence_error, at_fctype};
     if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
         static core::log::limiter refusals;
-        core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, 0 is known here",
+        core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, only 0 is supported",
                                 q.peer_address().text(), format);
         return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::connect_command, recfmt)};
     }
@@ -136,7 +136,7 @@ verdict check_admin(request& r) noexcept {
     return {};
 }
 
-void answer_with(request& r, std::span<const std::byte> page, std::uint64_t offset) noexcept {
+void set_response_data(request& r, std::span<const std::byte> page, std::uint64_t offset) noexcept {
     page = page.subspan(std::min<std::uint64_t>(offset, page.size()));
     std::size_t left = r.length;
     for (const iovec& piece : r.data()) {

@@ -11,7 +11,7 @@ namespace causeway::nvmf {
 
 class controller;
 
-/// What running an admin command came to; nothing: it is answered later.
+/// The outcome of an admin command; nullopt: it completes later.
 using outcome = std::optional<verdict>;
 
 /// An admin command: what begin() checks on the queue's core, what runs on the control reactor, and what the
@@ -52,12 +52,12 @@ void run_connect(request& r) noexcept;
 
 /// Copies a page, or the part of it from `offset`, into the request's data; zeroes follow where the page ends
 /// first.
-void answer_with(request& r, std::span<const std::byte> page, std::uint64_t offset = 0) noexcept;
+void set_response_data(request& r, std::span<const std::byte> page, std::uint64_t offset = 0) noexcept;
 
 template <class Page>
-void answer_with_struct(request& r, const Page& page, std::uint64_t offset = 0) noexcept {
+void set_response_struct(request& r, const Page& page, std::uint64_t offset = 0) noexcept {
     static_assert(alignof(Page) == 1);
-    answer_with(r, std::as_bytes(std::span(&page, 1)), offset);
+    set_response_data(r, std::as_bytes(std::span(&page, 1)), offset);
 }
 
 }  // namespace causeway::nvmf

@@ -6,9 +6,9 @@
 
 namespace causeway::nvmf {
 
-/// What a discovery log entry says of a listener at `listens_at` to a host that has come to `asked_at`. A wildcard is
-/// no address that a host could connect to: it stands for the one by which this host has found us, over whichever
-/// fabric. nullopt: that one is of another family, and the host learns nothing of this listener.
+/// The address in a discovery log entry for a listener at `listens_at`, for a host that connected to `asked_at`. A host
+/// cannot connect to a wildcard address, so it is replaced by the address that the host connected to, whatever the
+/// fabric. nullopt: that address is of another family, and the listener is left out of the log.
 inline std::optional<transport_address> advertised_address(const transport_address& listens_at,
                                                            const transport_address& asked_at) {
     if (!listens_at.is_wildcard())

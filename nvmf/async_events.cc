@@ -24,7 +24,7 @@ constexpr description descriptions[] = {
 };
 static_assert(std::size(descriptions) == async_events::kinds);
 
-/// One event tells of several warnings: it says the worst, the page says the others.
+/// One event reports several warnings: it says the worst, the page says the others.
 nvme::smart_event worst_of(std::uint8_t warnings) noexcept {
     if (warnings & ~(nvme::critical_warning_spare | nvme::critical_warning_temperature))
         return nvme::smart_event::subsystem_reliability;
@@ -43,18 +43,18 @@ outcome async_events::wait(request& r) {
         last = &(*last)->next;
     r.next = nullptr;
     *last = &r;
-    tell();
+    report();
     return {};
 }
 
 void async_events::configure(std::uint32_t enabled) noexcept {
     enabled_ = enabled;
-    warned_ = static_cast<std::uint8_t>(warned_ & enabled);  // what is listened to anew is news
-    news_ = static_cast<std::uint8_t>(news_ & enabled);
+    reported_warnings_ = static_cast<std::uint8_t>(reported_warnings_ & enabled);  // what is listened to anew is news
+    pending_warnings_ = static_cast<std::uint8_t>(pending_warnings_ & enabled);
     for (unsigned k = 0; k < kinds; ++k) {
-        const bool wanted = k == health ? news_ != 0 : (enabled & descriptions[k].configuration_bits) != 0;
+        const bool wanted = k == health ? pending_warnings_ != 0 : (enabled & descriptions[k].configuration_bits) != 0;
         if (states_[k] == state::pending && !wanted)
-            states_[k] = state::quiet;
+            states_[k] = state::armed;
     }
 }
 
@@ -64,46 +64,46 @@ void async_events::raise(kind k) {
 }
 
 void async_events::warn(std::uint8_t critical_warnings) {
-    warned_ &= critical_warnings;
-    const auto fresh = static_cast<std::uint8_t>(critical_warnings & enabled_ & ~warned_);
+    reported_warnings_ &= critical_warnings;
+    const auto fresh = static_cast<std::uint8_t>(critical_warnings & enabled_ & ~reported_warnings_);
     if (!fresh)
         return;
-    warned_ |= fresh;
-    news_ |= fresh;
+    reported_warnings_ |= fresh;
+    pending_warnings_ |= fresh;
     announce(health);
 }
 
 void async_events::announce(kind k) {
-    if (states_[k] != state::quiet)
+    if (states_[k] != state::armed)
         return;
     states_[k] = state::pending;
-    tell();
+    report();
 }
 
 std::uint32_t async_events::dw0_of(kind k) const noexcept {
     const description& d = descriptions[k];
-    const std::uint8_t information = k == health ? nvme::to_underlying(worst_of(news_)) : d.information;
+    const std::uint8_t information = k == health ? nvme::to_underlying(worst_of(pending_warnings_)) : d.information;
     return nvme::async_event_dw0(d.type, information, nvme::to_underlying(d.page));
 }
 
-void async_events::tell() {
+void async_events::report() {
     for (unsigned k = 0; k < kinds && oldest_; ++k) {
         if (states_[k] != state::pending)
             continue;
-        states_[k] = state::told;
+        states_[k] = state::reported;
         request& r = *std::exchange(oldest_, oldest_->next);
         --waiting_;
         r.completion.dw0 = dw0_of(static_cast<kind>(k));
-        finish_at_home(r, {});
+        finish_on_home_core(r, {});
     }
 }
 
 void async_events::page_read(nvme::lid page) noexcept {
     for (unsigned k = 0; k < kinds; ++k)
         if (descriptions[k].page == page)
-            states_[k] = state::quiet;
+            states_[k] = state::armed;
     if (page == nvme::lid::smart)
-        news_ = 0;
+        pending_warnings_ = 0;
 }
 
 bool async_events::abort(std::uint16_t cid) noexcept {
@@ -113,7 +113,7 @@ bool async_events::abort(std::uint16_t cid) noexcept {
             continue;
         *at = r.next;
         --waiting_;
-        finish_at_home(r, nvme::sc::aborted_by_request);
+        finish_on_home_core(r, nvme::sc::aborted_by_request);
         return true;
     }
     return false;
@@ -122,11 +122,11 @@ bool async_events::abort(std::uint16_t cid) noexcept {
 void async_events::end() noexcept {
     while (oldest_) {
         request& r = *std::exchange(oldest_, oldest_->next);
-        finish_at_home(r, nvme::sc::aborted_sq_deletion);
+        finish_on_home_core(r, nvme::sc::aborted_sq_deletion);
     }
     waiting_ = 0;
     states_ = {};
-    warned_ = news_ = 0;
+    reported_warnings_ = pending_warnings_ = 0;
 }
 
 outcome async_event_request(controller& c, request& r) {

@@ -12,10 +12,10 @@ namespace causeway::nvmf {
 /// The Asynchronous Event Requests of one controller, and what they wait for. NVM Express Base Specification
 /// 2.0, "Asynchronous Event Request command".
 ///
-/// An event of a kind is told once, and then not again until the host has read the kind's log page with RAE
-/// clear. One that finds no request outstanding waits for the next. Control reactor.
+/// An event of a kind is reported once, and not again until the host has read the log page of that kind with RAE clear.
+/// An event without an outstanding request waits for the next request. Control reactor.
 ///
-/// Of warnings that stay nothing is told again: one that the host has read about must go and come back.
+/// A persistent warning is reported once; it is reported again only after it has cleared and reappeared.
 class async_events {
   public:
     static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
@@ -33,19 +33,19 @@ class async_events {
     void configure(std::uint32_t enabled) noexcept;
 
     bool abort(std::uint16_t cid) noexcept;
-    /// All requests come back, and what has happened is forgotten: a reset, or the end.
+    /// Completes all requests and drops pending events: for a reset, or the end of the controller.
     void end() noexcept;
 
   private:
-    enum class state : std::uint8_t { quiet, pending, told };
+    enum class state : std::uint8_t { armed, pending, reported };
     void announce(kind k);
-    void tell();
+    void report();
     std::uint32_t dw0_of(kind k) const noexcept;
 
     std::uint32_t enabled_ = 0;
     std::array<state, kinds> states_{};
-    std::uint8_t warned_ = 0;  ///< critical warnings that hold and need no telling any more
-    std::uint8_t news_ = 0;    ///< those of them that the pending event is about
+    std::uint8_t reported_warnings_ = 0;  ///< critical warnings that persist and have been reported
+    std::uint8_t pending_warnings_ = 0;   ///< those of them that the pending event is about
     request* oldest_ = nullptr;
     unsigned waiting_ = 0;
 };

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -11,7 +11,7 @@ constexpr std::uint32_t discovery_changed_dw0 = 0x0070f002;  // log page 70h, in
 
 class async_events : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     host h = w.make_host(host_a, 0);
     unsigned disks = 0;
@@ -202,7 +202,7 @@ TEST_F(async_events, requests_come_back_when_the_connection_goes) {
 
 TEST_F(async_events, requests_that_come_too_late_come_back_too) {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         v.make_subsystem();
         host g = v.make_host(host_a, 0);
         auto& late = g.admin->send(nvmf::test::admin(nvme::admin_opcode::async_event_request));

@@ -25,7 +25,7 @@ verdict check_io(request& r) noexcept {
     const std::uint32_t nsid = r.command.nsid;
     const core_namespace* ns = r.qpair->namespaces->find(nsid);
     if (!ns) [[unlikely]] {
-        if (c.takes_broadcast && nsid == nvme::broadcast_nsid)
+        if (c.allows_broadcast_nsid && nsid == nvme::broadcast_nsid)
             return {};
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
@@ -56,7 +56,7 @@ nvme::status target::begin_admin(request& r) noexcept {
         q.target = this;
         q.counters = &counters_.on(q.home().index());
     }
-    expect_no_second(q);
+    cancel_expected_second(q);
     const verdict v = r.command.opcode == nvme::fabrics_opcode ? check_fabrics(r) : check_admin(r);
     return v.ok() ? v.status : refuse(r, v);
 }

@@ -50,16 +50,16 @@ void count(qpair& q, std::uint64_t units) noexcept {
 /// Of 512 bytes. What is verified is read, although it does not come to us.
 template <op Op>
 std::uint64_t units_of(const request& r) noexcept {
-    return Op == op::verify ? r.io.length_blocks * (r.io.owner->shape().block_size >> 9) : r.length >> 9;
+    return Op == op::verify ? r.io.length_blocks * (r.io.owner->geometry().block_size >> 9) : r.length >> 9;
 }
 
 template <op Op>
 void done(bdev::io& i) noexcept {
     request& r = *static_cast<request*>(i.context);
     const nvme::status s = i.status;
-    leave(r);
+    release_namespace(r);
     if (!s.ok()) [[unlikely]]
-        return finish_noted(r, s);
+        return finish_logged(r, s);
     qpair& q = *r.qpair;
     count<Op>(q, units_of<Op>(r));
     q.counters->completed_nvme_io.add();
@@ -68,7 +68,7 @@ void done(bdev::io& i) noexcept {
 
 template <op Op>
 void run(request& r) noexcept {
-    core_namespace* ns = bdev::changes_content(Op) ? enter_to_change(r) : enter(r);
+    core_namespace* ns = bdev::changes_content(Op) ? acquire_namespace_to_change(r) : acquire_namespace(r);
     if (!ns) [[unlikely]]
         return;
     const nvme::block_command_view c{r.command};
@@ -106,13 +106,13 @@ verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept {
     const nvme::block_command_view c{r.command};
     if (const verdict v = check_writable(ns); !v.ok())
         return v;
-    if (ns.most_zeroes && c.blocks() > ns.most_zeroes)
+    if (ns.max_zeroes && c.blocks() > ns.max_zeroes)
         return wrong_field(at_nlb);
     return check_range(c, ns);
 }
 
 verdict check_verify(request& r, const core_namespace& ns) noexcept {
-    if (!ns.device->can().supports(op::verify))
+    if (!ns.device->capabilities().supports(op::verify))
         return {nvme::sc::invalid_opcode.with_dnr(), offsetof(nvme::command, opcode)};
     return check_range(nvme::block_command_view{r.command}, ns);
 }

@@ -1,13 +1,13 @@
 #pragma once
 
 #include "core/buffer_account.h"
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 #include "nvmf/transport.h"
 
 namespace causeway::nvmf {
 
-/// On whose behalf a transport takes a buffer for a command of `q`: its namespace on this core, if it names one that is
-/// there, and its host. Data for the host are the disk's at first. May be asked before begin(). Home reactor.
+/// The namespace and the host that a transport takes a buffer for: the command's namespace on this core, if it exists,
+/// and the host of `q`. Data for the host counts for the disk at first. May be called before begin(). Home reactor.
 inline core::buffer_holders buffer_holders_of(const qpair& q, const nvme::command& c) noexcept {
     core::buffer_holders h;
     h.host = q.host_number;

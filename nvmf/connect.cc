@@ -1,4 +1,5 @@
-// Connect: who may come in, by which door, and what of. NVMe over Fabrics 1.1, "Connect Command".
+// Connect: which hosts may connect, through which listener, and to which controller. NVMe over Fabrics 1.1, "Connect
+// Command".
 //
 // Begins on the qpair's core, decides on the control reactor, and comes back to install and to answer.
 
@@ -28,7 +29,7 @@ core::log::limiter refusals;
 constexpr unsigned us_of_a_connect = 8;  ///< on the control reactor
 
 /// What the host asks for, and how it came here.
-struct application {
+struct connect_request {
     nvme::connect_command command;
     nvme::connect_data data;
     qpair* connection;
@@ -45,7 +46,7 @@ struct application {
 };
 
 /// What the host gets.
-struct admission {
+struct connect_result {
     verdict result{};
     std::uint32_t dw0 = 0;
     std::shared_ptr<controller> owner{};  ///< nullptr: it is refused
@@ -55,19 +56,19 @@ struct admission {
 // What may be different at the next try, when the gateway has been told of a subsystem or a host, is not
 // final: a host that saw Do Not Retry would give up on a gateway that is just starting.
 
-admission bad_command(unsigned at, std::string why) {
+connect_result bad_command(unsigned at, std::string why) {
     return {{nvme::sc::connect_invalid_parameters, at},
             nvme::connect_invalid_dw0(nvme::iattr::command, static_cast<std::uint16_t>(at)),
             nullptr,
             std::move(why)};
 }
 
-admission bad_data(unsigned at, std::string why) {
+connect_result bad_data(unsigned at, std::string why) {
     return {nvme::sc::connect_invalid_parameters,
             nvme::connect_invalid_dw0(nvme::iattr::data, static_cast<std::uint16_t>(at)), nullptr, std::move(why)};
 }
 
-admission refused_with(verdict result, std::string why) {
+connect_result refused_with(verdict result, std::string why) {
     return {result, 0, nullptr, std::move(why)};
 }
 
@@ -78,9 +79,9 @@ constexpr unsigned at_cntlid = offsetof(nvme::connect_data, cntlid);
 constexpr unsigned at_subnqn = offsetof(nvme::connect_data, subnqn);
 constexpr unsigned at_hostnqn = offsetof(nvme::connect_data, hostnqn);
 
-application read(const request& r) {
+connect_request read(const request& r) {
     const qpair& q = *r.qpair;
-    application a{};
+    connect_request a{};
     a.command = std::bit_cast<nvme::connect_command>(r.command);
     bdev::copy_out(reinterpret_cast<std::byte*>(&a.data), r.data(), sizeof a.data);
     a.connection = r.qpair;
@@ -94,56 +95,56 @@ application read(const request& r) {
 }
 
 /// Why this host is not let in; nullptr: it is. A host that has a key comes in with it or not at all, by whichever port
-/// and fabric: anybody could call itself so otherwise.
-const char* host_refusal(const application& a, const subsystem& s) {
+/// and fabric: any client could claim that name otherwise.
+const char* host_refusal(const connect_request& a, const subsystem& s) {
     if (a.proved == host_identity::another)
         return "its TLS identity belongs to another host or subsystem";
     if (a.hostnqn().empty() && !s.allow_any_host())
-        return "it gives no host name, and the subsystem lets hosts in by name";
+        return "it sent no host NQN, and the subsystem allows listed hosts only";
     if (!s.allows(a.hostnqn()))
-        return "it is not on the list of hosts: add it with nvmf_subsystem_add_host";
+        return "it is not an allowed host: add it with nvmf_subsystem_add_host";
     if (a.proved == host_identity::proven)
         return nullptr;
     if (a.by && a.by->options.secure_channel)
-        return "it has proved nothing where a secure channel is required";
+        return "it is not authenticated, and the listener requires a secure channel";
     if (s.has_key(a.hostnqn()))
-        return "it has a key and did not prove it: connect it by a secured listener, or add it without a key";
+        return "it has a key and did not prove it: use a listener with a secure channel, or add it without a key";
     return nullptr;
 }
 
-std::optional<admission> size_refusal(const application& a, const transport_options& fabric) {
+std::optional<connect_result> size_refusal(const connect_request& a, const transport_options& fabric) {
     const std::uint32_t entries = a.command.sqsize + 1u;
     const std::uint32_t most = std::min<std::uint32_t>(a.qid() == 0 ? fabric.max_aq_depth : fabric.max_queue_depth,
                                                        a.granted_entries ? a.granted_entries : ~0u);
     if (entries >= 2 && entries <= most)
         return {};
-    return bad_command(at_sqsize, fmt::format("its queue has {} entries, 2 to {} are possible", entries, most));
+    return bad_command(at_sqsize, fmt::format("its queue has {} entries, 2 to {} are allowed", entries, most));
 }
 
 /// What is checked of both kinds of queue; nothing: it is good.
-std::optional<admission> refusal(const application& a, subsystem* s, const transport& fabric) {
+std::optional<connect_result> refusal(const connect_request& a, subsystem* s, const transport& fabric) {
     if (!nvme::usable_host_nqn(a.subnqn()))
-        return bad_data(at_subnqn, "the name of its subsystem is not 1 to 223 bytes of printable UTF-8");
-    // Some hosts give none; that is no name of theirs, and does for subsystems that let anybody in.
+        return bad_data(at_subnqn, "its subsystem NQN is not 1 to 223 bytes of printable UTF-8");
+    // Some hosts give none; that is not a host NQN, and is accepted by subsystems that allow any host.
     if (!a.hostnqn().empty() && !nvme::usable_host_nqn(a.hostnqn()))
-        return bad_data(at_hostnqn, "its name is not 1 to 223 bytes of printable UTF-8");
+        return bad_data(at_hostnqn, "its NQN is not 1 to 223 bytes of printable UTF-8");
     if (!s || s->closing())
         return bad_data(at_subnqn, s ? "the subsystem is being deleted" : "there is no such subsystem");
-    if (!s->is_behind(a.by.get()))
+    if (!s->listens_on(a.by.get()))
         return bad_data(at_subnqn, fmt::format("the subsystem has no listener at {}", a.local.text()));
     if (const char* const why = host_refusal(a, *s))
         return a.hostnqn().empty() ? bad_data(at_hostnqn, why) : refused_with(nvme::sc::connect_invalid_host, why);
     return size_refusal(a, fabric.options());
 }
 
-admission admit(const application& a, std::shared_ptr<controller> c) {
+connect_result admit(const connect_request& a, std::shared_ptr<controller> c) {
     c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer, a.by});
     return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c), {}};
 }
 
-admission admit_admin(const application& a, subsystem& s, transport& fabric) {
+connect_result admit_admin(const connect_request& a, subsystem& s, transport& fabric) {
     if (a.data.cntlid != nvme::cntlid_dynamic)
-        return bad_data(at_cntlid, "it asks for a certain controller, and all of them are dynamic");
+        return bad_data(at_cntlid, "it asks for a specific controller, and all controllers are dynamic");
     std::unique_ptr<discovery_log::reader> reader;
     if (s.is_discovery()) {
         const port at = a.by ? *a.by : port{.at = a.local};
@@ -155,23 +156,23 @@ admission admit_admin(const application& a, subsystem& s, transport& fabric) {
     const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
                                      std::to_array(a.data.hostid), a.proved);
     if (!c)
-        return refused_with(nvme::sc::connect_controller_busy, "all controller identifiers of the subsystem are taken");
+        return refused_with(nvme::sc::connect_controller_busy, "the subsystem has no free controller identifier");
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
     c->read_discovery_log(std::move(reader));
     c->set_kato(a.command.kato);
     return admit(a, c);
 }
 
-std::optional<admission> io_refusal(const application& a, const controller& c) {
+std::optional<connect_result> io_refusal(const connect_request& a, const controller& c) {
     if (a.hostnqn() != c.host_nqn())
         return bad_data(at_hostnqn, "the controller is another host's");
     if (std::to_array(a.data.hostid) != c.host_id())
-        return bad_data(at_hostid, "the controller was made with another host identifier");
+        return bad_data(at_hostid, "the controller belongs to another host identifier");
     if (a.proved != c.proved_identity())
         return refused_with(nvme::sc::connect_invalid_host,
-                            "of it and the admin queue of its controller, only one has come by a secure channel");
+                            "of this queue and its admin queue, only one uses a secure channel");
     if (a.transport_name != c.fabric().trtype())
-        return bad_data(at_cntlid, "its controller has been made over another fabric");
+        return bad_data(at_cntlid, "its controller uses another transport");
     if (!c.ready())
         return bad_command(at_qid, "its controller is not enabled");
     if (const std::uint16_t most = c.fabric().options().max_io_qpairs_per_ctrlr; a.qid() > most)
@@ -179,7 +180,7 @@ std::optional<admission> io_refusal(const application& a, const controller& c) {
     return {};
 }
 
-core::task<admission> admit_io(const application& a, subsystem& s) {
+core::task<connect_result> admit_io(const connect_request& a, subsystem& s) {
     if (s.is_discovery())
         co_return bad_command(at_qid, "discovery has no I/O queues");
     const auto found = s.controllers().find(a.data.cntlid);
@@ -192,15 +193,15 @@ core::task<admission> admit_io(const application& a, subsystem& s) {
         co_return std::move(*refused);
     if (!is_free)
         // Not final: the old queue may be going.
-        co_return refused_with({nvme::sc::command_sequence_error, at_qid}, "there is such a queue");
+        co_return refused_with({nvme::sc::command_sequence_error, at_qid}, "the controller already has this queue");
     co_return admit(a, c);
 }
 
-core::task<admission> decide(const application& a, target& t) {
+core::task<connect_result> decide(const connect_request& a, target& t) {
     subsystem* s = t.find_subsystem(a.subnqn());
     transport* fabric = t.find_transport(a.transport_name);
     if (!fabric)
-        co_return bad_command(at_sqsize, "its transport is gone");
+        co_return bad_command(at_sqsize, "its transport was removed");
     if (auto refused = refusal(a, s, *fabric))
         co_return std::move(*refused);
     if (a.qid() == 0)
@@ -209,7 +210,7 @@ core::task<admission> decide(const application& a, target& t) {
     co_return co_await admit_io(a, *s);
 }
 
-void install(qpair& q, const application& a, std::shared_ptr<controller> c) {
+void install(qpair& q, const connect_request& a, std::shared_ptr<controller> c) {
     subsystem& s = c->subsystem();
     q.qid = a.qid();
     q.sq_flow_control = !(a.command.cattr & nvme::cattr_disable_sq_flow_control);
@@ -233,12 +234,12 @@ core::task<> connect(request& r) {
     target& t = *q.target;
     q.connect_runs = true;
     q.counters->current_unassociated_qpairs.add();
-    const application a = read(r);
+    const connect_request a = read(r);
 
     q.control_queue.come_from(t.addresses_of_hosts(), a.peer.traddr);
     co_await core::background_turn(t.group().control(), q.control_queue);  // after a restart hosts come by the thousand
     core::reactor::current()->spend(us_of_a_connect);
-    admission given = co_await decide(a, t);
+    connect_result given = co_await decide(a, t);
     if (!given.owner) {
         q.control_queue.leave_party();
         core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
@@ -251,7 +252,7 @@ core::task<> connect(request& r) {
     r.completion.dw0 = given.dw0;
     if (given.owner)
         install(q, a, std::move(given.owner));
-    finish_noted(r, given.result);
+    finish_logged(r, given.result);
 }
 
 }  // namespace

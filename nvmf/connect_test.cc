@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <functional>
 
@@ -19,7 +19,7 @@ struct attempt {
     attempt(std::uint16_t qid, std::string_view nqn, std::uint16_t cntlid)
         : command(std::bit_cast<nvme::connect_command>(connect(qid))), data(connect_data(subsystem_nqn, nqn, cntlid)) {}
 
-    capsule& make(world& w) {
+    capsule& make(nvmf_fixture& w) {
         connection& c = w.connect_to(1, at);
         c.proves = proves;
         return c.call(std::bit_cast<nvme::command>(command), raw(data));
@@ -70,7 +70,7 @@ const row admin_rows[] = {
 };
 
 TEST(connect, refuses_an_admin_queue_for_a_reason) {
-    world w;
+    nvmf_fixture w;
     auto& s = w.make_subsystem();
     w.run(s.set_allow_any_host(false));
     EXPECT_TRUE(s.add_host(host_a));
@@ -99,7 +99,7 @@ const row io_rows[] = {
 };
 
 TEST(connect, refuses_an_io_queue_for_a_reason) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     host h = w.make_host(host_a, 1);
     for (const row& r : io_rows) {
@@ -115,7 +115,7 @@ TEST(connect, refuses_an_io_queue_for_a_reason) {
 }
 
 TEST(connect, admits_io_queues_only_to_a_controller_that_is_enabled) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     attempt admin_queue(0, host_a, 0xffff);
     const auto cntlid = static_cast<std::uint16_t>(admin_queue.make(w).dw0());
@@ -126,7 +126,7 @@ TEST(connect, admits_io_queues_only_to_a_controller_that_is_enabled) {
 }
 
 TEST(connect, what_may_be_different_at_the_next_try_is_not_final) {
-    world w;
+    nvmf_fixture w;
     attempt early(0, host_a, 0xffff);
     EXPECT_FALSE(early.make(w).status().dnr());
     w.make_subsystem();
@@ -134,7 +134,7 @@ TEST(connect, what_may_be_different_at_the_next_try_is_not_final) {
 }
 
 TEST(connect, is_the_first_command_of_a_connection_and_comes_once) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     auto& c = w.connect_to(0);
     EXPECT_TRUE(c.call(property_get(nvme::property::cap)).status().is(sc::command_sequence_error));
@@ -146,7 +146,7 @@ TEST(connect, is_the_first_command_of_a_connection_and_comes_once) {
 }
 
 TEST(connect, a_refused_host_may_try_again_on_the_same_connection) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     auto& c = w.connect_to(0);
     EXPECT_FALSE(c.call(connect(0), raw(connect_data("nqn.2024-01.io.example:no", host_a))).status().ok());
@@ -154,7 +154,7 @@ TEST(connect, a_refused_host_may_try_again_on_the_same_connection) {
 }
 
 TEST(connect, two_at_once_on_one_connection_are_one_too_many) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     auto& c = w.connect_to(1);
     const bytes data = raw(connect_data(subsystem_nqn, host_a));
@@ -166,7 +166,7 @@ TEST(connect, two_at_once_on_one_connection_are_one_too_many) {
 }
 
 TEST(connect, respects_what_the_transport_has_granted) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     auto& c = w.connect_to(0);
     c.qpair->sq_entries = 32;
@@ -176,7 +176,7 @@ TEST(connect, respects_what_the_transport_has_granted) {
 }
 
 TEST(connect, leaves_flow_control_out_where_the_host_asks) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     auto command = std::bit_cast<nvme::connect_command>(connect(0));
     command.cattr = nvme::cattr_disable_sq_flow_control;
@@ -187,7 +187,7 @@ TEST(connect, leaves_flow_control_out_where_the_host_asks) {
 }
 
 TEST(connect, a_wildcard_listener_is_every_address) {
-    world w;
+    nvmf_fixture w;
     auto& s = w.make_subsystem();
     EXPECT_TRUE(w.run(s.remove_listener(here)));
     transport_address any = here;
@@ -201,7 +201,7 @@ TEST(connect, a_wildcard_listener_is_every_address) {
 }
 
 TEST(connect, gives_cntlids_in_turn_and_within_bounds) {
-    world w;
+    nvmf_fixture w;
     subsystem_options o;
     o.nqn = subsystem_nqn;
     o.allow_any_host = true;
@@ -222,7 +222,7 @@ TEST(connect, gives_cntlids_in_turn_and_within_bounds) {
 
 TEST(connect, an_old_queue_that_is_about_to_go_is_waited_for) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-        world w(seed);
+        nvmf_fixture w(seed);
         w.make_subsystem();
         host h = w.make_host(host_a, 1);
         h.queues[0]->drop();
@@ -233,7 +233,7 @@ TEST(connect, an_old_queue_that_is_about_to_go_is_waited_for) {
 
 TEST(connect, a_connection_lost_while_it_runs_leaves_nothing_behind) {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        world w(seed);
+        nvmf_fixture w(seed);
         auto& s = w.make_subsystem();
         auto& c = w.connect_to(seed);
         c.send(connect(0), raw(connect_data(subsystem_nqn, host_a)));
@@ -248,7 +248,7 @@ TEST(connect, a_connection_lost_while_it_runs_leaves_nothing_behind) {
 }
 
 TEST(disconnect, closes_an_io_queue_after_its_answer) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     host h = w.make_host(host_a, 2);
     nvme::disconnect_command d{};
@@ -268,7 +268,7 @@ TEST(disconnect, closes_an_io_queue_after_its_answer) {
 }
 
 TEST(fabrics, knows_no_other_commands) {
-    world w;
+    nvmf_fixture w;
     w.make_subsystem();
     host h = w.make_host(host_a, 1);
     nvme::fabrics_command f{};

@@ -3,7 +3,7 @@
 
 #include "nvme/discovery.h"
 
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -18,22 +18,22 @@ struct turn_meter final : core::poller {
 
     unsigned poll(unsigned) noexcept override {
         const std::uint64_t pages = log.pages_built();
-        most_pages = std::max(most_pages, pages - last_pages);
+        max_pages = std::max(max_pages, pages - last_pages);
         last_pages = pages;
-        most_us = std::max(most_us, control.background_spent());
+        max_us = std::max(max_us, control.background_spent());
         return 0;
     }
 
     core::reactor& control;
     const discovery_log& log;
-    std::uint64_t last_pages = log.pages_built(), most_pages = 0;
-    unsigned most_us = 0;
+    std::uint64_t last_pages = log.pages_built(), max_pages = 0;
+    unsigned max_us = 0;
     core::poller_registration registered;
 };
 
 class control_core : public testing::Test {
   protected:
-    world w{1, 2, {.discovery = {.per_address = hosts}}};
+    nvmf_fixture w{1, 2, {.discovery = {.per_address = hosts}}};
     core::reactor& control = w.sim.group().control();
     std::vector<host> readers;
 
@@ -43,7 +43,7 @@ class control_core : public testing::Test {
                 subsystem_options o;
                 o.nqn = "nqn.2024-01.io.example:n" + std::to_string(i);
                 o.allow_any_host = true;
-                core::detach([](world& w, subsystem_options o) -> core::task<> {
+                core::detach([](nvmf_fixture& w, subsystem_options o) -> core::task<> {
                     auto made = co_await w.target.create_subsystem(std::move(o));
                     EXPECT_TRUE(co_await (*made)->add_listener(here));
                 }(w, std::move(o)));
@@ -79,8 +79,8 @@ TEST_F(control_core, a_change_of_the_discovery_log_is_read_by_all_hosts_a_little
     for (const capsule* p : pages)
         EXPECT_EQ(p->status(), sc::success);
     EXPECT_EQ(w.target.discovery_log().pages_built() - built, hosts) << "one each, not one for each part";
-    EXPECT_LE(meter.most_pages, 2u) << "in a turn";
-    EXPECT_LE(meter.most_us, 2 * control.options().background_budget);
+    EXPECT_LE(meter.max_pages, 2u) << "in a turn";
+    EXPECT_LE(meter.max_us, 2 * control.options().background_budget);
 }
 
 TEST_F(control_core, who_is_not_asking_does_not_wait_behind_those_who_are) {
@@ -118,7 +118,7 @@ TEST_F(control_core, who_is_not_asking_does_not_wait_behind_those_who_are) {
 /// Hosts of one address that want much of the control reactor, and one of another address that wants little.
 class control_core_turns : public testing::Test {
   protected:
-    world w{1, 2};
+    nvmf_fixture w{1, 2};
     core::reactor& control = w.sim.group().control();
 
     control_core_turns() { w.make_subsystem(); }

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-core::log::limiter silent_hosts;
+core::log::limiter keep_alive_limiter;
 
 constexpr std::uint8_t ready_timeout = 30;  ///< CAP.TO, of 500 ms: a slow device may hold a reset up, see settle()
 
@@ -24,7 +24,7 @@ constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms
 
 controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
     : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
-      host_number_lease_(subsystem_->owner().numbers_of_hosts().of(id_.host_nqn)),
+      host_number_lease_(subsystem_->owner().host_number_leases().of(id_.host_nqn)),
       host_number_(*host_number_lease_), is_discovery_(subsystem_->is_discovery()),
       trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))), born_(subsystem_->owner().group().time().now()),
       keep_alive_(subsystem_->owner().group().control(), admin_queue) {}
@@ -123,7 +123,7 @@ void controller::end(disconnect_reason why) {
     discovery_.reset();
     for (queue& q : queues_)
         close(q, why);
-    subsystem_->forget(*this);
+    subsystem_->remove_controller(*this);
 }
 
 // ---- Properties: CC and what follows from it.
@@ -224,20 +224,21 @@ void controller::start_keep_alive() {
         keep_alive_.start(*this, kato, false);
 }
 
-void controller::host_is_silent() {
+void controller::on_keep_alive_timeout() {
     if (ended_)
         return;
     csts_.set_cfs(true);
-    core::log::peer_warning(silent_hosts, "{}: nothing heard of {} (controller {:#06x}) for {} s: disconnecting it",
+    core::log::peer_warning(keep_alive_limiter,
+                            "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",
                             subsystem_->nqn(), host_nqn(), cntlid(),
                             std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
     end(disconnect_reason::keep_alive_timeout);
 }
 
-// ---- What the host is told of.
+// ---- What is reported to the host.
 
-bool controller::tell_of_discovery_change() {
-    if (!discovery_ || !discovery_->take_news())
+bool controller::notify_discovery_change() {
+    if (!discovery_ || !discovery_->take_change())
         return false;
     events_.raise(async_events::discovery_log);
     return true;

@@ -20,8 +20,8 @@
 
 namespace causeway::nvmf {
 
-/// What one host has connected to one subsystem: an admin queue and its I/O queues, with the state that the
-/// host sets. Control reactor, but for what says otherwise.
+/// The association of one host with one subsystem: an admin queue and its I/O queues, with the state that the host
+/// sets. Control reactor, but for what says otherwise.
 ///
 /// Made by an admin queue's Connect; its subsystem lists it until that queue has gone or end() was called.
 /// Queue pairs share it, so that it lives until the last of them has finished its commands.
@@ -67,9 +67,9 @@ class controller final : public std::enable_shared_from_this<controller> {
         std::shared_ptr<const port> by;  ///< that accepted its connection
     };
     void attach(queue q);
-    /// Its connection closes. The end of the admin queue is the end of the controller.
+    /// Its connection closes. A controller ends with its admin queue.
     void remove(qpair& q);
-    /// Nothing of it executes any more.
+    /// None of its commands executes any more.
     void drained(std::uint16_t qid, const qpair::io_counts& counts);
     const queue* find_queue(std::uint16_t qid) const noexcept;
     /// Whether a queue of it came in by this port.
@@ -96,25 +96,25 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     // ---- Keep alive.
 
-    void heard_of_host() noexcept { keep_alive_.heard(); }  ///< any reactor
-    void traffic() noexcept { keep_alive_.traffic(); }      ///< any reactor
+    void refresh_keep_alive() noexcept { keep_alive_.refresh(); }  ///< any reactor
+    void traffic() noexcept { keep_alive_.traffic(); }             ///< any reactor
     /// As Connect or Set Features has it; rounded up as KAS says. It counts while the controller is enabled and not
     /// shutting down. Before and after, any command is a sign of life, and the host has time to see CAP.TO through.
     void set_kato(std::uint32_t kato_ms);
     std::uint32_t kato_ms() const noexcept { return kato_ms_; }
     keep_alive& keep_alive_timer() noexcept { return keep_alive_; }
-    void host_is_silent();
+    void on_keep_alive_timeout();
 
     // ---- The rest of what the host has set or may ask for.
 
     feature_values& features() noexcept { return features_; }
     async_events& events() noexcept { return events_; }
     error_log& errors() noexcept { return errors_; }  ///< any reactor
-    /// For a discovery controller; nullptr for others. It is given back when the controller ends.
+    /// For a discovery controller; nullptr for others. It is released when the controller ends.
     void read_discovery_log(std::unique_ptr<discovery_log::reader> reader) { discovery_ = std::move(reader); }
     discovery_log::reader* discovery() noexcept { return discovery_.get(); }
-    /// True: there was a change that the host is told of, if it listens.
-    bool tell_of_discovery_change();
+    /// True: there was a change, which is reported to the host if it has enabled the event.
+    bool notify_discovery_change();
     void namespace_changed(std::uint32_t nsid);
     nvme::changed_namespace_list changed_namespaces() const;  ///< the log page
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.

@@ -19,10 +19,10 @@ constexpr unsigned at_dtype = offsetof(nvme::command, cdw12) + 2;
 void done(bdev::io& i) noexcept {
     request& r = *static_cast<request*>(i.context);
     const nvme::status s = i.status;
-    leave(r);
+    release_namespace(r);
     // Dword 0 is the first source that was not copied. Devices do not say which: it stays 0, and the host copies all of them again.
     if (!s.ok())
-        return finish_noted(r, s);
+        return finish_logged(r, s);
     qpair& q = *r.qpair;
     q.counts.write_commands.add();
     q.counters->completed_nvme_io.add();
@@ -33,7 +33,7 @@ void done(bdev::io& i) noexcept {
 
 verdict check_copy(request& r, const core_namespace& ns) noexcept {
     const nvme::copy_view c{r.command};
-    if (!ns.device->can().supports(bdev::op::copy))
+    if (!ns.device->capabilities().supports(bdev::op::copy))
         return {nvme::sc::invalid_opcode.with_dnr(), at_opcode};
     if (c.descriptor_format() != 0)
         return wrong_field(at_format);
@@ -41,7 +41,7 @@ verdict check_copy(request& r, const core_namespace& ns) noexcept {
         return wrong_field(at_dtype, 4);
     if (ns.read_only)
         return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
-    if (c.ranges() > most_copy_sources(*ns.device))
+    if (c.ranges() > max_copy_sources(*ns.device))
         return {nvme::sc::command_size_limit_exceeded.with_dnr(), at_ranges};
     if (!holds(ns, c.sdlba(), c.ranges()))  // a block of each at least; the device sees how many there are
         return {nvme::sc::lba_out_of_range.with_dnr(), at_sdlba};
@@ -50,7 +50,7 @@ verdict check_copy(request& r, const core_namespace& ns) noexcept {
 }
 
 void run_copy(request& r) noexcept {
-    core_namespace* ns = enter_to_change(r);
+    core_namespace* ns = acquire_namespace_to_change(r);
     if (!ns)
         return;
     const nvme::copy_view c{r.command};

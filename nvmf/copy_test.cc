@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using nvme::io_opcode;
 
 class copy_command : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     host h;
 
@@ -172,14 +172,14 @@ TEST_F(copy_command, what_the_device_is_asked_is_what_the_host_asked) {
         std::uint64_t to = 0, length = 0;
         status answer = sc::success;
     };
-    auto noting_disk =
-        std::make_shared<noting>(w.sim.group(), "noting",
-                                 bdev::geometry{.block_size = 512,
-                                                .blocks = 1ull << 40,
-                                                .copy_source_blocks = 65536,
-                                                .copy_blocks = 1 << 20,
-                                                .copy_sources = 2},
-                                 bdev::capabilities{.ops = bdev::ops({bdev::op::copy})}, bdev::uuid_of_name("noting"));
+    auto noting_disk = std::make_shared<noting>(w.sim.group(), "noting",
+                                                bdev::device_geometry{.block_size = 512,
+                                                                      .blocks = 1ull << 40,
+                                                                      .copy_source_blocks = 65536,
+                                                                      .copy_blocks = 1 << 20,
+                                                                      .copy_sources = 2},
+                                                bdev::device_capabilities{.ops = bdev::ops({bdev::op::copy})},
+                                                bdev::uuid_of_name("noting"));
     ASSERT_TRUE(w.devices.add(noting_disk));
     w.add(s, "noting", 2);
     for (const bool fua : {false, true}) {
@@ -205,7 +205,7 @@ TEST_F(copy_command, a_namespace_that_goes_while_sources_are_fetched_is_not_writ
     auto& c = h.queues[0]->send(copy(1, 100, 1), sources({{0, 1}}));
     EXPECT_TRUE(w.until([&] { return c.held; }));
     EXPECT_TRUE(w.run(s.remove_namespace(1)));
-    h.queues[0]->let_go(c);
+    h.queues[0]->execute_held(c);
     EXPECT_TRUE(w.until([&] { return c.answered; }));
     EXPECT_TRUE(c.status().is(sc::invalid_namespace_or_format));
 }

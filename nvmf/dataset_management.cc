@@ -2,8 +2,8 @@
 // Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"
+#include "nvmf/io_sequence.h"
 #include "nvmf/ranges.h"
-#include "nvmf/steps.h"
 
 namespace causeway::nvmf {
 
@@ -16,20 +16,20 @@ verdict check_ranges(const request& r, const core_namespace& ns) noexcept {
         const auto range = range_at<nvme::dsm_range>(r, i);
         if (!holds(ns, range.slba, range.nlb))
             return nvme::sc::lba_out_of_range.with_dnr();
-        if (c.deallocate() && ns.most_deallocate && range.nlb > ns.most_deallocate)
+        if (c.deallocate() && ns.max_deallocate && range.nlb > ns.max_deallocate)
             return nvme::sc::command_size_limit_exceeded.with_dnr();
     }
     return {};
 }
 
 void end(request& r, nvme::status s) noexcept {
-    leave(r);
+    release_namespace(r);
     qpair& q = *r.qpair;
     if (s.ok()) {
         q.counters->completed_nvme_io.add();
         q.counts.write_commands.add();
     }
-    finish_noted(r, s);
+    finish_logged(r, s);
 }
 
 /// False: the host may have given the command up while a range was under way, and may have written elsewhere since.
@@ -74,19 +74,19 @@ verdict check_dsm(request& r, const core_namespace& ns) noexcept {
 }
 
 void run_dsm(request& r) noexcept {
-    core_namespace* ns = enter_to_change(r);
+    core_namespace* ns = acquire_namespace_to_change(r);
     if (!ns)
         return;
     if (const verdict v = check_ranges(r, *ns); !v.ok()) {
-        leave(r);
-        return finish_noted(r, v);
+        release_namespace(r);
+        return finish_logged(r, v);
     }
     // Deallocation is advice: a device that cannot follow it has not failed.
-    if (!nvme::dsm_view{r.command}.deallocate() || !ns->device->can().supports(bdev::op::unmap))
+    if (!nvme::dsm_view{r.command}.deallocate() || !ns->device->capabilities().supports(bdev::op::unmap))
         return end(r, nvme::sc::success);
     r.io.force_unit_access = false;
     r.cursor = 0;
-    run_steps<next_range, end_ranges>(r);
+    run_io_sequence<next_range, end_ranges>(r);
 }
 
 }  // namespace causeway::nvmf

@@ -38,12 +38,12 @@ core::task<> target::detach(qpair& q) {
 
     const std::uint16_t qid = q.qid;
     if (q.controller) {
-        // The controller lets go of the queue pair first, whatever hangs: hosts and operators see it gone.
+        // The controller releases the queue pair first, whatever hangs: hosts and operators see it gone.
         co_await core::switch_to(group_.control());
         q.controller->remove(q);
         co_await core::switch_to(q.home());
-        // Messages that control has sent to this queue pair before are handled by now, or with the next turn
-        // where control is this reactor: nobody comes back to it.
+        // Messages that control has sent to this queue pair before are handled by now, or with the next turn where
+        // control is this reactor: nothing refers to it any more.
         co_await core::yield();
         (qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).sub();
     }

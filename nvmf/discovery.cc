@@ -70,7 +70,7 @@ void copy_overlap(std::span<std::byte> into, std::uint64_t offset, std::span<con
 
 }  // namespace
 
-// ---- Who reads.
+// ---- Readers.
 
 core::result<std::unique_ptr<discovery_log::reader>>
 discovery_log::admit(const std::string& host_nqn, const port& by, const transport_address& local,
@@ -81,11 +81,11 @@ discovery_log::admit(const std::string& host_nqn, const port& by, const transpor
     };
     std::string full;
     if (readers_ >= limits_.controllers)
-        full = fmt::format("there are {} discovery controllers, no more fit", readers_);
+        full = fmt::format("there are {} discovery controllers, the maximum", readers_);
     else if (count(readers_at_, peer.traddr) >= limits_.per_address)
-        full = fmt::format("its address has {} discovery controllers, no more fit", limits_.per_address);
+        full = fmt::format("its address has {} discovery controllers, the maximum", limits_.per_address);
     else if (count(readers_of_, host_key(peer.traddr, host_nqn)) >= limits_.per_host)
-        full = fmt::format("it has {} discovery controllers, no more fit", limits_.per_host);
+        full = fmt::format("it has {} discovery controllers, the maximum", limits_.per_host);
     if (!full.empty()) {
         ++refused_;
         return core::fail(EBUSY, full + " (see nvmf_set_discovery_limits)");
@@ -99,7 +99,8 @@ discovery_log::admit(const std::string& host_nqn, const port& by, const transpor
 
 discovery_log::reader::reader(std::shared_ptr<discovery_log> log, std::map<view_key, view>::iterator seen,
                               std::string peer)
-    : log_(std::move(log)), seen_(seen), peer_(std::move(peer)), told_(log_->generation_of(seen_->second)) {
+    : log_(std::move(log)), seen_(seen), peer_(std::move(peer)),
+      notified_generation_(log_->generation_of(seen_->second)) {
     ++seen_->second.readers;
     ++log_->readers_at_[peer_];
     ++log_->readers_of_[{peer_, seen_->first.first}];
@@ -137,9 +138,9 @@ std::optional<std::vector<std::byte>> discovery_log::reader::read(std::uint64_t 
     return part;
 }
 
-bool discovery_log::reader::take_news() noexcept {
+bool discovery_log::reader::take_change() noexcept {
     const std::uint64_t now = log_->generation_of(seen_->second);
-    return std::exchange(told_, now) != now;
+    return std::exchange(notified_generation_, now) != now;
 }
 
 // ---- What they see.
@@ -182,7 +183,7 @@ void discovery_log::changed(const subsystem& s) {
     ++generation_;
     entries_.erase(&s);
     if (s.allow_any_host()) {
-        everybody_ = generation_;
+        changed_for_all_ = generation_;
     } else {
         for (const auto& [host_nqn, psk] : s.hosts())
             mark(host_nqn);
@@ -216,13 +217,13 @@ void discovery_log::changed_for_unlisted(const subsystem& s) {
 }
 
 void discovery_log::announce() {
-    changed_again_ = telling_;
-    if (readers_ != 0 && !std::exchange(telling_, true))
-        core::detach(tell(shared_from_this()));
+    changed_again_ = notifying_;
+    if (readers_ != 0 && !std::exchange(notifying_, true))
+        core::detach(notify(shared_from_this()));
 }
 
 /// In slices: there may be thousands. By cntlid, for controllers come and go between them.
-core::task<> discovery_log::tell(std::shared_ptr<discovery_log> self) {
+core::task<> discovery_log::notify(std::shared_ptr<discovery_log> self) {
     co_await core::switch_to(self->target_.group().control());
     do {
         self->changed_again_ = false;
@@ -234,12 +235,12 @@ core::task<> discovery_log::tell(std::shared_ptr<discovery_log> self) {
             auto it = all.lower_bound(static_cast<std::uint16_t>(next));
             cost = 0;
             for (unsigned looked = 0; it != all.end() && looked < controllers_looked_at_in_a_slice; ++it, ++looked)
-                if (it->second->tell_of_discovery_change())
+                if (it->second->notify_discovery_change())
                     cost += us_of_an_event;
             next = it == all.end() ? nvme::cntlid_max + 1u : it->first;
         }
     } while (self->changed_again_);
-    self->telling_ = false;
+    self->notifying_ = false;
 }
 
 }  // namespace causeway::nvmf

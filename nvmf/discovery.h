@@ -20,18 +20,19 @@ namespace causeway::nvmf {
 class target;
 class subsystem;
 
-/// How many discovery controllers there may be at a time. Anybody may make them, so that they need a bound; a host
-/// that is refused may try again.
+/// How many discovery controllers there may be at a time. Any client can create them, so they need a bound; a host that
+/// is refused may try again.
 struct discovery_limits {
     std::uint32_t controllers = 4096;  ///< in all
     std::uint32_t per_address = 256;   ///< from one address of hosts
-    /// Of one host NQN from one address. Not of the NQN alone: a stranger who takes a host's name must not lock it out.
+    /// Of one host NQN from one address. Not of the NQN alone: a client that uses another host's NQN must not lock that
+    /// host out.
     std::uint32_t per_host = 32;
 
     bool operator==(const discovery_limits&) const = default;
 };
 
-/// The discovery log, and who reads it. NVMe over Fabrics 1.1, "Discovery Log Page"; NVM Express Base 2.0.
+/// The discovery log and its readers. NVMe over Fabrics 1.1, "Discovery Log Page"; NVM Express Base 2.0.
 ///
 /// A host sees the discovery subsystem itself, where it reads, and the listeners of the subsystems that allow it. What it sees is put together once per change that
 /// concerns it, from entries that all hosts share, and a Get Log Page copies its part of them. A change is announced
@@ -81,12 +82,12 @@ class discovery_log : public std::enable_shared_from_this<discovery_log> {
     using view_key = std::pair<std::string, std::string>;  ///< host NQN, local address
     using host_key = std::pair<std::string, std::string>;  ///< address of the host, its NQN
 
-    std::uint64_t generation_of(const view& v) const noexcept { return std::max(v.changed, everybody_); }
+    std::uint64_t generation_of(const view& v) const noexcept { return std::max(v.changed, changed_for_all_); }
     std::shared_ptr<const page> page_of(const view_key& key, view& v);
     const std::vector<entry>& entries_of(const subsystem& s, const transport_address& asked_at);
     void mark(const std::string& host_nqn);
     void announce();
-    static core::task<> tell(std::shared_ptr<discovery_log> self);
+    static core::task<> notify(std::shared_ptr<discovery_log> self);
 
     const target& target_;
     const discovery_limits limits_;
@@ -96,10 +97,10 @@ class discovery_log : public std::enable_shared_from_this<discovery_log> {
     std::map<std::string, unsigned> readers_at_;  ///< by address of the host
     std::map<host_key, unsigned> readers_of_;
     std::size_t readers_ = 0;
-    std::uint64_t generation_ = 1;  ///< of the last change
-    std::uint64_t everybody_ = 1;   ///< of the last change that was for everybody
+    std::uint64_t generation_ = 1;       ///< of the last change
+    std::uint64_t changed_for_all_ = 1;  ///< of the last change that was for everybody
     std::uint64_t refused_ = 0, pages_built_ = 0;
-    bool telling_ = false;        ///< tell() runs
+    bool notifying_ = false;      ///< tell() runs
     bool changed_again_ = false;  ///< since it has begun
 };
 
@@ -118,13 +119,13 @@ class discovery_log::reader {
     std::optional<std::vector<std::byte>> read(std::uint64_t offset, std::size_t length);
 
     /// True: the log has changed since the last call, or since there is a reader.
-    bool take_news() noexcept;
+    bool take_change() noexcept;
 
   private:
     const std::shared_ptr<discovery_log> log_;
     const std::map<view_key, view>::iterator seen_;
     const std::string peer_;
-    std::uint64_t told_;  ///< generation
+    std::uint64_t notified_generation_;  ///< generation
     std::shared_ptr<const page> page_;
 };
 

@@ -4,7 +4,7 @@
 
 #include "nvmf/discovery.h"
 
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <benchmark/benchmark.h>
 
@@ -23,7 +23,7 @@ struct big_log {
         }
     }
     auto reader() { return std::move(w.target.discovery_log().admit(host_a, here, elsewhere).value()); }
-    world w;
+    nvmf_fixture w;
 };
 
 /// One host's log, after a change of one subsystem.

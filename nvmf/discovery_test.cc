@@ -1,14 +1,14 @@
 #include "nvme/discovery.h"
 
 #include "nvme/text.h"
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
 
 class discovery : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
 
     struct log {
         nvme::discovery_log_header header;
@@ -240,7 +240,7 @@ const limit_row limit_rows[] = {
 TEST(discovery_limits, hold_and_are_not_final) {
     for (const limit_row& row : limit_rows) {
         SCOPED_TRACE(row.sentence);
-        world w(1, 3, {.discovery = row.limits});
+        nvmf_fixture w(1, 3, {.discovery = row.limits});
         w.make_subsystem();
         std::vector<connection*> in;
         const auto come = [&](const std::string& nqn) {

@@ -13,7 +13,7 @@ std::uint64_t lba_of(const request& r) noexcept {
                                                                          : 0;
 }
 
-/// Nothing went wrong with these: somebody wanted them back.
+/// Nothing went wrong with these: a waiter exists.
 bool taken_back(nvme::status s) noexcept {
     return s.is(nvme::sc::aborted_by_request) || s.is(nvme::sc::aborted_sq_deletion);
 }
@@ -51,7 +51,7 @@ void finish(request& r, nvme::status s) noexcept {
         q.home().post(*std::exchange(q.drained, nullptr));
 }
 
-void finish_noted(request& r, verdict v) noexcept {
+void finish_logged(request& r, verdict v) noexcept {
     if (!v.ok()) [[unlikely]] {
         r.qpair->counters->failed_commands.add();
         v.status = log_error(r, v);
@@ -59,7 +59,7 @@ void finish_noted(request& r, verdict v) noexcept {
     finish(r, v.status);
 }
 
-void finish_at_home(request& r, verdict v) noexcept {
+void finish_on_home_core(request& r, verdict v) noexcept {
     // The location does not travel: the entry is made here.
     r.set_status(v.ok() ? v.status : log_error(r, v));
     r.handle = [](core::message& m) noexcept {

@@ -37,7 +37,7 @@ std::uint32_t zero(controller&) {
     return 0;
 }
 
-/// A word that is kept and given back, and has no effect: `mask` says which of its bits exist.
+/// A value that is stored and returned, and has no effect: `mask` says which of its bits exist.
 template <std::uint32_t feature_values::*Word, std::uint32_t Mask>
 verdict keep(controller& c, request& r) {
     c.features().*Word = r.command.cdw11 & Mask;
@@ -101,7 +101,7 @@ verdict set_async_events(controller& c, request& r) {
     }
     c.features().async_event_configuration = r.command.cdw11;
     c.events().configure(r.command.cdw11);
-    if (!c.is_discovery())  // who begins to listen hears what is wrong already
+    if (!c.is_discovery())  // a host that enables warnings gets the current ones
         c.events().warn(media_health(c.subsystem()).critical_warning);
     return {};
 }
@@ -209,11 +209,11 @@ outcome get_features(controller& c, request& r) {
         return verdict();
     }
     if (f->id == fid::host_behavior_support)
-        answer_with_struct(r, current ? c.features().host_behavior : nvme::host_behavior_support{});
+        set_response_struct(r, current ? c.features().host_behavior : nvme::host_behavior_support{});
     if (f->id == fid::host_identifier) {
         if (!(command.value() & nvme::host_identifier_extended))
             return wrong_field(at_value);
-        answer_with(r, std::as_bytes(std::span(c.host_id())));
+        set_response_data(r, std::as_bytes(std::span(c.host_id())));
     }
     r.completion.dw0 = current ? f->get(c) : f->defaults(c);
     return verdict();

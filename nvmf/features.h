@@ -7,7 +7,7 @@
 
 namespace causeway::nvmf {
 
-/// What a host has set with Set Features and Get Features gives back. A reset restores all of it.
+/// The values of Set Features, which Get Features returns. A controller reset restores the defaults.
 struct feature_values {
     std::uint32_t arbitration = 0;
     std::uint32_t power_management = 0;

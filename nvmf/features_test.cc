@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -8,7 +8,7 @@ using nvme::fid;
 
 class features_command : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     host h = w.make_host(host_a, 0);
 
@@ -59,8 +59,8 @@ TEST_F(features_command, a_write_cache_is_there_to_stay) {
         std::string_view product_name() const noexcept override { return "cached"; }
         void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
     };
-    ASSERT_TRUE(w.devices.add(std::make_shared<cached>(w.sim.group(), "cached", bdev::geometry{.blocks = 8},
-                                                       bdev::capabilities{.volatile_write_cache = true},
+    ASSERT_TRUE(w.devices.add(std::make_shared<cached>(w.sim.group(), "cached", bdev::device_geometry{.blocks = 8},
+                                                       bdev::device_capabilities{.volatile_write_cache = true},
                                                        bdev::uuid_of_name("cached"))));
     w.add(s, "cached");
     EXPECT_EQ(get(fid::volatile_write_cache), 1u);

@@ -1,7 +1,7 @@
 // Flush: of one namespace, or of all, one after the other. Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"
-#include "nvmf/steps.h"
+#include "nvmf/io_sequence.h"
 
 namespace causeway::nvmf {
 
@@ -9,9 +9,9 @@ namespace {
 
 void end(request& r, nvme::status s) noexcept {
     if (r.ns)
-        leave(r);
+        release_namespace(r);
     r.qpair->counters->completed_nvme_io.add(s.ok());
-    finish_noted(r, s);
+    finish_logged(r, s);
 }
 
 bdev::device* prepare(request& r) noexcept {
@@ -24,7 +24,7 @@ bdev::device* prepare(request& r) noexcept {
 
 /// What has no cache has nothing to flush.
 bool wants_flush(const core_namespace& ns) noexcept {
-    return ns.device->can().supports(bdev::op::flush);
+    return ns.device->capabilities().supports(bdev::op::flush);
 }
 
 bdev::device* the_one(request& r) noexcept {
@@ -34,7 +34,7 @@ bdev::device* the_one(request& r) noexcept {
 /// Namespaces may come and go meanwhile: `cursor` is the nsid of the last one.
 bdev::device* the_next(request& r) noexcept {
     if (r.ns)
-        leave(r);
+        release_namespace(r);
     while (core_namespace* ns = r.qpair->namespaces->after(r.cursor)) {
         r.cursor = ns->nsid;
         if (!wants_flush(*ns))
@@ -56,9 +56,9 @@ void run_flush(request& r) noexcept {
     r.cursor = 0;
     r.ns = nullptr;
     if (r.command.nsid == nvme::broadcast_nsid)
-        run_steps<the_next, end>(r);
-    else if (enter(r))
-        run_steps<the_one, end>(r);
+        run_io_sequence<the_next, end>(r);
+    else if (acquire_namespace(r))
+        run_io_sequence<the_one, end>(r);
 }
 
 }  // namespace causeway::nvmf

@@ -27,7 +27,7 @@ void done(bdev::io& i) noexcept {
     request& first = *static_cast<request*>(i.context);
     request& second = *first.fused;
     const nvme::status s = i.status;
-    leave(first);
+    release_namespace(first);
     if (s.ok()) {
         qpair& q = *first.qpair;
         q.counters->completed_nvme_io.add(2);
@@ -38,20 +38,20 @@ void done(bdev::io& i) noexcept {
         return finish(second, s);
     }
     // Whatever failed, nothing is written: the first half says why, the second that it was not tried.
-    finish_noted(first, s);
-    finish_noted(second, nvme::sc::aborted_failed_fused);
+    finish_logged(first, s);
+    finish_logged(second, nvme::sc::aborted_failed_fused);
 }
 
 void run_pair(request& first, request& second) noexcept {
     if (is_stale(first) || is_stale(second)) [[unlikely]] {
         first.qpair->counters->stale_commands.add(2);
-        finish_noted(first, nvme::sc::command_interrupted);
-        return finish_noted(second, nvme::sc::aborted_failed_fused);
+        finish_logged(first, nvme::sc::command_interrupted);
+        return finish_logged(second, nvme::sc::aborted_failed_fused);
     }
     core_namespace* ns = first.qpair->namespaces->find(first.command.nsid);
     if (!ns || ns->generation != first.ns_generation) {
-        finish_noted(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
-        return finish_noted(second, nvme::sc::aborted_failed_fused);
+        finish_logged(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
+        return finish_logged(second, nvme::sc::aborted_failed_fused);
     }
     ++ns->in_flight;
     first.ns = ns;
@@ -86,14 +86,14 @@ void run_half(request& r) noexcept {
 /// What a half runs whose other half has come to nothing; the status is set.
 void run_to_failure(request& r) noexcept {
     --r.qpair->fused_begun;
-    finish_noted(r, r.status());
+    finish_logged(r, r.status());
 }
 
 /// A half whose other half will not run any more. It may not have been executed yet.
-void give_up(request& half, nvme::status s) noexcept {
+void fail_half(request& half, nvme::status s) noexcept {
     if (half.waits_for_fused) {
         unlist(half);
-        return finish_noted(half, s);
+        return finish_logged(half, s);
     }
     half.set_status(s);
     half.run = run_to_failure;
@@ -113,10 +113,10 @@ verdict check_first(request& r) noexcept {
     if (const verdict v = check_io(r); !v.ok())
         return v;
     const bdev::device& device = *r.qpair->namespaces->find(r.command.nsid)->device;
-    if (!device.can().supports(bdev::op::compare_and_write))
+    if (!device.capabilities().supports(bdev::op::compare_and_write))
         return wrong_field(at_flags);
     // Its two halves share one buffer, so that neither can wait for what the other one holds.
-    if (nvme::block_command_view{r.command}.blocks() > device.shape().atomic_compare_and_write_blocks ||
+    if (nvme::block_command_view{r.command}.blocks() > device.geometry().atomic_compare_and_write_blocks ||
         r.length > r.qpair->max_io_bytes / 2)
         return {nvme::sc::atomic_write_unit_exceeded.with_dnr(), offsetof(nvme::command, cdw12)};
     return {};
@@ -148,7 +148,7 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
     if (!first)
         return refuse(r, first_failed ? nvme::sc::aborted_failed_fused : nvme::sc::aborted_missing_fused);
     if (const verdict v = check_second(r, *first); !v.ok()) {
-        give_up(*first, nvme::sc::aborted_failed_fused);
+        fail_half(*first, nvme::sc::aborted_failed_fused);
         return refuse(r, v);
     }
     r.run = run_half;
@@ -171,14 +171,14 @@ void abandon_half(request& r) noexcept {
     }
     if (request* other = std::exchange(r.fused, nullptr)) {
         other->fused = nullptr;
-        give_up(*other, nvme::sc::aborted_failed_fused);
+        fail_half(*other, nvme::sc::aborted_failed_fused);
     }
 }
 
-void expect_no_second(qpair& q) noexcept {
+void cancel_expected_second(qpair& q) noexcept {
     q.fused_first_failed = false;
     if (request* first = std::exchange(q.held_fused, nullptr))
-        give_up(*first, nvme::sc::aborted_missing_fused);
+        fail_half(*first, nvme::sc::aborted_missing_fused);
 }
 
 nvme::status begin_unusual(request& r) noexcept {
@@ -188,7 +188,7 @@ nvme::status begin_unusual(request& r) noexcept {
         request* const first = std::exchange(q.held_fused, nullptr);
         return begin_second(r, first, std::exchange(q.fused_first_failed, false));
     }
-    expect_no_second(q);
+    cancel_expected_second(q);
     if (fuse == nvme::fuse::first)
         return begin_first(r);
     if (fuse == nvme::fuse::reserved)
@@ -206,7 +206,7 @@ bool abort_fused(qpair& q, std::uint16_t cid) noexcept {
         q.held_fused = nullptr;
         q.fused_first_failed = true;
         unlist(*r);
-        finish_noted(*r, nvme::sc::aborted_by_request);
+        finish_logged(*r, nvme::sc::aborted_by_request);
         return true;
     }
     return false;
@@ -221,7 +221,7 @@ void end_fused(qpair& q) noexcept {
             other->set_status(nvme::sc::aborted_sq_deletion);
             other->run = run_to_failure;
         }
-        finish_noted(*r, nvme::sc::aborted_sq_deletion);
+        finish_logged(*r, nvme::sc::aborted_sq_deletion);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -8,7 +8,7 @@ using nvme::io_opcode;
 
 class fused_commands : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     std::shared_ptr<bdev::fault_device> disk = w.make_faulty("disk");
     host h;
@@ -62,10 +62,10 @@ TEST_F(fused_commands, run_when_both_have_their_data_in_whatever_order) {
         auto& c = send(compare(), second_first ? 7 : 0);
         auto& d = send(write(), 7);
         EXPECT_TRUE(w.until([&] { return c.held && d.held; }));
-        q->let_go(second_first ? d : c);
+        q->execute_held(second_first ? d : c);
         w.pass(std::chrono::milliseconds(1));
         EXPECT_FALSE(c.answered || d.answered);
-        q->let_go(second_first ? c : d);
+        q->execute_held(second_first ? c : d);
         wait({&c, &d});
         EXPECT_EQ(c.status(), sc::success);
         EXPECT_EQ(d.status(), sc::success);
@@ -80,10 +80,10 @@ TEST_F(fused_commands, two_pairs_can_wait_for_their_data_at_once) {
     auto& b1 = send(compare(1), 0);
     auto& b2 = send(write(1), 2);
     EXPECT_TRUE(w.until([&] { return b2.held; }));
-    q->let_go(b2);
-    q->let_go(a2);
-    q->let_go(a1);
-    q->let_go(b1);
+    q->execute_held(b2);
+    q->execute_held(a2);
+    q->execute_held(a1);
+    q->execute_held(b1);
     wait({&a1, &a2, &b1, &b2});
     for (capsule* c : {&a1, &a2, &b1, &b2})
         EXPECT_EQ(c->status(), sc::success);
@@ -133,11 +133,13 @@ TEST_F(fused_commands, that_are_longer_than_atomic_are_refused) {
         void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
     };
     ASSERT_TRUE(w.devices.add(std::make_shared<small>(
-        w.sim.group(), "small", bdev::geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
-        bdev::capabilities{.ops = bdev::null_device::served}, bdev::uuid_of_name("small"))));
-    ASSERT_TRUE(w.devices.add(std::make_shared<small>(
-        w.sim.group(), "none", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})}, bdev::uuid_of_name("none"))));
+        w.sim.group(), "small",
+        bdev::device_geometry{.block_size = 512, .blocks = 100, .atomic_compare_and_write_blocks = 4},
+        bdev::device_capabilities{.ops = bdev::null_device::served}, bdev::uuid_of_name("small"))));
+    ASSERT_TRUE(w.devices.add(
+        std::make_shared<small>(w.sim.group(), "none", bdev::device_geometry{.block_size = 512, .blocks = 100},
+                                bdev::device_capabilities{.ops = bdev::ops({bdev::op::compare, bdev::op::write})},
+                                bdev::uuid_of_name("none"))));
     w.add(s, "small", 5);
     w.add(s, "none", 6);
     struct {
@@ -187,7 +189,7 @@ TEST_F(fused_commands, a_lone_first_one_is_told_when_its_data_is_there) {
     auto& other = send(io(io_opcode::read, 1));
     wait({&other});
     EXPECT_FALSE(first.answered);
-    q->let_go(first);
+    q->execute_held(first);
     wait({&first});
     EXPECT_TRUE(first.status().is(sc::aborted_missing_fused));
 }
@@ -222,8 +224,8 @@ TEST_F(fused_commands, of_a_namespace_that_goes_meanwhile_fail) {
     auto& d = send(write());
     EXPECT_TRUE(w.until([&] { return d.held; }));
     EXPECT_TRUE(w.run(s.remove_namespace(1)));
-    q->let_go(c);
-    q->let_go(d);
+    q->execute_held(c);
+    q->execute_held(d);
     wait({&c, &d});
     EXPECT_TRUE(c.status().is(sc::invalid_namespace_or_format));
     EXPECT_TRUE(d.status().is(sc::aborted_failed_fused));
@@ -243,7 +245,7 @@ TEST_F(fused_commands, of_another_namespace_with_the_same_nsid_are_no_pair) {
     EXPECT_TRUE(w.until([&] { return d.answered; }));
     EXPECT_TRUE(d.refused) << "before any data moves";
     EXPECT_TRUE(d.status().is(sc::invalid_field));
-    q->let_go(c);
+    q->execute_held(c);
     wait({&c});
     EXPECT_FALSE(c.status().ok());
 }
@@ -266,7 +268,7 @@ TEST_F(fused_commands, come_back_when_the_connection_goes) {
         if (row.with_second) {
             auto& d = send(write());
             EXPECT_TRUE(w.until([&] { return d.held; }));
-            q->let_go(c);
+            q->execute_held(c);
         }
         w.pass(std::chrono::milliseconds(1));
         EXPECT_FALSE(c.answered);
@@ -286,7 +288,7 @@ TEST_F(fused_commands, take_their_other_half_along_when_their_data_is_wrong) {
         q->hold = false;
         auto& second = q->send(write(), filled(100, 1));
         wait({&second});
-        q->let_go(first);
+        q->execute_held(first);
         wait({&first});
         EXPECT_TRUE(second.status().is(sc::data_sgl_length_invalid));
         EXPECT_TRUE(first.status().is(sc::aborted_failed_fused));

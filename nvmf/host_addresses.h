@@ -14,7 +14,7 @@ namespace causeway::nvmf {
 /// Control reactor.
 class host_addresses {
   public:
-    /// REQUIRES: given back on the control reactor, while this exists.
+    /// REQUIRES: released on the control reactor, while this exists.
     std::shared_ptr<core::background_party> party_of(const std::string& traddr) {
         std::weak_ptr<core::background_party>& known = parties_[traddr];
         if (auto party = known.lock())

@@ -7,8 +7,8 @@
 
 namespace causeway::nvmf {
 
-/// A number for each host that has a controller, by which the cores count what it holds. A host keeps its number for as
-/// long as it has one; none is used twice, and none is 0. Control reactor.
+/// A number for each host that has a controller, by which cores account for its buffers. A host keeps its number as
+/// long as it has a controller; numbers are never reused and never 0. Control reactor.
 class host_numbers {
   public:
     using lease = std::shared_ptr<const std::uint64_t>;

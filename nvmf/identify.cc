@@ -1,4 +1,4 @@
-// Identify: who answers to which CNS, and the pages about namespaces. The controller's own page is in
+// Identify: the table of CNS values, and the pages about namespaces. The controller's own page is in
 // identify_controller.cc.
 
 #include "nvme/identify.h"
@@ -30,7 +30,7 @@ std::uint16_t zero_based(std::uint64_t count) noexcept {
 
 /// Optimal writes of a power of two end at multiples of themselves, where the device does not say where its boundaries are. One that is too
 /// far away gives way to a nearer one: what crosses no multiple of a part crosses none of the whole.
-std::uint16_t io_boundary(const bdev::geometry& g, std::uint32_t max_io_blocks) {
+std::uint16_t io_boundary(const bdev::device_geometry& g, std::uint32_t max_io_blocks) {
     const std::uint32_t most = std::min<std::uint32_t>(max_io_blocks, 0x8000);
     if (g.optimal_io_boundary_blocks && !std::has_single_bit(g.optimal_io_boundary_blocks))
         return static_cast<std::uint16_t>(g.optimal_io_boundary_blocks <= most ? g.optimal_io_boundary_blocks : 0);
@@ -39,11 +39,11 @@ std::uint16_t io_boundary(const bdev::geometry& g, std::uint32_t max_io_blocks) 
 }
 
 /// 0's based, and 0 for none. Hosts split at powers of two: a boundary that has no number gives way to a nearer one.
-std::uint16_t atomic_boundary(const bdev::geometry& g) {
+std::uint16_t atomic_boundary(const bdev::device_geometry& g) {
     return std::has_single_bit(g.atomic_boundary_blocks) ? zero_based(g.atomic_boundary_blocks) : 0;
 }
 
-void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g, std::uint32_t max_io_bytes) {
+void describe_performance(nvme::identify_namespace& id, const bdev::device_geometry& g, std::uint32_t max_io_bytes) {
     const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
     const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
     // A physical block is written whole or not at all, if the device says nothing else. Linux takes its physical block size from NPWG
@@ -67,20 +67,20 @@ void describe_performance(nvme::identify_namespace& id, const bdev::geometry& g,
 }
 
 void describe_copy(nvme::identify_namespace& id, const bdev::device& d) {
-    if (!d.can().supports(bdev::op::copy))
+    if (!d.capabilities().supports(bdev::op::copy))
         return;
-    id.mssrl = static_cast<std::uint16_t>(std::min<std::uint32_t>(d.shape().copy_source_blocks, 0xffff));
-    id.mcl = d.shape().copy_blocks;
-    id.msrc = static_cast<std::uint8_t>(zero_based(most_copy_sources(d)));
+    id.mssrl = static_cast<std::uint16_t>(std::min<std::uint32_t>(d.geometry().copy_source_blocks, 0xffff));
+    id.mcl = d.geometry().copy_blocks;
+    id.msrc = static_cast<std::uint8_t>(zero_based(max_copy_sources(d)));
 }
 
-nvme::identify_namespace describe(const name_space& ns, const controller& c) {
-    const bdev::geometry& g = ns.device().shape();
+nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) {
+    const bdev::device_geometry& g = ns.device().geometry();
     nvme::identify_namespace id{};
     id.nsze = id.ncap = id.nuse = ns.blocks();
     id.nmic = nvme::nmic_shared;
     id.dlfeat = nvme::dlfeat_write_zeroes_deac;
-    id.nsattr = ns.device().can().read_only ? nvme::nsattr_write_protected : 0;
+    id.nsattr = ns.device().capabilities().read_only ? nvme::nsattr_write_protected : 0;
     describe_performance(id, g, c.fabric().options().max_io_size);
     describe_copy(id, ns.device());
     std::copy(ns.nguid().begin(), ns.nguid().end(), id.nguid);
@@ -91,7 +91,7 @@ nvme::identify_namespace describe(const name_space& ns, const controller& c) {
 }
 
 /// The active namespace of the command's NSID; nullptr: it is free. REQUIRES: valid(nsid).
-const name_space* find(const controller& c, std::uint32_t nsid) {
+const nvm_namespace* find(const controller& c, std::uint32_t nsid) {
     const auto& all = c.subsystem().namespaces();
     const auto it = all.find(nsid);
     return it != all.end() && it->second->active() ? it->second.get() : nullptr;
@@ -106,25 +106,25 @@ template <class Page, class Fill>
 outcome namespace_page(const controller& c, request& r, Fill fill) {
     if (!valid(c, r.command.nsid))
         return invalid_nsid;
-    const name_space* ns = find(c, r.command.nsid);
-    answer_with_struct(r, ns ? fill(*ns) : Page{});
+    const nvm_namespace* ns = find(c, r.command.nsid);
+    set_response_struct(r, ns ? fill(*ns) : Page{});
     return verdict();
 }
 
 outcome namespace_data(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace>(c, r, [&](const name_space& ns) { return describe(ns, c); });
+    return namespace_page<nvme::identify_namespace>(c, r, [&](const nvm_namespace& ns) { return describe(ns, c); });
 }
 
 outcome namespace_data_nvm(controller& c, request& r) {
     return namespace_page<nvme::identify_namespace_nvm>(
-        c, r, [](const name_space&) { return nvme::identify_namespace_nvm{}; });  // all of it is about metadata
+        c, r, [](const nvm_namespace&) { return nvme::identify_namespace_nvm{}; });  // all of it is about metadata
 }
 
 outcome namespace_data_independent(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace_independent>(c, r, [](const name_space& ns) {
+    return namespace_page<nvme::identify_namespace_independent>(c, r, [](const nvm_namespace& ns) {
         nvme::identify_namespace_independent id{};
         id.nmic = nvme::nmic_shared;
-        id.nsattr = ns.device().can().read_only ? nvme::nsattr_write_protected : 0;
+        id.nsattr = ns.device().capabilities().read_only ? nvme::nsattr_write_protected : 0;
         id.nstat = nvme::nstat_ready;
         return id;
     });
@@ -140,7 +140,7 @@ outcome active_namespaces(controller& c, request& r) {
     for (auto it = all.upper_bound(above); it != all.end() && n < std::size(list.nsid); ++it)
         if (it->second->active())
             list.nsid[n++] = it->first;
-    answer_with_struct(r, list);
+    set_response_struct(r, list);
     return verdict();
 }
 
@@ -160,7 +160,7 @@ class descriptor_list {
 };
 
 outcome namespace_descriptors(controller& c, request& r) {
-    const name_space* ns = valid(c, r.command.nsid) ? find(c, r.command.nsid) : nullptr;
+    const nvm_namespace* ns = valid(c, r.command.nsid) ? find(c, r.command.nsid) : nullptr;
     if (!ns)
         return invalid_nsid;
     descriptor_list list;
@@ -170,7 +170,7 @@ outcome namespace_descriptors(controller& c, request& r) {
     list.add(nvme::nidt::uuid, ns->uuid());
     const std::uint8_t csi = nvme::to_underlying(nvme::csi::nvm);
     list.add(nvme::nidt::csi, {&csi, 1});
-    answer_with(r, list.bytes());
+    set_response_data(r, list.bytes());
     return verdict();
 }
 
@@ -178,19 +178,19 @@ outcome controller_data_nvm(controller& c, request& r) {
     nvme::identify_controller_nvm id{};
     id.wzsl = c.subsystem().options().wzsl;
     id.dmrsl = c.subsystem().options().dmrsl;
-    answer_with_struct(r, id);
+    set_response_struct(r, id);
     return verdict();
 }
 
 outcome controller_data(controller& c, request& r) {
-    answer_with_struct(r, identify_controller(c));
+    set_response_struct(r, identify_controller(c));
     return verdict();
 }
 
 outcome command_set_combinations(controller&, request& r) {
     nvme::command_set_combinations all{};
     all.vector[0] = 1 << nvme::to_underlying(nvme::csi::nvm);
-    answer_with_struct(r, all);
+    set_response_struct(r, all);
     return verdict();
 }
 

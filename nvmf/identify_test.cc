@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <numeric>
 
@@ -9,7 +9,7 @@ using nvme::cns;
 
 class identify_command : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem* s = nullptr;
     host h;
 
@@ -26,7 +26,7 @@ class identify_command : public testing::Test {
     }
 
     /// A device that stores nothing, of any shape.
-    void add_shaped(bdev::geometry g, bdev::capabilities c = {}, std::uint32_t nsid = 1) {
+    void add_shaped(bdev::device_geometry g, bdev::device_capabilities c = {}, std::uint32_t nsid = 1) {
         struct shaped final : bdev::device {
             using device::device;
             std::string_view product_name() const noexcept override { return "shape"; }
@@ -106,7 +106,7 @@ TEST_F(identify_command, says_that_there_is_a_write_cache_where_a_device_has_one
 }
 
 TEST_F(identify_command, namespace_page_follows_the_device) {
-    bdev::geometry g;
+    bdev::device_geometry g;
     g.block_size = 512;
     g.blocks = 1000;
     g.physical_block_size = 4096;
@@ -153,7 +153,7 @@ TEST_F(identify_command, optimal_sizes_stay_within_one_command) {
 TEST_F(identify_command, atomic_sizes_and_boundaries_are_the_devices_where_it_has_some) {
     struct {
         const char* sentence;
-        bdev::geometry shape;
+        bdev::device_geometry shape;
         std::uint16_t nawun, nawupf, noiob;
     } const rows[] = {
         {"a block, if nothing is said", {}, 0, 0, 0},
@@ -174,7 +174,7 @@ TEST_F(identify_command, atomic_sizes_and_boundaries_are_the_devices_where_it_ha
     std::uint32_t nsid = 0;
     for (const auto& row : rows) {
         SCOPED_TRACE(row.sentence);
-        bdev::geometry g = row.shape;
+        bdev::device_geometry g = row.shape;
         g.block_size = 512;
         g.blocks = 1 << 20;
         add_shaped(g, {}, ++nsid);
@@ -206,8 +206,8 @@ TEST_F(identify_command, boundaries_that_no_atomic_write_crosses) {
 }
 
 TEST_F(identify_command, copies_have_the_limits_of_the_device_and_sixteen_sources) {
-    const bdev::capabilities copies = {.ops = bdev::ops({bdev::op::copy})};
-    bdev::geometry g = {.block_size = 512, .blocks = 1 << 20};
+    const bdev::device_capabilities copies = {.ops = bdev::ops({bdev::op::copy})};
+    bdev::device_geometry g = {.block_size = 512, .blocks = 1 << 20};
     g.copy_source_blocks = 128, g.copy_blocks = 1024, g.copy_sources = 8;
     add_shaped(g, copies, 1);
     g.copy_source_blocks = 1 << 20, g.copy_blocks = 1 << 24, g.copy_sources = 256;

@@ -1,5 +1,5 @@
 #include "bdev/device.h"
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <benchmark/benchmark.h>
 
@@ -39,10 +39,10 @@ class silent_qpair final : public qpair {
 constexpr std::int64_t iterations = 100'000;
 
 void command(benchmark::State& state, nvme::command c) {
-    test::world w(1, 1);
-    auto device = std::make_shared<instant_device>(w.sim.group(), "instant",
-                                                   bdev::geometry{.block_size = 4096, .blocks = 1u << 20},
-                                                   bdev::capabilities{.ops = ~0u}, bdev::uuid_of_name("instant"));
+    test::nvmf_fixture w(1, 1);
+    auto device = std::make_shared<instant_device>(
+        w.sim.group(), "instant", bdev::device_geometry{.block_size = 4096, .blocks = 1u << 20},
+        bdev::device_capabilities{.ops = ~0u}, bdev::uuid_of_name("instant"));
     (void)w.devices.add(device);
     auto& s = w.make_subsystem();
     w.add(s, "instant");

@@ -4,7 +4,7 @@
 #include "nvme/log_page.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/dispatch.h"
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 
 #include <algorithm>
 #include <array>
@@ -24,9 +24,9 @@ struct io_command {
     /// Sets r.length where data moves.
     verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
     void (*run)(request& r) noexcept = nullptr;
-    bool takes_broadcast = false;  ///< NSID FFFFFFFFh means all namespaces
-    /// Hosts are told of it only where every namespace's device serves this; elsewhere it is Invalid Opcode.
-    std::optional<bdev::op> where_served{};
+    bool allows_broadcast_nsid = false;  ///< NSID FFFFFFFFh means all namespaces
+    /// Offered to hosts only if every namespace's device supports it; elsewhere it is Invalid Opcode.
+    std::optional<bdev::op> required_op{};
 };
 
 // block_commands.cc
@@ -53,8 +53,8 @@ void run_dsm(request& r) noexcept;
 verdict check_copy(request& r, const core_namespace& ns) noexcept;
 void run_copy(request& r) noexcept;
 /// Sources of one Copy: as many as the device takes, and a request has room for.
-inline std::uint32_t most_copy_sources(const bdev::device& d) noexcept {
-    return std::min<std::uint32_t>(d.shape().copy_sources, request::most_copy_sources);
+inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
+    return std::min<std::uint32_t>(d.geometry().copy_sources, request::max_copy_sources);
 }
 
 // fused.cc
@@ -62,10 +62,10 @@ inline std::uint32_t most_copy_sources(const bdev::device& d) noexcept {
 /// bits than usual in its flags.
 nvme::status begin_unusual(request& r) noexcept;
 /// Another command has come where the second half of a fused pair was expected.
-void expect_no_second(qpair& q) noexcept;
-/// The transport takes back what begin() had accepted: a half takes its other half along.
+void cancel_expected_second(qpair& q) noexcept;
+/// The transport abandons a request that begin() had accepted: a half takes its other half along.
 void abandon_half(request& r) noexcept;
-/// For Abort: takes back an executed half of a fused pair that waits for the other.
+/// For Abort: aborts an executed half of a fused pair that waits for the other.
 bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
 /// At the end of a connection: no half waits any longer.
 void end_fused(qpair& q) noexcept;
@@ -108,10 +108,10 @@ inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t bl
 
 /// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
 /// meanwhile, the request has been answered.
-inline core_namespace* enter(request& r) noexcept {
+inline core_namespace* acquire_namespace(request& r) noexcept {
     core_namespace* ns = r.qpair->namespaces->find(r.command.nsid);
     if (!ns || ns->generation != r.ns_generation) [[unlikely]] {
-        finish_noted(r, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
+        finish_logged(r, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
         return nullptr;
     }
     ++ns->in_flight;
@@ -126,16 +126,16 @@ inline bool is_stale(const request& r) noexcept {
 }
 
 /// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it again.
-inline core_namespace* enter_to_change(request& r) noexcept {
+inline core_namespace* acquire_namespace_to_change(request& r) noexcept {
     if (is_stale(r)) [[unlikely]] {
         r.qpair->counters->stale_commands.add();
-        finish_noted(r, nvme::sc::command_interrupted);
+        finish_logged(r, nvme::sc::command_interrupted);
         return nullptr;
     }
-    return enter(r);
+    return acquire_namespace(r);
 }
 
-inline void leave(request& r) noexcept {
+inline void release_namespace(request& r) noexcept {
     core_namespace& ns = *std::exchange(r.ns, nullptr);
     if (--ns.in_flight == 0 && ns.drained) [[unlikely]]
         r.qpair->home().post(*std::exchange(ns.drained, nullptr));

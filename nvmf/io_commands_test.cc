@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using nvme::io_opcode;
 
 class io_commands : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk");  // 2048 blocks of 512 bytes
     host h;
@@ -203,8 +203,8 @@ struct noting_device final : bdev::device {
 
 TEST_F(io_commands, verify_of_what_is_on_the_medium_says_so) {
     auto noting = std::make_shared<noting_device>(
-        w.sim.group(), "noting", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("noting"));
+        w.sim.group(), "noting", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("noting"));
     ASSERT_TRUE(w.devices.add(noting));
     w.add(s, "noting", 2);
     for (const bool fua : {false, true}) {
@@ -229,16 +229,16 @@ TEST_F(io_commands, verify_and_copy_are_on_offer_where_every_device_serves_them)
     };
     EXPECT_EQ(offered(), 0x180);
     ASSERT_TRUE(w.devices.add(std::make_shared<noting_device>(
-        w.sim.group(), "verifies", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("verifies"))));
+        w.sim.group(), "verifies", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::ops({bdev::op::verify})}, bdev::uuid_of_name("verifies"))));
     w.add(s, "verifies", 2);
     EXPECT_EQ(offered(), 0x80);
     const capsule& copy = call(command(0x19, 2), bytes(32));
     EXPECT_TRUE(copy.status().is(sc::invalid_opcode));
     EXPECT_TRUE(copy.refused);
     ASSERT_TRUE(w.devices.add(std::make_shared<noting_device>(
-        w.sim.group(), "plain", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
+        w.sim.group(), "plain", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
     w.add(s, "plain", 3);
     EXPECT_EQ(offered(), 0);
     EXPECT_TRUE(call(io(io_opcode::verify, 3)).status().is(sc::invalid_opcode));
@@ -270,8 +270,8 @@ TEST_F(io_commands, a_read_only_device_takes_no_writes) {
         void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
     };
     ASSERT_TRUE(w.devices.add(std::make_shared<read_only>(
-        w.sim.group(), "ro", bdev::geometry{.block_size = 512, .blocks = 100},
-        bdev::capabilities{.ops = bdev::null_device::served, .read_only = true}, bdev::uuid_of_name("ro"))));
+        w.sim.group(), "ro", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::null_device::served, .read_only = true}, bdev::uuid_of_name("ro"))));
     w.add(s, "ro", 2);
     nvme::command dsm = command(0x09, 2);
     dsm.cdw11 = 4;
@@ -386,7 +386,7 @@ TEST_F(dataset_management, takes_256_ranges) {
 
 TEST_F(dataset_management, costs_no_stack_on_a_device_that_is_done_at_once) {
     ASSERT_TRUE(w.devices.add(std::make_shared<bdev::null_device>(
-        w.sim.group(), "null", bdev::geometry{.block_size = 512, .blocks = 4096}, bdev::uuid_of_name("null"))));
+        w.sim.group(), "null", bdev::device_geometry{.block_size = 512, .blocks = 4096}, bdev::uuid_of_name("null"))));
     w.add(s, "null", 2);
     nvme::command c = deallocate(256);
     c.nsid = 2;
@@ -411,9 +411,9 @@ TEST_F(dataset_management, a_device_that_cannot_deallocate_has_not_failed) {
         std::string_view product_name() const noexcept override { return "plain"; }
         void submit(bdev::io& i) noexcept override { i.complete(sc::internal_error); }
     };
-    ASSERT_TRUE(w.devices.add(
-        std::make_shared<plain>(w.sim.group(), "plain", bdev::geometry{.block_size = 512, .blocks = 100},
-                                bdev::capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
+    ASSERT_TRUE(w.devices.add(std::make_shared<plain>(
+        w.sim.group(), "plain", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::ops({bdev::op::read})}, bdev::uuid_of_name("plain"))));
     w.add(s, "plain", 2);
     nvme::command c = deallocate(1);
     c.nsid = 2;

@@ -5,14 +5,14 @@
 namespace causeway::nvmf {
 
 keep_alive::keep_alive(core::reactor& control, core::reactor& queue)
-    : control_(control), queue_(queue), heard_(queue.time().now()),
+    : control_(control), queue_(queue), last_refresh_(queue.time().now()),
       timer_(control, [this] { core::detach(look(controller_->shared_from_this())); }) {}
 
 void keep_alive::start(controller& c, core::nanoseconds timeout, bool any_command) {
     controller_ = &c;
     timeout_ = timeout;
     any_command_.store(any_command, std::memory_order_relaxed);
-    heard();
+    refresh();
     if (timeout.count() == 0)
         timer_.cancel();
     else
@@ -36,12 +36,12 @@ core::task<> keep_alive::look(std::shared_ptr<controller> c) {
     const core::clock& time = self.control_.time();
     // By another core's stamp: it may be later than `now`.
     const core::ticks now = time.now();
-    const core::ticks heard = std::min(self.heard_.load(std::memory_order_relaxed), now);
+    const core::ticks heard = std::min(self.last_refresh_.load(std::memory_order_relaxed), now);
     const core::nanoseconds silent = time.to_nanoseconds(now - heard);
     if (silent < self.timeout_)
         self.arm(self.timeout_ - silent);
     else
-        c->host_is_silent();
+        c->on_keep_alive_timeout();
 }
 
 }  // namespace causeway::nvmf

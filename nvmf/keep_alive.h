@@ -12,21 +12,21 @@ namespace causeway::nvmf {
 
 class controller;
 
-/// Finds out that a host has gone. NVM Express Base Specification 2.0, "Keep Alive".
+/// Detects hosts that are gone. NVM Express Base Specification 2.0, "Keep Alive".
 ///
-/// The queue's core notes when it heard of the host; the control reactor looks after that, when it may have
-/// been too long, and asks the queue's core first: one that was held up itself has not read its queue yet.
+/// The queue's core stores the time of the last sign of life. When the timeout may have passed, the control reactor
+/// checks that time, and asks the queue's core first: a core that was stalled itself has not read its queue yet.
 class keep_alive {
   public:
     /// `queue`: where the admin queue lives.
     keep_alive(core::reactor& control, core::reactor& queue);
 
     /// Any reactor: a Keep Alive command has come.
-    void heard() noexcept { heard_.store(queue_.time().now(), std::memory_order_relaxed); }
+    void refresh() noexcept { last_refresh_.store(queue_.time().now(), std::memory_order_relaxed); }
     /// Any reactor: some other command has come.
     void traffic() noexcept {
         if (any_command_.load(std::memory_order_relaxed))
-            heard();
+            refresh();
     }
 
     // Control reactor.
@@ -41,7 +41,7 @@ class keep_alive {
 
     core::reactor& control_;
     core::reactor& queue_;
-    std::atomic<core::ticks> heard_;
+    std::atomic<core::ticks> last_refresh_;
     std::atomic<bool> any_command_{false};
     core::nanoseconds timeout_{};
     controller* controller_ = nullptr;

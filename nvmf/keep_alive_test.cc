@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 
 class keep_alive : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
 
     core::nanoseconds now() const { return core::nanoseconds(static_cast<std::int64_t>(w.sim.time().now())); }
@@ -111,7 +111,7 @@ TEST_F(keep_alive, is_answered_while_the_control_reactor_is_busy) {
 TEST_F(keep_alive, a_core_that_was_held_up_gets_to_read_its_queue_first) {
     // The beat lies unread in the admin queue when the time is up: its core has not turned since.
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         v.make_subsystem();
         host h = v.make_host(host_a, 0, subsystem_nqn, 10000);
         v.pass(9999ms);

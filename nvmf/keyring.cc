@@ -18,8 +18,8 @@ constexpr std::size_t longest = 1024;
 
 core::result<core::secret> read_file(const std::string& path) {
     if (!path.starts_with('/'))
-        return core::fail(EINVAL, "the path of a key is absolute", path);
-    // Who opens a pipe would wait for its other end.
+        return core::fail(EINVAL, "the path of a key must be absolute", path);
+    // Opening a pipe would wait for its other end.
     const core::unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat s {};
     if (!file || ::fstat(file.get(), &s) != 0)
@@ -46,7 +46,7 @@ core::result<core::secret> read_file(const std::string& path) {
 
 core::result<> keyring::add_file(const std::string& name, const std::string& path) {
     if (name.empty())
-        return core::fail(EINVAL, "a key has a name");
+        return core::fail(EINVAL, "a key needs a name");
     if (find(name))
         return core::fail(EEXIST, "there is a key of this name", name);
     auto content = read_file(path);

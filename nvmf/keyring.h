@@ -10,7 +10,7 @@
 
 namespace causeway::nvmf {
 
-/// A key as an operator has written it, with what hosts prove themselves.
+/// A key, as an operator has written it, by which hosts authenticate.
 struct key {
     std::string name, path;
     core::secret content;  ///< of the file, without the end of its line
@@ -18,14 +18,14 @@ struct key {
     std::string_view text() const noexcept { return {reinterpret_cast<const char*>(content.data()), content.size()}; }
 };
 
-/// Keys by name. What somebody still uses lives on after it was removed. Control reactor.
+/// Keys by name. A key that is in use lives on after it was removed. Control reactor.
 class keyring {
   public:
     /// Reads the file, which is not looked at again. EEXIST; EINVAL (no absolute path, no plain file, too long, empty); EPERM (others
     /// than its owner may do something with it); open()'s.
     core::result<> add_file(const std::string& name, const std::string& path);
     core::result<> remove(std::string_view name);  ///< ENOKEY
-    /// nullptr: there is none.
+    /// nullptr: not found.
     std::shared_ptr<const key> find(std::string_view name) const noexcept;
 
     struct listed {

@@ -1,7 +1,7 @@
 // What a host is told in a controller's last moment. Do Not Retry is final: Linux removes a disk whose Identify says
 // it, and gives an association up. So no status that comes of what passes has it.
 
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -11,7 +11,7 @@ using nvme::cns;
 
 struct ending {
     const char* sentence;
-    std::function<void(world&, subsystem&, host&)> begin;
+    std::function<void(nvmf_fixture&, subsystem&, host&)> begin;
 };
 
 nvme::cc enabled() {
@@ -20,29 +20,31 @@ nvme::cc enabled() {
 
 const ending endings[] = {
     {"the host resets its controller",
-     [](world&, subsystem&, host& h) { h.admin->send(property_set(nvme::property::cc, 0)); }},
+     [](nvmf_fixture&, subsystem&, host& h) { h.admin->send(property_set(nvme::property::cc, 0)); }},
     {"the host shuts its controller down",
-     [](world&, subsystem&, host& h) {
+     [](nvmf_fixture&, subsystem&, host& h) {
          h.admin->send(property_set(nvme::property::cc, enabled().set_shn(nvme::cc::shutdown::normal).value));
      }},
     {"the host is taken off the list",
-     [](world& w, subsystem& s, host&) {
+     [](nvmf_fixture& w, subsystem& s, host&) {
          w.sim.group().control().execute([&s] { core::detach(s.set_allow_any_host(false)); });
      }},
     {"the subsystem is deleted",
-     [](world& w, subsystem&, host&) {
+     [](nvmf_fixture& w, subsystem&, host&) {
          w.sim.group().control().execute([&w] { core::detach(w.target.delete_subsystem(subsystem_nqn), [](auto) {}); });
      }},
-    {"the gateway ends",
-     [](world& w, subsystem&, host&) { w.sim.group().control().execute([&w] { core::detach(w.target.shutdown()); }); }},
+    {"the gateway is shutting down",
+     [](nvmf_fixture& w, subsystem&, host&) {
+         w.sim.group().control().execute([&w] { core::detach(w.target.shutdown()); });
+     }},
     {"the host is thought dead",
-     [](world& w, subsystem& s, host&) {
+     [](nvmf_fixture& w, subsystem& s, host&) {
          w.sim.group().control().execute([&s] {
              if (!s.controllers().empty())
-                 s.controllers().begin()->second->host_is_silent();
+                 s.controllers().begin()->second->on_keep_alive_timeout();
          });
      }},
-    {"the connection is lost", [](world&, subsystem&, host& h) { h.admin->drop(); }},
+    {"the connection is lost", [](nvmf_fixture&, subsystem&, host& h) { h.admin->drop(); }},
 };
 
 std::vector<nvme::command> what_a_host_asks() {
@@ -65,7 +67,7 @@ TEST(last_moment, says_nothing_that_is_final) {
         SCOPED_TRACE(e.sentence);
         for (std::uint64_t seed = 1; seed <= 20; ++seed) {
             SCOPED_TRACE(seed);
-            world w(seed);
+            nvmf_fixture w(seed);
             auto& s = w.make_subsystem();
             w.make_memory("disk");
             w.add(s, "disk", 1);
@@ -92,48 +94,48 @@ TEST(last_moment, says_nothing_that_is_final) {
 
 struct refusal {
     const char* sentence;
-    std::function<const capsule&(world&)> send;
+    std::function<const capsule&(nvmf_fixture&)> send;
     status answer;  ///< as far as it is looked at: type, code and Do Not Retry
 };
 
 const refusal refusals[] = {
     {"an admin command before the controller is enabled",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          auto& c = w.connect_to(1);
          c.call(connect(0), raw(connect_data(subsystem_nqn, host_a)));
          return c.call(identify(cns::ns, 1));
      },
      sc::command_sequence_error},
     {"a command before Connect",
-     [](world& w) -> const capsule& { return w.connect_to(1).call(property_get(nvme::property::cap)); },
+     [](nvmf_fixture& w) -> const capsule& { return w.connect_to(1).call(property_get(nvme::property::cap)); },
      sc::command_sequence_error},
     {"Connect of a queue whose old connection is still there",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          host h = w.make_host(host_a, 1);
          return w.connect_to(2).call(connect(1), raw(connect_data(subsystem_nqn, host_a, h.cntlid)));
      },
      sc::command_sequence_error},
     {"a second Connect while the first one runs",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          auto& c = w.connect_to(1);
          c.send(connect(0), raw(connect_data(subsystem_nqn, host_a)));
          return c.call(connect(0), raw(connect_data(subsystem_nqn, host_a)));
      },
      sc::command_sequence_error},
     {"a second Connect after the first one: on this connection it can only fail",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          host h = w.make_host(host_a, 0);
          return h.admin->call(connect(0), raw(connect_data(subsystem_nqn, host_a)));
      },
      sc::command_sequence_error.with_dnr()},
     {"Number of Queues while there are queues",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          host h = w.make_host(host_a, 1);
          return h.admin->call(set_features(nvme::fid::number_of_queues, 0));
      },
      sc::command_sequence_error},
     {"one Asynchronous Event Request too many",
-     [](world& w) -> const capsule& {
+     [](nvmf_fixture& w) -> const capsule& {
          host h = w.make_host(host_a, 0);
          for (unsigned i = 0; i < nvmf::async_events::limit; ++i)
              h.admin->send(admin(admin_opcode::async_event_request));
@@ -141,14 +143,14 @@ const refusal refusals[] = {
      },
      sc::async_event_limit_exceeded},
     {"an I/O command on a queue that has no controller",
-     [](world& w) -> const capsule& { return w.connect_to(1).call(io(nvme::io_opcode::read, 1)); },
+     [](nvmf_fixture& w) -> const capsule& { return w.connect_to(1).call(io(nvme::io_opcode::read, 1)); },
      sc::command_sequence_error},
 };
 
 TEST(last_moment, only_what_cannot_pass_is_refused_for_good) {
     for (const refusal& r : refusals) {
         SCOPED_TRACE(r.sentence);
-        world w;
+        nvmf_fixture w;
         w.make_subsystem();
         const status answer = r.send(w).status();
         EXPECT_TRUE(answer.is(r.answer)) << nvme::to_string(answer);

@@ -75,7 +75,7 @@ bytes commands_effects(controller& c) {
     log.admin[nvme::fabrics_opcode] = nvme::effect_supported;
     if (!c.is_discovery()) {
         for (const io_command& i : io_commands)
-            if (!i.name.empty() && (!i.where_served || c.subsystem().all_serve(*i.where_served)))
+            if (!i.name.empty() && (!i.required_op || c.subsystem().all_serve(*i.required_op)))
                 log.io[i.opcode] = i.effects;
         log.io[nvme::fabrics_opcode] = nvme::effect_supported;
     }
@@ -98,7 +98,7 @@ outcome whole(controller& c, request& r) {
     const bytes page = Make(c);
     if (offset > page.size())
         return wrong_field(at_lpol);
-    answer_with(r, page, offset);
+    set_response_data(r, page, offset);
     return verdict();
 }
 
@@ -106,7 +106,7 @@ outcome discovery(controller& c, request& r) {
     const auto part = c.discovery()->read(nvme::get_log_page_view{r.command}.offset(), r.length);
     if (!part)
         return wrong_field(at_lpol);
-    answer_with(r, *part);
+    set_response_data(r, *part);
     return verdict();
 }
 

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using nvme::lid;
 
 class log_page_command : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk");
     host h;

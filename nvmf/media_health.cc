@@ -47,7 +47,7 @@ void add_spare(bdev::health& all, const bdev::health& one) {
 }  // namespace
 
 bdev::health media_health(const subsystem& s) {
-    constexpr std::uint16_t room_kelvin = 300;  // no sensor: something that alarms nobody
+    constexpr std::uint16_t room_kelvin = 300;  // no sensor: an inconspicuous value
     bdev::health all{};
     all.composite_temperature = room_kelvin;
     all.available_spare = 100;

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -15,7 +15,7 @@ struct ailing_device final : bdev::device {
 
 class media_health : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     host h;
 
@@ -25,8 +25,9 @@ class media_health : public testing::Test {
         h = w.make_host(host_a, 0);
     }
     std::shared_ptr<ailing_device> add(const std::string& name, std::uint8_t warnings = 0) {
-        auto d = std::make_shared<ailing_device>(w.sim.group(), name, bdev::geometry{.block_size = 512, .blocks = 8},
-                                                 bdev::capabilities{}, bdev::uuid_of_name(name));
+        auto d =
+            std::make_shared<ailing_device>(w.sim.group(), name, bdev::device_geometry{.block_size = 512, .blocks = 8},
+                                            bdev::device_capabilities{}, bdev::uuid_of_name(name));
         d->medium->critical_warning = warnings;
         d->medium->available_spare = 100;
         EXPECT_TRUE(w.devices.add(d));

@@ -1,5 +1,5 @@
 #include "bdev/null_device.h"
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -9,7 +9,7 @@ using nvme::io_opcode;
 
 class namespaces : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
 
     int code(namespace_params p) {
@@ -66,7 +66,8 @@ TEST_F(namespaces, are_refused_for_a_reason) {
 TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
     w.at_control([&] {
         EXPECT_TRUE(w.devices.add(std::make_shared<bdev::null_device>(
-            w.sim.group(), "large", bdev::geometry{.block_size = 16384, .blocks = 100}, bdev::uuid_of_name("large"))));
+            w.sim.group(), "large", bdev::device_geometry{.block_size = 16384, .blocks = 100},
+            bdev::uuid_of_name("large"))));
     });
     w.fabric->options_.max_io_size = 8192;
     EXPECT_EQ(code({.bdev_name = "large"}), EINVAL);
@@ -173,8 +174,8 @@ TEST_F(namespaces, a_command_that_waited_for_a_buffer_does_not_land_on_another_d
     EXPECT_TRUE(w.until([&] { return write.held && deallocate.held; }));
     EXPECT_TRUE(w.run(s.remove_namespace(1)));
     w.add(s, "second", 1);
-    h.queues[0]->let_go(write);
-    h.queues[0]->let_go(deallocate);
+    h.queues[0]->execute_held(write);
+    h.queues[0]->execute_held(deallocate);
     EXPECT_TRUE(w.until([&] { return write.answered && deallocate.answered; }));
     EXPECT_TRUE(write.status().is(sc::invalid_namespace_or_format));
     EXPECT_TRUE(deallocate.status().is(sc::invalid_namespace_or_format));
@@ -211,7 +212,7 @@ TEST_F(namespaces, go_with_their_device) {
 
 TEST_F(namespaces, that_are_added_while_their_device_goes_leave_nothing_behind) {
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         auto& t = v.make_subsystem();
         auto disk = v.make_memory("disk");
         bool added = false, removed = false;
@@ -226,7 +227,7 @@ TEST_F(namespaces, that_are_added_while_their_device_goes_leave_nothing_behind) 
 
 TEST_F(namespaces, come_and_go_under_load) {
     for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         auto& t = v.make_subsystem();
         std::vector<std::shared_ptr<bdev::memory_device>> disks;
         for (int i = 0; i < 3; ++i)

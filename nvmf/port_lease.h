@@ -12,7 +12,7 @@ struct open_port : port {
     unsigned users = 0;
 };
 
-/// A listener's use of a port. It is given back once, when the lease goes, whoever waits for what meanwhile. A port
+/// A listener's use of a port. It is released once, when the lease is destroyed, whatever is awaited meanwhile. A port
 /// without users stays open until target::close_unused_ports(). Control reactor.
 class port_lease {
   public:
@@ -29,7 +29,7 @@ class port_lease {
     }
 
     std::shared_ptr<const port> shared() const noexcept { return port_; }
-    const port* get() const noexcept { return port_.get(); }  ///< nullptr: none yet, or given back
+    const port* get() const noexcept { return port_.get(); }  ///< nullptr: none yet, or released
 
   private:
     std::shared_ptr<open_port> port_;

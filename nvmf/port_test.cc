@@ -1,6 +1,6 @@
 // By which port a host comes in, and what it has to have proved there.
 
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -17,7 +17,7 @@ std::shared_ptr<const key> make_key(std::string_view text = "a key") {
 
 class ports : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = make("nqn.2024-01.io.example:disks");
 
     subsystem& make(std::string nqn) {
@@ -140,7 +140,7 @@ TEST_F(ports, queues_of_a_controller_prove_the_same) {
 TEST_F(ports, a_listener_that_comes_while_its_subsystem_is_deleted_takes_no_other_ones_port) {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
         SCOPED_TRACE(seed);
-        world v(seed);
+        nvmf_fixture v(seed);
         auto& a = v.make_subsystem();
         auto& b = v.make_subsystem(other_nqn);
         ASSERT_TRUE(v.run(b.add_listener(elsewhere)));

@@ -1,6 +1,6 @@
 // What was received before a core stalled, and what comes after.
 
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 class stalled_core : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
     std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk");
     host h;
@@ -29,11 +29,11 @@ class stalled_core : public testing::Test {
         capsule& sent = q->send(c, std::move(data));
         EXPECT_TRUE(w.until([&] { return sent.held || sent.answered; }));
         q->hold = false;
-        q->home.note_stall(12s);
+        q->home.record_stall(12s);
         return sent;
     }
     void run(capsule& c) {
-        q->let_go(c);
+        q->execute_held(c);
         EXPECT_TRUE(w.until([&] { return c.answered; }));
     }
     /// As a transport says it when it has read everything that came before.
@@ -88,9 +88,9 @@ TEST_F(stalled_core, runs_no_compare_and_write_that_it_received_before) {
     capsule& write = q->send(fused(io(io_opcode::write, 1), fuse::second), filled(512, 9));
     ASSERT_TRUE(w.until([&] { return compare.held && write.held; }));
     q->hold = false;
-    q->home.note_stall(12s);
-    q->let_go(compare);
-    q->let_go(write);
+    q->home.record_stall(12s);
+    q->execute_held(compare);
+    q->execute_held(write);
     ASSERT_TRUE(w.until([&] { return compare.answered && write.answered; }));
     EXPECT_TRUE(compare.status().is(sc::command_interrupted));
     EXPECT_TRUE(write.status().is(sc::aborted_failed_fused));
@@ -109,7 +109,7 @@ TEST_F(stalled_core, runs_what_changes_nothing) {
 }
 
 TEST_F(stalled_core, goes_on_refusing_until_the_connection_has_been_read_to_its_end) {
-    q->home.note_stall(12s);
+    q->home.record_stall(12s);
     for (int i = 0; i < 3; ++i)
         EXPECT_TRUE(q->call(io(io_opcode::write, 1), filled(512, 9)).status().is(sc::command_interrupted));
     read_to_the_end();
@@ -150,7 +150,7 @@ class deallocation_under_way : public stalled_core {
 };
 
 TEST_F(deallocation_under_way, goes_on_to_no_other_range_after_a_stall) {
-    q->home.note_stall(12s);
+    q->home.record_stall(12s);
     let_the_disk_go_on();
     ASSERT_TRUE(w.until([&] { return sent->answered; }));
     EXPECT_TRUE(sent->status().is(sc::command_interrupted)) << nvme::to_string(sent->status());

@@ -1,4 +1,4 @@
-// Subsystems: who may use them, where, and their controllers. Namespaces are in subsystem_namespaces.cc.
+// Subsystems: allowed hosts, listeners and controllers. Namespaces are in subsystem_namespaces.cc.
 
 #include "nvmf/subsystem.h"
 
@@ -30,7 +30,7 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
         co_return tl::make_unexpected(std::move(normal.error()));
     at = std::move(*normal);
     if (std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->at == at; }))
-        co_return core::fail(EEXIST, "the subsystem has this listener", at.text());
+        co_return core::fail(EEXIST, "the subsystem already has this listener", at.text());
     // In the list before it listens: hosts that come with the first packet find it.
     const auto added = std::make_shared<listener>(listener{at, options});
     listeners_.push_back(added);
@@ -71,7 +71,7 @@ core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     co_return core::result<>();
 }
 
-bool subsystem::is_behind(const port* p) const noexcept {
+bool subsystem::listens_on(const port* p) const noexcept {
     return is_discovery() ||
            (p && std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->port.get() == p; }));
 }
@@ -89,13 +89,13 @@ bool subsystem::has_key(std::string_view host_nqn) const noexcept {
 
 core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const key> psk) {
     if (!nvme::usable_host_nqn(host_nqn))
-        return core::fail(EINVAL, "a host's name is 1 to 223 bytes of printable UTF-8", host_nqn);
+        return core::fail(EINVAL, "a host NQN is 1 to 223 bytes of printable UTF-8", host_nqn);
     if (hosts_.contains(host_nqn))
-        return core::fail(EEXIST, "the host is on the list", host_nqn);
+        return core::fail(EEXIST, "the host is already allowed", host_nqn);
     if (psk)
-        if (auto admitted = target_.admit_host(nqn(), host_nqn, *psk); !admitted)
+        if (auto admitted = target_.subsystem_add_host(nqn(), host_nqn, *psk); !admitted)
             return admitted;
-    // Whoever has come under this name until now had no key to prove.
+    // Hosts that have connected under this NQN until now had no key to prove.
     std::vector<std::shared_ptr<controller>> impostors;
     for (const auto& [cntlid, c] : controllers_)
         if (psk && c->host_nqn() == host_nqn && c->proved_identity() != host_identity::proven)
@@ -112,9 +112,9 @@ core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
     const auto self = shared_from_this();
     const auto host = hosts_.find(host_nqn);
     if (host == hosts_.end())
-        co_return core::fail(ENOENT, "the host is not on the list", host_nqn);
+        co_return core::fail(ENOENT, "the host is not an allowed host", host_nqn);
     if (host->second)
-        target_.forget_host(nqn(), host_nqn);
+        target_.subsystem_remove_host(nqn(), host_nqn);
     hosts_.erase(host);
     if (!options_.allow_any_host) {
         target_.discovery_log().changed(*this, host_nqn);
@@ -139,7 +139,7 @@ std::shared_ptr<controller> subsystem::make_controller(transport& fabric, core::
                                                        std::string host_nqn,
                                                        const std::array<std::uint8_t, 16>& host_id,
                                                        host_identity proved) {
-    // In turn, so that a cntlid rests for as long as possible before it means somebody else.
+    // Round-robin, so that a cntlid is unused for as long as possible before it is assigned to another host.
     const std::uint32_t count = options_.max_cntlid - options_.min_cntlid + 1u;
     for (std::uint32_t tried = 0; tried < count; ++tried) {
         const std::uint16_t cntlid = next_cntlid_;
@@ -154,7 +154,7 @@ std::shared_ptr<controller> subsystem::make_controller(transport& fabric, core::
     return nullptr;
 }
 
-void subsystem::forget(const controller& c) {
+void subsystem::remove_controller(const controller& c) {
     const auto it = controllers_.find(c.cntlid());
     if (it != controllers_.end() && it->second.get() == &c)
         controllers_.erase(it);
@@ -180,15 +180,15 @@ core::task<> subsystem::close(disconnect_reason why) {
     closing_ = true;
     for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
         if (psk)
-            target_.forget_host(nqn(), host_nqn);
+            target_.subsystem_remove_host(nqn(), host_nqn);
     listeners_.clear();
     for (std::size_t i = 0; i < target_.transports().size(); ++i)
         co_await target_.close_unused_ports(*target_.transports()[i]);
     co_await end_controllers([](const controller&) { return true; }, why);
-    std::vector<std::shared_ptr<name_space>> going;
+    std::vector<std::shared_ptr<nvm_namespace>> going;
     while (!namespaces_.empty())
         going.push_back(begin_removal(namespaces_.begin()->first));
-    co_await end_of_removals(std::move(going));
+    co_await wait_for_removals(std::move(going));
 }
 
 }  // namespace causeway::nvmf

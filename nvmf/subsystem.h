@@ -1,7 +1,7 @@
 #pragma once
 
 #include "nvmf/keyring.h"
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 #include "nvmf/port_lease.h"
 #include "nvmf/transport.h"
 
@@ -41,9 +41,8 @@ struct namespace_params {
 /// One NVM subsystem: its namespaces, the hosts that may use it, where it can be reached, and its
 /// controllers. Control reactor; each core has its own table of namespaces for the data path.
 ///
-/// Nothing here waits for a device, but for the end of a removal. What an operator takes away is gone at once
-/// for hosts and for whoever asks; what is still in flight ends behind the scenes, and holds up nothing else
-/// if it hangs.
+/// Nothing here waits for a device, except the end of a removal. What an operator removes disappears at once for hosts
+/// and for management clients. I/O that is still in flight ends in the background; if it hangs, it delays nothing else.
 class subsystem : public std::enable_shared_from_this<subsystem> {
   public:
     subsystem(target& t, subsystem_options options);
@@ -62,14 +61,14 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// released, or after a second if the device hangs: the claim is released later then. ENODEV.
     core::task<core::result<>> remove_namespace(std::uint32_t nsid);
     /// By nsid.
-    const std::map<std::uint32_t, std::shared_ptr<name_space>>& namespaces() const noexcept { return namespaces_; }
+    const std::map<std::uint32_t, std::shared_ptr<nvm_namespace>>& namespaces() const noexcept { return namespaces_; }
     bool has_volatile_write_cache() const noexcept;
     /// There are namespaces, and the devices of all of them serve `o`.
     bool all_serve(bdev::op o) const noexcept;
 
     // ---- Listeners.
 
-    /// One address of this subsystem, and what it asks of hosts.
+    /// One address of this subsystem, and what it requires from hosts.
     struct listener {
         transport_address at;
         listen_options options;
@@ -80,18 +79,18 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// and do not agree on it); and listen()'s.
     core::task<core::result<>> add_listener(transport_address at, listen_options options = {});
     /// Hosts that came in by it are sent away, and those of other listeners stay. Ends when their connections are gone
-    /// and nobody listens there any more, unless other subsystems do. ENOENT; EINVAL: not an address.
+    /// and no listener at this address any more, unless other subsystems do. ENOENT; EINVAL: not an address.
     core::task<core::result<>> remove_listener(transport_address at);
     const std::vector<std::shared_ptr<listener>>& listeners() const noexcept { return listeners_; }
     /// Whether a connection that `p` has accepted came in by a listener of this subsystem. The discovery subsystem is
     /// behind every port.
-    bool is_behind(const port* p) const noexcept;
+    bool listens_on(const port* p) const noexcept;
 
     // ---- Hosts.
 
-    /// `psk`: what the host proves itself with where there is a secure channel; nullptr: it cannot connect there. A
-    /// host with a key is admitted nowhere without having proved it, and whoever is there under its name without
-    /// having done so is sent away. EEXIST, EINVAL.
+    /// `psk`: the key by which the host authenticates where there is a secure channel; nullptr: it cannot connect
+    /// there. A host with a key must always prove it, and connections under its NQN that have not are closed. EEXIST,
+    /// EINVAL.
     core::result<> add_host(std::string nqn, std::shared_ptr<const key> psk = nullptr);
     core::task<core::result<>> remove_host(std::string nqn);  ///< ENOENT; ends when its connections are gone
     core::task<> set_allow_any_host(bool allow);
@@ -99,7 +98,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     /// Their names and pre-shared keys.
     const std::map<std::string, std::shared_ptr<const key>>& hosts() const noexcept { return hosts_; }
     bool allows(std::string_view host_nqn) const noexcept;
-    /// Whether that host has a key here, which it has to prove.
+    /// Whether that host has a key for this subsystem, which it must prove.
     bool has_key(std::string_view host_nqn) const noexcept;
 
     // ---- Controllers.
@@ -119,18 +118,18 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
   private:
     friend class target;
     friend class controller;
-    friend class name_space;
+    friend class nvm_namespace;
 
-    core::result<name_space::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
-    core::result<> check_identifiers(const name_space::identity& id, const bdev::device& d) const;
+    core::result<nvm_namespace::identity> identify_namespace(const namespace_params& p, const bdev::device& d) const;
+    core::result<> check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
-    std::shared_ptr<name_space> begin_removal(std::uint32_t nsid);
-    core::task<> withdraw(std::shared_ptr<name_space> ns);
-    core::task<> end_of_removals(std::vector<std::shared_ptr<name_space>> going) const;
+    std::shared_ptr<nvm_namespace> begin_removal(std::uint32_t nsid);
+    core::task<> tear_down_namespace(std::shared_ptr<nvm_namespace> ns);
+    core::task<> wait_for_removals(std::vector<std::shared_ptr<nvm_namespace>> going) const;
     void namespace_changed(std::uint32_t nsid);
     void health_changed();
 
-    void forget(const controller& c);
+    void remove_controller(const controller& c);
     /// Ends the controllers that `which` picks, and waits until their connections are gone.
     template <class Which>
     core::task<> end_controllers(Which which, disconnect_reason why);
@@ -138,7 +137,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     target& target_;
     subsystem_options options_;
-    std::map<std::uint32_t, std::shared_ptr<name_space>> namespaces_;
+    std::map<std::uint32_t, std::shared_ptr<nvm_namespace>> namespaces_;
     core::per_core<namespace_table> tables_;
     std::vector<std::shared_ptr<listener>> listeners_;
     std::map<std::string, std::shared_ptr<const key>> hosts_;

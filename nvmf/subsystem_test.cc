@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 using nvme::io_opcode;
 
 TEST(subsystem_options, are_checked) {
-    world w;
+    nvmf_fixture w;
     const auto code = [&](const std::function<void(subsystem_options&)>& spoil) {
         subsystem_options o;
         o.nqn = subsystem_nqn;
@@ -50,7 +50,7 @@ TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
 
 class subsystem_control : public testing::Test {
   protected:
-    world w;
+    nvmf_fixture w;
     subsystem& s = w.make_subsystem();
 
     bool admitted(const std::string& nqn) {
@@ -104,7 +104,7 @@ TEST_F(subsystem_control, a_host_without_a_name_is_let_in_where_any_host_is) {
 }
 
 TEST_F(subsystem_control, serial_numbers_differ_and_are_the_same_on_every_gateway) {
-    world other(2);
+    nvmf_fixture other(2);
     const std::string mine = s.options().serial_number;
     EXPECT_EQ(mine.size(), 20u);
     EXPECT_EQ(other.make_subsystem().options().serial_number, mine);
@@ -214,7 +214,7 @@ TEST_F(subsystem_control, a_transport_that_cannot_encrypt_is_not_asked_to) {
 
 TEST_F(subsystem_control, listeners_that_start_and_stop_at_once_end_up_right) {
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        world v(seed);
+        nvmf_fixture v(seed);
         auto& a = v.make_subsystem();
         auto& b = v.make_subsystem("nqn.2024-01.io.example:other");
         int ended = 0;
@@ -346,25 +346,25 @@ TEST_F(subsystem_control, counts_queues_by_core) {
 }
 
 TEST(target, places_admin_queues_in_turn_and_io_queues_where_the_fewest_are) {
-    world w;
+    nvmf_fixture w;
     w.at_control([&] {
         auto& t = w.target;
-        EXPECT_EQ(t.place_qpair(0).index(), 0u);
-        EXPECT_EQ(t.place_qpair(0).index(), 1u);
-        EXPECT_EQ(t.place_qpair(1).index(), 2u);
-        EXPECT_EQ(t.place_qpair(2).index(), 0u);
-        EXPECT_EQ(t.place_qpair(3).index(), 1u);
-        EXPECT_EQ(t.place_qpair(4).index(), 2u);
-        t.unplace_qpair(w.sim[1]);
-        t.unplace_qpair(w.sim[1]);
-        EXPECT_EQ(t.place_qpair(5).index(), 1u);
-        EXPECT_EQ(t.place_qpair(0).index(), 2u);
+        EXPECT_EQ(t.assign_core(0).index(), 0u);
+        EXPECT_EQ(t.assign_core(0).index(), 1u);
+        EXPECT_EQ(t.assign_core(1).index(), 2u);
+        EXPECT_EQ(t.assign_core(2).index(), 0u);
+        EXPECT_EQ(t.assign_core(3).index(), 1u);
+        EXPECT_EQ(t.assign_core(4).index(), 2u);
+        t.release_core(w.sim[1]);
+        t.release_core(w.sim[1]);
+        EXPECT_EQ(t.assign_core(5).index(), 1u);
+        EXPECT_EQ(t.assign_core(0).index(), 2u);
     });
 }
 
 TEST(target, shuts_down_with_everything_in_use) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-        world w(seed);
+        nvmf_fixture w(seed);
         auto& s = w.make_subsystem();
         auto disk = w.make_memory("disk");
         w.add(s, "disk");

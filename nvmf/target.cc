@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Each core keeps a pointer for every nsid up to the highest in use.
-constexpr std::uint32_t most_namespaces = 65536;
+constexpr std::uint32_t max_namespaces = 65536;
 
 bool is_ascii(std::string_view text) noexcept {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
@@ -37,21 +37,21 @@ core::result<> check(const subsystem_options& o) {
     if (o.model_number.empty() || o.model_number.size() > 40 || !is_ascii(o.model_number))
         return core::fail(EINVAL, "a model number is 1 to 40 ASCII characters", o.model_number);
     if (o.min_cntlid < 1 || o.max_cntlid > nvme::cntlid_max || o.min_cntlid > o.max_cntlid)
-        return core::fail(EINVAL, "cntlids are from 1 to 65519, min_cntlid not above max_cntlid", o.nqn);
-    if (o.max_namespaces > most_namespaces)
-        return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", most_namespaces), o.nqn);
-    if (o.wzsl > 40)  // beyond, the size in bytes is no number any more
+        return core::fail(EINVAL, "cntlids must be from 1 to 65519, and min_cntlid not above max_cntlid", o.nqn);
+    if (o.max_namespaces > max_namespaces)
+        return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", max_namespaces), o.nqn);
+    if (o.wzsl > 40)  // beyond, the size in bytes overflows
         return core::fail(EINVAL, "wzsl is at most 40", o.nqn);
     return {};
 }
 
 core::result<> check_block_size(const bdev::device& d, const transport& t) {
-    if (d.shape().block_size <= t.options().max_io_size)
+    if (d.geometry().block_size <= t.options().max_io_size)
         return {};
     return core::fail(EINVAL,
                       fmt::format("its blocks of {} bytes are larger than what a command over {} can carry ({} bytes): "
                                   "use smaller blocks, or create the transport with a larger max_io_size",
-                                  d.shape().block_size, t.trtype(), t.options().max_io_size),
+                                  d.geometry().block_size, t.trtype(), t.options().max_io_size),
                       d.name());
 }
 
@@ -60,7 +60,7 @@ core::result<> check_block_size(const bdev::device& d, const transport& t) {
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
     : group_(group), devices_(devices), options_(options),
       discovery_log_(std::make_shared<nvmf::discovery_log>(*this, options.discovery)), counters_(group.size()),
-      placed_(group.size()) {
+      qpair_counts_(group.size()) {
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;
@@ -77,7 +77,7 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     if (closing_)
         return core::fail(ESHUTDOWN, "the target is shutting down", t->trtype());
     if (find_transport(t->trtype()))
-        return core::fail(EEXIST, "there is a transport of this type", t->trtype());
+        return core::fail(EEXIST, "a transport of this type already exists", t->trtype());
     for (const auto& s : subsystems_)
         for (const auto& [nsid, ns] : s->namespaces())
             if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
@@ -85,7 +85,7 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     for (const auto& s : subsystems_)
         for (const auto& [hostnqn, psk] : s->hosts())
             if (psk)
-                if (const auto admitted = t->admit_host(s->nqn(), hostnqn, psk->text()); !admitted)
+                if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
                     core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
                                      t->trtype(), admitted.error().text());
     transports_.push_back(std::move(t));
@@ -106,30 +106,30 @@ core::result<> target::check_block_size(const bdev::device& d) const {
     return {};
 }
 
-core::result<> target::admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk) {
+core::result<> target::subsystem_add_host(const std::string& subnqn, const std::string& hostnqn, const key& psk) {
     for (const auto& t : transports_)
-        if (auto admitted = t->admit_host(subnqn, hostnqn, psk.text()); !admitted) {
-            forget_host(subnqn, hostnqn);
+        if (auto admitted = t->subsystem_add_host(subnqn, hostnqn, psk.text()); !admitted) {
+            subsystem_remove_host(subnqn, hostnqn);
             return core::fail(admitted.error().code, admitted.error().text(), psk.name);
         }
     return {};
 }
 
-void target::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+void target::subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
     for (const auto& t : transports_)
-        t->forget_host(subnqn, hostnqn);
+        t->subsystem_remove_host(subnqn, hostnqn);
 }
 
-core::reactor& target::place_qpair(std::uint16_t qid) noexcept {
-    return *place_qpair(qid, [](const core::reactor&) { return true; });
+core::reactor& target::assign_core(std::uint16_t qid) noexcept {
+    return *assign_core(qid, [](const core::reactor&) { return true; });
 }
 
-core::reactor* target::place_qpair(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room) {
+core::reactor* target::assign_core(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room) {
     // Admin queues in turn, for they do little; I/O queues where the fewest queues are.
     core::reactor* best = nullptr;
     for (std::size_t i = 0; i < group_.size(); ++i) {
         core::reactor& r = group_[qid == 0 ? (next_core_ + i) % group_.size() : i];
-        if ((best && (qid == 0 || placed_[r.index()] >= placed_[best->index()])) || !has_room(r))
+        if ((best && (qid == 0 || qpair_counts_[r.index()] >= qpair_counts_[best->index()])) || !has_room(r))
             continue;
         best = &r;
     }
@@ -137,12 +137,12 @@ core::reactor* target::place_qpair(std::uint16_t qid, const std::function<bool(c
         return nullptr;
     if (qid == 0)
         next_core_ = (best->index() + 1) % group_.size();
-    ++placed_[best->index()];
+    ++qpair_counts_[best->index()];
     return best;
 }
 
-void target::unplace_qpair(core::reactor& r) noexcept {
-    --placed_[r.index()];
+void target::release_core(core::reactor& r) noexcept {
+    --qpair_counts_[r.index()];
 }
 
 // ---- Ports.
@@ -222,11 +222,13 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
     if (auto good = check(options); !good)
         co_return tl::make_unexpected(std::move(good.error()));
     if (closing_ || options.discovery)
-        co_return core::fail(EINVAL, closing_ ? "the target ends" : "there is one discovery subsystem", options.nqn);
+        co_return core::fail(EINVAL,
+                             closing_ ? "the target is shutting down" : "there can be only one discovery subsystem",
+                             options.nqn);
     if (find_subsystem(options.nqn))
-        co_return core::fail(EEXIST, "there is a subsystem of this name", options.nqn);
+        co_return core::fail(EEXIST, "a subsystem with this NQN already exists", options.nqn);
     if (subsystems_.size() > options_.max_subsystems)  // discovery does not count
-        co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, no more fit", options_.max_subsystems),
+        co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, the maximum", options_.max_subsystems),
                              options.nqn);
     subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(options)));
     co_return subsystems_.back().get();
@@ -238,7 +240,7 @@ core::task<core::result<>> target::delete_subsystem(std::string nqn) {
     if (it == subsystems_.end())
         co_return core::fail(ENODEV, "no such subsystem", nqn);
     if ((*it)->is_discovery())
-        co_return core::fail(EINVAL, "the discovery subsystem stays", nqn);
+        co_return core::fail(EINVAL, "the discovery subsystem cannot be deleted", nqn);
     const std::shared_ptr<subsystem> s = *it;
     subsystems_.erase(it);
     discovery_log_->removed(*s);
@@ -255,7 +257,7 @@ subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
 
 core::task<> target::shutdown() {
     closing_ = true;
-    // At the same time: a device that hangs holds up the hosts of its own subsystem, and no others.
+    // At the same time: a device that hangs delays the hosts of its own subsystem only.
     const std::vector<std::shared_ptr<subsystem>> closing = subsystems_;
     subsystems_.erase(subsystems_.begin() + 1, subsystems_.end());  // discovery stays
     std::size_t left = closing.size();

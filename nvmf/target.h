@@ -30,8 +30,8 @@ struct target_options {
     discovery_limits discovery{};
 };
 
-/// All that hosts can see: subsystems, who may use them, where, and the transports. Lives on the control
-/// reactor but for the data path's begin(), execute() and detach(), which run on a qpair's.
+/// Everything that hosts can see: subsystems, their allowed hosts and listeners, and the transports. Lives on the
+/// control reactor but for the data path's begin(), execute() and detach(), which run on a qpair's.
 class target {
   public:
     target(core::reactor_group& group, bdev::registry& devices, target_options options = {});
@@ -39,12 +39,12 @@ class target {
 
     // ---- What transports call, on the qpair's reactor.
 
-    /// Where the queue pair `qid` that a host asks for shall live: admin queues in turn, I/O queues on the
-    /// core with the fewest. Counted there until unplace_qpair(). Control reactor.
-    core::reactor& place_qpair(std::uint16_t qid) noexcept;
-    /// The same among the cores that `has_room` says yes of; nullptr: of none.
-    core::reactor* place_qpair(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room);
-    void unplace_qpair(core::reactor& r) noexcept;
+    /// Chooses the core for queue pair `qid`: admin queues round-robin, I/O queues on the core with the fewest. Counted
+    /// there until release_core(). Control reactor.
+    core::reactor& assign_core(std::uint16_t qid) noexcept;
+    /// The same among the cores for which `has_room` returns true; nullptr: no such core.
+    core::reactor* assign_core(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room);
+    void release_core(core::reactor& r) noexcept;
 
     /// Step 1. Parses and checks `r.command`, fills transfer and length.
     ///
@@ -64,7 +64,7 @@ class target {
 
     // ---- Control interface, on the control reactor.
 
-    /// It learns all keys of hosts. EEXIST; ESHUTDOWN (the target ends); EINVAL: it cannot carry a block of one of the
+    /// Passes all host keys to it. EEXIST; ESHUTDOWN (the target ends); EINVAL: it cannot carry a block of one of the
     /// namespaces.
     core::result<> add_transport(std::unique_ptr<transport> t);
     transport* find_transport(std::string_view trtype) const noexcept;
@@ -85,7 +85,7 @@ class target {
 
     nvmf::discovery_log& discovery_log() const noexcept { return *discovery_log_; }
 
-    host_numbers& numbers_of_hosts() noexcept { return host_numbers_; }
+    host_numbers& host_number_leases() noexcept { return host_numbers_; }
     host_addresses& addresses_of_hosts() noexcept { return host_addresses_; }
 
     using core_counters = nvmf::core_counters;
@@ -105,14 +105,14 @@ class target {
                                           port_lease& lease);
     core::task<core::result<>> lease_in_turn(transport& fabric, transport_address at, listen_options options,
                                              port_lease& lease);
-    /// Ends when the ports of this transport whose leases are all gone listen no more.
+    /// Ends when the ports of this transport without leases have stopped listening.
     core::task<> close_unused_ports(transport& fabric);
     std::shared_ptr<open_port> find_port(const transport_address& at) const noexcept;
     std::uint16_t free_port_id() noexcept;
 
     /// All transports, or none. EINVAL: one of them has no use for such a key.
-    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
-    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
+    core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
+    void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
     /// EINVAL: one of the transports cannot carry a block of it.
     core::result<> check_block_size(const bdev::device& d) const;
 
@@ -128,7 +128,7 @@ class target {
     std::uint16_t last_port_id_ = 0;
     const std::shared_ptr<nvmf::discovery_log> discovery_log_;
     core::per_core<core_counters> counters_;
-    std::vector<unsigned> placed_;
+    std::vector<unsigned> qpair_counts_;
     std::size_t next_core_ = 0;
     bool closing_ = false;
 };

@@ -2,7 +2,7 @@
 
 #include "core/test_support.h"
 #include "core/thread_runner.h"
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <atomic>
 #include <deque>
@@ -93,7 +93,7 @@ class busy_qpair final : public qpair {
 class threads : public testing::Test {
   protected:
     core::tsc_clock time;
-    core::test::blocking_on_the_spot blocking;
+    core::test::inline_executor blocking;
     core::reactor_group group{{0, 1, 2}, time, blocking};
     bdev::registry devices{group};
     nvmf::target target{group, devices};
@@ -138,7 +138,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
     core::thread_runner::call(group.control(), [&] {
         for (const char* name : {"still", "restless"})
             EXPECT_TRUE(devices.add(std::make_shared<bdev::null_device>(
-                group, name, bdev::geometry{.block_size = 512, .blocks = 1000}, bdev::uuid_of_name(name))));
+                group, name, bdev::device_geometry{.block_size = 512, .blocks = 1000}, bdev::uuid_of_name(name))));
     });
     ASSERT_TRUE(
         control<core::result<std::uint32_t>>([&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));

@@ -12,7 +12,7 @@
 //   2. (the transport finds a buffer, and for data from the host fetches it)
 //   3. execute(request)  run it. Ends with qpair::respond(request), on the same reactor, maybe at once.
 //
-// Nothing in here knows of sockets or verbs.
+// Nothing in this file depends on sockets or verbs.
 
 #include "bdev/io.h"
 #include "core/reactor_group.h"
@@ -45,7 +45,7 @@ struct core_counters;
 
 enum class transfer : std::uint8_t { none, to_host, from_host };
 
-/// Where a transport listens, or a peer is. As JSON-RPC and the discovery log spell it.
+/// The address of a listener or a peer, as JSON-RPC and the discovery log spell it.
 struct transport_address {
     std::string trtype;  ///< "RDMA", "TCP", "LOOP"
     std::string adrfam;  ///< "IPv4", "IPv6", "" for loop
@@ -58,9 +58,9 @@ struct transport_address {
     bool is_wildcard() const noexcept { return traddr == "0.0.0.0" || traddr == "::"; }
 };
 
-/// What a listener asks of whoever comes.
+/// What a listener requires from connections.
 struct listen_options {
-    bool secure_channel = false;  ///< connections are encrypted, and a host proves who it is with a pre-shared key
+    bool secure_channel = false;  ///< connections are encrypted, and a host authenticates with a pre-shared key
 
     bool operator==(const listen_options&) const = default;
 };
@@ -74,11 +74,11 @@ struct port {
     std::uint16_t id = 0;  ///< PORTID of discovery log entries
 };
 
-/// What a connection has proved of the host at its other end.
+/// What a connection has proved about the identity of its host.
 enum class host_identity : std::uint8_t {
-    unproven,  ///< it may be anybody
-    proven,    ///< it is the host that it says it is
-    another,   ///< it is somebody else, or has proved so for another subsystem
+    unproven,  ///< not authenticated
+    proven,    ///< authenticated as the host that it claims to be
+    another,   ///< authenticated as another host, or for another subsystem
 };
 
 /// As the discovery log and error log entries spell it; what is not a network is within the host.
@@ -102,8 +102,8 @@ class request : public core::background_message {
 
     // Filled by the transport before execute(): `length` bytes altogether. Valid until respond() has been
     // called.
-    static constexpr unsigned most_segments = 4;
-    std::array<iovec, most_segments> segments;
+    static constexpr unsigned max_segments = 4;
+    std::array<iovec, max_segments> segments;
     unsigned segment_count = 0;
     std::span<const iovec> data() const noexcept { return {segments.data(), segment_count}; }
 
@@ -123,12 +123,12 @@ class request : public core::background_message {
     request* fused = nullptr;                  ///< the other half of a fused pair
     request* next = nullptr;                   ///< in a list of the target's
     std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
-    bool stepping = false;                     ///< one of those is being started
-    bool stepped = false;                      ///< and has ended at once
+    bool starting_io = false;                  ///< one of those is being started
+    bool completed_inline = false;             ///< and has ended at once
     bool waits_for_fused = false;              ///< executed; its other half has not been
     /// Of a Copy. More of them would cost every request their room.
-    static constexpr unsigned most_copy_sources = 16;
-    std::array<bdev::copy_source, most_copy_sources> copy_sources;
+    static constexpr unsigned max_copy_sources = 16;
+    std::array<bdev::copy_source, max_copy_sources> copy_sources;
 
   private:
     nvme::status status_{};
@@ -145,7 +145,7 @@ enum class disconnect_reason : std::uint8_t {
     protocol_violation,
     transport_error,
     shutting_down,  ///< the gateway ends
-    stalled,        ///< the gateway stood still, and cannot tell which commands were sent before
+    stalled,        ///< the gateway was stopped, and cannot tell which commands were sent before that
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
@@ -269,13 +269,13 @@ class transport {
     /// Whether its connections can be encrypted. Those that cannot have no use for keys.
     virtual bool offers_secure_channel() const noexcept { return false; }
     /// Control reactor. From now on this host proves itself to this subsystem with `key`: the configured PSK in its interchange
-    /// format. EINVAL: it is none. May come again for the same host after forget_host().
-    virtual core::result<> admit_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/,
-                                      std::string_view /*key*/) {
+    /// format. EINVAL: it is none. May come again for the same host after subsystem_remove_host().
+    virtual core::result<> subsystem_add_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/,
+                                              std::string_view /*key*/) {
         return {};
     }
     /// Control reactor. The host has no key for this subsystem any more; connections that exist stay.
-    virtual void forget_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/) noexcept {}
+    virtual void subsystem_remove_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/) noexcept {}
 
     /// What nvmf_get_stats says of one core; plain numbers by name, in the established target's names.
     struct device_statistics {

@@ -7,7 +7,7 @@
 
 namespace causeway::nvmf {
 
-/// What became of a command: its status, and for the error log which byte and bit of the command it is about.
+/// The outcome of a command: its status, and for the error log the byte and bit of the command at fault.
 struct verdict {
     nvme::status status{};
     std::uint16_t location = nvme::parameter_error_location_none;

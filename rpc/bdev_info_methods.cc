@@ -15,7 +15,7 @@ constexpr std::uint64_t longest_timeout_ms = 24 * 60 * 60 * 1000;  // of one cal
 
 constexpr unsigned us_of_a_device = 50;  ///< to describe it
 
-json io_types(const bdev::capabilities& c) {
+json io_types(const bdev::device_capabilities& c) {
     return {{"read", c.supports(op::read)},
             {"write", c.supports(op::write)},
             {"unmap", c.supports(op::unmap)},
@@ -40,7 +40,7 @@ json io_types(const bdev::capabilities& c) {
 }
 
 json to_json(const bdev::device& d, const device_kinds& kinds) {
-    const auto& g = d.shape();
+    const auto& g = d.geometry();
     json all = {{"name", d.name()},
                 {"aliases", d.aliases()},
                 {"product_name", d.product_name()},
@@ -58,7 +58,7 @@ json to_json(const bdev::device& d, const device_kinds& kinds) {
     if (d.claimed_by())
         all["claim_type"] = "exclusive_write";
     all["zoned"] = false;
-    all["supported_io_types"] = io_types(d.can());
+    all["supported_io_types"] = io_types(d.capabilities());
     all["driver_specific"] = kinds.driver_specific(d);
     return all;
 }

@@ -137,7 +137,7 @@ core::task<json> by_device(const bdev_service& service, devices of) {
         for (std::size_t core = 0; core < d->stats().size(); ++core)
             s.add(d->stats().on(core));
         json one = {{"name", d->name()}};
-        write_members(one, s, d->shape().block_size);
+        write_members(one, s, d->geometry().block_size);
         return one;
     });
     all["bdevs"] = std::move(list);
@@ -152,7 +152,7 @@ json by_core(const bdev_service& service, const bdev::device& d) {
         sums s;
         s.add(d.stats().on(r->index()));
         json one = {{"thread_id", thread_number(*r)}};
-        write_members(one, s, d.shape().block_size);
+        write_members(one, s, d.geometry().block_size);
         list.push_back(std::move(one));
     }
     all["channels"] = std::move(list);

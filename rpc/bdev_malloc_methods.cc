@@ -50,12 +50,12 @@ answer create(bdev_service& service, create_params p) {
     auto name = service.devices.reserve(p.name);
     if (!name)
         return refuse(name.error());
-    bdev::geometry g;
+    bdev::device_geometry g;
     g.block_size = p.block_size;
     g.blocks = p.num_blocks;
     g.physical_block_size = p.physical_block_size;
     auto made =
-        bdev::memory_device::create(bdev::place(service.homes), p.name, g, p.uuid ? *p.uuid : bdev::random_uuid());
+        bdev::memory_device::create(bdev::core_lease(service.homes), p.name, g, p.uuid ? *p.uuid : bdev::random_uuid());
     if (!made)
         return refuse(made.error());
     if (const auto added = service.devices.add(std::move(*made), std::move(*name)); !added)
@@ -68,8 +68,8 @@ std::optional<json> config(const bdev::device& d) {
         return std::nullopt;
     return saved_config::call("bdev_malloc_create", {{"name", d.name()},
                                                      {"num_blocks", d.blocks()},
-                                                     {"block_size", d.shape().block_size},
-                                                     {"physical_block_size", d.shape().physical_block_size},
+                                                     {"block_size", d.geometry().block_size},
+                                                     {"physical_block_size", d.geometry().physical_block_size},
                                                      {"uuid", bdev::to_string(d.id())}});
 }
 

@@ -44,7 +44,7 @@ answer create(bdev_service& service, create_params p) {
          {p.write_granularity, p.write_alignment, p.write_size, p.unmap_granularity, p.unmap_alignment})
         if (blocks > largest)
             return refuse_parameters("preferred and optimal sizes must be at most 65536 blocks");
-    bdev::geometry g;
+    bdev::device_geometry g;
     g.block_size = p.block_size;
     g.blocks = p.num_blocks;
     g.physical_block_size = p.physical_block_size;
@@ -70,7 +70,7 @@ answer resize(bdev_service& service, const resize_params& p) {
     const auto d = find_device<bdev::null_device>(service, p.name);
     if (!d)
         return tl::make_unexpected(d.error());
-    const std::uint64_t blocks_per_mebibyte = mebibyte / std::min<std::uint64_t>((*d)->shape().block_size, mebibyte);
+    const std::uint64_t blocks_per_mebibyte = mebibyte / std::min<std::uint64_t>((*d)->geometry().block_size, mebibyte);
     if (p.new_size > (std::uint64_t{1} << 43) || p.new_size * blocks_per_mebibyte < (*d)->blocks())
         return refuse_errno(EINVAL, "the new size must not be below the present one", p.name);
     (*d)->set_blocks(p.new_size * blocks_per_mebibyte);
@@ -80,7 +80,7 @@ answer resize(bdev_service& service, const resize_params& p) {
 std::optional<json> config(const bdev::device& d) {
     if (!dynamic_cast<const bdev::null_device*>(&d))
         return std::nullopt;
-    const auto& g = d.shape();
+    const auto& g = d.geometry();
     json params = {{"name", d.name()},
                    {"num_blocks", d.blocks()},
                    {"block_size", g.block_size},

@@ -54,9 +54,9 @@ const fields<attach_params> attach_fields = {
     only<attach_params>("ddgst", false, "a local controller has no digests"),
     only<attach_params>("prchk_reftag", false, "protection information is not checked by the gateway"),
     only<attach_params>("prchk_guard", false, "protection information is not checked by the gateway"),
-    only<attach_params>("ctrlr_loss_timeout_sec", 0, "a local controller that is lost is not waited for"),
-    only<attach_params>("reconnect_delay_sec", 0, "a local controller that is lost is not waited for"),
-    only<attach_params>("fast_io_fail_timeout_sec", 0, "a local controller that is lost is not waited for"),
+    only<attach_params>("ctrlr_loss_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
+    only<attach_params>("reconnect_delay_sec", 0, "the gateway does not wait for a local controller that is lost"),
+    only<attach_params>("fast_io_fail_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
     only<attach_params>("allow_unrecognized_csi", false, "other command sets than NVM are not supported"),
     unsupported<attach_params>("psk", "a local controller has no secure channel"),
     unsupported<attach_params>("dhchap_key", "a local controller does not authenticate"),
@@ -93,7 +93,7 @@ bool same_place(const std::string& address, const std::string& said) {
     return same(address, said) || same(address, "0000:" + said);
 }
 
-/// Who names a path means that one.
+/// A path in the call selects that controller.
 core::task<answer> detach(bdev_nvme_service& service, detach_params p) {
     const auto found = find_controller(service, p.name);
     if (!found)
@@ -116,8 +116,8 @@ core::task<answer> reset(bdev_nvme_service& service, reset_params p) {
     const auto found = find_controller(service, p.name);
     if (!found)
         co_return tl::make_unexpected(found.error());
-    if (p.cntlid != 0 && p.cntlid != found->controller->facts().cntlid)
-        co_return refuse_errno(ENODEV, fmt::format("the controller has cntlid {}", found->controller->facts().cntlid),
+    if (p.cntlid != 0 && p.cntlid != found->controller->info().cntlid)
+        co_return refuse_errno(ENODEV, fmt::format("the controller has cntlid {}", found->controller->info().cntlid),
                                p.name);
     co_return ok_if(co_await service.controllers.reset(std::move(p.name)));
 }
@@ -125,8 +125,8 @@ core::task<answer> reset(bdev_nvme_service& service, reset_params p) {
 json attach_call(const bdev_nvme::controllers::view& v) {
     json params = {{"name", v.name}, {"trtype", pcie}, {"traddr", v.params.address}};
     const attach_params usual;
-    if (v.params.most_devices != usual.max_bdevs)
-        params["max_bdevs"] = v.params.most_devices;
+    if (v.params.max_devices != usual.max_bdevs)
+        params["max_bdevs"] = v.params.max_devices;
     if (v.params.io_queues != usual.num_io_queues)
         params["num_io_queues"] = v.params.io_queues;
     return saved_config::call("bdev_nvme_attach_controller", std::move(params));
@@ -137,7 +137,7 @@ std::string version_text(std::uint32_t version) {
     return fmt::format("{}.{}{}", version >> 16, version >> 8 & 0xff, third ? fmt::format(".{}", third) : "");
 }
 
-json controller_data(const bdev_nvme::controller_facts& f) {
+json controller_data(const bdev_nvme::controller_info& f) {
     const auto bit = [&](std::uint16_t which) { return f.oacs & which ? 1 : 0; };
     json all = {{"cntlid", f.cntlid},
                 {"vendor_id", fmt::format("{:#06x}", f.vendor)},
@@ -162,9 +162,9 @@ std::optional<json> driver_specific(const bdev::device& d) {
     const bdev_nvme::controller& c = disk->controller();
     json path = {{"pci_address", c.address()},
                  {"trid", {{"trtype", pcie}, {"traddr", c.address()}}},
-                 {"ctrlr_data", controller_data(c.facts())},
-                 {"vs", {{"nvme_version", version_text(c.facts().version)}}},
-                 {"ns_data", {{"id", disk->facts().nsid}, {"can_share", disk->facts().shared}}}};
+                 {"ctrlr_data", controller_data(c.info())},
+                 {"vs", {{"nvme_version", version_text(c.info().version)}}},
+                 {"ns_data", {{"id", disk->info().nsid}, {"can_share", disk->info().shared}}}};
     return json{{"nvme", json::array({std::move(path)})}, {"mp_policy", "active_passive"}};
 }
 
@@ -194,7 +194,7 @@ void add_bdev_nvme_methods(method_table& methods, saved_config& config, device_k
                 [&service](reset_params p) { return reset(service, std::move(p)); });
     config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
         for (const auto& v : service.controllers.all())
-            if (!v.by_itself)  // hot plug finds those again
+            if (!v.by_hotplug)  // hot plug finds those again
                 calls.push_back(attach_call(v));
     });
     add_bdev_nvme_option_methods(methods, config, service);

@@ -1,5 +1,5 @@
 #include "bdev/test_support.h"
-#include "bdev_nvme/testing/world.h"
+#include "bdev_nvme/testing/model_fixture.h"
 #include "rpc/bdev_nvme_service.h"
 
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ class bdev_nvme_methods : public ::testing::Test {
                     R"({"name": "Nvme0", "trtype": "PCIe", "traddr": "0000:00:04.0")" + more + "}");
     }
 
-    bdev_nvme::testing::world w_;
+    bdev_nvme::testing::model_fixture w_;
     std::shared_ptr<bdev_nvme::testing::controller_model> first_, second_;
     bdev_nvme::controllers controllers_{w_.devices, w_.models};
     core::placement homes_{w_.reactors.group, core::placement_policy::round_robin};

@@ -14,7 +14,7 @@ using bdev_nvme::timeout_action;
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
-/// Longer than anybody waits for a command; and no sum of times overflows.
+/// Longer than any reasonable timeout; and no sum of times overflows.
 constexpr std::uint64_t longest_us = duration_cast<microseconds>(std::chrono::hours(24)).count();
 
 std::uint64_t us(core::nanoseconds d) {
@@ -36,15 +36,15 @@ const fields<option_params> option_fields = {
     optional("timeout_us", &option_params::timeout_us),
     optional("timeout_admin_us", &option_params::timeout_admin_us),
     optional("nvme_adminq_poll_period_us", &option_params::admin_poll_period_us),
-    only<option_params>("nvme_ioq_poll_period_us", 0, "queues are looked at in every turn of their core"),
+    only<option_params>("nvme_ioq_poll_period_us", 0, "queues are polled in every turn of their core"),
     only<option_params>("delay_cmd_submit", true, "a doorbell rings once for all that a turn has submitted"),
     only<option_params>("arbitration_burst", 0, "all queues have one priority"),
     only<option_params>("low_priority_weight", 0, "all queues have one priority"),
     only<option_params>("medium_priority_weight", 0, "all queues have one priority"),
     only<option_params>("high_priority_weight", 0, "all queues have one priority"),
-    only<option_params>("ctrlr_loss_timeout_sec", 0, "a local controller that is lost is not waited for"),
-    only<option_params>("reconnect_delay_sec", 0, "a local controller that is lost is not waited for"),
-    only<option_params>("fast_io_fail_timeout_sec", 0, "a local controller that is lost is not waited for"),
+    only<option_params>("ctrlr_loss_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
+    only<option_params>("reconnect_delay_sec", 0, "the gateway does not wait for a local controller that is lost"),
+    only<option_params>("fast_io_fail_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
     only<option_params>("nvme_error_stat", false, "errors are counted together, in io_error"),
     only<option_params>("io_path_stat", false, "a local controller has one path: bdev_get_iostat counts it"),
     // Hosts try again what is worth it; devices keep their UUIDs; a device that caches is flushed when hosts say so.

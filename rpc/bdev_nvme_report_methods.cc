@@ -25,7 +25,7 @@ json to_json(const controllers::view& v) {
     const auto& stats = c.stats();
     json one = {{"state", state_of(c)},
                 {"trid", transport_id(v)},
-                {"cntlid", c.facts().cntlid},
+                {"cntlid", c.info().cntlid},
                 {"host", {{"nqn", ""}, {"addr", ""}, {"svcid", ""}, {"no_shn_notification", false}}}};
     if (c.numa_node() >= 0)
         one["numa_id"] = c.numa_node();
@@ -65,10 +65,10 @@ int celsius(std::uint16_t kelvin) {
 }
 
 json to_json(const nvme::smart_log& h, const controllers::view& v) {
-    const auto& facts = v.controller->facts();
-    json all = {{"model_number", facts.model_number},
-                {"serial_number", facts.serial_number},
-                {"firmware_revision", facts.firmware_revision},
+    const auto& info = v.controller->info();
+    json all = {{"model_number", info.model_number},
+                {"serial_number", info.serial_number},
+                {"firmware_revision", info.firmware_revision},
                 {"traddr", v.params.address},
                 {"critical_warning", h.critical_warning},
                 {"temperature_celsius", celsius(h.composite_temperature)},

@@ -9,7 +9,7 @@ namespace causeway::rpc {
 
 complaint value_reader<std::map<std::string, std::string>>::read(const json& v,
                                                                  std::map<std::string, std::string>& to) {
-    if (!v.is_object() || v.size() > most_elements)
+    if (!v.is_object() || v.size() > max_elements)
         return "must be an object of strings";
     for (const auto& [key, value] : v.items()) {
         if (!value.is_string())

@@ -63,7 +63,7 @@ core::task<answer> create(bdev_rbd_service& service, create_params p) {
 struct resize_params {
     std::string name;
     std::uint64_t new_size = 0;  ///< mebibytes
-    // Ours: existing clients never lose data, nor make disks that nobody can shrink again.
+    // Ours: existing clients never lose data, and never grow images by mistake beyond what can be shrunk again.
     bool allow_shrink = false;
     bool force = false;
 };
@@ -133,7 +133,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
     rbd["main_reactor"] = disk->home()->index();
     rbd["fenced"] = disk->fenced();
     rbd["reopened"] = disk->reopened();
-    rbd["image_id"] = disk->about().id;
+    rbd["image_id"] = disk->info().id;
     return json{{"rbd", std::move(rbd)}};
 }
 

@@ -21,7 +21,7 @@ struct config_names {
     std::string lane;
 };
 
-/// Knows the methods that make and remove; what a call needs is told by the names of its parameters ("nqn", "bdev_name").
+/// Knows the methods that make and remove; the names of its parameters ("nqn", "bdev_name") show what a call needs.
 config_names names_in(std::string_view method, const json& params);
 
 /// Whether a name is that of a thing whose removal takes what needs it along: a subsystem its hosts and namespaces, a device

@@ -69,7 +69,7 @@ core::task<core::result<>> config_replay::run(std::vector<config_call> calls, on
     if (auto started = co_await cycle_.start(); !started)
         co_return started;
     if (stopped_)
-        co_return core::fail(ECANCELED, "the gateway is ending");
+        co_return core::fail(ECANCELED, "the gateway is shutting down");
     build(std::move(calls));
     for (std::size_t i = 0; i < entries_.size(); ++i)
         consider(i);
@@ -120,8 +120,8 @@ void config_replay::connect_followers() {
 void config_replay::stop() {
     stopped_ = true;
     retry_timer_.cancel();
-    end_run(core::fail(ECANCELED, "the gateway is ending"));
-    wake_if_settled();
+    end_run(core::fail(ECANCELED, "the gateway is shutting down"));
+    notify_if_settled();
 }
 
 void config_replay::end_run(core::result<> r) {
@@ -211,7 +211,7 @@ core::task<> config_replay::attempt(std::size_t i) {
             on_failed(i, a.error());
     }
     core::detach(pump());
-    wake_if_settled();
+    notify_if_settled();
 }
 
 /// A lane that does not answer in time is not asked for the rest, until it answers again.
@@ -243,7 +243,7 @@ void config_replay::on_made(std::size_t i) {
     set(e, state::made);
     --unmade_;
     if (e.attempts > 1)
-        core::log::notice("configuration: {}: made at attempt {}", about(e.call), e.attempts);
+        core::log::notice("configuration: {}: succeeded at attempt {}", about(e.call), e.attempts);
     e.call.params = nullptr;
     mark_attempted(i);
     consider_users(e);
@@ -261,7 +261,7 @@ void config_replay::on_failed(std::size_t i, rpc_error why) {
         return;
     }
     if (is_new)
-        core::log::warning("configuration: {}: {}; it is tried again", about(e.call), worded(e.error));
+        core::log::warning("configuration: {}: {}; will retry", about(e.call), worded(e.error));
     mark_attempted(i);
     consider_users(e);
     arm_retry();
@@ -272,7 +272,7 @@ void config_replay::block(std::size_t i, const entry& by) {
     if (e.now == state::blocked)
         return;
     set(e, state::blocked);
-    e.error = {-EAGAIN, "waits for what has failed: " + about(by.call)};
+    e.error = {-EAGAIN, "waits for a call that failed: " + about(by.call)};
     mark_attempted(i);
     consider_users(e);
 }
@@ -300,8 +300,8 @@ core::nanoseconds config_replay::backoff(const entry& e) const {
     unsigned failures = e.attempts;
     if (const auto l = lanes_.find(e.names.lane); l != lanes_.end())
         failures = std::max(failures, l->second.silent_rounds);
-    constexpr unsigned most_doublings = 6;  // 64 s
-    const unsigned doublings = std::min(failures > 0 ? failures - 1 : 0, most_doublings);
+    constexpr unsigned max_doublings = 6;  // 64 s
+    const unsigned doublings = std::min(failures > 0 ? failures - 1 : 0, max_doublings);
     return std::min(shortest_backoff * (1u << doublings), longest_backoff);
 }
 
@@ -348,7 +348,7 @@ void config_replay::set(entry& e, state s) noexcept {
     e.now = s;
 }
 
-void config_replay::wake_if_settled() {
+void config_replay::notify_if_settled() {
     if (under_way_ == 0 || stopped_)
         for (const auto& waiter : std::exchange(settled_, {}))
             waiter->set(true);
@@ -375,7 +375,7 @@ bool config_replay::on_call(std::string_view method, const json& params, bool su
                 drop(i);
     }
     core::detach(pump());
-    wake_if_settled();
+    notify_if_settled();
     return unmade_ < before;
 }
 
@@ -415,7 +415,7 @@ core::result<> config_replay::forget(unsigned id) {
         return core::fail(ENOENT, "no failed call of the configuration has this id", std::to_string(id));
     drop(id - 1);
     core::detach(pump());
-    wake_if_settled();
+    notify_if_settled();
     return {};
 }
 
@@ -449,7 +449,7 @@ core::result<> config_replay::check_complete() const {
     const auto listed = std::ranges::count_if(entries_, [&](const entry& e) { return is_listed(e); });
     if (listed == 0)
         return {};
-    return core::fail(EAGAIN, fmt::format("{} of {} calls of the configuration have failed and are tried again: "
+    return core::fail(EAGAIN, fmt::format("{} of {} calls of the configuration have failed and are being retried: "
                                           "see framework_get_failed_config",
                                           listed, entries_.size()));
 }

@@ -121,7 +121,7 @@ class config_replay final : public call_observer {
     void block(std::size_t i, const entry& by);
     void consider_users(const entry& maker);
     void set(entry& e, state s) noexcept;
-    void wake_if_settled();
+    void notify_if_settled();
     void mark_attempted(std::size_t i);
     void drop(std::size_t i);
     void drop_removed(const std::string& name);

@@ -62,7 +62,7 @@ class config_replay_test : public ::testing::Test {
         begun.push_back(name);
         if (hung.contains(name)) {
             co_await core::sleep_for(30s);
-            co_return refuse_errno(ETIMEDOUT, "it does not answer", name);
+            co_return refuse_errno(ETIMEDOUT, "it does not respond", name);
         }
         co_await core::sleep_for(1ms);
         if (broken.contains(name))
@@ -106,7 +106,7 @@ class config_replay_test : public ::testing::Test {
         return all;
     }
 
-    test::method_world w;
+    test::method_fixture w;
     config_replay replay{w.sim.group().control(), w.methods, w.dispatcher, w.cycle};
     std::set<std::string> broken, hung;
     std::vector<std::string> begun;
@@ -130,7 +130,7 @@ TEST_F(config_replay_test, what_cannot_be_meant_ends_it_before_anything_is_done)
     EXPECT_EQ(run({settings, call_of("sock_set_default_impl", {{"impl_name", "posix"}})}).error().text(),
               "here: sock_set_default_impl: there is no such method");
     EXPECT_EQ(run({settings, call_of("nvmf_create_subsystem", {{"nqnn", nqn_a}})}).error().text(),
-              "here: nvmf_create_subsystem: parameter 'nqnn' is not known here; did you mean 'nqn'? (code -32602)");
+              "here: nvmf_create_subsystem: parameter 'nqnn' is unknown; did you mean 'nqn'? (code -32602)");
     EXPECT_EQ(w.cycle.now(), rpc::state::startup);
     EXPECT_EQ(w.nvmf.options.max_subsystems, nvmf::target_options().max_subsystems);
 }
@@ -146,7 +146,7 @@ TEST_F(config_replay_test, one_missing_image_keeps_nothing_else_down) {
     const json listed = w.result("framework_get_failed_config");
     EXPECT_EQ(listed[0]["code"], -ENOENT);
     EXPECT_THAT(listed[0]["message"], HasSubstr("it is not there"));
-    EXPECT_THAT(listed[1]["message"], HasSubstr("waits for what has failed: here: bdev_rbd_create"));
+    EXPECT_THAT(listed[1]["message"], HasSubstr("waits for a call that failed: here: bdev_rbd_create"));
     EXPECT_THAT(w.call("framework_wait_init").error().message, HasSubstr("2 of 8 calls of the configuration"));
 
     broken.clear();

@@ -23,7 +23,7 @@ connection::connection(core::reactor& r, core::unique_fd fd, dispatcher& request
       stalled_(r, [this] { close(); }),
       incomplete_(r,
                   [this] {
-                      const auto self = shared_from_this();  // fail() may close it, and then the server lets go of it
+                      const auto self = shared_from_this();  // fail() may close it, and then the server releases it
                       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limits_.request_time);
                       fail({error_code::request, "a request must come whole within " + std::to_string(seconds.count()) +
                                                      " s of its first byte"});
@@ -105,7 +105,7 @@ void connection::process() {
         } else if (step.what == json_scanner::outcome::malformed) {
             fail({error_code::parse, "Parse error"});
         } else if (step.what == json_scanner::outcome::too_deep) {
-            fail({error_code::parse, "nested deeper than " + std::to_string(json_scanner::most_depth) + " levels"});
+            fail({error_code::parse, "nested deeper than " + std::to_string(json_scanner::max_depth) + " levels"});
         }
     }
     in_.erase(0, begin);
@@ -139,7 +139,7 @@ void connection::answered(dispatcher::reply r) {
     input_ended_ = input_ended_ || r.unparsable;
     out_ += r.line;
     send();
-    if (unsent() > limits_.unread_most)
+    if (unsent() > limits_.unread_max)
         close();
     else if (total_.bytes > total_.limit)
         total_.relieve();
@@ -157,18 +157,18 @@ void connection::fail(rpc_error e) {
 }
 
 void connection::send() {
-    while (unsent() && !deaf_) {
+    while (unsent() && !peer_reads_no_more_) {
         const ssize_t n = ::send(fd_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0) {
             if (errno == EINTR)
                 continue;
             if (errno == EAGAIN) {
                 if (!stalled_.armed())
-                    stalled_.arm_after(limits_.patience);
+                    stalled_.arm_after(limits_.timeout);
                 account();
                 return;
             }
-            deaf_ = true;  // what it has sent before it went is still served
+            peer_reads_no_more_ = true;  // what it has sent before it went is still served
             break;
         }
         sent_ += static_cast<std::size_t>(n);

@@ -19,9 +19,9 @@ struct connection_limits {
     /// Answers that the client has not read. From the first mark on no more requests are read, beyond the second the
     /// client is dropped.
     std::size_t unread_mark = 1u << 20;
-    std::size_t unread_most = 64u << 20;
+    std::size_t unread_max = 64u << 20;
     /// A client that reads nothing for so long while there is something to read is dropped.
-    core::nanoseconds patience = std::chrono::seconds(30);
+    core::nanoseconds timeout = std::chrono::seconds(30);
     /// A request that has not come whole so long after its first byte is refused, and its client dropped.
     core::nanoseconds request_time = std::chrono::seconds(30);
 };
@@ -33,10 +33,11 @@ struct unread_total {
     std::function<void()> relieve;  ///< called when there are more than `limit`: drops some client
 };
 
-/// One client: cuts its bytes into requests, has them served, and sends the answers in the order in which they come.
+/// One client: splits its bytes into requests, has them served, and sends the responses in the order in which they
+/// become ready.
 ///
-/// Lives on the control reactor. Held by the server; a request that runs holds it weakly, so that a client may go at any
-/// time: the request then ends for nobody.
+/// Lives on the control reactor. Held by the server; a request that runs holds it weakly, so that a client may go at
+/// any time: the request then ends without a client.
 class connection : public std::enable_shared_from_this<connection> {
   public:
     using gone_function = std::function<void(connection&)>;
@@ -91,9 +92,9 @@ class connection : public std::enable_shared_from_this<connection> {
     std::size_t accounted_ = 0;  // in total_
 
     unsigned running_ = 0;
-    bool input_ended_ = false;  // no more requests are read
-    bool deaf_ = false;         // the client reads no more: answers are dropped
-    bool hung_up_ = false;      // the client is gone, its last requests perhaps not
+    bool input_ended_ = false;         // no more requests are read
+    bool peer_reads_no_more_ = false;  // the client reads no more: answers are dropped
+    bool hung_up_ = false;             // the client is gone, its last requests perhaps not
     bool processing_ = false;
     bool resumption_due_ = false;
     bool closed_ = false;

@@ -8,7 +8,7 @@ namespace causeway::rpc {
 
 namespace {
 
-/// What a request says, before anybody looks for the method.
+/// The contents of a request, before the method is looked up.
 struct envelope {
     std::optional<json> id;
     std::string method;
@@ -85,7 +85,7 @@ std::string dispatcher::error_line(rpc_error e) {
 
 core::task<answer> dispatcher::call(std::string name, json params) {
     if (closed_)
-        co_return refuse_errno(ECANCELED, "the gateway is ending", name);
+        co_return refuse_errno(ECANCELED, "the gateway is shutting down", name);
     const auto running = calls_.hold();
     const method* m = methods_.find(name);
     if (!m)
@@ -130,9 +130,9 @@ core::task<dispatcher::reply> dispatcher::serve_batch(parsed_text batch) {
     json& requests = batch.value;
     if (requests.empty())
         co_return reply{error_line({error_code::request, "a batch holds at least one request"})};
-    if (requests.size() > most_in_batch)
+    if (requests.size() > max_in_batch)
         co_return reply{
-            error_line({error_code::request, fmt::format("a batch holds at most {} requests", most_in_batch)})};
+            error_line({error_code::request, fmt::format("a batch holds at most {} requests", max_in_batch)})};
 
     std::map<std::size_t, std::string> duplicates;
     for (const auto& pointer : batch.duplicates)
@@ -171,7 +171,7 @@ core::task<dispatcher::reply> dispatcher::serve(std::string text) {
         co_return reply{error_line({error_code::parse, parsed.error()}), true};
     if (parsed->value.is_array()) {
         reply r = co_await serve_batch(std::move(*parsed));
-        if (r.line.size() > most_answer_bytes)
+        if (r.line.size() > max_answer_bytes)
             r.line = error_line({error_code::internal, "the answers are larger than 32 MiB together"});
         co_return r;
     }
@@ -181,7 +181,7 @@ core::task<dispatcher::reply> dispatcher::serve(std::string text) {
     if (!a)
         co_return reply{};
     std::string line = co_await to_line_in_slices(std::move(*a));
-    if (line.size() > most_answer_bytes)
+    if (line.size() > max_answer_bytes)
         line = to_line(error_object(id, {error_code::internal, "the answer is larger than 32 MiB"}));
     co_return reply{std::move(line)};
 }

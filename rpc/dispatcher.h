@@ -11,7 +11,7 @@
 
 namespace causeway::rpc {
 
-/// Is told of the calls that clients make. Control reactor.
+/// Observes the calls of clients. Control reactor.
 class call_observer {
   public:
     virtual ~call_observer() = default;
@@ -27,8 +27,8 @@ class call_observer {
 /// one co_await to the next.
 class dispatcher {
   public:
-    static constexpr std::size_t most_answer_bytes = 32u << 20;
-    static constexpr std::size_t most_in_batch = 4096;
+    static constexpr std::size_t max_answer_bytes = 32u << 20;
+    static constexpr std::size_t max_in_batch = 4096;
 
     dispatcher(core::reactor& control, const method_table& methods, const lifecycle& cycle)
         : control_(control), methods_(methods), cycle_(cycle) {}
@@ -43,7 +43,7 @@ class dispatcher {
     /// The text of one request, or of a batch of them.
     core::task<reply> serve(std::string text);
 
-    /// Whoever is to know of clients' calls; it outlives them. nullptr: nobody.
+    /// Sets the observer of clients' calls, which outlives them. nullptr: none.
     void observe(call_observer* o) noexcept { observer_ = o; }
 
     /// From now on calls are refused: the gateway ends. Those that have begun go on.
@@ -53,7 +53,7 @@ class dispatcher {
     /// Calls that have begun and not ended.
     unsigned running() const noexcept { return static_cast<unsigned>(calls_.holders()); }
 
-    /// An answer to what is no request at all.
+    /// The response to text that is not a request.
     static std::string error_line(rpc_error e);
 
   private:

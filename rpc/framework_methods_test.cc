@@ -9,14 +9,14 @@
 namespace causeway::rpc {
 namespace {
 
-using test::method_world;
+using test::method_fixture;
 using test::parsed;
 using ::testing::Contains;
 using ::testing::Not;
 
 class framework_methods : public ::testing::Test {
   protected:
-    method_world w;
+    method_fixture w;
 };
 
 TEST_F(framework_methods, lists_all_methods_or_those_of_the_moment) {

@@ -14,7 +14,7 @@ constexpr bool is_hex(char c) noexcept {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-static_assert(json_scanner::most_depth <= 64, "one bit per level");
+static_assert(json_scanner::max_depth <= 64, "one bit per level");
 
 }  // namespace
 
@@ -23,13 +23,13 @@ json_scanner::progress json_scanner::scan(std::string_view bytes) noexcept {
     while (i < bytes.size()) {
         switch (step(bytes[i])) {
         case verdict::consumed: ++i; break;
-        case verdict::look_again:  // the byte ended a number and belongs to what follows
+        case verdict::reprocess:  // the byte ended a number and belongs to what follows
             break;
         case verdict::malformed: return {outcome::malformed, i};
         case verdict::too_deep: return {outcome::too_deep, i};
         }
-        if (at_ == place::done) {
-            at_ = place::start;
+        if (state_ == parser_state::done) {
+            state_ = parser_state::start;
             return {outcome::value, i};
         }
     }
@@ -37,15 +37,15 @@ json_scanner::progress json_scanner::scan(std::string_view bytes) noexcept {
 }
 
 void json_scanner::end_value() noexcept {
-    at_ = depth_ ? place::comma_or_close : place::done;
+    state_ = depth_ ? parser_state::comma_or_close : parser_state::done;
 }
 
 json_scanner::verdict json_scanner::open(bool object) noexcept {
-    if (depth_ == most_depth)
+    if (depth_ == max_depth)
         return verdict::too_deep;
     ++depth_;
     objects_ = objects_ << 1 | (object ? 1 : 0);
-    at_ = object ? place::key_or_close : place::value_or_close;
+    state_ = object ? parser_state::key_or_close : parser_state::value_or_close;
     return verdict::consumed;
 }
 
@@ -64,60 +64,61 @@ json_scanner::verdict json_scanner::begin_value(char c) noexcept {
     case '[': return open(false);
     case '"':
         key_ = false;
-        at_ = place::string;
+        state_ = parser_state::string;
         return verdict::consumed;
     case 't':
         literal_ = "rue";
-        at_ = place::literal;
+        state_ = parser_state::literal;
         return verdict::consumed;
     case 'f':
         literal_ = "alse";
-        at_ = place::literal;
+        state_ = parser_state::literal;
         return verdict::consumed;
     case 'n':
         literal_ = "ull";
-        at_ = place::literal;
+        state_ = parser_state::literal;
         return verdict::consumed;
-    case '-': at_ = place::minus; return verdict::consumed;
-    case '0': at_ = place::zero; return verdict::consumed;
+    case '-': state_ = parser_state::minus; return verdict::consumed;
+    case '0': state_ = parser_state::zero; return verdict::consumed;
     default:
         if (!is_digit(c))
             return verdict::malformed;
-        at_ = place::digits;
+        state_ = parser_state::digits;
         return verdict::consumed;
     }
 }
 
 /// Where a number may end, a byte that does not continue it ends it and is looked at again.
 json_scanner::verdict json_scanner::number(char c) noexcept {
-    const auto go = [this](place to) {
-        at_ = to;
+    const auto go = [this](parser_state to) {
+        state_ = to;
         return verdict::consumed;
     };
     const bool exponent = c == 'e' || c == 'E';
-    switch (at_) {
-    case place::minus: return c == '0' ? go(place::zero) : is_digit(c) ? go(place::digits) : verdict::malformed;
-    case place::point: return is_digit(c) ? go(place::fraction) : verdict::malformed;
-    case place::exponent:
+    switch (state_) {
+    case parser_state::minus:
+        return c == '0' ? go(parser_state::zero) : is_digit(c) ? go(parser_state::digits) : verdict::malformed;
+    case parser_state::point: return is_digit(c) ? go(parser_state::fraction) : verdict::malformed;
+    case parser_state::exponent:
         if (c == '+' || c == '-')
-            return go(place::exponent_sign);
+            return go(parser_state::exponent_sign);
         [[fallthrough]];
-    case place::exponent_sign: return is_digit(c) ? go(place::exponent_digits) : verdict::malformed;
-    case place::digits:
+    case parser_state::exponent_sign: return is_digit(c) ? go(parser_state::exponent_digits) : verdict::malformed;
+    case parser_state::digits:
         if (is_digit(c))
             return verdict::consumed;
         [[fallthrough]];
-    case place::zero:
+    case parser_state::zero:
         if (c == '.')
-            return go(place::point);
+            return go(parser_state::point);
         if (exponent)
-            return go(place::exponent);
+            return go(parser_state::exponent);
         break;
-    case place::fraction:
+    case parser_state::fraction:
         if (is_digit(c))
             return verdict::consumed;
         if (exponent)
-            return go(place::exponent);
+            return go(parser_state::exponent);
         break;
     default:  // exponent_digits
         if (is_digit(c))
@@ -127,82 +128,82 @@ json_scanner::verdict json_scanner::number(char c) noexcept {
     if (is_digit(c))  // after a leading zero
         return verdict::malformed;
     end_value();
-    return verdict::look_again;
+    return verdict::reprocess;
 }
 
 json_scanner::verdict json_scanner::step(char c) noexcept {
-    switch (at_) {
-    case place::string:
+    switch (state_) {
+    case parser_state::string:
         if (c == '"') {
             if (key_)
-                at_ = place::colon;
+                state_ = parser_state::colon;
             else
                 end_value();
         } else if (c == '\\') {
-            at_ = place::escape;
+            state_ = parser_state::escape;
         } else if (static_cast<unsigned char>(c) < 0x20) {
             return verdict::malformed;
         }
         return verdict::consumed;
-    case place::escape:
-        at_ = place::string;
+    case parser_state::escape:
+        state_ = parser_state::string;
         if (c == 'u') {
-            at_ = place::hex;
+            state_ = parser_state::hex;
             hex_left_ = 4;
             return verdict::consumed;
         }
         return std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos ? verdict::consumed
                                                                                 : verdict::malformed;
-    case place::hex:
+    case parser_state::hex:
         if (!is_hex(c))
             return verdict::malformed;
         if (--hex_left_ == 0)
-            at_ = place::string;
+            state_ = parser_state::string;
         return verdict::consumed;
-    case place::literal:
+    case parser_state::literal:
         if (c != literal_.front())
             return verdict::malformed;
         literal_.remove_prefix(1);
         if (literal_.empty())
             end_value();
         return verdict::consumed;
-    case place::minus:
-    case place::zero:
-    case place::digits:
-    case place::point:
-    case place::fraction:
-    case place::exponent:
-    case place::exponent_sign:
-    case place::exponent_digits: return number(c);
+    case parser_state::minus:
+    case parser_state::zero:
+    case parser_state::digits:
+    case parser_state::point:
+    case parser_state::fraction:
+    case parser_state::exponent:
+    case parser_state::exponent_sign:
+    case parser_state::exponent_digits: return number(c);
     default: break;
     }
     if (is_space(c))
         return verdict::consumed;
-    switch (at_) {
-    case place::value_or_close:
+    switch (state_) {
+    case parser_state::value_or_close:
         if (c == ']')
             return close(false);
         [[fallthrough]];
-    case place::start:
-    case place::value: return begin_value(c);
-    case place::key_or_close:
+    case parser_state::start:
+    case parser_state::value: return begin_value(c);
+    case parser_state::key_or_close:
         if (c == '}')
             return close(true);
         [[fallthrough]];
-    case place::key:
+    case parser_state::key:
         if (c != '"')
             return verdict::malformed;
         key_ = true;
-        at_ = place::string;
+        state_ = parser_state::string;
         return verdict::consumed;
-    case place::colon:
+    case parser_state::colon:
         if (c != ':')
             return verdict::malformed;
-        at_ = place::value;
+        state_ = parser_state::value;
         return verdict::consumed;
     default:  // comma_or_close
         if (c == ',') {
-            at_ = in_object() ? place::key : place::value;
+            state_ = in_object() ? parser_state::key : parser_state::value;
             return verdict::consumed;
         }
         return c == '}' ? close(true) : c == ']' ? close(false) : verdict::malformed;

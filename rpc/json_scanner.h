@@ -13,13 +13,13 @@ namespace causeway::rpc {
 /// look at (UTF-8, surrogate pairs) the parser does, which only ever sees one complete value of bounded depth.
 class json_scanner {
   public:
-    static constexpr unsigned most_depth = 64;
+    static constexpr unsigned max_depth = 64;
 
     enum class outcome : std::uint8_t {
         need_more,  ///< all bytes are consumed and no value has ended
         value,      ///< the last of the consumed bytes ended a value
         malformed,  ///< what follows the consumed bytes cannot be JSON
-        too_deep,   ///< what follows the consumed bytes nests deeper than most_depth
+        too_deep,   ///< what follows the consumed bytes nests deeper than max_depth
     };
     struct progress {
         outcome what;
@@ -31,10 +31,10 @@ class json_scanner {
     progress scan(std::string_view bytes) noexcept;
 
     /// Between values: nothing but white space has come since the last one.
-    bool idle() const noexcept { return at_ == place::start; }
+    bool idle() const noexcept { return state_ == parser_state::start; }
 
   private:
-    enum class place : std::uint8_t {
+    enum class parser_state : std::uint8_t {
         start,           // before a value, outside all others
         value,           // a value must come
         value_or_close,  // after [
@@ -56,7 +56,7 @@ class json_scanner {
         literal,  // within true, false, null
         done,     // a value outside all others has ended
     };
-    enum class verdict : std::uint8_t { consumed, look_again, malformed, too_deep };
+    enum class verdict : std::uint8_t { consumed, reprocess, malformed, too_deep };
 
     verdict step(char c) noexcept;
     verdict begin_value(char c) noexcept;
@@ -66,7 +66,7 @@ class json_scanner {
     void end_value() noexcept;
     bool in_object() const noexcept { return (objects_ & 1) != 0; }
 
-    place at_ = place::start;
+    parser_state state_ = parser_state::start;
     bool key_ = false;  // the string is a key
     std::uint8_t hex_left_ = 0;
     unsigned depth_ = 0;

@@ -123,11 +123,11 @@ TEST(json_scanner, a_NUL_is_no_white_space) {
 }
 
 TEST(json_scanner, nests_as_deep_as_it_says_and_no_deeper) {
-    const std::string deepest = std::string(json_scanner::most_depth, '[') + std::string(json_scanner::most_depth, ']');
+    const std::string deepest = std::string(json_scanner::max_depth, '[') + std::string(json_scanner::max_depth, ']');
     EXPECT_EQ(cut_up({deepest}).values.size(), 1u);
     EXPECT_EQ(cut_up({'[' + deepest + ']'}).last, outcome::too_deep);
     std::string objects, ends;
-    for (unsigned i = 0; i < json_scanner::most_depth; ++i) {
+    for (unsigned i = 0; i < json_scanner::max_depth; ++i) {
         objects += i % 2 ? "[" : "{\"a\":";
         ends.insert(0, i % 2 ? "]" : "}");
     }

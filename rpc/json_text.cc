@@ -93,8 +93,8 @@ class builder final : public nlohmann::json_sax<json> {
         return true;
     }
     bool open(json v) {
-        if (levels_.size() == json_scanner::most_depth) {
-            error = fmt::format("nested deeper than {} levels", json_scanner::most_depth);
+        if (levels_.size() == json_scanner::max_depth) {
+            error = fmt::format("nested deeper than {} levels", json_scanner::max_depth);
             return false;
         }
         levels_.push_back({std::move(v)});

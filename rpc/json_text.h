@@ -18,7 +18,7 @@ struct text_options {
     bool comments = false;  ///< /* */ and // are white space, as in configuration files
 };
 
-/// The whole of `text` as one JSON value, nested no deeper than json_scanner::most_depth. The error says where: "line 3,
+/// The whole of `text` as one JSON value, nested no deeper than json_scanner::max_depth. The error says where: "line 3,
 /// column 7: …".
 tl::expected<parsed_text, std::string> parse_json(std::string_view text, text_options options = {});
 

@@ -28,7 +28,7 @@ class keyring_methods : public testing::Test {
                   json(true));
     }
 
-    method_world w;
+    method_fixture w;
     std::string path_;
 };
 
@@ -77,7 +77,7 @@ TEST_F(keyring_methods, keys_are_saved_by_name_before_those_who_use_them) {
     EXPECT_EQ(keys, json::array({{{"method", "keyring_file_add_key"}, {"params", add_params("k")}}}));
     EXPECT_EQ((keys.dump() + hosts.dump()).find("NVMeTLSkey"), std::string::npos);
 
-    method_world again(2);
+    method_fixture again(2);
     again.furnish();
     for (const json& call : keys)
         EXPECT_TRUE(again.call(call["method"], call["params"]));
@@ -96,7 +96,7 @@ TEST_F(keyring_methods, a_key_that_is_removed_while_hosts_use_it_is_saved_with_t
     const json keys = w.result("framework_get_config", R"({"name": "keyring"})");
     const json hosts = w.result("framework_get_config", R"({"name": "nvmf"})");
 
-    method_world again(2);
+    method_fixture again(2);
     again.start();
     again.add_memory("Malloc0");
     for (const json& calls : {keys, hosts})

@@ -32,7 +32,7 @@ core::task<core::result<>> lifecycle::wait() {
         if (co_await come)
             co_return readiness_();
     }
-    co_return core::fail(ECANCELED, "the gateway ends");
+    co_return core::fail(ECANCELED, "the gateway is shutting down");
 }
 
 void lifecycle::abandon() {

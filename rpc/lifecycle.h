@@ -27,7 +27,7 @@ class lifecycle {
     /// From here to release(), wait() goes on waiting in `runtime` too: a configuration is being replayed.
     void hold() noexcept { held_ = true; }
     void release();
-    /// The process ends: nobody waits any longer.
+    /// The process ends: all waiters continue.
     void abandon();
 
   private:

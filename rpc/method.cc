@@ -33,9 +33,9 @@ const method* method_table::find(std::string_view name) const noexcept {
 std::optional<rpc_error> detail::refuse_any(const json& params) {
     if (params.is_null())
         return std::nullopt;
-    std::string message = "this method has no parameters";
+    std::string message = "this method takes no parameters";
     if (params.is_object() && !params.empty())
-        message = "parameter '" + params.begin().key() + "' is not known here: " + message;
+        message = "parameter '" + params.begin().key() + "' is unknown: " + message;
     return rpc_error{error_code::parameters, std::move(message)};
 }
 

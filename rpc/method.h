@@ -79,7 +79,7 @@ constexpr bool allows(states mask, state now) noexcept {
 /// client sent it, null where it sent none.
 using handler = std::function<core::task<answer>(json params)>;
 
-/// What is wrong with parameters whatever the state of the gateway is: names and types. nullopt: nothing.
+/// Checks parameters independently of the gateway's state: names and types. nullopt: they are valid.
 using parameter_check = std::function<std::optional<rpc_error>(const json& params)>;
 
 struct method {
@@ -109,7 +109,7 @@ class method_table {
     /// Another, older name of a method.
     void add_alias(std::string_view alias, std::string_view name);
 
-    /// nullptr: there is none. Finds aliases too.
+    /// nullptr: not found. Finds aliases too.
     const method* find(std::string_view name) const noexcept;
     /// In order of registration, without aliases.
     const std::deque<method>& all() const noexcept { return methods_; }

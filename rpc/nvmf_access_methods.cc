@@ -90,7 +90,7 @@ const fields<add_listener_params> add_listener_fields = {
     // Without ANA every path is an optimized one.
     optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
     optional("secure_channel", &add_listener_params::secure_channel),
-    unsupported<add_listener_params>("sock_impl", "there is one kind of sockets"),
+    unsupported<add_listener_params>("sock_impl", "there is only one socket implementation"),
     only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
 };
 

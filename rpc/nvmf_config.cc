@@ -1,4 +1,4 @@
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 #include "rpc/nvmf_service.h"
 
 #include <algorithm>
@@ -37,7 +37,7 @@ json create_params(const nvmf::subsystem& s) {
     return params;
 }
 
-json namespace_params(const nvmf::subsystem& s, const nvmf::name_space& ns) {
+json namespace_params(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
     json inner = {{"nsid", ns.nsid()}, {"bdev_name", ns.device().name()}};
     if (std::ranges::any_of(ns.nguid(), [](auto b) { return b != 0; }))
         inner["nguid"] = upper_hex(ns.nguid());

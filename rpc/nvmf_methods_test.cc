@@ -5,7 +5,7 @@
 namespace causeway::rpc {
 namespace {
 
-using test::method_world;
+using test::method_fixture;
 using test::parsed;
 using ::testing::HasSubstr;
 
@@ -13,7 +13,7 @@ constexpr const char* nqn_a = R"({"nqn": "nqn.2024-01.io.example:a"})";
 
 class nvmf_methods : public ::testing::Test {
   protected:
-    method_world w;
+    method_fixture w;
 };
 
 // ---- The way of an operator: each thing made, seen and taken away again.
@@ -219,7 +219,7 @@ const row refusals[] = {
     {"ANA", "nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:b", "ana_reporting": true})", -32602,
      "parameter 'ana_reporting' must be false: asymmetric namespace access is not supported"},
     {"an unknown parameter", "nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:b", "colour": "red"})", -32602,
-     "parameter 'colour' is not known here"},
+     "parameter 'colour' is unknown"},
     {"no NQN", "nvmf_create_subsystem", "{}", -32602, "parameter 'nqn' is missing"},
     {"an unknown subsystem, asked for", "nvmf_get_subsystems", R"({"nqn": "nqn.x"})", -19,
      "No such device: nqn.x: no such subsystem"},
@@ -243,11 +243,11 @@ const row refusals[] = {
     {"an nguid of zeroes", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a",
          "namespace": {"bdev_name": "Malloc1", "nguid": "00000000000000000000000000000000"}})",
-     -32602, "Malloc1: an identifier of zeroes is none: give another one, or leave it out"},
+     -32602, "Malloc1: an identifier must not be all zeroes: give another one, or leave it out"},
     {"a uuid of zeroes", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a",
          "namespace": {"bdev_name": "Malloc1", "uuid": "00000000-0000-0000-0000-000000000000"}})",
-     -32602, "Malloc1: an identifier of zeroes is none: give another one, or leave it out"},
+     -32602, "Malloc1: an identifier must not be all zeroes: give another one, or leave it out"},
     {"an nguid with dashes", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a",
          "namespace": {"bdev_name": "Malloc1", "nguid": "12345678-1234-5678-9abc-123456789abc"}})",
@@ -260,7 +260,7 @@ const row refusals[] = {
      "parameter 'namespace.uuid' must be a UUID"},
     {"an unknown parameter of a namespace", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "x": 1}})", -32602,
-     "parameter 'namespace.x' is not known here"},
+     "parameter 'namespace.x' is unknown"},
     {"reservations that persist", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "ptpl_file": "/x"}})", -32602,
      "parameter 'namespace.ptpl_file' is not supported: reservations do not persist"},
@@ -396,7 +396,7 @@ TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
              "listen_address": {"trtype": "LOOP", "traddr": "there"}})");
     const json saved = w.result("framework_get_config", R"({"name": "nvmf"})");
 
-    method_world again(2);
+    method_fixture again(2);
     again.add_memory("Malloc0");
     again.add_memory("Malloc1");
     const auto replay = [&](state now) {

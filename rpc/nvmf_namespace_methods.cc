@@ -35,29 +35,29 @@ struct value_reader<hex_id<Bytes>> {
 
 namespace {
 
-struct name_space {
+struct nvm_namespace {
     std::string bdev_name;
     std::uint32_t nsid = 0;
     std::optional<hex_id<16>> nguid;
     std::optional<hex_id<8>> eui64;
     std::optional<bdev::uuid> uuid;
 };
-const fields<name_space> namespace_fields = {
-    required("bdev_name", &name_space::bdev_name),
-    optional("nsid", &name_space::nsid),
-    optional("nguid", &name_space::nguid),
-    optional("eui64", &name_space::eui64),
-    optional("uuid", &name_space::uuid),
-    unsupported<name_space>("ptpl_file", "reservations do not persist"),
-    only<name_space>("anagrpid", 0, "asymmetric namespace access is not supported"),
-    only<name_space>("no_auto_visible", false, "every host of a subsystem sees all its namespaces"),
-    only<name_space>("hide_metadata", false, "there is no metadata to hide"),
+const fields<nvm_namespace> namespace_fields = {
+    required("bdev_name", &nvm_namespace::bdev_name),
+    optional("nsid", &nvm_namespace::nsid),
+    optional("nguid", &nvm_namespace::nguid),
+    optional("eui64", &nvm_namespace::eui64),
+    optional("uuid", &nvm_namespace::uuid),
+    unsupported<nvm_namespace>("ptpl_file", "reservations do not persist"),
+    only<nvm_namespace>("anagrpid", 0, "asymmetric namespace access is not supported"),
+    only<nvm_namespace>("no_auto_visible", false, "every host of a subsystem sees all its namespaces"),
+    only<nvm_namespace>("hide_metadata", false, "there is no metadata to hide"),
 };
 
 struct add_params {
     std::string tgt_name = target_name;
     std::string nqn;
-    name_space ns;
+    nvm_namespace ns;
 };
 const fields<add_params> add_fields = {
     required("nqn", &add_params::nqn),

@@ -1,4 +1,4 @@
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/slices.h"
 
@@ -113,7 +113,7 @@ const fields<get_params> get_fields = {
     optional("tgt_name", &get_params::tgt_name),
 };
 
-json namespace_to_json(const nvmf::name_space& ns) {
+json namespace_to_json(const nvmf::nvm_namespace& ns) {
     const auto& device = ns.device().name();
     json all = {{"nsid", ns.nsid()}, {"bdev_name", device}, {"name", device}};
     if (std::ranges::any_of(ns.nguid(), [](auto b) { return b != 0; }))

@@ -70,8 +70,8 @@ class operators : public ::testing::Test {
     }
 
     /// A gateway with two disks, and the calls to it.
-    struct gateway : test::method_world {
-        explicit gateway(std::uint64_t seed) : method_world(seed, 3) {
+    struct gateway : test::method_fixture {
+        explicit gateway(std::uint64_t seed) : method_fixture(seed, 3) {
             start();
             add_memory("Malloc0");
             add_memory("Malloc1");

@@ -72,16 +72,16 @@ complaint detail::not_known(std::string_view key, const std::vector<std::string_
     if (key.size() <= longest_name && key.size() > max_typos) {
         const auto nearest = std::ranges::min_element(declared, {}, typos);
         if (nearest != declared.end() && typos(*nearest) <= max_typos)
-            return fmt::format("is not known here; did you mean '{}'?", *nearest);
+            return fmt::format("is unknown; did you mean '{}'?", *nearest);
     }
-    return "is not known here";
+    return "is unknown";
 }
 
 void detail::log_ignored(std::string_view method, const std::vector<std::string_view>& keys) {
-    constexpr std::size_t most_named = 8;
-    const std::vector<std::string_view> named(keys.begin(), keys.begin() + std::min(keys.size(), most_named));
-    core::log::warning("{}: ignoring parameters that are not known here: {}{}", method, fmt::join(named, ", "),
-                       keys.size() > most_named ? fmt::format(" and {} more", keys.size() - most_named) : "");
+    constexpr std::size_t max_named = 8;
+    const std::vector<std::string_view> named(keys.begin(), keys.begin() + std::min(keys.size(), max_named));
+    core::log::warning("{}: ignoring unknown parameters: {}{}", method, fmt::join(named, ", "),
+                       keys.size() > max_named ? fmt::format(" and {} more", keys.size() - max_named) : "");
 }
 
 }  // namespace causeway::rpc

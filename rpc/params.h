@@ -30,7 +30,7 @@
 
 namespace causeway::rpc {
 
-/// What is wrong with a value, without the key ("must be a string"); empty: nothing.
+/// Why a value is invalid, without the key ("must be a string"); empty: it is valid.
 using complaint = std::string;
 
 /// How a value of type T is read. Specialize for types of one's own: `static complaint read(const json&, T&)`.
@@ -58,7 +58,7 @@ namespace detail {
 complaint read_unsigned(const json& v, std::uint64_t most, std::uint64_t& to);
 complaint read_signed(const json& v, std::int64_t least, std::int64_t most, std::int64_t& to);
 complaint must_be_one_of(const std::vector<std::string_view>& names);
-/// "is not known here", and which of the declared names was probably meant.
+/// "is unknown", and which of the declared names was probably meant.
 complaint not_known(std::string_view key, const std::vector<std::string_view>& declared);
 /// Says in the log which parameters of a call have no effect.
 void log_ignored(std::string_view method, const std::vector<std::string_view>& keys);
@@ -88,15 +88,15 @@ template <class T>
 struct value_reader<std::optional<T>> {
     static complaint read(const json& v, std::optional<T>& to) { return value_reader<T>::read(v, to.emplace()); }
 };
-/// `most_elements` bounds every array that a client can send as a parameter.
-inline constexpr std::size_t most_elements = 1024;
+/// `max_elements` bounds every array that a client can send as a parameter.
+inline constexpr std::size_t max_elements = 1024;
 template <class T>
 struct value_reader<std::vector<T>> {
     static complaint read(const json& v, std::vector<T>& to) {
         if (!v.is_array())
             return "must be an array";
-        if (v.size() > most_elements)
-            return "must have at most " + std::to_string(most_elements) + " elements";
+        if (v.size() > max_elements)
+            return "must have at most " + std::to_string(max_elements) + " elements";
         for (const json& e : v) {
             T element{};
             if (auto wrong = value_reader<T>::read(e, element); !wrong.empty())
@@ -121,8 +121,8 @@ struct field {
     std::function<std::optional<field_problem>(const json& v, Params& to)> read;
 };
 
-/// `ignored`: such keys pass and are logged. Never for a method with an option that keeps somebody out: misspelt, it would
-/// be switched off in silence.
+/// `ignored`: such keys pass and are logged. Never for a method with an option that restricts access: misspelt, it
+/// would be ignored silently.
 enum class unknown_keys : bool { refused, ignored };
 
 /// All parameters of a method, or of an object within them.

@@ -99,13 +99,13 @@ const row refusals[] = {
     {R"({"name": "a", "paint": 1})", "parameter 'paint' must be one of: red, green"},
     {R"({"name": "a", "home": 1})", "parameter 'home' must be an object"},
     {R"({"name": "a", "home": {}})", "parameter 'home.street' is missing"},
-    {R"({"name": "a", "home": {"street": "s", "x": 1}})", "parameter 'home.x' is not known here"},
+    {R"({"name": "a", "home": {"street": "s", "x": 1}})", "parameter 'home.x' is unknown"},
     {R"({"name": "a", "home": {"street": "s", "number": 65536}})",
      "parameter 'home.number' must be a whole number from 0 to 65535"},
-    {R"({"name": "a", "Size": 1})", "parameter 'Size' is not known here; did you mean 'size'?"},
-    {R"({"name": "a", "speeed": 1})", "parameter 'speeed' is not known here; did you mean 'speed'?"},
-    {R"({"name": "a", "spin": 1})", "parameter 'spin' is not known here"},
-    {R"({"name": "a", "z": 1})", "parameter 'z' is not known here"},
+    {R"({"name": "a", "Size": 1})", "parameter 'Size' is unknown; did you mean 'size'?"},
+    {R"({"name": "a", "speeed": 1})", "parameter 'speeed' is unknown; did you mean 'speed'?"},
+    {R"({"name": "a", "spin": 1})", "parameter 'spin' is unknown"},
+    {R"({"name": "a", "z": 1})", "parameter 'z' is unknown"},
     {R"({"name": "a", "speed": 1})", "parameter 'speed' must be 0: it stands still"},
     {R"({"name": "a", "wings": null})", "parameter 'wings' is not supported: it does not fly"},
     {R"({"name": "a", "weight": "heavy"})", "parameter 'weight' must be a whole number from 0 to 4294967295"},
@@ -122,7 +122,7 @@ TEST(params, are_refused_with_a_sentence_that_names_the_key) {
 
 TEST(params, an_array_is_bounded) {
     json many = json::array();
-    for (std::size_t i = 0; i <= most_elements; ++i)
+    for (std::size_t i = 0; i <= max_elements; ++i)
         many.push_back("x");
     const auto p = sample_fields.decode({{"name", "a"}, {"tags", many}});
     ASSERT_FALSE(p);

@@ -1,6 +1,6 @@
 #include "rpc/reactor_methods.h"
 
-#include "rpc/cpu_facts.h"
+#include "rpc/cpu_info.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 namespace causeway::rpc {
 
 std::uint64_t thread_number(const core::reactor& r) noexcept {
-    return r.index() + 1;  // 0 is no thread to existing clients
+    return r.index() + 1;  // existing clients take 0 for no thread
 }
 
 namespace {
@@ -26,21 +26,21 @@ json as_thread(const core::reactor& r) {
             {"elapsed", stats.busy_ticks.get() + stats.idle_ticks.get()}};
 }
 
-struct cpu_facts {
+struct cpu_info {
     int numa_node;
     cpu_time time;
 };
 
 core::task<answer> get_reactors(core::reactor_group& group) {
-    const auto facts = co_await core::run_blocking(group, [&group] {
-        std::vector<cpu_facts> all;
+    const auto info = co_await core::run_blocking(group, [&group] {
+        std::vector<cpu_info> all;
         for (const auto& r : group)
             all.push_back({numa_node_of(r->cpu()), time_of(r->cpu())});
         return all;
     });
     json reactors = json::array();
     for (const auto& r : group) {
-        const auto& [numa_node, time] = facts[r->index()];
+        const auto& [numa_node, time] = info[r->index()];
         reactors.push_back({{"lcore", r->cpu()},
                             {"numa_id", numa_node},
                             {"tid", r->thread_id()},

@@ -40,8 +40,8 @@ void server::watch_for_clients(bool on) {
 /// not hold up others in the backlog. But no more than a part of the places at once, so that a newcomer is heard before
 /// it is the one that has been idle for longest.
 void server::accept_some() {
-    const unsigned most_at_once = options_.connections / 4 + 1;
-    for (unsigned i = 0; i < most_at_once; ++i) {
+    const unsigned max_at_once = options_.connections / 4 + 1;
+    for (unsigned i = 0; i < max_at_once; ++i) {
         const auto victim = connections_.size() >= options_.connections ? find_victim() : nullptr;
         if (!victim && connections_.size() > options_.connections) {
             watch_for_clients(false);
@@ -79,7 +79,7 @@ void server::add_client(core::unique_fd fd) {
 }
 
 /// The client that has been idle for longest, or else the one that has waited for its answers for longest, and too
-/// long. nullptr: there is none.
+/// long. nullptr: not found.
 std::shared_ptr<connection> server::find_victim() const {
     const auto& time = control_.time();
     const core::ticks long_ago = time.now() - std::min(time.now(), time.to_ticks(options_.busy_limit));

@@ -58,7 +58,7 @@ class client {
         }
     }
     /// A line without its end; "end" when the server has closed.
-    std::string line(std::chrono::milliseconds patience = 10s) {
+    std::string line(std::chrono::milliseconds timeout = 10s) {
         for (;;) {
             if (const auto end = in_.find('\n'); end != std::string::npos) {
                 std::string l = in_.substr(0, end);
@@ -66,7 +66,7 @@ class client {
                 return l;
             }
             pollfd p{fd_.get(), POLLIN, 0};
-            if (::poll(&p, 1, static_cast<int>(patience.count())) != 1)
+            if (::poll(&p, 1, static_cast<int>(timeout.count())) != 1)
                 return "silence";
             char bytes[65536];
             const ssize_t n = ::recv(fd_.get(), bytes, sizeof bytes, 0);
@@ -309,7 +309,7 @@ TEST_F(rpc_server, a_client_may_send_and_go) {
 }
 
 TEST_F(rpc_server, a_client_that_does_not_read_gets_no_more_and_is_dropped) {
-    start({.each = {.unread_mark = 100'000, .patience = 200ms}});
+    start({.each = {.unread_mark = 100'000, .timeout = 200ms}});
     client c(path_);
     const std::string request = R"({"id": 1, "method": "text", "params": {"bytes": 10000}})";
     // Goes on until nothing is taken any more: what the server holds is bounded.

@@ -16,7 +16,7 @@ inline constexpr unsigned slice_us = 32;
 /// Ends a slice when enough has been done. On the control reactor.
 class slicer {
   public:
-    /// `co_await slicer.did(us)`: goes on at once, or after others have had their turn. What is not held by a shared
+    /// `co_await slicer.did(us)`: continues at once, or after others have had their turn. What is not held by a shared
     /// pointer may have gone then.
     auto did(unsigned us) noexcept {
         struct awaiter {

@@ -43,8 +43,7 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
         return core::fail(
-            EINVAL, "the path of a socket has 1 to " + std::to_string(sizeof address.sun_path - 1) + " characters",
-            path);
+            EINVAL, "a socket path has 1 to " + std::to_string(sizeof address.sun_path - 1) + " characters", path);
     std::memcpy(address.sun_path, path.data(), path.size());
 
     auto locked = lock(path);
@@ -55,7 +54,7 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
     if (::lstat(path.c_str(), &old) == 0) {
         if (!S_ISSOCK(old.st_mode)) {
             ::unlink(lock_of(path).c_str());
-            return core::fail(EEXIST, "there is a file of that name that is no socket", path);
+            return core::fail(EEXIST, "a file of that name exists and is not a socket", path);
         }
         ::unlink(path.c_str());  // its owner is dead, or it would hold the lock
     }

@@ -29,9 +29,9 @@ inline json parsed(std::string_view text) {
     return p ? std::move(p->value) : json();
 }
 
-class method_world {
+class method_fixture {
   public:
-    explicit method_world(std::uint64_t seed = 1, std::size_t cores = 2) : sim(seed, cores) {
+    explicit method_fixture(std::uint64_t seed = 1, std::size_t cores = 2) : sim(seed, cores) {
         config.add_subsystem("bdev", {});
         config.add_subsystem("keyring", {});
         config.add_subsystem("nvmf", {"bdev", "keyring"});
@@ -52,9 +52,9 @@ class method_world {
         add_log_methods(methods);
         add_nvmf_methods(methods, config, nvmf);
     }
-    ~method_world() {
+    ~method_fixture() {
         if (nvmf.target)
-            run([](method_world& w) -> core::task<bool> {
+            run([](method_fixture& w) -> core::task<bool> {
                 co_await w.nvmf.target->shutdown();
                 co_return true;
             }(*this));
@@ -80,7 +80,7 @@ class method_world {
     void start() { EXPECT_EQ(result("framework_start_init"), json(true)); }
     /// 1 MiB of memory in blocks of 512 bytes, homed on the last core.
     void add_memory(const std::string& name) {
-        bdev::geometry g;
+        bdev::device_geometry g;
         g.block_size = 512;
         g.blocks = 2048;
         EXPECT_TRUE(

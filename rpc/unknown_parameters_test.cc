@@ -22,7 +22,7 @@ class unknown_parameters : public ::testing::Test {
         add_failed_config_methods(w.methods, w.config, replay);
     }
 
-    test::method_world w;
+    test::method_fixture w;
     core::placement homes{w.sim.group(), core::placement_policy::round_robin};
     device_kinds kinds;
     bdev_service bdevs{w.devices, homes, kinds};
@@ -61,16 +61,16 @@ struct row {
 const row restrictions[] = {
     {"nvmf_subsystem_add_listener",
      R"({"nqn": "n", "listen_address": {"trtype": "LOOP", "traddr": "a"}, "secure_chanel": true})",
-     "parameter 'secure_chanel' is not known here; did you mean 'secure_channel'?"},
+     "parameter 'secure_chanel' is unknown; did you mean 'secure_channel'?"},
     {"nvmf_subsystem_add_host", R"({"nqn": "n", "host": "h", "psq": "k"})",
-     "parameter 'psq' is not known here; did you mean 'psk'?"},
+     "parameter 'psq' is unknown; did you mean 'psk'?"},
     {"nvmf_subsystem_add_ns", R"({"nqn": "n", "namespace": {"bdev_name": "b"}, "no_auto_visible": true})",
-     "parameter 'no_auto_visible' is not known here"},
+     "parameter 'no_auto_visible' is unknown"},
     {"nvmf_create_subsystem", R"({"nqn": "n", "allow_any_hosts": false})",
-     "parameter 'allow_any_hosts' is not known here; did you mean 'allow_any_host'?"},
-    {"keyring_file_add_key", R"({"name": "k", "path": "/p", "mode": "0600"})", "parameter 'mode' is not known here"},
+     "parameter 'allow_any_hosts' is unknown; did you mean 'allow_any_host'?"},
+    {"keyring_file_add_key", R"({"name": "k", "path": "/p", "mode": "0600"})", "parameter 'mode' is unknown"},
     {"bdev_rbd_create", R"({"pool_name": "p", "rbd_name": "i", "block_size": 512, "readonly": true})",
-     "parameter 'readonly' is not known here; did you mean 'read_only'?"},
+     "parameter 'readonly' is unknown; did you mean 'read_only'?"},
 };
 
 TEST_F(unknown_parameters, of_a_restriction_are_never_ignored) {
@@ -87,7 +87,7 @@ TEST_F(unknown_parameters, of_a_transport_pass_and_are_logged) {
     ::testing::internal::CaptureStderr();
     EXPECT_EQ(w.result("nvmf_create_transport", R"({"trtype": "LOOP", "max_qpairs": 3, "turbo": true})"), json(true));
     EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-                HasSubstr("nvmf_create_transport: ignoring parameters that are not known here: max_qpairs, turbo"));
+                HasSubstr("nvmf_create_transport: ignoring unknown parameters: max_qpairs, turbo"));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace causeway::tools {
 /// What makes queue pairs to one of the addresses. REQUIRES: a transport that target_arguments let pass.
 std::unique_ptr<host::connector> make_connector(const host::address& to, const target_options& o);
 
-/// Who connects, and to which subsystem.
+/// The identity of the host, and the subsystem.
 host::controller_options controller_options_of(const target_options& o);
 
 }  // namespace causeway::tools

@@ -20,7 +20,7 @@ struct description {
     std::string path;
     std::uint16_t cntlid;
     std::uint32_t version;
-    std::uint64_t most_data;
+    std::uint64_t max_data;
     nvme::identify_controller identity;
     std::map<std::uint32_t, nvme::identify_namespace> namespaces;
     std::map<std::uint32_t, std::string> ana;  ///< by namespace
@@ -41,7 +41,7 @@ core::task<core::result<>> read(host::controller& c, description& d) {
     d.path = c.name();
     d.cntlid = c.cntlid();
     d.version = c.version();
-    d.most_data = c.most_data();
+    d.max_data = c.max_data();
     d.identity = c.identity();
     if (d.identity.cntrltype == nvme::to_underlying(nvme::controller_type::discovery))
         co_return core::result<>{};
@@ -129,7 +129,7 @@ json to_json(const description& d) {
             {"model_number", nvme::padded_text(k.mn)},
             {"firmware", nvme::padded_text(k.fr)},
             {"subnqn", nvme::terminated_text(k.subnqn).value_or("")},
-            {"max_data_bytes", d.most_data},
+            {"max_data_bytes", d.max_data},
             {"in_capsule_data_bytes", in_capsule(k)},
             {"max_namespaces", k.nn.value()},
             {"oncs", k.oncs.value()},
@@ -147,7 +147,7 @@ std::string to_text(const description& d) {
     text += fmt::format("  {} {}, firmware {}, NVMe {}\n", core::printable(nvme::padded_text(k.mn)),
                         core::printable(nvme::padded_text(k.sn)), core::printable(nvme::padded_text(k.fr)),
                         version_text(d.version));
-    text += fmt::format("  at most {} with a command, {} of them in its capsule\n", size_text(d.most_data),
+    text += fmt::format("  at most {} with a command, {} of them in its capsule\n", size_text(d.max_data),
                         size_text(in_capsule(k)));
     if (d.namespaces.empty())
         return text + "  no namespaces\n";

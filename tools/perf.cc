@@ -37,21 +37,22 @@ core::result<perf_disk> disk_of(const perf_options& o, std::size_t way, const st
     if (f.lbads < 9 || f.lbads > 16 || f.ms != 0)
         return core::fail(ENOTSUP, fmt::format("has blocks of 2^{} bytes with {} of metadata", f.lbads, f.ms.value()),
                           about);
-    perf_disk d{.way = way, .nsid = nsid, .block_size = 1u << f.lbads, .places = 0};
+    perf_disk d{.way = way, .nsid = nsid, .block_size = 1u << f.lbads, .slots = 0};
     if (o.size % d.block_size || o.size / d.block_size > 65536)
-        return core::fail(EINVAL, fmt::format("{} bytes are no number of blocks of {}", o.size, d.block_size), about);
-    const std::uint64_t bytes = ns.nsze * d.block_size;
-    d.places = (o.region ? std::min(o.region, bytes) : bytes) / o.size;
-    const std::uint64_t wanted = o.verify ? std::uint64_t{o.depth} * o.cpus.size() : 1;
-    if (d.places < wanted)
         return core::fail(
-            EINVAL, fmt::format("has room for {} commands beside each other, {} are needed", d.places, wanted), about);
+            EINVAL, fmt::format("{} bytes are not a multiple of the block size, {}", o.size, d.block_size), about);
+    const std::uint64_t bytes = ns.nsze * d.block_size;
+    d.slots = (o.region ? std::min(o.region, bytes) : bytes) / o.size;
+    const std::uint64_t wanted = o.verify ? std::uint64_t{o.depth} * o.cpus.size() : 1;
+    if (d.slots < wanted)
+        return core::fail(
+            EINVAL, fmt::format("has room for {} commands beside each other, {} are needed", d.slots, wanted), about);
     return d;
 }
 
 core::task<core::result<>> add_disks(const perf_options& o, host::controller& its, std::size_t way, connections& to) {
-    if (o.size > its.most_data())
-        co_return core::fail(EINVAL, fmt::format("takes at most {} bytes with a command (MDTS)", its.most_data()),
+    if (o.size > its.max_data())
+        co_return core::fail(EINVAL, fmt::format("takes at most {} bytes with a command (MDTS)", its.max_data()),
                              its.name());
     auto nsids = o.namespaces;
     if (nsids.empty()) {
@@ -92,7 +93,7 @@ core::task<core::result<>> connect_paths(const perf_options& o, const host::cont
     for (const auto& a : o.to.addresses)
         ways.push_back(make_connector(a, o.to));
     host::path_set_options p{.controller = how};
-    p.give_up_after = std::chrono::duration_cast<core::nanoseconds>(duration<double>(o.reconnect));
+    p.no_path_timeout = std::chrono::duration_cast<core::nanoseconds>(duration<double>(o.reconnect));
     to.paths = std::make_unique<host::path_set>(std::move(ways), std::move(p));
     if (auto started = co_await to.paths->start(); !started) {
         to.paths.reset();
@@ -283,9 +284,9 @@ perf_result run::collect(double seconds) const {
         perf_result::side& s = writes ? all.write : all.read;
         s.commands = together->count();
         s.bytes = s.commands * options_.size;
-        s.least = ns(together->least());
+        s.min = ns(together->min());
         s.mean = ns(together->mean());
-        s.most = ns(together->most());
+        s.max = ns(together->max());
         for (const auto& [name, percent] :
              {std::pair{"p50", 50.}, {"p90", 90.}, {"p99", 99.}, {"p99.9", 99.9}, {"p99.99", 99.99}})
             s.percentiles.emplace_back(name, ns(together->percentile(percent)));

@@ -19,7 +19,7 @@ struct perf_result {
         std::uint64_t commands = 0;
         std::uint64_t bytes = 0;
         /// Of one command, from its submission to its completion, nanoseconds.
-        double least = 0, mean = 0, most = 0;
+        double min = 0, mean = 0, max = 0;
         std::vector<std::pair<const char*, double>> percentiles;
     };
     side read, write;

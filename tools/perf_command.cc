@@ -37,7 +37,7 @@ std::vector<unsigned> parse_numbers(const std::string& name, const std::string& 
         unsigned first = 0, last = 0;
         if (!CLI::detail::lexical_cast(part.substr(0, dash), first) ||
             (dash != part.npos && !CLI::detail::lexical_cast(part.substr(dash + 1), last)))
-            throw CLI::ValidationError(name, part + " is no number and no range of numbers");
+            throw CLI::ValidationError(name, part + " is neither a number nor a range of numbers");
         if (dash == part.npos)
             last = first;
         if (last < first || last - first > 1023)

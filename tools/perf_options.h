@@ -9,7 +9,7 @@
 
 namespace causeway::tools {
 
-/// Whom a command of ours connects to, and as whom.
+/// The target that a command connects to, and the host's identity.
 struct target_options {
     std::vector<host::address> addresses;
     std::string subnqn;

@@ -16,10 +16,10 @@ std::string microseconds(double ns) {
 }
 
 nlohmann::ordered_json json_of(const perf_result::side& s, double seconds) {
-    nlohmann::ordered_json latency{{"min", s.least / 1000}, {"avg", s.mean / 1000}};
+    nlohmann::ordered_json latency{{"min", s.min / 1000}, {"avg", s.mean / 1000}};
     for (const auto& [name, ns] : s.percentiles)
         latency[name] = ns / 1000;
-    latency["max"] = s.most / 1000;
+    latency["max"] = s.max / 1000;
     return {{"commands", s.commands},
             {"bytes", s.bytes},
             {"iops", per_second(s.commands, seconds)},
@@ -42,10 +42,10 @@ std::string to_text(const perf_result& r) {
             continue;
         std::vector<std::string> cells{name, fmt::format("{:.0f}", per_second(s->commands, r.seconds)),
                                        fmt::format("{:.1f}", per_second(s->bytes, r.seconds) / (1 << 20)),
-                                       microseconds(s->least), microseconds(s->mean)};
+                                       microseconds(s->min), microseconds(s->mean)};
         for (const auto& [percentile, ns] : s->percentiles)
             cells.push_back(microseconds(ns));
-        cells.push_back(microseconds(s->most));
+        cells.push_back(microseconds(s->max));
         t.add(std::move(cells));
     }
     std::string text = t.empty() ? "" : t.text();

@@ -27,16 +27,16 @@ perf_worker::perf_worker(core::reactor& r, const perf_options& o, const std::vec
                 continue;
             share s{.disk = &d,
                     .first = 0,
-                    .places = d.places,
-                    .next = d.places / slices * slice,
+                    .slots = d.slots,
+                    .next = d.slots / slices * slice,
                     .pattern = {},
-                    .ledger = {}};
+                    .tracker = {}};
             if (o.verify) {
-                s.places = d.places / slices;
-                s.first = s.places * slice;
+                s.slots = d.slots / slices;
+                s.first = s.slots * slice;
                 s.next = 0;
                 s.pattern.emplace(o.seed, d.block_size);
-                s.ledger.emplace(s.places);
+                s.tracker.emplace(s.slots);
             }
             q.shares.push_back(std::move(s));
         }
@@ -122,15 +122,15 @@ bool perf_worker::choose(job& j) {
     auto& shares = j.of->shares;
     share& s = shares.size() == 1 ? shares[0] : shares[random() % shares.size()];
     do {
-        j.place = (options_.sequential ? s.next++ : random()) % s.places;
-    } while (s.ledger && !s.ledger->take(j.place));
+        j.slot = (options_.sequential ? s.next++ : random()) % s.slots;
+    } while (s.tracker && !s.tracker->take(j.slot));
     j.where = &s;
     j.writes = options_.read_percent < 100 && random() % 100 >= options_.read_percent;
-    if (s.ledger) {
+    if (s.tracker) {
         // Nothing is known of what could be read there.
-        j.writes |= s.ledger->acknowledged(j.place) == 0;
+        j.writes |= s.tracker->acknowledged(j.slot) == 0;
         if (j.writes)
-            j.generation = s.ledger->begin_write(j.place);
+            j.generation = s.tracker->begin_write(j.slot);
     }
     ++chosen_;
     return true;
@@ -139,13 +139,13 @@ bool perf_worker::choose(job& j) {
 /// Each place that was written, once.
 bool perf_worker::choose_to_read_back(job& j) {
     for (share& s : j.of->shares) {
-        for (; s.next < s.places; ++s.next) {
-            if (s.ledger->acknowledged(s.next) == 0)
+        for (; s.next < s.slots; ++s.next) {
+            if (s.tracker->acknowledged(s.next) == 0)
                 continue;
-            j.place = s.next++;
+            j.slot = s.next++;
             j.where = &s;
             j.writes = false;
-            s.ledger->take(j.place);
+            s.tracker->take(j.slot);
             return true;
         }
     }
@@ -155,7 +155,7 @@ bool perf_worker::choose_to_read_back(job& j) {
 void perf_worker::send(job& j) {
     const perf_disk& d = *j.where->disk;
     const std::uint32_t blocks = options_.size / d.block_size;
-    const std::uint64_t lba = (j.where->first + j.place) * blocks;
+    const std::uint64_t lba = (j.where->first + j.slot) * blocks;
     j.request.command =
         nvme::make_block_command(j.writes ? nvme::io_opcode::write : nvme::io_opcode::read, d.nsid, lba, blocks);
     if (j.writes && j.where->pattern)
@@ -200,15 +200,15 @@ void perf_worker::done(job& j) {
         }
         ++failed_;
         fail(fmt::format("a {} of {} bytes at {} of namespace {} was answered with {}", j.writes ? "write" : "read",
-                         options_.size, (s.first + j.place) * options_.size, s.disk->nsid, nvme::to_string(status)));
+                         options_.size, (s.first + j.slot) * options_.size, s.disk->nsid, nvme::to_string(status)));
         return tell_if_idle();
     }
-    if (s.ledger) {
+    if (s.tracker) {
         if (j.writes)
-            s.ledger->acknowledge(j.place);
+            s.tracker->acknowledge(j.slot);
         else if (!check(j))
             return tell_if_idle();
-        s.ledger->give_back(j.place);
+        s.tracker->release(j.slot);
     }
     if (phase_ == phase::measuring) {
         perf_side& side = sides_[j.writes];
@@ -224,8 +224,8 @@ void perf_worker::done(job& j) {
 bool perf_worker::check(const job& j) {
     const share& s = *j.where;
     const std::uint32_t size = s.disk->block_size;
-    const auto generation = s.ledger->acknowledged(j.place);
-    std::uint64_t lba = (s.first + j.place) * (options_.size / size);
+    const auto generation = s.tracker->acknowledged(j.slot);
+    std::uint64_t lba = (s.first + j.slot) * (options_.size / size);
     const std::span data{static_cast<const std::byte*>(j.piece.iov_base), options_.size};
     for (std::size_t at = 0; at < data.size(); at += size, ++lba) {
         const auto block = data.subspan(at, size);

@@ -3,9 +3,9 @@
 #include "core/counter.h"
 #include "core/reactor.h"
 #include "host/histogram.h"
-#include "host/ledger.h"
 #include "host/path_set.h"
 #include "host/pattern.h"
+#include "host/write_tracker.h"
 #include "tools/perf_options.h"
 
 #include <atomic>
@@ -23,7 +23,7 @@ struct perf_disk {
     std::size_t way;  ///< the number of the perf_way that leads to it
     std::uint32_t nsid;
     std::uint32_t block_size;  ///< bytes
-    std::uint64_t places;      ///< commands that go beside each other into what may be used of it
+    std::uint64_t slots;       ///< commands that go beside each other into what may be used of it
 };
 
 /// How a core reaches disks: by a queue of its own, or by paths that it shares.
@@ -72,10 +72,10 @@ class perf_worker {
     };
     struct share {
         const perf_disk* disk;
-        std::uint64_t first, places;  ///< the part of it that is this core's
-        std::uint64_t next;           ///< of a sequential run
+        std::uint64_t first, slots;  ///< the part of it that is this core's
+        std::uint64_t next;          ///< of a sequential run
         std::optional<host::pattern> pattern;
-        std::optional<host::ledger> ledger;
+        std::optional<host::write_tracker> tracker;
     };
     struct queue {
         perf_way way;
@@ -86,7 +86,7 @@ class perf_worker {
         perf_worker* worker;
         queue* of;
         share* where = nullptr;
-        std::uint64_t place = 0;
+        std::uint64_t slot = 0;
         std::uint32_t generation = 0;
         core::ticks began = 0;
         iovec piece{};

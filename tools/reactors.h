@@ -15,8 +15,8 @@ class reactors {
     /// std::system_error: a CPU is not this process's to use. No CPUs: one reactor, anywhere.
     explicit reactors(const std::vector<unsigned>& cpus, core::reactor_options o = {})
         : group_(cpus.empty() ? std::vector<unsigned>{0} : cpus, clock_, blocking_, o),
-          runner_(group_,
-                  cpus.empty() ? core::thread_runner::place::anywhere : core::thread_runner::place::on_their_cpus) {}
+          runner_(group_, cpus.empty() ? core::thread_runner::affinity::anywhere
+                                       : core::thread_runner::affinity::reactor_cpus) {}
 
     core::reactor_group& group() noexcept { return group_; }
     core::reactor& control() noexcept { return group_.control(); }

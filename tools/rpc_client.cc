@@ -12,7 +12,7 @@ core::result<rpc_client> rpc_client::connect(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
-        return core::fail(EINVAL, "this is no path of a socket", path);
+        return core::fail(EINVAL, "not a valid socket path", path);
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     rpc_client client(core::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
     if (!client.fd_)
@@ -64,12 +64,12 @@ core::result<json> rpc_client::call(const std::string& method, const json& param
         return tl::make_unexpected(line.error());
     const json answer = json::parse(*line, nullptr, false);
     if (!answer.is_object())
-        return core::fail(EPROTO, "the gateway's answer is no JSON object", method);
+        return core::fail(EPROTO, "the gateway's response is not a JSON object", method);
     if (const auto e = answer.find("error"); e != answer.end())
         return core::fail(e->value("code", 0), e->value("message", std::string("an error without a message")), method);
     const auto result = answer.find("result");
     if (result == answer.end())
-        return core::fail(EPROTO, "the gateway's answer has neither result nor error", method);
+        return core::fail(EPROTO, "the gateway's response has neither result nor error", method);
     return *result;
 }
 

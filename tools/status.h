@@ -21,7 +21,7 @@ struct sample {
 };
 core::result<sample> take_sample(rpc_client& gateway);
 
-/// Who is connected, what is where, and how busy it all is.
+/// Connected hosts, where disks and queues are, and how busy the cores are.
 struct status {
     double seconds = 0;  ///< that rates are means of; 0: there are no rates, busy is since the start
 

@@ -39,7 +39,7 @@ std::vector<std::size_t> table::widths() const {
     for (const auto& row : rows_)
         for (std::size_t i = 0; i < row.size(); ++i)
             w[i] = std::max(w[i], row[i].size());
-    const std::size_t room = most_columns_wide - gap * (w.size() - 1);
+    const std::size_t room = max_columns_wide - gap * (w.size() - 1);
     while (std::accumulate(w.begin(), w.end(), std::size_t{0}) > room) {
         auto& widest = *std::ranges::max_element(w);
         if (widest <= narrowest)

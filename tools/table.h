@@ -9,7 +9,7 @@ namespace causeway::tools {
 /// long is shortened in its middle, the widest column first.
 class table {
   public:
-    static constexpr std::size_t most_columns_wide = 100;
+    static constexpr std::size_t max_columns_wide = 100;
 
     enum class align : bool { left, right };
     struct column {

@@ -68,7 +68,7 @@ void target_arguments::encrypt(target_options& o) const {
     if (!std::getline(file, key))
         throw CLI::ValidationError("--psk", "cannot read " + psk_file_);
     const std::string hostnqn = o.hostnqn.empty() ? host::own_identity().hostnqn : o.hostnqn;
-    auto make = host::tls_streams(key, hostnqn, o.subnqn, o.tcp.patience);
+    auto make = host::tls_streams(key, hostnqn, o.subnqn, o.tcp.timeout);
     if (!make)
         throw CLI::ValidationError("--psk", make.error().text());
     o.make_stream = std::move(*make);

@@ -14,11 +14,11 @@ namespace causeway::bdev_nvme::testing {
 
 namespace {
 
-constexpr std::size_t most_cores = 8;
+constexpr std::size_t max_cores = 8;
 constexpr unsigned line_shift = 6;
 
 struct touched {
-    std::array<bool, most_cores> read{}, written{};
+    std::array<bool, max_cores> read{}, written{};
     const void* by = nullptr;  ///< the last code that wrote it
 };
 
@@ -76,7 +76,7 @@ access_report recorded_accesses(std::span<const std::byte> registers) {
     r.lines = lines.size();
     for (const auto& [line, t] : std::exchange(lines, {})) {
         unsigned writers = 0, users = 0;
-        for (std::size_t core = 0; core < most_cores; ++core) {
+        for (std::size_t core = 0; core < max_cores; ++core) {
             writers += t.written[core];
             users += t.written[core] || t.read[core];
         }

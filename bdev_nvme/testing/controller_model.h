@@ -195,7 +195,7 @@ class controller_model final : public function {
     outcome dataset_management(submission_queue& sq, const nvme::command& c, namespace_store& n);
     outcome copy(submission_queue& sq, const nvme::command& c, namespace_store& n);
     nvme::status separate_metadata(submission_queue& sq, const nvme::command& c, std::size_t bytes);
-    std::uint64_t most_bytes(std::uint8_t exponent) const noexcept;
+    std::uint64_t max_bytes(std::uint8_t exponent) const noexcept;
     bool io_supported(nvme::io_opcode o) const noexcept;
     void execute_fused(submission_queue& sq, const taken_command& c);
 

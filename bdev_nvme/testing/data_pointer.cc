@@ -14,7 +14,7 @@ using nvme::status;
 namespace sc = nvme::sc;
 
 /// Descriptors of one command. A device has some limit; this one ends lists that lead back to themselves.
-constexpr std::size_t most_descriptors = 65536;
+constexpr std::size_t max_descriptors = 65536;
 
 template <class T>
 T host_read(std::uint64_t address) noexcept {
@@ -59,7 +59,7 @@ status gather_prps(const nvme::command& c, std::size_t left, const data_pointer_
             return sc::prp_offset_invalid;
         // The last entry of a page leads to the next list, unless it is the last of all.
         if (((entry + 8) & in_page) == 0 && left > rules.page) {
-            if (pieces.size() > most_descriptors)
+            if (pieces.size() > max_descriptors)
                 return sc::data_transfer_error;
             entry = address;
             continue;
@@ -92,7 +92,7 @@ class sgl_reader {
             if (segment.address == 0)
                 return sc::data_transfer_error;
             const std::size_t count = segment.length / sizeof d;
-            if ((seen += count) > most_descriptors)
+            if ((seen += count) > max_descriptors)
                 return sc::invalid_sgl_count;
             for (std::size_t i = 0; i < count; ++i) {
                 d = host_read<nvme::sgl_descriptor>(segment.address + i * sizeof d);

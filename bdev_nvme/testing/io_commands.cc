@@ -49,7 +49,7 @@ controller_model::outcome controller_model::io(submission_queue& sq, const nvme:
     }
 }
 
-std::uint64_t controller_model::most_bytes(std::uint8_t exponent) const noexcept {
+std::uint64_t controller_model::max_bytes(std::uint8_t exponent) const noexcept {
     if (exponent == 0)
         return ~std::uint64_t{0};
     return std::uint64_t{4096} << std::min(options_.mpsmin + exponent, 50);
@@ -81,7 +81,7 @@ controller_model::outcome controller_model::read_write(submission_queue& sq, con
     // Protection information that the controller makes and takes off itself does not travel.
     const bool own = (n.shape().dps & 7) != 0 && v.prinfo() & nvme::prinfo_pract && n.shape().metadata_bytes == 8;
     const std::size_t bytes = v.blocks() * (own ? n.block_bytes() : n.transfer_bytes());
-    if (bytes > most_bytes(options_.mdts))
+    if (bytes > max_bytes(options_.mdts))
         return {sc::invalid_field};
     if (!options_.keeps_data || (sq.now.what == fault::short_data && !writes))
         return {sc::success};
@@ -139,7 +139,7 @@ controller_model::outcome controller_model::write_zeroes(const nvme::command& c,
         return {sc::lba_out_of_range};
     if (n.shape().write_protected)
         return {sc::namespace_is_write_protected};
-    if (v.blocks() * n.block_bytes() > most_bytes(options_.wzsl))
+    if (v.blocks() * n.block_bytes() > max_bytes(options_.wzsl))
         return {sc::invalid_field};
     if (options_.keeps_data) {
         std::ranges::fill(n.data(v.slba(), v.blocks()), std::byte{0});
@@ -152,7 +152,7 @@ controller_model::outcome controller_model::verify(const nvme::command& c, names
     const nvme::block_command_view v{c};
     if (!n.has(v.slba(), v.blocks()))
         return {sc::lba_out_of_range};
-    if (v.blocks() * n.block_bytes() > most_bytes(options_.vsl))
+    if (v.blocks() * n.block_bytes() > max_bytes(options_.vsl))
         return {sc::invalid_field};
     return {sc::success};
 }

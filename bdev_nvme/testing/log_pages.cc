@@ -16,8 +16,8 @@ std::vector<std::byte> bytes_of(const T& page) {
 }
 
 /// More is asked for than any page of ours has, or any driver reads.
-constexpr std::uint64_t most_log_bytes = 1 << 20;
-constexpr std::size_t most_errors = 4;
+constexpr std::uint64_t max_log_bytes = 1 << 20;
+constexpr std::size_t max_errors = 4;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ controller_model::outcome controller_model::get_log_page(submission_queue& sq, c
     switch (v.lid()) {
     case nvme::lid::error_information: {
         const std::lock_guard guard(errors_lock_);
-        for (std::size_t i = 0; i < most_errors; ++i) {
+        for (std::size_t i = 0; i < max_errors; ++i) {
             const auto entry = bytes_of(i < errors_.size() ? errors_[i] : nvme::error_information_entry{});
             page.insert(page.end(), entry.begin(), entry.end());
         }
@@ -86,7 +86,7 @@ controller_model::outcome controller_model::get_log_page(submission_queue& sq, c
     const bool has_offset = options_.lpa & nvme::lpa_extended_data;
     if (v.offset() != 0 && (!has_offset || v.offset() > page.size() || v.offset() % 4 != 0))
         return {sc::invalid_field};
-    if (v.length_bytes() > most_log_bytes)
+    if (v.length_bytes() > max_log_bytes)
         return {sc::invalid_field};
     if (alter_log_page_)
         alter_log_page_(v.lid(), page);
@@ -108,7 +108,7 @@ void controller_model::log_error(const submission_queue& sq, const nvme::command
     entry.parameter_error_location = nvme::parameter_error_location_none;
     entry.nsid = c.nsid;
     errors_.push_front(entry);
-    if (errors_.size() > most_errors)
+    if (errors_.size() > max_errors)
         errors_.pop_back();
 }
 

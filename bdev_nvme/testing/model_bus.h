@@ -60,7 +60,7 @@ class model_bus final : public bus {
     }
     core::result<std::string> normalized(const std::string& address) override {
         if (address.empty())
-            return core::fail(EINVAL, "this is no address of a PCI function", address);
+            return core::fail(EINVAL, "not the address of a PCI function", address);
         return address;
     }
 

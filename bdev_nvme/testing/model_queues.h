@@ -88,7 +88,8 @@ struct submission_queue {
     std::vector<std::byte> scratch;
 };
 
-/// What a queue of one identifier has done, since the model was made. Written by who steps the queue, read by anyone.
+/// What a queue of one identifier has done, since the model was made. Written by the thread that steps the queue, read
+/// by any thread.
 struct alignas(64) queue_counters {
     core::counter commands;
     core::counter completions;

@@ -20,7 +20,7 @@ using nvme::tcp_pdu_type;
 
 memory_connection::memory_connection(memory_target& t, int socket)
     : target_(t), socket_(socket), wake_(::eventfd(0, EFD_CLOEXEC)), ana_changes_told_(t.ana_changes_), writes_(65536) {
-    reader_.agreed.sender = tcp::side::host;
+    reader_.negotiated.sender = tcp::side::host;
 }
 
 memory_connection::~memory_connection() {
@@ -137,13 +137,13 @@ void memory_connection::greet(const nvme::tcp_ic_req& p) {
     put(r.common);
     header_digest_ = r.dgst & nvme::tcp_enable_header_digest;
     data_digest_ = r.dgst & nvme::tcp_enable_data_digest;
-    reader_.agreed = {.sender = tcp::side::host,
-                      .initialized = true,
-                      .header_digest = header_digest_,
-                      .data_digest = data_digest_,
-                      .alignment = target_.options_.alignment,
-                      .in_capsule_data = std::max(8192u, target_.options_.in_capsule_data),
-                      .max_data = target_.options_.max_h2c_data};
+    reader_.negotiated = {.sender = tcp::side::host,
+                          .initialized = true,
+                          .header_digest = header_digest_,
+                          .data_digest = data_digest_,
+                          .alignment = target_.options_.alignment,
+                          .in_capsule_data = std::max(8192u, target_.options_.in_capsule_data),
+                          .max_data = target_.options_.max_h2c_data};
 }
 
 /// Appends a PDU; its lengths and digests are made here.
@@ -187,7 +187,7 @@ void memory_connection::answer(const nvme::command& c, nvme::status s, std::uint
 
 void memory_connection::send_data(const nvme::command& c, std::span<const std::byte> data) {
     for (std::size_t at = 0; at < data.size();) {
-        const auto n = std::min<std::size_t>(target_.options_.most_c2h_data, data.size() - at);
+        const auto n = std::min<std::size_t>(target_.options_.max_c2h_data, data.size() - at);
         const bool last = at + n == data.size();
         nvme::tcp_data d{};
         d.common.type = nvme::to_underlying(tcp_pdu_type::c2h_data);

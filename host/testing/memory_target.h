@@ -20,10 +20,10 @@ struct memory_target_options {
     std::uint32_t namespaces = 1;
     std::uint32_t in_capsule_data = 8192;
     std::uint32_t max_h2c_data = 8192;
-    std::uint32_t most_c2h_data = 1 << 20;  ///< bytes in one C2HData
-    std::uint32_t r2t_bytes = 16384;        ///< that one R2T asks for
-    std::uint8_t alignment = 0;             ///< CPDA
-    bool digests = true;                    ///< those that the host asks for
+    std::uint32_t max_c2h_data = 1 << 20;  ///< bytes in one C2HData
+    std::uint32_t r2t_bytes = 16384;       ///< that one R2T asks for
+    std::uint8_t alignment = 0;            ///< CPDA
+    bool digests = true;                   ///< those that the host asks for
     bool success_flag = true;
     std::uint8_t mdts = 8;  ///< 2^8 pages
     bool polls = false;     ///< I/O queues, instead of sleeping

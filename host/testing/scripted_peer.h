@@ -92,7 +92,7 @@ class scripted_peer {
         turns();
     }
     ~scripted_peer() {
-        on_core([&] { q->close(); });  // and whoever waits for the greeting goes on
+        on_core([&] { q->close(); });  // and the task that waits for ICResp continues
         on_core([&] { q.reset(); });
         ::close(peer);
     }
@@ -132,7 +132,7 @@ class scripted_peer {
         ASSERT_TRUE(greeted->has_value()) << greeted->error().text();
     }
 
-    core::test::reactors_by_hand cores{1};
+    core::test::manual_reactors cores{1};
     std::unique_ptr<queue_pair> q;
     int peer;
     std::optional<core::result<>> greeted;

@@ -7,8 +7,8 @@ namespace causeway::bench {
 using namespace std::chrono_literals;
 
 device_load::device_load(bdev::device& d, options o)
-    : device_(d), options_(o), slots_(d.blocks() * d.shape().block_size / o.bytes),
-      blocks_(o.bytes / d.shape().block_size), random_(o.seed),
+    : device_(d), options_(o), slots_(d.blocks() * d.geometry().block_size / o.bytes),
+      blocks_(o.bytes / d.geometry().block_size), random_(o.seed),
       memory_(need(core::dma_memory::allocate(std::size_t{o.bytes} * o.depth))) {
     for (unsigned i = 0; i < o.depth; ++i) {
         auto f = std::make_unique<flight>();

@@ -85,13 +85,13 @@ core::task<> gateway::add(std::shared_ptr<bdev::device> d, std::uint32_t nsid) {
     need(std::move(added));
 }
 
-core::task<> gateway::withdraw(std::uint32_t nsid) {
+core::task<> gateway::remove_namespace(std::uint32_t nsid) {
     auto removed = co_await target_->find_subsystem(nqn)->remove_namespace(nsid);
     need(std::move(removed));
 }
 
 core::task<> gateway::remove(std::uint32_t nsid, std::string name) {
-    co_await withdraw(nsid);
+    co_await remove_namespace(nsid);
     auto gone = co_await devices_->remove(name);
     need(std::move(gone));
 }

@@ -34,7 +34,7 @@ class gateway {
     // On the control reactor.
     /// Adds the device and makes it namespace `nsid`.
     core::task<> add(std::shared_ptr<bdev::device> d, std::uint32_t nsid);
-    core::task<> withdraw(std::uint32_t nsid);                  ///< the namespace
+    core::task<> remove_namespace(std::uint32_t nsid);          ///< the namespace
     core::task<> remove(std::uint32_t nsid, std::string name);  ///< and the device
     core::task<> shut_down();
 

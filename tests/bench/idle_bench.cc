@@ -108,7 +108,7 @@ core::task<> measure(gateway& g, const settings& s) {
     for (auto& c : all)
         co_await c->disconnect();
     for (unsigned n = 0; n < s.disks; ++n)
-        co_await g.withdraw(n + 1);
+        co_await g.remove_namespace(n + 1);
     while (!g.devices().all().empty()) {
         const std::string name = g.devices().all().front()->name();
         core::result<> removed;

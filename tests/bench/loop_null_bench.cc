@@ -65,7 +65,7 @@ class bench {
 
   private:
     core::task<> prepare() {
-        const bdev::geometry g{.block_size = 512, .blocks = blocks};
+        const bdev::device_geometry g{.block_size = 512, .blocks = blocks};
         must(devices_.add(std::make_shared<bdev::null_device>(group_, "Null0", g, bdev::uuid_of_name("Null0"))));
         nvmf::subsystem_options o;
         o.nqn = "nqn.2024-01.io.causeway:bench";

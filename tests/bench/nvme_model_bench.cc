@@ -117,7 +117,7 @@ struct bench {
     }
 
     void run() {
-        core::thread_runner runner(group, core::thread_runner::place::on_their_cpus);
+        core::thread_runner runner(group, core::thread_runner::affinity::reactor_cpus);
         group.control().execute([this] { core::detach(measure()); });
         ended.wait();
         runner.stop();

@@ -43,7 +43,7 @@ core::task<> measure(gateway& g, const settings& s) {
     co_await g.add(disk, 1);
 
     load_options o = s.load;
-    o.block_size = disk->shape().block_size;
+    o.block_size = disk->geometry().block_size;
     o.blocks = disk->blocks();
     loop::host_controller host(g.transport());
     auto connected = co_await host.connect(g.host());
@@ -66,7 +66,7 @@ core::task<> measure(gateway& g, const settings& s) {
     co_await l.stop();
     co_await host.disconnect();
     // The image is opened for `disks`, and goes with its placement: before the gateway does.
-    co_await g.withdraw(1);
+    co_await g.remove_namespace(1);
     auto removed = co_await disks.remove("Ceph0");
     need(std::move(removed));
 }

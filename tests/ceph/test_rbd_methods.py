@@ -186,7 +186,7 @@ def test_resize_and_delete(registered, cluster, image):
     assert registered.bdev("Ceph0")["num_blocks"] == 128 * MIB // 4096
     assert cluster.image(name)["size"] == 128 * MIB
     refused(-22, registered.call, "bdev_rbd_resize", name="Ceph0", new_size=1)
-    assert "say force" in refused(-27, registered.call, "bdev_rbd_resize", name="Ceph0", new_size=100 << 30)
+    assert "set force" in refused(-27, registered.call, "bdev_rbd_resize", name="Ceph0", new_size=100 << 30)
     cluster.rbd("resize", "--no-progress", f"rbd/{name}", "--size", "256M")
     end = time.monotonic() + 30
     while registered.bdev("Ceph0")["num_blocks"] != 256 * MIB // 4096:

@@ -13,7 +13,7 @@ namespace causeway::fuzz {
 
 namespace {
 
-constexpr auto patience = std::chrono::seconds(20);
+constexpr auto timeout = std::chrono::seconds(20);
 /// Sleeps of the product are for the kernel's connection manager; this one is faster.
 constexpr unsigned hurry = 10;
 /// A reactor looks at its descriptors that often.
@@ -71,7 +71,7 @@ core::task<> gateway::build(const char* trtype, transport_factory make, std::uin
     nvmf::subsystem* const subsystem = need(std::move(made));
     for (const std::uint32_t size : {block_size, 8 * block_size}) {
         const std::string name = "Malloc" + std::to_string(size);
-        const bdev::geometry shape{.block_size = size, .blocks = blocks * block_size / size};
+        const bdev::device_geometry shape{.block_size = size, .blocks = blocks * block_size / size};
         need(devices_.add(need(bdev::memory_device::create(group_.control(), name, shape, bdev::random_uuid()))));
         nvmf::namespace_params p;
         p.bdev_name = name;
@@ -107,7 +107,7 @@ bool gateway::wait(const std::function<bool()>& done) {
         if (done())
             return true;
         const auto passed = clock::now() - begin;
-        if (passed > patience)
+        if (passed > timeout)
             return false;
         if (pace_ == pace::alone) {
             if (events == 0)

@@ -66,13 +66,14 @@ std::string lost_receives(const rdma::poll_group& g, std::uint64_t taken) {
     for (const auto& [number, q] : g.*member(qpairs_of()))
         granted += q->limits().depth;
     for (const auto& pool : g.*member(pools_of())) {
-        const rdma::receive_ledger& ledger = pool->ledger();
+        const rdma::receive_credits& credits = pool->credits();
         const std::uint32_t slots = pool.get()->*member(slots_of());
         const std::size_t spare = (pool.get()->*member(spare_of())).size();
-        if (pool->dirty() || spare + ledger.circulating() != slots)
-            return fmt::format("of {} receives {} are spare and {} in circulation", slots, spare, ledger.circulating());
-        promised += ledger.promised();
-        circulating += ledger.circulating();
+        if (pool->dirty() || spare + credits.circulating() != slots)
+            return fmt::format("of {} receives {} are spare and {} in circulation", slots, spare,
+                               credits.circulating());
+        promised += credits.promised();
+        circulating += credits.circulating();
     }
     if (promised != granted)
         return fmt::format("{} receives are promised instead of {}", promised, granted);

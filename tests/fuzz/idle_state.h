@@ -18,7 +18,7 @@ class idle_state {
     std::size_t connections() const noexcept;
     /// One of them is on its way out, though its host has not heard of it.
     bool closing() const;
-    /// "" or what has not been given back: buffers, requests, receives, of which hosts have taken that many since the
+    /// "" or what has not been released: buffers, requests, receives, of which hosts have taken that many since the
     /// beginning. REQUIRES: `live` connections, none closing.
     std::string leaks(std::size_t live, std::uint64_t receives_taken) const;
 

@@ -15,9 +15,9 @@ using bdev_nvme::testing::model_options;
 
 namespace {
 
-constexpr unsigned most_io = 200;
+constexpr unsigned max_io = 200;
 // Each may take seconds of virtual time.
-constexpr unsigned most_waits = 8, most_operations = 16;
+constexpr unsigned max_waits = 8, max_operations = 16;
 constexpr std::uint64_t blocks_of_a_namespace = 128;
 // Host memory of the sizes that a garbled controller may ask for costs more than all else.
 constexpr std::size_t host_memory_sizes = 272, end_of_host_memory_sizes = 280;
@@ -119,7 +119,7 @@ void nvme_session::step() {
 
 void nvme_session::io(unsigned how) {
     const auto offset = in_.byte(), length = in_.byte(), layout = in_.byte();
-    if (started_.size() >= most_io)
+    if (started_.size() >= max_io)
         return;
     bdev_nvme::testing::io_user::request r;
     r.operation = static_cast<bdev::op>(how % bdev::op_count);
@@ -140,7 +140,7 @@ void nvme_session::io(unsigned how) {
 }
 
 void nvme_session::turns(unsigned how) {
-    const bool long_one = how == 31 && waits_++ < most_waits;
+    const bool long_one = how == 31 && waits_++ < max_waits;
     bench_.turn_for(long_one ? 2s : core::nanoseconds(20us) * (how + 1) * (how + 1));
 }
 
@@ -217,7 +217,7 @@ void nvme_session::namespaces(unsigned how) {
 }
 
 void nvme_session::operation(unsigned how) {
-    if (operations_begun_++ >= most_operations)
+    if (operations_begun_++ >= max_operations)
         return;
     switch (how & 7) {
     case 0: return begin(bench_.driver.reset("Nvme0"));
@@ -299,12 +299,12 @@ void nvme_session::judge() {
         bench_.turn_for(100ms);
         bench_.user.look();
         for (const auto& d : std::vector(bench_.devices.all()))
-            if (d->blocks() > 0 && !d->can().read_only) {
+            if (d->blocks() > 0 && !d->capabilities().read_only) {
                 const auto core = cores(head_) - 1;
                 must(bench_.io(d->name(), {.operation = bdev::op::write, .fill = 0x5a}, core).ok());
                 const auto read = bench_.user.start(d->name(), {});
                 must(read && bench_.turn_until([&] { return read->ended; }));
-                must(read->status.ok() && read->data == std::vector(d->shape().block_size, std::byte{0x5a}));
+                must(read->status.ok() && read->data == std::vector(d->geometry().block_size, std::byte{0x5a}));
             }
     }
     must(bench_.close());

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "bdev_nvme/testing/driver_world.h"
+#include "bdev_nvme/testing/driver_fixture.h"
 
 #include <cstdint>
 #include <map>
@@ -72,7 +72,7 @@ class nvme_session {
     byte_source& in_;
     nvme_counts& counts_;
     const std::uint8_t head_;
-    bdev_nvme::testing::driver_world bench_;
+    bdev_nvme::testing::driver_fixture bench_;
     std::shared_ptr<bdev_nvme::testing::controller_model> model_;
     const std::uint64_t cap_;
     const std::uint32_t version_;

@@ -15,8 +15,8 @@ namespace causeway::fuzz {
 
 namespace {
 
-constexpr unsigned most_steps = 48;
-constexpr std::uint32_t most_in_flight = 24;  ///< beyond an I/O queue's depth, within the receives of all queues
+constexpr unsigned max_steps = 48;
+constexpr std::uint32_t max_in_flight = 24;  ///< beyond an I/O queue's depth, within the receives of all queues
 constexpr std::uint64_t inputs_between_checks = 16;
 constexpr std::uint64_t inputs_of_a_controller = 4096;       ///< so that a history is not endless
 constexpr std::uint64_t inputs_between_leak_checks = 16384;  ///< each stops the process for some hundredths of a second
@@ -58,7 +58,7 @@ bool session::play(std::span<const std::uint8_t> input) {
     ++counts_.inputs;
     ++credit_;
     history_.add(input);
-    for (unsigned n = 0; n < most_steps && !trouble(); ++n) {
+    for (unsigned n = 0; n < max_steps && !trouble(); ++n) {
         const auto next = s.next();
         if (!next)
             break;
@@ -104,7 +104,7 @@ void session::send(const step& s, bool rough) {
     host_queue& q = *queues_[place];
     if (!s.raw && q.outstanding() >= q.depth())
         run_until_quiet();
-    if (q.outstanding() >= (s.raw ? most_in_flight : q.depth()))
+    if (q.outstanding() >= (s.raw ? max_in_flight : q.depth()))
         return;
 
     const std::size_t most = s.raw ? host_queue::longest_capsule : longest_legal;

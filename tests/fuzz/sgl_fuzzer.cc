@@ -28,20 +28,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     if (!data.empty())
         std::memcpy(data.data(), bytes + head, data.size());
 
-    rdma::data_place place;
-    if (!rdma::parse_sgl(command, data, length, way, place).ok())
+    rdma::data_location location;
+    if (!rdma::parse_sgl(command, data, length, way, location).ok())
         return 0;
-    if (place.in_capsule) {
+    if (location.in_capsule) {
         must(way == nvmf::transfer::from_host);
-        must(place.remote_count == 0);
-        must(std::uint64_t{place.capsule_offset} + length <= data.size());
+        must(location.remote_count == 0);
+        must(std::uint64_t{location.capsule_offset} + length <= data.size());
         return 0;
     }
-    must(place.remote_count >= 1 && place.remote_count <= rdma::most_descriptors);
+    must(location.remote_count >= 1 && location.remote_count <= rdma::max_descriptors);
     std::uint64_t sum = 0;
-    for (unsigned i = 0; i < place.remote_count; ++i) {
-        must(place.remote[i].length != 0);
-        sum += place.remote[i].length;
+    for (unsigned i = 0; i < location.remote_count; ++i) {
+        must(location.remote[i].length != 0);
+        sum += location.remote[i].length;
     }
     must(sum == length);
     return 0;

@@ -50,7 +50,7 @@ void append_digest(std::vector<std::byte>& to, std::span<const std::byte> of) {
 }  // namespace
 
 tcp_host::tcp_host(gateway& g, std::uint16_t port) : gateway_(g), reader_(*this) {
-    reader_.agreed = {.sender = tcp::side::controller, .max_data = max_io_size};
+    reader_.negotiated = {.sender = tcp::side::controller, .max_data = max_io_size};
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int yes = 1, size = longest;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -101,7 +101,8 @@ void tcp_host::initialize(const beginning& b) {
 
 void tcp_host::send(nvme::tcp_pdu_type type, std::span<const std::byte> header, std::span<const std::byte> data,
                     std::uint8_t flags) {
-    const bool header_digest = reader_.agreed.header_digest, data_digest = reader_.agreed.data_digest && !data.empty();
+    const bool header_digest = reader_.negotiated.header_digest,
+               data_digest = reader_.negotiated.data_digest && !data.empty();
     nvme::tcp_common_header h{};
     h.type = nvme::to_underlying(type);
     h.hlen = static_cast<std::uint8_t>(sizeof h + header.size());
@@ -194,7 +195,7 @@ bool tcp_host::end(const tcp::pdu& p, bool intact) noexcept {
     switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
     case nvme::tcp_pdu_type::ic_resp: {
         const auto& r = p.as<nvme::tcp_ic_resp>();
-        tcp::agreement& a = reader_.agreed;
+        tcp::negotiated_params& a = reader_.negotiated;
         a.initialized = true;
         a.header_digest = r.dgst & nvme::tcp_enable_header_digest;
         a.data_digest = r.dgst & nvme::tcp_enable_data_digest;

@@ -24,12 +24,12 @@ class witness final : public tcp::pdu_sink {
         in_pdu_ = true;
         note(p.header());
         if (p.common().type == nvme::to_underlying(nvme::tcp_pdu_type::ic_req))
-            reader->agreed = {.initialized = true,
-                              .header_digest = (how_ & 1) != 0,
-                              .data_digest = (how_ & 2) != 0,
-                              .alignment = static_cast<std::uint8_t>(how_ >> 3 & 3),
-                              .in_capsule_data = 512,
-                              .max_data = 4096};
+            reader->negotiated = {.initialized = true,
+                                  .header_digest = (how_ & 1) != 0,
+                                  .data_digest = (how_ & 2) != 0,
+                                  .alignment = static_cast<std::uint8_t>(how_ >> 3 & 3),
+                                  .in_capsule_data = 512,
+                                  .max_data = 4096};
         must(p.data_length() <= 4096);
         // Exactly as long as it is, so that the sanitizer sees a byte beyond.
         data_.assign(p.data_length(), std::byte{0});
@@ -46,7 +46,7 @@ class witness final : public tcp::pdu_sink {
     void violated(const tcp::violation& v, std::span<const std::byte> header) noexcept override {
         must(!ended_);
         ended_ = true;
-        must(header.size() <= nvme::tcp_most_term_data);
+        must(header.size() <= nvme::tcp_max_term_data);
         note({reinterpret_cast<const std::byte*>(&v.status), sizeof v.status});
         note({reinterpret_cast<const std::byte*>(&v.information), sizeof v.information});
         note(header);
@@ -69,13 +69,13 @@ std::vector<std::byte> read(std::span<const std::byte> stream, std::size_t size,
     tcp::pdu_reader r(w);
     w.reader = &r;
     while (!stream.empty()) {
-        const auto place = direct ? r.place() : std::span<std::byte>{};
-        const std::size_t n = std::min({size, stream.size(), place.empty() ? stream.size() : place.size()});
-        if (place.empty()) {
+        const auto destination = direct ? r.destination() : std::span<std::byte>{};
+        const std::size_t n = std::min({size, stream.size(), destination.empty() ? stream.size() : destination.size()});
+        if (destination.empty()) {
             must(r.feed(stream.first(n)) == n || r.over());
         } else {
-            std::memcpy(place.data(), stream.data(), n);
-            r.placed(n);
+            std::memcpy(destination.data(), stream.data(), n);
+            r.received_in_place(n);
         }
         if (r.over())
             break;

@@ -215,7 +215,7 @@ def test_a_second_gateway_on_the_same_socket(tmp_path):
 def test_a_socket_that_cannot_be(tmp_path):
     assert "No such file or directory" in run_to_end(path=tmp_path / "no" / "such").stderr
     (tmp_path / "file").write_text("precious")
-    assert "no socket" in run_to_end(path=tmp_path / "file").stderr
+    assert "is not a socket" in run_to_end(path=tmp_path / "file").stderr
     assert (tmp_path / "file").read_text() == "precious"
 
 

@@ -78,7 +78,7 @@ std::string never_receives(const endpoint& at) {
     return fmt::format("meanwhile {} commands of others were served", served);
 }
 
-/// Connections until there is no room. All must be given back.
+/// Connections until there is no room. All must be released.
 std::string all_room(const endpoint& at) {
     std::vector<std::unique_ptr<raw_connection>> held;
     std::uint16_t status = 0;

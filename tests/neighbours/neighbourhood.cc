@@ -5,15 +5,15 @@
 
 namespace causeway::neighbours {
 
-neighbourhood::neighbourhood(seam_maker make_seam, std::uint64_t seed) : run(seed, 1, {.mail_budget = 4096}) {
+neighbourhood::neighbourhood(seam_maker make_seam, std::uint64_t seed) : run(seed, 1, {.message_budget = 4096}) {
     core::log::set_level(core::log::level::error);
     // Seconds pass evenly, for some things go by them: a core looks at its descriptors each half millisecond. And
     // threads that make and close connections take no longer than they do in life.
-    run.set_pace({.least_turn = 5us,
-                  .most_turn = 15us,
+    run.set_pace({.min_turn = 5us,
+                  .max_turn = 15us,
                   .turns_before_a_stall = 0,
-                  .least_blocking_work = 1us,
-                  .most_blocking_work = 100us});
+                  .min_blocking_work = 1us,
+                  .max_blocking_work = 100us});
     by = make_seam(run);
     now([&] { polling_ = {core(), "restless", restless_}; });
     wait(managed.start());
@@ -69,7 +69,7 @@ core::task<> neighbourhood::tear_down() {
 }
 
 std::shared_ptr<bdev::fault_device> neighbourhood::make_disk(const std::string& name) {
-    constexpr bdev::geometry shape{.block_size = block_size, .blocks = 1024};
+    constexpr bdev::device_geometry shape{.block_size = block_size, .blocks = 1024};
     auto memory = bdev::memory_device::create(core(), name + " memory", shape, bdev::uuid_of_name(name + " memory"));
     auto made = bdev::fault_device::create(name, *memory, bdev::uuid_of_name(name));
     EXPECT_TRUE(devices.add(*made));

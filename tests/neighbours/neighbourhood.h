@@ -31,7 +31,7 @@ using seam_maker = std::unique_ptr<seam> (*)(core::simulation&);
 class neighbourhood {
   public:
     neighbourhood(seam_maker make_seam, std::uint64_t seed);
-    /// REQUIRES: all have left, nothing hangs. Everything has been given back.
+    /// REQUIRES: all have left, nothing hangs. Everything has been released.
     ~neighbourhood();
 
     void wait(core::task<> t);

@@ -8,7 +8,7 @@
 
 namespace causeway::neighbours {
 
-/// Somebody who does the same thing again and again. On the gateway's core.
+/// A party that repeats one action. On the gateway's core.
 class party {
   public:
     explicit party(neighbourhood& at) : at_(at) {}

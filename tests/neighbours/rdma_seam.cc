@@ -96,7 +96,7 @@ host_end* fabric_connector::request(const host::queue_pair_options& o, std::uint
 core::task<core::result<std::unique_ptr<host::queue_pair>>> fabric_connector::open(host::queue_pair_options o) {
     host_end* const end = request(o);
     if (!end)
-        co_return core::fail(ECONNREFUSED, "nobody listens there", name());
+        co_return core::fail(ECONNREFUSED, "no listener at this address", name());
     while (end->is == host_end::state::requesting)
         co_await core::yield();
     if (end->is != host_end::state::accepted) {

@@ -38,7 +38,7 @@ class fabric_connector final : public host::connector {
     fabric_connector(rdma::test::fabric& f, nvmf::transport_address to) : fabric_(f), address_(std::move(to)) {}
     core::task<core::result<std::unique_ptr<host::queue_pair>>> open(host::queue_pair_options o) override;
     std::string name() const override { return address_.text(); }
-    /// As open() begins. nullptr: nobody listens there.
+    /// As open() begins. nullptr: no listener at this address.
     rdma::test::host_end* request(const host::queue_pair_options& o, std::uint32_t from = 0);
 
   private:

@@ -215,18 +215,18 @@ class operator_whose_clients_hang : public busy_task {
         while (at_.managed.clients())
             co_await core::yield();
     }
-    std::size_t that_never_read() const { return deaf_; }
+    std::size_t that_never_read() const { return peer_reads_no_more_; }
 
   private:
     static constexpr std::size_t places = 64, never_read = 4;
 
     core::task<bool> once() override {
-        while (deaf_ < never_read) {
+        while (peer_reads_no_more_ < never_read) {
             auto& c = clients_.emplace_back(std::make_unique<management_client>(at_.managed.path()));
             for (int i = 0; i < 400 && c->send(management_client::question); ++i)
                 if (i % 10 == 0)
                     co_await core::yield();
-            ++deaf_;
+            ++peer_reads_no_more_;
         }
         const auto halves = clients_.begin() + never_read;
         clients_.erase(std::remove_if(halves, clients_.end(), [](auto& c) { return c->answered(); }), clients_.end());
@@ -237,7 +237,7 @@ class operator_whose_clients_hang : public busy_task {
         co_return true;
     }
     std::vector<std::unique_ptr<management_client>> clients_;
-    std::size_t deaf_ = 0;
+    std::size_t peer_reads_no_more_ = 0;
 };
 
 template <class P>

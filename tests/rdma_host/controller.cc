@@ -37,7 +37,7 @@ controller::controller(const controller_options& o) : options_(o) {
     connect_admin();
     hostile::enable(*admin_);
     identify();
-    ask_for_queues();
+    request_io_queues();
     for (unsigned i = 0; i < o.queues; ++i)
         queues_.push_back(std::make_unique<io_queue>(o.at, queue_options{.qid = static_cast<std::uint16_t>(i + 1),
                                                                          .cntlid = cntlid_,
@@ -77,7 +77,7 @@ void controller::identify() {
     block_size_ = 1u << n.lbaf[n.flbas & 0xf].lbads;
 }
 
-void controller::ask_for_queues() {
+void controller::request_io_queues() {
     nvme::command c{};
     c.opcode = nvme::to_underlying(nvme::admin_opcode::set_features);
     c.flags = nvme::to_underlying(nvme::psdt::sgl) << 6;

@@ -47,7 +47,7 @@ class controller {
   private:
     void connect_admin();
     void identify();
-    void ask_for_queues();
+    void request_io_queues();
     void set_and_wait(std::uint32_t cc, std::uint32_t csts_mask, std::uint32_t csts_value);
 
     const controller_options options_;

@@ -78,7 +78,7 @@ void io_queue::make_queue_pair() {
     a.qp_type = IBV_QPT_RC;
     a.cap = {.max_send_wr = options_.depth + spare,
              .max_recv_wr = options_.depth + spare,
-             .max_send_sge = 1 + most_pieces,
+             .max_send_sge = 1 + max_pieces,
              .max_recv_sge = 1,
              .max_inline_data = 0};
     if (rdma_create_qp(cm_.id(), pd_, &a) != 0)
@@ -150,7 +150,7 @@ void io_queue::submit(unsigned slot, nvme::command c, direction way, std::uint32
     const auto at = reinterpret_cast<std::uint64_t>(data(slot).data());
     if (way == direction::to_target && bytes <= options_.in_capsule) {
         c.sgl = nvme::sgl_descriptor::data_block(0, bytes, nvme::sgl_subtype::offset);
-        const std::uint32_t parts = std::clamp<std::uint32_t>(bytes / 512, 1, most_pieces);
+        const std::uint32_t parts = std::clamp<std::uint32_t>(bytes / 512, 1, max_pieces);
         const std::uint32_t each = bytes / parts / 512 * 512;
         for (std::uint32_t i = 0; i < parts; ++i, ++pieces)
             s.pieces[pieces] = {at + i * each, i + 1 < parts ? each : bytes - i * each, mr_->lkey};
@@ -183,13 +183,13 @@ void io_queue::flush() {
     if (first_receive_) {  // before the sends, whose responses need them
         ibv_recv_wr* bad;
         if (ibv_post_recv(cm_.id()->qp, first_receive_, &bad) != 0)
-            break_off("the queue pair takes no receive");
+            stop_sending("cannot post a receive");
         first_receive_ = nullptr;
     }
     if (first_send_) {
         ibv_send_wr* bad;
         if (ibv_post_send(cm_.id()->qp, first_send_, &bad) != 0)
-            break_off("the queue pair takes no send");
+            stop_sending("cannot post a send");
         first_send_ = nullptr;
     }
 }
@@ -199,11 +199,11 @@ void io_queue::look() {
     for (;;) {
         const int n = ibv_poll_cq(cq_, static_cast<int>(done.size()), done.data());
         if (n < 0)
-            break_off("ibv_poll_cq fails");
+            stop_sending("ibv_poll_cq fails");
         for (int i = 0; i < n; ++i) {
             const ibv_wc& wc = done[static_cast<std::size_t>(i)];
             if (wc.status != IBV_WC_SUCCESS) {
-                break_off(ibv_wc_status_str(wc.status));
+                stop_sending(ibv_wc_status_str(wc.status));
             } else if (wc.wr_id & send_mark) {
                 const auto slot = static_cast<unsigned>(wc.wr_id & ~send_mark);
                 slots_[slot].is_sent = true;
@@ -238,10 +238,10 @@ void io_queue::look_whether_over(unsigned slot) {
 
 void io_queue::look_at_connection() {
     if (cm_.is_over())
-        break_off("the target closed the connection");
+        stop_sending("the target closed the connection");
 }
 
-void io_queue::break_off(std::string why) {
+void io_queue::stop_sending(std::string why) {
     // What comes after the first reason comes of it.
     if (broken_.empty())
         broken_ = std::move(why);

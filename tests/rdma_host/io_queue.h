@@ -62,12 +62,12 @@ class io_queue {
     int connection() const noexcept { return cm_.descriptor(); }
 
   private:
-    static constexpr unsigned spare = 2;        ///< receives and work requests beside those of commands
-    static constexpr unsigned most_pieces = 4;  ///< of data in a capsule, as Linux does at most
+    static constexpr unsigned spare = 2;       ///< receives and work requests beside those of commands
+    static constexpr unsigned max_pieces = 4;  ///< of data in a capsule, as Linux does at most
 
     struct slot_state {
         ibv_send_wr send{};
-        ibv_sge pieces[1 + most_pieces]{};
+        ibv_sge pieces[1 + max_pieces]{};
         nvme::completion response{};
         std::uint16_t cid = 0;
         bool is_sent = true, is_answered = true;
@@ -84,7 +84,7 @@ class io_queue {
     void look();
     void take_response(unsigned receive);
     void look_whether_over(unsigned slot);
-    void break_off(std::string why);
+    void stop_sending(std::string why);
     std::byte* capsule(unsigned slot) { return memory_.get() + capsules_at_ + slot * sizeof(nvme::command); }
     std::byte* response(unsigned receive) { return memory_.get() + responses_at_ + receive * sizeof(nvme::completion); }
 

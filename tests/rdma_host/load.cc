@@ -44,7 +44,7 @@ outcome load::run() {
     outcome_.seconds = std::chrono::duration<double>(clock::now() - start_).count();
     if (options_.verify) {
         phase_ = phase::reading_back;
-        next_place_ = 0;
+        next_disk_slot_ = 0;
         next_reset_ = clock::time_point::max();
         drive();
     }
@@ -82,16 +82,16 @@ void load::first_look_at_disk() {
     blocks_each_ = options_.host.bytes / block_size;
     const std::uint64_t blocks =
         options_.region ? std::min(options_.region / block_size, controller_->blocks()) : controller_->blocks();
-    places_ = blocks / blocks_each_;
-    if (places_ == 0)
+    disk_slots_ = blocks / blocks_each_;
+    if (disk_slots_ == 0)
         throw unexpected("the disk, or the part of it that may be used, is smaller than one command");
-    if (options_.verify && places_ < workers_.size())
+    if (options_.verify && disk_slots_ < workers_.size())
         throw unexpected(
-            fmt::format("{} commands at a time on {} places: some would have to wait", workers_.size(), places_));
+            fmt::format("{} commands at a time on {} places: some would have to wait", workers_.size(), disk_slots_));
     if (!options_.verify)
         return;
     pattern_.emplace(options_.seed, block_size);
-    ledger_.emplace(places_);
+    tracker_.emplace(disk_slots_);
 }
 
 void load::connect_again(const std::string& why) {
@@ -106,7 +106,7 @@ void load::connect_again(const std::string& why) {
         if (!w.has_work || !w.is_sent)
             continue;
         ++outcome_.redriven;
-        if (w.what == kind::write && ledger_)
+        if (w.what == kind::write && tracker_)
             w.what = kind::look;
         send(w);
     }
@@ -207,13 +207,13 @@ bool load::choose(worker& w) {
     if (stopped_.load(std::memory_order_relaxed) || now >= end_ || (options_.count && chosen_ >= options_.count))
         return false;
     do {
-        w.place = (options_.sequential ? next_place_++ : random()) % places_;
-    } while (ledger_ && !ledger_->take(w.place));
+        w.disk_slot = (options_.sequential ? next_disk_slot_++ : random()) % disk_slots_;
+    } while (tracker_ && !tracker_->take(w.disk_slot));
     w.what = random() % 100 < options_.write_percent ? kind::write : kind::read;
-    if (ledger_ && ledger_->acknowledged(w.place) == 0)
+    if (tracker_ && tracker_->acknowledged(w.disk_slot) == 0)
         w.what = kind::write;  // nothing is known of what could be read
-    if (ledger_ && w.what == kind::write)
-        w.generation = ledger_->begin_write(w.place);
+    if (tracker_ && w.what == kind::write)
+        w.generation = tracker_->begin_write(w.disk_slot);
     ++chosen_;
     w.has_work = true;
     w.due = w.began = now;
@@ -226,12 +226,12 @@ bool load::choose(worker& w) {
 
 /// Reads all of it back, each place once.
 bool load::choose_in_order(worker& w) {
-    while (next_place_ < places_ && ledger_->acknowledged(next_place_) == 0)
-        ++next_place_;
-    if (next_place_ == places_)
+    while (next_disk_slot_ < disk_slots_ && tracker_->acknowledged(next_disk_slot_) == 0)
+        ++next_disk_slot_;
+    if (next_disk_slot_ == disk_slots_)
         return false;
-    w.place = next_place_++;
-    ledger_->take(w.place);
+    w.disk_slot = next_disk_slot_++;
+    tracker_->take(w.disk_slot);
     w.what = kind::read;
     w.has_work = true;
     w.due = w.began = clock::now();
@@ -280,10 +280,10 @@ void load::answered(worker& w, const nvme::completion& c) {
 }
 
 void load::acknowledged(worker& w) {
-    if (ledger_) {
+    if (tracker_) {
         if (w.what == kind::write)
-            ledger_->acknowledge(w.place);
-        ledger_->give_back(w.place);
+            tracker_->acknowledge(w.disk_slot);
+        tracker_->release(w.disk_slot);
     }
     if (phase_ == phase::reading_back)
         return;
@@ -295,18 +295,18 @@ void load::acknowledged(worker& w) {
 
 void load::check(const worker& w, std::span<const std::byte> data) {
     const std::uint32_t size = pattern_->block_size();
-    const std::uint32_t acknowledged = ledger_->acknowledged(w.place);
+    const std::uint32_t acknowledged = tracker_->acknowledged(w.disk_slot);
     if (acknowledged == 0)
         return;  // a look at what was there before us
     std::uint64_t lba = lba_of(w);
     for (std::size_t at = 0; at < data.size(); at += size, ++lba) {
         const auto block = data.subspan(at, size);
         if (pattern_->is(block, lba, acknowledged) ||
-            (ledger_->is_pending(w.place) && pattern_->is(block, lba, acknowledged + 1)))
+            (tracker_->is_pending(w.disk_slot) && pattern_->is(block, lba, acknowledged + 1)))
             continue;
         throw disk_is_wrong(fmt::format("block {} holds {}, where generation {}{} must be", lba,
                                         pattern_->describe(block), acknowledged,
-                                        ledger_->is_pending(w.place) ? fmt::format(" or {}", acknowledged + 1) : ""));
+                                        tracker_->is_pending(w.disk_slot) ? fmt::format(" or {}", acknowledged + 1) : ""));
     }
     outcome_.verified_blocks += data.size() / size;
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "host/histogram.h"
-#include "host/ledger.h"
 #include "host/pattern.h"
+#include "host/write_tracker.h"
 #include "tests/rdma_host/controller.h"
 
 #include <atomic>
@@ -12,7 +12,7 @@
 namespace causeway::rdma_host {
 
 using host::histogram;
-using host::ledger;
+using host::write_tracker;
 using host::pattern;
 
 /// What a load does.
@@ -75,7 +75,7 @@ class load {
         unsigned queue, slot;
         bool has_work = false, is_sent = false;
         kind what = kind::read;
-        std::uint64_t place = 0;
+        std::uint64_t disk_slot = 0;
         std::uint32_t generation = 0;
         clock::time_point due, began, sent;
     };
@@ -95,17 +95,17 @@ class load {
     void check(const worker& w, std::span<const std::byte> data);
     void acknowledged(worker& w);
     std::uint64_t random() noexcept;
-    std::uint64_t lba_of(const worker& w) const noexcept { return w.place * blocks_each_; }
+    std::uint64_t lba_of(const worker& w) const noexcept { return w.disk_slot * blocks_each_; }
     worker& worker_of(unsigned queue, unsigned slot) { return workers_[queue * options_.host.depth + slot]; }
 
     const load_options options_;
     std::unique_ptr<controller> controller_;
     std::optional<pattern> pattern_;
-    std::optional<ledger> ledger_;
+    std::optional<write_tracker> tracker_;
     std::vector<worker> workers_;
     outcome outcome_;
     phase phase_ = phase::driving;
-    std::uint64_t places_ = 0, next_place_ = 0, chosen_ = 0, random_;
+    std::uint64_t disk_slots_ = 0, next_disk_slot_ = 0, chosen_ = 0, random_;
     std::uint32_t blocks_each_ = 1;
     clock::time_point start_, end_ = clock::time_point::max(), next_reset_ = clock::time_point::max();
     clock::time_point next_due_, next_housekeeping_;

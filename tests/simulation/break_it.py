@@ -21,29 +21,29 @@ BREAKS = [
      "void memory_device::end(io& i, nvme::status s) noexcept {\n",
      "void memory_device::end(io& i, nvme::status s) noexcept {\n    static int n = 0;\n    if (++n % 3000 == 0)\n        return;\n"),
     ("a device swaps two blocks of a long write", "bdev/memory_device.cc",
-     "    case op::write: copy_out(place, i.data, bytes); break;\n",
-     "    case op::write:\n        copy_out(place, i.data, bytes);\n        if (i.length_blocks > 8)\n"
-     "            std::swap_ranges(place, place + shape().block_size, place + shape().block_size);\n        break;\n"),
+     "    case op::write: copy_out(block_data, i.data, bytes); break;\n",
+     "    case op::write:\n        copy_out(block_data, i.data, bytes);\n        if (i.length_blocks > 8)\n"
+     "            std::swap_ranges(block_data, block_data + geometry().block_size, block_data + geometry().block_size);\n        break;\n"),
     ("a device leaves out the last block of a long write", "bdev/memory_device.cc",
-     "    case op::write: copy_out(place, i.data, bytes); break;\n",
-     "    case op::write:\n        copy_out(place, i.data, bytes - (i.length_blocks > 8 ? shape().block_size : 0));\n        break;\n"),
+     "    case op::write: copy_out(block_data, i.data, bytes); break;\n",
+     "    case op::write:\n        copy_out(block_data, i.data, bytes - (i.length_blocks > 8 ? geometry().block_size : 0));\n        break;\n"),
     ("a device acknowledges writes before it does them", "bdev/memory_device.cc",
-     "    case op::write: copy_out(place, i.data, bytes); break;\n",
+     "    case op::write: copy_out(block_data, i.data, bytes); break;\n",
      "    case op::write: {\n        std::vector<std::byte> late(bytes);\n        copy_out(late.data(), i.data, bytes);\n"
-     "        home_.execute([place, late] { std::copy(late.begin(), late.end(), place); });\n        break;\n    }\n"),
+     "        home_.execute([block_data, late] { std::copy(late.begin(), late.end(), block_data); });\n        break;\n    }\n"),
     ("a device writes to its buffer once more after it has said that it is done", "bdev/memory_device.cc",
-     "    case op::read: copy_in(i.data, place, bytes); break;\n",
-     "    case op::read:\n        copy_in(i.data, place, bytes);\n"
+     "    case op::read: copy_in(i.data, block_data, bytes); break;\n",
+     "    case op::read:\n        copy_in(i.data, block_data, bytes);\n"
      "        home_.execute([at = i.data[0].iov_base] { *static_cast<char*>(at) = 0; });\n        break;\n"),
     ("compare and write is not atomic", "bdev/memory_device.cc",
-     "        copy_out(place, i.write_data, bytes);\n        break;\n",
+     "        copy_out(block_data, i.write_data, bytes);\n        break;\n",
      "        i.data = i.write_data;\n        i.operation = op::write;\n"
      "        i.handle = [](core::message& m) noexcept {\n            io& i = static_cast<io&>(m);\n"
      "            static_cast<memory_device*>(i.owner)->run(i);\n        };\n        return home_.post(i);\n"),
     ("a compare that fails still writes", "bdev/memory_device.cc",
-     "    case op::compare_and_write:\n        if (!equal(i.data, place, bytes))\n",
-     "    case op::compare_and_write:\n        if (!equal(i.data, place, bytes)) {\n            copy_out(place, i.write_data, bytes);\n        }\n"
-     "        if (!equal(i.data, place, bytes))\n"),
+     "    case op::compare_and_write:\n        if (!equal(i.data, block_data, bytes))\n",
+     "    case op::compare_and_write:\n        if (!equal(i.data, block_data, bytes)) {\n            copy_out(block_data, i.write_data, bytes);\n        }\n"
+     "        if (!equal(i.data, block_data, bytes))\n"),
     ("a command is answered twice, one in 3000", "nvmf/dispatch.cc",
      "    q.respond(r);  // r may carry the next command now\n",
      "    static int n = 0;\n    if (++n % 3000 == 0)\n        q.respond(r);\n    q.respond(r);\n"),
@@ -54,7 +54,7 @@ BREAKS = [
     ("a namespace that was replaced is not noticed", "nvmf/io_commands.h",
      "if (!ns || ns->generation != r.ns_generation) [[unlikely]] {", "if (false) [[unlikely]] {"),
     ("nobody notices that a host is silent", "nvmf/keep_alive.cc",
-     "        c->host_is_silent();\n", "        (void)c;\n"),
+     "        c->on_keep_alive_timeout();\n", "        (void)c;\n"),
     ("every host is taken for silent", "nvmf/keep_alive.cc",
      "    if (silent < self.timeout_)\n", "    if (silent < self.timeout_ / 4)\n"),
     ("an event request after the end of its controller stays", "nvmf/admin_commands.cc",
@@ -67,12 +67,12 @@ BREAKS = [
     ("half of a fused pair is taken for a command", "nvmf/begin.cc",
      "    if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]\n        return begin_unusual(r);\n", ""),
     ("the transport forgets the buffer of a command that waits when its connection ends", "transport/loop/loop_qpair.cc",
-     "            drop_waiting(l.slots[cid]);\n", ""),
+     "            abandon_waiting(l.slots[cid]);\n", ""),
     ("the transport hands out a buffer that is in use", "transport/loop/loop_qpair.cc",
-     "    answer(s);\n}\n\nvoid loop_qpair::answer",
-     "    answer(s);\n    static std::byte stray{};\n    if (r.segment_count && r.length)\n"
+     "    send_response(s);\n}\n\nvoid loop_qpair::send_response",
+     "    send_response(s);\n    static std::byte stray{};\n    if (r.segment_count && r.length)\n"
      "        stray = *static_cast<std::byte*>(r.segments[0].iov_base), *static_cast<std::byte*>(r.segments[0].iov_base) = stray ^ std::byte{1};\n"
-     "}\n\nvoid loop_qpair::answer"),
+     "}\n\nvoid loop_qpair::send_response"),
     ("half of a fused pair waits for a buffer", "transport/loop/loop_qpair.cc",
      " || s.request.command.fuse() == nvme::fuse::second", ""),
 ]

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "tests/simulation/simulated_system.h"
 #include "tests/simulation/worker.h"
-#include "tests/simulation/world.h"
 #include "transport/loop/host_controller.h"
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace causeway::simulation {
 /// A host: connects to one subsystem after the other, does I/O, and leaves in one of many ways. Lives on its reactor.
 class host {
   public:
-    host(world& w, std::size_t number);
+    host(simulated_system& w, std::size_t number);
 
     /// All its sessions, on its reactor.
     core::task<> live();
@@ -36,7 +36,7 @@ class host {
     core::task<> ask_for_commands_back(loop::host_controller& c);
     core::task<> look_at_changed_namespaces(loop::host_controller& c);
 
-    world& world_;
+    simulated_system& system_;
     const std::size_t number_;
     const plan::host plan_;
     session_state state_;

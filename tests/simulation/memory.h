@@ -18,7 +18,7 @@ class host_memory {
   public:
     host_memory(std::size_t bytes, std::size_t unit, core::random_source& random) : bytes_(bytes) {
         const std::size_t units = bytes / unit;
-        const std::size_t count = 1 + random.below(std::min<std::size_t>(units, nvmf::request::most_segments));
+        const std::size_t count = 1 + random.below(std::min<std::size_t>(units, nvmf::request::max_segments));
         for (std::size_t i = 0, left = units; i < count; ++i) {
             const std::size_t n = i + 1 == count ? left : 1 + random.below(left - (count - i - 1));
             left -= n;

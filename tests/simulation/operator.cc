@@ -9,11 +9,11 @@ namespace causeway::simulation {
 using namespace std::chrono_literals;
 
 core::task<> gateway_operator::work(unsigned operations) {
-    co_await core::switch_to(world_.group().control());
-    const plan& p = world_.plans();
-    for (unsigned i = 0; i < operations && !world_.failed(); ++i) {
-        co_await core::sleep_for(world_.some_time(10ms));
-        switch (world_.random().below(6)) {
+    co_await core::switch_to(system_.group().control());
+    const plan& p = system_.plans();
+    for (unsigned i = 0; i < operations && !system_.failed(); ++i) {
+        co_await core::sleep_for(system_.some_time(10ms));
+        switch (system_.random().below(6)) {
         case 0:
             if (p.has(trouble::resizes))
                 co_await resize();
@@ -43,17 +43,17 @@ core::task<> gateway_operator::work(unsigned operations) {
 }
 
 disk* gateway_operator::take_disk() {
-    disk& d = *world_.disks()[world_.random().below(world_.disks().size())];
-    if (d.busy || world_.subsystems()[d.subsystem].busy)
+    disk& d = *system_.disks()[system_.random().below(system_.disks().size())];
+    if (d.busy || system_.subsystems()[d.subsystem].busy)
         return nullptr;
     d.busy = true;
     return &d;
 }
 
 subsystem_state* gateway_operator::take_subsystem() {
-    const std::size_t i = world_.random().below(world_.subsystems().size());
-    subsystem_state& s = world_.subsystems()[i];
-    for (auto& d : world_.disks())
+    const std::size_t i = system_.random().below(system_.subsystems().size());
+    subsystem_state& s = system_.subsystems()[i];
+    for (auto& d : system_.disks())
         if (d->subsystem == i && d->busy)
             return nullptr;
     if (s.busy)
@@ -67,26 +67,26 @@ core::task<> gateway_operator::resize() {
     if (!d)
         co_return;
     d->resized.begin();
-    const auto smaller = world_.random().between(1, d->model.blocks());
-    world_.trace("operator: {} shrinks to {} blocks", d->name, smaller);
+    const auto smaller = system_.random().between(1, d->model.blocks());
+    system_.trace("operator: {} shrinks to {} blocks", d->name, smaller);
     d->base->set_blocks(smaller);
-    co_await core::sleep_for(world_.some_time(5ms));
+    co_await core::sleep_for(system_.some_time(5ms));
     d->base->set_blocks(d->model.blocks());
-    d->resized.end(world_.now());
+    d->resized.end(system_.now());
     d->busy = false;
 }
 
 core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
     d.subsystem = subsystem;  // from now on nobody deletes that one
     for (;;) {
-        const bool added = co_await world_.add_namespace(d, subsystem);
+        const bool added = co_await system_.add_namespace(d, subsystem);
         if (added)
             break;
-        if (world_.failed())
+        if (system_.failed())
             co_return;
         co_await core::sleep_for(1ms);
     }
-    world_.trace("operator: {} is namespace {} of subsystem {}", d.name, d.nsid, subsystem);
+    system_.trace("operator: {} is namespace {} of subsystem {}", d.name, d.nsid, subsystem);
 }
 
 core::task<> gateway_operator::move_namespace() {
@@ -94,13 +94,13 @@ core::task<> gateway_operator::move_namespace() {
     if (!d)
         co_return;
     d->absent.begin();
-    world_.trace("operator: removes namespace {} of subsystem {}", d->nsid, d->subsystem);
-    auto* const s = world_.target().find_subsystem(world_.subsystems()[d->subsystem].nqn);
+    system_.trace("operator: removes namespace {} of subsystem {}", d->nsid, d->subsystem);
+    auto* const s = system_.target().find_subsystem(system_.subsystems()[d->subsystem].nqn);
     if (const auto removed = co_await s->remove_namespace(d->nsid); !removed)
-        world_.fail("cannot remove namespace {}: {}", d->nsid, removed.error().text());
-    co_await core::sleep_for(world_.some_time(5ms));
-    const std::size_t other = world_.random().below(world_.subsystems().size());
-    co_await bring_back(*d, world_.subsystems()[other].busy ? d->subsystem : other);
+        system_.fail("cannot remove namespace {}: {}", d->nsid, removed.error().text());
+    co_await core::sleep_for(system_.some_time(5ms));
+    const std::size_t other = system_.random().below(system_.subsystems().size());
+    co_await bring_back(*d, system_.subsystems()[other].busy ? d->subsystem : other);
     d->busy = false;
 }
 
@@ -109,12 +109,12 @@ core::task<> gateway_operator::replace_device() {
     if (!d)
         co_return;
     d->absent.begin();
-    world_.trace("operator: removes device {}", d->name);
+    system_.trace("operator: removes device {}", d->name);
     d->device.reset();
-    if (const auto removed = co_await world_.devices().remove(d->name); !removed)
-        world_.fail("cannot remove {}: {}", d->name, removed.error().text());
-    co_await core::sleep_for(world_.some_time(5ms));
-    co_await world_.make_device(*d);
+    if (const auto removed = co_await system_.devices().remove(d->name); !removed)
+        system_.fail("cannot remove {}: {}", d->name, removed.error().text());
+    co_await core::sleep_for(system_.some_time(5ms));
+    co_await system_.make_device(*d);
     co_await bring_back(*d, d->subsystem);
     d->busy = false;
 }
@@ -123,24 +123,24 @@ core::task<> gateway_operator::remake_subsystem() {
     subsystem_state* s = take_subsystem();
     if (!s)
         co_return;
-    const auto index = static_cast<std::size_t>(s - world_.subsystems().data());
+    const auto index = static_cast<std::size_t>(s - system_.subsystems().data());
     s->unreachable.begin();
     std::vector<disk*> members;
-    for (auto& d : world_.disks()) {
+    for (auto& d : system_.disks()) {
         if (d->subsystem == index) {
             d->absent.begin();
             members.push_back(d.get());
         }
     }
-    world_.trace("operator: deletes {}", s->nqn);
-    if (const auto deleted = co_await world_.target().delete_subsystem(s->nqn); !deleted)
-        world_.fail("cannot delete {}: {}", s->nqn, deleted.error().text());
-    co_await core::sleep_for(world_.some_time(5ms));
-    co_await world_.make_subsystem(index);
+    system_.trace("operator: deletes {}", s->nqn);
+    if (const auto deleted = co_await system_.target().delete_subsystem(s->nqn); !deleted)
+        system_.fail("cannot delete {}: {}", s->nqn, deleted.error().text());
+    co_await core::sleep_for(system_.some_time(5ms));
+    co_await system_.make_subsystem(index);
     for (disk* d : members)
         co_await bring_back(*d, index);
-    world_.trace("operator: {} is back", s->nqn);
-    s->unreachable.end(world_.now());
+    system_.trace("operator: {} is back", s->nqn);
+    s->unreachable.end(system_.now());
     s->busy = false;
 }
 
@@ -148,20 +148,20 @@ core::task<> gateway_operator::shut_hosts_out() {
     subsystem_state* s = take_subsystem();
     if (!s)
         co_return;
-    const std::string nqn = world::host_nqn(world_.random().below(world_.plans().hosts.size()));
+    const std::string nqn = simulated_system::host_nqn(system_.random().below(system_.plans().hosts.size()));
     s->unreachable.begin();
-    world_.trace("operator: {} may not use {}", nqn, s->nqn);
-    auto* const made = world_.target().find_subsystem(s->nqn);
+    system_.trace("operator: {} may not use {}", nqn, s->nqn);
+    auto* const made = system_.target().find_subsystem(s->nqn);
     if (const auto removed = co_await made->remove_host(nqn); !removed)
-        world_.fail("cannot remove host {}: {}", nqn, removed.error().text());
+        system_.fail("cannot remove host {}: {}", nqn, removed.error().text());
     for (const auto& [cntlid, c] : made->controllers())
         if (c->host_nqn() == nqn)
-            world_.fail("{} was removed from {}, and still is controller {}", nqn, s->nqn, cntlid);
-    co_await core::sleep_for(world_.some_time(5ms));
+            system_.fail("{} was removed from {}, and still is controller {}", nqn, s->nqn, cntlid);
+    co_await core::sleep_for(system_.some_time(5ms));
     if (const auto added = made->add_host(nqn); !added)
-        world_.fail("cannot add host {}: {}", nqn, added.error().text());
-    world_.trace("operator: {} may use {}", nqn, s->nqn);
-    s->unreachable.end(world_.now());
+        system_.fail("cannot add host {}: {}", nqn, added.error().text());
+    system_.trace("operator: {} may use {}", nqn, s->nqn);
+    s->unreachable.end(system_.now());
     s->busy = false;
 }
 
@@ -170,15 +170,15 @@ core::task<> gateway_operator::stop_listening() {
     if (!s)
         co_return;
     s->unreachable.begin();
-    world_.trace("operator: {} does not listen", s->nqn);
-    auto* const made = world_.target().find_subsystem(s->nqn);
+    system_.trace("operator: {} does not listen", s->nqn);
+    auto* const made = system_.target().find_subsystem(s->nqn);
     if (const auto removed = co_await made->remove_listener(s->at); !removed)
-        world_.fail("cannot remove the listener: {}", removed.error().text());
-    co_await core::sleep_for(world_.some_time(5ms));
+        system_.fail("cannot remove the listener: {}", removed.error().text());
+    co_await core::sleep_for(system_.some_time(5ms));
     if (const auto added = co_await made->add_listener(s->at); !added)
-        world_.fail("cannot listen: {}", added.error().text());
-    world_.trace("operator: {} listens", s->nqn);
-    s->unreachable.end(world_.now());
+        system_.fail("cannot listen: {}", added.error().text());
+    system_.trace("operator: {} listens", s->nqn);
+    s->unreachable.end(system_.now());
     s->busy = false;
 }
 
@@ -188,36 +188,36 @@ void saboteur::spoil(bdev::fault_device& d) {
     static constexpr std::array statuses{nvme::sc::internal_error,      nvme::sc::unrecovered_read,
                                          nvme::sc::write_fault,         nvme::sc::internal_path_error,
                                          nvme::sc::command_interrupted, nvme::sc::capacity_exceeded};
-    auto& random = world_.random();
+    auto& random = system_.random();
     bdev::fault_rule r;
     r.what = kinds[random.below(kinds.size())];
     r.status = statuses[random.below(statuses.size())];
     r.ops = static_cast<std::uint32_t>(random.next()) | 1u << random.below(bdev::op_count);
     r.per_mille = static_cast<unsigned>(random.between(50, 1000));
     r.times = random.between(1, 20);
-    r.delay = world_.some_time(20ms);
-    world_.trace("saboteur: {} {} with {:.3f} ms", d.name(),
-                 std::array{"fails", "fails after", "delays", "hangs"}[static_cast<unsigned>(r.what)],
-                 static_cast<double>(r.delay.count()) / 1e6);
+    r.delay = system_.some_time(20ms);
+    system_.trace("saboteur: {} {} with {:.3f} ms", d.name(),
+                  std::array{"fails", "fails after", "delays", "hangs"}[static_cast<unsigned>(r.what)],
+                  static_cast<double>(r.delay.count()) / 1e6);
     d.add_rule(r);
 }
 
 core::task<> saboteur::work() {
-    co_await core::switch_to(world_.group().control());
-    auto& random = world_.random();
-    while (!stopping_ && !world_.failed()) {
-        co_await core::sleep_for(world_.some_time(10ms));
-        disk& d = *world_.disks()[random.below(world_.disks().size())];
+    co_await core::switch_to(system_.group().control());
+    auto& random = system_.random();
+    while (!stopping_ && !system_.failed()) {
+        co_await core::sleep_for(system_.some_time(10ms));
+        disk& d = *system_.disks()[random.below(system_.disks().size())];
         auto device = d.device;  // a hold on it: it may be removed meanwhile
         if (!device)
             continue;
         d.faulty.begin();
         spoil(*device);
-        co_await core::sleep_for(world_.some_time(10ms));
+        co_await core::sleep_for(system_.some_time(10ms));
         device->clear_rules();
         co_await device->release_hung(random.chance(1, 2) ? nvme::sc::success : nvme::sc::internal_error);
-        d.faulty.end(world_.now());
-        world_.trace("saboteur: {} is healed", d.name);
+        d.faulty.end(system_.now());
+        system_.trace("saboteur: {} is healed", d.name);
     }
     done_ = true;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/simulation/world.h"
+#include "tests/simulation/simulated_system.h"
 
 namespace causeway::simulation {
 
@@ -8,7 +8,7 @@ namespace causeway::simulation {
 /// after a while. Several may work at once, on different things.
 class gateway_operator {
   public:
-    explicit gateway_operator(world& w) : world_(w) {}
+    explicit gateway_operator(simulated_system& w) : system_(w) {}
     core::task<> work(unsigned operations);
     bool done() const noexcept { return done_; }
 
@@ -24,14 +24,14 @@ class gateway_operator {
     core::task<> stop_listening();
     core::task<> bring_back(disk& d, std::size_t subsystem);
 
-    world& world_;
+    simulated_system& system_;
     bool done_ = false;
 };
 
 /// Who makes devices fail. Works until told to stop, and always heals what it has broken.
 class saboteur {
   public:
-    explicit saboteur(world& w) : world_(w) {}
+    explicit saboteur(simulated_system& w) : system_(w) {}
     core::task<> work();
     void stop() noexcept { stopping_ = true; }
     bool done() const noexcept { return done_; }
@@ -39,7 +39,7 @@ class saboteur {
   private:
     void spoil(bdev::fault_device& d);
 
-    world& world_;
+    simulated_system& system_;
     bool stopping_ = false;
     bool done_ = false;
 };

@@ -3,7 +3,7 @@
 #include "core/log.h"
 #include "tests/simulation/host.h"
 #include "tests/simulation/operator.h"
-#include "tests/simulation/world.h"
+#include "tests/simulation/simulated_system.h"
 
 #include <chrono>
 #include <csignal>
@@ -42,7 +42,7 @@ struct outcome {
 struct cast {
     explicit cast(std::uint64_t seed, bool tracing)
         : w(seed, tracing), spoiler(w), auditor(w, w.plans().hosts.size()) {}
-    world w;
+    simulated_system w;
     std::list<host> hosts;
     std::list<gateway_operator> operators;
     saboteur spoiler;
@@ -52,7 +52,7 @@ struct cast {
 outcome run(std::uint64_t seed, bool tracing) {
     running_seed = seed;
     auto all = std::make_unique<cast>(seed, tracing);
-    world& w = all->w;
+    simulated_system& w = all->w;
     const bool faults = w.plans().has(trouble::faults);
 
     const auto begin = [&] {

@@ -28,30 +28,30 @@ bool worker::lost(nvme::status s) const noexcept {
     return s.is(nvme::sc::host_pathing_error) && queue_.phase() != loop::host_queue::state::open;
 }
 
-worker::target_range worker::choose(std::uint32_t most_blocks, std::uint32_t share_of_transfer) {
-    auto& random = world_.random();
+worker::target_range worker::choose(std::uint32_t max_blocks, std::uint32_t share_of_transfer) {
+    auto& random = system_.random();
     std::vector<disk*> here;
-    for (auto& d : world_.disks())
+    for (auto& d : system_.disks())
         if (d->subsystem == session_.subsystem && (!d->absent.now() || random.chance(1, 8)))
             here.push_back(d.get());
     disk* d =
-        here.empty() ? world_.disks()[random.below(world_.disks().size())].get() : here[random.below(here.size())];
+        here.empty() ? system_.disks()[random.below(system_.disks().size())].get() : here[random.below(here.size())];
     const auto size = static_cast<std::uint32_t>(d->model.blocks());
-    const std::uint32_t most_bytes = session_.most_bytes / share_of_transfer;
-    const std::uint32_t most = std::min({most_blocks, size, most_bytes / d->model.block_size()});
+    const std::uint32_t max_bytes = session_.max_bytes / share_of_transfer;
+    const std::uint32_t most = std::min({max_blocks, size, max_bytes / d->model.block_size()});
     // Mostly small, so that much is in flight on the same blocks.
     const auto count = static_cast<std::uint32_t>(1 + random.below(random.chance(1, 4) ? most : std::min(most, 4u)));
     return {d, random.below(size - count + 1), count};
 }
 
 core::task<> worker::run(unsigned& budget) {
-    auto& random = world_.random();
-    while (budget > 0 && queue_.phase() == loop::host_queue::state::open && !world_.failed()) {
+    auto& random = system_.random();
+    while (budget > 0 && queue_.phase() == loop::host_queue::state::open && !system_.failed()) {
         --budget;
-        ++world_.commands;
+        ++system_.commands;
         if (random.chance(1, 4))
-            co_await core::sleep_for(world_.some_time(1ms));
-        if (world_.plans().has(trouble::nonsense) && random.chance(1, 10)) {
+            co_await core::sleep_for(system_.some_time(1ms));
+        if (system_.plans().has(trouble::nonsense) && random.chance(1, 10)) {
             if (random.chance(1, 2))
                 co_await nonsense();
             else
@@ -80,25 +80,25 @@ core::task<> worker::read() {
 
 core::task<> worker::read(target_range r) {
     disk_model& model = r.on->model;
-    host_memory memory(r.bytes(), model.block_size(), world_.random());
-    const moment begin = world_.now();
+    host_memory memory(r.bytes(), model.block_size(), system_.random());
+    const moment begin = system_.now();
     model.begin_read(begin);
     const nvme::completion c = co_await queue_.run(
         loop::make_block_command(io_opcode::read, r.on->nsid, r.block, r.count, r.bytes()), memory.data());
-    const moment end = world_.now();
+    const moment end = system_.now();
     judge("read", r, begin, c.status());
     if (c.status().ok()) {
         const auto data = memory.get();
         for (std::uint32_t i = 0; i < r.count; ++i) {
-            ++world_.checked_blocks;
+            ++system_.checked_blocks;
             const std::uint64_t block = r.block + i;
             const auto v = model.decode(std::span(data).subspan(i * model.block_size(), model.block_size()), block);
             if (!v)
-                world_.fail("read [{}, {}]: block {} of {} holds bytes that nobody has written there", begin, end,
-                            block, r.on->name);
+                system_.fail("read [{}, {}]: block {} of {} holds bytes that nobody has written there", begin, end,
+                             block, r.on->name);
             else if (!model.may_find(*v, block, begin, end))
-                world_.fail("read [{}, {}]: block {} of {} holds {}, but\n{}", begin, end, block, r.on->name, *v,
-                            model.history(block));
+                system_.fail("read [{}, {}]: block {} of {} holds {}, but\n{}", begin, end, block, r.on->name, *v,
+                             model.history(block));
             else
                 model.found(*v, block, end);
         }
@@ -107,7 +107,7 @@ core::task<> worker::read(target_range r) {
 }
 
 core::task<> worker::read_all(disk& d) {
-    const std::uint32_t most = std::max(1u, session_.most_bytes / d.model.block_size());
+    const std::uint32_t most = std::max(1u, session_.max_bytes / d.model.block_size());
     for (std::uint64_t block = 0; block < d.model.blocks(); block += most) {
         const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(most, d.model.blocks() - block));
         co_await read({&d, block, count});
@@ -117,13 +117,13 @@ core::task<> worker::read_all(disk& d) {
 core::task<> worker::write() {
     const target_range r = choose();
     disk_model& model = r.on->model;
-    const value v = world_.fresh_value();
-    host_memory memory(r.bytes(), model.block_size(), world_.random());
+    const value v = system_.fresh_value();
+    host_memory memory(r.bytes(), model.block_size(), system_.random());
     memory.put(bytes_of(r, std::vector<value>(r.count, v)));
-    const moment begin = world_.now();
+    const moment begin = system_.now();
     model.begin_write(v, r.block, r.count, begin);
     auto command = loop::make_block_command(io_opcode::write, r.on->nsid, r.block, r.count, r.bytes());
-    if (world_.random().chance(1, 8))
+    if (system_.random().chance(1, 8))
         command.cdw12 = command.cdw12 | nvme::rw_fua;
     const nvme::completion c = co_await queue_.run(command, memory.data());
     judge("write", r, begin, c.status());
@@ -132,10 +132,10 @@ core::task<> worker::write() {
 
 core::task<> worker::write_zeroes() {
     const target_range r = choose();
-    const moment begin = world_.now();
+    const moment begin = system_.now();
     r.on->model.begin_write(0, r.block, r.count, begin);
     auto command = loop::make_block_command(io_opcode::write_zeroes, r.on->nsid, r.block, r.count);
-    if (world_.random().chance(1, 2))
+    if (system_.random().chance(1, 2))
         command.cdw12 = command.cdw12 | nvme::write_zeroes_deac;
     const nvme::completion c = co_await queue_.run(command);
     judge("write zeroes", r, begin, c.status());
@@ -144,19 +144,19 @@ core::task<> worker::write_zeroes() {
 
 core::task<> worker::deallocate() {
     target_range r = choose();
-    const std::size_t count = 1 + world_.random().below(4);
+    const std::size_t count = 1 + system_.random().below(4);
     std::vector<nvme::dsm_range> ranges(count);
     std::vector<target_range> wanted;
     std::vector<moment> begins;
     for (auto& range : ranges) {
         target_range more = r;
-        more.block = world_.random().below(r.on->model.blocks());
-        more.count = static_cast<std::uint32_t>(1 + world_.random().below(r.on->model.blocks() - more.block));
+        more.block = system_.random().below(r.on->model.blocks());
+        more.count = static_cast<std::uint32_t>(1 + system_.random().below(r.on->model.blocks() - more.block));
         range = {};
         range.slba = more.block;
         range.nlb = more.count;
         wanted.push_back(more);
-        begins.push_back(world_.now());
+        begins.push_back(system_.now());
         r.on->model.begin_write(0, more.block, more.count, begins.back());
     }
     const iovec piece{ranges.data(), ranges.size() * sizeof ranges[0]};
@@ -166,19 +166,19 @@ core::task<> worker::deallocate() {
     // A hint: it may have zeroed any of them, or none.
     for (std::size_t i = 0; i < count; ++i) {
         if (lost(c.status()))
-            world_.haunts(queue_.connection(), *r.on, 0, wanted[i].block, wanted[i].count, begins[i]);
+            system_.haunts(queue_.connection(), *r.on, 0, wanted[i].block, wanted[i].count, begins[i]);
         else
             r.on->model.end_write(0, wanted[i].block, wanted[i].count, begins[i], disk_model::outcome::maybe,
-                                  world_.now());
+                                  system_.now());
     }
 }
 
 std::vector<value> worker::guess(const target_range& r, moment begin) {
-    auto& random = world_.random();
+    auto& random = system_.random();
     std::vector<value> values;
     for (std::uint32_t i = 0; i < r.count; ++i) {
         const auto known = r.on->model.candidates(r.block + i, begin, begin + 1);
-        values.push_back(random.chance(1, 16) ? world_.fresh_value() : known[random.below(known.size())]);
+        values.push_back(random.chance(1, 16) ? system_.fresh_value() : known[random.below(known.size())]);
     }
     return values;
 }
@@ -193,28 +193,28 @@ std::vector<std::byte> worker::bytes_of(const target_range& r, const std::vector
 
 void worker::check_compare(const target_range& r, const std::vector<value>& values, moment begin, nvme::status s) {
     disk_model& model = r.on->model;
-    const moment end = world_.now();
+    const moment end = system_.now();
     bool certain = true;
     for (std::uint32_t i = 0; i < r.count; ++i) {
         const std::uint64_t block = r.block + i;
         if (s.ok() && !model.may_find(values[i], block, begin, end))
-            world_.fail("compare [{}, {}]: block {} of {} was said to hold {}, but\n{}", begin, end, block, r.on->name,
-                        values[i], model.history(block));
+            system_.fail("compare [{}, {}]: block {} of {} was said to hold {}, but\n{}", begin, end, block, r.on->name,
+                         values[i], model.history(block));
         if (s.ok())
             model.found(values[i], block, end);
         certain &= model.candidates(block, begin, end) == std::vector<value>{values[i]};
     }
     if (s.is(nvme::sc::compare_failure) && certain)
-        world_.fail("compare [{}, {}]: {} blocks from {} of {} must have been equal", begin, end, r.count, r.block,
-                    r.on->name);
+        system_.fail("compare [{}, {}]: {} blocks from {} of {} must have been equal", begin, end, r.count, r.block,
+                     r.on->name);
 }
 
 core::task<> worker::compare() {
     const target_range r = choose();
-    const moment begin = world_.now();
+    const moment begin = system_.now();
     r.on->model.begin_read(begin);
     const auto values = guess(r, begin);
-    host_memory memory(r.bytes(), r.on->model.block_size(), world_.random());
+    host_memory memory(r.bytes(), r.on->model.block_size(), system_.random());
     memory.put(bytes_of(r, values));
     const nvme::completion c = co_await queue_.run(
         loop::make_block_command(io_opcode::compare, r.on->nsid, r.block, r.count, r.bytes()), memory.data());
@@ -248,12 +248,12 @@ worker::run_together(nvme::command a, std::span<const iovec> a_data, nvme::comma
 core::task<> worker::compare_and_write() {
     const target_range r = choose(4, 2);  // both halves in one buffer
     disk_model& model = r.on->model;
-    const moment begin = world_.now();
+    const moment begin = system_.now();
     model.begin_read(begin);
     const auto values = guess(r, begin);
-    const value v = world_.fresh_value();
-    host_memory old_data(r.bytes(), model.block_size(), world_.random());
-    host_memory new_data(r.bytes(), model.block_size(), world_.random());
+    const value v = system_.fresh_value();
+    host_memory old_data(r.bytes(), model.block_size(), system_.random());
+    host_memory new_data(r.bytes(), model.block_size(), system_.random());
     old_data.put(bytes_of(r, values));
     new_data.put(bytes_of(r, std::vector<value>(r.count, v)));
     model.begin_write(v, r.block, r.count, begin);
@@ -267,7 +267,7 @@ core::task<> worker::compare_and_write() {
     if (!a.status().is(nvme::sc::compare_failure))
         judge("the compare of a fused pair", r, begin, a.status());
     if (b.status().ok() && !a.status().ok() && !lost(a.status()))
-        world_.fail("fused: the compare said {}, and the write was done", nvme::to_string(a.status()));
+        system_.fail("fused: the compare said {}, and the write was done", nvme::to_string(a.status()));
     if (!b.status().is(nvme::sc::aborted_failed_fused) || a.status().ok())
         judge("the write of a fused pair", r, begin, b.status());
     check_compare(r, values, begin, a.status());
@@ -279,13 +279,13 @@ core::task<> worker::compare_and_write() {
 
 core::task<> worker::flush() {
     const target_range r = choose();
-    const moment begin = world_.now();
+    const moment begin = system_.now();
     const nvme::completion c = co_await queue_.run(loop::make_flush(r.on->nsid));
     judge("flush", r, begin, c.status());
 }
 
 core::task<> worker::nonsense() {
-    auto& random = world_.random();
+    auto& random = system_.random();
     target_range r = choose();
     host_memory memory(r.bytes(), r.on->model.block_size(), random);
     auto command = loop::make_block_command(io_opcode::read, r.on->nsid, r.block, r.count, r.bytes());
@@ -299,15 +299,15 @@ core::task<> worker::nonsense() {
     }
     const nvme::completion c = co_await queue_.run(command, memory.data());
     if (c.status().ok())
-        world_.fail("nonsense was done: opcode {:#x} flags {:#x} nsid {} slba {}", command.opcode, command.flags,
-                    command.nsid.value(), nvme::block_command_view{command}.slba());
+        system_.fail("nonsense was done: opcode {:#x} flags {:#x} nsid {} slba {}", command.opcode, command.flags,
+                     command.nsid.value(), nvme::block_command_view{command}.slba());
 }
 
 core::task<> worker::half_a_fused_pair() {
     const target_range r = choose(4, 2);  // both halves in one buffer
-    const bool first = world_.random().chance(1, 2);
-    const moment begin = world_.now();
-    host_memory memory(r.bytes(), r.on->model.block_size(), world_.random());
+    const bool first = system_.random().chance(1, 2);
+    const moment begin = system_.now();
+    host_memory memory(r.bytes(), r.on->model.block_size(), system_.random());
     const nvme::command half =
         loop::make_block_command(first ? io_opcode::compare : io_opcode::write, r.on->nsid, r.block, r.count, r.bytes(),
                                  first ? nvme::fuse::first : nvme::fuse::second);
@@ -322,7 +322,7 @@ core::task<> worker::half_a_fused_pair() {
     const auto& [a, b] = answers;
     const nvme::status s = (first ? a : b).status();
     if (s.ok())
-        world_.fail("half of a fused pair was done on its own");
+        system_.fail("half of a fused pair was done on its own");
     else if (!s.is(nvme::sc::aborted_missing_fused))
         judge("half of a fused pair", r, begin, s);
     judge("the flush beside it", r, begin, (first ? b : a).status());
@@ -330,30 +330,30 @@ core::task<> worker::half_a_fused_pair() {
 
 void worker::end_write(const target_range& r, value v, moment begin, nvme::status s) {
     if (lost(s))
-        return world_.haunts(queue_.connection(), *r.on, v, r.block, r.count, begin);
+        return system_.haunts(queue_.connection(), *r.on, v, r.block, r.count, begin);
     const auto outcome = s.ok()       ? disk_model::outcome::acknowledged
                          : refuses(s) ? disk_model::outcome::refused
                                       : disk_model::outcome::maybe;
-    if (!r.on->model.end_write(v, r.block, r.count, begin, outcome, world_.now()))
-        world_.fail("write {} to {} was refused with {}, and yet a read has found it", v, r.on->name,
-                    nvme::to_string(s));
+    if (!r.on->model.end_write(v, r.block, r.count, begin, outcome, system_.now()))
+        system_.fail("write {} to {} was refused with {}, and yet a read has found it", v, r.on->name,
+                     nvme::to_string(s));
 }
 
 void worker::judge(const char* what, const target_range& r, moment begin, nvme::status s) {
     if (s.ok()) {
-        ++world_.answers_ok;
+        ++system_.answers_ok;
         return;
     }
-    world_.trace("{} of {} blocks from {} of {} since {}: {}", what, r.count, r.block, r.on->name, begin,
-                 nvme::to_string(s));
+    system_.trace("{} of {} blocks from {} of {} since {}: {}", what, r.count, r.block, r.on->name, begin,
+                  nvme::to_string(s));
     if (lost(s)) {
-        ++world_.lost;
+        ++system_.lost;
         return;  // whether the connection may be lost is the session's to judge
     }
-    ++world_.answers_bad;
+    ++system_.answers_bad;
     if (!excused(*r.on, begin, s))
-        world_.fail("{} of {} blocks from {} of {} since {}: {} without cause", what, r.count, r.block, r.on->name,
-                    begin, nvme::to_string(s));
+        system_.fail("{} of {} blocks from {} of {} since {}: {} without cause", what, r.count, r.block, r.on->name,
+                     begin, nvme::to_string(s));
 }
 
 bool worker::excused(const disk& d, moment begin, nvme::status s) const {
@@ -364,7 +364,7 @@ bool worker::excused(const disk& d, moment begin, nvme::status s) const {
     if (s.is(nvme::sc::aborted_by_request))
         return session_.aborting;
     if (s.is(nvme::sc::aborted_sq_deletion))
-        return session_.leaving || world_.subsystems()[session_.subsystem].unreachable.since(begin);
+        return session_.leaving || system_.subsystems()[session_.subsystem].unreachable.since(begin);
     if (s.is(nvme::sc::host_pathing_error) || s.is(nvme::sc::compare_failure))
         return false;
     return d.faulty.since(begin) || d.absent.since(begin);

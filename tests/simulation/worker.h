@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/simulation/world.h"
+#include "tests/simulation/simulated_system.h"
 #include "transport/loop/host_queue.h"
 
 #include <cstdint>
@@ -14,17 +14,17 @@ namespace causeway::simulation {
 struct session_state {
     std::size_t subsystem = 0;
     moment began = 0;
-    bool leaving = false;          ///< it closes its connections itself, or lets them be closed
-    bool aborting = false;         ///< it has asked for commands back
-    std::uint32_t most_bytes = 0;  ///< of one command
-    unsigned workers = 0;          ///< still at work
+    bool leaving = false;         ///< it closes its connections itself, or lets them be closed
+    bool aborting = false;        ///< it has asked for commands back
+    std::uint32_t max_bytes = 0;  ///< of one command
+    unsigned workers = 0;         ///< still at work
 };
 
 /// Sends one command after the other on one queue of a host and judges the answers by the model. Lives in the session's
 /// frame.
 class worker {
   public:
-    worker(world& w, session_state& s, loop::host_queue& q) : world_(w), session_(s), queue_(q) {}
+    worker(simulated_system& w, session_state& s, loop::host_queue& q) : system_(w), session_(s), queue_(q) {}
 
     /// Until `budget` is used up or the queue is closed.
     core::task<> run(unsigned& budget);
@@ -38,7 +38,7 @@ class worker {
         std::uint32_t count;
         std::uint32_t bytes() const noexcept { return count * on->model.block_size(); }
     };
-    target_range choose(std::uint32_t most_blocks = 1u << 16, std::uint32_t share_of_transfer = 1);
+    target_range choose(std::uint32_t max_blocks = 1u << 16, std::uint32_t share_of_transfer = 1);
 
     core::task<> read();
     core::task<> read(target_range r);
@@ -64,7 +64,7 @@ class worker {
     bool excused(const disk& d, moment begin, nvme::status s) const;
     bool lost(nvme::status s) const noexcept;
 
-    world& world_;
+    simulated_system& system_;
     session_state& session_;
     loop::host_queue& queue_;
 };

@@ -54,4 +54,4 @@ def test_who_is_not_there(causeway):
 
 def test_a_size_that_is_no_number_of_blocks(causeway):
     status, _, errors = causeway("perf", "-n", NQN, "--size", 1001)
-    assert status == 2 and "no number of blocks" in errors
+    assert status == 2 and "not a multiple of the block size" in errors

@@ -57,7 +57,7 @@ core::result<nvmf::transport_address> normalized(const nvmf::transport_address& 
     if (!address)
         return tl::make_unexpected(std::move(address.error()));
     if (a.adrfam == "IPv6" && IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address->storage).sin6_addr))
-        return core::fail(EINVAL, "an IPv4 address within IPv6: say it as one, with adrfam IPv4", a.traddr);
+        return core::fail(EINVAL, "an IPv4-mapped IPv6 address: use the IPv4 address, with adrfam IPv4", a.traddr);
     return address_of(a.trtype, *address->get());
 }
 

@@ -21,7 +21,7 @@ using nvme::make_property_get;
 using nvme::make_property_set;
 using nvme::make_set_features;
 
-/// What the host's own end says of a command whose connection was lost.
+/// The completion that the host's end makes up for a command whose connection was lost.
 inline nvme::completion lost_completion() noexcept {
     nvme::completion c{};
     c.set_status(nvme::sc::host_pathing_error);

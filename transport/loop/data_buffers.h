@@ -9,9 +9,9 @@
 
 namespace causeway::loop {
 
-/// One core's buffers for commands' data, where it is copied. They can be made to tell on whoever touches them when it
-/// has no business there any more: a buffer that nobody has is poisoned, and the poison is looked for when it is taken
-/// again. (AddressSanitizer, where it runs, catches the very access.)
+/// One core's buffers for commands' data, where it is copied. They can detect use after release: a free buffer is
+/// poisoned, and the poison is checked when the buffer is taken again. (AddressSanitizer, where it runs, catches the
+/// very access.)
 class data_buffers {
   public:
     static constexpr std::uint32_t small_bytes = 8192;
@@ -31,20 +31,20 @@ class data_buffers {
     /// What comes to `c.ready` is to be accepted there.
     void accept(core::buffer_claim& c, std::uint32_t bytes) noexcept;
     /// The host's data is copied: from now on it is the disk's.
-    void hand_to_disk(core::buffer_claim& c) noexcept { pool_.hand_to(c, core::buffer_user::ns); }
+    void transfer_to_disk(core::buffer_claim& c) noexcept { pool_.transfer_to(c, core::buffer_user::ns); }
     void cancel(core::buffer_claim& c) noexcept;  ///< REQUIRES: it waits
-    void give_back(core::buffer_claim& c, std::uint32_t bytes) noexcept {
+    void release(core::buffer_claim& c, std::uint32_t bytes) noexcept {
         --taken_;
         if (poisoned_) [[unlikely]]
             poison(c.data, whole(bytes));
-        pool_.give_back(c);
+        pool_.release(c);
     }
 
     /// How many are taken, and wait. On the core, or while it does not run.
     std::uint32_t taken() const noexcept { return taken_; }
     std::uint32_t waiting() const noexcept { return waiting_; }
     std::uint64_t waits() const noexcept { return pool_.waits(); }
-    /// Buffers that somebody wrote to after they had been given back. Looks through those that are free now, too.
+    /// Buffers that were written to after their release. Looks through those that are free now, too.
     std::uint64_t damaged() noexcept;
 
   private:

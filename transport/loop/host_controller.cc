@@ -109,7 +109,7 @@ core::task<core::result<>> host_controller::wait_status(F done) {
             co_return core::result<>{};
         co_await core::sleep_for(1ms);
     }
-    co_return core::fail(ETIMEDOUT, "the controller does not get there", "CSTS");
+    co_return core::fail(ETIMEDOUT, "timed out waiting for the controller to become ready", "CSTS");
 }
 
 core::task<core::result<>> host_controller::enable(bool on) {

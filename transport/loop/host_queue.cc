@@ -54,7 +54,7 @@ core::task<nvme::completion> host_queue::connect(connect_parameters p) {
 }
 
 bool host_queue::submit(host_request& r) noexcept {
-    assert(core::reactor::current() == home_ && r.data.size() <= nvmf::request::most_segments);
+    assert(core::reactor::current() == home_ && r.data.size() <= nvmf::request::max_segments);
     if (phase_ != state::open || outstanding_ + 1 == entries_)
         return false;
     slot& s = link_->slots[first_free_];
@@ -86,7 +86,7 @@ core::task<nvme::completion> host_queue::run(nvme::command command, std::span<co
 
 void host_queue::answered(slot& s) noexcept {
     if (!s.host) {
-        ++unasked_;
+        ++unexpected_;
         return;
     }
     host_request& r = *std::exchange(s.host, nullptr);

@@ -53,8 +53,8 @@ class host_queue {
     std::uint64_t connection() const noexcept { return connection_; }
     /// SQHD of the last answer.
     std::uint16_t sq_head() const noexcept { return sq_head_; }
-    /// Answers that nobody had asked for.
-    std::uint64_t unasked() const noexcept { return unasked_; }
+    /// Responses without an outstanding command.
+    std::uint64_t unexpected() const noexcept { return unexpected_; }
 
     // What the link calls, on this reactor.
     void answered(slot& s) noexcept;
@@ -70,7 +70,7 @@ class host_queue {
     std::uint16_t outstanding_ = 0;
     std::uint16_t sq_head_ = 0;
     std::uint64_t connection_ = 0;
-    std::uint64_t unasked_ = 0;
+    std::uint64_t unexpected_ = 0;
     core::one_shot<bool>* waiting_ = nullptr;
 };
 

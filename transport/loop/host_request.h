@@ -8,12 +8,12 @@
 
 namespace causeway::loop {
 
-/// One command as a host sees it, in the host's own memory: nobody else touches it between submit() and `done`.
+/// One command as a host sees it, in the host's own memory: not accessed by other code between submit() and `done`.
 struct host_request {
     using hook = void (*)(host_request&) noexcept;
 
     nvme::command command{};  ///< submit() fills in the cid
-    /// What is sent, or where the answer's data goes. At most nvmf::request::most_segments pieces.
+    /// What is sent, or where the answer's data goes. At most nvmf::request::max_segments pieces.
     std::span<const iovec> data;
     hook done = nullptr;  ///< on the host's reactor, exactly once
     void* context = nullptr;

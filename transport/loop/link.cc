@@ -25,13 +25,13 @@ void on_severed(core::message& m) noexcept {
     l.target_home.post(l.bye);
 }
 
-void on_bye(core::message& m) noexcept {
-    of(m).said_bye = true;
-    of(m).part_if_done();
+void on_host_done(core::message& m) noexcept {
+    of(m).host_is_done = true;
+    of(m).destroy_if_done();
 }
 
 void on_gone(core::message& m) noexcept {
-    of(m).transport.forget(of(m));
+    of(m).transport.remove_link(of(m));
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::
         slots[i].next_free = static_cast<std::uint16_t>(i + 1);
     }
     for (const auto& [s, handler] : {std::pair{&hang_up, &on_hang_up}, std::pair{&severed, &on_severed},
-                                     std::pair{&bye, &on_bye}, std::pair{&gone, &on_gone}}) {
+                                     std::pair{&bye, &on_host_done}, std::pair{&gone, &on_gone}}) {
         s->of = this;
         s->handle = handler;
     }
@@ -56,8 +56,8 @@ link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::
 
 link::~link() = default;
 
-void link::part_if_done() noexcept {
-    if (said_bye && detached)
+void link::destroy_if_done() noexcept {
+    if (host_is_done && detached)
         target_home.group().control().post(gone);
 }
 

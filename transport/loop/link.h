@@ -17,14 +17,14 @@ class loop_transport;
 class link;
 struct slot;
 
-/// The place of one command on a link; its number is the command's cid. It travels: the host fills it and sends it off
-/// as a message, the target answers in it and sends it back. Who has it may touch it, and nobody else.
+/// The slot of one command on a link; its index is the command's cid. It travels: the host fills it and sends it as a
+/// message, the target writes the response into it and sends it back. Only its current owner may access it.
 struct alignas(64) slot : core::message {
     class link* of = nullptr;
     std::uint16_t cid = 0;
 
-    enum class place : std::uint8_t { host, waiting_for_buffer, executing, answered };
-    place where = place::host;  ///< written by the target's end only
+    enum class step : std::uint8_t { host, waiting_for_buffer, executing, answered };
+    step at = step::host;  ///< written by the target's end only
 
     // The host's.
     host_request* host = nullptr;  ///< nullptr: free
@@ -74,7 +74,7 @@ class link {
 
     // On the target's reactor.
     std::unique_ptr<loop_qpair> qpair;  ///< nullptr: not yet, or no longer
-    bool said_bye = false;
+    bool host_is_done = false;
     bool detached = false;
 
     struct signal : core::message {
@@ -83,7 +83,7 @@ class link {
     signal hang_up, severed, bye, gone;
 
     /// Target's reactor: sends `gone` once nothing more can come and nothing more is held.
-    void part_if_done() noexcept;
+    void destroy_if_done() noexcept;
 };
 
 }  // namespace causeway::loop

@@ -91,14 +91,14 @@ void loop_qpair::receive(slot& s) noexcept {
     if (const nvme::status wrong = link_.transport.target().begin(r); !wrong.ok()) {
         r.set_status(wrong);
         mine.refused.add();
-        return answer(s);
+        return send_response(s);
     }
     if (r.transfer == nvmf::transfer::none)
         return run(s, nullptr);
     if (bytes_of(s.host_data) < r.length) {
         r.set_status(nvme::sc::data_sgl_length_invalid.with_dnr());
         mine.refused.add();
-        return answer(s);
+        return send_response(s);
     }
     if (link_.transport.path() == data_path::borrow)
         borrow_memory(s);
@@ -117,20 +117,20 @@ void loop_qpair::borrow_memory(slot& s) noexcept {
     run(s, nullptr);
 }
 
-/// What must not wait for the buffers that I/O holds: admin commands and Connect, lest nobody connect while a disk is
-/// slow; and the second half of a fused pair, for the first one keeps its buffer until the second has come.
-bool loop_qpair::brings_its_buffer(const slot& s) const noexcept {
+/// What must not wait for the buffers that I/O holds: admin commands and Connect, so that hosts can connect while a
+/// disk is slow; and the second half of a fused pair, for the first one keeps its buffer until the second has come.
+bool loop_qpair::has_private_buffer(const slot& s) const noexcept {
     return !namespaces || s.request.command.fuse() == nvme::fuse::second;
 }
 
 void loop_qpair::find_buffer(slot& s) noexcept {
-    if (brings_its_buffer(s)) {
+    if (has_private_buffer(s)) {
         s.own_buffer = std::make_unique<std::byte[]>(s.request.length);
         return run(s, s.own_buffer.get());
     }
     if (buffers_->take(s.claim, s.request.length, nvmf::buffer_holders_of(*this, s.request.command), accounts_))
         return run(s, s.claim.data);
-    s.where = slot::place::waiting_for_buffer;
+    s.at = slot::step::waiting_for_buffer;
     s.claim.ready = [](core::buffer_claim& c) noexcept {
         slot& waited = *static_cast<slot::buffer_claim&>(c).of;
         auto& state = waited.of->transport.local();
@@ -151,16 +151,16 @@ void loop_qpair::run(slot& s, std::byte* buffer) noexcept {
         if (r.transfer == nvmf::transfer::from_host) {
             copy(buffer, s.host_data, r.length, false);
             if (!s.own_buffer)
-                buffers_->hand_to_disk(s.claim);
+                buffers_->transfer_to_disk(s.claim);
         }
     }
-    s.where = slot::place::executing;
+    s.at = slot::step::executing;
     link_.transport.target().execute(r);
 }
 
 void loop_qpair::respond(nvmf::request& r) noexcept {
     slot& s = slot_of(r);
-    if (s.where != slot::place::executing) {
+    if (s.at != slot::step::executing) {
         link_.transport.local().broken.add();
         return;
     }
@@ -170,13 +170,13 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
         if (s.own_buffer)
             s.own_buffer.reset();
         else
-            buffers_->give_back(s.claim, r.length);
+            buffers_->release(s.claim, r.length);
     }
-    answer(s);
+    send_response(s);
 }
 
-void loop_qpair::answer(slot& s) noexcept {
-    s.where = slot::place::answered;
+void loop_qpair::send_response(slot& s) noexcept {
+    s.at = slot::step::answered;
     if (closing_)
         return;
     nvme::completion& c = s.request.completion;
@@ -190,16 +190,16 @@ void loop_qpair::answer(slot& s) noexcept {
 }
 
 bool loop_qpair::abort_waiting(std::uint16_t cid) noexcept {
-    if (cid >= link_.entries || link_.slots[cid].where != slot::place::waiting_for_buffer)
+    if (cid >= link_.entries || link_.slots[cid].at != slot::step::waiting_for_buffer)
         return false;
     slot& s = link_.slots[cid];
-    drop_waiting(s);
+    abandon_waiting(s);
     s.request.set_status(nvme::sc::aborted_by_request);
-    answer(s);
+    send_response(s);
     return true;
 }
 
-void loop_qpair::drop_waiting(slot& s) noexcept {
+void loop_qpair::abandon_waiting(slot& s) noexcept {
     auto& mine = link_.transport.local();
     mine.buffers->cancel(s.claim);
     mine.pending.sub();
@@ -208,18 +208,20 @@ void loop_qpair::drop_waiting(slot& s) noexcept {
 void loop_qpair::disconnect(nvmf::disconnect_reason) noexcept {
     if (std::exchange(closing_, true))
         return;
-    // In a turn of its own: who calls this may stand in the middle of something that parting destroys.
-    parting_.of = this;
-    parting_.handle = [](core::message& m) noexcept { core::detach(static_cast<parting&>(m).of->part()); };
-    home().post(parting_);
+    // In a turn of its own: the caller may be in the middle of something that the tear-down destroys.
+    teardown_message_.of = this;
+    teardown_message_.handle = [](core::message& m) noexcept {
+        core::detach(static_cast<teardown_message&>(m).of->tear_down());
+    };
+    home().post(teardown_message_);
 }
 
-core::task<> loop_qpair::part() {
+core::task<> loop_qpair::tear_down() {
     link& l = link_;
     for (std::uint16_t cid = 0; cid < l.entries; ++cid) {
-        if (l.slots[cid].where == slot::place::waiting_for_buffer) {
-            drop_waiting(l.slots[cid]);
-            l.slots[cid].where = slot::place::answered;
+        if (l.slots[cid].at == slot::step::waiting_for_buffer) {
+            abandon_waiting(l.slots[cid]);
+            l.slots[cid].at = slot::step::answered;
         }
     }
     const bool borrowed = l.transport.path() == data_path::borrow;
@@ -231,7 +233,7 @@ core::task<> loop_qpair::part() {
         l.host_home.post(l.severed);
     l.qpair.reset();  // *this
     l.detached = true;
-    l.part_if_done();
+    l.destroy_if_done();
 }
 
 }  // namespace causeway::loop

@@ -29,21 +29,21 @@ class loop_qpair final : public nvmf::qpair {
 
   private:
     void borrow_memory(slot& s) noexcept;
-    bool brings_its_buffer(const slot& s) const noexcept;
+    bool has_private_buffer(const slot& s) const noexcept;
     void find_buffer(slot& s) noexcept;
     void run(slot& s, std::byte* buffer) noexcept;
-    void answer(slot& s) noexcept;
-    void drop_waiting(slot& s) noexcept;
-    core::task<> part();
+    void send_response(slot& s) noexcept;
+    void abandon_waiting(slot& s) noexcept;
+    core::task<> tear_down();
 
     link& link_;
     data_buffers* const buffers_;  ///< of its core; nullptr: data is borrowed
     core::accounts_at_hand accounts_;
     std::uint16_t sq_head_ = 0;
     bool closing_ = false;
-    struct parting : core::message {
+    struct teardown_message : core::message {
         loop_qpair* of = nullptr;
-    } parting_;
+    } teardown_message_;
 };
 
 }  // namespace causeway::loop

@@ -245,7 +245,7 @@ TEST_P(loop_test, the_host_leaves_in_the_middle_of_it) {
         settle();
         for (const auto& r : all)
             EXPECT_EQ(r.answers, 1u);
-        EXPECT_EQ(c.io(0).unasked(), 0u);
+        EXPECT_EQ(c.io(0).unexpected(), 0u);
         wait(c.disconnect());
         settle();
         EXPECT_EQ(gate.transport->connections(), 0u);
@@ -384,7 +384,7 @@ TEST(data_buffers, a_late_write_is_found) {
     core::accounts_at_hand at_hand;
     ASSERT_TRUE(made->take(claim, 100, {1, 1}, at_hand));
     std::byte* const buffer = claim.data;
-    made->give_back(claim, 100);
+    made->release(claim, 100);
     EXPECT_EQ(made->damaged(), 0u);
 #ifdef __SANITIZE_ADDRESS__
     EXPECT_DEATH(*static_cast<volatile std::byte*>(buffer + 99) = a, "use-after-poison");
@@ -395,7 +395,7 @@ TEST(data_buffers, a_late_write_is_found) {
     buffer[8000] = a;
     ASSERT_TRUE(made->take(claim, 8192, {1, 1}, at_hand));
     EXPECT_EQ(claim.data, buffer);
-    made->give_back(claim, 8192);
+    made->release(claim, 8192);
     EXPECT_EQ(made->damaged(), 2u);
 #endif
 }

@@ -33,7 +33,7 @@ std::uint32_t loop_transport::sgls() const noexcept {
     return nvme::sgls_supported | nvme::sgls_transport_data_block;
 }
 
-// Others have their turn meanwhile, as with sockets: whoever relies on what was so before is found out.
+// Others have their turn meanwhile, as with sockets: code that relies on the previous state is detected.
 
 core::task<core::result<>> loop_transport::listen(std::shared_ptr<const nvmf::port> at) {
     ports_.push_back(std::move(at));
@@ -61,17 +61,17 @@ core::result<link*> loop_transport::make_link(host_queue& host, core::reactor& h
                                               std::uint16_t entries) {
     const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const auto& p) { return p->at == at; });
     if (port == ports_.end())
-        return core::fail(ECONNREFUSED, "nobody listens there", at.text());
+        return core::fail(ECONNREFUSED, "no listener at this address", at.text());
     const std::uint32_t most = qid ? options_.max_queue_depth : options_.max_aq_depth;
     if (entries < 2 || entries > most)
         return core::fail(EINVAL, "a queue has 2 to " + std::to_string(most) + " entries", at.text());
-    core::reactor& home = target_.place_qpair(qid);
+    core::reactor& home = target_.assign_core(qid);
     links_.push_back(std::make_unique<link>(*this, host, host_home, home, *port, ++links_made_, entries));
     return links_.back().get();
 }
 
-void loop_transport::forget(link& l) noexcept {
-    target_.unplace_qpair(l.target_home);
+void loop_transport::remove_link(link& l) noexcept {
+    target_.release_core(l.target_home);
     if (on_connection_gone)
         on_connection_gone(l.number);
     std::erase_if(links_, [&](const auto& each) { return each.get() == &l; });

@@ -16,11 +16,11 @@
 
 namespace causeway::loop {
 
-/// How the data of commands gets from host to target and back.
+/// How data moves between host and target.
 enum class data_path : std::uint8_t {
     borrow,        ///< the target works in the host's own memory
     copy,          ///< through buffers of the target's core, as fabrics do that have no access to the host's memory
-    copy_checked,  ///< likewise, and whoever touches a buffer that is no longer its own is found out
+    copy_checked,  ///< likewise, and use of a released buffer is detected
 };
 
 /// A fabric without a network: hosts in the same process, commands and answers as messages between reactors. What tests,
@@ -54,10 +54,10 @@ class loop_transport final : public nvmf::transport {
 
     // What the two ends of a link call.
 
-    /// Control reactor. ECONNREFUSED: nobody listens there. EINVAL: deeper than the transport allows.
+    /// Control reactor. ECONNREFUSED: no listener at this address. EINVAL: deeper than the transport allows.
     core::result<link*> make_link(host_queue& host, core::reactor& host_home, const nvmf::transport_address& at,
                                   std::uint16_t qid, std::uint16_t entries);
-    void forget(link& l) noexcept;
+    void remove_link(link& l) noexcept;
 
     /// What a core has. Touched by that core, counters read by any.
     struct core_state {

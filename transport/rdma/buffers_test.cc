@@ -1,6 +1,6 @@
 // What one connection's commands hold is not what another one needs.
 
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include <array>
 #include <gtest/gtest.h>
@@ -11,14 +11,14 @@ namespace causeway::rdma::test {
 namespace {
 
 /// One buffer of each size, and on each core a host whose disk hangs with as many of them as it can get.
-struct scarce_world : world {
+struct scarce_fixture : rdma_fixture {
     static nvmf::transport_options options() {
         nvmf::transport_options o = small_options();
         o.small_buffers = o.large_buffers = 1;
         o.max_srq_depth = 4096;
         return o;
     }
-    scarce_world() : world(1, options()) {
+    scarce_fixture() : rdma_fixture(1, options()) {
         hang(true);
         for (auto& s : stuck) {
             s = make_host(slow_nqn, 16);
@@ -27,7 +27,7 @@ struct scarce_world : world {
         }
         pass(std::chrono::milliseconds(50));
     }
-    ~scarce_world() { hang(false); }
+    ~scarce_fixture() { hang(false); }
     std::array<host, 3> stuck;
 };
 
@@ -45,13 +45,13 @@ std::pair<std::uint16_t, std::uint16_t> send_pair(host_queue& q) {
     return {first, second};
 }
 
-bool answered(world& w, host_queue& q, std::uint16_t cid) {
+bool answered(rdma_fixture& w, host_queue& q, std::uint16_t cid) {
     std::optional<nvme::completion> c;
     return w.until([&] { return (c = q.response(cid)).has_value(); }) && c->status().ok();
 }
 
 TEST(buffers, fused_pairs_are_served_while_a_strangers_disk_hangs) {
-    scarce_world w;
+    scarce_fixture w;
     host other = w.make_host(nqn, 16);
     std::vector<std::pair<std::uint16_t, std::uint16_t>> pairs;
     for (int i = 0; i < 4; ++i)
@@ -64,7 +64,7 @@ TEST(buffers, fused_pairs_are_served_while_a_strangers_disk_hangs) {
 
 TEST(buffers, pairs_that_wait_or_move_their_data_go_with_their_connection) {
     for (unsigned steps = 0; steps < 60; ++steps) {
-        scarce_world w;
+        scarce_fixture w;
         host other = w.make_host(nqn, 16);
         for (int i = 0; i < 3; ++i)
             send_pair(*other.io);
@@ -76,7 +76,7 @@ TEST(buffers, pairs_that_wait_or_move_their_data_go_with_their_connection) {
 }
 
 /// One read of each of `n` hosts at once.
-std::vector<std::pair<host, std::uint16_t>> read_at_once(world& w, std::size_t n, const std::string& subsystem) {
+std::vector<std::pair<host, std::uint16_t>> read_at_once(rdma_fixture& w, std::size_t n, const std::string& subsystem) {
     std::vector<std::pair<host, std::uint16_t>> all(n);
     for (auto& [h, cid] : all)
         h = w.make_host(subsystem, 16);
@@ -86,7 +86,7 @@ std::vector<std::pair<host, std::uint16_t>> read_at_once(world& w, std::size_t n
 }
 
 TEST(buffers, each_connection_gets_one_of_its_own_when_a_disk_has_those_of_the_pool) {
-    scarce_world w;
+    scarce_fixture w;
     const auto before = w.slow->hung();
     const auto stuck = read_at_once(w, 40, slow_nqn);
     EXPECT_TRUE(w.until([&] { return w.slow->hung() == before + 40; })) << "one of each connection";
@@ -95,7 +95,7 @@ TEST(buffers, each_connection_gets_one_of_its_own_when_a_disk_has_those_of_the_p
 }
 
 TEST(buffers, connections_take_turns_with_those_that_there_are_where_no_more_can_be_made) {
-    scarce_world w;
+    scarce_fixture w;
     std::vector<host> hosts;
     for (int i = 0; i < 40; ++i)
         hosts.push_back(w.make_host(nqn, 16));
@@ -110,7 +110,7 @@ TEST(buffers, connections_take_turns_with_those_that_there_are_where_no_more_can
 }
 
 /// Completions of reads, 8 at a time, in so much virtual time.
-unsigned completions(world& w, host_queue& q, core::nanoseconds d) {
+unsigned completions(rdma_fixture& w, host_queue& q, core::nanoseconds d) {
     unsigned done = 0;
     std::vector<std::uint16_t> cids(8);
     for (auto& cid : cids)
@@ -133,7 +133,7 @@ TEST(buffers, a_disk_that_hangs_costs_its_neighbour_less_than_a_fifth) {
     nvmf::transport_options o = small_options();
     o.max_srq_depth = 1024;
     o.small_buffers = 128;
-    world w(1, o);
+    rdma_fixture w(1, o);
     host good = w.make_host(nqn, 32);
     // They are there from the beginning: the fabric gives each connection its turn, idle or not.
     std::vector<host> stuck;

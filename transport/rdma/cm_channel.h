@@ -12,8 +12,8 @@
 
 namespace causeway::rdma {
 
-/// What the connection manager has said, copied: the original is acknowledged before anybody acts on it, for an id
-/// cannot be destroyed while an event of it is held.
+/// A copy of a connection manager event. The original is acknowledged before the event is handled, because an id cannot
+/// be destroyed while one of its events is unacknowledged.
 struct cm_event {
     rdma_cm_event_type type;
     int status;
@@ -25,7 +25,7 @@ struct cm_event {
     std::span<const std::byte> private_data() const noexcept { return {data.data(), data_size}; }
 };
 
-/// Whom an id's context points to.
+/// The object that an id's context points to.
 class cm_owner {
   public:
     virtual ~cm_owner() = default;

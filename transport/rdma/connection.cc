@@ -19,7 +19,7 @@ core::log::flag flag("rdma");
 // How often a sender repeats when the receiver has no receive posted, and after a lost packet: 7 is "for ever" and "most".
 constexpr std::uint8_t retries = 7;
 // Two requests for each command must have indexes of 16 bits.
-constexpr std::uint32_t most_depth = 32768;
+constexpr std::uint32_t max_depth = 32768;
 // What a host waits before it sends again to an empty receive queue: 0.64 ms. The default, 655 ms, looks like an outage.
 constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
@@ -50,13 +50,13 @@ core::task<> connection::accept() {
     const nvmf::transport_options& options = transport_.options();
     const device_limits& device = device_.limits();
 
-    const std::uint32_t most = std::min(most_depth, asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth);
-    limits_.send_requests = std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + most_descriptors,
+    const std::uint32_t most = std::min(max_depth, asked_.qid == 0 ? options.max_aq_depth : options.max_queue_depth);
+    limits_.send_requests = std::min<std::uint32_t>(2u * std::min<std::uint32_t>(most, asked_.depth) + max_descriptors,
                                                     device.send_requests);
     limits_.depth = static_cast<std::uint16_t>(
         std::min<std::uint32_t>({most, asked_.depth, device.send_requests - 1, device.receives}));
     limits_.reads = std::min<std::uint32_t>({asked_.reads, device.reads, limits_.depth});
-    if (given_up_ || device_.lost() || limits_.send_requests <= most_descriptors) {
+    if (cancelled_ || device_.lost() || limits_.send_requests <= max_descriptors) {
         co_await refuse(no_resources);
         co_return;
     }
@@ -68,8 +68,9 @@ core::task<> connection::accept() {
         built = co_await core::run_blocking(target.group(), make);
     if (!built) {
         static core::log::limiter limit;
-        if (!given_up_)
-            core::log::peer_warning(limit, "rdma: {}: refused: {}", peer_.text(), built.error().text());
+        if (!cancelled_)
+            core::log::peer_warning(limit, "rdma: {}: rejecting the connection: {}", peer_.text(),
+                                    built.error().text());
         co_await refuse(no_resources);
         co_return;
     }
@@ -82,14 +83,14 @@ core::task<> connection::accept() {
     group_->join(*qpair_);
     co_await core::switch_to(control());
 
-    auto say_yes = [this] { return answer_host(); };
-    auto accepted = co_await core::run_blocking(target.group(), say_yes);
+    auto accept = [this] { return accept_connection(); };
+    auto accepted = co_await core::run_blocking(target.group(), accept);
     if (!accepted)
         core::log::warning("rdma: {}: {}", peer_.text(), accepted.error().text());
     state_ = state::live;
     core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, home_->index(),
                      limits_.depth);
-    const bool wanted = !std::exchange(given_up_, false);
+    const bool wanted = !std::exchange(cancelled_, false);
     if (!accepted || !wanted)
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
 }
@@ -99,14 +100,16 @@ core::task<core::result<>> connection::settle() {
     nvmf::target& target = transport_.target();
     receive_quota& quota = device_.quota();
     if (!quota.allows(peer_.traddr, limits_.depth))
-        co_return core::fail(EDQUOT, "its address has its share of the receives; raise the transport's max_srq_depth");
+        co_return core::fail(EDQUOT,
+                             "its address already has its share of the receives; raise the transport's max_srq_depth");
     std::vector<bool> tried(target.group().size());
-    core::result<> settled = core::fail(ENOSPC, "no core has receives for it; raise the transport's max_srq_depth");
+    core::result<> settled =
+        core::fail(ENOSPC, "no core has enough receives for it; raise the transport's max_srq_depth");
     const auto has_room = [&](const core::reactor& r) {
         return !tried[r.index()] && quota.has_room(r.index(), limits_.depth);
     };
-    while (!given_up_ && !device_.lost()) {
-        core::reactor* const candidate = target.place_qpair(asked_.qid, has_room);
+    while (!cancelled_ && !device_.lost()) {
+        core::reactor* const candidate = target.assign_core(asked_.qid, has_room);
         if (!candidate)
             break;
         tried[candidate->index()] = true;
@@ -124,11 +127,11 @@ core::task<core::result<>> connection::settle() {
             home_ = candidate;
             group_ = *group;
             receives_ = *admitted;
-            co_return given_up_ ? core::fail(ECANCELED, "the host has gone") : core::result<>{};
+            co_return cancelled_ ? core::fail(ECANCELED, "the host has gone") : core::result<>{};
         }
         settled = tl::make_unexpected(admitted.error());
-        quota.give_back(candidate->index(), peer_.traddr, limits_.depth);
-        target.unplace_qpair(*candidate);
+        quota.release(candidate->index(), peer_.traddr, limits_.depth);
+        target.release_core(*candidate);
     }
     co_return settled;
 }
@@ -159,7 +162,7 @@ core::result<> connection::build(registered_memory& responses) {
 }
 
 /// Blocks.
-core::result<> connection::answer_host() {
+core::result<> connection::accept_connection() {
     if (std::uint8_t timeout = static_cast<std::uint8_t>(transport_.options().ack_timeout))
         rdma_set_option(id_, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout, sizeof timeout);
 
@@ -187,48 +190,48 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
     nvme::rdma_cm_reject answer{};
     answer.recfmt = std::uint16_t{0};
     answer.status = nvme::to_underlying(why);
-    auto say_no = [&] {
+    auto reject = [&] {
         if (id_->qp)
             rdma_destroy_qp(id_);
         rdma_reject(id_, &answer, sizeof answer);
         rdma_destroy_id(id_);
     };
     state_ = state::closing;
-    co_await core::run_blocking(transport_.target().group(), say_no);
+    co_await core::run_blocking(transport_.target().group(), reject);
     if (receives_) {
         co_await core::switch_to(*home_);
         group_->cancel(*receives_, limits_);
         co_await core::switch_to(control());
-        device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth);
-        transport_.target().unplace_qpair(*home_);
+        device_.quota().release(home_->index(), peer_.traddr, limits_.depth);
+        transport_.target().release_core(*home_);
     }
     device_hold_.release();
     transport_.remove(*this);
 }
 
 void connection::close(nvmf::disconnect_reason why) {
-    if (state_ == state::closing || given_up_)
+    if (state_ == state::closing || cancelled_)
         return;
     why_ = why;
     if (state_ == state::accepting) {
-        given_up_ = true;
+        cancelled_ = true;
         return;
     }
     state_ = state::closing;
     core::log::debug(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
-    core::detach_deferred(take_apart());
+    core::detach_deferred(tear_down());
 }
 
-core::task<> connection::take_apart() {
+core::task<> connection::tear_down() {
     core::reactor_group& group = transport_.target().group();
     co_await core::switch_to(*home_);
     qpair_->begin_close();
-    // Unless nobody listens any more, what has been said before goes out first: a refused Connect should say why.
+    // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why.
     const auto in_vain = [this] {
         return peer_gone_.load(std::memory_order_relaxed) || why_ == nvmf::disconnect_reason::transport_error;
     };
     co_await qpair_->progress().wait_for(last_words_limit, [&] { return in_vain() || qpair_->responses_out(); });
-    qpair_->break_off();
+    qpair_->stop_sending();
 
     auto to_error = [this] {
         rdma_disconnect(id_);
@@ -238,22 +241,22 @@ core::task<> connection::take_apart() {
     };
     co_await core::run_blocking(group, to_error);
     co_await drain();
-    // Destroying a queue pair drops its completions that nobody has polled (mlx5 does), and the receives in them are lost
-    // to all: a core with much to do may not have come to them yet.
+    // Destroying a queue pair drops its unpolled completions (mlx5 does), and the receives in them are lost: a core
+    // with much to do may not have come to them yet.
     group_->take_completions();
     auto destroy_qp = [this] { rdma_destroy_qp(id_); };
     co_await core::run_blocking(group, destroy_qp);
     group_->leave(*qpair_);
     qpair_->abandon_posted();
-    auto give_back = [this] {
+    auto release = [this] {
         qpair_->release_verbs();
         rdma_destroy_id(id_);
     };
-    co_await core::run_blocking(group, give_back);
+    co_await core::run_blocking(group, release);
     const std::uint32_t held = qpair_->release_unused();
     co_await core::switch_to(control());
-    device_.quota().give_back(home_->index(), peer_.traddr, limits_.depth - held);
-    transport_.target().unplace_qpair(*home_);
+    device_.quota().release(home_->index(), peer_.traddr, limits_.depth - held);
+    transport_.target().release_core(*home_);
     device_hold_.release();
 
     // What still executes may take its time: it holds its own memory and receives, and nothing of the device.
@@ -262,7 +265,7 @@ core::task<> connection::take_apart() {
     qpair_.reset();
     co_await core::switch_to(control());
     core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
-    device_.quota().give_back(home_->index(), peer_.traddr, held);
+    device_.quota().release(home_->index(), peer_.traddr, held);
     transport_.remove(*this);
 }
 
@@ -273,13 +276,13 @@ core::task<> connection::drain() {
         return qpair_->drained() && (!last_wqe_event || last_receive_seen_.load(std::memory_order_acquire));
     });
     if (!qpair_->drained())
-        core::log::warning("rdma: {}: the device has not given back all work", peer_.text());
+        core::log::warning("rdma: {}: the device has not completed all work requests", peer_.text());
 }
 
-/// What take_apart() waits for there may have come.
+/// What tear_down() waits for there may have come.
 void connection::wake_home() {
     if (state_ == state::closing && home_)
-        // Runs before the end of take_apart(): that visits the home once more, and events have ended by then.
+        // Runs before the end of tear_down(): that visits the home once more, and events have ended by then.
         home_->execute([this] {
             if (qpair_)
                 qpair_->progress().notify_all();

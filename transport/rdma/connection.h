@@ -13,8 +13,8 @@ namespace causeway::rdma {
 
 class rdma_transport;
 
-/// A connection as the connection manager sees it: accepts, and takes apart in the right order. The data path is its
-/// qpair. Lives on the control reactor, from the host's request until nothing of it is left.
+/// The control side of a connection: accepts it, and tears it down in the right order. The data path is its qpair.
+/// Lives on the control reactor, from the connection request until all of its resources are released.
 class connection final : public cm_owner {
   public:
     connection(rdma_transport& transport, device& on, rdma_cm_id* id, std::shared_ptr<const nvmf::port> port,
@@ -23,7 +23,8 @@ class connection final : public cm_owner {
 
     /// Ends with the host accepted or refused. Started once.
     core::task<> accept();
-    /// Begins to close it, once; ends with its removal from the transport, which is never within this call.
+    /// Begins to close it, once. Closing ends with its removal from the transport, which never happens within this
+    /// call.
     void close(nvmf::disconnect_reason why);
 
     void on_event(const cm_event& e) override;
@@ -36,9 +37,9 @@ class connection final : public cm_owner {
 
     core::task<core::result<>> settle();
     core::result<> build(registered_memory& responses);
-    core::result<> answer_host();
+    core::result<> accept_connection();
     core::task<> refuse(nvme::rdma_cm_status why);
-    core::task<> take_apart();
+    core::task<> tear_down();
     core::task<> drain();
     void wake_home();
     core::reactor& control() const noexcept;
@@ -52,7 +53,7 @@ class connection final : public cm_owner {
     const connect_request asked_;
     qpair_limits limits_;
     state state_ = state::accepting;
-    bool given_up_ = false;                ///< closed while it was being accepted
+    bool cancelled_ = false;               ///< closed while it was being accepted
     std::atomic<bool> peer_gone_ = false;  ///< said on the control reactor, of interest at home
     nvmf::disconnect_reason why_{};
     core::reactor* home_ = nullptr;

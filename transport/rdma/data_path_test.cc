@@ -1,6 +1,6 @@
 // Commands and their data, over a device and hosts in virtual time.
 
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,7 +15,7 @@ void fill(host_queue& q, std::uint32_t offset, std::uint32_t length, unsigned wi
 }
 
 TEST(data_path, what_is_written_is_read) {
-    world w;
+    rdma_fixture w;
     host h = w.make_host();
     unsigned with = 1;
     for (const how way : {how::keyed, how::invalidating, how::in_capsule, how::listed}) {
@@ -38,7 +38,7 @@ TEST(data_path, a_key_is_invalidated_where_the_host_asks_and_the_device_can) {
         device_options d;
         if (!can)
             d.attributes.vendor_id = 0xffffff;
-        world w(1, small_options(), d);
+        rdma_fixture w(1, small_options(), d);
         host h = w.make_host();
         h.io->send(read(0, 8), 4096, 0, how::invalidating);
         h.io->send(read(0, 8), 4096, 0, how::keyed);
@@ -51,7 +51,7 @@ TEST(data_path, a_key_is_invalidated_where_the_host_asks_and_the_device_can) {
 }
 
 TEST(data_path, sqhd_goes_around_the_queue_that_connect_asked_for) {
-    world w;
+    rdma_fixture w;
     host h = w.make_host(nqn, 4);
     std::vector<unsigned> heads;
     for (int i = 0; i < 9; ++i)
@@ -61,7 +61,7 @@ TEST(data_path, sqhd_goes_around_the_queue_that_connect_asked_for) {
 }
 
 TEST(data_path, a_wrong_key_ends_the_connection_and_no_other) {
-    world w;
+    rdma_fixture w;
     host good = w.make_host();
     for (const bool reading : {true, false}) {
         host bad = w.make_host();
@@ -74,7 +74,7 @@ TEST(data_path, a_wrong_key_ends_the_connection_and_no_other) {
 }
 
 TEST(data_path, a_command_shorter_or_longer_than_capsules_are_ends_the_connection) {
-    world w;
+    rdma_fixture w;
     for (const std::size_t size : {std::size_t{0}, std::size_t{63}, std::size_t{64 + 4096 + 1}}) {
         host h = w.make_host();
         h.io->end().send(std::vector<std::byte>(size));
@@ -83,7 +83,7 @@ TEST(data_path, a_command_shorter_or_longer_than_capsules_are_ends_the_connectio
 }
 
 TEST(data_path, more_commands_than_the_queue_is_deep_end_the_connection) {
-    world w;
+    rdma_fixture w;
     w.hang(true);
     host h = w.make_host(slow_nqn, 8);
     for (int i = 0; i < 8; ++i)
@@ -95,7 +95,7 @@ TEST(data_path, more_commands_than_the_queue_is_deep_end_the_connection) {
 }
 
 TEST(data_path, connect_for_another_queue_than_the_connections_is_refused) {
-    world w;
+    rdma_fixture w;
     host h = w.make_host();
     auto q = w.open(2, 32, h.admin->cntlid);
     host_queue liar(w, q->end(), 3);
@@ -113,7 +113,7 @@ struct load {
 void run_load(const load& l, std::uint64_t seed) {
     SCOPED_TRACE(l.sentence);
     SCOPED_TRACE(seed);
-    world w(seed, l.options, l.device);
+    rdma_fixture w(seed, l.options, l.device);
     constexpr unsigned hosts = 3, depth = 16, rounds = 40;
     struct slot {
         std::uint16_t cid = 0;
@@ -209,7 +209,7 @@ TEST(data_path, posts_that_the_device_refuses_end_connections_and_lose_nothing) 
     load l{"1 of 40 posts is refused", small_options(), {}};
     l.device.refuses_posts = 40;
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-        world w(seed, small_options(), l.device);
+        rdma_fixture w(seed, small_options(), l.device);
         for (int i = 0; i < 6; ++i) {
             auto q = w.open(0, 32);
             if (!q->connect(nqn, 31, nvme::cntlid_dynamic).ok())
@@ -223,7 +223,7 @@ TEST(data_path, posts_that_the_device_refuses_end_connections_and_lose_nothing) 
 TEST(data_path, one_that_waits_for_a_buffer_can_be_aborted) {
     nvmf::transport_options o = small_options();
     o.small_buffers = o.large_buffers = 1;
-    world w(1, o);
+    rdma_fixture w(1, o);
     w.hang(true);
     host h = w.make_host(slow_nqn, 8);
     for (int i = 0; i < 4; ++i)  // the pool's, the queue's own, and two that wait
@@ -244,7 +244,7 @@ TEST(data_path, a_slow_device_takes_nothing_from_the_hosts_of_others) {
     nvmf::transport_options o = small_options();
     o.small_buffers = o.large_buffers = 1;
     o.max_srq_depth = 3 * 64;
-    world w(1, o);
+    rdma_fixture w(1, o);
     w.hang(true);
     std::vector<host> stuck;
     for (int i = 0; i < 3; ++i) {
@@ -265,7 +265,7 @@ TEST(data_path, a_slow_device_takes_nothing_from_the_hosts_of_others) {
 }
 
 TEST(data_path, a_host_that_takes_no_responses_holds_up_nobody) {
-    world w;
+    rdma_fixture w;
     host deaf = w.make_host(nqn, 16), other = w.make_host();
     deaf.io->end().takes_responses = false;
     for (int i = 0; i < 16; ++i)
@@ -280,7 +280,7 @@ TEST(data_path, a_host_that_takes_no_responses_holds_up_nobody) {
 TEST(data_path, a_write_that_came_before_a_stall_is_not_run) {
     for (const bool leaves : {false, true}) {
         SCOPED_TRACE(leaves ? "its host has gone" : "its host is there");
-        world w;
+        rdma_fixture w;
         host h = w.make_host(), other = w.make_host();
         fill(*other.io, 0, block, 1);
         ASSERT_TRUE(other.io->call(write(0, 1), block)->status().ok());
@@ -288,7 +288,7 @@ TEST(data_path, a_write_that_came_before_a_stall_is_not_run) {
         const auto cid = h.io->send(write(0, 1), block, 0, how::in_capsule);
         ASSERT_TRUE(w.until([&] { return !h.io->end().qp->completions->entries.empty(); })) << "it is here, unread";
         for (std::size_t i = 0; i < w.sim.group().size(); ++i)
-            w.sim.group()[i].note_stall(std::chrono::seconds(12));
+            w.sim.group()[i].record_stall(std::chrono::seconds(12));
         if (leaves) {
             h.io->end().disconnect();
             ASSERT_TRUE(w.until([&] { return h.io->closed(); }));

@@ -42,22 +42,22 @@ class device {
     /// nullptr: none yet.
     const poll_group* group(std::size_t core) const noexcept { return groups_[core].get(); }
 
-    /// Nothing new begins on it.
+    /// No new work starts on it.
     void mark_lost() noexcept { lost_ = true; }
     bool lost() const noexcept { return lost_; }
-    /// Gives all back to the device but memory that commands may still hold. REQUIRES: no connection has a queue pair.
+    /// Releases all verbs objects; memory that commands may still use stays. REQUIRES: no connection has a queue pair.
     core::task<> release_verbs();
 
-    /// Receives of its cores, promised to whom.
+    /// Receives of its cores, by the peers that they are promised to.
     receive_quota& quota() noexcept { return quota_; }
 
-    /// What a connection holds from its beginning until it has given back all that is the device's.
+    /// What a connection holds from its beginning until it has released all that is the device's.
     core::gate::holder hold_queue_pair() noexcept { return queue_pairs_.hold(); }
     /// REQUIRES: mark_lost(). Ends when no connection holds anything of the device's.
     core::task<> without_queue_pairs() { co_await queue_pairs_.close(); }
 
     unsigned connections = 0;  ///< that refer to this device
-    bool forgettable = false;  ///< lost, and all is given back
+    bool released = false;     ///< lost, and all is released
 
   private:
     device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,

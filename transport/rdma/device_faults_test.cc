@@ -1,6 +1,6 @@
 // What a device does wrong, or late, and what may not come of it.
 
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include <algorithm>
 #include <cstring>
@@ -50,7 +50,7 @@ struct neighbours {
         }));
     }
 
-    world w;
+    rdma_fixture w;
     host bad;
     std::vector<host> good;
 };
@@ -90,18 +90,18 @@ TEST(device_faults, a_read_whose_response_is_refused_sends_no_other_hosts_data) 
     }
 }
 
-bool all_given_back(world& w) {
+bool all_given_back(rdma_fixture& w) {
     return std::all_of(w.fabric.objects.begin(), w.fabric.objects.end(), [](const auto& kind_and_count) {
         return kind_and_count.first == "event channel" || kind_and_count.second == 0;
     });
 }
 
-/// The context stays while its objects are given back, and a wildcard listener goes on: hosts come by it meanwhile.
+/// The context stays while its objects are released, and a wildcard listener goes on: hosts come by it meanwhile.
 TEST(device_faults, hosts_that_come_while_a_lost_device_is_given_back_come_again) {
     using namespace std::chrono_literals;
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         SCOPED_TRACE(seed);
-        world w(seed);
+        rdma_fixture w(seed);
         host h = w.make_host();
         for (int i = 0; i < 16; ++i)
             h.io->send(read(0, 64), 64 * block);
@@ -126,7 +126,7 @@ TEST(device_faults, hosts_that_come_while_a_lost_device_is_given_back_come_again
 
 TEST(device_faults, a_device_that_comes_back_while_commands_of_its_lost_self_hang_can_be_lost_again) {
     using namespace std::chrono_literals;
-    world w;
+    rdma_fixture w;
     w.hang(true);
     host h = w.make_host(slow_nqn, 16);
     h.io->send(read(0, 64), 64 * block);
@@ -151,7 +151,7 @@ TEST(device_faults, a_device_that_comes_back_while_commands_of_its_lost_self_han
 TEST(device_faults, a_device_without_connections_and_listeners_can_fail) {
     device_options d;
     d.attributes.max_qp_wr = 16;  // too few for a queue pair of ours: it is opened, and refuses everyone
-    world w(1, small_options(), d);
+    rdma_fixture w(1, small_options(), d);
     EXPECT_EQ(w.open(0, 32)->end().is, host_end::state::rejected);
     for (const std::string& s : {nqn, slow_nqn})
         ASSERT_TRUE(w.run(w.target.find_subsystem(s)->remove_listener(w.here)));

@@ -10,7 +10,7 @@
 
 namespace causeway::rdma {
 
-/// What a device can do, cut down to what we use.
+/// The limits of a device, reduced to what we use.
 struct device_limits {
     std::uint32_t receives = 0;           ///< of one shared receive queue
     std::uint32_t receives_per_core = 0;  ///< of all that a core has
@@ -22,7 +22,7 @@ struct device_limits {
     bool last_wqe_event = false;  ///< a dying queue pair says when its last receive is over
 };
 
-/// Soft-RoCE and soft-iWARP promise what they do not keep.
+/// Soft-RoCE and soft-iWARP report capabilities that they do not have.
 constexpr std::uint32_t rxe_vendor = 0xffffff;
 
 inline device_limits limits_of(const ibv_device_attr& a, std::string_view name,

@@ -18,16 +18,16 @@ void rdma_transport::lose(device& d) {
     if (d.lost())
         return;
     d.mark_lost();
-    core::log::error("rdma: {}: lost, {} connections are closed", d.name(), d.connections);
+    core::log::error("rdma: {}: device lost, closing {} connections", d.name(), d.connections);
     for (const auto& c : connections_)
         if (&c->on() == &d)
             c->close(nvmf::disconnect_reason::transport_error);
     ++background_;
     // The device itself has just said that it failed: it may not go before it returns from that.
-    core::detach_deferred(give_up(d));
+    core::detach_deferred(tear_down_device(d));
 }
 
-core::task<> rdma_transport::give_up(device& d) {
+core::task<> rdma_transport::tear_down_device(device& d) {
     auto lock = co_await listening_.lock();
     for (const auto& l : listeners_) {
         if (l->verbs() != d.context())
@@ -38,18 +38,19 @@ core::task<> rdma_transport::give_up(device& d) {
     lock.unlock();
     co_await d.without_queue_pairs();
     co_await d.release_verbs();
-    core::log::notice("rdma: {}: given back", d.name());
-    d.forgettable = true;
+    core::log::notice("rdma: {}: released", d.name());
+    d.released = true;
     reopen_soon();
     background_ended();
-    forget_lost_devices();
+    remove_lost_devices();
 }
 
 void rdma_transport::listener_lost(listener& which, bool with_device) {
     if (with_device)
         if (device* const d = live_device(which.verbs()))
             return lose(*d);
-    core::log::warning("rdma: {}: {}", which.at().text(), with_device ? "its device goes" : "its address has changed");
+    core::log::warning("rdma: {}: {}", which.at().text(),
+                       with_device ? "its device is being removed" : "its address has changed");
     which.waiting = true;
     ++background_;
     core::detach(reopen_listeners());
@@ -79,8 +80,8 @@ core::task<> rdma_transport::reopen_listeners() {
     background_ended();
 }
 
-void rdma_transport::forget_lost_devices() {
-    std::erase_if(devices_, [](const auto& d) { return d->forgettable && d->connections == 0; });
+void rdma_transport::remove_lost_devices() {
+    std::erase_if(devices_, [](const auto& d) { return d->released && d->connections == 0; });
 }
 
 }  // namespace causeway::rdma

@@ -1,7 +1,7 @@
 // How connections and devices come and go.
 
 #include "transport/rdma/rdma_transport.h"
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include <gtest/gtest.h>
 #include <vector>
@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 using nvme::rdma_cm_status;
 
 TEST(life, nothing_is_left_of_a_host_that_has_gone) {
-    world w;
+    rdma_fixture w;
     for (int i = 0; i < 5; ++i) {
         host h = w.make_host();
         h.io->end().disconnect();
@@ -23,7 +23,7 @@ TEST(life, nothing_is_left_of_a_host_that_has_gone) {
 }
 
 TEST(life, a_wrong_request_is_rejected_with_the_reason) {
-    world w;
+    rdma_fixture w;
     nvme::rdma_cm_request r{};
     r.recfmt = std::uint16_t{1};
     host_end* h = w.fabric.request("10.0.0.1", 4420, r);
@@ -35,7 +35,7 @@ TEST(life, a_queue_is_as_deep_as_all_agree) {
     nvmf::transport_options o = small_options();
     o.max_queue_depth = 64;
     o.max_aq_depth = 32;
-    world w(1, o);
+    rdma_fixture w(1, o);
     EXPECT_EQ(w.open(1, 128)->end().crqsize, 64);
     EXPECT_EQ(w.open(1, 16)->end().crqsize, 16);
     EXPECT_EQ(w.open(0, 128)->end().crqsize, 32);
@@ -44,7 +44,7 @@ TEST(life, a_queue_is_as_deep_as_all_agree) {
 TEST(life, no_room_is_said_and_comes_back) {
     nvmf::transport_options o = small_options();
     o.max_srq_depth = 32;
-    world w(1, o);
+    rdma_fixture w(1, o);
     std::vector<std::unique_ptr<host_queue>> held;
     for (;;) {
         held.push_back(w.open(0, 32));
@@ -63,7 +63,7 @@ TEST(life, no_room_is_said_and_comes_back) {
 }
 
 TEST(life, who_never_connects_is_closed) {
-    world w;
+    rdma_fixture w;
     auto q = w.open(0, 32);
     w.pass(10s);
     EXPECT_FALSE(q->closed());
@@ -79,7 +79,7 @@ TEST(life, disconnects_at_any_time) {
         SCOPED_TRACE(seed);
         device_options d;
         d.cleans_up_on_destroy = seed % 2;
-        world w(seed, small_options(), d);
+        rdma_fixture w(seed, small_options(), d);
         for (int i = 0; i < 8; ++i) {
             host h = w.make_host(i % 3 ? nqn : slow_nqn, 16);
             for (unsigned n = 0; n < 16; ++n)
@@ -94,7 +94,7 @@ TEST(life, disconnects_at_any_time) {
 
 TEST(life, hosts_that_go_while_they_are_accepted) {
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
-        world w(seed);
+        rdma_fixture w(seed);
         nvme::rdma_cm_request r{};
         r.hrqsize = std::uint16_t{32};
         r.hsqsize = std::uint16_t{31};
@@ -124,7 +124,7 @@ TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {
         o.max_srq_depth = 64;
         device_options d;
         d.cleans_up_on_destroy = cleans_up;
-        world w(cleans_up, o, d);
+        rdma_fixture w(cleans_up, o, d);
         for (int i = 0; i < 40; ++i) {
             auto q = w.open(0, 64);
             ASSERT_EQ(q->end().is, host_end::state::accepted) << i;
@@ -153,7 +153,7 @@ TEST(life, no_receive_is_lost_by_a_core_that_does_not_keep_up) {
     device_options d;
     d.completions_per_poll = 1;
     d.backlog = 10'000;
-    world w(1, o, d);
+    rdma_fixture w(1, o, d);
     std::vector<host> idle;
     for (int i = 0; i < 3; ++i)  // one on each core
         idle.push_back(w.make_host(nqn, depth));
@@ -171,7 +171,7 @@ TEST(life, no_receive_is_lost_by_a_core_that_does_not_keep_up) {
 }
 
 TEST(life, a_hung_device_keeps_memory_and_nothing_of_the_rdma_device) {
-    world w;
+    rdma_fixture w;
     w.hang(true);
     host h = w.make_host(slow_nqn, 16);
     for (int i = 0; i < 16; ++i)
@@ -191,7 +191,7 @@ TEST(life, a_device_that_fails_is_given_back_and_taken_again) {
         for (const bool hung : {false, true}) {
             SCOPED_TRACE(removed);
             SCOPED_TRACE(hung);
-            world w(removed * 2 + hung);
+            rdma_fixture w(removed * 2 + hung);
             w.hang(hung);
             host h = w.make_host(slow_nqn, 16), idle = w.make_host();
             for (int i = 0; i < 16; ++i)
@@ -218,7 +218,7 @@ TEST(life, a_device_that_fails_is_given_back_and_taken_again) {
 }
 
 TEST(life, a_changed_address_is_listened_at_again) {
-    world w;
+    rdma_fixture w;
     host h = w.make_host();
     w.fabric.change_address();
     w.pass(50ms);
@@ -227,7 +227,7 @@ TEST(life, a_changed_address_is_listened_at_again) {
 }
 
 TEST(life, subsystems_share_an_address_and_the_last_one_closes_it) {
-    world w;
+    rdma_fixture w;
     auto* first = w.target.find_subsystem(nqn);
     auto* second = w.target.find_subsystem(slow_nqn);
     EXPECT_TRUE(w.run(first->remove_listener(w.here)));
@@ -239,7 +239,7 @@ TEST(life, subsystems_share_an_address_and_the_last_one_closes_it) {
 }
 
 TEST(life, addresses_that_cannot_be) {
-    world w;
+    rdma_fixture w;
     auto* s = w.target.find_subsystem(nqn);
     const auto no_device = w.run(s->add_listener({"RDMA", "IPv4", "192.168.1.1", "4420"}));
     ASSERT_FALSE(no_device);
@@ -251,7 +251,7 @@ TEST(life, addresses_that_cannot_be) {
 
 TEST(life, what_has_been_said_goes_out_before_the_end) {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-        world w(seed);
+        rdma_fixture w(seed);
         host h = w.make_host();
         nvme::disconnect_command d{};
         d.opcode = nvme::fabrics_opcode;
@@ -264,7 +264,7 @@ TEST(life, what_has_been_said_goes_out_before_the_end) {
 
 TEST(life, the_end_of_the_gateway_ends_everything) {
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-        world w(seed);
+        rdma_fixture w(seed);
         std::vector<host> hosts;
         for (int i = 0; i < 4; ++i) {
             hosts.push_back(w.make_host(i % 2 ? nqn : slow_nqn, 16));
@@ -281,7 +281,7 @@ TEST(life, the_end_of_the_gateway_ends_everything) {
 }
 
 TEST(life, options_out_of_range) {
-    world w;
+    rdma_fixture w;
     const auto refused = [&](auto change) {
         nvmf::transport_options o;
         change(o);

@@ -26,7 +26,7 @@ class listener final : public cm_owner {
 
     void on_event(const cm_event& e) override;
 
-    /// It had been open, and its device or address went away: it is opened again as soon as that works.
+    /// It was open, and its device or address was removed: it is reopened as soon as possible.
     bool waiting = false;
 
   private:

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t arena_size = 512;  // work requests of one turn; more only means another doorbell
 constexpr std::uint32_t small_buffer = 8192;
 /// Own buffers that are spare before more are made: enough until these are there.
-constexpr std::size_t least_own_buffers = 4;
+constexpr std::size_t min_own_buffers = 4;
 // A command has two completions and more. And in a turn the control reactor takes as many admin commands as a poller may
 // handle events: if no more came out of the completion queue, those of one host would lie in it before everybody's I/O.
 constexpr unsigned completions_per_event = 4;
@@ -76,7 +76,7 @@ poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, co
       in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)), cq_(std::move(cq)),
       completions_(static_cast<std::uint32_t>(cq_->cqe)), lower_claims_(home, [this] { lower_claims(); }),
       buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
-      own_buffers_(least_own_buffers, [this] { want_own_buffers(); }), arena_(arena_size) {
+      own_buffers_(min_own_buffers, [this] { want_own_buffers(); }), arena_(arena_size) {
     add_own_buffers(std::move(own_buffers));
 }
 
@@ -114,8 +114,8 @@ void poll_group::release_verbs() noexcept {
 void poll_group::leave(qpair& q) noexcept {
     take_completions();
     std::erase(dirty_, &q);
-    places_[q.place].occupant = nullptr;
-    ++places_[q.place].generation;
+    qpair_slots_[q.slot_index].occupant = nullptr;
+    ++qpair_slots_[q.slot_index].generation;
     if (const auto it = by_number_.find(q.qp_num()); it != by_number_.end() && it->second == &q)
         by_number_.erase(it);
     promised_completions_ -= completions_of(q.limits());
@@ -123,18 +123,18 @@ void poll_group::leave(qpair& q) noexcept {
 
 void poll_group::join(qpair& q) {
     std::size_t i = 0;
-    while (i < places_.size() && places_[i].occupant)
+    while (i < qpair_slots_.size() && qpair_slots_[i].occupant)
         ++i;
     assert(i <= std::numeric_limits<std::uint16_t>::max());  // more than a completion queue has room for
     // What lies there now may name a queue pair that had the same number.
     take_completions();
-    if (i == places_.size())
-        places_.emplace_back();
-    places_[i].occupant = &q;
-    q.place = static_cast<std::uint16_t>(i);
-    q.generation = places_[i].generation;
+    if (i == qpair_slots_.size())
+        qpair_slots_.emplace_back();
+    qpair_slots_[i].occupant = &q;
+    q.slot_index = static_cast<std::uint16_t>(i);
+    q.generation = qpair_slots_[i].generation;
     by_number_[q.qp_num()] = &q;
-    dirty_.reserve(places_.size());
+    dirty_.reserve(qpair_slots_.size());
     q.receives().flush();
 }
 
@@ -177,11 +177,11 @@ void poll_group::handle(const ibv_wc& wc) noexcept {
         handle_receive(wc, id.index);
         return;
     }
-    if (id.kind == work_kind::none || id.qpair >= places_.size())
+    if (id.kind == work_kind::none || id.qpair >= qpair_slots_.size())
         return;
-    const place& p = places_[id.qpair];
+    const qpair_slot& p = qpair_slots_[id.qpair];
     if (p.occupant && p.generation == id.generation)
-        p.occupant->completed(id, wc.status);
+        p.occupant->on_send_completion(id, wc.status);
 }
 
 void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept {
@@ -196,11 +196,11 @@ void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept 
     }
     if (wc.status != IBV_WC_SUCCESS) {
         pools_[pool]->recycle(slot);
-        it->second->receive_failed(wc.status);
+        it->second->on_receive_error(wc.status);
         return;
     }
     stats_.requests.add();
-    it->second->received(slot, wc.byte_len);
+    it->second->on_receive(slot, wc.byte_len);
 }
 
 void poll_group::make_room(std::size_t n) noexcept {
@@ -216,7 +216,7 @@ void poll_group::mark_dirty(qpair& q) noexcept {
 }
 
 void poll_group::flush() noexcept {
-    // Receives first: whoever gets a response may send its next command at once.
+    // Receives first: a host that gets a response may send its next command at once.
     for (const auto& p : pools_)
         if (p->dirty())
             p->flush();

@@ -58,7 +58,7 @@ class poll_group final : public core::poller {
     /// The queue pair claims `more` of the receives that were promised to it. False: there is no memory for them.
     [[nodiscard]] bool raise(receive_pool& receives, std::uint32_t more) noexcept;
     /// Handles what lies in the completion queue, all of it: a queue pair's last receives, before the device destroys
-    /// it together with what nobody has polled.
+    /// it together with unpolled completions.
     void take_completions() noexcept;
     /// The device's queue pair is destroyed: what still lies in the completion queue is taken, and its place given up.
     void leave(qpair& q) noexcept;
@@ -84,7 +84,7 @@ class poll_group final : public core::poller {
     // For connections.
     ibv_cq* cq() const noexcept { return cq_.get(); }
 
-    /// May block. The device is gone: its objects are given back, the memory stays. REQUIRES: stopped.
+    /// May block. The device is gone: its objects are released, the memory stays. REQUIRES: stopped.
     void release_verbs() noexcept;
 
     /// In the names of nvmf_get_stats.
@@ -109,7 +109,7 @@ class poll_group final : public core::poller {
     core::task<core::result<>> grow_completions(std::uint32_t more);
     core::task<core::result<receive_pool*>> pool_for(std::uint32_t depth);
     core::task<core::result<>> add_memory(receive_pool& receives);
-    core::task<> follow_use();
+    core::task<> grow_with_use();
     void lower_claims();
     void want_own_buffers();
     core::task<> make_own_buffers();
@@ -130,7 +130,7 @@ class poll_group final : public core::poller {
     std::uint32_t completions_;               ///< that the queue holds
     std::uint32_t promised_completions_ = 0;  ///< to connections
     core::async_mutex growing_;               ///< one at a time makes what can only be made by blocking
-    bool following_use_ = false;              ///< follow_use() is on its way
+    bool following_use_ = false;              ///< grow_with_use() is on its way
     bool out_of_memory_ = false;              ///< when that was tried last
     bool stopped_ = false;
     std::vector<std::unique_ptr<receive_pool>> pools_;
@@ -143,11 +143,11 @@ class poll_group final : public core::poller {
     bool making_own_buffers_ = false;
     work_arena arena_;
 
-    struct place {
+    struct qpair_slot {
         qpair* occupant = nullptr;
         std::uint16_t generation = 0;
     };
-    std::vector<place> places_;
+    std::vector<qpair_slot> qpair_slots_;
     std::unordered_map<std::uint32_t, qpair*> by_number_;
     std::vector<qpair*> dirty_;
     std::uint32_t stall_epoch_ = 0;

@@ -63,7 +63,7 @@ core::task<core::result<receive_pool*>> poll_group::pool_for(std::uint32_t depth
     for (const auto& p : pools_)
         if (p->has_room(depth))
             co_return p.get();
-    if (pools_.size() == most_receive_pools)
+    if (pools_.size() == max_receive_pools)
         co_return core::fail(ENOSPC, "there are as many shared receive queues as a core can have");
     auto create = [this] {
         return receive_pool::create(pd_, static_cast<std::uint32_t>(pools_.size()), limits_.receives,
@@ -77,7 +77,7 @@ core::task<core::result<receive_pool*>> poll_group::pool_for(std::uint32_t depth
 }
 
 core::task<core::result<>> poll_group::add_memory(receive_pool& receives) {
-    while (receives.is_short_of_memory()) {
+    while (receives.needs_memory()) {
         auto make = [this, &receives] { return receives.make_region(pd_); };
         auto region = co_await core::run_blocking(home_.group(), make);
         if (!region)
@@ -92,28 +92,28 @@ bool poll_group::raise(receive_pool& receives, std::uint32_t more) noexcept {
     receives.raise(more);
     if (!lower_claims_.armed())
         lower_claims_.arm_after(claims_last);
-    if (!receives.is_short_of_memory())
+    if (!receives.needs_memory())
         return true;
-    const bool lost = out_of_memory_ && receives.is_used_up();
+    const bool lost = out_of_memory_ && receives.is_exhausted();
     if (!following_use_ && !stopped_) {
         following_use_ = true;
-        core::detach(follow_use());
+        core::detach(grow_with_use());
     }
     return !lost;
 }
 
-/// So that queues that were busy at different times do not add up. Posted receives cannot be called back: those that are
-/// claimed by nobody go out of circulation as they come back with commands, and their memory is the next one's to use.
+/// So that queues that were busy at different times do not add up. Posted receives cannot be called back: unclaimed
+/// receives leave circulation as they come back with commands, and other connections use their memory.
 void poll_group::lower_claims() {
     bool claimed = false;
-    for (const place& p : places_)
+    for (const qpair_slot& p : qpair_slots_)
         claimed |= p.occupant && p.occupant->lower_claim();
     if (claimed)
         lower_claims_.arm_after(claims_last);
 }
 
 /// In the background: until it is done, the cushion is smaller than it should be.
-core::task<> poll_group::follow_use() {
+core::task<> poll_group::grow_with_use() {
     const auto lock = co_await growing_.lock();
     bool failed = false;
     for (std::size_t i = 0; i < pools_.size() && !stopped_; ++i) {

@@ -19,7 +19,7 @@ namespace {
 
 namespace sc = nvme::sc;
 
-/// Hosts send Connect at once. Who does not takes up a share of the receives for nothing.
+/// Hosts send Connect at once. A host that does not would use receives for nothing.
 constexpr auto connect_time_limit = std::chrono::seconds(15);
 
 bool is_flush(ibv_wc_status s) noexcept {
@@ -30,9 +30,10 @@ bool is_flush(ibv_wc_status s) noexcept {
 
 qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
              registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
-             std::function<void(nvmf::disconnect_reason)> closed_by_us)
+             std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
     : nvmf::qpair(group.home()), group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
-      limits_(limits), responses_(std::move(responses)), buffers_(group.buffers(), group.own_buffers()), local_(std::move(local)), peer_(std::move(peer)), closed_by_us_(std::move(closed_by_us)),
+      limits_(limits), responses_(std::move(responses)), buffers_(group.buffers(), group.own_buffers()),
+      local_(std::move(local)), peer_(std::move(peer)), on_closed_by_us_(std::move(on_closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller)
@@ -40,7 +41,7 @@ qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_
                      }),
       queue_(qp, limits.send_requests, limits.reads), claim_(receive_pool::first_claim(limits.depth)),
       sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
-    assert(limits.send_requests > most_descriptors);
+    assert(limits.send_requests > max_descriptors);
     sq_entries = limits.depth;
     free_.reserve(std::size_t{2} * limits.depth + request_table::chunk_size);
     parked_.reserve(limits.depth);
@@ -61,7 +62,7 @@ bool qpair::make_requests() noexcept {
         r.buffer.owner = &r;
         r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
             request& waited = *static_cast<request::buffer_claim&>(c).owner;
-            static_cast<qpair&>(*waited.qpair).have_buffer(waited);
+            static_cast<qpair&>(*waited.qpair).on_buffer(waited);
         };
         free_.push_back(&r);
     }
@@ -88,13 +89,13 @@ bool qpair::lower_claim() noexcept {
     return claim_ > least;
 }
 
-void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
+void qpair::on_receive(std::uint32_t slot, std::uint32_t bytes) noexcept {
     if (stopping_ || bytes < sizeof(nvme::command) || outstanding_ >= limits_.depth) {
         receives_.recycle(slot);
         if (bytes < sizeof(nvme::command))
             violation("a capsule shorter than a command");
         else if (outstanding_ >= limits_.depth)
-            violation("more commands than the queue is deep");
+            violation("more commands outstanding than the queue depth");
         return;
     }
     if (++outstanding_ > peak_) [[unlikely]]
@@ -107,10 +108,10 @@ void qpair::received(std::uint32_t slot, std::uint32_t bytes) noexcept {
     }
     request& r = *free_.back();
     free_.pop_back();
-    start(r, {slot, bytes, group_.stall_epoch()});
+    begin_command(r, {slot, bytes, group_.stall_epoch()});
 }
 
-void qpair::start(request& r, const parked& capsule) noexcept {
+void qpair::begin_command(request& r, const parked& capsule) noexcept {
     const auto [slot, bytes, epoch] = capsule;
     stall_epoch = epoch;
     r.arrived = home().now();
@@ -119,41 +120,41 @@ void qpair::start(request& r, const parked& capsule) noexcept {
     r.reads_outstanding = 0;
     r.next_read = r.read_offset = 0;
     r.segment_count = 0;
-    r.place.remote_count = 0;
-    r.place.invalidate = false;
-    r.wants_data_sent = false;
+    r.location.remote_count = 0;
+    r.location.invalidate = false;
+    r.has_data_to_send = false;
     std::memcpy(&r.command, receives_.command(slot), sizeof r.command);
 
     const nvme::status begun = group_.target().begin(r);
     if (!begun.ok())
-        return answer(r, begun);
+        return respond_with_status(r, begun);
     if (const auto c = std::bit_cast<nvme::connect_command>(r.command);
         nvme::is_connect(r.command) && c.qid != asked_qid_) {
         // The queue would be on a core, and of a depth, that were chosen for another one.
         r.completion.dw0 = nvme::connect_invalid_dw0(nvme::iattr::command, offsetof(nvme::connect_command, qid));
-        return take_back(r, sc::connect_invalid_parameters.with_dnr());
+        return abort_request(r, sc::connect_invalid_parameters.with_dnr());
     }
     if (r.transfer == nvmf::transfer::none || r.length == 0) {
-        give_back_slot(r);
+        release_slot(r);
         return execute(r);
     }
     if (r.length > group_.max_io_size())
-        return take_back(r, sc::data_sgl_length_invalid.with_dnr());
+        return abort_request(r, sc::data_sgl_length_invalid.with_dnr());
 
     const std::span<const std::byte> data(receives_.data(slot), bytes - sizeof(nvme::command));
-    const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.place);
+    const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.location);
     if (!parsed.ok())
-        return take_back(r, parsed);
-    if (r.place.in_capsule) {
-        r.segments[0] = {receives_.data(slot) + r.place.capsule_offset, r.length};
+        return abort_request(r, parsed);
+    if (r.location.in_capsule) {
+        r.segments[0] = {receives_.data(slot) + r.location.capsule_offset, r.length};
         r.segment_count = 1;
         return execute(r);
     }
     if (r.transfer == nvmf::transfer::from_host && r.length <= receives_.data_size()) {
-        // Fetched to where it could have come with the capsule: Connect waits for nobody's buffers.
-        return have_room(r, receives_.data(slot), receives_.lkey(slot));
+        // Fetched to where it could have come with the capsule: Connect waits for no shared buffers.
+        return use_buffer(r, receives_.data(slot), receives_.lkey(slot));
     }
-    give_back_slot(r);
+    release_slot(r);
     find_buffer(r);
 }
 
@@ -161,58 +162,58 @@ void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
     // The buffer of a fused pair is the host's, too, until the data of both halves are here.
     if (r.command.fuse() == nvme::fuse::normal || (r.fused && r.fused->waits_for_fused))
-        buffers_.hand_to(r.buffer, core::buffer_user::ns);
+        buffers_.transfer_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
 
 void qpair::respond(nvmf::request& done) noexcept {
     auto& r = static_cast<request&>(done);
     assert(r.at == request::step::executing);
-    r.wants_data_sent = r.has_data_for_host() && r.length > 0;
-    buffers_.hand_to(r.buffer, core::buffer_user::host);
+    r.has_data_to_send = r.has_data_for_host() && r.length > 0;
+    buffers_.transfer_to(r.buffer, core::buffer_user::host);
     if (nvme::is_connect(r.command) && r.status().ok())
         sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
-    reply(r);
+    send_response(r);
 }
 
 /// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
-void qpair::answer(request& r, nvme::status s) noexcept {
+void qpair::respond_with_status(request& r, nvme::status s) noexcept {
     r.set_status(s);
-    r.wants_data_sent = false;
-    reply(r);
+    r.has_data_to_send = false;
+    send_response(r);
 }
 
-void qpair::take_back(request& r, nvme::status s) noexcept {
+void qpair::abort_request(request& r, nvme::status s) noexcept {
     group_.target().abandon(r);
-    answer(r, s);
+    respond_with_status(r, s);
 }
 
 /// The same without an answer.
-void qpair::drop(request& r) noexcept {
+void qpair::abandon_request(request& r) noexcept {
     group_.target().abandon(r);
-    finish(r);
+    complete_request(r);
 }
 
 std::uint32_t qpair::sends_needed(const request& r) const noexcept {
-    return (r.wants_data_sent ? r.place.remote_count : 0) + 1;
+    return (r.has_data_to_send ? r.location.remote_count : 0) + 1;
 }
 
-void qpair::reply(request& r) noexcept {
-    if (!r.wants_data_sent)
-        buffers_.give_back(r.buffer);
-    give_back_slot(r);
-    group_.make_room(most_descriptors + 1);
+void qpair::send_response(request& r) noexcept {
+    if (!r.has_data_to_send)
+        buffers_.release(r.buffer);
+    release_slot(r);
+    group_.make_room(max_descriptors + 1);
     if (stopping_)
-        return finish(r);
-    if (send_line_.empty() && queue_.room() >= sends_needed(r))
-        return send(r);
-    (r.wants_data_sent ? group_.stats().pending_rdma_write : group_.stats().pending_rdma_send).add();
+        return complete_request(r);
+    if (send_waiters_.empty() && queue_.room() >= sends_needed(r))
+        return post_response(r);
+    (r.has_data_to_send ? group_.stats().pending_rdma_write : group_.stats().pending_rdma_send).add();
     r.at = request::step::waiting_send;
-    send_line_.push_back(r);
+    send_waiters_.push_back(r);
 }
 
 /// REQUIRES: room in the queue and in the arena. Appends RDMA WRITEs and the SEND. The device does them in order, so the host has the data when it sees the response.
-void qpair::send(request& r) noexcept {
+void qpair::post_response(request& r) noexcept {
     const std::uint32_t needed = sends_needed(r);
     r.at = request::step::sending;
     --outstanding_;
@@ -220,10 +221,10 @@ void qpair::send(request& r) noexcept {
 
     std::uint32_t offset = 0;
     for (std::uint32_t i = 0; i + 1 < needed; ++i) {
-        const remote_segment& to = r.place.remote[i];
+        const remote_segment& to = r.location.remote[i];
         work_arena::work& w = group_.arena().take();
         w.piece = {reinterpret_cast<std::uint64_t>(r.data) + offset, to.length, r.lkey};
-        w.request.wr_id = wr_id{work_kind::data, 0, r.index, place, generation}.encode();
+        w.request.wr_id = wr_id{work_kind::data, 0, r.index, slot_index, generation}.encode();
         w.request.opcode = IBV_WR_RDMA_WRITE;
         w.request.wr.rdma = {to.address, to.key};
         queue_.append(w);
@@ -237,12 +238,13 @@ void qpair::send(request& r) noexcept {
     r.completion.set_status(r.status());
 
     work_arena::work& w = group_.arena().take();
-    w.request.wr_id = wr_id{work_kind::send, static_cast<std::uint16_t>(needed), r.index, place, generation}.encode();
+    w.request.wr_id =
+        wr_id{work_kind::send, static_cast<std::uint16_t>(needed), r.index, slot_index, generation}.encode();
     w.request.opcode = IBV_WR_SEND;
     w.request.send_flags = IBV_SEND_SIGNALED;
-    if (r.place.invalidate && group_.send_with_invalidate()) {
+    if (r.location.invalidate && group_.send_with_invalidate()) {
         w.request.opcode = IBV_WR_SEND_WITH_INV;
-        w.request.invalidate_rkey = r.place.remote[0].key;
+        w.request.invalidate_rkey = r.location.remote[0].key;
     }
     if (limits_.inline_response) {
         w.request.send_flags |= IBV_SEND_INLINE;
@@ -256,14 +258,14 @@ void qpair::send(request& r) noexcept {
     group_.mark_dirty(*this);
 }
 
-void qpair::finish(request& r) noexcept {
-    buffers_.give_back(r.buffer);
-    give_back_slot(r);
+void qpair::complete_request(request& r) noexcept {
+    buffers_.release(r.buffer);
+    release_slot(r);
     r.at = request::step::free;
     free_.push_back(&r);
 }
 
-void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
+void qpair::on_send_completion(const wr_id& id, ibv_wc_status status) noexcept {
     const bool ok = status == IBV_WC_SUCCESS;
     if (!ok && !is_flush(status) && !stopping_) {
         static core::log::limiter limit;
@@ -280,11 +282,11 @@ void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
     if (id.kind != work_kind::data) {
         queue_.retire(id);
         if (id.kind == work_kind::read) {
-            read_done(r, id, ok);
+            on_read_done(r, id, ok);
         } else {
             group_.stats().request_latency.add(home().now() - r.arrived);
             --sending_;
-            finish(r);
+            complete_request(r);
         }
     }
     if (!ok)
@@ -294,19 +296,19 @@ void qpair::completed(const wr_id& id, ibv_wc_status status) noexcept {
         progress_.notify_all();
 }
 
-void qpair::receive_failed(ibv_wc_status status) noexcept {
+void qpair::on_receive_error(ibv_wc_status status) noexcept {
     if (status == IBV_WC_LOC_LEN_ERR)
         return violation("a capsule longer than announced");
     disconnect(nvmf::disconnect_reason::transport_error);
 }
 
-/// What the turn has freed goes to who waits: responses first, for they free the most.
+/// Hands resources freed in this turn to waiters, responses first because they free the most.
 void qpair::pump() noexcept {
-    while (!send_line_.empty()) {
-        group_.make_room(most_descriptors + 1);  // may post, and so learn that the connection is over
-        if (broken_ || send_line_.empty() || queue_.room() < sends_needed(*send_line_.front()))
+    while (!send_waiters_.empty()) {
+        group_.make_room(max_descriptors + 1);  // may post, and so learn that the connection is over
+        if (broken_ || send_waiters_.empty() || queue_.room() < sends_needed(*send_waiters_.front()))
             break;
-        send(*send_line_.pop_front());
+        post_response(*send_waiters_.pop_front());
     }
     pump_reads();
     unpark();
@@ -318,7 +320,7 @@ void qpair::unpark() noexcept {
         parked_.erase(parked_.begin());
         request& r = *free_.back();
         free_.pop_back();
-        start(r, oldest);
+        begin_command(r, oldest);
     }
 }
 
@@ -356,7 +358,7 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
         return;
     phase = state::disconnecting;
     connect_limit_.cancel();
-    closed_by_us_(why);
+    on_closed_by_us_(why);
 }
 
 bool qpair::abort_waiting(std::uint16_t cid) noexcept {
@@ -369,8 +371,8 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
     if (r->at == request::step::waiting_buffer)
         buffers_.cancel(r->buffer);
     else
-        read_line_.remove(*r);
-    take_back(*r, sc::aborted_by_request);
+        read_waiters_.remove(*r);
+    abort_request(*r, sc::aborted_by_request);
     return true;
 }
 
@@ -382,31 +384,31 @@ void qpair::begin_close() noexcept {
     requests_.for_each([this](request& r) {
         if (r.at == request::step::waiting_buffer) {
             buffers_.cancel(r.buffer);
-            drop(r);
+            abandon_request(r);
         }
     });
-    while (request* r = read_line_.pop_front()) {
+    while (request* r = read_waiters_.pop_front()) {
         r->at = request::step::reading;
         if (r->reads_outstanding == 0)
-            drop(*r);
+            abandon_request(*r);
     }
     for (const parked& p : parked_)
         receives_.recycle(p.slot);
     parked_.clear();
 }
 
-void qpair::break_off() noexcept {
+void qpair::stop_sending() noexcept {
     broken_ = true;
-    while (request* r = send_line_.pop_front())
-        finish(*r);
+    while (request* r = send_waiters_.pop_front())
+        complete_request(*r);
 }
 
 void qpair::abandon_posted() noexcept {
     requests_.for_each([this](request& r) {
         if (r.at == request::step::sending)
-            finish(r);
+            complete_request(r);
         else if (r.at == request::step::reading)
-            drop(r);
+            abandon_request(r);
     });
 }
 

@@ -19,10 +19,10 @@ namespace causeway::rdma {
 class poll_group;
 class receive_pool;
 
-/// What an accepted connection has been granted.
+/// The limits granted to an accepted connection.
 struct qpair_limits {
     std::uint16_t depth = 0;          ///< commands that the host may have outstanding
-    std::uint32_t send_requests = 0;  ///< room of the send queue, at least most_descriptors + 1
+    std::uint32_t send_requests = 0;  ///< room of the send queue, at least max_descriptors + 1
     std::uint32_t reads = 0;          ///< RDMA READs at a time
     bool inline_response = false;
 };
@@ -39,7 +39,7 @@ class qpair final : public nvmf::qpair {
     /// `responses`: memory of responses_size(), empty where the device takes responses inline.
     qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
           registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
-          std::function<void(nvmf::disconnect_reason)> closed_by_us);
+          std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
     // nvmf::qpair
@@ -51,27 +51,27 @@ class qpair final : public nvmf::qpair {
     std::string_view transport_name() const noexcept override { return "RDMA"; }
 
     // The poll group's.
-    void received(std::uint32_t slot, std::uint32_t bytes) noexcept;
-    void completed(const wr_id& id, ibv_wc_status status) noexcept;
+    void on_receive(std::uint32_t slot, std::uint32_t bytes) noexcept;
+    void on_send_completion(const wr_id& id, ibv_wc_status status) noexcept;
     /// A receive of this queue pair has failed.
-    void receive_failed(ibv_wc_status status) noexcept;
+    void on_receive_error(ibv_wc_status status) noexcept;
     /// Posts the turn's chain. Where the device refuses it, or the end of it, the connection is over.
     void post() noexcept;
 
     // The connection's, in this order.
-    /// Nothing new begins, and what has not been executed is dropped. Responses still go out.
+    /// No new commands begin, and commands that have not been executed are dropped. Responses are still sent.
     void begin_close() noexcept;
-    /// True: none is on its way, or none can be any more.
-    bool responses_out() const noexcept { return broken_ || (send_line_.empty() && sending_ == 0); }
+    /// True: no response is in progress, or none can be sent any more.
+    bool responses_out() const noexcept { return broken_ || (send_waiters_.empty() && sending_ == 0); }
     /// Nothing is posted any more.
-    void break_off() noexcept;
+    void stop_sending() noexcept;
     /// True: the device is done with all that was posted.
     bool drained() const noexcept { return queue_.outstanding() == 0; }
     /// Notified when responses_out() or drained() may have become true.
     core::condition_variable& progress() noexcept { return progress_; }
     /// The device's queue pair is destroyed: nothing of it will complete any more.
     void abandon_posted() noexcept;
-    /// The device is gone, or about to go: what is registered with it is given back. May block.
+    /// The device was removed, or is being removed: what is registered with it is released. May block.
     void release_verbs() noexcept { responses_.mr.reset(); }
     /// Claims no more receives than it had commands outstanding since the last call. False: it claims the least.
     bool lower_claim() noexcept;
@@ -88,8 +88,8 @@ class qpair final : public nvmf::qpair {
         return std::size_t{2} * depth * sizeof(nvme::completion);
     }
 
-    // Its place in the poll group.
-    std::uint16_t place = 0;
+    // Its slot in the poll group.
+    std::uint16_t slot_index = 0;
     std::uint16_t generation = 0;
     bool marked_dirty = false;
 
@@ -103,26 +103,26 @@ class qpair final : public nvmf::qpair {
     // qpair.cc: a command's way
     bool make_requests() noexcept;
     void reached_peak() noexcept;
-    void start(request& r, const parked& capsule) noexcept;
-    void answer(request& r, nvme::status s) noexcept;
-    void take_back(request& r, nvme::status s) noexcept;
-    void drop(request& r) noexcept;
+    void begin_command(request& r, const parked& capsule) noexcept;
+    void respond_with_status(request& r, nvme::status s) noexcept;
+    void abort_request(request& r, nvme::status s) noexcept;
+    void abandon_request(request& r) noexcept;
     void execute(request& r) noexcept;
-    void reply(request& r) noexcept;
-    void send(request& r) noexcept;
-    void finish(request& r) noexcept;
+    void send_response(request& r) noexcept;
+    void post_response(request& r) noexcept;
+    void complete_request(request& r) noexcept;
     void pump() noexcept;
     void unpark() noexcept;
     void violation(std::string_view what) noexcept;
 
     // qpair_data.cc: buffers and RDMA READs
     void find_buffer(request& r) noexcept;
-    void have_buffer(request& r) noexcept;
-    void have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept;
-    void give_back_slot(request& r) noexcept;
+    void on_buffer(request& r) noexcept;
+    void use_buffer(request& r, std::byte* data, std::uint32_t lkey) noexcept;
+    void release_slot(request& r) noexcept;
     void read(request& r) noexcept;
     void pump_reads() noexcept;
-    void read_done(request& r, const wr_id& id, bool ok) noexcept;
+    void on_read_done(request& r, const wr_id& id, bool ok) noexcept;
     std::uint32_t sends_needed(const request& r) const noexcept;
 
     poll_group& group_;
@@ -134,7 +134,7 @@ class qpair final : public nvmf::qpair {
     registered_memory responses_;  ///< one for each request
     core::buffer_share buffers_;
     const nvmf::transport_address local_, peer_;
-    std::function<void(nvmf::disconnect_reason)> closed_by_us_;
+    std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
     core::timer connect_limit_;
 
     send_queue queue_;
@@ -152,8 +152,8 @@ class qpair final : public nvmf::qpair {
     request_table requests_;
     std::vector<request*> free_;
     std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
-    core::fifo<request> read_line_;
-    core::fifo<request> send_line_;
+    core::fifo<request> read_waiters_;
+    core::fifo<request> send_waiters_;
 };
 
 }  // namespace causeway::rdma

@@ -14,21 +14,21 @@ void qpair::find_buffer(request& r) noexcept {
     if (auto* const first = static_cast<request*>(r.fused);
         first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
         if (buffers_.share(r.buffer, first->buffer, r.length))
-            have_buffer(r);
+            on_buffer(r);
         return;
     }
     const std::uint32_t bytes = held_fused == &r ? 2 * r.length : r.length;
     if (buffers_.take(r.buffer, bytes, nvmf::buffer_holders_of(*this, r.command)))
-        have_buffer(r);
+        on_buffer(r);
     else
         buffers_.wait(r.buffer);
 }
 
-void qpair::have_buffer(request& r) noexcept {
-    have_room(r, r.buffer.data, r.buffer.is_own() ? buffers_.own_key() : group_.buffers_lkey());
+void qpair::on_buffer(request& r) noexcept {
+    use_buffer(r, r.buffer.data, r.buffer.is_own() ? buffers_.own_key() : group_.buffers_lkey());
 }
 
-void qpair::have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept {
+void qpair::use_buffer(request& r, std::byte* data, std::uint32_t lkey) noexcept {
     r.data = data;
     r.lkey = lkey;
     r.segments[0] = {data, r.length};
@@ -39,7 +39,7 @@ void qpair::have_room(request& r, std::byte* data, std::uint32_t lkey) noexcept 
         execute(r);
 }
 
-void qpair::give_back_slot(request& r) noexcept {
+void qpair::release_slot(request& r) noexcept {
     const std::uint32_t slot = std::exchange(r.slot, request::no_slot);
     if (slot == request::no_slot)
         return;
@@ -51,51 +51,51 @@ void qpair::give_back_slot(request& r) noexcept {
 void qpair::read(request& r) noexcept {
     r.at = request::step::waiting_read;
     if (stopping_)
-        return drop(r);
-    if (!read_line_.empty() || queue_.read_room() == 0 || queue_.room() == 0)
+        return abandon_request(r);
+    if (!read_waiters_.empty() || queue_.read_room() == 0 || queue_.room() == 0)
         group_.stats().pending_rdma_read.add();
-    read_line_.push_back(r);
+    read_waiters_.push_back(r);
     pump_reads();
 }
 
 /// In the order of arrival, as many as the two rooms allow; a request with many descriptors may go in parts.
 void qpair::pump_reads() noexcept {
-    while (!read_line_.empty()) {
-        group_.make_room(most_descriptors);  // may post, and so learn that the connection is over
-        if (stopping_ || read_line_.empty() || queue_.room() == 0 || queue_.read_room() == 0)
+    while (!read_waiters_.empty()) {
+        group_.make_room(max_descriptors);  // may post, and so learn that the connection is over
+        if (stopping_ || read_waiters_.empty() || queue_.room() == 0 || queue_.read_room() == 0)
             return;
-        request& r = *read_line_.front();
-        const std::uint32_t n = std::min({r.place.remote_count - r.next_read, queue_.room(), queue_.read_room()});
+        request& r = *read_waiters_.front();
+        const std::uint32_t n = std::min({r.location.remote_count - r.next_read, queue_.room(), queue_.read_room()});
         for (std::uint32_t i = 0; i < n; ++i) {
-            const remote_segment& from = r.place.remote[r.next_read++];
+            const remote_segment& from = r.location.remote[r.next_read++];
             work_arena::work& w = group_.arena().take();
             w.piece = {reinterpret_cast<std::uint64_t>(r.data) + r.read_offset, from.length, r.lkey};
             w.request.opcode = IBV_WR_RDMA_READ;
             w.request.wr.rdma = {from.address, from.key};
-            w.request.wr_id = wr_id{work_kind::data, 0, r.index, place, generation}.encode();
+            w.request.wr_id = wr_id{work_kind::data, 0, r.index, slot_index, generation}.encode();
             if (i + 1 == n) {  // READs of a queue pair complete in order: the last one speaks for all
                 w.request.send_flags = IBV_SEND_SIGNALED;
                 w.request.wr_id =
-                    wr_id{work_kind::read, static_cast<std::uint16_t>(n), r.index, place, generation}.encode();
+                    wr_id{work_kind::read, static_cast<std::uint16_t>(n), r.index, slot_index, generation}.encode();
             }
             queue_.append(w);
             r.read_offset += from.length;
         }
         r.reads_outstanding += n;
         group_.mark_dirty(*this);
-        if (r.next_read < r.place.remote_count)
+        if (r.next_read < r.location.remote_count)
             return;
-        read_line_.remove(r);
+        read_waiters_.remove(r);
         r.at = request::step::reading;
     }
 }
 
-void qpair::read_done(request& r, const wr_id& id, bool ok) noexcept {
+void qpair::on_read_done(request& r, const wr_id& id, bool ok) noexcept {
     r.reads_outstanding -= id.retires;
     if (r.reads_outstanding != 0 || r.at != request::step::reading)
         return;
     if (!ok || stopping_)
-        drop(r);
+        abandon_request(r);
     else
         execute(r);
 }

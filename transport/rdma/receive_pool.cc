@@ -36,7 +36,7 @@ core::result<std::unique_ptr<receive_pool>> receive_pool::create(ibv_pd* pd, std
 receive_pool::receive_pool(srq_ptr srq, std::uint32_t index, std::uint32_t capacity, std::uint32_t data_size,
                            unsigned shift, statistics& counters)
     : index_(index), data_size_(data_size), stride_(command_size + data_size), shift_(shift), mask_((1u << shift) - 1),
-      srq_(std::move(srq)), ledger_(capacity, 1u << shift), stats_(counters) {}
+      srq_(std::move(srq)), credits_(capacity, 1u << shift), stats_(counters) {}
 
 core::result<registered_memory> receive_pool::make_region(ibv_pd* pd) const {
     return registered_memory::allocate(pd, std::size_t{stride_} << shift_);
@@ -54,26 +54,26 @@ void receive_pool::add(registered_memory region) {
 }
 
 void receive_pool::join(std::uint32_t depth, std::uint32_t claim) {
-    ledger_.join(depth, claim);
+    credits_.join(depth, claim);
     refill();
 }
 
 void receive_pool::raise(std::uint32_t more) {
-    ledger_.raise(more);
+    credits_.raise(more);
     refill();
 }
 
 void receive_pool::refill() noexcept {
-    const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(ledger_.missing(), spare_.size()));
+    const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(credits_.missing(), spare_.size()));
     for (std::uint32_t i = 0; i < n; ++i) {
         to_post_.push_back(spare_.back());
         spare_.pop_back();
     }
-    ledger_.post(n);
+    credits_.post(n);
 }
 
 void receive_pool::recycle(std::uint32_t slot) noexcept {
-    if (!stopped_ && ledger_.recycle())
+    if (!stopped_ && credits_.recycle())
         to_post_.push_back(slot);
     else
         spare_.push_back(slot);
@@ -100,7 +100,8 @@ void receive_pool::flush() noexcept {
         stats_.posted.add(accepted);
         stats_.doorbells.add();
         if (rc != 0) {
-            // The rest stays in line for the next turn. The queue has room for all slots, so it is the device that fails.
+            // The rest stays waiting for the next turn. The queue has room for all slots, so it is the device that
+            // fails.
             static core::log::limiter limit;
             stats_.failed.add();
             core::log::peer_warning(limit, "rdma: cannot post {} receives: {}", n - accepted, std::strerror(rc));

@@ -2,7 +2,7 @@
 
 #include "core/counter.h"
 #include "core/result.h"
-#include "transport/rdma/receive_ledger.h"
+#include "transport/rdma/receive_credits.h"
 #include "transport/rdma/verbs.h"
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 namespace causeway::rdma {
 
 /// Receives of one core on one device: slots of a command and the in-capsule data behind it, and a shared receive queue
-/// that they are posted to. Who may have how many of them: receive_ledger. Their memory grows by regions of a few MiB
-/// as they are used, and stays.
+/// that they are posted to. How many each connection may have: receive_credits. Their memory grows by regions of a few
+/// MiB as they are used, and stays.
 ///
-/// A slot is in one of three places: spare, posted (or about to be), or held by who took it from a completion.
-/// Lives on one core, but for create() and make_region().
+/// A slot is in one of three places: spare, posted (or about to be), or held by a command. Lives on one core, but for
+/// create() and make_region().
 class receive_pool {
   public:
     struct statistics {
@@ -33,18 +33,18 @@ class receive_pool {
     /// What a connection claims before it has used any.
     static std::uint16_t first_claim(std::uint16_t depth) noexcept { return depth < 16 ? depth : std::uint16_t{16}; }
 
-    bool has_room(std::uint32_t depth) const noexcept { return ledger_.has_room(depth); }
-    /// As receive_ledger's. Receives that are missing then, and have memory, are posted with the next flush().
+    bool has_room(std::uint32_t depth) const noexcept { return credits_.has_room(depth); }
+    /// As receive_credits's. Receives that are missing then, and have memory, are posted with the next flush().
     void join(std::uint32_t depth, std::uint32_t claim);
     void raise(std::uint32_t more);
-    void leave(std::uint32_t depth, std::uint32_t claim) noexcept { ledger_.leave(depth, claim); }
+    void leave(std::uint32_t depth, std::uint32_t claim) noexcept { credits_.leave(depth, claim); }
     /// The slot is done with: it is posted again at the next flush(), or kept.
     void recycle(std::uint32_t slot) noexcept;
 
     /// There should be more slots in circulation than there is memory for: a region is to be made and added.
-    bool is_short_of_memory() const noexcept { return ledger_.wanted() > slots_; }
+    bool needs_memory() const noexcept { return credits_.wanted() > slots_; }
     /// As many are missing as the cushion has: what connections claim may not be there.
-    bool is_used_up() const noexcept { return ledger_.missing() >= ledger_.cushion(); }
+    bool is_exhausted() const noexcept { return credits_.missing() >= credits_.cushion(); }
     core::result<registered_memory> make_region(ibv_pd* pd) const;  ///< may block
     void add(registered_memory region);
 
@@ -60,7 +60,7 @@ class receive_pool {
     std::uint32_t data_size() const noexcept { return data_size_; }
     std::uint32_t lkey(std::uint32_t slot) const noexcept { return regions_[slot >> shift_].lkey(); }
     ibv_srq* srq() const noexcept { return srq_.get(); }
-    const receive_ledger& ledger() const noexcept { return ledger_; }
+    const receive_credits& credits() const noexcept { return credits_; }
 
     /// The device is gone: nothing is posted any more.
     void stop() noexcept;
@@ -83,7 +83,7 @@ class receive_pool {
     bool stopped_ = false;
     std::vector<registered_memory> regions_;
     srq_ptr srq_;  ///< goes before the memory
-    receive_ledger ledger_;
+    receive_credits credits_;
     std::vector<std::uint32_t> spare_;  ///< reserved for all slots, like to_post_
     std::vector<std::uint32_t> to_post_;
     statistics& stats_;  ///< of all pools of its core

@@ -8,11 +8,12 @@
 
 namespace causeway::rdma {
 
-/// Which receives of a device are promised: on which core, and to whom. Lives on the control reactor.
+/// How many receives of a device are promised, by core and by peer. Lives on the control reactor.
 ///
-/// Who a host is shows only with its Connect command, after its receives have been posted: here a peer is its address.
-/// One may have as many as are still free on all cores, those that the commands of its dead connections hold included.
-/// So of `k` peers that take what they can get none has more than the rest leaves, and at least 1/(k+1) stays for others.
+/// The host's NQN is known only with its Connect command, after its receives have been posted: here a peer is its
+/// address. One may have as many as are still free on all cores, those that the commands of its dead connections hold
+/// included. So of `k` peers that take what they can get none has more than the rest leaves, and at least 1/(k+1) stays
+/// for others.
 class receive_quota {
   public:
     receive_quota(std::size_t cores, std::uint32_t per_core) : per_core_(per_core), by_core_(cores) {}
@@ -33,7 +34,7 @@ class receive_quota {
         promised_ += receives;
     }
     /// REQUIRES: taken for this peer.
-    void give_back(std::size_t core, const std::string& peer, std::uint32_t receives) {
+    void release(std::size_t core, const std::string& peer, std::uint32_t receives) {
         if (receives == 0)
             return;
         by_core_[core] -= receives;

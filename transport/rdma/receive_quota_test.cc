@@ -11,7 +11,7 @@ TEST(receive_quota, cores_have_as_many_as_they_have) {
     EXPECT_FALSE(q.has_room(0, 11));
     EXPECT_TRUE(q.has_room(0, 10));
     EXPECT_TRUE(q.has_room(1, 100));
-    q.give_back(0, "a", 90);
+    q.release(0, "a", 90);
     EXPECT_TRUE(q.has_room(0, 100));
 }
 

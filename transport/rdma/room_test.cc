@@ -1,7 +1,7 @@
 // Who has room, how much memory that takes, and what comes back from whom.
 
 #include "transport/rdma/request_table.h"
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ nvmf::transport_options receives_per_core(std::uint32_t n) {
 }
 
 /// I/O queues of depth 128, all asked for at once: before the first of them is closed for not sending Connect.
-std::vector<host_end*> open_many(world& w, unsigned n) {
+std::vector<host_end*> open_many(rdma_fixture& w, unsigned n) {
     nvme::rdma_cm_request r{};
     r.qid = std::uint16_t{1};
     r.hrqsize = std::uint16_t{128};
@@ -40,7 +40,7 @@ std::vector<host_end*> open_many(world& w, unsigned n) {
 }
 
 TEST(room, a_queue_goes_to_a_core_that_has_room_and_is_refused_when_none_has) {
-    world w(1, receives_per_core(64));
+    rdma_fixture w(1, receives_per_core(64));
     std::vector<std::unique_ptr<host_queue>> held;
     held.push_back(w.open(1, 64));  // one queue, and its core is full
     for (int i = 0; i < 16; ++i) {  // the others have more queues, and room
@@ -55,7 +55,7 @@ TEST(room, a_queue_goes_to_a_core_that_has_room_and_is_refused_when_none_has) {
 TEST(room, a_core_that_cannot_grow_sends_connections_to_the_next) {
     device_options d;
     d.resizes_queues = false;
-    world w(1, receives_per_core(32768), d);
+    rdma_fixture w(1, receives_per_core(32768), d);
     const auto ends = open_many(w, 150);
     EXPECT_EQ(std::count_if(ends.begin(), ends.end(), [](host_end* e) { return e->is == host_end::state::accepted; }),
               3 * (16384 / (128 + 2 * 128 + 16)));
@@ -63,7 +63,7 @@ TEST(room, a_core_that_cannot_grow_sends_connections_to_the_next) {
 
 TEST(room, one_address_leaves_room_for_others) {
     constexpr std::uint32_t greedy = 0x0a020001;
-    world w(1, receives_per_core(128));
+    rdma_fixture w(1, receives_per_core(128));
     std::vector<std::unique_ptr<host_queue>> held;
     for (int i = 0; i < 20; ++i)
         held.push_back(w.open(0, 32, 0, 16, greedy));
@@ -80,7 +80,7 @@ TEST(room, one_address_leaves_room_for_others) {
 /// comes to its share; others do not notice.
 TEST(room, a_host_that_reconnects_to_a_hung_disk_for_ever_uses_up_no_core) {
     constexpr std::uint32_t returning = 0x0a020001;
-    world w(1, receives_per_core(256));
+    rdma_fixture w(1, receives_per_core(256));
     w.hang(true);
     unsigned connected = 0;
     for (int cycle = 0; cycle < 60; ++cycle) {
@@ -116,7 +116,7 @@ TEST(room, a_host_that_reconnects_to_a_hung_disk_for_ever_uses_up_no_core) {
     EXPECT_TRUE(back.io->call(read(0, 8), 4096));
 }
 
-std::size_t registered(world& w) {
+std::size_t registered(rdma_fixture& w) {
     std::size_t bytes = 0;
     for (const auto& [key, mr] : w.fabric.regions)
         bytes += mr->length;
@@ -125,7 +125,7 @@ std::size_t registered(world& w) {
 
 /// The figures of the README.
 TEST(room, an_idle_queue_of_depth_128_costs_little_and_a_busy_one_what_it_uses) {
-    world w(1, receives_per_core(131072));
+    rdma_fixture w(1, receives_per_core(131072));
     open_many(w, 60);
     const std::size_t before = registered(w);
     open_many(w, 240);
@@ -148,7 +148,7 @@ TEST(room, an_idle_queue_of_depth_128_costs_little_and_a_busy_one_what_it_uses) 
 }
 
 TEST(room, receives_that_a_queue_does_not_use_any_more_are_claimed_by_nobody) {
-    world w(1, receives_per_core(131072));
+    rdma_fixture w(1, receives_per_core(131072));
     host busy = w.make_host(slow_nqn, 128);
     std::vector<host> others(40);  // so that more is promised than is posted
     for (host& h : others)
@@ -173,7 +173,7 @@ TEST(room, receives_that_a_queue_does_not_use_any_more_are_claimed_by_nobody) {
 }
 
 TEST(room, a_connection_without_memory_for_its_receives_is_refused_and_those_that_are_there_go_on) {
-    world w(1, receives_per_core(131072));
+    rdma_fixture w(1, receives_per_core(131072));
     w.hang(true);
     host busy = w.make_host(slow_nqn, 128);
     open_many(w, 60);

@@ -10,7 +10,7 @@ using nvme::sgl_subtype;
 using nvme::sgl_type;
 namespace sc = nvme::sc;
 
-nvme::status one_keyed(const nvme::sgl_descriptor& d, std::uint32_t length, data_place& out) noexcept {
+nvme::status one_keyed(const nvme::sgl_descriptor& d, std::uint32_t length, data_location& out) noexcept {
     const auto k = d.as_keyed_data_block();
     if (k.length < length)
         return sc::data_sgl_length_invalid.with_dnr();
@@ -21,7 +21,7 @@ nvme::status one_keyed(const nvme::sgl_descriptor& d, std::uint32_t length, data
 }
 
 nvme::status in_capsule(const nvme::sgl_descriptor& d, std::size_t available, std::uint32_t length, nvmf::transfer way,
-                        data_place& out) noexcept {
+                        data_location& out) noexcept {
     if (way != nvmf::transfer::from_host)
         return sc::invalid_field.with_dnr();
     const auto b = d.as_data_block();
@@ -35,13 +35,13 @@ nvme::status in_capsule(const nvme::sgl_descriptor& d, std::size_t available, st
 }
 
 nvme::status listed(const nvme::sgl_descriptor& d, std::span<const std::byte> capsule_data, std::uint32_t length,
-                    data_place& out) noexcept {
+                    data_location& out) noexcept {
     const auto s = d.as_segment();
     constexpr std::uint32_t size = sizeof(nvme::sgl_descriptor);
     if (s.length == 0 || s.length % size != 0)
         return sc::invalid_sgl_segment.with_dnr();
     const std::uint32_t count = s.length / size;
-    if (count > most_descriptors)
+    if (count > max_descriptors)
         return sc::invalid_sgl_count.with_dnr();
     if (s.address > capsule_data.size() || s.length > capsule_data.size() - s.address)
         return sc::sgl_offset_invalid.with_dnr();
@@ -65,7 +65,7 @@ nvme::status listed(const nvme::sgl_descriptor& d, std::span<const std::byte> ca
 }  // namespace
 
 nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data, std::uint32_t length,
-                       nvmf::transfer way, data_place& out) noexcept {
+                       nvmf::transfer way, data_location& out) noexcept {
     out.in_capsule = false;
     out.capsule_offset = 0;
     out.remote_count = 0;

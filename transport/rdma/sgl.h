@@ -17,13 +17,13 @@ struct remote_segment {
     std::uint32_t length;  ///< bytes, never 0
 };
 
-inline constexpr unsigned most_descriptors = 16;  ///< MSDBD of Identify Controller
+inline constexpr unsigned max_descriptors = 16;  ///< MSDBD of Identify Controller
 
 /// Where the data of a command is, as its SGL says.
-struct data_place {
+struct data_location {
     bool in_capsule = false;
     std::uint32_t capsule_offset = 0;  ///< of data in the capsule, from the end of the command
-    std::array<remote_segment, most_descriptors> remote;
+    std::array<remote_segment, max_descriptors> remote;
     unsigned remote_count = 0;
     bool invalidate = false;  ///< the host asks to have `remote[0].key` invalidated by the response
 };
@@ -39,6 +39,6 @@ struct data_place {
 /// | data block   | offset               | data in the capsule, from the host only                |
 /// | last segment | offset               | 1 to 16 keyed address descriptors in the capsule       |
 nvme::status parse_sgl(const nvme::command& command, std::span<const std::byte> capsule_data, std::uint32_t length,
-                       nvmf::transfer way, data_place& out) noexcept;
+                       nvmf::transfer way, data_location& out) noexcept;
 
 }  // namespace causeway::rdma

@@ -125,23 +125,23 @@ TEST(sgl, rows) {
     for (const row& r : rows) {
         nvme::command c{};
         c.sgl = r.sgl;
-        data_place place;
-        const status got = parse_sgl(c, r.capsule_data, r.length, r.way, place);
+        data_location location;
+        const status got = parse_sgl(c, r.capsule_data, r.length, r.way, location);
         EXPECT_TRUE(got.is(r.wanted)) << r.sentence << ": " << nvme::to_string(got);
         EXPECT_EQ(got.dnr(), !got.ok()) << r.sentence;
         if (!got.ok())
             continue;
-        EXPECT_EQ(place.remote_count, r.remote_count) << r.sentence;
-        EXPECT_EQ(place.in_capsule, r.in_capsule) << r.sentence;
-        EXPECT_EQ(place.invalidate, r.invalidate) << r.sentence;
-        EXPECT_EQ(place.capsule_offset, r.capsule_offset) << r.sentence;
+        EXPECT_EQ(location.remote_count, r.remote_count) << r.sentence;
+        EXPECT_EQ(location.in_capsule, r.in_capsule) << r.sentence;
+        EXPECT_EQ(location.invalidate, r.invalidate) << r.sentence;
+        EXPECT_EQ(location.capsule_offset, r.capsule_offset) << r.sentence;
         std::uint32_t total = 0;
-        for (unsigned i = 0; i < place.remote_count; ++i) {
-            EXPECT_EQ(place.remote[i].key, key) << r.sentence;
-            EXPECT_GT(place.remote[i].length, 0u) << r.sentence;
-            total += place.remote[i].length;
+        for (unsigned i = 0; i < location.remote_count; ++i) {
+            EXPECT_EQ(location.remote[i].key, key) << r.sentence;
+            EXPECT_GT(location.remote[i].length, 0u) << r.sentence;
+            total += location.remote[i].length;
         }
-        EXPECT_EQ(total, place.in_capsule ? 0 : r.length) << r.sentence;
+        EXPECT_EQ(total, location.in_capsule ? 0 : r.length) << r.sentence;
     }
 }
 
@@ -154,25 +154,25 @@ TEST(sgl, pieces_of_a_list_keep_their_order_and_the_last_is_cut_to_the_data) {
     }
     nvme::command c{};
     c.sgl = last(0, 64);
-    data_place place;
-    ASSERT_TRUE(parse_sgl(c, list, 4096, to_host, place).ok());
-    ASSERT_EQ(place.remote_count, 3u);
-    EXPECT_EQ(place.remote[0].length, 1000u);
-    EXPECT_EQ(place.remote[1].address, base + 2000);
-    EXPECT_EQ(place.remote[1].length, 2000u);
-    EXPECT_EQ(place.remote[2].length, 1096u);
+    data_location location;
+    ASSERT_TRUE(parse_sgl(c, list, 4096, to_host, location).ok());
+    ASSERT_EQ(location.remote_count, 3u);
+    EXPECT_EQ(location.remote[0].length, 1000u);
+    EXPECT_EQ(location.remote[1].address, base + 2000);
+    EXPECT_EQ(location.remote[1].length, 2000u);
+    EXPECT_EQ(location.remote[2].length, 1096u);
 }
 
 TEST(sgl, nothing_of_a_command_before_is_left) {
     nvme::command c{};
-    data_place place;
+    data_location location;
     c.sgl = host(4096, 0, sgl_subtype::invalidate_key);
-    ASSERT_TRUE(parse_sgl(c, nothing, 4096, to_host, place).ok());
+    ASSERT_TRUE(parse_sgl(c, nothing, 4096, to_host, location).ok());
     c.sgl = inside(0, 512);
     const auto data = carried(512);
-    ASSERT_TRUE(parse_sgl(c, data, 512, from_host, place).ok());
-    EXPECT_EQ(place.remote_count, 0u);
-    EXPECT_FALSE(place.invalidate);
+    ASSERT_TRUE(parse_sgl(c, data, 512, from_host, location).ok());
+    EXPECT_EQ(location.remote_count, 0u);
+    EXPECT_FALSE(location.invalidate);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ namespace causeway::rdma {
 
 namespace {
 
-// How many hosts are answered at a time; the others wait in line. Each takes a thread that may block.
-constexpr unsigned most_accepting = 8;
+// How many hosts are answered at a time; the others wait in order. Each takes a thread that may block.
+constexpr unsigned max_accepting = 8;
 constexpr std::size_t longest_line = 1024;
 
 core::result<> check(const nvmf::transport_options& o) {
@@ -99,9 +99,9 @@ device* rdma_transport::live_device(const ibv_context* context) const noexcept {
 device* rdma_transport::device_of(ibv_context* context) {
     if (device* const live = live_device(context))
         return live;
-    // A lost one watches the context's event descriptor until it is given back, and only one can.
+    // A lost one watches the context's event descriptor until it is released, and only one can.
     for (const auto& d : devices_)
-        if (d->context() == context && !d->forgettable)
+        if (d->context() == context && !d->released)
             return nullptr;
     auto made = device::open(context, target_, options_,
                              {.fatal = [this](device& d) { lose(d); },
@@ -123,7 +123,7 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
     const auto asked = read_request(e.private_data(), e.reads, options_);
     if (const auto* why = std::get_if<nvme::rdma_cm_status>(&asked)) {
         static core::log::limiter limit;
-        core::log::peer_warning(limit, "rdma: {}: refused, its request is wrong: {}",
+        core::log::peer_warning(limit, "rdma: {}: rejecting the connection, its request is invalid: {}",
                                 ip::address_of("RDMA", *rdma_get_peer_addr(e.id)).text(), nvme::to_underlying(*why));
         return refuse(e.id, *why);
     }
@@ -139,7 +139,7 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
 }
 
 void rdma_transport::accept_next() {
-    while (accepting_ < most_accepting && !to_accept_.empty()) {
+    while (accepting_ < max_accepting && !to_accept_.empty()) {
         connection* const c = to_accept_.front();
         to_accept_.pop_front();
         ++accepting_;
@@ -154,14 +154,14 @@ void rdma_transport::accept_next() {
 void rdma_transport::refuse(rdma_cm_id* id, nvme::rdma_cm_status why) {
     ++background_;
     core::detach([](rdma_transport& self, rdma_cm_id* id, nvme::rdma_cm_status why) -> core::task<> {
-        auto say_no = [&] {
+        auto reject = [&] {
             nvme::rdma_cm_reject answer{};
             answer.recfmt = std::uint16_t{0};
             answer.status = nvme::to_underlying(why);
             rdma_reject(id, &answer, sizeof answer);
             rdma_destroy_id(id);
         };
-        co_await core::run_blocking(self.target_.group(), say_no);
+        co_await core::run_blocking(self.target_.group(), reject);
         self.background_ended();
     }(*this, id, why));
 }
@@ -169,7 +169,7 @@ void rdma_transport::refuse(rdma_cm_id* id, nvme::rdma_cm_status why) {
 void rdma_transport::remove(connection& c) {
     std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
     ended_.notify_all();
-    forget_lost_devices();
+    remove_lost_devices();
 }
 
 std::uint32_t rdma_transport::sgls() const noexcept {
@@ -177,7 +177,7 @@ std::uint32_t rdma_transport::sgls() const noexcept {
 }
 
 std::uint8_t rdma_transport::msdbd() const noexcept {
-    return most_descriptors;
+    return max_descriptors;
 }
 
 std::vector<std::byte> rdma_transport::tsas(const nvmf::listen_options&) const {

@@ -44,20 +44,20 @@ class rdma_transport final : public nvmf::transport {
     void listener_lost(listener& which, bool with_device);
     // Connections'.
     void remove(connection& c);
-    /// The device has failed or is being removed: everything on it is closed and given back.
+    /// The device has failed or is being removed: everything on it is closed and released.
     void lose(device& d);
 
   private:
     /// The device that is in use on `context`; nullptr: none.
     device* live_device(const ibv_context* context) const noexcept;
-    /// The same, opened if need be. nullptr: it cannot be, or its lost self is still being given back.
+    /// The same, opened if need be. nullptr: it cannot be opened, or its lost instance is still being released.
     device* device_of(ibv_context* context);
     void accept_next();
     void refuse(rdma_cm_id* id, nvme::rdma_cm_status why);
-    core::task<> give_up(device& d);
+    core::task<> tear_down_device(device& d);
     core::task<> reopen_listeners();
     void reopen_soon();
-    void forget_lost_devices();
+    void remove_lost_devices();
     void background_ended() {
         --background_;
         ended_.notify_all();
@@ -67,7 +67,7 @@ class rdma_transport final : public nvmf::transport {
     const nvmf::transport_options options_;
     std::unique_ptr<cm_channel> channel_;
     bool stopping_ = false;
-    unsigned background_ = 0;  ///< tasks of ours that nobody waits for but stop()
+    unsigned background_ = 0;  ///< tasks that only stop() waits for
     core::condition_variable ended_;  ///< one of them, or a connection
 
     core::async_mutex listening_;

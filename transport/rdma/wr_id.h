@@ -5,9 +5,9 @@
 
 namespace causeway::rdma {
 
-/// What a work request was for.
+/// The kind of a work request.
 enum class work_kind : std::uint8_t {
-    none,     ///< nothing that we ever post: a zero or foreign wr_id decodes to it
+    none,     ///< never posted: a zero or foreign wr_id decodes to it
     receive,  ///< a receive; `index` is its slot
     data,     ///< an unsignaled RDMA READ or WRITE: completes only when it fails
     read,     ///< the last RDMA READ of a run; `retires` counts the run
@@ -17,7 +17,7 @@ enum class work_kind : std::uint8_t {
 /// A receive's index names its pool in the bits above these, and its slot there.
 inline constexpr unsigned slot_bits = 24;
 inline constexpr std::uint32_t slot_mask = (1u << slot_bits) - 1;
-inline constexpr std::size_t most_receive_pools = 256;
+inline constexpr std::size_t max_receive_pools = 256;
 
 /// The 64 bits that come back with a completion. Indexes and a generation, never a pointer: whatever a late completion
 /// names may be gone.
@@ -25,8 +25,8 @@ struct wr_id {
     work_kind kind = work_kind::none;
     std::uint16_t retires = 0;     ///< work requests of the send queue that are over with this completion, below 4096
     std::uint32_t index = 0;       ///< of the pool and the slot, or of the request in its queue pair, below 65536
-    std::uint16_t qpair = 0;       ///< place of the queue pair in its poll group; not for receives
-    std::uint16_t generation = 0;  ///< of that place; not for receives
+    std::uint16_t qpair = 0;       ///< slot of the queue pair in its poll group; not for receives
+    std::uint16_t generation = 0;  ///< of that slot; not for receives
 
     constexpr std::uint64_t encode() const noexcept {
         const auto k = std::uint64_t{static_cast<std::uint8_t>(kind)} << 60;

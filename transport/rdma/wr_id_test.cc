@@ -9,10 +9,10 @@ TEST(wr_id, comes_back_as_it_went) {
     for (const work_kind k : {work_kind::data, work_kind::read, work_kind::send})
         for (const unsigned retires : {0u, 1u, 17u, 4095u})
             for (const std::uint32_t index : {0u, 1u, 255u, 65535u})
-                for (const unsigned place : {0u, 1u, 65535u})
+                for (const unsigned slot_index : {0u, 1u, 65535u})
                     for (const unsigned generation : {0u, 1u, 65535u}) {
-                        const wr_id id{k, static_cast<std::uint16_t>(retires), index, static_cast<std::uint16_t>(place),
-                                       static_cast<std::uint16_t>(generation)};
+                        const wr_id id{k, static_cast<std::uint16_t>(retires), index,
+                                       static_cast<std::uint16_t>(slot_index), static_cast<std::uint16_t>(generation)};
                         EXPECT_EQ(wr_id::decode(id.encode()), id);
                     }
 }

@@ -2,7 +2,7 @@
 
 #include "core/log.h"
 #include "transport/ip/address.h"
-#include "transport/tcp/farewell.h"
+#include "transport/tcp/linger_close.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +17,7 @@ namespace causeway::tcp {
 
 namespace {
 
-constexpr int most_at_once = 16;
+constexpr int max_at_once = 16;
 // When there are no places or descriptors, the socket stays ready: it is left alone for a while.
 constexpr auto pause = std::chrono::milliseconds(100);
 // A peer whose machine is gone is noticed after a minute, also where it has promised no Keep Alive.
@@ -42,8 +42,8 @@ void prepare(int socket, int priority) noexcept {
 }
 
 /// It has its place for as long as its socket.
-core::task<> end_refused(established e, last_words words) {
-    co_await take_leave(std::move(e.stream), words);
+core::task<> end_refused(handshake_result e, term_req request) {
+    co_await linger_close(std::move(e.stream), request);
 }
 
 nvmf::transport_address own_address(int socket) {
@@ -57,9 +57,10 @@ nvmf::transport_address own_address(int socket) {
 
 acceptor::acceptor(core::reactor& home, connection_limiter& limiter, int listening,
                    std::shared_ptr<const nvmf::port> port, const nvmf::transport_options& options,
-                   const stream_maker& make, handshake_statistics& stats, std::function<void(established)> established)
+                   const stream_maker& make, handshake_statistics& stats,
+                   std::function<void(handshake_result)> on_established)
     : home_(home), limiter_(limiter), listening_(listening), port_(std::move(port)), options_(options), make_(make),
-      stats_(stats), established_(std::move(established)), again_(home, [this] { watch(); }) {
+      stats_(stats), on_established_(std::move(on_established)), again_(home, [this] { watch(); }) {
     watch();
 }
 
@@ -69,9 +70,9 @@ void acceptor::watch() {
 }
 
 void acceptor::accept() {
-    for (int i = 0; i < most_at_once; ++i) {
+    for (int i = 0; i < max_at_once; ++i) {
         if (limiter_.full())
-            return pause_accepting("hosts have as many connections as there may be");
+            return pause_accepting("the maximum number of connections is reached");
         sockaddr_storage a{};
         socklen_t size = sizeof a;
         const int socket = ::accept4(listening_, reinterpret_cast<sockaddr*>(&a), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -87,12 +88,11 @@ void acceptor::accept() {
     }
 }
 
-/// Whoever comes meanwhile waits in the socket's backlog.
+/// New connections wait in the socket's backlog meanwhile.
 void acceptor::pause_accepting(std::string_view why) {
     stats_.pauses.add();
-    if (limiter_.time_to_say_so(home_))
-        core::log::warning("tcp: no more connections are accepted for now, there are {}: {}", limiter_.connections(),
-                           why);
+    if (limiter_.should_log_full(home_))
+        core::log::warning("tcp: not accepting connections for now, there are {}: {}", limiter_.connections(), why);
     again_.arm_after(pause);
     watch_.reset();
 }
@@ -101,16 +101,16 @@ void acceptor::begin(int socket, const sockaddr& peer) {
     stats_.accepted.add();
     prepare(socket, options_.sock_priority);
     std::unique_ptr<stream> s;
-    // What a connection takes is refused to the one that comes for it, and to nobody else.
+    // Lack of resources affects only the new connection.
     try {
         s = make_(socket);
-        auto [permit, at_the_cost_of_another] = limiter_.admit(peer);
-        if (at_the_cost_of_another) {
+        auto [permit, evicted_another] = limiter_.admit(peer);
+        if (evicted_another) {
             static core::log::limiter limit;
             stats_.evicting.add();
-            core::log::peer_warning(
-                limit, "tcp: too many connections without a Connect: the oldest makes room for one from {}",
-                ip::address_of("TCP", peer).traddr);
+            core::log::peer_warning(limit,
+                                    "tcp: too many connections without a Connect: closing the oldest for one from {}",
+                                    ip::address_of("TCP", peer).traddr);
         }
         // A wildcard does not say which address the host has come to.
         handshakes_.emplace_back(home_, std::move(permit), std::move(s), options_, port_,
@@ -119,29 +119,30 @@ void acceptor::begin(int socket, const sockaddr& peer) {
     } catch (const std::exception& e) {  // std::bad_alloc, or epoll's refusal
         stats_.no_memory.add();
         static core::log::limiter limit;
-        core::log::peer_warning(limit, "tcp: a connection is refused: {}", e.what());
+        core::log::peer_warning(limit, "tcp: rejecting a connection: {}", e.what());
     }
 }
 
 void acceptor::ended(handshake& h, handshake::outcome how) {
-    established result = std::move(h.result());
+    handshake_result result = std::move(h.result());
     result.permit->unwatch();
-    const last_words words = h.last_words();
-    // With its watch of the socket, which somebody else may watch from now on.
+    const term_req request = h.term_req();
+    // With its watch of the socket, which another object may watch from now on.
     handshakes_.remove_if([&](const handshake& o) { return &o == &h; });
 
     static core::log::limiter limit;
     switch (how) {
-    case handshake::outcome::established: established_(std::move(result)); break;
+    case handshake::outcome::established: on_established_(std::move(result)); break;
     case handshake::outcome::evicted: break;  // counted and said where its place was needed
     case handshake::outcome::refused:
         stats_.refused.add();
-        core::log::peer_warning(limit, "tcp: {}: refused, its first PDU breaks the protocol", result.peer.text());
-        core::detach(end_refused(std::move(result), words));
+        core::log::peer_warning(limit, "tcp: {}: rejecting the connection, its first PDU violates the protocol",
+                                result.peer.text());
+        core::detach(end_refused(std::move(result), request));
         break;
     case handshake::outcome::timed_out:
         stats_.timed_out.add();
-        core::log::peer_warning(limit, "tcp: {}: closed, it did not begin in time", result.peer.text());
+        core::log::peer_warning(limit, "tcp: {}: closing the connection, its handshake timed out", result.peer.text());
         break;
     case handshake::outcome::lost: stats_.lost.add(); break;
     }

@@ -15,10 +15,10 @@ namespace causeway::tcp {
 /// Makes the stream of a connection that has been accepted; any core.
 using stream_maker = std::function<std::unique_ptr<stream>(int socket)>;
 
-/// What has come of connections. Written by their core, read by any.
+/// Outcomes of handshakes. Written by their core, read by any thread.
 struct handshake_statistics {
     core::counter accepted;  ///< sockets
-    core::counter refused;   ///< the beginning breaks the protocol
+    core::counter refused;   ///< the first PDU violates the protocol
     core::counter timed_out;
     core::counter lost;
     core::counter evicting;  ///< sockets for which the oldest that had not connected had to go
@@ -26,14 +26,14 @@ struct handshake_statistics {
     core::counter pauses;  ///< of accepting, for want of places or descriptors
 };
 
-/// One core's share of a listening socket: whichever core is first takes a connection, and sees it through its handshake. Made and
-/// destroyed on that core.
+/// One core's part of a listening socket: the first core to accept a connection runs its handshake. Made and destroyed
+/// on that core.
 class acceptor {
   public:
     /// `established` is called for each one that is. `port`: what `listening` listens for.
     acceptor(core::reactor& home, connection_limiter& limiter, int listening, std::shared_ptr<const nvmf::port> port,
              const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
-             std::function<void(established)> established);
+             std::function<void(handshake_result)> on_established);
 
   private:
     void accept();
@@ -49,7 +49,7 @@ class acceptor {
     const nvmf::transport_options& options_;
     const stream_maker& make_;
     handshake_statistics& stats_;
-    std::function<void(established)> established_;
+    std::function<void(handshake_result)> on_established_;
     std::list<handshake> handshakes_;  ///< the oldest first
     std::optional<core::fd_watch> watch_;
     core::timer again_;

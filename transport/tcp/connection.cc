@@ -2,7 +2,7 @@
 
 #include "core/log.h"
 #include "nvmf/target.h"
-#include "transport/tcp/farewell.h"
+#include "transport/tcp/linger_close.h"
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/transport.h"
 
@@ -16,11 +16,12 @@ namespace {
 
 core::log::flag flag("tcp");
 
-constexpr auto last_words_limit = std::chrono::milliseconds(200);
+constexpr auto term_req_timeout = std::chrono::milliseconds(200);
 
 }  // namespace
 
-connection::connection(tcp_transport& transport, established e) : transport_(transport), established_(std::move(e)) {}
+connection::connection(tcp_transport& transport, handshake_result e)
+    : transport_(transport), handshake_(std::move(e)) {}
 
 core::reactor& connection::control() const noexcept {
     return transport_.target().group().control();
@@ -28,16 +29,16 @@ core::reactor& connection::control() const noexcept {
 
 core::task<> connection::begin() {
     nvmf::target& target = transport_.target();
-    const std::uint16_t qid = established_.qid;
-    home_ = &target.place_qpair(qid);
+    const std::uint16_t qid = handshake_.qid;
+    home_ = &target.assign_core(qid);
     auto group = co_await transport_.group_on(*home_);
     core::result<> joined;
-    if (group && !given_up_) {
+    if (group && !cancelled_) {
         group_ = *group;
         co_await core::switch_to(*home_);
         auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
         try {
-            qpair_ = std::make_unique<qpair>(*group_, std::move(established_), on_close);
+            qpair_ = std::make_unique<qpair>(*group_, std::move(handshake_), on_close);
             joined = group_->join(*qpair_);
         } catch (const std::bad_alloc&) {
             joined = core::fail_errno(ENOMEM, "a connection");
@@ -50,46 +51,46 @@ core::task<> connection::begin() {
     }
     if (!qpair_) {
         if (!group || !joined)
-            core::log::error("tcp: a connection is refused: {}", (group ? joined.error() : group.error()).text());
-        target.unplace_qpair(*home_);
+            core::log::error("tcp: rejecting a connection: {}", (group ? joined.error() : group.error()).text());
+        target.release_core(*home_);
         transport_.remove(*this);
         co_return;
     }
     state_ = state::live;
     core::log::debug(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, home_->index());
-    if (given_up_)
+    if (cancelled_)
         close(why_);
 }
 
 void connection::close(nvmf::disconnect_reason why) {
     if (state_ == state::closing)
         return;
-    if (!given_up_)
+    if (!cancelled_)
         why_ = why;
     if (state_ == state::beginning) {
-        given_up_ = true;
+        cancelled_ = true;
         return;
     }
     state_ = state::closing;
     // With nothing to wait for it would be over before this returns, and this object gone.
-    core::detach_deferred(take_apart());
+    core::detach_deferred(tear_down());
 }
 
-core::task<> connection::take_apart() {
+core::task<> connection::tear_down() {
     co_await core::switch_to(*home_);
     core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid,
                      nvmf::to_string(why_));
     qpair_->begin_close();
     // What has been said before goes out first: a refused Connect should say why.
-    co_await qpair_->silence(last_words_limit);
+    co_await qpair_->wait_sent(term_req_timeout);
     group_->leave(*qpair_);
-    auto stream = qpair_->break_off();
+    auto stream = qpair_->stop_sending();
     if (why_ == nvmf::disconnect_reason::protocol_violation)
-        co_await take_leave(std::move(stream), {});
+        co_await linger_close(std::move(stream), {});
     stream.reset();
     qpair_->permit.reset();
     co_await core::switch_to(control());
-    transport_.target().unplace_qpair(*home_);
+    transport_.target().release_core(*home_);
 
     // What still executes may take its time: it holds its requests and their buffers, and nothing else that others might want.
     co_await core::switch_to(*home_);

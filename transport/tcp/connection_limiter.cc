@@ -9,9 +9,9 @@ namespace causeway::tcp {
 
 namespace {
 
-constexpr auto say_period = std::chrono::minutes(1);
-// The last places are for whoever comes while evicted strangers are still being closed.
-constexpr std::size_t most_places_for_newcomers = 64;
+constexpr auto log_period = std::chrono::minutes(1);
+// The last slots are for new connections while evicted ones are still being closed.
+constexpr std::size_t max_places_for_newcomers = 64;
 
 /// A host is an IPv4 address, or an IPv6 subnet, which is what one machine may have for itself.
 std::uint64_t key_of(const sockaddr& a) noexcept {
@@ -31,7 +31,7 @@ std::uint64_t key_of(const sockaddr& a) noexcept {
 connection_permit::~connection_permit() {
     unwatch();
     const std::lock_guard lock(limiter_.mutex_);
-    limiter_.leave_strangers(*this);
+    limiter_.remove_pending(*this);
     --limiter_.connections_;
 }
 
@@ -52,14 +52,14 @@ void connection_permit::unwatch() noexcept {
 
 void connection_permit::connected() noexcept {
     const std::lock_guard lock(limiter_.mutex_);
-    limiter_.leave_strangers(*this);
+    limiter_.remove_pending(*this);
 }
 
 // ---- All of them.
 
 bool connection_limiter::full() const {
     const std::lock_guard lock(mutex_);
-    return connections_ >= limits_.in_all;
+    return connections_ >= limits_.total;
 }
 
 std::size_t connection_limiter::connections() const {
@@ -67,36 +67,36 @@ std::size_t connection_limiter::connections() const {
     return connections_;
 }
 
-std::size_t connection_limiter::strangers() const {
+std::size_t connection_limiter::pending() const {
     const std::lock_guard lock(mutex_);
-    return strangers_.size();
+    return pending_.size();
 }
 
-/// With room for a newcomer from `address`, counted already, nobody.
-connection_permit* connection_limiter::who_must_go(std::uint64_t address) const noexcept {
+/// nullptr: there is room for the new connection from `address`, which is counted already.
+connection_permit* connection_limiter::connection_to_evict(std::uint64_t address) const noexcept {
     const auto same = by_address_.find(address);
-    if (same != by_address_.end() && same->second.size() >= limits_.strangers_of_address)
+    if (same != by_address_.end() && same->second.size() >= limits_.pending_per_address)
         return same->second.front();
-    const std::size_t for_newcomers = std::min(most_places_for_newcomers, limits_.in_all / 4);
-    const bool too_many = strangers_.size() >= limits_.strangers || connections_ + for_newcomers > limits_.in_all;
-    return too_many && !strangers_.empty() ? strangers_.front() : nullptr;
+    const std::size_t for_newcomers = std::min(max_places_for_newcomers, limits_.total / 4);
+    const bool too_many = pending_.size() >= limits_.pending || connections_ + for_newcomers > limits_.total;
+    return too_many && !pending_.empty() ? pending_.front() : nullptr;
 }
 
-connection_limiter::admission connection_limiter::admit(const sockaddr& peer) {
+connection_limiter::admitted connection_limiter::admit(const sockaddr& peer) {
     const std::uint64_t address = key_of(peer);
     std::unique_ptr<connection_permit> p(new connection_permit(*this, address));
     const std::lock_guard lock(mutex_);
     ++connections_;
-    connection_permit* const going = who_must_go(address);
+    connection_permit* const going = connection_to_evict(address);
     if (going)
         evict(*going);
     connection_permit::list among_all{p.get()}, of_address{p.get()};
     auto& same = by_address_[address];
     // From here on nothing fails.
-    p->stranger_ = true;
+    p->is_pending_ = true;
     p->among_all_ = among_all.begin();
     p->of_address_ = of_address.begin();
-    strangers_.splice(strangers_.end(), among_all);
+    pending_.splice(pending_.end(), among_all);
     same.splice(same.end(), of_address);
     return {std::move(p), going != nullptr};
 }
@@ -104,8 +104,8 @@ connection_limiter::admission connection_limiter::admit(const sockaddr& peer) {
 void connection_limiter::evict(connection_permit& p) {
     if (p.watcher_)
         tell(p.watcher_);
-    p.evicted_ = true;  // where nobody watches, whoever has it next is told
-    leave_strangers(p);
+    p.evicted_ = true;  // without a watcher now, the next one is notified
+    remove_pending(p);
 }
 
 void connection_limiter::tell(const std::shared_ptr<connection_permit::watcher>& w) {
@@ -115,21 +115,21 @@ void connection_limiter::tell(const std::shared_ptr<connection_permit::watcher>&
     });
 }
 
-void connection_limiter::leave_strangers(connection_permit& p) noexcept {
-    if (!std::exchange(p.stranger_, false))
+void connection_limiter::remove_pending(connection_permit& p) noexcept {
+    if (!std::exchange(p.is_pending_, false))
         return;
-    strangers_.erase(p.among_all_);
+    pending_.erase(p.among_all_);
     const auto same = by_address_.find(p.address_);
     same->second.erase(p.of_address_);
     if (same->second.empty())
         by_address_.erase(same);
 }
 
-bool connection_limiter::time_to_say_so(const core::reactor& here) {
+bool connection_limiter::should_log_full(const core::reactor& here) {
     const std::lock_guard lock(mutex_);
-    if (here.now() < say_after_)
+    if (here.now() < next_log_)
         return false;
-    say_after_ = here.now() + here.time().to_ticks(say_period);
+    next_log_ = here.now() + here.time().to_ticks(log_period);
     return true;
 }
 

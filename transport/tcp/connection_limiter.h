@@ -16,19 +16,19 @@ namespace causeway::tcp {
 
 class connection_limiter;
 
-/// A connection's place among all, from accept to the end of its socket: first as a stranger, of whom only the address is known, and from its
-/// Connect on as a host's. Belongs to whoever has the connection, on whichever core that is.
+/// A connection's slot in the limits, from accept to the end of its socket: pending at first, when only its address is
+/// known, and from its Connect on as a host's. Owned by the object that has the connection, on any core.
 class connection_permit {
   public:
     ~connection_permit();
     connection_permit(const connection_permit&) = delete;
     connection_permit& operator=(const connection_permit&) = delete;
 
-    /// On the core that has the connection now, which is where `evict` is called if a stranger has to make room for others; at most once, never
-    /// within this call, and not after unwatch() or the end of this object.
+    /// On the core that has the connection now, where `evict` is called if a pending connection has to make room for
+    /// others; at most once, never within this call, and not after unwatch() or the end of this object.
     void watch(core::reactor& here, std::function<void()> evict);
     void unwatch() noexcept;
-    /// Connect has succeeded: it stays as long as it likes.
+    /// Connect has succeeded: the connection is no longer evicted.
     void connected() noexcept;
 
   private:
@@ -44,47 +44,47 @@ class connection_permit {
     connection_limiter& limiter_;
     const std::uint64_t address_;
     // With the limiter's lock.
-    bool stranger_ = false, evicted_ = false;
+    bool is_pending_ = false, evicted_ = false;
     list::iterator among_all_, of_address_;
     std::shared_ptr<watcher> watcher_;
 };
 
-/// Counts connections and strangers. Any thread.
+/// Counts connections and pending connections (without a successful Connect). Any thread.
 ///
-/// A host that means it connects within milliseconds. So where there are too many strangers, from one address or in all, the oldest of them has
-/// to go, and whoever comes gets its place: nobody keeps others out by coming and saying nothing. Only where hosts that have connected hold every
-/// place does nobody else come in.
+/// A well-behaved host sends Connect within milliseconds. If there are too many pending connections, from one address
+/// or altogether, the oldest of them is evicted for the new one, so a silent client cannot lock others out. Only if
+/// connected hosts use all slots are no more connections accepted.
 class connection_limiter {
   public:
     explicit connection_limiter(const connection_limits& limits) : limits_(limits) {}
 
-    /// True: accept nobody now.
+    /// True: do not accept connections now.
     bool full() const;
-    struct admission {
+    struct admitted {
         std::unique_ptr<connection_permit> permit;
-        bool at_the_cost_of_another;
+        bool evicted_another;
     };
     /// REQUIRES: not full() a moment ago. Throws std::bad_alloc.
-    admission admit(const sockaddr& peer);
-    /// True once a minute: now say that it is full.
-    bool time_to_say_so(const core::reactor& here);
+    admitted admit(const sockaddr& peer);
+    /// True once a minute: log now that the limit is reached.
+    bool should_log_full(const core::reactor& here);
 
     std::size_t connections() const;
-    std::size_t strangers() const;
+    std::size_t pending() const;
 
   private:
     friend class connection_permit;
-    connection_permit* who_must_go(std::uint64_t address) const noexcept;
+    connection_permit* connection_to_evict(std::uint64_t address) const noexcept;
     void evict(connection_permit& p);
-    void leave_strangers(connection_permit& p) noexcept;
+    void remove_pending(connection_permit& p) noexcept;
     static void tell(const std::shared_ptr<connection_permit::watcher>& w);
 
     const connection_limits limits_;
     mutable std::mutex mutex_;
     std::size_t connections_ = 0;
-    connection_permit::list strangers_;  ///< the oldest first
+    connection_permit::list pending_;  ///< the oldest first
     std::unordered_map<std::uint64_t, connection_permit::list> by_address_;
-    core::ticks say_after_ = 0;
+    core::ticks next_log_ = 0;
 };
 
 }  // namespace causeway::tcp

@@ -26,7 +26,7 @@ struct limiter_of_connections : testing::Test {
     std::unique_ptr<connection_permit> come(const char* from, std::size_t core = 0) {
         const sockaddr_storage a = address(from);
         auto admitted = limiter.admit(reinterpret_cast<const sockaddr&>(a));
-        EXPECT_EQ(limiter.strangers() <= 8, true);
+        EXPECT_EQ(limiter.pending() <= 8, true);
         admitted.permit->watch(cores[core], [this, n = come_++] { evicted.push_back(n); });
         return std::move(admitted.permit);
     }
@@ -37,8 +37,8 @@ struct limiter_of_connections : testing::Test {
         return evicted;
     }
 
-    core::test::reactors_by_hand cores{2};
-    connection_limiter limiter{{.in_all = 40, .strangers = 8, .strangers_of_address = 4}};
+    core::test::manual_reactors cores{2};
+    connection_limiter limiter{{.total = 40, .pending = 8, .pending_per_address = 4}};
     std::vector<int> evicted;
     int come_ = 0;
 };
@@ -49,7 +49,7 @@ TEST_F(limiter_of_connections, the_oldest_stranger_of_an_address_makes_room_for_
     for (int i = 0; i < 6; ++i)
         all.push_back(come("10.0.0.1", i % 2));
     EXPECT_EQ(told(), (std::vector{1, 2}));
-    EXPECT_EQ(limiter.strangers(), 5u);
+    EXPECT_EQ(limiter.pending(), 5u);
     EXPECT_EQ(limiter.connections(), 7u) << "each has its socket until it is closed";
 }
 
@@ -78,7 +78,7 @@ TEST_F(limiter_of_connections, whoever_has_connected_stays) {
     for (int i = 0; i < 4; ++i)
         all.push_back(come("10.0.0.1"));
     EXPECT_TRUE(told().empty());
-    EXPECT_EQ(limiter.strangers(), 4u);
+    EXPECT_EQ(limiter.pending(), 4u);
 }
 
 TEST_F(limiter_of_connections, is_full_of_connected_hosts_only) {
@@ -96,7 +96,7 @@ TEST_F(limiter_of_connections, is_full_of_connected_hosts_only) {
     EXPECT_FALSE(limiter.full());
     all.clear();
     EXPECT_EQ(limiter.connections(), 0u);
-    EXPECT_EQ(limiter.strangers(), 0u);
+    EXPECT_EQ(limiter.pending(), 0u);
 }
 
 TEST_F(limiter_of_connections, one_that_is_on_its_way_to_another_core_is_told_there) {
@@ -123,7 +123,7 @@ TEST_F(limiter_of_connections, says_that_it_is_full_once_a_minute) {
     unsigned said = 0;
     for (int second = 0; second < 150; ++second) {
         for (int core = 0; core < 2; ++core)
-            said += limiter.time_to_say_so(cores[static_cast<std::size_t>(core)]);
+            said += limiter.should_log_full(cores[static_cast<std::size_t>(core)]);
         cores.turn_after(std::chrono::seconds(1));
         cores[1].turn();
     }

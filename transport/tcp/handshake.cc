@@ -17,7 +17,7 @@ namespace {
 constexpr auto time_limit = std::chrono::seconds(15);
 // Of Connect and admin commands. NVM Express TCP Transport Specification 1.0, "In-Capsule Data".
 constexpr std::uint32_t fabrics_capsule_data = 8192;
-constexpr std::uint32_t most_h2c_data = 128 * 1024;
+constexpr std::uint32_t max_h2c_data = 128 * 1024;
 
 bool is(const nvme::tcp_common_header& h, nvme::tcp_pdu_type type) noexcept {
     return h.type == nvme::to_underlying(type);
@@ -84,7 +84,7 @@ std::optional<handshake::outcome> handshake::received() {
         return {};
     }
     // Judged by the queue pair, whatever it is; a command says which queue that will be.
-    const std::size_t digest = result_.agreed.header_digest ? nvme::tcp_digest_size : 0;
+    const std::size_t digest = result_.negotiated.header_digest ? nvme::tcp_digest_size : 0;
     if (filled_ == sizeof common && is(common, nvme::tcp_pdu_type::capsule_cmd)) {
         wanted_ = sizeof(nvme::tcp_capsule_cmd) + digest;
         return {};
@@ -106,23 +106,23 @@ std::optional<handshake::outcome> handshake::initialize() {
     const auto asked = as<nvme::tcp_ic_req>();
     if (asked.pfv != 0)
         return refuse({nvme::tcp_fatal_error::unsupported_parameter, offsetof(nvme::tcp_ic_req, pfv)});
-    if (asked.hpda > nvme::tcp_most_alignment)
+    if (asked.hpda > nvme::tcp_max_alignment)
         return refuse(invalid_field(offsetof(nvme::tcp_ic_req, hpda)));
-    agreement& a = result_.agreed;
+    negotiated_params& a = result_.negotiated;
     a.initialized = true;
     a.header_digest = asked.dgst & nvme::tcp_enable_header_digest;
     a.data_digest = asked.dgst & nvme::tcp_enable_data_digest;
     a.in_capsule_data = std::max(options_.in_capsule_data_size, fabrics_capsule_data);
-    a.max_data = most_h2c_data;
+    a.max_data = max_h2c_data;
     result_.data_alignment = (asked.hpda + 1u) * 4;
-    result_.most_r2ts = std::max(asked.maxr2t + 1u, asked.maxr2t.value());  // of 2^32 a 32-bit number has no word
+    result_.max_r2ts = std::max(asked.maxr2t + 1u, asked.maxr2t.value());  // of 2^32 a 32-bit number has no word
 
     nvme::tcp_ic_resp answer{};
     answer.common.type = nvme::to_underlying(nvme::tcp_pdu_type::ic_resp);
     answer.common.hlen = sizeof answer;
     answer.common.plen = sizeof answer;
     answer.dgst = asked.dgst & (nvme::tcp_enable_header_digest | nvme::tcp_enable_data_digest);
-    answer.maxh2cdata = most_h2c_data;
+    answer.maxh2cdata = max_h2c_data;
     std::memcpy(buffer_.data(), &answer, sizeof answer);
     step_ = step::responding;
     filled_ = 0;
@@ -131,7 +131,7 @@ std::optional<handshake::outcome> handshake::initialize() {
 }
 
 handshake::outcome handshake::refuse(const violation& v) {
-    last_words_.say(nvme::tcp_pdu_type::c2h_term_req, v, std::span(buffer_).first(filled_));
+    term_req_.set(nvme::tcp_pdu_type::c2h_term_req, v, std::span(buffer_).first(filled_));
     return outcome::refused;
 }
 

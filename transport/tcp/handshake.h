@@ -4,8 +4,8 @@
 #include "core/reactor.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
-#include "transport/tcp/established.h"
-#include "transport/tcp/last_words.h"
+#include "transport/tcp/handshake_result.h"
+#include "transport/tcp/term_req.h"
 
 #include <array>
 #include <functional>
@@ -20,7 +20,7 @@ class handshake {
   public:
     enum class outcome : std::uint8_t {
         established,
-        refused,  ///< its stream is to be ended with last_words()
+        refused,  ///< its stream is to be ended with term_req()
         timed_out,
         evicted,  ///< to make room for others
         lost,
@@ -33,8 +33,8 @@ class handshake {
               nvmf::transport_address local, nvmf::transport_address peer, function done);
 
     /// What has become of it, to be taken from `done`: the stream and the addresses in any case.
-    established& result() noexcept { return result_; }
-    const tcp::last_words& last_words() const noexcept { return last_words_; }
+    handshake_result& result() noexcept { return result_; }
+    const tcp::term_req& term_req() const noexcept { return term_req_; }
 
   private:
     enum class step : std::uint8_t { initializing, responding, identifying };
@@ -53,12 +53,12 @@ class handshake {
 
     const nvmf::transport_options& options_;
     core::callback<handshake&, outcome> done_;
-    established result_;
+    handshake_result result_;
     step step_ = step::initializing;
     alignas(8) std::array<std::byte, sizeof(nvme::tcp_ic_req)> buffer_;  ///< what is received, or sent
     std::size_t filled_ = 0;                                             ///< bytes of it, done
     std::size_t wanted_ = sizeof(nvme::tcp_common_header);
-    tcp::last_words last_words_;
+    tcp::term_req term_req_;
     core::fd_watch watch_;
     core::timer limit_;
 };

@@ -11,8 +11,8 @@
 
 namespace causeway::tcp {
 
-/// PDUs that go out in one piece: headers in front, data where it lies, and what comes behind it. Who holds it keeps it, and the data,
-/// until all of it is sent.
+/// PDUs that are sent together: headers, data in place, and what follows it. The owner keeps it and the data until
+/// everything is sent.
 class outgoing {
   public:
     void clear() noexcept { head_size_ = data_size_ = tail_size_ = 0; }
@@ -54,7 +54,7 @@ class outgoing {
         }
     }
 
-    static constexpr unsigned most_pieces = 3;
+    static constexpr unsigned max_pieces = 3;
     std::uint32_t size() const noexcept { return head_size_ + data_size_ + tail_size_; }  ///< bytes
     /// Appends what is left when `sent` bytes are gone; how many pieces those are. REQUIRES: sent < size().
     unsigned pieces(std::size_t sent, iovec* to) const noexcept {

@@ -10,7 +10,7 @@ using bytes = std::vector<std::uint8_t>;
 
 /// What is left to send, `sent` bytes being gone.
 bytes left(const outgoing& o, std::size_t sent = 0) {
-    std::array<iovec, outgoing::most_pieces> pieces;
+    std::array<iovec, outgoing::max_pieces> pieces;
     bytes all;
     for (unsigned i = 0, n = o.pieces(sent, pieces.data()); i < n; ++i) {
         const auto* at = static_cast<const std::uint8_t*>(pieces[i].iov_base);

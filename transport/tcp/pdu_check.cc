@@ -55,17 +55,17 @@ bool is_data(tcp_pdu_type type) noexcept {
     return type == tcp_pdu_type::h2c_data || type == tcp_pdu_type::c2h_data;
 }
 
-std::uint32_t most_data(tcp_pdu_type type, const agreement& a) noexcept {
+std::uint32_t max_data(tcp_pdu_type type, const negotiated_params& a) noexcept {
     if (is_data(type))
         return a.max_data;
-    return is_termination(type) ? nvme::tcp_most_term_data : a.in_capsule_data;
+    return is_termination(type) ? nvme::tcp_max_term_data : a.in_capsule_data;
 }
 
-bool digest_after_header(const shape& s, const agreement& a) noexcept {
+bool digest_after_header(const shape& s, const negotiated_params& a) noexcept {
     return s.digests && a.header_digest;
 }
 
-bool digest_after_data(const shape& s, const agreement& a) noexcept {
+bool digest_after_data(const shape& s, const negotiated_params& a) noexcept {
     return s.digests && a.data_digest;
 }
 
@@ -76,11 +76,11 @@ std::uint32_t data_begin(const header& h, const shape& s) noexcept {
 
 }  // namespace
 
-std::optional<violation> check_common_header(const header& h, const agreement& a) noexcept {
+std::optional<violation> check_common_header(const header& h, const negotiated_params& a) noexcept {
     const shape* s = shape_of(h.type, a.sender);
     if (!s)
         return invalid_field(offsetof(header, type));
-    // One initialization, before everything else; but who wants to end a connection may always say so.
+    // One initialization, before everything else; but a termination request is always allowed.
     if (!is_termination(s->type) && a.initialized == is_initialization(s->type))
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     if (h.hlen != s->hlen)
@@ -104,18 +104,18 @@ std::optional<violation> check_common_header(const header& h, const agreement& a
         return invalid_field(offsetof(header, pdo));
     if (plen <= begin + behind)
         return invalid_field(offsetof(header, plen));
-    if (plen - begin - behind > most_data(s->type, a))
+    if (plen - begin - behind > max_data(s->type, a))
         return is_data(s->type) ? violation{nvme::tcp_fatal_error::data_transfer_limit_exceeded}
                                 : invalid_field(offsetof(header, plen));
     return std::nullopt;
 }
 
-std::uint32_t header_size(const header& h, const agreement& a) noexcept {
+std::uint32_t header_size(const header& h, const negotiated_params& a) noexcept {
     const shape* s = shape_of(h.type, a.sender);
     return h.hlen + (s && digest_after_header(*s, a) ? nvme::tcp_digest_size : 0);
 }
 
-data_extent data_of(const header& h, const agreement& a) noexcept {
+data_extent data_of(const header& h, const negotiated_params& a) noexcept {
     const shape* s = shape_of(h.type, a.sender);
     if (!s || !s->has_data || h.plen <= header_size(h, a))
         return {0, 0, false};

@@ -8,7 +8,8 @@
 
 namespace causeway::tcp {
 
-/// Why a connection cannot go on. NVM Express TCP Transport Specification 1.0, "NVMe/TCP Transport Errors": answered by C2HTermReq.
+/// Why a connection must end. NVM Express TCP Transport Specification 1.0, "NVMe/TCP Transport Errors": answered by
+/// C2HTermReq.
 struct violation {
     nvme::tcp_fatal_error status;
     std::uint32_t information = 0;  ///< FEI: what it says depends on `status`
@@ -22,8 +23,8 @@ inline violation invalid_field(std::size_t offset) noexcept {
 
 enum class side : std::uint8_t { host, controller };
 
-/// What both sides have agreed on, or what the one that reads insists on.
-struct agreement {
+/// What both sides have negotiated, or what the receiving side requires.
+struct negotiated_params {
     side sender = side::host;  ///< whose PDUs are read
     bool initialized = false;  ///< its ICReq or ICResp has come
     bool header_digest = false;
@@ -35,10 +36,10 @@ struct agreement {
 
 /// Checks the first eight bytes of a PDU, before anything else of it is waited for: so that what they announce is never larger than
 /// what there is room for.
-std::optional<violation> check_common_header(const nvme::tcp_common_header& h, const agreement& a) noexcept;
+std::optional<violation> check_common_header(const nvme::tcp_common_header& h, const negotiated_params& a) noexcept;
 
 /// Bytes of its digest included; of a header that has passed the check.
-std::uint32_t header_size(const nvme::tcp_common_header& h, const agreement& a) noexcept;
+std::uint32_t header_size(const nvme::tcp_common_header& h, const negotiated_params& a) noexcept;
 
 /// Where a PDU's data lies; of a header that has passed the check.
 struct data_extent {
@@ -46,6 +47,6 @@ struct data_extent {
     std::uint32_t length;  ///< bytes; 0: there is none
     bool digest;           ///< four bytes of digest follow it
 };
-data_extent data_of(const nvme::tcp_common_header& h, const agreement& a) noexcept;
+data_extent data_of(const nvme::tcp_common_header& h, const negotiated_params& a) noexcept;
 
 }  // namespace causeway::tcp

@@ -8,24 +8,24 @@ namespace {
 using nvme::tcp_common_header;
 using enum nvme::tcp_fatal_error;
 
-constexpr agreement before{};
-constexpr agreement plain{.initialized = true, .in_capsule_data = 8192, .max_data = 131072};
-constexpr agreement digests{
+constexpr negotiated_params before{};
+constexpr negotiated_params plain{.initialized = true, .in_capsule_data = 8192, .max_data = 131072};
+constexpr negotiated_params digests{
     .initialized = true, .header_digest = true, .data_digest = true, .in_capsule_data = 8192, .max_data = 131072};
-constexpr agreement aligned{.initialized = true, .alignment = 7, .in_capsule_data = 8192, .max_data = 131072};
+constexpr negotiated_params aligned{.initialized = true, .alignment = 7, .in_capsule_data = 8192, .max_data = 131072};
 
-constexpr agreement host_before{.sender = side::controller};
-constexpr agreement host{.sender = side::controller, .initialized = true, .max_data = 131072};
-constexpr agreement host_digests{.sender = side::controller,
-                                 .initialized = true,
-                                 .header_digest = true,
-                                 .data_digest = true,
-                                 .alignment = 1,
-                                 .max_data = 131072};
+constexpr negotiated_params host_before{.sender = side::controller};
+constexpr negotiated_params host{.sender = side::controller, .initialized = true, .max_data = 131072};
+constexpr negotiated_params host_digests{.sender = side::controller,
+                                         .initialized = true,
+                                         .header_digest = true,
+                                         .data_digest = true,
+                                         .alignment = 1,
+                                         .max_data = 131072};
 
 struct row {
     const char* sentence;
-    const agreement& with;
+    const negotiated_params& with;
     tcp_common_header header;
     std::optional<violation> expected;
     std::uint32_t data = 0;  ///< bytes, of one that passes

@@ -32,10 +32,10 @@ std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
             if (filled_ < sizeof(nvme::tcp_common_header))
                 break;
             step_ = step::header;
-            if (const auto wrong = check_common_header(common(), agreed))
+            if (const auto wrong = check_common_header(common(), negotiated))
                 fail(*wrong);
             else
-                header_size_ = header_size(common(), agreed);
+                header_size_ = header_size(common(), negotiated);
             break;
         case step::header:
             bytes = gather(bytes, header_size_);
@@ -79,13 +79,13 @@ std::size_t pdu_reader::feed(const std::span<const std::byte> all) noexcept {
     return all.size() - bytes.size();
 }
 
-std::span<std::byte> pdu_reader::place() const noexcept {
+std::span<std::byte> pdu_reader::destination() const noexcept {
     if (step_ != step::data || !data_)
         return {};
     return {data_ + filled_, extent_.length - filled_};
 }
 
-void pdu_reader::placed(std::size_t bytes) noexcept {
+void pdu_reader::received_in_place(std::size_t bytes) noexcept {
     if (extent_.digest)
         sum_.add({data_ + filled_, bytes});
     filled_ += static_cast<std::uint32_t>(bytes);
@@ -101,7 +101,7 @@ void pdu_reader::header_complete() noexcept {
         if (const std::uint32_t received = digest_at(header_.data() + hlen); received != sum.value())
             return fail({nvme::tcp_fatal_error::header_digest_error, received});
     }
-    extent_ = data_of(common(), agreed);
+    extent_ = data_of(common(), negotiated);
     begin();
 }
 

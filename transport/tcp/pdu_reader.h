@@ -31,36 +31,36 @@ class pdu {
     std::uint32_t data_length_;
 };
 
-/// Who a reader reads for.
+/// The consumer of a pdu_reader's PDUs.
 class pdu_sink {
   public:
     /// The header is there. Where its data goes, all of it (nullptr: nowhere, it is dropped); or why it goes nowhere.
     virtual std::variant<std::byte*, violation> begin(const pdu& p) noexcept = 0;
     /// So is its data. `intact`: its digest is right, or there is none. False: the connection is over.
     virtual bool end(const pdu& p, bool intact) noexcept = 0;
-    /// The stream is of no use any more. `header`: of the PDU at fault, as far as it was received.
+    /// The stream cannot be used any more. `header`: of the PDU at fault, as far as it was received.
     virtual void violated(const violation& v, std::span<const std::byte> header) noexcept = 0;
 
   protected:
     ~pdu_sink() = default;
 };
 
-/// Makes PDUs of a byte stream, cut wherever the network likes. Knows no socket; reads no byte twice. On one core.
+/// Parses PDUs from a byte stream in arbitrary pieces. Independent of sockets; reads each byte once. Lives on one core.
 class pdu_reader {
   public:
     explicit pdu_reader(pdu_sink& to) noexcept : sink_(to) {}
 
     /// What counts from the next PDU on. The sink calls it from begin() or end().
-    agreement agreed;
+    negotiated_params negotiated;
 
     /// How many of `bytes` it has taken: all of them, unless it is over(): a violation, or the sink's wish.
     std::size_t feed(std::span<const std::byte> bytes) noexcept;
 
     /// Where the data that is still missing of the current PDU goes: it may be received there at once, without going through
     /// feed(). Empty: there is none, or it has to be dropped.
-    std::span<std::byte> place() const noexcept;
+    std::span<std::byte> destination() const noexcept;
     /// So many bytes were put there.
-    void placed(std::size_t bytes) noexcept;
+    void received_in_place(std::size_t bytes) noexcept;
 
     bool over() const noexcept { return step_ == step::over; }
     /// Between two PDUs: the end of the stream cuts nothing in two.

@@ -19,7 +19,7 @@ struct listener final : pdu_sink {
         log += "begin " + std::to_string(p.common().type) + " " + std::to_string(p.data_length()) + "\n";
         data.assign(p.data_length(), std::byte{0xee});
         if (p.common().type == 0)
-            reader->agreed = after_ic_req;
+            reader->negotiated = after_ic_req;
         return p.data_length() && !drop ? data.data() : nullptr;
     }
     bool end(const pdu& p, bool intact) noexcept override {
@@ -33,7 +33,7 @@ struct listener final : pdu_sink {
     }
 
     pdu_reader* reader = nullptr;
-    agreement after_ic_req{.initialized = true, .in_capsule_data = 8192, .max_data = 8192};
+    negotiated_params after_ic_req{.initialized = true, .in_capsule_data = 8192, .max_data = 8192};
     std::optional<violation> refuse;
     bool drop = false, ends = false;
     std::vector<std::byte> data;
@@ -95,23 +95,23 @@ TEST(pdu_reader, makes_the_same_of_a_stream_however_it_is_cut) {
 TEST(pdu_reader, lets_data_be_received_where_it_goes) {
     reading r;
     r.feed(ic_req);
-    EXPECT_TRUE(r.reader.place().empty());
+    EXPECT_TRUE(r.reader.destination().empty());
     r.feed(bytes(command_with_data.begin(), command_with_data.begin() + 81));
-    ASSERT_EQ(r.reader.place().size(), 4u);
-    std::memcpy(r.reader.place().data(), "el", 2);
-    r.reader.placed(2);
-    ASSERT_EQ(r.reader.place().size(), 2u);
-    std::memcpy(r.reader.place().data(), "lo", 2);
-    r.reader.placed(2);
+    ASSERT_EQ(r.reader.destination().size(), 4u);
+    std::memcpy(r.reader.destination().data(), "el", 2);
+    r.reader.received_in_place(2);
+    ASSERT_EQ(r.reader.destination().size(), 2u);
+    std::memcpy(r.reader.destination().data(), "lo", 2);
+    r.reader.received_in_place(2);
     EXPECT_TRUE(r.told.log.ends_with("end 4 'hello'\n"));
-    EXPECT_TRUE(r.reader.place().empty());
+    EXPECT_TRUE(r.reader.destination().empty());
 }
 
 TEST(pdu_reader, drops_what_nobody_wants) {
     reading r;
     r.told.drop = true;
     r.feed(ic_req + command_with_data);
-    EXPECT_TRUE(r.reader.place().empty());
+    EXPECT_TRUE(r.reader.destination().empty());
     EXPECT_TRUE(r.told.log.ends_with("begin 4 5\nend 4 ''\n"));
     EXPECT_TRUE(r.reader.at_rest());
 }
@@ -164,8 +164,8 @@ TEST_F(digests, of_data_that_are_wrong_spoil_one_command_only) {
 
 TEST_F(digests, count_what_was_received_in_place) {
     r.feed(with_digests + digest(with_digests) + text("he"));
-    std::memcpy(r.reader.place().data(), "llo", 3);
-    r.reader.placed(3);
+    std::memcpy(r.reader.destination().data(), "llo", 3);
+    r.reader.received_in_place(3);
     r.feed(digest(text("hello")));
     EXPECT_TRUE(r.told.log.ends_with("end 4 'hello'\n"));
 }

@@ -16,12 +16,12 @@ namespace {
 constexpr std::uint32_t small_buffer = 8192;
 constexpr std::size_t scratch_size = 64 * 1024;
 // With more connections than these, asking for all of them at once is cheaper than asking each.
-constexpr std::size_t most_hot = 8;
+constexpr std::size_t max_hot = 8;
 // A connection that has said nothing for so many polls is asked for with the others.
-constexpr unsigned most_quiet_polls = 256;
+constexpr unsigned max_quiet_polls = 256;
 // While some are hot, the others wait for their turn this many turns.
 constexpr unsigned turns_between_all = 16;
-constexpr int most_events = 64;
+constexpr int max_events = 64;
 
 std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_options& o) {
     if (o.max_io_size <= small_buffer)
@@ -76,15 +76,15 @@ void poll_group::stop() {
 }
 
 core::result<> poll_group::join(qpair& q) {
-    q.interest_told = q.interest();
-    epoll_event e{.events = q.interest_told, .data = {.ptr = &q}};
+    q.registered_interest = q.interest();
+    epoll_event e{.events = q.registered_interest, .data = {.ptr = &q}};
     if (::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, q.socket(), &e) != 0)
         return core::fail_errno(errno, "epoll");
     ++members_;
     dirty_.reserve(members_);
     flushing_.reserve(members_);
-    hot_.reserve(most_hot);
-    warm(q);
+    hot_.reserve(max_hot);
+    mark_hot(q);
     return {};
 }
 
@@ -93,19 +93,19 @@ void poll_group::leave(qpair& q) noexcept {
     --members_;
     std::erase(dirty_, &q);
     if (const auto it = std::find(hot_.begin(), hot_.end(), &q); it != hot_.end())
-        cool(static_cast<std::size_t>(it - hot_.begin()));
+        mark_cold(static_cast<std::size_t>(it - hot_.begin()));
 }
 
-void poll_group::warm(qpair& q) noexcept {
+void poll_group::mark_hot(qpair& q) noexcept {
     q.quiet_polls = 0;
-    // Who holds decrypted bytes must be asked again, however many others there are.
-    if (q.hot || (hot_.size() >= most_hot && !q.holds_more()))
+    // Connections that hold decrypted bytes must be polled again, however many others there are.
+    if (q.hot || (hot_.size() >= max_hot && !q.holds_more()))
         return;
     q.hot = true;
     hot_.push_back(&q);
 }
 
-void poll_group::cool(std::size_t i) noexcept {
+void poll_group::mark_cold(std::size_t i) noexcept {
     hot_[i]->hot = false;
     hot_[i] = hot_.back();
     hot_.pop_back();
@@ -132,8 +132,8 @@ unsigned poll_group::poll_hot(unsigned budget) noexcept {
         if (const unsigned n = receive(q)) {
             handled += n;
             q.quiet_polls = 0;
-        } else if (++q.quiet_polls >= most_quiet_polls) {
-            cool(next_hot_);
+        } else if (++q.quiet_polls >= max_quiet_polls) {
+            mark_cold(next_hot_);
             continue;
         }
         ++next_hot_;
@@ -142,9 +142,9 @@ unsigned poll_group::poll_hot(unsigned budget) noexcept {
 }
 
 unsigned poll_group::poll_all() noexcept {
-    std::array<epoll_event, most_events> ready;
+    std::array<epoll_event, max_events> ready;
     const std::uint32_t epoch = home_.stalls();
-    const int n = ::epoll_wait(epoll_fd_.get(), ready.data(), most_events, 0);
+    const int n = ::epoll_wait(epoll_fd_.get(), ready.data(), max_events, 0);
     unsigned handled = 0;
     for (int i = 0; i < n; ++i) {
         void* const of = ready[static_cast<std::size_t>(i)].data.ptr;  // a copy: the struct is packed
@@ -156,13 +156,13 @@ unsigned poll_group::poll_all() noexcept {
         }
         if ((events & EPOLLIN) || q.wants_to_send()) {
             handled += receive(q);
-            warm(q);
+            mark_hot(q);
         } else if (events & (EPOLLERR | EPOLLHUP)) {
-            q.hung_up();
+            q.on_hang_up();
         }
         ++handled;
     }
-    if (n >= 0 && n < most_events)
+    if (n >= 0 && n < max_events)
         quiet_epoch_ = epoch;
     return handled;
 }
@@ -174,13 +174,13 @@ unsigned poll_group::receive(qpair& q) noexcept {
 }
 
 void poll_group::changed(qpair& q) noexcept {
-    if (const std::uint32_t interest = q.interest(); interest != q.interest_told) {
+    if (const std::uint32_t interest = q.interest(); interest != q.registered_interest) {
         epoll_event e{.events = interest, .data = {.ptr = &q}};
         ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, q.socket(), &e);
-        q.interest_told = interest;
+        q.registered_interest = interest;
     }
     if (q.holds_more())
-        warm(q);
+        mark_hot(q);
 }
 
 void poll_group::mark_dirty(qpair& q) noexcept {

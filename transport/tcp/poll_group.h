@@ -79,8 +79,8 @@ class poll_group final : public core::poller {
     unsigned poll_hot(unsigned budget) noexcept;
     unsigned poll_all() noexcept;
     unsigned receive(qpair& q) noexcept;
-    void warm(qpair& q) noexcept;
-    void cool(std::size_t i) noexcept;
+    void mark_hot(qpair& q) noexcept;
+    void mark_cold(std::size_t i) noexcept;
 
     core::reactor& home_;
     nvmf::target& target_;

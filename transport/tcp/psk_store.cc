@@ -40,7 +40,7 @@ core::result<> psk_store::admit(std::string_view subnqn, std::string_view hostnq
             if (auto psk = derive_tls_psk(*configured, version, reading, hostnqn, subnqn);
                 psk && psk->identity.size() <= max_identity_length)
                 derived.push_back(std::make_shared<const entry>(entry{std::move(*psk), proof}));
-    forget(subnqn, hostnqn);
+    remove(subnqn, hostnqn);
     const std::lock_guard lock(mutex_);
     auto& mine = by_proof_[proof];
     for (auto& e : derived)
@@ -48,7 +48,7 @@ core::result<> psk_store::admit(std::string_view subnqn, std::string_view hostnq
     return {};
 }
 
-void psk_store::forget(std::string_view subnqn, std::string_view hostnqn) noexcept {
+void psk_store::remove(std::string_view subnqn, std::string_view hostnqn) noexcept {
     const std::lock_guard lock(mutex_);
     const auto mine = by_proof_.find(proof_of(hostnqn, subnqn));
     if (mine == by_proof_.end())

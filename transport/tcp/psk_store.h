@@ -9,23 +9,23 @@
 
 namespace causeway::tcp {
 
-/// Which host proves itself to which subsystem with which key. Written on the control reactor, read in handshakes on any core.
+/// The keys by which hosts authenticate to subsystems. Written on the control reactor, read in handshakes on any core.
 class psk_store {
   public:
     struct entry {
         tls_psk psk;
-        std::string proof;  ///< proof_of() whom it belongs to
+        std::string proof;  ///< proof_of() its owner
     };
 
-    /// What nvmf::transport::admit_host() is asked for: this key in all versions and readings. What the host had before
-    /// counts no more. EINVAL: it is no key, or no TLS identity can carry these names.
+    /// What nvmf::transport::subsystem_add_host() is asked for: this key in all versions and readings. What the host
+    /// had before counts no more. EINVAL: it is not a key, or a TLS identity cannot carry these names.
     core::result<> admit(std::string_view subnqn, std::string_view hostnqn, std::string_view interchange);
-    void forget(std::string_view subnqn, std::string_view hostnqn) noexcept;
+    void remove(std::string_view subnqn, std::string_view hostnqn) noexcept;
     // Both take as long as it takes to find a name among those of n hosts, O(log n), and four derivations to admit one.
 
     std::size_t size() const;  ///< identities, of all hosts
 
-    /// Any thread. All that somebody who calls himself so may have.
+    /// Any thread. All keys that a client with this identity may have.
     std::vector<std::shared_ptr<const entry>> find(std::string_view identity) const;
 
   private:

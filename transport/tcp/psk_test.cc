@@ -133,7 +133,7 @@ TEST(psk_store, knows_a_host_by_all_its_identities_until_it_is_forgotten) {
             for (const auto& e : found)
                 EXPECT_EQ(e->proof, proof_of(host, disk));
         }
-    store.forget(disk, host);
+    store.remove(disk, host);
     EXPECT_TRUE(store.find(identity_0(host, disk)).empty());
     EXPECT_EQ(store.find(identity_0(host, "nqn.2024-01.io.example:other")).size(), 2u);
 }
@@ -157,12 +157,12 @@ TEST(psk_store, of_many_hosts_lets_each_come_and_go_alone) {
         ASSERT_TRUE(store.admit(disk, name(i), key_01));
     EXPECT_EQ(store.size(), 4u * hosts);
     for (int i = 0; i < hosts; i += 2)
-        store.forget(disk, name(i));
+        store.remove(disk, name(i));
     EXPECT_EQ(store.size(), 2u * hosts);
     for (int i = 0; i < hosts; ++i)
         EXPECT_EQ(store.find(identity_0(name(i), disk)).size(), i % 2 ? 2u : 0u);
     for (int i = 0; i < hosts; ++i)
-        store.forget(disk, name(i));
+        store.remove(disk, name(i));
     EXPECT_EQ(store.size(), 0u);
 }
 

@@ -23,22 +23,22 @@ constexpr auto connect_time_limit = std::chrono::seconds(15);
 
 }  // namespace
 
-qpair::qpair(poll_group& group, established e, std::function<void(nvmf::disconnect_reason)> closed_by_us)
+qpair::qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
     : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)),
       proven_identity_(stream_->proven_identity()), local_(std::move(e.local)), peer_(std::move(e.peer)),
-      closed_by_us_(std::move(closed_by_us)),
+      on_closed_by_us_(std::move(on_closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
                          if (!controller) {
-                             complain("no Connect command in time");
+                             log_violation("no Connect command in time");
                              disconnect(nvmf::disconnect_reason::protocol_violation);
                          }
                      }),
-      data_alignment_(e.data_alignment), most_parts_(std::min(e.most_r2ts, request::most_parts)), reader_(*this),
-      left_over_(std::move(e.first)), requests_([this](request& r) { prepare(r); }),
+      data_alignment_(e.data_alignment), max_parts_(std::min(e.max_r2ts, request::max_parts)), reader_(*this),
+      unparsed_(std::move(e.first)), requests_([this](request& r) { prepare(r); }),
       buffers_(group.buffers(), group.own_buffers()) {
     port = std::move(e.port);
-    reader_.agreed = e.agreed;
+    reader_.negotiated = e.negotiated;
     permit = std::move(e.permit);
     permit->watch(home(), [this] { disconnect(nvmf::disconnect_reason::transport_error); });
     connect_limit_.arm_after(connect_time_limit);
@@ -49,7 +49,7 @@ void qpair::prepare(request& r) noexcept {
     r.buffer.owner = &r;
     r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
         request& waited = *static_cast<request::buffer_claim&>(c).owner;
-        static_cast<qpair&>(*waited.qpair).have_buffer(waited);
+        static_cast<qpair&>(*waited.qpair).on_buffer(waited);
     };
 }
 
@@ -65,8 +65,8 @@ qpair::~qpair() {
 }
 
 void qpair::begin() noexcept {
-    const auto first = std::move(left_over_);
-    left_over_.clear();
+    const auto first = std::move(unparsed_);
+    unparsed_.clear();
     take(first);
 }
 
@@ -74,7 +74,7 @@ std::variant<std::byte*, violation> qpair::begin(const pdu& p) noexcept {
     switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
     case nvme::tcp_pdu_type::capsule_cmd: return begin_capsule(p);
     case nvme::tcp_pdu_type::h2c_data: return begin_data(p.as<nvme::tcp_data>());
-    default: return nullptr;  // a termination request, whose data nobody reads
+    default: return nullptr;  // a termination request, whose data is not read
     }
 }
 
@@ -83,8 +83,8 @@ bool qpair::end(const pdu& p, bool intact) noexcept {
     switch (static_cast<nvme::tcp_pdu_type>(p.common().type)) {
     case nvme::tcp_pdu_type::capsule_cmd: {
         request& r = *std::exchange(current_, nullptr);
-        r.damaged = !intact;
-        start(r);
+        r.has_digest_error = !intact;
+        begin_command(r);
         break;
     }
     case nvme::tcp_pdu_type::h2c_data: end_data(p.as<nvme::tcp_data>(), intact); break;
@@ -104,8 +104,8 @@ void qpair::violated(const violation& v, std::span<const std::byte> header) noex
     if (stopping_)
         return;
     group_.stats().violations.add();
-    complain("a PDU breaks the protocol");
-    last_words_.say(nvme::tcp_pdu_type::c2h_term_req, v, header);
+    log_violation("a PDU violates the protocol");
+    term_req_.set(nvme::tcp_pdu_type::c2h_term_req, v, header);
     group_.mark_dirty(*this);
     disconnect(nvmf::disconnect_reason::protocol_violation);
 }
@@ -114,13 +114,14 @@ void qpair::violated(const violation& v, std::span<const std::byte> header) noex
 std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept {
     current_ = requests_.take();
     if (!current_) {
-        complain(requests_.exhausted() ? "more commands than the queue is deep" : "no memory for its commands");
+        log_violation(requests_.exhausted() ? "more commands outstanding than the queue depth"
+                                            : "no memory for its commands");
         disconnect(nvmf::disconnect_reason::protocol_violation);
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
     request& r = *current_;
     r.at = request::step::arriving;
-    r.damaged = false;
+    r.has_digest_error = false;
     r.segment_count = 0;
     r.in_capsule = p.data_length();
     r.command = p.as<nvme::tcp_capsule_cmd>().sqe;
@@ -130,8 +131,8 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
         r.in_capsule = 0;  // dropped, and so the command has come without
         return nullptr;
     }
-    if (!find_capsule_room(r)) {
-        complain("no memory for the data of its commands");
+    if (!allocate_capsule_data(r)) {
+        log_violation("no memory for the data of its commands");
         disconnect(nvmf::disconnect_reason::transport_error);
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
@@ -139,28 +140,28 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
 }
 
 /// Its capsule is complete.
-void qpair::start(request& r) noexcept {
+void qpair::begin_command(request& r) noexcept {
     group_.stats().requests.add();
     r.at = request::step::executing;
     if (const nvme::status begun = group_.target().begin(r); !begun.ok())
-        return answer(r, begun);
+        return respond_with_status(r, begun);
     if (r.transfer == nvmf::transfer::none || r.length == 0)
         return execute(r);
     if (r.length > group_.max_io_size())
-        return take_back(r, sc::data_sgl_length_invalid.with_dnr());
-    data_place place;
-    if (const nvme::status parsed = parse_sgl(r.command, r.in_capsule, r.length, r.transfer, place); !parsed.ok())
-        return take_back(r, parsed);
-    if (place.capsule_offset) {
-        if (r.damaged)
-            return take_back(r, sc::transient_transport_error);
-        r.segments[0] = {r.data + *place.capsule_offset, r.length};
+        return abort_request(r, sc::data_sgl_length_invalid.with_dnr());
+    data_location location;
+    if (const nvme::status parsed = parse_sgl(r.command, r.in_capsule, r.length, r.transfer, location); !parsed.ok())
+        return abort_request(r, parsed);
+    if (location.capsule_offset) {
+        if (r.has_digest_error)
+            return abort_request(r, sc::transient_transport_error);
+        r.segments[0] = {r.data + *location.capsule_offset, r.length};
         r.segment_count = 1;
         return execute(r);
     }
     // What else came with the capsule is of no use to this command.
-    give_back_buffer(r);
-    r.damaged = false;
+    release_buffer(r);
+    r.has_digest_error = false;
     find_buffer(r);
 }
 
@@ -168,7 +169,7 @@ void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
     // The buffer of a fused pair is the host's, too, until the data of both halves are here.
     if (r.command.fuse() == nvme::fuse::normal || (r.fused && r.fused->waits_for_fused))
-        buffers_.hand_to(r.buffer, core::buffer_user::ns);
+        buffers_.transfer_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
 
@@ -177,8 +178,8 @@ void qpair::respond(nvmf::request& done) noexcept {
     assert(r.at == request::step::executing);
     if (!connected_ && !broken_ && nvme::is_connect(r.command) && r.status().ok())
         connected(std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u);
-    buffers_.hand_to(r.buffer, core::buffer_user::host);
-    reply(r, r.has_data_for_host() && r.length > 0);
+    buffers_.transfer_to(r.buffer, core::buffer_user::host);
+    send_response(r, r.has_data_for_host() && r.length > 0);
 }
 
 /// The target has let the host in, and has read what Connect said.
@@ -187,47 +188,47 @@ void qpair::connected(std::uint32_t entries) noexcept {
     permit->connected();
     sq_size_ = entries;
     if (!requests_.allow(entries)) {
-        complain("no memory for its commands");
+        log_violation("no memory for its commands");
         disconnect(nvmf::disconnect_reason::transport_error);
     }
 }
 
 /// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
-void qpair::answer(request& r, nvme::status s) noexcept {
+void qpair::respond_with_status(request& r, nvme::status s) noexcept {
     r.set_status(s);
-    reply(r, false);
+    send_response(r, false);
 }
 
-void qpair::take_back(request& r, nvme::status s) noexcept {
+void qpair::abort_request(request& r, nvme::status s) noexcept {
     group_.target().abandon(r);
-    answer(r, s);
+    respond_with_status(r, s);
 }
 
 /// The same without an answer.
-void qpair::drop(request& r) noexcept {
+void qpair::abandon_request(request& r) noexcept {
     group_.target().abandon(r);
-    finish(r);
+    complete_request(r);
 }
 
-void qpair::reply(request& r, bool with_data) noexcept {
+void qpair::send_response(request& r, bool with_data) noexcept {
     if (!with_data)
-        give_back_buffer(r);
+        release_buffer(r);
     if (broken_)
-        return finish(r);
+        return complete_request(r);
     sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
-    const bool header_digest = reader_.agreed.header_digest;
+    const bool header_digest = reader_.negotiated.header_digest;
     r.at = request::step::sending;
     r.out.clear();
     bool success = false;
     if (with_data) {
-        // Without CapsuleResp nobody tells the host of the queue's head, nor what the command has to say beside its data.
+        // Without a CapsuleResp the host does not get SQHD, nor results other than data.
         success = group_.c2h_success() && !sq_flow_control && r.completion.result64() == 0;
         nvme::tcp_data h{};
         h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::c2h_data);
         h.common.flags = static_cast<std::uint8_t>(nvme::tcp_last_pdu | (success ? nvme::tcp_success : 0));
         h.cccid = r.command.cid;
         h.datal = r.length;
-        r.out.add(h, header_digest, reader_.agreed.data_digest, data_alignment_, {r.data, r.length});
+        r.out.add(h, header_digest, reader_.negotiated.data_digest, data_alignment_, {r.data, r.length});
     }
     if (!success) {
         nvme::tcp_capsule_resp h{};
@@ -239,15 +240,15 @@ void qpair::reply(request& r, bool with_data) noexcept {
         h.cqe.set_status(r.status());
         r.out.add(h, header_digest);
     }
-    put_in_line(r);
+    enqueue(r);
 }
 
-void qpair::finish(request& r) noexcept {
-    give_back_buffer(r);
-    requests_.give_back(r);
+void qpair::complete_request(request& r) noexcept {
+    release_buffer(r);
+    requests_.release(r);
 }
 
-void qpair::complain(std::string_view what) noexcept {
+void qpair::log_violation(std::string_view what) noexcept {
     static core::log::limiter limit;
     if (!stopping_)
         core::log::peer_warning(limit, "tcp: {}: {}", peer_.text(), what);
@@ -260,7 +261,7 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
         return;
     phase = state::disconnecting;
     connect_limit_.cancel();
-    closed_by_us_(why);
+    on_closed_by_us_(why);
 }
 
 bool qpair::abort_waiting(std::uint16_t cid) noexcept {
@@ -269,7 +270,7 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
         if (r.command.cid != cid || r.at != request::step::waiting_buffer)
             return false;
         buffers_.cancel(r.buffer);
-        take_back(r, sc::aborted_by_request);
+        abort_request(r, sc::aborted_by_request);
         return true;
     });
 }
@@ -278,16 +279,16 @@ void qpair::begin_close() noexcept {
     stopping_ = true;
     phase = state::disconnecting;
     connect_limit_.cancel();
-    left_over_ = {};
+    unparsed_ = {};
     buffers_.stop();
     if (request* r = std::exchange(current_, nullptr))
-        finish(*r);  // the target has never heard of it
+        complete_request(*r);  // the target has never heard of it
     permit->unwatch();
     // Where an R2T is being sent, that comes to its end first: see asked().
     requests_.any_of([&](request& r) {
-        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.in_line)) {
+        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.queued)) {
             buffers_.cancel(r.buffer);
-            drop(r);
+            abandon_request(r);
         }
         return false;
     });

@@ -5,10 +5,10 @@
 #include "core/task.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
-#include "transport/tcp/established.h"
-#include "transport/tcp/last_words.h"
+#include "transport/tcp/handshake_result.h"
 #include "transport/tcp/pdu_reader.h"
 #include "transport/tcp/request_table.h"
+#include "transport/tcp/term_req.h"
 
 #include <functional>
 #include <memory>
@@ -24,12 +24,12 @@ class poll_group;
 /// A command is outstanding from its capsule until its response is handed to the network whole: before that its host cannot have
 /// seen it. So there are never more requests than the queue is deep.
 ///
-/// Before Connect has succeeded nobody knows who is there, and nothing of the core's is used: one request, room for Connect's data, and
-/// what else a capsule brings is dropped.
+/// Before Connect has succeeded the host is unknown, so no shared resources of the core are used: there is one request
+/// and room for Connect's data, and other in-capsule data is dropped.
 class qpair final : public nvmf::qpair, private pdu_sink {
   public:
-    /// `closed_by_us` is called once, on this reactor.
-    qpair(poll_group& group, established e, std::function<void(nvmf::disconnect_reason)> closed_by_us);
+    /// `on_closed_by_us` is called once, on this reactor.
+    qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
     // nvmf::qpair
@@ -49,10 +49,10 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     /// The network takes something again.
     void unblock() noexcept { blocked_ = false; }
     /// The socket has failed, or is closed both ways.
-    void hung_up() noexcept;
+    void on_hang_up() noexcept;
     /// What the socket's readiness matters for now: EPOLLIN, EPOLLOUT.
     std::uint32_t interest() const noexcept;
-    /// True: there is more to receive, of which the socket will not tell.
+    /// True: there is more to receive that the socket's readiness does not show.
     bool holds_more() const noexcept { return !stopping_ && stream_->holds_more(); }
     /// True: receive() has something to send first.
     bool wants_to_send() const noexcept { return stream_->wants_to_send(); }
@@ -61,21 +61,21 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     // The connection's, in this order.
     /// Reads what came with the handshake. After joining the poll group.
     void begin() noexcept;
-    /// Nothing new begins, and what has not been executed is dropped. Responses still go out.
+    /// No new commands begin, and commands that have not been executed are dropped. Responses are still sent.
     void begin_close() noexcept;
     /// Ends when all has been sent that can be, or `limit` has passed.
-    core::task<> silence(core::nanoseconds limit);
+    core::task<> wait_sent(core::nanoseconds limit);
     /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should be.
-    std::unique_ptr<stream> break_off() noexcept;
+    std::unique_ptr<stream> stop_sending() noexcept;
 
     /// Goes when its socket has.
     std::unique_ptr<connection_permit> permit;
 
-    // Its place in the poll group.
+    // Its slot in the poll group.
     bool marked_dirty = false;
     bool hot = false;
-    unsigned quiet_polls = 0;         ///< in a row
-    std::uint32_t interest_told = 0;  ///< to epoll
+    unsigned quiet_polls = 0;               ///< in a row
+    std::uint32_t registered_interest = 0;  ///< to epoll
 
   private:
     friend class poll_group;
@@ -88,24 +88,24 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     // qpair.cc: a command's way
     void prepare(request& r) noexcept;
     std::variant<std::byte*, violation> begin_capsule(const pdu& p) noexcept;
-    void start(request& r) noexcept;
-    void answer(request& r, nvme::status s) noexcept;
-    void take_back(request& r, nvme::status s) noexcept;
-    void drop(request& r) noexcept;
+    void begin_command(request& r) noexcept;
+    void respond_with_status(request& r, nvme::status s) noexcept;
+    void abort_request(request& r, nvme::status s) noexcept;
+    void abandon_request(request& r) noexcept;
     void execute(request& r) noexcept;
-    void reply(request& r, bool with_data) noexcept;
-    void finish(request& r) noexcept;
-    void complain(std::string_view what) noexcept;
+    void send_response(request& r, bool with_data) noexcept;
+    void complete_request(request& r) noexcept;
+    void log_violation(std::string_view what) noexcept;
     void connected(std::uint32_t entries) noexcept;
 
     // qpair_data.cc: buffers and data that the host is asked for
-    bool find_capsule_room(request& r) noexcept;
+    bool allocate_capsule_data(request& r) noexcept;
     bool make_room(request& r, std::uint32_t bytes) noexcept;
     void find_buffer(request& r) noexcept;
-    void have_buffer(request& r) noexcept;
-    void give_back_buffer(request& r) noexcept;
-    void ask(request& r) noexcept;
-    void asked(request& r) noexcept;
+    void on_buffer(request& r) noexcept;
+    void release_buffer(request& r) noexcept;
+    void send_r2ts(request& r) noexcept;
+    void on_r2t_sent(request& r) noexcept;
     std::variant<std::byte*, violation> begin_data(const nvme::tcp_data& h) noexcept;
     void end_data(const nvme::tcp_data& h, bool intact) noexcept;
 
@@ -113,19 +113,19 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void take(std::span<const std::byte> bytes) noexcept;
     void follow_quiet_epoch() noexcept;
     void read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept;
-    void put_in_line(request& r) noexcept;
-    void sent(std::size_t bytes) noexcept;
-    void lost(stream::state how) noexcept;
-    bool all_sent() const noexcept { return line_.empty() && (last_words_.empty() || broken_); }
+    void enqueue(request& r) noexcept;
+    void on_sent(std::size_t bytes) noexcept;
+    void on_connection_lost(stream::state how) noexcept;
+    bool all_sent() const noexcept { return send_queue_.empty() && (term_req_.empty() || broken_); }
 
     poll_group& group_;
     std::unique_ptr<stream> stream_;
     const std::string proven_identity_;  ///< as the stream says
     const nvmf::transport_address local_, peer_;
-    std::function<void(nvmf::disconnect_reason)> closed_by_us_;
+    std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
     core::timer connect_limit_;
     const std::uint32_t data_alignment_;  ///< bytes
-    const std::uint32_t most_parts_;      ///< of a command that are asked for at a time
+    const std::uint32_t max_parts_;       ///< of a command that are asked for at a time
 
     bool stopping_ = false;             ///< nothing new begins
     bool broken_ = false;               ///< nothing is sent any more
@@ -135,7 +135,7 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint16_t sqhd_ = 0;
 
     pdu_reader reader_;
-    std::vector<std::byte> left_over_;  ///< received with the handshake
+    std::vector<std::byte> unparsed_;   ///< received with the handshake
     std::size_t read_since_stall_ = 0;  ///< bytes, until the connection has been read to its end
     unsigned pdus_ = 0;                 ///< in this receive()
     std::uint32_t receiving_ = 0;       ///< requests whose data is being received
@@ -144,10 +144,10 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     request_table requests_;
     core::buffer_share buffers_;
 
-    core::fifo<request> line_;  ///< to be sent, in order
-    std::size_t sent_ = 0;      ///< bytes of the first one
-    tcp::last_words last_words_;
-    core::one_shot<bool>* silence_ = nullptr;
+    core::fifo<request> send_queue_;  ///< to be sent, in order
+    std::size_t sent_ = 0;            ///< bytes of the first one
+    tcp::term_req term_req_;
+    core::one_shot<bool>* wait_sent_ = nullptr;
 };
 
 }  // namespace causeway::tcp

@@ -16,10 +16,10 @@ namespace {
 namespace sc = nvme::sc;
 
 // A long command is asked for in pieces, so that a host has so much of it on its way at most: MAXR2T of Linux allows one at a time.
-constexpr std::uint32_t most_asked_at_once = 128 * 1024;
+constexpr std::uint32_t max_asked_at_once = 128 * 1024;
 
 std::uint16_t tag_of(const request& r, std::size_t part) noexcept {
-    return static_cast<std::uint16_t>(r.index * request::most_parts + part);
+    return static_cast<std::uint16_t>(r.index * request::max_parts + part);
 }
 
 }  // namespace
@@ -27,9 +27,9 @@ std::uint16_t tag_of(const request& r, std::size_t part) noexcept {
 /// Room for the data that a capsule brings: a buffer of the pool, or memory that is made for it. The host was promised
 /// room for a capsule's data for each entry of its queue, so nothing waits for it: what stands behind the capsule in
 /// the stream may be the data of the very commands that hold the buffers. False: no memory.
-bool qpair::find_capsule_room(request& r) noexcept {
-    // Nothing of the core's is for hosts that nobody knows. And half of a fused pair may have to wait for the other
-    // one, which may have to wait for a buffer.
+bool qpair::allocate_capsule_data(request& r) noexcept {
+    // Unknown hosts get no shared resources of the core. And half of a fused pair may have to wait for the other one,
+    // which may have to wait for a buffer.
     const bool may_share = connected_ && r.command.fuse() == nvme::fuse::normal;
     if (may_share && buffers_.take_from_pool(r.buffer, r.in_capsule, nvmf::buffer_holders_of(*this, r.command))) {
         r.data = r.buffer.data;
@@ -49,22 +49,22 @@ bool qpair::make_room(request& r, std::uint32_t bytes) noexcept {
 /// them can wait for what the other one holds.
 void qpair::find_buffer(request& r) noexcept {
     if (!connected_)
-        return make_room(r, r.length) ? have_buffer(r) : take_back(r, sc::internal_error);
+        return make_room(r, r.length) ? on_buffer(r) : abort_request(r, sc::internal_error);
     r.at = request::step::waiting_buffer;
     if (auto* const first = static_cast<request*>(r.fused);
         first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
         if (buffers_.share(r.buffer, first->buffer, r.length))
-            have_buffer(r);
+            on_buffer(r);
         return;
     }
     const std::uint32_t bytes = held_fused == &r ? 2 * r.length : r.length;
     if (buffers_.take(r.buffer, bytes, nvmf::buffer_holders_of(*this, r.command)))
-        have_buffer(r);
+        on_buffer(r);
     else
         buffers_.wait(r.buffer);
 }
 
-void qpair::have_buffer(request& r) noexcept {
+void qpair::on_buffer(request& r) noexcept {
     r.data = r.own_room ? r.own_room.get() : r.buffer.data;
     r.segments[0] = {r.data, r.length};
     r.segment_count = 1;
@@ -74,22 +74,22 @@ void qpair::have_buffer(request& r) noexcept {
     r.asked = r.received = 0;
     r.parts = {};
     ++receiving_;
-    ask(r);
+    send_r2ts(r);
 }
 
-void qpair::give_back_buffer(request& r) noexcept {
+void qpair::release_buffer(request& r) noexcept {
     r.own_room.reset();
-    buffers_.give_back(r.buffer);
+    buffers_.release(r.buffer);
 }
 
 /// For as much of its data as may be on the way at a time.
-void qpair::ask(request& r) noexcept {
+void qpair::send_r2ts(request& r) noexcept {
     r.out.clear();
-    for (std::size_t i = 0; i < most_parts_ && r.asked < r.length; ++i) {
+    for (std::size_t i = 0; i < max_parts_ && r.asked < r.length; ++i) {
         request::part& p = r.parts[i];
         if (p.at != request::part::step::free)
             continue;
-        p = {r.asked, std::min(most_asked_at_once, r.length - r.asked), 0, request::part::step::asking};
+        p = {r.asked, std::min(max_asked_at_once, r.length - r.asked), 0, request::part::step::asking};
         r.asked += p.length;
         nvme::tcp_r2t h{};
         h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::r2t);
@@ -97,35 +97,35 @@ void qpair::ask(request& r) noexcept {
         h.ttag = tag_of(r, i);
         h.r2to = p.begin;
         h.r2tl = p.length;
-        r.out.add(h, reader_.agreed.header_digest);
+        r.out.add(h, reader_.negotiated.header_digest);
     }
     if (r.out.size())
-        put_in_line(r);
+        enqueue(r);
 }
 
 /// Its R2Ts are with the host.
-void qpair::asked(request& r) noexcept {
+void qpair::on_r2t_sent(request& r) noexcept {
     if (stopping_)
-        return drop(r);
+        return abandon_request(r);
     for (request::part& p : r.parts)
         if (p.at == request::part::step::asking)
             p.at = request::part::step::receiving;
-    ask(r);
+    send_r2ts(r);
 }
 
 std::variant<std::byte*, violation> qpair::begin_data(const nvme::tcp_data& h) noexcept {
     using header = nvme::tcp_data;
-    request* const asked = requests_.find(h.ttag / request::most_parts);
+    request* const asked = requests_.find(h.ttag / request::max_parts);
     if (!asked || asked->at != request::step::receiving)
         return invalid_field(offsetof(header, ttag));
     request& r = *asked;
-    request::part& p = r.parts[h.ttag % request::most_parts];
+    request::part& p = r.parts[h.ttag % request::max_parts];
     if (p.at != request::part::step::receiving)
         return invalid_field(offsetof(header, ttag));
     if (h.cccid != r.command.cid)
         return invalid_field(offsetof(header, cccid));
     const std::uint32_t offset = h.datao, size = h.datal;
-    if (size != h.common.plen - h.common.pdo - (reader_.agreed.data_digest ? nvme::tcp_digest_size : 0))
+    if (size != h.common.plen - h.common.pdo - (reader_.negotiated.data_digest ? nvme::tcp_digest_size : 0))
         return invalid_field(offsetof(header, datal));
     if (offset < p.begin || offset > p.begin + p.length || size > p.begin + p.length - offset)
         return violation{nvme::tcp_fatal_error::data_transfer_out_of_range};
@@ -139,21 +139,21 @@ std::variant<std::byte*, violation> qpair::begin_data(const nvme::tcp_data& h) n
 
 /// REQUIRES: begin_data() has found it good.
 void qpair::end_data(const nvme::tcp_data& h, bool intact) noexcept {
-    request& r = *requests_.find(h.ttag / request::most_parts);
-    request::part& p = r.parts[h.ttag % request::most_parts];
+    request& r = *requests_.find(h.ttag / request::max_parts);
+    request::part& p = r.parts[h.ttag % request::max_parts];
     p.received += h.datal;
     r.received += h.datal;
-    r.damaged |= !intact;
+    r.has_digest_error |= !intact;
     if (p.received == p.length)
         p.at = request::part::step::free;
     if (r.received < r.length) {
-        if (!r.in_line)
-            ask(r);
+        if (!r.queued)
+            send_r2ts(r);
         return;
     }
     --receiving_;
-    if (r.damaged)
-        return take_back(r, sc::transient_transport_error);
+    if (r.has_digest_error)
+        return abort_request(r, sc::transient_transport_error);
     execute(r);
 }
 

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t turn_budget = 256 * 1024;
 // Where data is expected, headers are received by themselves, so that most of the data goes where it belongs.
 constexpr std::size_t header_scratch = 1024;
-constexpr std::size_t most_pieces = 384;
+constexpr std::size_t max_pieces = 384;
 
 }  // namespace
 
@@ -28,24 +28,24 @@ unsigned qpair::receive() noexcept {
     const std::uint32_t epoch = home().stalls();
     bool at_end = false;
     while (!stopping_ && received < turn_budget) {
-        const std::span<std::byte> place = reader_.place();
+        const std::span<std::byte> destination = reader_.destination();
         std::span<std::byte> scratch = group_.scratch();
         if (receiving_)
             scratch = scratch.first(header_scratch);
-        const iovec to[] = {{place.data(), place.size()}, {scratch.data(), scratch.size()}};
-        const stream::outcome got = stream_->receive(std::span(to).subspan(place.empty() ? 1 : 0));
+        const iovec to[] = {{destination.data(), destination.size()}, {scratch.data(), scratch.size()}};
+        const stream::outcome got = stream_->receive(std::span(to).subspan(destination.empty() ? 1 : 0));
         if (got.bytes)
             group_.stats().receives.add();
         received += got.bytes;
-        if (const std::size_t placed = std::min(place.size(), got.bytes)) {
-            reader_.placed(placed);
-            take(scratch.first(got.bytes - placed));
+        if (const std::size_t in_place = std::min(destination.size(), got.bytes)) {
+            reader_.received_in_place(in_place);
+            take(scratch.first(got.bytes - in_place));
         } else {
             take(scratch.first(got.bytes));
         }
         if (got.after != stream::state::open)
-            lost(got.after);
-        if (got.bytes < place.size() + scratch.size()) {
+            on_connection_lost(got.after);
+        if (got.bytes < destination.size() + scratch.size()) {
             at_end = !stream_->holds_more();
             break;
         }
@@ -81,34 +81,34 @@ void qpair::take(std::span<const std::byte> bytes) noexcept {
     reader_.feed(bytes);
 }
 
-void qpair::put_in_line(request& r) noexcept {
-    r.in_line = true;
-    line_.push_back(r);
+void qpair::enqueue(request& r) noexcept {
+    r.queued = true;
+    send_queue_.push_back(r);
     group_.mark_dirty(*this);
 }
 
 bool qpair::transmit() noexcept {
     while (!blocked_ && !broken_ && !all_sent()) {
-        std::array<iovec, most_pieces> pieces;
+        std::array<iovec, max_pieces> pieces;
         std::size_t count = 0, bytes = 0;
-        for (const request* r = line_.front();
-             r && count + outgoing::most_pieces <= pieces.size() && bytes < turn_budget; r = r->after) {
-            const std::size_t gone = r == line_.front() ? sent_ : 0;
+        for (const request* r = send_queue_.front();
+             r && count + outgoing::max_pieces <= pieces.size() && bytes < turn_budget; r = r->after) {
+            const std::size_t gone = r == send_queue_.front() ? sent_ : 0;
             count += r->out.pieces(gone, &pieces[count]);
             bytes += r->out.size() - gone;
         }
         if (count == 0) {
-            const auto left = last_words_.left();
+            const auto left = term_req_.left();
             pieces[count++] = {const_cast<std::byte*>(left.data()), left.size()};
             bytes = left.size();
         }
         const stream::outcome got = stream_->send({pieces.data(), count});
         group_.stats().sends.add();
         if (got.after != stream::state::open) {
-            lost(got.after);
+            on_connection_lost(got.after);
             break;
         }
-        sent(got.bytes);
+        on_sent(got.bytes);
         if (got.bytes < bytes) {
             blocked_ = true;
             group_.stats().blocked.add();
@@ -116,14 +116,14 @@ bool qpair::transmit() noexcept {
         if (bytes >= turn_budget)
             break;
     }
-    if (silence_ && (broken_ || all_sent()))
-        std::exchange(silence_, nullptr)->set(true);
+    if (wait_sent_ && (broken_ || all_sent()))
+        std::exchange(wait_sent_, nullptr)->set(true);
     return !blocked_ && !broken_ && !all_sent();
 }
 
-void qpair::sent(std::size_t bytes) noexcept {
-    while (bytes && !line_.empty()) {
-        request& r = *line_.front();
+void qpair::on_sent(std::size_t bytes) noexcept {
+    while (bytes && !send_queue_.empty()) {
+        request& r = *send_queue_.front();
         const std::size_t left = r.out.size() - sent_;
         if (bytes < left) {
             sent_ += bytes;
@@ -131,23 +131,23 @@ void qpair::sent(std::size_t bytes) noexcept {
         }
         bytes -= left;
         sent_ = 0;
-        line_.remove(r);
-        r.in_line = false;
+        send_queue_.remove(r);
+        r.queued = false;
         if (r.at == request::step::receiving)
-            asked(r);
+            on_r2t_sent(r);
         else
-            finish(r);
+            complete_request(r);
     }
-    last_words_.sent(bytes);
+    term_req_.sent(bytes);
 }
 
-void qpair::lost(stream::state how) noexcept {
+void qpair::on_connection_lost(stream::state how) noexcept {
     disconnect(how == stream::state::ended ? nvmf::disconnect_reason::host_asked
                                            : nvmf::disconnect_reason::transport_error);
 }
 
-void qpair::hung_up() noexcept {
-    lost(stream::state::broken);
+void qpair::on_hang_up() noexcept {
+    on_connection_lost(stream::state::broken);
 }
 
 std::uint32_t qpair::interest() const noexcept {
@@ -155,27 +155,27 @@ std::uint32_t qpair::interest() const noexcept {
            (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
-core::task<> qpair::silence(core::nanoseconds limit) {
+core::task<> qpair::wait_sent(core::nanoseconds limit) {
     if (broken_ || all_sent())
         co_return;
     core::one_shot<bool> done;
-    silence_ = &done;
+    wait_sent_ = &done;
     core::timer late(home(), [this] {
-        if (silence_)
-            std::exchange(silence_, nullptr)->set(false);
+        if (wait_sent_)
+            std::exchange(wait_sent_, nullptr)->set(false);
     });
     late.arm_after(limit);
     co_await done;
 }
 
-std::unique_ptr<stream> qpair::break_off() noexcept {
+std::unique_ptr<stream> qpair::stop_sending() noexcept {
     broken_ = true;
-    while (request* r = line_.pop_front()) {
-        r->in_line = false;
+    while (request* r = send_queue_.pop_front()) {
+        r->queued = false;
         if (r->at == request::step::receiving)
-            drop(*r);
+            abandon_request(*r);
         else
-            finish(*r);
+            complete_request(*r);
     }
     sent_ = 0;
     requests_.close();

@@ -15,15 +15,15 @@ struct request final : nvmf::request {
     enum class step : std::uint8_t {
         free,
         arriving,        ///< its capsule's data are on their way
-        waiting_buffer,  ///< in line for a buffer
+        waiting_buffer,  ///< waiting for a buffer
         receiving,       ///< data that was asked for with R2Ts
         executing,       ///< the target's
-        sending,         ///< its response is in line
+        sending,         ///< its response is queued
     };
     step at = step::free;
-    bool damaged = false;     ///< a data digest was wrong
-    bool in_line = false;     ///< `out` is being sent
-    std::uint16_t index = 0;  ///< in its queue pair
+    bool has_digest_error = false;  ///< a data digest was wrong
+    bool queued = false;            ///< `out` is being sent
+    std::uint16_t index = 0;        ///< in its queue pair
     std::byte* data = nullptr;     ///< in `buffer` or `own_room`
     std::uint32_t in_capsule = 0;  ///< bytes that came with the capsule
 
@@ -32,12 +32,12 @@ struct request final : nvmf::request {
         std::uint32_t begin = 0, length = 0, received = 0;  ///< bytes
         enum class step : std::uint8_t {
             free,
-            asking,    ///< its R2T is in line
+            asking,    ///< its R2T is queued
             receiving  ///< the R2T is sent
         } at = step::free;
     };
-    static constexpr unsigned most_parts = 4;
-    std::array<part, most_parts> parts;
+    static constexpr unsigned max_parts = 4;
+    std::array<part, max_parts> parts;
     std::uint32_t asked = 0, received = 0;  ///< bytes, of all parts
 
     outgoing out;

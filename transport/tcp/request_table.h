@@ -48,7 +48,7 @@ class request_table {
         ++taken_;
         return std::exchange(free_, free_->after);
     }
-    void give_back(request& r) noexcept {
+    void release(request& r) noexcept {
         r.at = request::step::free;
         r.after = std::exchange(free_, &r);
         --taken_;
@@ -73,7 +73,7 @@ class request_table {
         return false;
     }
 
-    /// Nothing is taken any more: what is free goes now, the rest as it is given back.
+    /// Nothing is taken any more: what is free goes now, the rest as it is released.
     void close() noexcept {
         closing_ = true;
         allowed_ = 0;

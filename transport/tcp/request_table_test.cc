@@ -33,7 +33,7 @@ TEST_F(table_of_requests, has_one_request_before_more_are_allowed) {
     ASSERT_TRUE(only);
     EXPECT_TRUE(table.exhausted());
     EXPECT_EQ(take(), nullptr);
-    table.give_back(*only);
+    table.release(*only);
     EXPECT_EQ(take(), only);
 }
 
@@ -57,8 +57,8 @@ TEST_F(table_of_requests, makes_no_more_than_are_needed_at_a_time) {
     for (int i = 0; i < 1000; ++i) {
         request* const a = take();
         request* const b = take();
-        table.give_back(*a);
-        table.give_back(*b);
+        table.release(*a);
+        table.release(*b);
     }
     EXPECT_EQ(made, 1 + request_table::group_size);
     EXPECT_EQ(table.find(1 + request_table::group_size), nullptr);
@@ -70,17 +70,17 @@ TEST_F(table_of_requests, keeps_what_is_taken_when_it_closes_and_nothing_else) {
     const std::size_t full = table.bytes();
     request* const hung = table.find(40);
     for (std::size_t i = 1; i < 128; i += 2)
-        table.give_back(*table.find(i));
+        table.release(*table.find(i));
     table.close();
     EXPECT_EQ(table.bytes(), full) << "half of each group is taken";
     for (std::size_t i = 0; i < 128; i += 2)
         if (i != hung->index)
-            table.give_back(*table.find(i));
+            table.release(*table.find(i));
     EXPECT_EQ(table.taken(), 1u);
     EXPECT_LE(table.bytes(), full / 8);
     EXPECT_EQ(table.find(40), hung);
     EXPECT_EQ(table.take(), nullptr);
-    table.give_back(*hung);
+    table.release(*hung);
     EXPECT_LE(table.bytes(), 16 * sizeof(void*));
 }
 
@@ -91,7 +91,7 @@ TEST_F(table_of_requests, visits_all_even_if_they_are_given_back_meanwhile) {
     std::size_t visited = 0;
     table.any_of([&](request& r) {
         ++visited;
-        table.give_back(r);
+        table.release(r);
         return false;
     });
     EXPECT_EQ(visited, all.size());

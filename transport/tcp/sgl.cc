@@ -5,7 +5,7 @@
 namespace causeway::tcp {
 
 nvme::status parse_sgl(const nvme::command& command, std::uint32_t available, std::uint32_t length, nvmf::transfer way,
-                       data_place& out) noexcept {
+                       data_location& out) noexcept {
     using nvme::sgl_subtype;
     using nvme::sgl_type;
     namespace sc = nvme::sc;

@@ -51,10 +51,10 @@ TEST(tcp_sgl, says_where_data_is_or_what_is_wrong) {
         SCOPED_TRACE(r.sentence);
         nvme::command c{};
         c.sgl = r.sgl;
-        data_place place;
-        EXPECT_EQ(parse_sgl(c, r.available, r.length, r.way, place), r.expected);
+        data_location location;
+        EXPECT_EQ(parse_sgl(c, r.available, r.length, r.way, location), r.expected);
         if (r.expected.ok()) {
-            EXPECT_EQ(place.capsule_offset, r.offset);
+            EXPECT_EQ(location.capsule_offset, r.offset);
         }
     }
 }

@@ -6,9 +6,10 @@
 
 namespace causeway::tcp {
 
-/// How the TLS library reaches a socket, which stays its owner's. It reads from the socket; what it writes is kept here until flush():
-/// several records go out with one system call, and a library that is never left with half a record can answer a change of keys at
-/// any time. A peer who is gone sends no SIGPIPE. At one place in memory, longer than the library uses it.
+/// How the TLS library reaches a socket, which stays its owner's. It reads from the socket; what it writes is kept here
+/// until flush(): several records go out with one system call, and a library that is never left with half a record can
+/// answer a change of keys at any time. A closed peer causes no SIGPIPE. At one place in memory, longer than the
+/// library uses it.
 class socket_bio {
   public:
     explicit socket_bio(int socket) noexcept : socket_(socket) {}

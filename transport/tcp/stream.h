@@ -35,15 +35,15 @@ class stream {
     virtual outcome receive(std::span<const iovec> to) noexcept = 0;
     /// Takes what there is room for, from the beginning. REQUIRES: at most IOV_MAX pieces. What was not taken comes again.
     virtual outcome send(std::span<const iovec> from) noexcept = 0;
-    /// True: receive() has something of which the socket will not tell.
+    /// True: receive() has data that the socket's readiness does not show.
     virtual bool holds_more() const noexcept { return false; }
     /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to be called.
     virtual bool wants_to_send() const noexcept { return false; }
     /// Nothing more is sent; the peer is told in order.
     virtual void end_sending() noexcept;
 
-    /// What the peer has proved when the connection was encrypted. To a target whom it is, "hostnqn subnqn"; to a host that it has the
-    /// key of this PSK identity. Empty: nothing.
+    /// What the peer has proved when the connection was encrypted. For a target, the peer's "hostnqn subnqn"; for a
+    /// host, that the peer has the key of this PSK identity. Empty: nothing.
     virtual std::string proven_identity() const { return {}; }
 
     /// Bytes that the kernel may hold for us before the peer has to wait, its bookkeeping included.

@@ -11,7 +11,7 @@ namespace causeway::tcp {
 namespace {
 
 /// Of those that we know. Real hosts offer one or two; each costs a handful of hashes.
-constexpr int most_offers = 4;
+constexpr int max_offers = 4;
 
 /// Bytes: four records.
 constexpr std::size_t read_buffer = 4 * (16384 + 256 + 5);
@@ -63,8 +63,8 @@ void keep_first_hello(int sent, int, int content_type, const void* data, std::si
         hello.assign(bytes, bytes + size);
 }
 
-/// Who has called himself so may have one of several keys (psk_reading): the one that has made the binder. If none has, then any, which
-/// the library will find does not fit, and say so as it should be said.
+/// A client with this identity may have one of several keys (psk_reading): the one that has made the binder. If none
+/// has, then any, which the library will find does not fit, and say so as it should be said.
 std::shared_ptr<const psk_store::entry> choose(const tls_claim& claim, const psk_offers& offers) {
     std::shared_ptr<const psk_store::entry> any;
     const auto hello =
@@ -78,7 +78,7 @@ std::shared_ptr<const psk_store::entry> choose(const tls_claim& claim, const psk
             if (binder_fits(e->psk, hello, offer.binder))
                 return e;
         any = candidates.front();
-        if (++known == most_offers)
+        if (++known == max_offers)
             break;
     }
     return any;

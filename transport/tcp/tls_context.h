@@ -20,7 +20,7 @@ struct tls_claim {
     const psk_store& keys;
     std::vector<unsigned char> hello;  ///< the first ClientHello, until the handshake is over
     std::shared_ptr<const psk_store::entry>
-        chosen;  ///< whose key the host says it has; proved by the end of the handshake
+        chosen;  ///< the key that the host claims to have; proved by the end of the handshake
 };
 
 /// What all encrypted connections of a transport share. Any thread.

@@ -23,8 +23,9 @@ constexpr std::size_t record_size = 16384;
 /// Records that go out with one system call.
 constexpr std::size_t batch_records = 4;
 
-/// Bytes that wait for the socket: a batch, and answers to changes of keys. Who asks for so many and takes none is no host.
-constexpr std::size_t most_kept = 2 * batch_records * record_size;
+/// Bytes that wait for the socket: a batch, and answers to changes of keys. A peer that asks for so many and takes none
+/// is not a host.
+constexpr std::size_t max_kept = 2 * batch_records * record_size;
 
 /// Walks over pieces of memory that are to become records.
 class gathering {
@@ -124,7 +125,7 @@ void tls_stream::learn(int failed) noexcept {
 }
 
 void tls_stream::flush() noexcept {
-    if (!bio_.flush() || bio_.kept() > most_kept)
+    if (!bio_.flush() || bio_.kept() > max_kept)
         state_ = state::broken;
 }
 

@@ -130,7 +130,7 @@ TEST_F(tls, a_host_without_the_key_is_refused) {
     refused(misnamed, "another hash under a name that is known");
     wrong.identity.clear();
     refused(wrong, "no name");
-    keys->forget(disk, host);
+    keys->remove(disk, host);
     refused(psk(), "a host that was forgotten");
 }
 
@@ -147,7 +147,7 @@ TEST_F(tls, a_peer_that_is_gone_breaks_the_stream) {
 TEST_F(tls, a_host_that_is_forgotten_stays_until_it_comes_again) {
     connect(psk());
     ASSERT_TRUE(greet());
-    keys->forget(disk, host);
+    keys->remove(disk, host);
     std::string text = "still here";
     const iovec v{text.data(), text.size()};
     EXPECT_EQ(client->send({&v, 1}).bytes, text.size());

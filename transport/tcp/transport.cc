@@ -97,25 +97,26 @@ core::task<> tcp_transport::stop() {
     groups_.clear();
 }
 
-core::result<> tcp_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {
+core::result<> tcp_transport::subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
+                                                 std::string_view key) {
     return keys_->admit(subnqn, hostnqn, key);
 }
 
-void tcp_transport::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
-    keys_->forget(subnqn, hostnqn);
+void tcp_transport::subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+    keys_->remove(subnqn, hostnqn);
 }
 
 core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& home) {
     const auto lock = co_await making_.lock();
-    auto& place = groups_[home.index()];
+    auto& group_slot = groups_[home.index()];
     core::result<> good;
-    if (!place) {
+    if (!group_slot) {
         auto make = [&] { return poll_group::create(home, target_, options_); };
         auto made = co_await core::run_blocking(target_.group(), make);
         if (made) {
-            place = std::move(*made);
+            group_slot = std::move(*made);
             co_await core::switch_to(home);
-            place->start();
+            group_slot->start();
             co_await core::switch_to(target_.group().control());
         } else {
             good = tl::make_unexpected(made.error());
@@ -123,10 +124,10 @@ core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& hom
     }
     if (!good)
         co_return tl::make_unexpected(good.error());
-    co_return place.get();
+    co_return group_slot.get();
 }
 
-core::task<> tcp_transport::adopt(established e) {
+core::task<> tcp_transport::adopt(handshake_result e) {
     co_await core::switch_to(target_.group().control());
     if (stopping_)
         co_return;
@@ -136,7 +137,7 @@ core::task<> tcp_transport::adopt(established e) {
         connections_.push_back(std::move(made));
         co_await std::move(beginning);
     } catch (const std::bad_alloc&) {
-        core::log::peer_warning(refusals, "tcp: a connection is refused: there is no memory for it");
+        core::log::peer_warning(refusals, "tcp: rejecting a connection: there is no memory for it");
     }
 }
 

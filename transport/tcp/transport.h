@@ -31,8 +31,9 @@ class tcp_transport final : public nvmf::transport {
     core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
     bool offers_secure_channel() const noexcept override { return true; }
-    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
-    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
+    core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
+                                      std::string_view key) override;
+    void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
     std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
@@ -47,7 +48,7 @@ class tcp_transport final : public nvmf::transport {
     connection_limiter& limiter() noexcept { return limiter_; }
     handshake_statistics& handshakes(std::size_t core) noexcept { return handshakes_.on(core); }
     /// Takes over a connection whose handshake is done.
-    core::task<> adopt(established e);
+    core::task<> adopt(handshake_result e);
 
     // Connections'.
     void remove(connection& c);

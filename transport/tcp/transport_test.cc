@@ -38,7 +38,7 @@ TEST_F(life, a_connection_that_was_idle_at_a_stall_is_up_to_date_afterwards) {
     raw_host admin = connect(), h = connect(1, 64);
     const auto pass = [&](unsigned turns) { EXPECT_TRUE(until([&] { return turns-- == 0; })); };
     pass(1000);  // after so many without a word it is only asked for together with the others
-    group.control().note_stall(std::chrono::seconds(12));
+    group.control().record_stall(std::chrono::seconds(12));
     pass(100);
     // More than could be told from what came before the stall.
     const std::vector<std::byte> block(4096);
@@ -152,8 +152,8 @@ nvmf::transport_options one_buffer() {
     return o;
 }
 
-struct strangers : tcp_fixture {
-    strangers() : tcp_fixture(1, one_buffer()) {}
+struct pending : tcp_fixture {
+    pending() : tcp_fixture(1, one_buffer()) {}
 };
 
 /// Of a Connect, all but so many bytes.
@@ -171,7 +171,7 @@ std::vector<std::byte> half_a_connect(std::size_t missing) {
     return all;
 }
 
-TEST_F(strangers, hold_no_buffers) {
+TEST_F(pending, hold_no_buffers) {
     add_disk();
     raw_host admin = connect();
     raw_host io = connect(1);
@@ -188,7 +188,7 @@ TEST_F(strangers, hold_no_buffers) {
     EXPECT_EQ(fabric->pending_data_buffers(0), 0u);
 }
 
-TEST_F(strangers, may_connect_again_after_a_refusal_and_have_as_many_commands_as_they_asked_for_then) {
+TEST_F(pending, may_connect_again_after_a_refusal_and_have_as_many_commands_as_they_asked_for_then) {
     const auto disk = add_disk();
     raw_host admin = connect();
     raw_host h = initialize();
@@ -216,7 +216,7 @@ TEST_F(strangers, may_connect_again_after_a_refusal_and_have_as_many_commands_as
     run(disk->release_hung());
 }
 
-TEST_F(strangers, have_one_command_at_a_time) {
+TEST_F(pending, have_one_command_at_a_time) {
     raw_host h = initialize();
     const nvme::command read = read_of(0, 1);
     h.send(read);
@@ -229,7 +229,7 @@ TEST_F(strangers, have_one_command_at_a_time) {
     EXPECT_TRUE(until([&] { return h.receive(), h.closed; }));
 }
 
-TEST_F(strangers, may_have_the_data_of_connect_asked_for) {
+TEST_F(pending, may_have_the_data_of_connect_asked_for) {
     raw_host h = initialize();
     const nvme::connect_parameters p{.subnqn = subsystem_nqn, .hostnqn = host_nqn};
     h.send(nvme::make_connect_command(p, 32));
@@ -240,7 +240,7 @@ TEST_F(strangers, may_have_the_data_of_connect_asked_for) {
     EXPECT_TRUE(accepted && accepted->status().ok());
 }
 
-TEST_F(strangers, have_room_for_connect_and_no_more) {
+TEST_F(pending, have_room_for_connect_and_no_more) {
     raw_host h = initialize();
     nvme::command c = nvme::make_connect_command({.subnqn = subsystem_nqn, .hostnqn = host_nqn}, 32);
     c.sgl = nvme::sgl_descriptor::data_block(0, 8192, nvme::sgl_subtype::offset);
@@ -257,7 +257,7 @@ TEST_F(strangers, have_room_for_connect_and_no_more) {
 // ---- Too many of them.
 
 struct crowds : tcp_fixture {
-    crowds() : tcp_fixture(2, {}, {.in_all = 40, .strangers = 12, .strangers_of_address = 6}) {}
+    crowds() : tcp_fixture(2, {}, {.total = 40, .pending = 12, .pending_per_address = 6}) {}
     std::size_t closed_of(std::vector<raw_host>& hosts) {
         std::size_t n = 0;
         for (raw_host& h : hosts) {
@@ -284,7 +284,7 @@ TEST_F(crowds, of_strangers_make_room_for_a_host_that_means_it) {
     ASSERT_TRUE(until([&] { return closed_of(silent) == 35; }));
     EXPECT_EQ(counter("evicting"), 35u);
     EXPECT_LE(fabric->limiter().connections(), 8u);
-    EXPECT_LE(fabric->limiter().strangers(), 6u);
+    EXPECT_LE(fabric->limiter().pending(), 6u);
     EXPECT_FALSE(silent.back().closed) << "the last ones are welcome to stay";
 }
 

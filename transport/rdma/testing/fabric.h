@@ -135,8 +135,8 @@ class fabric {
     ~fabric();
     static fabric& current();
 
-    /// A connection request to `address` at the only device there is, from the IPv4 address `from`; 0: from one that
-    /// nobody else has. nullptr: nobody listens there.
+    /// A connection request to `address` at the only device there is, from the IPv4 address `from`; 0: from one that no
+    /// other host has. nullptr: no listener at this address.
     host_end* request(const std::string& address, std::uint16_t port, const nvme::rdma_cm_request& private_data,
                       std::uint8_t reads = 16, std::uint32_t from = 0);
 
@@ -151,7 +151,7 @@ class fabric {
     void change_address();
 
     device_options options;
-    /// Objects that exist, by kind. All zero when everything was given back.
+    /// Objects that exist, by kind. All zero when everything was released.
     std::map<std::string, int> objects;
     std::size_t receives_posted() const;
     unsigned data_moved = 0;

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 /// A reactor looks at its descriptors that often.
 constexpr auto idle_step = 500us;
-constexpr auto patience = 60s;  // of virtual time
+constexpr auto timeout = 60s;  // of virtual time
 
 std::vector<unsigned> numbers_below(std::size_t n) {
     std::vector<unsigned> all(n);
@@ -185,7 +185,7 @@ core::task<> tcp_fixture::build(nvmf::transport_options options, connection_limi
 }
 
 std::shared_ptr<bdev::fault_device> tcp_fixture::add_disk() {
-    bdev::geometry shape;
+    bdev::device_geometry shape;
     shape.blocks = 1 << 20;
     auto base = std::make_shared<bdev::null_device>(group, "null", shape, bdev::uuid_of_name("null"));
     auto made = bdev::fault_device::create("disk", std::move(base), bdev::uuid_of_name("disk"), 1);
@@ -205,7 +205,7 @@ unsigned tcp_fixture::turn() {
 }
 
 bool tcp_fixture::until(const std::function<bool()>& done) {
-    const core::ticks end = clock.now() + clock.to_ticks(patience);
+    const core::ticks end = clock.now() + clock.to_ticks(timeout);
     while (clock.now() < end) {
         const unsigned events = turn();
         if (done())

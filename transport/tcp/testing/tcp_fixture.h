@@ -94,7 +94,7 @@ class tcp_fixture : public ::testing::Test {
     std::size_t counter(std::string_view name) const;  ///< of the transport, all cores together
 
     core::virtual_clock clock;
-    core::test::blocking_on_the_spot blocking;
+    core::test::inline_executor blocking;
     core::reactor_group group;
     bdev::registry devices;
     std::optional<nvmf::target> target;

@@ -1,4 +1,4 @@
-#include "tests/simulation/world.h"
+#include "tests/simulation/simulated_system.h"
 
 #include "bdev/uuid.h"
 #include "core/task.h"
@@ -15,11 +15,11 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto longest_run = 600s;  // of virtual time: everything that is given up is given up far sooner
-constexpr std::uint64_t most_steps = 3'000'000;
+constexpr std::uint64_t max_steps = 3'000'000;
 
 }  // namespace
 
-world::world(std::uint64_t seed, bool tracing)
+simulated_system::simulated_system(std::uint64_t seed, bool tracing)
     : plan_(seed), tracing_(tracing), simulation_(seed, plan_.reactors), devices_(simulation_.group()),
       target_(std::make_unique<nvmf::target>(simulation_.group(), devices_)) {
     for (std::size_t s = 0; s < plan_.subsystems; ++s)
@@ -34,45 +34,46 @@ world::world(std::uint64_t seed, bool tracing)
     }
 }
 
-world::~world() = default;
+simulated_system::~simulated_system() = default;
 
-std::string world::host_nqn(std::size_t host) {
+std::string simulated_system::host_nqn(std::size_t host) {
     return "nqn.2024-01.io.causeway:host" + std::to_string(host);
 }
 
-core::nanoseconds world::some_time(core::nanoseconds most) {
+core::nanoseconds simulated_system::some_time(core::nanoseconds most) {
     // As often short as long, on every scale.
     const std::uint64_t limit = static_cast<std::uint64_t>(most.count()) >> random().below(12);
     return core::nanoseconds(static_cast<std::int64_t>(random().between(0, limit + 1)));
 }
 
-void world::print(const std::string& text) const {
+void simulated_system::print(const std::string& text) const {
     const auto* r = core::reactor::current();
     std::fprintf(stderr, "%12.3f us  core %c  %s\n", static_cast<double>(simulation_.time().now()) / 1e3,
                  r ? static_cast<char>('0' + r->index()) : '-', text.c_str());
 }
 
-void world::fail_with(std::string text) {
+void simulated_system::fail_with(std::string text) {
     if (tracing_)
         print("FAILURE: " + text);
     if (failure_.empty())
         failure_ = std::move(text);
 }
 
-void world::haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count, moment begin) {
+void simulated_system::haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count,
+                              moment begin) {
     ghosts_[connection].push_back({&d, v, block, count, begin});
     if (gone_.contains(connection))
         laid_to_rest(connection);
 }
 
-void world::laid_to_rest(std::uint64_t connection) {
+void simulated_system::laid_to_rest(std::uint64_t connection) {
     for (const ghost& g : ghosts_[connection])
         g.on->model.end_write(g.v, g.block, g.count, g.begin, disk_model::outcome::maybe, now());
     ghosts_.erase(connection);
     gone_.insert(connection);
 }
 
-core::task<> world::make_subsystem(std::size_t s) {
+core::task<> simulated_system::make_subsystem(std::size_t s) {
     nvmf::subsystem_options o;
     o.nqn = subsystems_[s].nqn;
     auto made = co_await target_->create_subsystem(o);
@@ -87,7 +88,7 @@ core::task<> world::make_subsystem(std::size_t s) {
         fail("cannot listen: {}", listening.error().text());
 }
 
-core::task<> world::make_device(disk& d) {
+core::task<> simulated_system::make_device(disk& d) {
     auto made = bdev::fault_device::create(d.name, d.base, bdev::uuid_of_name(d.name), random().next());
     if (!made) {
         fail("cannot create {}: {}", d.name, made.error().text());
@@ -98,7 +99,7 @@ core::task<> world::make_device(disk& d) {
         fail("cannot register {}: {}", d.name, added.error().text());
 }
 
-core::task<bool> world::add_namespace(disk& d, std::size_t s) {
+core::task<bool> simulated_system::add_namespace(disk& d, std::size_t s) {
     nvmf::subsystem* const at = target_->find_subsystem(subsystems_[s].nqn);
     if (!at)
         co_return false;
@@ -115,7 +116,7 @@ core::task<bool> world::add_namespace(disk& d, std::size_t s) {
     co_return true;
 }
 
-core::task<> world::build() {
+core::task<> simulated_system::build() {
     auto made = loop::loop_transport::create(*target_, plan_.transport, plan_.path);
     if (!made) {
         fail("no transport: {}", made.error().text());
@@ -131,7 +132,7 @@ core::task<> world::build() {
     for (std::size_t s = 0; s < subsystems_.size(); ++s)
         co_await make_subsystem(s);
     for (auto& d : disks_) {
-        bdev::geometry g;
+        bdev::device_geometry g;
         g.block_size = d->model.block_size();
         g.blocks = d->model.blocks();
         g.atomic_compare_and_write_blocks = 4;
@@ -149,7 +150,7 @@ core::task<> world::build() {
     }
 }
 
-core::task<> world::put_right() {
+core::task<> simulated_system::put_right() {
     for (auto& d : disks_) {
         if (d->device) {
             d->device->clear_rules();
@@ -161,7 +162,7 @@ core::task<> world::put_right() {
     }
 }
 
-core::task<> world::take_down() {
+core::task<> simulated_system::take_down() {
     co_await target_->shutdown();
     co_await transport_->stop();
     for (auto& d : disks_) {
@@ -172,7 +173,7 @@ core::task<> world::take_down() {
     }
 }
 
-bool world::run_task(const char* what, core::task<> t) {
+bool simulated_system::run_task(const char* what, core::task<> t) {
     bool done = false;
     struct all {
         static core::task<> of(core::reactor& control, core::task<> t, bool& done) {
@@ -184,21 +185,21 @@ bool world::run_task(const char* what, core::task<> t) {
     core::detach(all::of(group().control(), std::move(t), done));
     trace("---- {}", what);
     const core::ticks limit = simulation_.time().now() + simulation_.time().to_ticks(longest_run);
-    simulation_.run_until([&] { return done || failed() || simulation_.time().now() > limit; }, most_steps);
+    simulation_.run_until([&] { return done || failed() || simulation_.time().now() > limit; }, max_steps);
     if (!done && !failed())
         fail("{} does not end:{}", what, what_is_left());
     return !failed();
 }
 
-bool world::play(const std::function<void()>& begin, const std::function<bool()>& over,
-                 const std::function<core::task<>()>& audit) {
+bool simulated_system::play(const std::function<void()>& begin, const std::function<bool()>& over,
+                            const std::function<core::task<>()>& audit) {
     trace("{}", plan_.text());
     if (!run_task("building", build()))
         return false;
     begin();
     trace("---- playing");
     const core::ticks limit = simulation_.time().now() + simulation_.time().to_ticks(longest_run);
-    simulation_.run_until([&] { return over() || failed() || simulation_.time().now() > limit; }, most_steps);
+    simulation_.run_until([&] { return over() || failed() || simulation_.time().now() > limit; }, max_steps);
     if (!over() && !failed())
         fail("it does not end:{}", what_is_left());
     if (failed() || !run_task("putting right", put_right()) || !run_task("reading everything", audit()) ||
@@ -210,7 +211,7 @@ bool world::play(const std::function<void()>& begin, const std::function<bool()>
     return !failed();
 }
 
-std::string world::what_is_left() const {
+std::string simulated_system::what_is_left() const {
     std::string text = fmt::format(" {} connections", transport_->connections());
     for (std::size_t c = 0; c < plan_.reactors; ++c) {
         auto& loop = transport_->on(c);
@@ -226,7 +227,7 @@ std::string world::what_is_left() const {
     return text;
 }
 
-void world::look_for_leaks() {
+void simulated_system::look_for_leaks() {
     if (const auto n = transport_->connections())
         fail("{} connections are left", n);
     for (std::size_t c = 0; c < group().size(); ++c) {

@@ -1,4 +1,4 @@
-#include "nvmf/name_space.h"
+#include "nvmf/nvm_namespace.h"
 
 #include "nvmf/subsystem.h"
 
@@ -18,7 +18,7 @@ std::uint64_t next_generation() {
     return ++last;
 }
 
-/// `co_await idle(ns)`: goes on on this core when it has no command on `ns` any more.
+/// `co_await idle(ns)`: continues on this core when it has no command on `ns` any more.
 class [[nodiscard]] idle : private core::message {
   public:
     explicit idle(core_namespace& ns) noexcept : core::message(&resume), ns_(ns) {}
@@ -48,7 +48,7 @@ void namespace_table::remove(const core_namespace& ns) noexcept {
         slots_[ns.nsid - 1] = nullptr;
 }
 
-name_space::name_space(subsystem& s, identity id, std::shared_ptr<bdev::device> device)
+nvm_namespace::nvm_namespace(subsystem& s, identity id, std::shared_ptr<bdev::device> device)
     : subsystem_(&s), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()) {
     const std::uint64_t generation = next_generation();
     for (std::size_t i = 0; i < cores_.size(); ++i) {
@@ -56,32 +56,32 @@ name_space::name_space(subsystem& s, identity id, std::shared_ptr<bdev::device> 
         c.device = device_.get();
         c.generation = generation;
         c.nsid = id_.nsid;
-        c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->shape().block_size));
-        c.read_only = device_->can().read_only;
-        c.most_zeroes = zeroes_limit(s.options().wzsl, c.block_shift);
-        c.most_deallocate = s.options().dmrsl;
+        c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
+        c.read_only = device_->capabilities().read_only;
+        c.max_zeroes = zeroes_limit(s.options().wzsl, c.block_shift);
+        c.max_deallocate = s.options().dmrsl;
     }
 }
 
-name_space::~name_space() = default;
+nvm_namespace::~nvm_namespace() = default;
 
-void name_space::resized(bdev::device&, std::uint64_t) {
-    // The data path reads the device's own size: only hosts have to be told.
+void nvm_namespace::resized(bdev::device&, std::uint64_t) {
+    // The data path reads the device's own size: only hosts have to be notified.
     if (subsystem_ && active_)
         subsystem_->namespace_changed(id_.nsid);
 }
 
-void name_space::health_changed(bdev::device&) {
+void nvm_namespace::health_changed(bdev::device&) {
     if (subsystem_ && active_)
         subsystem_->health_changed();
 }
 
-void name_space::removed(bdev::device&) {
+void nvm_namespace::removed(bdev::device&) {
     if (subsystem_)
         core::detach(subsystem_->remove_namespace(id_.nsid), [](core::result<>) {});
 }
 
-core::task<> name_space::drain() {
+core::task<> nvm_namespace::drain() {
     core::reactor& home = *core::reactor::current();
     for (const auto& r : device_->group()) {
         co_await core::switch_to(*r);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "bdev_nvme/controllers.h"
-#include "bdev_nvme/testing/world.h"
+#include "bdev_nvme/testing/model_fixture.h"
 
 #include <cstdint>
 #include <functional>
@@ -18,7 +18,7 @@ namespace causeway::bdev_nvme::testing {
 /// I/O on devices from all cores, each with buffers of its own that go with it: a device that touches them later is found by a sanitizer.
 class io_user final : bdev::observer {
   public:
-    io_user(core::test::reactors_by_hand& reactors, bdev::registry& devices) : reactors_(reactors), devices_(devices) {}
+    io_user(core::test::manual_reactors& reactors, bdev::registry& devices) : reactors_(reactors), devices_(devices) {}
     ~io_user() override;
 
     struct request {
@@ -58,19 +58,19 @@ class io_user final : bdev::observer {
     void health_changed(bdev::device&) override { ++warned_; }
     void removed(bdev::device& d) override;
     void ended(flight& f) noexcept;
-    void let_go(const std::string& name);
+    void release_device(const std::string& name);
 
-    core::test::reactors_by_hand& reactors_;
+    core::test::manual_reactors& reactors_;
     bdev::registry& devices_;
     std::map<std::string, held> held_;
     std::uint64_t outstanding_ = 0, resized_ = 0, warned_ = 0;
 };
 
-/// The driver as the gateway has it, in a world of models where time jumps over what nobody does anything in.
-class driver_world : public world {
+/// The driver as in the gateway, with models of controllers, where time jumps over idle periods.
+class driver_fixture : public model_fixture {
   public:
-    explicit driver_world(std::size_t cores = 1);
-    ~driver_world();
+    explicit driver_fixture(std::size_t cores = 1);
+    ~driver_fixture();
 
     /// Turns until it is so. False: it is not, and so much time has passed.
     bool turn_until(const std::function<bool()>& is_so, core::nanoseconds limit = std::chrono::minutes(5));

@@ -19,15 +19,15 @@ class subsystem;
 using nguid = std::array<std::uint8_t, 16>;
 using eui64 = std::array<std::uint8_t, 8>;
 
-/// What one core needs of a namespace to run I/O on it. Touched by that core alone.
+/// What one core needs to run I/O on a namespace. Only that core accesses it.
 struct core_namespace {
     bdev::device* device = nullptr;
     std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 0;
     bool read_only = false;
-    std::uint64_t most_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
-    std::uint64_t most_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
+    std::uint64_t max_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
+    std::uint64_t max_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
 
     std::uint32_t in_flight = 0;       ///< commands of this core
     core::message* drained = nullptr;  ///< posted when in_flight falls to 0
@@ -48,7 +48,7 @@ class namespace_table {
         return nullptr;
     }
     void insert(core_namespace& ns);
-    /// Does nothing if another one has taken the place already.
+    /// Does nothing if another namespace has taken the nsid already.
     void remove(const core_namespace& ns) noexcept;
 
   private:
@@ -56,7 +56,7 @@ class namespace_table {
 };
 
 /// A device under an nsid of a subsystem. Control reactor, but for its core_namespaces.
-class name_space final : public bdev::observer {
+class nvm_namespace final : public bdev::observer {
   public:
     struct identity {
         std::uint32_t nsid = 0;
@@ -65,8 +65,8 @@ class name_space final : public bdev::observer {
         bdev::uuid uuid{};
     };
 
-    name_space(subsystem& s, identity id, std::shared_ptr<bdev::device> device);
-    ~name_space() override;
+    nvm_namespace(subsystem& s, identity id, std::shared_ptr<bdev::device> device);
+    ~nvm_namespace() override;
 
     std::uint32_t nsid() const noexcept { return id_.nsid; }
     const nvmf::nguid& nguid() const noexcept { return id_.nguid; }

@@ -1,4 +1,4 @@
-#include "transport/tcp/farewell.h"
+#include "transport/tcp/linger_close.h"
 
 #include "core/reactor.h"
 #include "core/timer.h"
@@ -14,32 +14,33 @@ namespace {
 
 constexpr auto time_limit = std::chrono::seconds(1);
 
-class farewell {
+class lingering_stream {
   public:
-    farewell(core::reactor& home, stream& s, last_words& words)
-        : stream_(s), words_(words), watch_(home, s.socket(), EPOLLIN | EPOLLOUT, [this](std::uint32_t) { go_on(); }),
+    lingering_stream(core::reactor& home, stream& s, term_req& request)
+        : stream_(s), request_(request),
+          watch_(home, s.socket(), EPOLLIN | EPOLLOUT, [this](std::uint32_t) { advance(); }),
           limit_(home, [this] { end(); }) {
         limit_.arm_after(time_limit);
     }
     core::one_shot<bool> over;
 
   private:
-    void go_on() {
-        if (!words_.empty()) {
-            const auto left = words_.left();
+    void advance() {
+        if (!request_.empty()) {
+            const auto left = request_.left();
             const iovec piece{const_cast<std::byte*>(left.data()), left.size()};
             const stream::outcome o = stream_.send({&piece, 1});
-            words_.sent(o.bytes);
+            request_.sent(o.bytes);
             if (o.after != stream::state::open)
                 return end();
         }
-        if (words_.empty() && !said_) {
-            said_ = true;
+        if (request_.empty() && !sent_) {
+            sent_ = true;
             stream_.end_sending();
             watch_.set_events(EPOLLIN);
         }
-        std::array<std::byte, 4096> unheard;
-        const iovec to{unheard.data(), unheard.size()};
+        std::array<std::byte, 4096> unread;
+        const iovec to{unread.data(), unread.size()};
         if (stream_.receive({&to, 1}).after != stream::state::open)
             end();
     }
@@ -49,16 +50,16 @@ class farewell {
     }
 
     stream& stream_;
-    last_words& words_;
-    bool said_ = false, ended_ = false;
+    term_req& request_;
+    bool sent_ = false, ended_ = false;
     core::fd_watch watch_;
     core::timer limit_;
 };
 
 }  // namespace
 
-core::task<> take_leave(std::unique_ptr<stream> s, last_words words) {
-    std::optional<farewell> f(std::in_place, *core::reactor::current(), *s, words);
+core::task<> linger_close(std::unique_ptr<stream> s, term_req request) {
+    std::optional<lingering_stream> f(std::in_place, *core::reactor::current(), *s, request);
     co_await f->over;
 }
 

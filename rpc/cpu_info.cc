@@ -1,4 +1,4 @@
-#include "rpc/cpu_facts.h"
+#include "rpc/cpu_info.h"
 
 #include <charconv>
 #include <filesystem>

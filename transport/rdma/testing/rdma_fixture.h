@@ -31,7 +31,7 @@ enum class how { keyed, invalidating, in_capsule, listed };
 /// One queue of a host, from its connection request on.
 class host_queue {
   public:
-    host_queue(class world& w, host_end& end, std::uint16_t qid) : world_(w), end_(end), qid_(qid) {}
+    host_queue(class rdma_fixture& w, host_end& end, std::uint16_t qid) : fixture_(w), end_(end), qid_(qid) {}
 
     /// Sends a command whose data are at `offset` of the host's memory. Its cid.
     std::uint16_t send(nvme::command c, std::uint32_t length = 0, std::uint32_t offset = 0, how h = how::keyed);
@@ -50,7 +50,7 @@ class host_queue {
     unsigned sent = 0, received = 0;
 
   private:
-    world& world_;
+    rdma_fixture& fixture_;
     host_end& end_;
     std::uint16_t qid_;
     std::uint16_t next_cid_ = 1;
@@ -76,11 +76,11 @@ inline nvmf::transport_options small_options() {
     return o;
 }
 
-class world {
+class rdma_fixture {
   public:
-    explicit world(std::uint64_t seed = 1, nvmf::transport_options options = small_options(),
-                   device_options device = {});
-    ~world();
+    explicit rdma_fixture(std::uint64_t seed = 1, nvmf::transport_options options = small_options(),
+                          device_options device = {});
+    ~rdma_fixture();
 
     template <class T>
     T run(core::task<T> t) {

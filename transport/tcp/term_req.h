@@ -12,10 +12,10 @@ namespace causeway::tcp {
 
 /// C2HTermReq or H2CTermReq, on its way: why a connection ends, and the header of the PDU at fault. NVM Express TCP Transport
 /// Specification 1.0, "Host/Controller Terminate Connection Request".
-class last_words {
+class term_req {
   public:
-    void say(nvme::tcp_pdu_type type, const violation& v, std::span<const std::byte> header) noexcept {
-        header = header.first(std::min<std::size_t>(header.size(), nvme::tcp_most_term_data));
+    void set(nvme::tcp_pdu_type type, const violation& v, std::span<const std::byte> header) noexcept {
+        header = header.first(std::min<std::size_t>(header.size(), nvme::tcp_max_term_data));
         nvme::tcp_term_req t{};
         t.common.type = nvme::to_underlying(type);
         t.common.hlen = sizeof t;
@@ -32,7 +32,7 @@ class last_words {
     void sent(std::size_t n) noexcept { sent_ += n; }
 
   private:
-    std::array<std::byte, sizeof(nvme::tcp_term_req) + nvme::tcp_most_term_data> bytes_;
+    std::array<std::byte, sizeof(nvme::tcp_term_req) + nvme::tcp_max_term_data> bytes_;
     std::size_t size_ = 0, sent_ = 0;
 };
 

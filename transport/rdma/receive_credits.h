@@ -6,7 +6,7 @@
 namespace causeway::rdma {
 
 /// Keeps the count of a shared receive queue. Every connection is promised as many receives as it may have commands
-/// outstanding, so one that is slow, or whose device hangs, holds its own receives and nobody else's.
+/// outstanding, so a connection that is slow, or whose disk hangs, holds only its own receives.
 ///
 /// Promised is not posted: memory follows use. A connection claims as many as it has ever had outstanding at once, and
 /// a cushion beyond all claims takes what comes at once from connections that had used fewer before. Their claims are
@@ -16,9 +16,9 @@ namespace causeway::rdma {
 /// circulation one by one as receives come back.
 ///
 /// Invariant: claimed <= promised <= capacity, in circulation (posted, or holding a command) <= capacity.
-class receive_ledger {
+class receive_credits {
   public:
-    receive_ledger(std::uint32_t capacity, std::uint32_t cushion) noexcept : capacity_(capacity), cushion_(cushion) {}
+    receive_credits(std::uint32_t capacity, std::uint32_t cushion) noexcept : capacity_(capacity), cushion_(cushion) {}
 
     bool has_room(std::uint32_t depth) const noexcept { return depth <= capacity_ - promised_; }
     /// A connection comes. REQUIRES: has_room(depth), claim <= depth.

@@ -1,4 +1,4 @@
-#include "transport/rdma/testing/world.h"
+#include "transport/rdma/testing/rdma_fixture.h"
 
 #include "core/log.h"
 #include "nvme/properties.h"
@@ -98,7 +98,7 @@ std::optional<nvme::completion> host_queue::response(std::uint16_t cid) {
 std::optional<nvme::completion> host_queue::call(nvme::command c, std::uint32_t length, std::uint32_t offset, how h) {
     const std::uint16_t cid = send(c, length, offset, h);
     std::optional<nvme::completion> got;
-    EXPECT_TRUE(world_.until([&] {
+    EXPECT_TRUE(fixture_.until([&] {
         got = response(cid);
         return got || closed();
     }));
@@ -125,14 +125,14 @@ status host_queue::connect(const std::string& subnqn, std::uint16_t sqsize, std:
     return answer->status();
 }
 
-world::world(std::uint64_t seed, nvmf::transport_options options, device_options device)
+rdma_fixture::rdma_fixture(std::uint64_t seed, nvmf::transport_options options, device_options device)
     : sim(seed, 3), fabric(sim, std::move(device)), devices(sim.group()), target(sim.group(), devices) {
     core::log::set_level(core::log::level::error);
     sim.group().control().execute([&] {
         auto made = make_rdma_transport(target, options);
         ASSERT_TRUE(made) << made.error().text();
         ASSERT_TRUE(target.add_transport(std::move(*made)));
-        const bdev::geometry shape{.block_size = block, .blocks = 8192};
+        const bdev::device_geometry shape{.block_size = block, .blocks = 8192};
         auto fast = bdev::memory_device::create(sim[2], "fast", shape, bdev::random_uuid());
         ASSERT_TRUE(devices.add(*fast));
         auto base = bdev::memory_device::create(sim[1], "base", shape, bdev::random_uuid());
@@ -146,10 +146,10 @@ world::world(std::uint64_t seed, nvmf::transport_options options, device_options
     add_subsystem(slow_nqn, "slow");
 }
 
-world::~world() {
+rdma_fixture::~rdma_fixture() {
     bool done = false;
     sim.group().control().execute([&] {
-        core::detach([](world& w, bool& done) -> core::task<> {
+        core::detach([](rdma_fixture& w, bool& done) -> core::task<> {
             w.slow->clear_rules();
             co_await w.slow->release_hung();
             w.slow.reset();
@@ -164,7 +164,7 @@ world::~world() {
     EXPECT_TRUE(until([&] { return done; })) << "it does not come to an end";
 }
 
-void world::run(core::task<> t) {
+void rdma_fixture::run(core::task<> t) {
     bool done = false;
     auto flagged = [](core::task<> t, bool& done) -> core::task<> {
         co_await std::move(t);
@@ -174,7 +174,7 @@ void world::run(core::task<> t) {
     EXPECT_TRUE(until([&] { return done; }));
 }
 
-void world::add_subsystem(const std::string& subnqn, const std::string& device) {
+void rdma_fixture::add_subsystem(const std::string& subnqn, const std::string& device) {
     nvmf::subsystem_options o;
     o.nqn = subnqn;
     o.allow_any_host = true;
@@ -187,8 +187,8 @@ void world::add_subsystem(const std::string& subnqn, const std::string& device) 
     ASSERT_TRUE(listening) << listening.error().text();
 }
 
-std::unique_ptr<host_queue> world::open(std::uint16_t qid, std::uint16_t depth, std::uint16_t cntlid,
-                                        std::uint8_t reads, std::uint32_t from) {
+std::unique_ptr<host_queue> rdma_fixture::open(std::uint16_t qid, std::uint16_t depth, std::uint16_t cntlid,
+                                               std::uint8_t reads, std::uint32_t from) {
     nvme::rdma_cm_request r{};
     r.qid = qid;
     r.hrqsize = depth;
@@ -202,7 +202,7 @@ std::unique_ptr<host_queue> world::open(std::uint16_t qid, std::uint16_t depth, 
     return std::make_unique<host_queue>(*this, *end, qid);
 }
 
-bool world::enable(host_queue& admin, const std::string& subnqn) {
+bool rdma_fixture::enable(host_queue& admin, const std::string& subnqn) {
     if (!admin.connect(subnqn, 31, nvme::cntlid_dynamic).ok())
         return false;
     nvme::property_set_command p{};
@@ -215,7 +215,7 @@ bool world::enable(host_queue& admin, const std::string& subnqn) {
     return enabled && enabled->status().ok();
 }
 
-host world::make_host(const std::string& subnqn, std::uint16_t depth, std::uint8_t reads) {
+host rdma_fixture::make_host(const std::string& subnqn, std::uint16_t depth, std::uint8_t reads) {
     host h;
     h.admin = open(0, 32);
     EXPECT_TRUE(enable(*h.admin, subnqn));
@@ -224,7 +224,7 @@ host world::make_host(const std::string& subnqn, std::uint16_t depth, std::uint8
     return h;
 }
 
-void world::hang(bool on) {
+void rdma_fixture::hang(bool on) {
     if (on) {
         bdev::fault_rule r;
         r.what = bdev::fault_rule::kind::hang;
@@ -235,7 +235,7 @@ void world::hang(bool on) {
     }
 }
 
-std::uint64_t world::counter(std::string_view name) {
+std::uint64_t rdma_fixture::counter(std::string_view name) {
     std::uint64_t sum = 0;
     for (std::size_t core = 0; core < sim.group().size(); ++core)
         for (const auto& d : transport().statistics(core))

@@ -18,14 +18,14 @@ namespace causeway::bdev_rbd {
 // into, for librbd is not built with it. These two say so. They are nothing in other builds.
 
 /// Before `object` is given to librbd.
-inline void give_to_librbd([[maybe_unused]] void* object) noexcept {
+inline void tsan_release_to_librbd([[maybe_unused]] void* object) noexcept {
 #ifdef CAUSEWAY_TSAN
     __tsan_release(object);
 #endif
 }
 
 /// First thing when librbd gives it back.
-inline void take_from_librbd([[maybe_unused]] void* object) noexcept {
+inline void tsan_acquire_from_librbd([[maybe_unused]] void* object) noexcept {
 #ifdef CAUSEWAY_TSAN
     __tsan_acquire(object);
 #endif

@@ -36,7 +36,7 @@ inline const std::string host_b = "nqn.2014-08.org.nvmexpress:uuid:22222222-2222
 inline const transport_address here{"FAKE", "IPv4", "10.0.0.1", "4420"};
 inline const transport_address elsewhere{"FAKE", "IPv4", "10.0.0.2", "4420"};
 
-class world;
+class nvmf_fixture;
 class connection;
 
 /// A command on its way, and its answer.
@@ -76,7 +76,7 @@ class fake_qpair final : public qpair {
 /// The host's end of a connection. Outlives its queue pair.
 class connection {
   public:
-    connection(world& w, core::reactor& home, transport_address at);
+    connection(nvmf_fixture& w, core::reactor& home, transport_address at);
 
     /// Sends a command; the answer comes as the world turns. `data` goes to the controller, or its size is
     /// room for what comes back.
@@ -88,15 +88,15 @@ class connection {
     /// The host is gone.
     void drop();
 
-    /// Commands wait before execute(), as they would for a buffer, until let_go().
+    /// Commands wait before execute(), as they would for a buffer, until execute_held().
     bool hold = false;
     /// What waits when the connection closes is given up with target::abandon(), as it should be.
     bool abandons = true;
-    void let_go(capsule& c);
+    void execute_held(capsule& c);
     /// Host and subsystem, if the host has proved who it is.
     std::string proves;
 
-    world& of;
+    nvmf_fixture& of;
     core::reactor& home;
     const transport_address at;
     const std::string from;  ///< the host's address
@@ -129,11 +129,12 @@ class fake_transport final : public transport {
         return {std::byte{1}, std::byte{5}, std::byte{1}, std::byte(o.secure_channel)};
     }
     bool offers_secure_channel() const noexcept override { return secures; }
-    core::result<> admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) override;
-    void forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
+    core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
+                                      std::string_view key) override;
+    void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
 
     transport_options options_;
-    /// That a host comes in by, who connects there; nullptr: nothing listens.
+    /// The port that accepts a host that connects there; nullptr: nothing listens.
     std::shared_ptr<const port> port_at(const transport_address& a) const;
 
     std::vector<transport_address> listening;
@@ -179,10 +180,10 @@ struct host {
     nvme::csts csts() { return {static_cast<std::uint32_t>(property_value(nvme::property::csts))}; }
 };
 
-class world {
+class nvmf_fixture {
   public:
-    explicit world(std::uint64_t seed = 1, std::size_t cores = 3, target_options options = {});
-    ~world();
+    explicit nvmf_fixture(std::uint64_t seed = 1, std::size_t cores = 3, target_options options = {});
+    ~nvmf_fixture();
 
     /// Runs a control operation on the control reactor, to its end.
     template <class T>

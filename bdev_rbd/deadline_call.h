@@ -12,14 +12,14 @@
 
 namespace causeway::bdev_rbd {
 
-/// Work that may block for longer than anybody wants to wait: whoever awaits it is answered when it is done, when its
-/// time limit has passed, or when somebody cancels, whichever comes first.
+/// Work that may block for a long time. The awaiting task continues when the work is done, when its time limit has
+/// passed, or when it is cancelled, whichever comes first.
 ///
-/// Work that runs cannot be stopped. It goes on on its thread, listed there as hung, and what it makes after all is
+/// Work that runs cannot be stopped. It continues on its thread, listed there as hung, and what it makes after all is
 /// destroyed there: so T's destructor may block. Work that was given up before a thread was free never runs. Lives on
 /// one reactor.
 template <class T>
-class attempt {
+class deadline_call {
   public:
     using function = std::function<core::result<T>()>;
 
@@ -36,7 +36,7 @@ class attempt {
             if (s->begin())
                 s->end(work());
         });
-        core::timer limit_timer(*core::reactor::current(), [s, too_late] { s->give_up(too_late); });
+        core::timer limit_timer(*core::reactor::current(), [s, too_late] { s->finish_early(too_late); });
         limit_timer.arm_after(limit);
         co_return co_await s->outcome;
     }
@@ -44,7 +44,7 @@ class attempt {
     /// Answers at once with `why`, unless there has been an answer.
     void cancel(core::error why) {
         if (state_)
-            state_->give_up(std::move(why));
+            state_->finish_early(std::move(why));
     }
 
   private:
@@ -68,7 +68,7 @@ class attempt {
             r = tl::make_unexpected(core::error{});  // before another attempt may begin
             threads->returned(what);
         }
-        void give_up(core::error why) {
+        void finish_early(core::error why) {
             const std::lock_guard lock(mutex);
             if (phase == answered)
                 return;

@@ -1,4 +1,4 @@
-#include "nvmf/test_world.h"
+#include "nvmf/test_fixture.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -46,7 +46,7 @@ transport_address fake_qpair::local_address() const {
     return connection_.at;
 }
 
-connection::connection(world& w, core::reactor& home, transport_address at)
+connection::connection(nvmf_fixture& w, core::reactor& home, transport_address at)
     : of(w), home(home), at(std::move(at)), from(w.hosts_come_from),
       qpair(std::make_unique<fake_qpair>(home, *this)) {
     qpair->port = w.fabric->port_at(this->at);
@@ -85,7 +85,7 @@ void connection::arrive(capsule& c) {
         }
         c.data.resize(c.length);
     }
-    // In three pieces, to find out who counts on one.
+    // In three pieces, to detect code that relies on one.
     const std::size_t third = c.data.size() / 3;
     c.segments[0] = {c.data.data(), third};
     c.segments[1] = {c.data.data() + third, third};
@@ -97,7 +97,7 @@ void connection::arrive(capsule& c) {
         of.target.execute(c);
 }
 
-void connection::let_go(capsule& c) {
+void connection::execute_held(capsule& c) {
     home.execute([this, &c] {
         if (std::exchange(c.held, false) && !parting_)
             of.target.execute(c);
@@ -159,14 +159,15 @@ std::shared_ptr<const port> fake_transport::port_at(const transport_address& a) 
     return nullptr;
 }
 
-core::result<> fake_transport::admit_host(const std::string& subnqn, const std::string& hostnqn, std::string_view key) {
+core::result<> fake_transport::subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
+                                                  std::string_view key) {
     if (key == "no key")
         return core::fail(EINVAL, "it is none");
     admitted[hostnqn + " " + subnqn] = key;
     return {};
 }
 
-void fake_transport::forget_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
+void fake_transport::subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
     admitted.erase(hostnqn + " " + subnqn);
 }
 
@@ -275,14 +276,14 @@ nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnq
 
 // ---- The world.
 
-world::world(std::uint64_t seed, std::size_t cores, target_options options)
+nvmf_fixture::nvmf_fixture(std::uint64_t seed, std::size_t cores, target_options options)
     : sim(seed, cores), devices(sim.group()), target(sim.group(), devices, options) {
     auto t = std::make_unique<fake_transport>();
     fabric = t.get();
     EXPECT_TRUE(target.add_transport(std::move(t)));
 }
 
-world::~world() {
+nvmf_fixture::~nvmf_fixture() {
     for (const auto& c : connections)
         c->drop();
     run(target.shutdown());
@@ -296,7 +297,7 @@ world::~world() {
             EXPECT_LE(sent->answers, 1u) << "cid " << sent->command.cid << " was answered more than once";
 }
 
-void world::run(core::task<> t) {
+void nvmf_fixture::run(core::task<> t) {
     bool done = false;
     sim.group().control().execute([&] {
         core::detach([](core::task<> t, bool& done) -> core::task<> {
@@ -307,7 +308,7 @@ void world::run(core::task<> t) {
     EXPECT_TRUE(sim.run_until([&] { return done; }));
 }
 
-void world::at_control(std::function<void()> f) {
+void nvmf_fixture::at_control(std::function<void()> f) {
     bool done = false;
     sim.group().control().execute([&] {
         f();
@@ -316,8 +317,8 @@ void world::at_control(std::function<void()> f) {
     EXPECT_TRUE(sim.run_until([&] { return done; }));
 }
 
-std::shared_ptr<bdev::memory_device> world::make_memory(std::string name, std::uint64_t blocks) {
-    bdev::geometry g;
+std::shared_ptr<bdev::memory_device> nvmf_fixture::make_memory(std::string name, std::uint64_t blocks) {
+    bdev::device_geometry g;
     g.block_size = 512;
     g.blocks = blocks;
     auto d = bdev::memory_device::create(sim[sim.group().size() - 1], name, g, bdev::uuid_of_name(name));
@@ -326,7 +327,7 @@ std::shared_ptr<bdev::memory_device> world::make_memory(std::string name, std::u
     return *d;
 }
 
-std::shared_ptr<bdev::fault_device> world::make_faulty(std::string name) {
+std::shared_ptr<bdev::fault_device> nvmf_fixture::make_faulty(std::string name) {
     auto base = make_memory(name + "_base");
     std::shared_ptr<bdev::fault_device> made;
     at_control([&] {
@@ -338,7 +339,7 @@ std::shared_ptr<bdev::fault_device> world::make_faulty(std::string name) {
     return made;
 }
 
-subsystem& world::make_subsystem(std::string nqn) {
+subsystem& nvmf_fixture::make_subsystem(std::string nqn) {
     subsystem_options o;
     o.nqn = std::move(nqn);
     o.allow_any_host = true;
@@ -348,7 +349,7 @@ subsystem& world::make_subsystem(std::string nqn) {
     return **s;
 }
 
-std::uint32_t world::add(subsystem& s, std::string bdev, std::uint32_t nsid) {
+std::uint32_t nvmf_fixture::add(subsystem& s, std::string bdev, std::uint32_t nsid) {
     namespace_params p;
     p.bdev_name = std::move(bdev);
     p.nsid = nsid;
@@ -357,12 +358,12 @@ std::uint32_t world::add(subsystem& s, std::string bdev, std::uint32_t nsid) {
     return added.value_or(0);
 }
 
-connection& world::connect_to(std::size_t core, transport_address at) {
+connection& nvmf_fixture::connect_to(std::size_t core, transport_address at) {
     connections.push_back(std::make_unique<connection>(*this, sim[core % sim.group().size()], std::move(at)));
     return *connections.back();
 }
 
-host world::make_host(std::string nqn, unsigned io_queues, std::string subnqn, std::uint32_t kato_ms) {
+host nvmf_fixture::make_host(std::string nqn, unsigned io_queues, std::string subnqn, std::uint32_t kato_ms) {
     host h;
     h.nqn = nqn;
     h.admin = &connect_to(connections.size());
@@ -379,7 +380,7 @@ host world::make_host(std::string nqn, unsigned io_queues, std::string subnqn, s
     return h;
 }
 
-void world::enable(host& h) {
+void nvmf_fixture::enable(host& h) {
     h.admin->call(property_set(nvme::property::cc, nvme::cc().set_iosqes(6).set_iocqes(4).set_en(true).value));
     EXPECT_TRUE(h.csts().rdy());
 }

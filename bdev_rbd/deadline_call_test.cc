@@ -1,4 +1,4 @@
-#include "bdev_rbd/attempt.h"
+#include "bdev_rbd/deadline_call.h"
 
 #include "core/blocking_pool.h"
 #include "core/simulation.h"
@@ -26,8 +26,8 @@ class attempts : public testing::Test {
 
     std::shared_ptr<cluster_threads> a_cluster() { return std::make_shared<cluster_threads>(pool_); }
     /// One attempt, begun; its outcome comes to `to`.
-    void start(attempt<int>& a, const std::shared_ptr<cluster_threads>& on, std::string what, outcome& to,
-               attempt<int>::function work) {
+    void start(deadline_call<int>& a, const std::shared_ptr<cluster_threads>& on, std::string what, outcome& to,
+               deadline_call<int>::function work) {
         s_[0].execute([&a, on, what = std::move(what), &to, work = std::move(work)] {
             core::detach(a.run(on, what, 30s, too_late, work), [&to](core::result<int> r) { to = std::move(r); });
         });
@@ -35,7 +35,7 @@ class attempts : public testing::Test {
     }
     /// The outcome of work that ends by itself.
     int code(const std::shared_ptr<cluster_threads>& on, const std::string& what) {
-        attempt<int> a;
+        deadline_call<int> a;
         outcome o;
         std::atomic<bool> ran{false};
         start(a, on, what, o, [&ran] { return ran = true, core::result<int>(1); });
@@ -45,7 +45,7 @@ class attempts : public testing::Test {
         EXPECT_TRUE(eventually([&] { return s_.run_for(1us), o.has_value(); }));
         return *o ? 0 : o->error().code;
     }
-    attempt<int>::function hang() {
+    deadline_call<int>::function hang() {
         return [this] {
             ++hanging_;
             release_.wait();
@@ -62,7 +62,7 @@ class attempts : public testing::Test {
 
 TEST_F(attempts, one_that_hangs_is_given_up_listed_and_not_repeated) {
     const auto threads = a_cluster();
-    attempt<int> a;
+    deadline_call<int> a;
     outcome o;
     start(a, threads, "rbd/x", o, hang());
     ASSERT_TRUE(eventually([&] { return hanging_ == 1; }));
@@ -82,7 +82,7 @@ TEST_F(attempts, one_that_hangs_is_given_up_listed_and_not_repeated) {
 
 TEST_F(attempts, one_that_is_cancelled_is_answered_at_once) {
     const auto threads = a_cluster();
-    attempt<int> a;
+    deadline_call<int> a;
     outcome o;
     start(a, threads, "rbd/x", o, hang());
     ASSERT_TRUE(eventually([&] { return hanging_ == 1; }));
@@ -96,7 +96,7 @@ TEST_F(attempts, one_that_is_cancelled_is_answered_at_once) {
 
 TEST_F(attempts, a_cluster_that_hangs_in_128_calls_holds_its_own_threads_and_no_more) {
     const auto bad = a_cluster(), good = a_cluster();
-    std::vector<attempt<int>> tries(128);
+    std::vector<deadline_call<int>> tries(128);
     std::vector<outcome> outcomes(tries.size());
     for (std::size_t n = 0; n < tries.size(); ++n)
         start(tries[n], bad, "rbd/" + std::to_string(n), outcomes[n], hang());
@@ -119,7 +119,7 @@ TEST_F(attempts, a_cluster_that_hangs_in_128_calls_holds_its_own_threads_and_no_
 
 TEST_F(attempts, what_comes_too_late_goes_on_its_own_thread_before_the_next_attempt) {
     const auto threads = a_cluster();
-    attempt<std::shared_ptr<int>> a;
+    deadline_call<std::shared_ptr<int>> a;
     const auto made = std::make_shared<int>(1);
     bool answered = false;
     std::atomic<bool> begun{false};

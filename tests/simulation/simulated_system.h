@@ -61,10 +61,10 @@ struct subsystem_state {
 
 /// One run: a gateway and all that it needs, in one thread and in virtual time. Also the judge: what it calls a failure
 /// ends the run.
-class world {
+class simulated_system {
   public:
-    world(std::uint64_t seed, bool tracing);
-    ~world();
+    simulated_system(std::uint64_t seed, bool tracing);
+    ~simulated_system();
 
     const plan& plans() const noexcept { return plan_; }
     core::simulation& run() noexcept { return simulation_; }

@@ -11,13 +11,13 @@
 
 namespace causeway::tcp {
 
-/// What a handshake has found out, and a connection goes on with.
-struct established {
+/// The result of a handshake, with which a connection continues.
+struct handshake_result {
     std::unique_ptr<connection_permit> permit;  ///< goes after the stream
     std::unique_ptr<tcp::stream> stream;
-    agreement agreed;                        ///< of what the host sends
+    negotiated_params negotiated;            ///< of what the host sends
     std::uint32_t data_alignment = 4;        ///< bytes; of what it wants to get (HPDA)
-    std::uint32_t most_r2ts = 1;             ///< for one command at a time (MAXR2T)
+    std::uint32_t max_r2ts = 1;              ///< for one command at a time (MAXR2T)
     std::vector<std::byte> first;            ///< received already: the header of its first capsule
     std::uint16_t qid = 0;                   ///< as that says
     std::shared_ptr<const nvmf::port> port;  ///< that accepted it

@@ -11,9 +11,9 @@ namespace causeway::bdev_nvme::testing {
 
 /// Reactors, a bus of models and a registry, in virtual time: each round is a turn of every reactor, then a step of every model, then a
 /// tenth of a millisecond.
-class world {
+class model_fixture {
   public:
-    explicit world(std::size_t cores = 2) : reactors(cores) {}
+    explicit model_fixture(std::size_t cores = 2) : reactors(cores) {}
 
     void round() {
         for (std::size_t i = 0; i < reactors.group.size(); ++i)
@@ -61,7 +61,7 @@ class world {
             .has_value();
     }
 
-    core::test::reactors_by_hand reactors;
+    core::test::manual_reactors reactors;
     model_bus models;
     bdev::registry devices{reactors.group};
 };

@@ -1,4 +1,4 @@
-#include "bdev_nvme/testing/driver_world.h"
+#include "bdev_nvme/testing/driver_fixture.h"
 
 #include <algorithm>
 #include <cstring>
@@ -48,7 +48,7 @@ std::shared_ptr<io_user::outcome> io_user::start(const std::string& name, const 
         return std::span<const iovec>(pieces);
     };
     if (has_data) {
-        f->bytes = r.length_blocks * h.device->shape().block_size;
+        f->bytes = r.length_blocks * h.device->geometry().block_size;
         f->data = lay(f->memory, f->pieces);
         if (r.operation == compare_and_write)
             f->write_data = lay(f->write_memory, f->write_pieces);
@@ -75,7 +75,7 @@ void io_user::ended(flight& f) noexcept {
     --outstanding_;
     held& h = held_.at(f.name);
     if (--h.outstanding == 0 && h.leaving)
-        reactors_[0].execute([this, name = f.name] { let_go(name); });
+        reactors_[0].execute([this, name = f.name] { release_device(name); });
 }
 
 void io_user::look() {
@@ -88,10 +88,10 @@ void io_user::removed(bdev::device& d) {
     held& h = held_.at(d.name());
     h.leaving = true;
     if (h.outstanding == 0)
-        reactors_[0].execute([this, name = d.name()] { let_go(name); });
+        reactors_[0].execute([this, name = d.name()] { release_device(name); });
 }
 
-void io_user::let_go(const std::string& name) {
+void io_user::release_device(const std::string& name) {
     const auto h = held_.find(name);
     if (h == held_.end() || !h->second.leaving || h->second.outstanding != 0)
         return;
@@ -102,18 +102,18 @@ void io_user::let_go(const std::string& name) {
 
 // All together.
 
-driver_world::driver_world(std::size_t cores) : world(cores) {
+driver_fixture::driver_fixture(std::size_t cores) : model_fixture(cores) {
     driver.set_options(quick());
 }
 
-driver_world::~driver_world() {
+driver_fixture::~driver_fixture() {
     if (!closed_ && !close())
         std::abort();
 }
 
-bool driver_world::turn_until(const std::function<bool()>& is_so, core::nanoseconds limit) {
-    // A command is on its way for a few turns and steps without anybody's doing. One that takes longer is slow.
-    const unsigned patience = 2 + 3 * slowness;
+bool driver_fixture::turn_until(const std::function<bool()>& is_so, core::nanoseconds limit) {
+    // A command travels for a few turns and steps. One that takes longer is slow.
+    const unsigned timeout = 2 + 3 * slowness;
     auto& clock = reactors.clock;
     const core::ticks step = clock.to_ticks(std::chrono::microseconds(10));
     const core::ticks end = clock.now() + clock.to_ticks(limit);
@@ -129,7 +129,7 @@ bool driver_world::turn_until(const std::function<bool()>& is_so, core::nanoseco
             handled += m->step();
         clock.advance_to(clock.now() + step);
         quiet = handled == 0 ? quiet + 1 : 0;
-        if (quiet < patience)
+        if (quiet < timeout)
             continue;
         core::ticks next = end;
         for (const auto& r : reactors.group)
@@ -140,7 +140,7 @@ bool driver_world::turn_until(const std::function<bool()>& is_so, core::nanoseco
     return true;
 }
 
-core::result<> driver_world::attach(const std::string& name, const controller_model& m) {
+core::result<> driver_fixture::attach(const std::string& name, const controller_model& m) {
     attach_params p;
     p.name = name;
     p.address = m.address();
@@ -153,33 +153,33 @@ core::result<> driver_world::attach(const std::string& name, const controller_mo
     return {};
 }
 
-const controller* driver_world::find(const std::string& name) const {
+const controller* driver_fixture::find(const std::string& name) const {
     for (const auto& v : driver.all())
         if (v.name == name)
             return v.controller;
     return nullptr;
 }
 
-controller::state driver_world::state(const std::string& name) const {
+controller::state driver_fixture::state(const std::string& name) const {
     const auto* c = find(name);
     return c ? c->now() : controller::state::closed;
 }
 
-nvme::status driver_world::io(const std::string& device, const io_user::request& r, std::size_t core) {
+nvme::status driver_fixture::io(const std::string& device, const io_user::request& r, std::size_t core) {
     const auto o = user.start(device, r, core);
     if (!o || !turn_until([&] { return o->ended; }))
         return nvme::sc::command_sequence_error;
     return o->status;
 }
 
-bool driver_world::close() {
+bool driver_fixture::close() {
     closed_ = true;
     bool done = false;
     reactors[0].execute([&] { core::detach(driver.close(), [&] { done = true; }); });
     return turn_until([&] { return done && user.outstanding() == 0; });
 }
 
-bool driver_world::empty() {
+bool driver_fixture::empty() {
     // What was detached may have a last word to say.
     turn_for(std::chrono::milliseconds(50));
     for (const auto& r : reactors.group)

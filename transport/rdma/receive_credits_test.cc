@@ -1,4 +1,4 @@
-#include "transport/rdma/receive_ledger.h"
+#include "transport/rdma/receive_credits.h"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -8,20 +8,20 @@ namespace causeway::rdma {
 namespace {
 
 /// As the pool does it, with slots without end.
-void refill(receive_ledger& l) {
+void refill(receive_credits& l) {
     l.post(l.missing());
 }
 
-TEST(receive_ledger, few_connections_have_all_that_is_promised_posted) {
-    receive_ledger l(1000, 256);
+TEST(receive_credits, few_connections_have_all_that_is_promised_posted) {
+    receive_credits l(1000, 256);
     l.join(128, 16);
     l.join(64, 16);
     refill(l);
     EXPECT_EQ(l.circulating(), 192u);
 }
 
-TEST(receive_ledger, many_have_what_they_claim_and_a_cushion) {
-    receive_ledger l(4096, 256);
+TEST(receive_credits, many_have_what_they_claim_and_a_cushion) {
+    receive_credits l(4096, 256);
     for (int i = 0; i < 30; ++i)
         l.join(128, 16);
     refill(l);
@@ -30,15 +30,15 @@ TEST(receive_ledger, many_have_what_they_claim_and_a_cushion) {
     EXPECT_EQ(l.missing(), 112u);
 }
 
-TEST(receive_ledger, no_more_is_promised_than_there_can_be) {
-    receive_ledger l(128, 16);
+TEST(receive_credits, no_more_is_promised_than_there_can_be) {
+    receive_credits l(128, 16);
     l.join(100, 16);
     EXPECT_FALSE(l.has_room(29));
     EXPECT_TRUE(l.has_room(28));
 }
 
-TEST(receive_ledger, what_one_leaves_the_next_one_gets) {
-    receive_ledger l(128, 128);
+TEST(receive_credits, what_one_leaves_the_next_one_gets) {
+    receive_credits l(128, 128);
     l.join(100, 16);
     refill(l);
     l.leave(100, 16);
@@ -48,8 +48,8 @@ TEST(receive_ledger, what_one_leaves_the_next_one_gets) {
     EXPECT_EQ(l.missing(), 28u);
 }
 
-TEST(receive_ledger, what_nobody_wants_leaves_circulation_as_it_comes_back) {
-    receive_ledger l(128, 128);
+TEST(receive_credits, what_nobody_wants_leaves_circulation_as_it_comes_back) {
+    receive_credits l(128, 128);
     l.join(32, 16);
     l.join(2, 2);
     refill(l);
@@ -61,14 +61,14 @@ TEST(receive_ledger, what_nobody_wants_leaves_circulation_as_it_comes_back) {
 
 /// Connections that come and go at random, commands that come, hang on beyond their connection, and go. Whatever the
 /// others do, each finds a receive for what it claims.
-TEST(receive_ledger, holds_for_any_history) {
+TEST(receive_credits, holds_for_any_history) {
     struct connection {
         std::uint32_t depth, claim, held;
     };
     for (unsigned seed = 0; seed < 50; ++seed) {
         std::mt19937 random(seed);
         constexpr std::uint32_t capacity = 400, cushion = 32;
-        receive_ledger l(capacity, cushion);
+        receive_credits l(capacity, cushion);
         std::vector<connection> live;
         std::uint32_t posted = 0, held_by_dead = 0;
         for (int i = 0; i < 5000; ++i) {

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""The checks of words and READMEs can fail: small trees with one fault each."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import check_words
+
+
+def tree(files: dict[str, str]) -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory()
+    for name, text in files.items():
+        path = Path(folder.name) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+WORDS = [
+    ("a former name is found", "core/a.cc", "int name_space;", 1),
+    ("and a former beginning of names", "core/a.cc", "int most_bytes, least_bytes;", 2),
+    ("but not within another name", "core/a.cc", "int my_name_space;", 0),
+    ("nor in a comment", "core/a.cc", "// name_space", 0),
+    ("nor in a text", "core/a.cc", 'const char* s = "name_space";', 0),
+    ("nor in the name of a test", "core/a_test.cc", "TEST(a, most_of_it_works) {", 0),
+    ("the name of a policy stays", "core/a.cc", "enum { least_loaded };", 0),
+    ("softrdma has words of its own", "tests/softrdma/a.cc", "int most_bytes;", 0),
+    ("unfinished work is found", "tools/a.py", "# TO" "DO: more", 1),
+]
+
+FILES = [
+    ("a file is named", "core/a.cc", "| `a.cc` | b |", 0),
+    ("or by its stem", "core/a.cc", "| `a`, `b` | c |", 0),
+    ("or by a pattern", "core/cases_a.cc", "| `cases_*.cc` | c |", 0),
+    ("or in an example", "core/a.py", "    core/a.py --all", 0),
+    ("otherwise it is missing", "core/a.cc", "| `b.cc` | a |", 1),
+    ("a longer name does not count", "core/a.cc", "| `aa.cc` | a |", 1),
+    ("a test stands beside its file", "core/a_test.cc", "", 0),
+    ("a folder may be described by its parent", "core/testing/a.h", "| `testing/` | tests |", 0),
+]
+
+
+class words(unittest.TestCase):
+    def test_words(self):
+        for sentence, name, text, offences in WORDS:
+            with self.subTest(sentence), tree({name: f"// {check_words.LICENSE}\n" + text}) as root:
+                self.assertEqual(len(check_words.check_words(Path(root))), offences)
+
+    def test_files(self):
+        for sentence, name, readme, offences in FILES:
+            with self.subTest(sentence), tree({name: "", "core/README.md": readme}) as root:
+                self.assertEqual(len(check_words.check_files(Path(root))), offences)
+
+    def test_an_offence_says_where(self):
+        with tree({"core/a.cc": f"// {check_words.LICENSE}\nint name_space;\n"}) as root:
+            (offence,) = check_words.check_words(Path(root))
+            self.assertTrue(offence.startswith("core/a.cc:2: name_space"), offence)
+
+
+if __name__ == "__main__":
+    unittest.main()
