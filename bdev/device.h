@@ -30,8 +30,8 @@ struct device_geometry {
     std::uint32_t write_alignment_blocks = 0;
     std::uint32_t atomic_write_blocks = 0;  ///< the longest write that no read sees half of; 0: a physical block
     std::uint32_t atomic_write_power_fail_blocks =
-        0;  ///< the longest that a loss of power leaves whole or undone; 0: likewise
-    std::uint32_t atomic_boundary_blocks = 0;      ///< what crosses a multiple of it is not atomic; 0: it has none
+        0;                                     ///< the longest that a loss of power leaves whole or undone; 0: likewise
+    std::uint32_t atomic_boundary_blocks = 0;  ///< what crosses a multiple of it is not atomic; 0: it has none
     std::uint32_t optimal_io_boundary_blocks = 0;  ///< I/O that crosses a multiple of it is slower; 0: no matter
     std::uint32_t copy_source_blocks = 0;          ///< op::copy: the longest single source
     std::uint32_t copy_blocks = 0;                 ///< op::copy: the most altogether
@@ -91,10 +91,10 @@ class device {
     /// return the same object, so that its errors are not counted twice.
     virtual const health* medium_health() const noexcept { return nullptr; }
 
-    /// Any reactor. The ranges are checked here, those that op::copy reads too (a shrink may have come between): a bad one ends with LBA
-    /// Out of Range, one that geometry has a limit for with Atomic Write Unit Exceeded or Command Size Limit Exceeded.
-    /// An operation that the device cannot do ends with Invalid Opcode, or Namespace is Write Protected. Completes on
-    /// this reactor, exactly once, maybe before start() returns.
+    /// Any reactor. The ranges are checked here, those that op::copy reads too (a shrink may have come between): a bad
+    /// one ends with LBA Out of Range, one that geometry has a limit for with Atomic Write Unit Exceeded or Command
+    /// Size Limit Exceeded. An operation that the device cannot do ends with Invalid Opcode, or Namespace is Write
+    /// Protected. Completes on this reactor, exactly once, maybe before start() returns.
     void start(io& i) noexcept;
 
     /// Control reactor. Stops the back end; ends when it holds no I/O any more and everything is released.
@@ -127,7 +127,8 @@ class device {
     /// On the reactor that issued the I/O. Must lead to one complete() there.
     virtual void submit(io& i) noexcept = 0;
     void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
-    /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O. Once at a time.
+    /// Control reactor: ends when in_flight() is 0 and every core has left the completion of its last I/O. Once at a
+    /// time.
     /// REQUIRES: start() is not called any more.
     core::task<> drained();
 

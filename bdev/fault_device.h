@@ -38,7 +38,8 @@ struct fault_rule {
 /// seed, so that a failure can be repeated. Delays are timers of the reactor: in a simulation they pass in virtual
 /// time.
 ///
-/// For tests and for trying out hosts: takes a lock and allocates for each I/O. I/O comes and goes on the core that issued it.
+/// For tests and for trying out hosts: takes a lock and allocates for each I/O. I/O comes and goes on the core that
+/// issued it.
 class fault_device final : public device, private observer {
   public:
     /// Control reactor. Claims `base`: EBUSY.

@@ -46,8 +46,8 @@ struct io : core::message {
     std::span<const iovec> data;
     /// compare_and_write only: what is written if `data` compares equal.
     std::span<const iovec> write_data;
-    /// copy only: together length_blocks long; they go one after the other to offset_blocks. What becomes of a source that overlaps
-    /// where they go is the device's affair.
+    /// copy only: together length_blocks long; they go one after the other to offset_blocks. What becomes of a source
+    /// that overlaps where they go is the device's affair.
     std::span<const copy_source> sources;
     hook done = nullptr;      ///< on the issuing reactor
     void* context = nullptr;  ///< the issuer's

@@ -9,10 +9,10 @@ namespace causeway::bdev {
 
 /// A disk in memory.
 ///
-/// All its I/O runs on its home reactor, one after the other: so reads, writes, copies and compare_and_writes are atomic whatever
-/// their length, across all cores and hosts, and no two cores ever copy the same block. (Zeroing more than a mebibyte takes
-/// several turns.) The price is a mailbox hop from other cores, and that one disk is as fast as one core copies; several
-/// disks spread over the cores.
+/// All its I/O runs on its home reactor, one after the other: so reads, writes, copies and compare_and_writes are
+/// atomic whatever their length, across all cores and hosts, and no two cores ever copy the same block. (Zeroing more
+/// than a mebibyte takes several turns.) The price is a mailbox hop from other cores, and that one disk is as fast as
+/// one core copies; several disks spread over the cores.
 ///
 /// Memory is taken page by page as it is written, and released by unmap and write_zeroes. Plain memory, never a target
 /// of DMA.

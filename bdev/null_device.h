@@ -6,8 +6,8 @@ namespace causeway::bdev {
 
 /// Accepts everything and stores nothing: for measurements without the cost of storage.
 ///
-/// Reads give zeroes. That costs a memset of the host's data (README.md says how much), and it is not left out even here: the
-/// buffers of a gateway have held other hosts' data. Each core serves its own I/O, at once.
+/// Reads give zeroes. That costs a memset of the host's data (README.md says how much), and it is not left out even
+/// here: the buffers of a gateway have held other hosts' data. Each core serves its own I/O, at once.
 class null_device final : public device {
   public:
     static constexpr std::uint32_t served = ops({op::read, op::write, op::flush, op::write_zeroes, op::unmap,

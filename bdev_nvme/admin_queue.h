@@ -20,8 +20,9 @@ namespace causeway::bdev_nvme {
 
 /// The admin queues of a controller: commands as coroutines, and asynchronous events. Lives on the control reactor.
 ///
-/// Each entry has a page of its own for data, so that a controller that answers too late writes nowhere else. While nothing but requests
-/// for events is outstanding it is looked at once a period: it costs the core's turns nothing, and the core may sleep.
+/// Each entry has a page of its own for data, so that a controller that answers too late writes nowhere else. While
+/// nothing but requests for events is outstanding it is looked at once a period: it costs the core's turns nothing, and
+/// the core may sleep.
 class admin_queue final : core::poller {
   public:
     static constexpr std::uint32_t entries = 32;
@@ -41,17 +42,19 @@ class admin_queue final : core::poller {
     std::uint64_t submission_address() const noexcept { return reinterpret_cast<std::uintptr_t>(submissions_.data()); }
     std::uint64_t completion_address() const noexcept { return reinterpret_cast<std::uintptr_t>(completions_.data()); }
 
-    /// Both queues are empty again. Then the controller may be enabled, and commands be run. `broken(why)`: its completions cannot be, and
-    /// the queue has been closed; called in a turn of its own. REQUIRES: closed.
+    /// Both queues are empty again. Then the controller may be enabled, and commands be run. `broken(why)`: its
+    /// completions cannot be, and the queue has been closed; called in a turn of its own. REQUIRES: closed.
     void open(doorbell submission, doorbell completion, limits l, std::function<void(const char* why)> broken);
     void set_limits(limits l);
     /// All commands that run end with `why`, and so do those that come. The memory is not released.
     void close(const core::error& why);
 
-    /// `from_device`: where what the command reads goes, 4 KiB at most. EIO (refused: the status is in the sentence), ETIMEDOUT, EBUSY (all entries taken), what close() was told. `c` needs no data pointer.
+    /// `from_device`: where what the command reads goes, 4 KiB at most. EIO (refused: the status is in the sentence),
+    /// ETIMEDOUT, EBUSY (all entries taken), what close() was told. `c` needs no data pointer.
     core::task<core::result<nvme::completion>> run(nvme::command c, std::span<std::byte> from_device = {});
 
-    /// Asks for events: `told(dw0)` is called for each, and the request is repeated by `listen(1, …)`. Errors end the listening.
+    /// Asks for events: `told(dw0)` is called for each, and the request is repeated by `listen(1, …)`. Errors end the
+    /// listening.
     void listen(unsigned requests, std::function<void(std::uint32_t dw0)> on_event);
 
     /// False: closed, or the controller has not answered a command: it answers no other either.

@@ -7,8 +7,8 @@
 
 namespace causeway::bdev_nvme {
 
-/// The entries of a completion queue in the order in which the device writes them. NVM Express Base Specification 2.0, "Completion Queue
-/// Entry: Phase Tag".
+/// The entries of a completion queue in the order in which the device writes them. NVM Express Base Specification 2.0,
+/// "Completion Queue Entry: Phase Tag".
 class completion_ring {
   public:
     /// An entry that has arrived. Its own words stay readable until the doorbell of head() is rung.
@@ -46,7 +46,8 @@ class completion_ring {
     std::uint16_t head() const noexcept { return static_cast<std::uint16_t>(head_); }
 
   private:
-    /// The identifier and the status, with the phase. The device writes the phase last; what it wrote before is read after it.
+    /// The identifier and the status, with the phase. The device writes the phase last; what it wrote before is read
+    /// after it.
     std::uint32_t last_dword() const noexcept {
         return read_shared<std::uint32_t>(reinterpret_cast<const std::byte*>(entries_ + head_) +
                                           offsetof(nvme::completion, cid));

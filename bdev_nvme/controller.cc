@@ -127,8 +127,8 @@ core::task<core::result<>> controller::reset(std::string why) {
     co_return co_await reset_now(std::move(why));
 }
 
-/// What is in flight is answered only once the controller has forgotten its queues, or is cut off from memory: before that it might still
-/// write into buffers that are others' by then.
+/// What is in flight is answered only once the controller has forgotten its queues, or is cut off from memory: before
+/// that it might still write into buffers that are others' by then.
 core::task<core::result<>> controller::reset_now(std::string why) {
     reset_wanted_ = false;
     if (state_ == state::removed || state_ == state::closed || !function_)
@@ -180,7 +180,8 @@ void controller::schedule_reset(std::string why) {
     core::detach(reset(std::move(why)), [](const core::result<>&) {});
 }
 
-/// The function goes. In an orderly removal it is still there and is disabled; otherwise it reads all ones, and touches nothing.
+/// The function goes. In an orderly removal it is still there and is disabled; otherwise it reads all ones, and touches
+/// nothing.
 core::task<> controller::lose() {
     const auto self = shared_from_this();
     if (state_ == state::removed || state_ == state::closed)

@@ -37,7 +37,8 @@ struct controller_options {
 /// An NVMe controller: initialized as specified, with a queue pair for each core, reset when it misbehaves, and failed
 /// if a reset does not help. NVM Express Base Specification 2.0.
 ///
-/// Control reactor, but for queue_for() and what it returns. Held by shared_ptr. REQUIRES: close() before the last reference goes.
+/// Control reactor, but for queue_for() and what it returns. Held by shared_ptr. REQUIRES: close() before the last
+/// reference goes.
 class controller final : public std::enable_shared_from_this<controller>, queue_pair::owner {
   public:
     enum class state : std::uint8_t {
@@ -66,12 +67,14 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
     };
     const std::vector<found_namespace>& namespaces() const noexcept { return namespaces_; }
 
-    /// The queue that I/O of a core goes to: its own, unless the controller has fewer than there are cores. Any reactor.
+    /// The queue that I/O of a core goes to: its own, unless the controller has fewer than there are cores. Any
+    /// reactor.
     queue_pair& queue_for(std::size_t core) const noexcept { return *queue_of_core_[core]; }
     std::size_t queue_count() const noexcept { return queue_count_; }
     const queue_pair& queue(std::size_t i) const noexcept { return *queues_[i]; }
 
-    /// Commands in flight end as interrupted, I/O that comes meanwhile waits. ENODEV, and the errors of start(); then it has failed.
+    /// Commands in flight end as interrupted, I/O that comes meanwhile waits. ENODEV, and the errors of start(); then
+    /// it has failed.
     core::task<core::result<>> reset(std::string why);
     /// Shuts the controller down and releases the function. REQUIRES: no I/O on it any more.
     core::task<> close();

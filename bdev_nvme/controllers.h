@@ -24,7 +24,8 @@ struct attach_params {
     unsigned io_queues = 1024;  ///< at most
 };
 
-/// Attaches controllers, and keeps their namespaces as devices `<name>n<nsid>` while they are there. Lives on the control reactor.
+/// Attaches controllers, and keeps their namespaces as devices `<name>n<nsid>` while they are there. Lives on the
+/// control reactor.
 class controllers final : controller::observer {
   public:
     /// The default hot-plug period, and the longest.
@@ -34,8 +35,8 @@ class controllers final : controller::observer {
     controllers(bdev::registry& devices, bus& from) : devices_(devices), bus_(from) {}
     ~controllers() override;
 
-    /// The names of the devices. EEXIST (name), EBUSY (the controller is attached here already), the errors of bus::open() and
-    /// controller::start().
+    /// The names of the devices. EEXIST (name), EBUSY (the controller is attached here already), the errors of
+    /// bus::open() and controller::start().
     core::task<core::result<std::vector<std::string>>> attach(attach_params p);
     /// ENODEV. Hosts lose the namespaces first; then the controller is shut down.
     core::task<core::result<>> detach(std::string name);
@@ -51,8 +52,8 @@ class controllers final : controller::observer {
     const controller_options& options() const noexcept { return options_; }
     bool options_set() const noexcept { return options_set_; }
 
-    /// Whether controllers that appear are attached by themselves: under their former name if they have been here before, as "HotInNvme0",
-    /// "HotInNvme1", … otherwise. EINVAL (too long a period; 0 is the default one).
+    /// Whether controllers that appear are attached by themselves: under their former name if they have been here
+    /// before, as "HotInNvme0", "HotInNvme1", … otherwise. EINVAL (too long a period; 0 is the default one).
     core::result<> set_hotplug(bool on, core::nanoseconds period);
     bool hotplug() const noexcept { return hotplug_timer_.has_value(); }
     core::nanoseconds hotplug_period() const noexcept { return hotplug_period_; }
@@ -93,8 +94,8 @@ class controllers final : controller::observer {
     controller_options options_;
     bool options_set_ = false;
     std::vector<std::shared_ptr<entry>> entries_;
-    std::set<std::string> names_;                        ///< taken, also by those that are being attached
-    std::set<std::string> addresses_;                    ///< likewise
+    std::set<std::string> names_;      ///< taken, also by those that are being attached
+    std::set<std::string> addresses_;  ///< likewise
     /// by address: the name of the controller that was attached there last
     std::map<std::string, std::string> previous_names_;
     /// addresses that hot plug is to leave alone until they disappear

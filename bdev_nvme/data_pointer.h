@@ -19,13 +19,14 @@ enum class sgl_support : std::uint8_t { none, dword_aligned, any };
 /// What one command may carry through a single page of PRPs: more is never asked for.
 inline constexpr std::size_t max_command_bytes = memory_page / sizeof(nvme::le64) * memory_page;
 
-/// Makes the data pointer of commands. `list` is a page of the command's own, reached by the device, that stays until it has completed.
+/// Makes the data pointer of commands. `list` is a page of the command's own, reached by the device, that stays until
+/// it has completed.
 class data_pointer {
   public:
     data_pointer(const dma_reach& reach, sgl_support sgls) noexcept : reach_(&reach), sgls_(sgls) {}
 
-    /// Points `c` at `bytes` of `data`, from byte `skip` on. False: a device cannot get at these buffers as they lie (another's memory, odd
-    /// addresses), and `c` is as before; a copy in the driver's own memory has to stand in.
+    /// Points `c` at `bytes` of `data`, from byte `skip` on. False: a device cannot get at these buffers as they lie
+    /// (another's memory, odd addresses), and `c` is as before; a copy in the driver's own memory has to stand in.
     [[gnu::always_inline]] bool set(nvme::command& c, std::span<const iovec> data, std::size_t skip, std::size_t bytes,
                                     std::byte* list) const noexcept {
         if (data.size() == 1) [[likely]]

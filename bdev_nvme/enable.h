@@ -8,11 +8,12 @@
 
 namespace causeway::bdev_nvme {
 
-// A controller's way from whatever state it was left in to ready, and back, by its registers. NVM Express Base Specification 2.0,
-// "Controller Initialization" and "Controller Shutdown". Control reactor. `about` is the controller, in errors.
+// A controller's way from whatever state it was left in to ready, and back, by its registers. NVM Express Base
+// Specification 2.0, "Controller Initialization" and "Controller Shutdown". Control reactor. `about` is the controller,
+// in errors.
 //
-// Registers say nothing of their own: they are looked at every millisecond until they say what is waited for, or the controller's own limit
-// of time has passed (CAP.TO, CRTO).
+// Registers say nothing of their own: they are looked at every millisecond until they say what is waited for, or the
+// controller's own limit of time has passed (CAP.TO, CRTO).
 
 /// A fused pair takes two entries, and a full queue has one that is free.
 inline constexpr std::uint32_t min_queue_entries = 3;

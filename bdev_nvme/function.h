@@ -21,14 +21,14 @@ class function {
     /// BAR 0. Read and written in aligned words of 4 or 8 bytes only, by mmio.h. After a removal it reads all ones.
     virtual std::span<std::byte> registers() const noexcept = 0;
     virtual const dma_reach& reach() const noexcept = 0;
-    /// Lets the function access memory, and takes that away: afterwards it writes nowhere, whatever state it is in. False: it may still
-    /// write; it is sure to stop only when this object is destroyed.
+    /// Lets the function access memory, and takes that away: afterwards it writes nowhere, whatever state it is in.
+    /// False: it may still write; it is sure to stop only when this object is destroyed.
     virtual void start_dma() noexcept = 0;
     [[nodiscard]] virtual bool stop_dma() noexcept = 0;
     virtual int numa_node() const noexcept { return -1; }  ///< -1: not known
 
-    /// Called once, on any thread, when the bus takes the function away: it then waits for this object's destruction. Set on the control
-    /// reactor; once it is cleared there, none is called.
+    /// Called once, on any thread, when the bus takes the function away: it then waits for this object's destruction.
+    /// Set on the control reactor; once it is cleared there, none is called.
     virtual void on_removal(std::function<void()> f) = 0;
 };
 

@@ -8,16 +8,16 @@
 
 namespace causeway::bdev_nvme {
 
-/// Memory of ours that a controller without enough of its own works in. NVM Express Base Specification 2.0, "Host Memory Buffer". Control
-/// reactor. It belongs to the controller until that is disabled.
+/// Memory of ours that a controller without enough of its own works in. NVM Express Base Specification 2.0, "Host
+/// Memory Buffer". Control reactor. It belongs to the controller until that is disabled.
 class host_memory {
   public:
     /// What it will give at most to any controller, whatever that wishes.
     static constexpr std::uint64_t max_bytes = std::uint64_t{256} << 20;
     static constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
 
-    /// As much as the controller wishes, or as there is. Error: less than it must have (ENOMEM). Does nothing if it wants none, or if it
-    /// was given already.
+    /// As much as the controller wishes, or as there is. Error: less than it must have (ENOMEM). Does nothing if it
+    /// wants none, or if it was given already.
     core::result<> allocate(const controller_info& f, const std::string& about);
 
     bool wanted() const noexcept { return !pieces_.empty(); }

@@ -77,7 +77,8 @@ bdev::uuid identity_of(std::uint32_t nsid, const nvme::identify_namespace& id, c
     return bdev::uuid_of_name(fmt::format("nvme {:04x} {} {} {}", c.vendor, c.model_number, c.serial_number, nsid));
 }
 
-/// Protection information that the controller can make and strip by itself: 8 bytes of metadata, and nothing else in them.
+/// Protection information that the controller can make and strip by itself: 8 bytes of metadata, and nothing else in
+/// them.
 std::optional<std::uint8_t> protection(const nvme::identify_namespace& id, std::uint16_t metadata_bytes) noexcept {
     const unsigned type = id.dps & 7;
     if (metadata_bytes != 8 || type < 1 || type > 3)

@@ -66,7 +66,8 @@ struct namespace_info {
     std::uint16_t metadata_bytes = 0;  ///< of each block, made and checked by the controller
 };
 
-/// ENOENT (not active), ENOTSUP (a format that cannot be served, and which). `descriptors`: CNS 03h; nullptr: the controller has none.
+/// ENOENT (not active), ENOTSUP (a format that cannot be served, and which). `descriptors`: CNS 03h; nullptr: the
+/// controller has none.
 core::result<namespace_info> read_namespace(std::uint32_t nsid, const nvme::identify_namespace& id,
                                             const std::byte* descriptors, const controller_info& c,
                                             const command_limits& limits, const std::string& about);

@@ -8,7 +8,8 @@ namespace causeway::bdev_nvme {
 struct io_target {
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 9;
-    /// PRINFO of reads and writes, where blocks have protection information that the controller itself makes, checks and strips; else 0.
+    /// PRINFO of reads and writes, where blocks have protection information that the controller itself makes, checks
+    /// and strips; else 0.
     std::uint8_t prinfo = 0;
     bool reference_tags = false;  ///< of which the low half of the LBA is a part
 

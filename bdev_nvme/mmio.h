@@ -10,9 +10,9 @@ namespace causeway::bdev_nvme {
 
 // Words that a device shares with us: registers in its BAR, and queue entries and doorbells in our memory.
 //
-// x86 keeps the order of stores, also between ordinary memory and registers (uncached), and that of loads: all that is needed is that the
-// compiler keeps it, too, and that a word is read and written whole. So acquire and release here are plain moves. (A model of a device on
-// another thread takes them at their word.)
+// x86 keeps the order of stores, also between ordinary memory and registers (uncached), and that of loads: all that is
+// needed is that the compiler keeps it, too, and that a word is read and written whole. So acquire and release here are
+// plain moves. (A model of a device on another thread takes them at their word.)
 
 template <class Word>
 Word read_shared(const void* at) noexcept {

@@ -8,8 +8,8 @@ namespace causeway::bdev_nvme {
 
 /// The machine's own PCI bus: functions that are bound to vfio-pci, behind an IOMMU. One per process.
 ///
-/// Devices address our memory as we do: all of DPDK's memory is mapped for them one to one, what it gets later included. Without an IOMMU
-/// nothing is opened: a device would write wherever its firmware likes.
+/// Devices address our memory as we do: all of DPDK's memory is mapped for them one to one, what it gets later
+/// included. Without an IOMMU nothing is opened: a device would write wherever its firmware likes.
 class pci_bus final : public bus {
   public:
     pci_bus() = default;

@@ -112,12 +112,12 @@ core::result<> pci_function::request_removal_events() {
 void pci_function::on_removal(std::function<void()> f) {
     watch_.reset();
     if (f)
-        watch_ =
-            std::make_unique<core::fd_watch>(*core::reactor::current(), request_.get(), EPOLLIN, [this, f](std::uint32_t) {
-                std::uint64_t times;
-                if (::read(request_.get(), &times, sizeof times) == sizeof times)
-                    f();
-            });
+        watch_ = std::make_unique<core::fd_watch>(*core::reactor::current(), request_.get(), EPOLLIN,
+                                                  [this, f](std::uint32_t) {
+                                                      std::uint64_t times;
+                                                      if (::read(request_.get(), &times, sizeof times) == sizeof times)
+                                                          f();
+                                                  });
 }
 
 void pci_function::start_dma() noexcept {

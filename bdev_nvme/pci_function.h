@@ -11,13 +11,14 @@
 
 namespace causeway::bdev_nvme {
 
-/// A PCIe function that vfio-pci has, opened: its registers mapped, its way to memory by the IOMMU alone. DPDK's vfio keeps the groups and
-/// maps all of DPDK's memory for them.
+/// A PCIe function that vfio-pci has, opened: its registers mapped, its way to memory by the IOMMU alone. DPDK's vfio
+/// keeps the groups and maps all of DPDK's memory for them.
 ///
 /// Opened and destroyed where blocking is allowed: the kernel resets the device at both.
 class pci_function final : public function {
   public:
-    /// `address`: as sysfs has it. `reach`: what is mapped; outlives it. EBUSY (another process has it), and the kernel's errors.
+    /// `address`: as sysfs has it. `reach`: what is mapped; outlives it. EBUSY (another process has it), and the
+    /// kernel's errors.
     static core::result<std::unique_ptr<pci_function>> open(std::string address, const dma_reach& reach);
     ~pci_function() override;
 

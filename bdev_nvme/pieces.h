@@ -7,8 +7,8 @@
 
 namespace causeway::bdev_nvme {
 
-/// Calls `f(begin, bytes)` for each piece of memory that holds a part of [skip, skip + bytes) of `data`, until it says false. True: it never
-/// did, and all of it is there.
+/// Calls `f(begin, bytes)` for each piece of memory that holds a part of [skip, skip + bytes) of `data`, until it says
+/// false. True: it never did, and all of it is there.
 template <class F>
 bool for_each_piece(std::span<const iovec> data, std::size_t skip, std::size_t bytes, F f) noexcept {
     for (const iovec& v : data) {

@@ -16,7 +16,8 @@ using nvme::io_opcode;
 
 namespace {
 
-// A command identifier is an index and a number that changes with each use: an answer that comes twice, or too late, finds another one.
+// A command identifier is an index and a number that changes with each use: an answer that comes twice, or too late,
+// finds another one.
 constexpr unsigned index_bits = 10;
 constexpr std::uint16_t index_mask = (1u << index_bits) - 1;
 constexpr std::uint32_t max_entries = 1u << index_bits;  // one tracker less: FFFFh is never an identifier

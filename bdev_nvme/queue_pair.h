@@ -35,17 +35,16 @@ struct queue_statistics {
     core::counter violations;  ///< completions that cannot be
 };
 
-/// A submission and a completion queue of one controller, and the I/O on them. NVM Express Base Specification 2.0, "Memory-Based
-/// Transport Queue Model".
+/// A submission and a completion queue of one controller, and the I/O on them. NVM Express Base Specification 2.0,
+/// "Memory-Based Transport Queue Model".
 ///
-/// Lives on one core, and only that core touches it: no lock, no locked instruction, and no cache line that another core writes. Made and
-/// destroyed on the control reactor, while it is closed; everything else on its core. Its doorbell is rung once for all that a turn has
-/// submitted, its completions are taken in batches.
+/// Lives on one core, and only that core touches it: no lock, no locked instruction, and no cache line that another
+/// core writes. Made and destroyed on the control reactor, while it is closed; everything else on its core. Its
+/// doorbell is rung once for all that a turn has submitted, its completions are taken in batches.
 ///
-/// A device is not trusted: a completion that cannot be (an identifier that is not outstanding, another queue's, a head outside of the
-/// queue) stops the queue and is reported. What is outstanding then is answered only by abort_outstanding(), when it is
-/// certain that the device
-/// touches no memory any more.
+/// A device is not trusted: a completion that cannot be (an identifier that is not outstanding, another queue's, a head
+/// outside of the queue) stops the queue and is reported. What is outstanding then is answered only by
+/// abort_outstanding(), when it is certain that the device touches no memory any more.
 class alignas(128) queue_pair final : core::poller {
   public:
     /// Data that the device cannot get at where it lies is copied: no more than this with one command.
@@ -96,7 +95,8 @@ class alignas(128) queue_pair final : core::poller {
 
     void set_timeout(core::nanoseconds timeout);
 
-    /// Takes an I/O, of this core or of another that has no queue; it ends on the core that issued it. REQUIRES: `t` outlives it.
+    /// Takes an I/O, of this core or of another that has no queue; it ends on the core that issued it. REQUIRES: `t`
+    /// outlives it.
     void submit(bdev::io& i, const io_target& t) noexcept {
         i.back_end = const_cast<io_target*>(&t);
         i.back_end_value = 0;

@@ -4,8 +4,8 @@
 
 namespace causeway::bdev_nvme {
 
-/// What was in flight when its controller was reset, or timed out: it may have been done or not. The host tries again, on this path or
-/// another.
+/// What was in flight when its controller was reset, or timed out: it may have been done or not. The host tries again,
+/// on this path or another.
 inline constexpr nvme::status interrupted = nvme::sc::internal_path_error;
 
 /// The controller has failed or is gone, and with it the only way to the medium.

@@ -14,7 +14,8 @@ namespace causeway::bdev_rbd {
 
 namespace {
 
-/// Whatever the configuration file says to other clients; only config_param, which speaks of this gateway, wins over it.
+/// Whatever the configuration file says to other clients; only config_param, which speaks of this gateway, wins over
+/// it.
 const std::pair<const char*, const char*> always[] = {
     // Hosts outlive a gateway that ends, and believe what it acknowledged. A cache in its memory must not.
     {"rbd_cache", "false"},
@@ -26,8 +27,9 @@ std::int64_t seconds_of(core::nanoseconds t) {
     return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(t).count(), 1);
 }
 
-/// Replaces defaults of librados by ours. rados_conf_set() would make them overrides, which win over the configuration file
-/// and over the monitors' database; "--default-…" is how Ceph's own daemons are given defaults that lose against both.
+/// Replaces defaults of librados by ours. rados_conf_set() would make them overrides, which win over the configuration
+/// file and over the monitors' database; "--default-…" is how Ceph's own daemons are given defaults that lose against
+/// both.
 void set_defaults(rados_t rados, const client_options& o) {
     const std::string words[] = {
         "causeway",  // the program's name, which is skipped
@@ -36,12 +38,13 @@ void set_defaults(rados_t rados, const client_options& o) {
         // take reactors along. What an image may have under way is bounded in its own queue.
         "--default-objecter_inflight_ops=0",
         "--default-objecter_inflight_op_bytes=0",
-        // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it, and far
-        // below the hour that a blocklist entry lasts: what a gateway that was cut off still has under way never outlives its
-        // fence.
+        // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it,
+        // and far below the hour that a blocklist entry lasts: what a gateway that was cut off still has under way
+        // never outlives its fence.
         "--default-rados_osd_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
         "--default-rados_mon_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
-        // An update of the object map that was too late is tried again with the next write; the map is not wrong for that.
+        // An update of the object map that was too late is tried again with the next write; the map is not wrong for
+        // that.
         "--default-rbd_invalidate_object_map_on_timeout=false",
     };
     std::vector<const char*> argv;
@@ -73,8 +76,8 @@ tl::unexpected<core::error> connect_failure(int r, rados_t rados, const client_o
 
 std::atomic<std::uint64_t> last_id{0};
 
-// The monitors' own default. The predecessor's process is gone, so nothing of it wakes up later; what its sockets have sent has
-// arrived or is lost long before.
+// The monitors' own default. The predecessor's process is gone, so nothing of it wakes up later; what its sockets have
+// sent has arrived or is lost long before.
 constexpr std::uint32_t predecessor_fence_seconds = 3600;
 // Each takes a round of the monitors; so many are done in one.
 constexpr std::size_t fenced_at_once = 16;
@@ -162,9 +165,10 @@ void client::store_addresses() {
     addresses_ = text;
     ::free(text);
     if (const auto kept = environment_.file->add({fsid_, addresses_}); !kept)
-        core::log::warning("{}: if this gateway dies, the next one cannot fence its Ceph clients, and hosts wait for the OSDs "
-                           "to miss them",
-                           kept.error().text());
+        core::log::warning(
+            "{}: if this gateway dies, the next one cannot fence its Ceph clients, and hosts wait for the OSDs "
+            "to miss them",
+            kept.error().text());
 }
 
 /// One client of a cluster does it while the others wait: none may open an image before.
@@ -189,9 +193,10 @@ void client::fence(const std::string& address) {
     std::string text = address;
     const int r = rados_blocklist_add(rados_, text.data(), predecessor_fence_seconds);
     if (r < 0) {
-        core::log::warning("{}: cannot put a dead predecessor of this gateway on the blocklist: {}. First writes wait until the "
-                           "OSDs have missed it. Does the user have the monitors' \"profile rbd\"?",
-                           address, std::strerror(-r));
+        core::log::warning(
+            "{}: cannot put a dead predecessor of this gateway on the blocklist: {}. First writes wait until the "
+            "OSDs have missed it. Does the user have the monitors' \"profile rbd\"?",
+            address, std::strerror(-r));
         return;
     }
     core::log::notice("{}: a dead predecessor of this gateway is on the blocklist", address);

@@ -55,7 +55,8 @@ struct client_environment {
 /// Connecting and destroying block: on plain threads only, never on a reactor. Constant in between: any thread.
 class client {
   public:
-    /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file, key), ETIMEDOUT, EACCES, …
+    /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file, key), ETIMEDOUT, EACCES,
+    /// …
     static core::result<std::shared_ptr<client>> connect(const client_options& options, client_environment environment);
     ~client();
     client(const client&) = delete;
@@ -69,7 +70,8 @@ class client {
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
     /// What no OSD answers ends; not so if the operator has set rados_osd_op_timeout to 0.
     bool ends_hung_io() const noexcept { return ends_hung_io_; }
-    /// For how long an OSD shall keep a watch of ours while we are silent: osd_client_watch_timeout, as clients have it.
+    /// For how long an OSD shall keep a watch of ours while we are silent: osd_client_watch_timeout, as clients have
+    /// it.
     std::chrono::seconds watch_timeout() const noexcept { return watch_timeout_; }
     std::uint64_t capacity() const noexcept;  ///< bytes of the whole cluster, raw; 0: it does not say. Blocks
     /// For all that blocks on this cluster, destroying this client included.

@@ -9,12 +9,14 @@
 
 namespace causeway::bdev_rbd {
 
-/// The CPUs for the threads of a librados client. librados and librbd start threads whenever they like, and a thread starts
-/// where its maker runs: so every call that may start some is made within a `scoped_cpus`.
+/// The CPUs for the threads of a librados client. librados and librbd start threads whenever they like, and a thread
+/// starts where its maker runs: so every call that may start some is made within a `scoped_cpus`.
 
-/// "0x6", or "[1,2]". EINVAL, also for a CPU that this process has not. REQUIRES: not on a reactor, for it moves the thread.
+/// "0x6", or "[1,2]". EINVAL, also for a CPU that this process has not. REQUIRES: not on a reactor, for it moves the
+/// thread.
 core::result<cpu_set_t> cpus_from_mask(std::string_view core_mask);
-/// All but these, the reactors'; all, if that would leave fewer than two. REQUIRES: not on a reactor, for it moves the thread.
+/// All but these, the reactors'; all, if that would leave fewer than two. REQUIRES: not on a reactor, for it moves the
+/// thread.
 cpu_set_t cpus_beside(const std::vector<unsigned>& reactors);
 std::vector<unsigned> cpus_of(const core::reactor_group& reactors);
 

@@ -112,7 +112,8 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
                            params.image.text());
     open_images_.emplace(identity, params);
     recovery_.add(device, params.cluster_name, params.client);
-    device->on_closed = [this, identity, d = device.get(), keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
+    device->on_closed = [this, identity, d = device.get(),
+                         keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
         recovery_.remove(*d);
         open_images_.erase(identity);
         keep->reset();

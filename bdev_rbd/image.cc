@@ -163,8 +163,8 @@ image::~image() {
 core::result<std::uint64_t> image::size() const {
     const scoped_cpus here(client_->cpus());
     std::uint64_t bytes = 0;
-    // librbd reads a changed header once, perhaps for a purpose of its own; if that fails, later calls are answered from
-    // memory as if nothing were wrong. So the cluster is asked directly whether it has fenced us.
+    // librbd reads a changed header once, perhaps for a purpose of its own; if that fails, later calls are answered
+    // from memory as if nothing were wrong. So the cluster is asked directly whether it has fenced us.
     if (const int r = rados_stat(io_, header_object().c_str(), &bytes, nullptr); r == -ESHUTDOWN)
         return failure(r, "cannot read the image's header", spec_.text());
     if (const int r = rbd_get_size(image_, &bytes); r < 0)

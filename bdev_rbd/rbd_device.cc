@@ -49,7 +49,8 @@ bdev::device_capabilities capabilities_of(const image::attributes& about, bool r
     return c;
 }
 
-/// True: what the host is told holds only if the image is still there. (A flush says no more than the writes before it.)
+/// True: what the host is told holds only if the image is still there. (A flush says no more than the writes before
+/// it.)
 bool needs_the_image(const bdev::io& i, std::int64_t librbd_result) noexcept {
     return (librbd_result >= 0 || librbd_result == -EILSEQ) && i.operation != op::flush;
 }

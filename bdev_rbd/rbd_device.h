@@ -42,7 +42,8 @@ class rbd_device final : public bdev::device {
     core::reactor* home() const noexcept override { return &home_; }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::attributes& info() const noexcept { return info_; }
-    /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any thread.
+    /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any
+    /// thread.
     bool fenced() const noexcept { return fenced_.load(std::memory_order_relaxed); }
     /// The client that the image is open on: client::id(). REQUIRES: not closed.
     std::uint64_t client_id() const noexcept { return image_->owner().id(); }
@@ -58,8 +59,8 @@ class rbd_device final : public bdev::device {
 
     /// Called when the cluster has first refused something because the image's client is on its blocklist.
     std::function<void()> on_fenced;
-    /// Makes the image inaccessible: librbd gets no more I/O. What comes is held for up to held_io::max_wait, and then ends
-    /// with a path error; what librbd has already ends as librbd says.
+    /// Makes the image inaccessible: librbd gets no more I/O. What comes is held for up to held_io::max_wait, and then
+    /// ends with a path error; what librbd has already ends as librbd says.
     core::task<> suspend();
     /// Continues with another handle of the same image, once librbd has finished all I/O on the old one. That is closed
     /// then. Reads and flushes that were held go on; what changes content ends with a path error, because it may be out

@@ -448,7 +448,8 @@ TEST_F(RbdLifecycle, an_image_that_is_being_opened_when_the_gateway_ends_is_clos
             on_control([&] { returned = clusters_.all().front().hung.empty(); });
             return returned;
         }));
-        EXPECT_TRUE(eventually([&] { return tool("rbd status rbd/ending").find("Watchers: none") != std::string::npos; }));
+        EXPECT_TRUE(
+            eventually([&] { return tool("rbd status rbd/ending").find("Watchers: none") != std::string::npos; }));
     }
 }
 

@@ -14,8 +14,8 @@
 
 namespace causeway::bdev_rbd {
 
-// librbd passes an I/O from the thread that submits it to the one that ends it, by queues that ThreadSanitizer cannot see
-// into, for librbd is not built with it. These two say so. They are nothing in other builds.
+// librbd passes an I/O from the thread that submits it to the one that ends it, by queues that ThreadSanitizer cannot
+// see into, for librbd is not built with it. These two say so. They are nothing in other builds.
 
 /// Before `object` is given to librbd.
 inline void tsan_release_to_librbd([[maybe_unused]] void* object) noexcept {

@@ -7,11 +7,11 @@
 
 namespace causeway::core {
 
-/// Lets control operations through one at a time, in the order in which they came: `auto lock = co_await m.lock();`. Held across
-/// co_await, also while its holder visits other reactors; taken and released on one reactor.
+/// Lets control operations through one at a time, in the order in which they came: `auto lock = co_await m.lock();`.
+/// Held across co_await, also while its holder visits other reactors; taken and released on one reactor.
 ///
-/// Release hands it to the task that has waited for longest, which goes on after the release has returned. A task that is destroyed
-/// before it goes on passes it on. REQUIRES: not held when it is destroyed, and no task waits.
+/// Release hands it to the task that has waited for longest, which goes on after the release has returned. A task that
+/// is destroyed before it goes on passes it on. REQUIRES: not held when it is destroyed, and no task waits.
 class async_mutex {
   public:
     /// Holds the mutex for as long as it lives.

@@ -29,8 +29,8 @@ account_class* account_queue::fewest_held() const noexcept {
 }
 
 bool buffer_account::idle() const noexcept {
-    return at_hand == 0 && std::all_of(lines.begin(), lines.end(),
-                                       [](const account_class& l) { return l.held == 0 && l.users == 0; });
+    return at_hand == 0 &&
+           std::all_of(lines.begin(), lines.end(), [](const account_class& l) { return l.held == 0 && l.users == 0; });
 }
 
 void accounts_at_hand::set(const buffer_holders& of, buffer_account* ns, buffer_account* host) noexcept {

@@ -33,8 +33,8 @@ struct account_class;
 struct buffer_claim {
     /// Called on the pool's core when a claim that waited has got its buffer.
     void (*ready)(buffer_claim&) noexcept = nullptr;
-    std::byte* data = nullptr;         ///< the buffer; nullptr: none
-    std::uint8_t size_class = 0;       ///< of `data`, or of what it waits for
+    std::byte* data = nullptr;    ///< the buffer; nullptr: none
+    std::uint8_t size_class = 0;  ///< of `data`, or of what it waits for
     buffer_user user = buffer_user::host_and_ns;
     account_class* ns = nullptr;  ///< the accounts that it may count for; nullptr: of no namespace
     account_class* host = nullptr;
@@ -48,7 +48,7 @@ struct account_class {
     std::uint32_t held = 0;   ///< buffers that count for it
     std::uint32_t users = 0;  ///< claims that wait, and may count for it
     bool is_host = false;
-    fifo<buffer_claim> claims;   ///< that wait here
+    fifo<buffer_claim> claims;        ///< that wait here
     account_class* before = nullptr;  ///< fifo's
     account_class* after = nullptr;
 };

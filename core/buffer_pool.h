@@ -83,10 +83,10 @@ class buffer_pool {
   private:
     struct alignas(64) stock {
         std::uint32_t bytes = 0;
-        bool serving = false;     ///< buffers are being handed to waiters
-        std::size_t left = 0;     ///< free ones
-        std::size_t ample = 0;    ///< see ample()
-        std::size_t waiting = 0;  ///< claims
+        bool serving = false;          ///< buffers are being handed to waiters
+        std::size_t left = 0;          ///< free ones
+        std::size_t ample = 0;         ///< see ample()
+        std::size_t waiting = 0;       ///< claims
         std::vector<std::byte*> free;  ///< of which the first `left` are there; never grows
         account_queue waiting_ns, waiting_hosts;
 

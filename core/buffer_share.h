@@ -30,9 +30,9 @@ class buffer_share {
 
         enum class source : std::uint8_t { none, pool, own, partner } from = source::none;
         bool waiting = false;
-        std::uint32_t offset = 0;  ///< of `data` in the buffer
+        std::uint32_t offset = 0;     ///< of `data` in the buffer
         std::uint64_t ns_number = 0;  ///< 0: of no namespace
-        claim* partner = nullptr;  ///< that has the same buffer, or is to have it
+        claim* partner = nullptr;     ///< that has the same buffer, or is to have it
         buffer_share* of = nullptr;
         claim* prev_in_list = nullptr;  ///< in the share's line, or among those that have a buffer
         claim* next_in_list = nullptr;

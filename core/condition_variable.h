@@ -5,11 +5,11 @@
 
 namespace causeway::core {
 
-/// For a state of ours that tasks wait for: whatever changes the state calls notify_all(), and each task that waits looks at it again. All
-/// of it on one reactor, so without a lock.
+/// For a state of ours that tasks wait for: whatever changes the state calls notify_all(), and each task that waits
+/// looks at it again. All of it on one reactor, so without a lock.
 ///
-/// A task goes on after notify_all() has returned, and only if the condition holds then. It may be destroyed while it waits, and may
-/// destroy the condition variable once it has gone on. REQUIRES: no task waits when it is destroyed.
+/// A task goes on after notify_all() has returned, and only if the condition holds then. It may be destroyed while it
+/// waits, and may destroy the condition variable once it has gone on. REQUIRES: no task waits when it is destroyed.
 class condition_variable {
   public:
     void notify_all() { waiters_.wake_all(); }

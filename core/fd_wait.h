@@ -9,12 +9,13 @@
 
 namespace causeway::core {
 
-/// `co_await readable(fd, limit)`: goes on, on the same reactor, when `fd` can be read without blocking: true; or when `limit` is over:
-/// false. A descriptor that has failed or was hung up counts as ready: the next call on it says what is wrong.
+/// `co_await readable(fd, limit)`: goes on, on the same reactor, when `fd` can be read without blocking: true; or when
+/// `limit` is over: false. A descriptor that has failed or was hung up counts as ready: the next call on it says what
+/// is wrong.
 ///
-/// For control connections, as fd_watch is: at once when the reactor sleeps, within half a millisecond when it is busy. One wait
-/// for a descriptor at a time, and no fd_watch beside it on the same reactor; `fd` stays open meanwhile. The task may be destroyed
-/// while it waits. What epoll refuses is thrown as std::system_error.
+/// For control connections, as fd_watch is: at once when the reactor sleeps, within half a millisecond when it is busy.
+/// One wait for a descriptor at a time, and no fd_watch beside it on the same reactor; `fd` stays open meanwhile. The
+/// task may be destroyed while it waits. What epoll refuses is thrown as std::system_error.
 class [[nodiscard]] fd_wait {
   public:
     /// Without a limit: as long as it takes.

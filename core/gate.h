@@ -7,11 +7,11 @@
 
 namespace causeway::core {
 
-/// Counts the operations that are under way, so that their end can be awaited: each holds the gate open while it runs, and
-/// close() lets no other in and ends when the last one has left. All of it on one reactor.
+/// Counts the operations that are under way, so that their end can be awaited: each holds the gate open while it runs,
+/// and close() lets no other in and ends when the last one has left. All of it on one reactor.
 ///
-/// The task that close() wakes goes on after the last holder has gone, and may destroy the gate. REQUIRES: nothing holds it when it is
-/// destroyed, and no task waits.
+/// The task that close() wakes goes on after the last holder has gone, and may destroy the gate. REQUIRES: nothing
+/// holds it when it is destroyed, and no task waits.
 class gate {
   public:
     /// Holds a gate for as long as it lives. Empty if the gate was closed.

@@ -162,7 +162,8 @@ unsigned reactor::run_descriptors() noexcept {
     unsigned count = 0;
     for (std::size_t i = 0; i < ready_count_; ++i) {
         // The watch may be gone: its descriptor was found ready before something else destroyed it.
-        const std::uint64_t number = ready_[i].data.u64;  // a copy: the struct is packed, and a reference must be aligned
+        // A copy: the struct is packed, and a reference must be aligned.
+        const std::uint64_t number = ready_[i].data.u64;
         const auto it = watches_.find(number);
         if (it == watches_.end())
             continue;
@@ -202,8 +203,8 @@ void reactor::run() noexcept {
 
 int reactor::sleep_limit_ms() const noexcept {
     using std::chrono::milliseconds;
-    // Sleeps are kept below the stall limit, so that a longer one is known to have been a stall. Without pollers nothing
-    // arrives that could be out of date.
+    // Sleeps are kept below the stall limit, so that a longer one is known to have been a stall. Without pollers
+    // nothing arrives that could be out of date.
     const std::int64_t longest = pollers_.empty() ? 60'000 : options_.stall_limit / milliseconds(2);
     const ticks due = next_timer();
     if (due == std::numeric_limits<ticks>::max())

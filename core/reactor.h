@@ -30,8 +30,9 @@ struct reactor_options {
     bool never_sleep = false;
     /// The most events that one poller handles in a turn, so that its neighbours get theirs.
     unsigned poll_budget = 64;
-    /// A reactor that does nothing for longer than this, although it runs, has stalled: see reactor::stalls(). A quarter of the shortest
-    /// keep-alive timeout that transports grant, so that a stall is noticed before any host's view of its controller ends.
+    /// A reactor that does nothing for longer than this, although it runs, has stalled: see reactor::stalls(). A
+    /// quarter of the shortest keep-alive timeout that transports grant, so that a stall is noticed before any host's
+    /// view of its controller ends.
     nanoseconds stall_limit = std::chrono::milliseconds(2500);
     /// The most messages of post() in a turn, so that pollers get theirs.
     unsigned message_budget = 64;
@@ -56,7 +57,8 @@ class reactor {
     // Inlined into a coroutine, the variable's address would be kept while the coroutine moves to another thread.
     [[gnu::noinline]]
 #endif
-    static reactor* current() noexcept {
+    static reactor*
+    current() noexcept {
         return current_;
     }
 
@@ -70,10 +72,10 @@ class reactor {
     /// The time at which the current turn, or its current part, began.
     ticks now() const noexcept { return now_; }
 
-    /// How often this reactor has stalled: between two steps of run(), more than options().stall_limit has passed, because the process
-    /// or its machine was stopped, or something blocked. Reads the clock, so that a stall is noticed at the first call after it, even
-    /// in the middle of a turn. What was received before a stall may be out of date: its sender may have given up meanwhile. On this
-    /// reactor.
+    /// How often this reactor has stalled: between two steps of run(), more than options().stall_limit has passed,
+    /// because the process or its machine was stopped, or something blocked. Reads the clock, so that a stall is
+    /// noticed at the first call after it, even in the middle of a turn. What was received before a stall may be out of
+    /// date: its sender may have given up meanwhile. On this reactor.
     std::uint32_t stalls() noexcept {
         if (stalled_at(time_.now())) [[unlikely]]
             record_stall(time_.to_nanoseconds(time_.now() - now_));
@@ -187,7 +189,8 @@ class reactor {
     const reactor_options options_;
 
     ticks now_ = 0;  ///< between turns: when the last one, or the last sleep, ended
-    ticks stall_ticks_ = std::numeric_limits<ticks>::max();  ///< stall_limit, within run(): a test's clock may jump between turns
+    /// Stall_limit, within run(): a test's clock may jump between turns.
+    ticks stall_ticks_ = std::numeric_limits<ticks>::max();
     ticks last_work_ = 0;
     ticks next_descriptor_check_ = 0;
     busy_poll busy_poll_;

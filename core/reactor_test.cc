@@ -83,7 +83,8 @@ TEST_F(reactor_turns, mail_then_timers_then_pollers) {
 
 /// Notes its letter in the log; costs so much.
 struct noted : background_message {
-    noted(std::string& log, char name, unsigned cost = 0) : background_message(&take), log(log), name(name), cost(cost) {}
+    noted(std::string& log, char name, unsigned cost = 0)
+        : background_message(&take), log(log), name(name), cost(cost) {}
     static void take(message& m) noexcept {
         auto& self = static_cast<noted&>(m);
         self.log += self.name;

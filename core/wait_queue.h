@@ -9,12 +9,12 @@
 
 namespace causeway::core {
 
-/// The tasks that wait in an event, a condition_variable, a gate or an async_mutex, in the order in which they came. Owned by one
-/// reactor.
+/// The tasks that wait in an event, a condition_variable, a gate or an async_mutex, in the order in which they came.
+/// Owned by one reactor.
 ///
-/// Waking a task does not run it. It goes on by a timer without delay, after whatever runs now has returned: the caller of
-/// wake_one() may be in the middle of anything, and the task that goes on may destroy what it waited for. A task may be destroyed
-/// while it waits, and between being woken and going on.
+/// Waking a task does not run it. It goes on by a timer without delay, after whatever runs now has returned: the caller
+/// of wake_one() may be in the middle of anything, and the task that goes on may destroy what it waited for. A task may
+/// be destroyed while it waits, and between being woken and going on.
 class wait_queue {
   public:
     /// A part of an awaiter, and so of the frame of the task that waits.
@@ -63,8 +63,8 @@ class wait_queue {
         std::optional<timer> timer_;  ///< first for its limit, then for going on
     };
 
-    /// What is awaited: true: woken, or `ready` from the beginning; false: `limit` was over first. A limit of 0 or less does not
-    /// wait.
+    /// What is awaited: true: woken, or `ready` from the beginning; false: `limit` was over first. A limit of 0 or less
+    /// does not wait.
     class [[nodiscard]] wait {
       public:
         wait(wait_queue& q, bool ready, std::optional<nanoseconds> limit = std::nullopt) noexcept

@@ -140,8 +140,8 @@ core::task<> gateway::start_up() {
     core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
     if (!options_.wait_for_rpc) {
         cycle_.hold();
-        const auto policy = options_.strict_config ? rpc::config_replay::on_failure::end
-                                                   : rpc::config_replay::on_failure::keep_trying;
+        const auto policy =
+            options_.strict_config ? rpc::config_replay::on_failure::end : rpc::config_replay::on_failure::keep_trying;
         const auto replayed = co_await replay_.run(std::move(calls_), policy);
         cycle_.release();
         if (!replayed && !closing_) {
@@ -210,7 +210,7 @@ core::task<bool> gateway::end_of_calls(core::nanoseconds limit) {
     const bool started = co_await started_.wait_for(limit);
     const auto now = clock_.now();
     const bool ended = co_await dispatcher_.calls_ended(clock_.to_nanoseconds(end - std::min(now, end)));
-    co_return started && ended;
+    co_return started&& ended;
 }
 
 }  // namespace causeway::gateway

@@ -24,15 +24,15 @@ struct controller_options {
     std::string hostnqn;
     std::array<std::uint8_t, 16> hostid{};
     std::vector<core::reactor*> io_reactors;  ///< an I/O queue for each; none: the admin queue is all
-    unsigned admin_depth = 31;      ///< commands outstanding on the admin queue
-    unsigned io_depth = 128;        ///< and on an I/O queue, at most what the controller takes
-    std::uint32_t kato_ms = 15000;  ///< 0: no Keep Alive
+    unsigned admin_depth = 31;                ///< commands outstanding on the admin queue
+    unsigned io_depth = 128;                  ///< and on an I/O queue, at most what the controller takes
+    std::uint32_t kato_ms = 15000;            ///< 0: no Keep Alive
 };
 
 /// A controller of a subsystem as a host has it: an admin queue, I/O queues, Keep Alive, asynchronous events.
 ///
-/// Lives on the reactor where connect() was called, as its admin queue does; an I/O queue lives on its own reactor, where alone it
-/// may be touched, from the end of connect() to the beginning of disconnect().
+/// Lives on the reactor where connect() was called, as its admin queue does; an I/O queue lives on its own reactor,
+/// where alone it may be touched, from the end of connect() to the beginning of disconnect().
 class controller {
   public:
     controller(connector& c, controller_options o) : connector_(c), options_(std::move(o)) {}
@@ -41,12 +41,14 @@ class controller {
     controller(const controller&) = delete;
     controller& operator=(const controller&) = delete;
 
-    /// Connects the admin queue, enables the controller, identifies it, connects the I/O queues. Once. After an error all is closed.
+    /// Connects the admin queue, enables the controller, identifies it, connects the I/O queues. Once. After an error
+    /// all is closed.
     core::task<core::result<>> connect();
     /// Tells the controller to shut down, while it is there, and closes all.
     core::task<> disconnect();
 
-    /// The connection of any queue is lost: the controller is of no use any more, and to be disconnected. Once, on its reactor.
+    /// The connection of any queue is lost: the controller is of no use any more, and to be disconnected. Once, on its
+    /// reactor.
     std::function<void(std::string why)> on_lost;
     /// An asynchronous event: Dword 0 of its completion. On its reactor.
     std::function<void(std::uint32_t dw0)> on_event;

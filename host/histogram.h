@@ -60,7 +60,7 @@ class histogram {
         return ((i - (power << step_bits) + 1) << power) - 1;
     }
 
-    std::array<std::uint64_t, steps*(64 - step_bits + 1)> counts_{};
+    std::array<std::uint64_t, steps * (64 - step_bits + 1)> counts_{};
     std::uint64_t count_ = 0, sum_ = 0, min_ = ~std::uint64_t{0}, max_ = 0;
 };
 

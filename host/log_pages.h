@@ -7,7 +7,8 @@
 
 namespace causeway::host {
 
-/// All entries of a discovery controller's log. It is read piece by piece, and again from the start where it changed meanwhile;
+/// All entries of a discovery controller's log. It is read piece by piece, and again from the start where it changed
+/// meanwhile;
 /// EAGAIN: it does so each time.
 core::task<core::result<std::vector<nvme::discovery_log_entry>>> read_discovery_log(controller& c);
 

@@ -30,10 +30,12 @@ struct path_set_options {
         std::chrono::seconds(60);  ///< without any path; then what waits ends with host_pathing_error
 };
 
-/// The controllers of one subsystem, and what commands take which: optimized before non-optimized, inaccessible never. A command
-/// that a lost connection or a change of ANA state leaves undone is sent again by another path, or waits for one.
+/// The controllers of one subsystem, and what commands take which: optimized before non-optimized, inaccessible never.
+/// A command that a lost connection or a change of ANA state leaves undone is sent again by another path, or waits for
+/// one.
 ///
-/// Control lives on the reactor where start() was called; requests are submitted on the controllers' io_reactors, and done there.
+/// Control lives on the reactor where start() was called; requests are submitted on the controllers' io_reactors, and
+/// done there.
 class path_set {
   public:
     path_set(std::vector<std::unique_ptr<connector>> ways, path_set_options o);

@@ -12,8 +12,8 @@
 
 namespace causeway::host {
 
-/// A connection that carries commands one way and answers the other: the seam of the initiator's transports. Made, used and
-/// destroyed on one reactor. One use: open, and lost for good.
+/// A connection that carries commands one way and answers the other: the seam of the initiator's transports. Made, used
+/// and destroyed on one reactor. One use: open, and lost for good.
 class queue_pair {
   public:
     explicit queue_pair(unsigned depth) noexcept : depth_(depth) {}
@@ -22,18 +22,19 @@ class queue_pair {
     queue_pair(const queue_pair&) = delete;
     queue_pair& operator=(const queue_pair&) = delete;
 
-    /// False: not open, or depth() commands are outstanding; nothing has happened then. What is submitted in a turn of the
-    /// reactor goes out at its end, in one go.
+    /// False: not open, or depth() commands are outstanding; nothing has happened then. What is submitted in a turn of
+    /// the reactor goes out at its end, in one go.
     virtual bool submit(request& r) noexcept = 0;
 
-    /// Data in this memory need not be copied, where the transport makes a difference; it stays valid as long as this. False: the
-    /// device takes no more of it.
+    /// Data in this memory need not be copied, where the transport makes a difference; it stays valid as long as this.
+    /// False: the device takes no more of it.
     virtual bool use_memory(std::span<std::byte> memory) {
         (void)memory;
         return true;
     }
 
-    /// Ends the connection. What is outstanding ends with host_pathing_error, before this returns. `on_lost` is not called.
+    /// Ends the connection. What is outstanding ends with host_pathing_error, before this returns. `on_lost` is not
+    /// called.
     virtual void close() noexcept = 0;
 
     bool is_open() const noexcept { return open_; }

@@ -12,8 +12,8 @@
 
 namespace causeway::host {
 
-/// A host's side of the RDMA connection manager: an id with an event channel of its own. The queue pair on it is its user's, made
-/// between resolve() and connect(), destroyed before this object. On one reactor.
+/// A host's side of the RDMA connection manager: an id with an event channel of its own. The queue pair on it is its
+/// user's, made between resolve() and connect(), destroyed before this object. On one reactor.
 class rdma_cm {
   public:
     explicit rdma_cm(core::nanoseconds timeout) : timeout_(timeout) {}

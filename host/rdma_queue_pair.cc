@@ -178,7 +178,8 @@ bool rdma_queue_pair::describe_data(slot& s, nvme::command& c) noexcept {
     const std::uint32_t bytes = r.data_bytes();
     s.is_copied = false;
     if (way == nvme::data_transfer::none || bytes == 0) {
-        // A keyed descriptor of nothing, in fabrics commands, too, where it is reserved: Linux's target looks at it in every command.
+        // A keyed descriptor of nothing, in fabrics commands, too, where it is reserved: Linux's target looks at it in
+        // every command.
         c.sgl = nvme::sgl_descriptor::keyed_data_block(0, 0, 0);
         return true;
     }

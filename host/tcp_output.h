@@ -11,12 +11,12 @@
 
 namespace causeway::host {
 
-/// What a connection has to send: headers, made here, and the data of commands, from where it is. Gathered in a turn and sent
-/// with one system call.
+/// What a connection has to send: headers, made here, and the data of commands, from where it is. Gathered in a turn
+/// and sent with one system call.
 class tcp_output {
   public:
-    /// REQUIRES for the next PDU's header() and data(): a header of at most `largest_header` bytes, padding included, and
-    /// data of at most request::max_pieces pieces.
+    /// REQUIRES for the next PDU's header() and data(): a header of at most `largest_header` bytes, padding included,
+    /// and data of at most request::max_pieces pieces.
     bool has_room() const noexcept {
         return headers_used_ <= header_bytes - largest_header && end_ <= pieces_.size() - pieces_of_a_pdu;
     }

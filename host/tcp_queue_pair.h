@@ -28,8 +28,8 @@ struct tcp_options {
 ///
 /// Whatever the controller sends ends in an answer, or in the end of this connection: H2CTermReq where it violated the
 /// protocol.
-/// Submission queue flow control is the caller's to disable at Connect. An I/O queue is polled while commands are outstanding; an
-/// admin queue, or an idle one, is watched.
+/// Submission queue flow control is the caller's to disable at Connect. An I/O queue is polled while commands are
+/// outstanding; an admin queue, or an idle one, is watched.
 class tcp_queue_pair final : public queue_pair, private core::poller, private tcp::pdu_sink {
   public:
     /// `stream` is connected.
@@ -77,8 +77,7 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
 
     unsigned receive() noexcept;
     std::optional<tcp::violation> take_ic_resp(const nvme::tcp_ic_resp& p) noexcept;
-    std::variant<std::byte*, tcp::violation> begin_data(const nvme::tcp_data& p,
-                                                                   std::uint32_t length) noexcept;
+    std::variant<std::byte*, tcp::violation> begin_data(const nvme::tcp_data& p, std::uint32_t length) noexcept;
     void end_data(const nvme::tcp_data& p, bool intact) noexcept;
     std::optional<tcp::violation> take_r2t(const nvme::tcp_r2t& p) noexcept;
     std::uint32_t in_capsule_limit(const nvme::command& c) const noexcept;  ///< bytes

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
-// What a controller sends, and what of it breaks the protocol. NVM Express TCP Transport Specification 1.0, "NVMe/TCP PDU
-// Definition" and "NVMe/TCP Transport Errors".
+// What a controller sends, and what of it breaks the protocol. NVM Express TCP Transport Specification 1.0, "NVMe/TCP
+// PDU Definition" and "NVMe/TCP Transport Errors".
 
 namespace causeway::host {
 
@@ -164,8 +164,7 @@ std::optional<violation> tcp_queue_pair::take_ic_resp(const nvme::tcp_ic_resp& p
 }
 
 /// Data comes in order, as it is sent with LAST_PDU: so the end of it is the whole of it.
-std::variant<std::byte*, violation> tcp_queue_pair::begin_data(const nvme::tcp_data& p,
-                                                                          std::uint32_t length) noexcept {
+std::variant<std::byte*, violation> tcp_queue_pair::begin_data(const nvme::tcp_data& p, std::uint32_t length) noexcept {
     slot* const s = outstanding_slot(p.cccid);
     if (!s || s->is_answered || s->direction != nvme::data_transfer::controller_to_host)
         return tcp::invalid_field(offsetof(nvme::tcp_data, cccid));

@@ -42,9 +42,8 @@ core::result<tcp_connector::stream_maker> tls_streams(std::string_view key, std:
     auto psk = tcp::derive_tls_psk(*configured, tcp::psk_version::zero, tcp::psk_reading::rfc8446, hostnqn, subnqn);
     if (!psk)
         return core::fail(EINVAL, "the names of host and subsystem are too long for TLS");
-    return [psk = std::move(*psk), timeout](int socket, const queue_pair_options&) {
-        return greet(socket, psk, timeout);
-    };
+    return
+        [psk = std::move(*psk), timeout](int socket, const queue_pair_options&) { return greet(socket, psk, timeout); };
 }
 
 }  // namespace causeway::host

@@ -6,8 +6,9 @@
 
 namespace causeway::host {
 
-/// Encrypted connections of this host to this subsystem. `key`: the PSK that both have, in its interchange format. EINVAL: it is none.
-/// Opening one ends with ETIMEDOUT, or EKEYREJECTED where the target has another key, or none, or no TLS.
+/// Encrypted connections of this host to this subsystem. `key`: the PSK that both have, in its interchange format.
+/// EINVAL: it is none. Opening one ends with ETIMEDOUT, or EKEYREJECTED where the target has another key, or none, or
+/// no TLS.
 core::result<tcp_connector::stream_maker> tls_streams(std::string_view key, std::string_view hostnqn,
                                                       std::string_view subnqn, core::nanoseconds timeout);
 

@@ -15,8 +15,8 @@ static_assert(std::endian::native == std::endian::little);
 
 /// A struct that may be laid over received bytes at any address, or sent as it stands in memory.
 template <class T, std::size_t N>
-concept wire_image = sizeof(T) == N &&
-                     alignof(T) == 1 && std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
+concept wire_image =
+    sizeof(T) == N && alignof(T) == 1 && std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
 
 /// An unsigned integer in little-endian byte order without alignment. Converts both ways implicitly, so that
 /// wire structs read like plain ones. A value wider than `Bytes` loses its high bytes.
@@ -74,7 +74,7 @@ static_assert(wire_image<le128, 16>);
 
 /// The byte that goes on the wire for an enumerator. Stands in for C++23's std::to_underlying.
 template <class Enum>
-requires std::is_enum_v<Enum>
+    requires std::is_enum_v<Enum>
 constexpr auto to_underlying(Enum e) noexcept {
     return static_cast<std::underlying_type_t<Enum>>(e);
 }

@@ -14,8 +14,8 @@
 #include "nvme/properties.h"
 #include "nvme/text.h"
 
-// The commands of a host. What a command does not need is zero; `bytes` is the length of its data, which the host's transport may
-// describe otherwise. Command identifiers are the queue's to fill in.
+// The commands of a host. What a command does not need is zero; `bytes` is the length of its data, which the host's
+// transport may describe otherwise. Command identifiers are the queue's to fill in.
 
 namespace causeway::nvme {
 

@@ -7,15 +7,17 @@
 #include "nvme/endian.h"
 #include "nvme/features.h"
 
-// What NVM Express defines for controllers on PCI Express alone: queues in host memory, doorbells, PRPs. Register offsets and fields that
-// fabrics have, too, are in properties.h.
+// What NVM Express defines for controllers on PCI Express alone: queues in host memory, doorbells, PRPs. Register
+// offsets and fields that fabrics have, too, are in properties.h.
 
 namespace causeway::nvme {
 
-/// Base class, sub-class and programming interface of an I/O controller. NVMe over PCIe Transport Specification 1.0, "Class Code".
+/// Base class, sub-class and programming interface of an I/O controller. NVMe over PCIe Transport Specification 1.0,
+/// "Class Code".
 inline constexpr std::uint32_t pci_class_code = 0x010802;
 
-/// Where doorbells begin in BAR 0. NVMe over PCIe Transport Specification 1.0, "PCI Express Specific Property Definitions".
+/// Where doorbells begin in BAR 0. NVMe over PCIe Transport Specification 1.0, "PCI Express Specific Property
+/// Definitions".
 inline constexpr std::size_t doorbells_offset = 0x1000;
 
 /// Byte offset in BAR 0 of the doorbell of queue `qid`; `dstrd` as in CAP.
@@ -36,7 +38,8 @@ inline constexpr std::uint8_t submission_entry_shift = 6;
 inline constexpr std::uint8_t completion_entry_shift = 4;
 static_assert(sizeof(command) == 1u << submission_entry_shift && sizeof(completion) == 1u << completion_entry_shift);
 
-/// Data Pointer with PRPs, over the 16 bytes of `command::sgl`. NVM Express Base Specification 2.0, "Physical Region Page Entry and List".
+/// Data Pointer with PRPs, over the 16 bytes of `command::sgl`. NVM Express Base Specification 2.0, "Physical Region
+/// Page Entry and List".
 struct prp_pointer {
     le64 prp1;  ///< may begin within a page, dword aligned
     le64 prp2;  ///< the second page, or a list of all pages from the second on
@@ -44,7 +47,8 @@ struct prp_pointer {
 static_assert(wire_image<prp_pointer, 16>);
 static_assert(offsetof(prp_pointer, prp2) == 8);
 
-/// Create I/O Completion Queue. NVM Express Base Specification 2.0, "Create I/O Completion Queue command". PRP1 is the queue's address.
+/// Create I/O Completion Queue. NVM Express Base Specification 2.0, "Create I/O Completion Queue command". PRP1 is the
+/// queue's address.
 struct create_cq_view {
     const command& sqe;
 
@@ -57,7 +61,8 @@ struct create_cq_view {
     }
 };
 
-/// Create I/O Submission Queue. NVM Express Base Specification 2.0, "Create I/O Submission Queue command". PRP1 is the queue's address.
+/// Create I/O Submission Queue. NVM Express Base Specification 2.0, "Create I/O Submission Queue command". PRP1 is the
+/// queue's address.
 struct create_sq_view {
     const command& sqe;
 
@@ -95,7 +100,8 @@ struct host_memory_descriptor {
 static_assert(wire_image<host_memory_descriptor, 16>);
 static_assert(offsetof(host_memory_descriptor, bsize) == 8);
 
-/// What an Asynchronous Event Request's completion says. NVM Express Base Specification 2.0, "Asynchronous Event Request command".
+/// What an Asynchronous Event Request's completion says. NVM Express Base Specification 2.0, "Asynchronous Event
+/// Request command".
 struct async_event_view {
     std::uint32_t dw0;
 

@@ -108,8 +108,8 @@ struct tcp_capsule_resp {
 };
 static_assert(wire_image<tcp_capsule_resp, 24>);
 
-/// "Host To Controller Data Transfer PDU (H2CData)" and "Controller To Host Data Transfer PDU (C2HData)". Flags: both digests, LAST_PDU,
-/// and SUCCESS toward the host.
+/// "Host To Controller Data Transfer PDU (H2CData)" and "Controller To Host Data Transfer PDU (C2HData)". Flags: both
+/// digests, LAST_PDU, and SUCCESS toward the host.
 struct tcp_data {
     tcp_common_header common;
     le16 cccid;  ///< CID of the command

@@ -31,8 +31,8 @@ constexpr admin_command list[] = {
 };
 // clang-format on
 
-/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these, and wait
-/// for their own.
+/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these, and
+/// wait for their own.
 template <outcome (*Run)(controller&, request&)>
 void run_at_control(request& r) noexcept {
     r.qpair->controller->traffic();

@@ -28,8 +28,8 @@ class async_events {
     void warn(std::uint8_t critical_warnings);
     /// The host has read the log page, RAE clear.
     void page_read(nvme::lid page) noexcept;
-    /// Asynchronous Event Configuration: the bit of each kind is its bit in OAES, those of critical warnings are their bits in the SMART
-    /// page. An event that waits for a request and is disabled now is dropped.
+    /// Asynchronous Event Configuration: the bit of each kind is its bit in OAES, those of critical warnings are their
+    /// bits in the SMART page. An event that waits for a request and is disabled now is dropped.
     void configure(std::uint32_t enabled) noexcept;
 
     bool abort(std::uint16_t cid) noexcept;

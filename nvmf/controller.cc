@@ -24,10 +24,10 @@ constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms
 
 controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
     : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
-      host_number_lease_(subsystem_->owner().host_number_leases().of(id_.host_nqn)),
-      host_number_(*host_number_lease_), is_discovery_(subsystem_->is_discovery()),
-      trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))), born_(subsystem_->owner().group().time().now()),
-      keep_alive_(subsystem_->owner().group().control(), admin_queue) {}
+      host_number_lease_(subsystem_->owner().host_number_leases().of(id_.host_nqn)), host_number_(*host_number_lease_),
+      is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))),
+      born_(subsystem_->owner().group().time().now()), keep_alive_(subsystem_->owner().group().control(), admin_queue) {
+}
 
 controller::~controller() = default;
 

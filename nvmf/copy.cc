@@ -1,5 +1,5 @@
-// Copy: ranges of blocks to one place, by one device I/O. NVM Command Set Specification 1.0, "Copy command". Runs on the qpair's
-// core.
+// Copy: ranges of blocks to one place, by one device I/O. NVM Command Set Specification 1.0, "Copy command". Runs on
+// the qpair's core.
 
 #include "nvmf/core_counters.h"
 #include "nvmf/io_commands.h"
@@ -20,7 +20,8 @@ void done(bdev::io& i) noexcept {
     request& r = *static_cast<request*>(i.context);
     const nvme::status s = i.status;
     release_namespace(r);
-    // Dword 0 is the first source that was not copied. Devices do not say which: it stays 0, and the host copies all of them again.
+    // Dword 0 is the first source that was not copied. Devices do not say which: it stays 0, and the host copies all of
+    // them again.
     if (!s.ok())
         return finish_logged(r, s);
     qpair& q = *r.qpair;

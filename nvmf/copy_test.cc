@@ -36,8 +36,8 @@ class copy_command : public testing::Test {
         std::memcpy(&command, c.data(), sizeof command);
         return command;
     }
-    /// By hand from "Copy - Source Range Entries Descriptor Format 0h": SLBA at 8, NLB at 16, 0's based; the rest says what protection
-    /// information to expect.
+    /// By hand from "Copy - Source Range Entries Descriptor Format 0h": SLBA at 8, NLB at 16, 0's based; the rest says
+    /// what protection information to expect.
     static bytes sources(std::initializer_list<std::pair<std::uint64_t, std::uint32_t>> list) {
         bytes all;
         for (const auto& [slba, blocks] : list) {

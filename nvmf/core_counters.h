@@ -12,8 +12,9 @@ struct core_counters {
     core::counter pending_bdev_io;                          ///< always 0: nothing waits between here and the devices
     core::counter completed_nvme_io;
     core::counter refused_commands;  ///< answered with a status before they ran
-    core::counter stale_commands;    ///< not run, because their core stalled after they were received; in failed_commands, too
-    core::counter failed_commands;   ///< answered with another status than success after they ran
+    /// Not run, because their core stalled after they were received; in failed_commands, too.
+    core::counter stale_commands;
+    core::counter failed_commands;  ///< answered with another status than success after they ran
 };
 
 }  // namespace causeway::nvmf

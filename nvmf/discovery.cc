@@ -38,13 +38,14 @@ nvme::discovery_log_entry describe(const subsystem& s, const port& by, const tra
     nvme::discovery_log_entry e{};
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
-    e.subtype = nvme::to_underlying(s.is_discovery() ? nvme::subsystem_type::current_discovery
-                                                     : nvme::subsystem_type::nvm);
+    e.subtype =
+        nvme::to_underlying(s.is_discovery() ? nvme::subsystem_type::current_discovery : nvme::subsystem_type::nvm);
     if (s.is_discovery())
         e.eflags = nvme::eflags_explicit_persistent_connection;
-    // Not `not_required`: over TCP libnvme 1.3 (Debian 12) takes that for a wish, asks for TLS, and connects to nothing.
+    // Not `not_required`: over TCP libnvme 1.3 (Debian 12) takes that for a wish, asks for TLS, and connects to
+    // nothing.
     e.treq = nvme::to_underlying(by.options.secure_channel ? nvme::secure_channel::required
-                                                          : nvme::secure_channel::not_specified) |
+                                                           : nvme::secure_channel::not_specified) |
              nvme::treq_disable_sq_flow_control;
     e.portid = by.id;
     e.cntlid = nvme::cntlid_dynamic;
@@ -72,9 +73,9 @@ void copy_overlap(std::span<std::byte> into, std::uint64_t offset, std::span<con
 
 // ---- Readers.
 
-core::result<std::unique_ptr<discovery_log::reader>>
-discovery_log::admit(const std::string& host_nqn, const port& by, const transport_address& local,
-                     const transport_address& peer) {
+core::result<std::unique_ptr<discovery_log::reader>> discovery_log::admit(const std::string& host_nqn, const port& by,
+                                                                          const transport_address& local,
+                                                                          const transport_address& peer) {
     const auto count = [](const auto& map, const auto& key) {
         const auto it = map.find(key);
         return it == map.end() ? 0u : it->second;

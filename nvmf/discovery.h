@@ -34,9 +34,10 @@ struct discovery_limits {
 
 /// The discovery log and its readers. NVMe over Fabrics 1.1, "Discovery Log Page"; NVM Express Base 2.0.
 ///
-/// A host sees the discovery subsystem itself, where it reads, and the listeners of the subsystems that allow it. What it sees is put together once per change that
-/// concerns it, from entries that all hosts share, and a Get Log Page copies its part of them. A change is announced
-/// to those hosts alone whose log it changes, a few in each turn of the reactor. Control reactor.
+/// A host sees the discovery subsystem itself, where it reads, and the listeners of the subsystems that allow it. What
+/// it sees is put together once per change that concerns it, from entries that all hosts share, and a Get Log Page
+/// copies its part of them. A change is announced to those hosts alone whose log it changes, a few in each turn of the
+/// reactor. Control reactor.
 class discovery_log : public std::enable_shared_from_this<discovery_log> {
   public:
     discovery_log(const target& t, discovery_limits limits) : target_(t), limits_(limits) {}

@@ -28,8 +28,9 @@ std::uint16_t zero_based(std::uint64_t count) noexcept {
     return static_cast<std::uint16_t>(std::clamp<std::uint64_t>(count, 1, 65536) - 1);
 }
 
-/// Optimal writes of a power of two end at multiples of themselves, where the device does not say where its boundaries are. One that is too
-/// far away gives way to a nearer one: what crosses no multiple of a part crosses none of the whole.
+/// Optimal writes of a power of two end at multiples of themselves, where the device does not say where its boundaries
+/// are. One that is too far away gives way to a nearer one: what crosses no multiple of a part crosses none of the
+/// whole.
 std::uint16_t io_boundary(const bdev::device_geometry& g, std::uint32_t max_io_blocks) {
     const std::uint32_t most = std::min<std::uint32_t>(max_io_blocks, 0x8000);
     if (g.optimal_io_boundary_blocks && !std::has_single_bit(g.optimal_io_boundary_blocks))
@@ -46,8 +47,8 @@ std::uint16_t atomic_boundary(const bdev::device_geometry& g) {
 void describe_performance(nvme::identify_namespace& id, const bdev::device_geometry& g, std::uint32_t max_io_bytes) {
     const std::uint32_t physical = std::max(g.physical_block_size, g.block_size) / g.block_size;
     const std::uint32_t max_io_blocks = max_io_bytes / g.block_size;
-    // A physical block is written whole or not at all, if the device says nothing else. Linux takes its physical block size from NPWG
-    // and NAWUPF together. What a loss of power leaves whole no read has seen half of.
+    // A physical block is written whole or not at all, if the device says nothing else. Linux takes its physical block
+    // size from NPWG and NAWUPF together. What a loss of power leaves whole no read has seen half of.
     const std::uint32_t power_fail = g.atomic_write_power_fail_blocks ? g.atomic_write_power_fail_blocks : physical;
     id.nawupf = zero_based(power_fail);
     id.nawun = zero_based(std::max(g.atomic_write_blocks, power_fail));

@@ -119,13 +119,14 @@ inline core_namespace* acquire_namespace(request& r) noexcept {
     return ns;
 }
 
-/// Whether a command that changes content may have been overtaken: its core has stalled since its host sent it. A host that has given this
-/// connection up meanwhile may have written elsewhere, and a late write would land on newer data.
+/// Whether a command that changes content may have been overtaken: its core has stalled since its host sent it. A host
+/// that has given this connection up meanwhile may have written elsewhere, and a late write would land on newer data.
 inline bool is_stale(const request& r) noexcept {
     return r.stall_epoch != r.qpair->home().stalls();
 }
 
-/// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it again.
+/// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it
+/// again.
 inline core_namespace* acquire_namespace_to_change(request& r) noexcept {
     if (is_stale(r)) [[unlikely]] {
         r.qpair->counters->stale_commands.add();

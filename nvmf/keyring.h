@@ -21,8 +21,8 @@ struct key {
 /// Keys by name. A key that is in use lives on after it was removed. Control reactor.
 class keyring {
   public:
-    /// Reads the file, which is not looked at again. EEXIST; EINVAL (no absolute path, no plain file, too long, empty); EPERM (others
-    /// than its owner may do something with it); open()'s.
+    /// Reads the file, which is not looked at again. EEXIST; EINVAL (no absolute path, no plain file, too long, empty);
+    /// EPERM (others than its owner may do something with it); open()'s.
     core::result<> add_file(const std::string& name, const std::string& path);
     core::result<> remove(std::string_view name);  ///< ENOKEY
     /// nullptr: not found.

@@ -47,8 +47,7 @@ transport_address fake_qpair::local_address() const {
 }
 
 connection::connection(nvmf_fixture& w, core::reactor& home, transport_address at)
-    : of(w), home(home), at(std::move(at)), from(w.hosts_come_from),
-      qpair(std::make_unique<fake_qpair>(home, *this)) {
+    : of(w), home(home), at(std::move(at)), from(w.hosts_come_from), qpair(std::make_unique<fake_qpair>(home, *this)) {
     qpair->port = w.fabric->port_at(this->at);
 }
 

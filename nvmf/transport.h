@@ -185,10 +185,10 @@ class qpair {
     /// transport before the first command; 0: as large as its options allow.
     std::uint16_t sq_entries = 0;
 
-    /// What reactor::stalls() said when this connection was last read to its end. A command that begins while this is behind may have
-    /// been sent before the core stalled, by a host that has given the connection up and written elsewhere since: it may not change
-    /// content. Kept by the transport, on the home reactor: it asks stalls(), reads, hands over what it has read, and sets this when
-    /// there is no more.
+    /// What reactor::stalls() said when this connection was last read to its end. A command that begins while this is
+    /// behind may have been sent before the core stalled, by a host that has given the connection up and written
+    /// elsewhere since: it may not change content. Kept by the transport, on the home reactor: it asks stalls(), reads,
+    /// hands over what it has read, and sets this when there is no more.
     std::uint32_t stall_epoch = 0;
 
     // What Connect has made of it. Written on the home reactor.
@@ -196,7 +196,7 @@ class qpair {
     bool sq_flow_control = true;                   ///< false: the host asked to leave SQHD out
     std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
-    std::uint64_t host_number = 0;                 ///< the controller's
+    std::uint64_t host_number = 0;  ///< the controller's
 
     enum class state : std::uint8_t { connecting, enabled, disconnecting };
     state phase = state::connecting;
@@ -268,8 +268,8 @@ class transport {
 
     /// Whether its connections can be encrypted. Those that cannot have no use for keys.
     virtual bool offers_secure_channel() const noexcept { return false; }
-    /// Control reactor. From now on this host proves itself to this subsystem with `key`: the configured PSK in its interchange
-    /// format. EINVAL: it is none. May come again for the same host after subsystem_remove_host().
+    /// Control reactor. From now on this host proves itself to this subsystem with `key`: the configured PSK in its
+    /// interchange format. EINVAL: it is none. May come again for the same host after subsystem_remove_host().
     virtual core::result<> subsystem_add_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/,
                                               std::string_view /*key*/) {
         return {};
@@ -289,8 +289,8 @@ class transport {
     virtual std::uint32_t sgls() const noexcept = 0;
     virtual std::uint8_t msdbd() const noexcept = 0;
     std::uint32_t ioccsz() const noexcept { return (64 + options().in_capsule_data_size) / 16; }
-    /// For discovery log entries: TSAS of this fabric (RDMA: connected, RoCE, RDMA_CM; TCP: how a listener is secured), up to
-    /// 256 bytes.
+    /// For discovery log entries: TSAS of this fabric (RDMA: connected, RoCE, RDMA_CM; TCP: how a listener is secured),
+    /// up to 256 bytes.
     virtual std::vector<std::byte> tsas(const listen_options& /*options*/) const { return {}; }
 };
 

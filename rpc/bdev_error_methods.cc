@@ -1,5 +1,5 @@
-// bdev_error_create, bdev_error_delete, bdev_error_inject_error, bdev_error_resume_pending: what a fault_device can do, in
-// the words of the interface.
+// bdev_error_create, bdev_error_delete, bdev_error_inject_error, bdev_error_resume_pending: what a fault_device can do,
+// in the words of the interface.
 
 #include "bdev/fault_device.h"
 #include "rpc/bdev_service.h"

@@ -28,9 +28,7 @@ struct sums {
     std::uint64_t failed = 0, miscompared = 0;
 
     void add(const bdev::core_statistics& core) {
-        const auto of = [&](op o) -> const auto& {
-            return core.ops[static_cast<unsigned>(o)];
-        };
+        const auto of = [&](op o) -> const auto& { return core.ops[static_cast<unsigned>(o)]; };
         add(read, of(op::read));
         add(write, of(op::write));
         add(write, of(op::compare_and_write));

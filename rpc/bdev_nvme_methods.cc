@@ -1,4 +1,5 @@
-// bdev_nvme_attach_controller, bdev_nvme_detach_controller, bdev_nvme_reset_controller; what devices say of their namespaces.
+// bdev_nvme_attach_controller, bdev_nvme_detach_controller, bdev_nvme_reset_controller; what devices say of their
+// namespaces.
 
 #include "rpc/bdev_nvme_service.h"
 

@@ -11,8 +11,8 @@ struct bdev_nvme_service {
     core::reactor_group& group;
 };
 
-/// All of them. In a saved configuration controllers come before what is made of their devices, and hot plug last, so that it does not
-/// get ahead of an attachment by name. REQUIRES: the subsystem "bdev" is there.
+/// All of them. In a saved configuration controllers come before what is made of their devices, and hot plug last, so
+/// that it does not get ahead of an attachment by name. REQUIRES: the subsystem "bdev" is there.
 void add_bdev_nvme_methods(method_table& methods, saved_config& config, device_kinds& kinds,
                            bdev_nvme_service& service);
 /// bdev_nvme_set_options, bdev_nvme_set_hotplug.

@@ -12,8 +12,8 @@ struct bdev_rbd_service {
     bdev_rbd::clusters& clusters;
 };
 
-/// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev" is
-/// there, and add_bdev_config() has been or will be called.
+/// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev"
+/// is there, and add_bdev_config() has been or will be called.
 void add_bdev_rbd_methods(method_table& methods, saved_config& config, device_kinds& kinds, bdev_rbd_service& service);
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service);
 

@@ -12,8 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Of one cluster or device: as many as a cluster has threads (bdev_rbd::cluster_threads), so that none waits there while its
-// time limit runs.
+// Of one cluster or device: as many as a cluster has threads (bdev_rbd::cluster_threads), so that none waits there
+// while its time limit runs.
 constexpr unsigned max_at_once = 16;
 // Calls that are begun in one go. Hosts' admin commands and Keep Alive have their turns in between.
 constexpr unsigned calls_in_a_turn = 16;

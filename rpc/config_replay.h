@@ -28,9 +28,9 @@ struct config_call {
 ///
 /// Settings of the startup state come first, one after the other; they cannot be made later, so one that fails ends the
 /// start. Then the rest: in the order of the configuration, but calls that wait for a cluster (config_names::lane)
-/// at the same time, and what names another call's thing after that call. A call that fails is tried again, after 1 s and at
-/// last every 60 s, and what needs its thing follows when that has come. Where a lane does not answer in time, the rest of the
-/// lane is not waited for, and one call at a time finds out whether it answers again.
+/// at the same time, and what names another call's thing after that call. A call that fails is tried again, after 1 s
+/// and at last every 60 s, and what needs its thing follows when that has come. Where a lane does not answer in time,
+/// the rest of the lane is not waited for, and one call at a time finds out whether it answers again.
 ///
 /// An operator's own calls count: what an operator makes by the same name is not tried again, nor is what is removed.
 ///
@@ -157,8 +157,8 @@ class config_replay final : public call_observer {
     bool stopped_ = false;
 };
 
-/// framework_get_failed_config, framework_retry_failed_config, framework_forget_failed_config; and the writers that keep what
-/// has not been made, for every section that there is.
+/// framework_get_failed_config, framework_retry_failed_config, framework_forget_failed_config; and the writers that
+/// keep what has not been made, for every section that there is.
 void add_failed_config_methods(method_table& methods, saved_config& config, config_replay& replay);
 
 }  // namespace causeway::rpc

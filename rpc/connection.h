@@ -43,8 +43,8 @@ class connection : public std::enable_shared_from_this<connection> {
     using gone_function = std::function<void(connection&)>;
 
     /// `gone` is called once, when the connection has closed itself.
-    connection(core::reactor& r, core::unique_fd fd, dispatcher& requests, connection_limits limits, unread_total& total,
-               gone_function gone);
+    connection(core::reactor& r, core::unique_fd fd, dispatcher& requests, connection_limits limits,
+               unread_total& total, gone_function gone);
 
     /// No more requests are read; closes when those that run are answered.
     void finish();

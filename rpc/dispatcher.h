@@ -16,8 +16,8 @@ class call_observer {
   public:
     virtual ~call_observer() = default;
     virtual bool watching() const noexcept = 0;
-    /// A call has ended. True for one that has failed: what it was to remove is gone all the same, so it is answered with
-    /// success.
+    /// A call has ended. True for one that has failed: what it was to remove is gone all the same, so it is answered
+    /// with success.
     virtual bool on_call(std::string_view method, const json& params, bool succeeded) = 0;
 };
 
@@ -33,7 +33,8 @@ class dispatcher {
     dispatcher(core::reactor& control, const method_table& methods, const lifecycle& cycle)
         : control_(control), methods_(methods), cycle_(cycle) {}
 
-    /// One call, by name or alias: what a request ends up as, and what a configuration file is made of. ECANCELED: close().
+    /// One call, by name or alias: what a request ends up as, and what a configuration file is made of. ECANCELED:
+    /// close().
     core::task<answer> call(std::string method, json params);
 
     struct reply {

@@ -1,5 +1,5 @@
-// framework_get_failed_config, framework_retry_failed_config, framework_forget_failed_config: ours alone, for what of the
-// configuration file could not be made.
+// framework_get_failed_config, framework_retry_failed_config, framework_forget_failed_config: ours alone, for what of
+// the configuration file could not be made.
 
 #include "rpc/config_replay.h"
 #include "rpc/params.h"

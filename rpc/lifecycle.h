@@ -19,8 +19,8 @@ class lifecycle {
 
     /// Goes to `runtime`. EALREADY: it has, or is about to. After a failure it may be tried again.
     core::task<core::result<>> start();
-    /// Ends when `runtime` has come and all is ready; ECANCELED: it never will. Where the configuration is not complete, what
-    /// set_readiness() says.
+    /// Ends when `runtime` has come and all is ready; ECANCELED: it never will. Where the configuration is not
+    /// complete, what set_readiness() says.
     core::task<core::result<>> wait();
     /// What wait() answers in `runtime`; ok if this is not called.
     void set_readiness(std::function<core::result<>()> f) { readiness_ = std::move(f); }

@@ -59,7 +59,8 @@ tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& ser
 struct listen_address {
     std::string trtype, adrfam, traddr, trsvcid;
 
-    /// With the letters' case as the specifications spell them, and the address family that is meant where none is said.
+    /// With the letters' case as the specifications spell them, and the address family that is meant where none is
+    /// said.
     nvmf::transport_address normal() const;
 };
 extern const fields<listen_address> listen_address_fields;

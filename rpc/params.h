@@ -244,16 +244,18 @@ field<Params> optional(std::string_view name, T Params::*member) {
 
 /// A string that stands for a value of an enumeration.
 template <class Params, class T>
-requires std::is_enum_v<T> field<Params> required(std::string_view name, T Params::*member, detail::choices<T> of) {
+    requires std::is_enum_v<T>
+field<Params> required(std::string_view name, T Params::*member, detail::choices<T> of) {
     return detail::choice<Params, T, T>(name, member, of, true);
 }
 template <class Params, class T>
-requires std::is_enum_v<T> field<Params> optional(std::string_view name, T Params::*member, detail::choices<T> of) {
+    requires std::is_enum_v<T>
+field<Params> optional(std::string_view name, T Params::*member, detail::choices<T> of) {
     return detail::choice<Params, T, T>(name, member, of, false);
 }
 template <class Params, class T>
-requires std::is_enum_v<T> field<Params> optional(std::string_view name, std::optional<T> Params::*member,
-                                                  detail::choices<T> of) {
+    requires std::is_enum_v<T>
+field<Params> optional(std::string_view name, std::optional<T> Params::*member, detail::choices<T> of) {
     return detail::choice<Params, std::optional<T>, T>(name, member, of, false);
 }
 

@@ -10,8 +10,8 @@ namespace causeway::rpc {
 std::uint64_t thread_number(const core::reactor& r) noexcept;
 
 /// framework_get_reactors, framework_get_scheduler, thread_get_stats, thread_get_pollers, thread_get_io_channels: what
-/// the cores do. Each reactor is shown as one thread of its own, which never moves. All arguments outlive the table's last
-/// call.
+/// the cores do. Each reactor is shown as one thread of its own, which never moves. All arguments outlive the table's
+/// last call.
 void add_reactor_methods(method_table& methods, core::reactor_group& group, const bdev::registry& devices);
 
 }  // namespace causeway::rpc

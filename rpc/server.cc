@@ -18,8 +18,8 @@ core::log::limiter evictions;
 }  // namespace
 
 server::server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options)
-    : control_(control), requests_(requests), socket_(std::move(socket)),
-      options_(options), unread_{.limit = options.unread_bytes, .relieve = [this] { drop_slowest_reader(); }},
+    : control_(control), requests_(requests), socket_(std::move(socket)), options_(options),
+      unread_{.limit = options.unread_bytes, .relieve = [this] { drop_slowest_reader(); }},
       retry_(control, [this] { watch_for_clients(true); }) {
     watch_for_clients(true);
 }

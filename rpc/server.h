@@ -9,8 +9,8 @@
 namespace causeway::rpc {
 
 struct server_options {
-    /// At the same time. A newcomer takes the place of the client that has been idle for longest; where none is idle it gets a
-    /// place that is kept for that.
+    /// At the same time. A newcomer takes the place of the client that has been idle for longest; where none is idle it
+    /// gets a place that is kept for that.
     unsigned connections = 64;
     /// A client whose requests have run for so long may lose its place, too, where none is idle.
     core::nanoseconds busy_limit = std::chrono::seconds(30);

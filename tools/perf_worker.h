@@ -38,7 +38,8 @@ struct perf_side {
     host::histogram ticks;
 };
 
-/// What one core does: keeps `depth` commands outstanding on each of its queues. All but what is said otherwise on its reactor.
+/// What one core does: keeps `depth` commands outstanding on each of its queues. All but what is said otherwise on its
+/// reactor.
 class perf_worker {
   public:
     /// `ways`: this core's. `slice`: with verify, the part of each disk that is this core's, of `slices`.

@@ -232,11 +232,8 @@ json to_json(const status& s) {
                          {"queues", h.queues},
                          {"cores", h.cores}});
     for (const auto& f : s.failed)
-        failed.push_back({{"id", f.id},
-                          {"attempts", f.attempts},
-                          {"method", f.method},
-                          {"of", f.about},
-                          {"message", f.message}});
+        failed.push_back(
+            {{"id", f.id}, {"attempts", f.attempts}, {"method", f.method}, {"of", f.about}, {"message", f.message}});
     return {{"seconds", s.seconds}, {"cores", cores}, {"disks", disks}, {"hosts", hosts}, {"failed_config", failed}};
 }
 

@@ -8,9 +8,9 @@
 
 namespace causeway::bdev_nvme::testing {
 
-// What code touches in memory, by core. A program that is compiled with -fsanitize=thread, and linked with this instead of that sanitizer's
-// own library, tells of each access. Recorded is what happens within a turn of a reactor, while recording is on; not the stack and what is
-// thread-local, which all cores of a test in one thread share.
+// What code touches in memory, by core. A program that is compiled with -fsanitize=thread, and linked with this instead
+// of that sanitizer's own library, tells of each access. Recorded is what happens within a turn of a reactor, while
+// recording is on; not the stack and what is thread-local, which all cores of a test in one thread share.
 
 struct access_report {
     std::uint64_t reads = 0, writes = 0;

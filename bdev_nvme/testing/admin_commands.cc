@@ -146,8 +146,8 @@ controller_model::outcome controller_model::async_event_request(const nvme::comm
     return {sc::success, 0, false};
 }
 
-/// NVM Express Base Specification 2.0, "Doorbell Buffer Config command". Admin queues go on with their registers: hosts do not agree about
-/// these.
+/// NVM Express Base Specification 2.0, "Doorbell Buffer Config command". Admin queues go on with their registers: hosts
+/// do not agree about these.
 controller_model::outcome controller_model::doorbell_buffer_config(const nvme::command& c) {
     if (!(options_.oacs & nvme::oacs_doorbell_buffer))
         return {sc::invalid_opcode};

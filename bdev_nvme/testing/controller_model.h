@@ -19,11 +19,11 @@
 
 namespace causeway::bdev_nvme::testing {
 
-/// An NVMe controller in this process, for the driver to be tested against: registers in plain memory, queues and data where the host says.
-/// NVM Express Base Specification 2.0, NVM Command Set Specification 1.0.
+/// An NVMe controller in this process, for the driver to be tested against: registers in plain memory, queues and data
+/// where the host says. NVM Express Base Specification 2.0, NVM Command Set Specification 1.0.
 ///
-/// It does something in `step()` alone. One thread at a time may call that and all below it, and it may be another one than the driver's:
-/// they meet in registers, doorbells and phase tags, which are atomic. Time is counted in steps.
+/// It does something in `step()` alone. One thread at a time may call that and all below it, and it may be another one
+/// than the driver's: they meet in registers, doorbells and phase tags, which are atomic. Time is counted in steps.
 class controller_model final : public function {
   public:
     explicit controller_model(model_options options = {});
@@ -44,8 +44,8 @@ class controller_model final : public function {
 
     /// Looks at registers and doorbells once and does what is due. How many commands it took or ended.
     unsigned step();
-    /// The same for the commands of one I/O queue alone, on a thread of the queue's own. REQUIRES: its completion queue is no other's, no
-    /// faults are planned, and no `step()` at the same time makes or deletes queues.
+    /// The same for the commands of one I/O queue alone, on a thread of the queue's own. REQUIRES: its completion queue
+    /// is no other's, no faults are planned, and no `step()` at the same time makes or deletes queues.
     unsigned step_queue(std::uint16_t qid);
 
     // Faults of single commands: see faults.h.
@@ -65,7 +65,7 @@ class controller_model final : public function {
 
     void set_fatal();  ///< CSTS.CFS, until it is reset. Nothing: it is disabled.
     void hold_ready(std::optional<bool> value) { held_ready_ = value; }  ///< CSTS.RDY stays so, whatever CC says
-    void keep_dma(bool on) noexcept { dma_does_not_stop_ = on; }  ///< stop_dma() fails
+    void keep_dma(bool on) noexcept { dma_does_not_stop_ = on; }         ///< stop_dma() fails
     void hang_shutdown(bool on) { shutdown_hangs_ = on; }
     /// From now on registers read all ones and nothing is done. `tell`: as the bus tells it.
     void remove(bool tell = true);
@@ -226,8 +226,8 @@ class controller_model final : public function {
     std::map<std::size_t, std::uint32_t> strays_;  ///< doorbells of queues that do not exist, as seen last
 
     std::map<std::uint32_t, namespace_store> namespaces_;
-    /// Those of whose format the host was told something else. Even a device that lies about its blocks moves no more than the host has
-    /// room for: nothing in a host could help otherwise.
+    /// Those of whose format the host was told something else. Even a device that lies about its blocks moves no more
+    /// than the host has room for: nothing in a host could help otherwise.
     std::set<std::uint32_t> misdescribed_;
     std::map<nvme::fid, std::uint32_t> features_;
     std::vector<nvme::host_memory_descriptor> host_memory_;

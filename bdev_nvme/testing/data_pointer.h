@@ -23,8 +23,9 @@ struct data_pointer_rules {
     bool admin = false;       ///< PRPs alone
 };
 
-/// The memory that `c` names for `bytes` of data, in order. NVM Express Base Specification 2.0, "Physical Region Page Entry and List" and
-/// "Scatter Gather List (SGL)". Lists are read as the device reads them: from wherever they are said to be.
+/// The memory that `c` names for `bytes` of data, in order. NVM Express Base Specification 2.0, "Physical Region Page
+/// Entry and List" and "Scatter Gather List (SGL)". Lists are read as the device reads them: from wherever they are
+/// said to be.
 nvme::status gather(const nvme::command& c, std::size_t bytes, const data_pointer_rules& rules,
                     std::vector<piece>& pieces);
 

@@ -15,7 +15,8 @@
 
 namespace causeway::bdev_nvme::testing {
 
-/// I/O on devices from all cores, each with buffers of its own that go with it: a device that touches them later is found by a sanitizer.
+/// I/O on devices from all cores, each with buffers of its own that go with it: a device that touches them later is
+/// found by a sanitizer.
 class io_user final : bdev::observer {
   public:
     io_user(core::test::manual_reactors& reactors, bdev::registry& devices) : reactors_(reactors), devices_(devices) {}

@@ -10,8 +10,8 @@
 
 namespace causeway::bdev_nvme::testing {
 
-/// Asynchronous events and the requests that wait for them. After an event its kind is silent until the host has read the log page.
-/// NVM Express Base Specification 2.0, "Asynchronous Event Request command".
+/// Asynchronous events and the requests that wait for them. After an event its kind is silent until the host has read
+/// the log page. NVM Express Base Specification 2.0, "Asynchronous Event Request command".
 class event_queue {
   public:
     /// False: there are more than the controller takes.

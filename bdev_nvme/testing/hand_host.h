@@ -10,7 +10,8 @@
 #include <memory>
 #include <optional>
 
-// A host without a driver, for tests of the model itself: entries of queues are dwords laid out by hand, from the specification's tables.
+// A host without a driver, for tests of the model itself: entries of queues are dwords laid out by hand, from the
+// specification's tables.
 
 namespace causeway::bdev_nvme::testing {
 

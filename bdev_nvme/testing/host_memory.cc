@@ -91,7 +91,8 @@ controller_model::outcome controller_model::get_host_memory(submission_queue& sq
     return {to_host(sq, c, std::as_writable_bytes(std::span(attributes))), host_memory_.empty() ? 0u : 1u};
 }
 
-/// The memory is the controller's until it is reset or told otherwise: a host that takes it back too early is caught by a sanitizer.
+/// The memory is the controller's until it is reset or told otherwise: a host that takes it back too early is caught by
+/// a sanitizer.
 void controller_model::use_host_memory() noexcept {
     for (const auto& d : host_memory_) {
         auto* first = reinterpret_cast<std::byte*>(d.badd.value());

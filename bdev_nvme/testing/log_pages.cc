@@ -126,8 +126,8 @@ void controller_model::namespace_changed(std::uint32_t nsid) {
           nvme::lid::changed_namespace_list);
 }
 
-/// NVM Express Base Specification 2.0, "Asynchronous Event Information - SMART / Health Status": three bits of warnings have events of
-/// their own, the others are matters of reliability.
+/// NVM Express Base Specification 2.0, "Asynchronous Event Information - SMART / Health Status": three bits of warnings
+/// have events of their own, the others are matters of reliability.
 void controller_model::warn(std::uint8_t critical_warnings) {
     health_.critical_warning |= critical_warnings;
     const auto set = features_.find(nvme::fid::async_event_configuration);

@@ -9,8 +9,8 @@
 
 namespace causeway::bdev_nvme::testing {
 
-/// Reactors, a bus of models and a registry, in virtual time: each round is a turn of every reactor, then a step of every model, then a
-/// tenth of a millisecond.
+/// Reactors, a bus of models and a registry, in virtual time: each round is a turn of every reactor, then a step of
+/// every model, then a tenth of a millisecond.
 class model_fixture {
   public:
     explicit model_fixture(std::size_t cores = 2) : reactors(cores) {}

@@ -80,8 +80,8 @@ struct submission_queue {
     completion_queue* cq = nullptr;
     std::vector<held_command> held;
     chosen_fault now;  ///< of the command that is being executed
-    /// Commands that a made-up completion has named. Even a device that lies leaves the memory of what it has called complete alone:
-    /// nothing in a host could help otherwise.
+    /// Commands that a made-up completion has named. Even a device that lies leaves the memory of what it has called
+    /// complete alone: nothing in a host could help otherwise.
     std::set<std::uint16_t> disowned;
 
     std::vector<piece> pieces, metadata;  ///< of the command that is being executed

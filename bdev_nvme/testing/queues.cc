@@ -45,9 +45,10 @@ void controller_model::look_at_tail(submission_queue& sq) {
         sq.tail = value;
 }
 
-/// NVM Express Base Specification 2.0, "Doorbell Buffer Config command" and the annex on its use. A queue without work falls asleep: it
-/// says by its event index which entry it wants a doorbell for, and looks once more, since the host may have gone past that meanwhile. Both
-/// sides store, then load: sequentially consistent, or each could miss the other.
+/// NVM Express Base Specification 2.0, "Doorbell Buffer Config command" and the annex on its use. A queue without work
+/// falls asleep: it says by its event index which entry it wants a doorbell for, and looks once more, since the host
+/// may have gone past that meanwhile. Both sides store, then load: sequentially consistent, or each could miss the
+/// other.
 void controller_model::look_at_shadow_tail(submission_queue& sq) {
     const std::size_t at = tail_doorbell(sq.qid);
     if (registers_.get32(at) != untouched_doorbell) {

@@ -29,8 +29,8 @@ struct memory_target_options {
     bool polls = false;     ///< I/O queues, instead of sleeping
 };
 
-/// A controller over TCP, on a port of the loopback, that serves reads and writes on memory: strict about what a host may send,
-/// and without anything of the gateway's own. Threads of its own: one for each connection.
+/// A controller over TCP, on a port of the loopback, that serves reads and writes on memory: strict about what a host
+/// may send, and without anything of the gateway's own. Threads of its own: one for each connection.
 class memory_target {
   public:
     /// `twin`: the same disks by another way.

@@ -11,8 +11,8 @@
 
 namespace causeway::bench {
 
-/// Keeps so many I/Os outstanding on a device, from one core, with no fabric between. Made and destroyed anywhere while it does not run;
-/// otherwise on its core, but for the counters.
+/// Keeps so many I/Os outstanding on a device, from one core, with no fabric between. Made and destroyed anywhere while
+/// it does not run; otherwise on its core, but for the counters.
 class device_load {
   public:
     struct options {

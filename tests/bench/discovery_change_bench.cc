@@ -1,9 +1,9 @@
 // What a change of the configuration costs the data I/O of the control reactor's core, where a thousand hosts follow
 // the discovery log of a thousand subsystems: every host is told, and reads all of the log again.
 //
-// One thread takes the turns of both reactors, one after the other. What counts is what the turns of the control reactor
-// have taken of the processor: on a machine that does other things as well, a core that is taken away for 10 ms finds all
-// hosts waiting when it comes back, and a latency by the clock says more of that than of the gateway.
+// One thread takes the turns of both reactors, one after the other. What counts is what the turns of the control
+// reactor have taken of the processor: on a machine that does other things as well, a core that is taken away for 10 ms
+// finds all hosts waiting when it comes back, and a latency by the clock says more of that than of the gateway.
 
 #include "bdev/registry.h"
 #include "bdev/uuid.h"

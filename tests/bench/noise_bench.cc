@@ -1,4 +1,5 @@
-// What a core of this machine loses to others: how long a loop that does nothing is away, seen as latencies of 10 us would see it.
+// What a core of this machine loses to others: how long a loop that does nothing is away, seen as latencies of 10 us
+// would see it.
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
-// Random I/O on a namespace of a local NVMe controller through our driver, from one core or several, with no fabric between: what fio does
-// through the kernel's. The controller is bound to vfio-pci. Prints JSON.
+// Random I/O on a namespace of a local NVMe controller through our driver, from one core or several, with no fabric
+// between: what fio does through the kernel's. The controller is bound to vfio-pci. Prints JSON.
 
 #include "bdev_nvme/controllers.h"
 #include "bdev_nvme/pci_bus.h"

@@ -1,5 +1,5 @@
-// Our NVMe driver alone, natively: against a controller in this process that ends every read at once and moves no data. The model of each
-// queue runs on the queue's own core, so that two cores do twice the work of one. Prints JSON.
+// Our NVMe driver alone, natively: against a controller in this process that ends every read at once and moves no data.
+// The model of each queue runs on the queue's own core, so that two cores do twice the work of one. Prints JSON.
 //
 // Under callgrind (nvme_instructions.py) its instructions are counted.
 

@@ -1,5 +1,6 @@
-// What placement is for: disks whose submission costs processor time on their home core, as librbd's does. Eight of them on
-// two cores, under load from hosts on both; their homes once by round_robin and once all on the first core, by turns.
+// What placement is for: disks whose submission costs processor time on their home core, as librbd's does. Eight of
+// them on two cores, under load from hosts on both; their homes once by round_robin and once all on the first core, by
+// turns.
 
 #include "bdev/uuid.h"
 #include "core/placement.h"
@@ -19,8 +20,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Work that takes as many instructions wherever and whenever it runs. (A loop that watches the clock would be faster the
-/// more often the kernel takes its core away.)
+/// Work that takes as many instructions wherever and whenever it runs. (A loop that watches the clock would be faster
+/// the more often the kernel takes its core away.)
 [[gnu::noinline]] void burn(std::uint64_t rounds) noexcept {
     for (std::uint64_t i = 0; i < rounds; ++i)
         asm volatile("" ::: "memory");
@@ -161,8 +162,8 @@ outcome median(std::vector<outcome> all) {
     return all[all.size() / 2];
 }
 
-/// How much more all cores burn at once than one alone: what the machine itself allows. Less than their number where cores
-/// share a processor with each other, or with somebody else.
+/// How much more all cores burn at once than one alone: what the machine itself allows. Less than their number where
+/// cores share a processor with each other, or with somebody else.
 core::task<double> ceiling(gateway& g) {
     constexpr std::uint64_t rounds = 100'000'000;
     const auto time = [&g](std::size_t cores) -> core::task<double> {

@@ -1,4 +1,5 @@
-// What MSG_ZEROCOPY saves a sender, and whether the kernel has copied all the same: over loopback, or to whoever reads at an address.
+// What MSG_ZEROCOPY saves a sender, and whether the kernel has copied all the same: over loopback, or to whoever reads
+// at an address.
 
 #include <arpa/inet.h>
 #include <cerrno>

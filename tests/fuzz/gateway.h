@@ -30,8 +30,8 @@ using transport_factory = core::result<std::unique_ptr<nvmf::transport>> (*)(nvm
 /// A gateway of one reactor whose turns the caller takes, one transport behind a listener at 127.0.0.1.
 ///
 /// Nothing hops to another thread: what may block runs between two turns. Time stands almost still in turn(), so that
-/// the reactor makes no system call. In wait() it runs ten times as fast as the machine's, for what other threads have to do; or,
-/// where there are none, it goes on as soon as there is nothing to do.
+/// the reactor makes no system call. In wait() it runs ten times as fast as the machine's, for what other threads have
+/// to do; or, where there are none, it goes on as soon as there is nothing to do.
 class gateway {
   public:
     enum class pace : std::uint8_t { with_threads, alone };

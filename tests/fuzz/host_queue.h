@@ -42,8 +42,8 @@ class host_memory {
 
 inline constexpr std::uint16_t rdma_port = 4420;  ///< of the gateway, in a network of its own
 
-/// One queue pair of the host, nothing between the caller and the wire. Keeps the account of what was sent and answered,
-/// and ends the process when a response fits no command.
+/// One queue pair of the host, nothing between the caller and the wire. Keeps the account of what was sent and
+/// answered, and ends the process when a response fits no command.
 class host_queue {
   public:
     /// Returns connected.

@@ -1,4 +1,5 @@
-// A controller that does as it likes, under the NVMe driver as it is delivered. README.md has what an input looks like and what is checked.
+// A controller that does as it likes, under the NVMe driver as it is delivered. README.md has what an input looks like
+// and what is checked.
 
 #include "core/log.h"
 #include "tests/fuzz/nvme_session.h"

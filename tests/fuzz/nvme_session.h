@@ -43,7 +43,8 @@ struct nvme_counts {
     std::uint64_t inputs = 0, attached = 0, io = 0, failed_io = 0, resets = 0, failed_resets = 0;
 };
 
-/// Plays one input: a controller, a driver, and what they do to each other. README.md has the format, and what is checked.
+/// Plays one input: a controller, a driver, and what they do to each other. README.md has the format, and what is
+/// checked.
 class nvme_session {
   public:
     nvme_session(byte_source& in, nvme_counts& counts);

@@ -40,8 +40,8 @@ void print_counts() {
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     require_softrdma();
-    // What a connection allocates outlives the input: libFuzzer would look for leaks after nearly every one. The session
-    // looks for them itself.
+    // What a connection allocates outlives the input: libFuzzer would look for leaks after nearly every one. The
+    // session looks for them itself.
     static std::vector<char*> arguments(*argv, *argv + *argc);
     static char no_leak_checks[] = "-detect_leaks=0";
     arguments.insert(arguments.begin() + 1, no_leak_checks);

@@ -29,7 +29,8 @@ class script {
     explicit script(std::span<const std::uint8_t> input) noexcept : rest_(input), rough_(number(1) == rough_mark) {}
     std::optional<step> next() noexcept;
 
-    /// It may do what gets a connection closed by all rules. To connect again takes as long as a dozen gentle scripts and more.
+    /// It may do what gets a connection closed by all rules. To connect again takes as long as a dozen gentle scripts
+    /// and more.
     bool rough() const noexcept { return rough_; }
 
     static constexpr std::uint8_t rough_mark = 0xee;

@@ -237,8 +237,8 @@ void session::settle() {
     fail("connections are closed again and again");
 }
 
-/// Commands that wait for something that the host does: a fused one for the other half, an Asynchronous Event Request for
-/// an event. False: a connection has gone.
+/// Commands that wait for something that the host does: a fused one for the other half, an Asynchronous Event Request
+/// for an event. False: a connection has gone.
 bool session::release_held() {
     if (queues_[fresh] && queues_[fresh]->outstanding()) {
         queues_[fresh].reset();

@@ -14,8 +14,8 @@ namespace causeway::fuzz {
 
 /// A host with a live controller, which plays scripts and judges what comes back.
 ///
-/// After each: all that was sent is answered once, or its connection closed and made anew; buffers, requests and receives
-/// are back. Now and then, and after each new connection: what is written is what is read.
+/// After each: all that was sent is answered once, or its connection closed and made anew; buffers, requests and
+/// receives are back. Now and then, and after each new connection: what is written is what is read.
 class session {
   public:
     session();

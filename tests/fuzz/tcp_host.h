@@ -12,8 +12,8 @@
 
 namespace causeway::fuzz {
 
-/// A host's end of a TCP connection: whatever bytes it is given go out, and what comes back must be PDUs that a controller may
-/// send: one answer for a command at most, data only for reads, R2Ts only for writes.
+/// A host's end of a TCP connection: whatever bytes it is given go out, and what comes back must be PDUs that a
+/// controller may send: one answer for a command at most, data only for reads, R2Ts only for writes.
 class tcp_host final : private tcp::pdu_sink {
   public:
     /// Connected, with nothing sent.

@@ -1,5 +1,5 @@
-// A host's byte stream over TCP: whatever it is, it ends in PDUs or in one violation; in the same ones, however the network
-// cuts it; and nothing is written beyond the room that was made for it.
+// A host's byte stream over TCP: whatever it is, it ends in PDUs or in one violation; in the same ones, however the
+// network cuts it; and nothing is written beyond the room that was made for it.
 
 #include "tests/fuzz/must.h"
 #include "transport/tcp/pdu_reader.h"

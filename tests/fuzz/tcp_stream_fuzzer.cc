@@ -1,5 +1,5 @@
-// Byte streams into live connections: the target and its TCP transport as they are, over loopback sockets. README.md has what an
-// input looks like and what is checked.
+// Byte streams into live connections: the target and its TCP transport as they are, over loopback sockets. README.md
+// has what an input looks like and what is checked.
 
 #include "tests/fuzz/tcp_session.h"
 

@@ -196,8 +196,8 @@ std::string every_type(const endpoint& at) {
         }
     }
     must_still_serve(s);
-    // Where the device can send with invalidate it is taken at its word; what a device makes of that for a region's own key
-    // differs, and afterwards the key is of no use.
+    // Where the device can send with invalidate it is taken at its word; what a device makes of that for a region's own
+    // key differs, and afterwards the key is of no use.
     nvme::command c = keyed(read_blocks(at, invalidates, 0, 1), *s.io, s.block_size);
     c.sgl.identifier = invalidates;
     s.io->send(c);

@@ -45,8 +45,8 @@ struct ask {
     std::optional<std::vector<std::byte>> raw;  ///< private data instead of the above
 };
 
-/// A host's side of the connection manager: an id with an event channel of its own. The queue pair is its user's: made on
-/// `id()` between `resolve` and `connect`, and destroyed before this object. Not thread safe.
+/// A host's side of the connection manager: an id with an event channel of its own. The queue pair is its user's: made
+/// on `id()` between `resolve` and `connect`, and destroyed before this object. Not thread safe.
 class cm_connection {
   public:
     /// Finds the device and the way to the target. Throws `unexpected`.
@@ -54,7 +54,8 @@ class cm_connection {
     ~cm_connection();
     cm_connection(const cm_connection&) = delete;
 
-    /// Asks for the connection. The target's rejection where it rejects, as the status in its private data (0: none given).
+    /// Asks for the connection. The target's rejection where it rejects, as the status in its private data (0: none
+    /// given).
     std::optional<std::uint16_t> connect(const ask& what);
     /// Takes the events that are there. True: the connection is over; said to the other side, too.
     bool is_over();

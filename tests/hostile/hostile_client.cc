@@ -1,5 +1,5 @@
-// A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of it.
-// Writes to the first blocks of the namespace that it is given.
+// A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of
+// it. Writes to the first blocks of the namespace that it is given.
 
 #include "tests/hostile/cases.h"
 

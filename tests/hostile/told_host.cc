@@ -1,5 +1,5 @@
-// A host that does what its standard input says, one step at a time: for writes that stand in a queue while nobody reads
-// it.
+// A host that does what its standard input says, one step at a time: for writes that stand in a queue while nobody
+// reads it.
 
 #include "tests/hostile/nvme_host.h"
 

@@ -30,7 +30,8 @@ class controller {
 
     /// Ends in order, as `nvme disconnect` does: shutdown, then the queues go.
     void shut_down();
-    /// Drops the I/O queues and disables the controller, as a host does that resets it. What remains is to be destroyed.
+    /// Drops the I/O queues and disables the controller, as a host does that resets it. What remains is to be
+    /// destroyed.
     void reset();
 
     std::vector<std::unique_ptr<io_queue>>& queues() noexcept { return queues_; }

@@ -25,8 +25,8 @@ struct queue_options {
     bool events = false;           ///< completions are waited for, not only polled
 };
 
-/// An I/O queue of a good host: `depth` slots, each with a buffer. A slot is the caller's again when its response is there
-/// *and* its SEND is over. What is submitted goes out at `flush`, with one doorbell. Not thread safe.
+/// An I/O queue of a good host: `depth` slots, each with a buffer. A slot is the caller's again when its response is
+/// there *and* its SEND is over. What is submitted goes out at `flush`, with one doorbell. Not thread safe.
 class io_queue {
   public:
     /// Connects, and sends Connect. Throws `hostile::unexpected`.

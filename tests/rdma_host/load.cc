@@ -304,9 +304,9 @@ void load::check(const worker& w, std::span<const std::byte> data) {
         if (pattern_->is(block, lba, acknowledged) ||
             (tracker_->is_pending(w.disk_slot) && pattern_->is(block, lba, acknowledged + 1)))
             continue;
-        throw disk_is_wrong(fmt::format("block {} holds {}, where generation {}{} must be", lba,
-                                        pattern_->describe(block), acknowledged,
-                                        tracker_->is_pending(w.disk_slot) ? fmt::format(" or {}", acknowledged + 1) : ""));
+        throw disk_is_wrong(fmt::format(
+            "block {} holds {}, where generation {}{} must be", lba, pattern_->describe(block), acknowledged,
+            tracker_->is_pending(w.disk_slot) ? fmt::format(" or {}", acknowledged + 1) : ""));
     }
     outcome_.verified_blocks += data.size() / size;
 }

@@ -12,8 +12,8 @@
 namespace causeway::rdma_host {
 
 using host::histogram;
-using host::write_tracker;
 using host::pattern;
+using host::write_tracker;
 
 /// What a load does.
 struct load_options {
@@ -55,9 +55,9 @@ struct disk_is_wrong : std::runtime_error {
 /// Keeps `depth` commands outstanding on each of `queues` queues of one controller; with `verify`, every block read is
 /// compared with what was last acknowledged there, and at the end all that was written is read back.
 ///
-/// A connection that breaks takes no command with it: those that were not answered are sent again on the next one. A write
-/// among them has, until it is acknowledged, left either content in each block, old or new; the blocks are read and held
-/// against that before it is written again. One thread; `stop` may be called on any.
+/// A connection that breaks takes no command with it: those that were not answered are sent again on the next one. A
+/// write among them has, until it is acknowledged, left either content in each block, old or new; the blocks are read
+/// and held against that before it is written again. One thread; `stop` may be called on any.
 class load {
   public:
     explicit load(const load_options& o);

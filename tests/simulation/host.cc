@@ -162,7 +162,8 @@ core::task<> host::end(loop::host_controller& c, ending how) {
 }
 
 core::task<> host::wait_for_silence(loop::host_controller& c) {
-    // Twice the timeout is what a target may take that looks at traffic as well; a device may hold a command for longer.
+    // Twice the timeout is what a target may take that looks at traffic as well; a device may hold a command for
+    // longer.
     for (unsigned ms = 0; c.admin().phase() == loop::host_queue::state::open; ms += 10) {
         if (ms > 2 * plan_.kato_ms + 200) {
             system_.fail("host {} has been silent for {} ms, and is still connected", number_, ms);

@@ -20,10 +20,10 @@ using value = std::uint64_t;
 /// What each block of one disk may hold, judged by nothing but what hosts have seen: which writes were submitted and
 /// answered, and when.
 ///
-/// Each write takes effect in one block at one moment between its submission and its end, or, unless it was acknowledged,
-/// never. A write whose connection was lost ends when the target holds nothing of that connection any more. So a read
-/// may find the value of every write that had begun before the read ended, and that no other write is known to have
-/// replaced: known is a write that was acknowledged, or whose value a read has found.
+/// Each write takes effect in one block at one moment between its submission and its end, or, unless it was
+/// acknowledged, never. A write whose connection was lost ends when the target holds nothing of that connection any
+/// more. So a read may find the value of every write that had begun before the read ended, and that no other write is
+/// known to have replaced: known is a write that was acknowledged, or whose value a read has found.
 class disk_model {
   public:
     disk_model(std::uint16_t disk, std::uint32_t block_size, std::uint64_t blocks);

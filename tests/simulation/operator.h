@@ -4,8 +4,8 @@
 
 namespace causeway::simulation {
 
-/// Who runs the gateway: adds and removes namespaces, devices, subsystems, hosts; resizes disks. Each step undoes itself
-/// after a while. Several may work at once, on different things.
+/// Who runs the gateway: adds and removes namespaces, devices, subsystems, hosts; resizes disks. Each step undoes
+/// itself after a while. Several may work at once, on different things.
 class gateway_operator {
   public:
     explicit gateway_operator(simulated_system& w) : system_(w) {}

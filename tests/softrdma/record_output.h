@@ -9,8 +9,8 @@
 
 namespace softrdma {
 
-/// Where lines of a record go at the end of a process, `SOFTRDMA_RECORD`: nowhere for "none", behind what is in a file, or, by
-/// default, to the standard error, each with the fabric's name before it.
+/// Where lines of a record go at the end of a process, `SOFTRDMA_RECORD`: nowhere for "none", behind what is in a file,
+/// or, by default, to the standard error, each with the fabric's name before it.
 inline void write_record(std::string_view lines) {
     const std::string where = setting("SOFTRDMA_RECORD", "-");
     if (where == "none")

@@ -12,7 +12,8 @@ inline std::string setting(const char* name, std::string otherwise = {}) {
     return value && *value ? value : std::move(otherwise);
 }
 
-/// Processes of one domain see each other; others might as well be on another network. `SOFTRDMA_DOMAIN`, by default the user's.
+/// Processes of one domain see each other; others might as well be on another network. `SOFTRDMA_DOMAIN`, by default
+/// the user's.
 inline std::string domain() {
     return setting("SOFTRDMA_DOMAIN", "user-" + std::to_string(::getuid()));
 }

@@ -25,16 +25,16 @@ struct host_options {
     bool sq_flow_control = true;
 };
 
-/// A host that has connected to a subsystem: an admin queue, I/O queues, and what Linux does between opening the one and
-/// the others. Lives on the reactor where connect() was called.
+/// A host that has connected to a subsystem: an admin queue, I/O queues, and what Linux does between opening the one
+/// and the others. Lives on the reactor where connect() was called.
 class host_controller {
   public:
     explicit host_controller(loop_transport& t) : transport_(t) {}
     /// REQUIRES: disconnect() has ended, or connect() has never been called.
     ~host_controller() = default;
 
-    /// Connects the admin queue, enables the controller, connects the I/O queues. What a step got as an answer stands in
-    /// the error; `code` is EPROTO for a status. After an error everything is closed again.
+    /// Connects the admin queue, enables the controller, connects the I/O queues. What a step got as an answer stands
+    /// in the error; `code` is EPROTO for a status. After an error everything is closed again.
     core::task<core::result<>> connect(host_options o);
     /// Closes all queues and ends when they are closed.
     core::task<> disconnect();

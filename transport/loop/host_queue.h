@@ -31,14 +31,14 @@ class host_queue {
     /// Fabrics Connect on the open connection; of success, dw0 holds the controller's id.
     core::task<nvme::completion> connect(connect_parameters p);
 
-    /// False: not open, or entries - 1 commands are outstanding; nothing has happened then. `r` and the memory it points
-    /// at are the target's until `r.done` is called.
+    /// False: not open, or entries - 1 commands are outstanding; nothing has happened then. `r` and the memory it
+    /// points at are the target's until `r.done` is called.
     bool submit(host_request& r) noexcept;
     /// Submits as soon as there is room and waits for the answer.
     core::task<nvme::completion> run(nvme::command command, std::span<const iovec> data = {});
 
-    /// Begins to close. What is outstanding is answered, or ends with host_pathing_error; where data is copied the target
-    /// may go on with such commands for a while, as over a network.
+    /// Begins to close. What is outstanding is answered, or ends with host_pathing_error; where data is copied the
+    /// target may go on with such commands for a while, as over a network.
     void disconnect() noexcept;
     /// Ends when it is closed, by whichever side. One waiter.
     core::task<> closed();

@@ -23,8 +23,8 @@ enum class data_path : std::uint8_t {
     copy_checked,  ///< likewise, and use of a released buffer is detected
 };
 
-/// A fabric without a network: hosts in the same process, commands and answers as messages between reactors. What tests,
-/// simulations and benchmarks reach a target through.
+/// A fabric without a network: hosts in the same process, commands and answers as messages between reactors. What
+/// tests, simulations and benchmarks reach a target through.
 class loop_transport final : public nvmf::transport {
   public:
     /// ENOMEM.

@@ -16,11 +16,13 @@ namespace {
 
 core::log::flag flag("rdma");
 
-// How often a sender repeats when the receiver has no receive posted, and after a lost packet: 7 is "for ever" and "most".
+// How often a sender repeats when the receiver has no receive posted, and after a lost packet: 7 is "for ever" and
+// "most".
 constexpr std::uint8_t retries = 7;
 // Two requests for each command must have indexes of 16 bits.
 constexpr std::uint32_t max_depth = 32768;
-// What a host waits before it sends again to an empty receive queue: 0.64 ms. The default, 655 ms, looks like an outage.
+// What a host waits before it sends again to an empty receive queue: 0.64 ms. The default, 655 ms, looks like an
+// outage.
 constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
 constexpr auto drain_limit = std::chrono::seconds(3);
@@ -77,8 +79,8 @@ core::task<> connection::accept() {
 
     co_await core::switch_to(*home_);
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
-    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses),
-                                     local_, peer_, on_close);
+    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses), local_,
+                                     peer_, on_close);
     qpair_->port = port_;
     group_->join(*qpair_);
     co_await core::switch_to(control());

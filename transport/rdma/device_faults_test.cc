@@ -44,9 +44,8 @@ struct neighbours {
     }
     void wait() {
         EXPECT_TRUE(w.until([&] {
-            return bad.io->closed() && std::all_of(good.begin(), good.end(), [](host& g) {
-                       return g.io->end().responses.size() == victims;
-                   });
+            return bad.io->closed() && std::all_of(good.begin(), good.end(),
+                                                   [](host& g) { return g.io->end().responses.size() == victims; });
         }));
     }
 

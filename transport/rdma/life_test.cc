@@ -144,8 +144,8 @@ TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {
     }
 }
 
-/// What has come for others takes the core longer than a connection needs to be taken apart; behind it lies what the host
-/// had sent last, when its queue pair is destroyed.
+/// What has come for others takes the core longer than a connection needs to be taken apart; behind it lies what the
+/// host had sent last, when its queue pair is destroyed.
 TEST(life, no_receive_is_lost_by_a_core_that_does_not_keep_up) {
     constexpr std::uint16_t depth = 64, admin_depth = 32;
     nvmf::transport_options o = small_options();

@@ -17,8 +17,9 @@ constexpr std::size_t arena_size = 512;  // work requests of one turn; more only
 constexpr std::uint32_t small_buffer = 8192;
 /// Own buffers that are spare before more are made: enough until these are there.
 constexpr std::size_t min_own_buffers = 4;
-// A command has two completions and more. And in a turn the control reactor takes as many admin commands as a poller may
-// handle events: if no more came out of the completion queue, those of one host would lie in it before everybody's I/O.
+// A command has two completions and more. And in a turn the control reactor takes as many admin commands as a poller
+// may handle events: if no more came out of the completion queue, those of one host would lie in it before everybody's
+// I/O.
 constexpr unsigned completions_per_event = 4;
 
 core::result<comp_channel_ptr> make_channel(ibv_context* context) {

@@ -212,7 +212,8 @@ void qpair::send_response(request& r) noexcept {
     send_waiters_.push_back(r);
 }
 
-/// REQUIRES: room in the queue and in the arena. Appends RDMA WRITEs and the SEND. The device does them in order, so the host has the data when it sees the response.
+/// REQUIRES: room in the queue and in the arena. Appends RDMA WRITEs and the SEND. The device does them in order, so
+/// the host has the data when it sees the response.
 void qpair::post_response(request& r) noexcept {
     const std::uint32_t needed = sends_needed(r);
     r.at = request::step::sending;

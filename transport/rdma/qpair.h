@@ -146,7 +146,7 @@ class qpair final : public nvmf::qpair {
     std::uint32_t peak_ = 0;         ///< of `outstanding_`, since lower_claim()
     std::uint32_t sending_ = 0;      ///< responses posted, not completed
     core::condition_variable progress_;
-    std::uint32_t sq_size_;          ///< as Connect asked for
+    std::uint32_t sq_size_;  ///< as Connect asked for
     std::uint16_t sqhd_ = 0;
 
     request_table requests_;

@@ -179,8 +179,8 @@ TEST(room, a_connection_without_memory_for_its_receives_is_refused_and_those_tha
     open_many(w, 60);
     w.fabric.options.registers_memory = false;
     const auto without = open_many(w, 120);  // what has been made is enough for some of them
-    const auto refused = std::find_if(without.begin(), without.end(),
-                                      [](host_end* e) { return e->is == host_end::state::rejected; });
+    const auto refused =
+        std::find_if(without.begin(), without.end(), [](host_end* e) { return e->is == host_end::state::rejected; });
     ASSERT_NE(refused, without.end());
     EXPECT_EQ((*refused)->status, nvme::to_underlying(nvme::rdma_cm_status::no_resources));
     for (int i = 0; i < 128; ++i)

@@ -132,7 +132,8 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
     // A wildcard does not say which address the host has come to.
     connections_.push_back(std::make_unique<connection>(
-        *this, *d, e.id, at.port(), at.at().is_wildcard() ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
+        *this, *d, e.id, at.port(),
+        at.at().is_wildcard() ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
         std::get<connect_request>(asked)));
     to_accept_.push_back(connections_.back().get());
     accept_next();

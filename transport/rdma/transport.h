@@ -67,7 +67,7 @@ class rdma_transport final : public nvmf::transport {
     const nvmf::transport_options options_;
     std::unique_ptr<cm_channel> channel_;
     bool stopping_ = false;
-    unsigned background_ = 0;  ///< tasks that only stop() waits for
+    unsigned background_ = 0;         ///< tasks that only stop() waits for
     core::condition_variable ended_;  ///< one of them, or a connection
 
     core::async_mutex listening_;

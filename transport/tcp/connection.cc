@@ -92,7 +92,8 @@ core::task<> connection::tear_down() {
     co_await core::switch_to(control());
     transport_.target().release_core(*home_);
 
-    // What still executes may take its time: it holds its requests and their buffers, and nothing else that others might want.
+    // What still executes may take its time: it holds its requests and their buffers, and nothing else that others
+    // might want.
     co_await core::switch_to(*home_);
     co_await transport_.target().detach(*qpair_);
     qpair_.reset();

@@ -14,8 +14,8 @@
 
 namespace causeway::tcp {
 
-/// The beginning of a connection: ICReq, ICResp, and the header of the first capsule, which says what queue it will be. Lives on the
-/// core that accepted it, for a limited time, and costs that core less than a kilobyte.
+/// The beginning of a connection: ICReq, ICResp, and the header of the first capsule, which says what queue it will be.
+/// Lives on the core that accepted it, for a limited time, and costs that core less than a kilobyte.
 class handshake {
   public:
     enum class outcome : std::uint8_t {

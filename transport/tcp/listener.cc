@@ -43,9 +43,10 @@ core::task<core::result<>> listener::open() {
         co_return tl::make_unexpected(socket.error());
     socket_ = std::move(*socket);
     co_await core::for_each_reactor(transport_.target().group(), [&](core::reactor& r) {
-        acceptors_[r.index()] = std::make_unique<acceptor>(
-            r, transport_.limiter(), socket_.get(), port_, transport_.options(), make_, transport_.handshakes(r.index()),
-            [this](handshake_result e) { core::detach(transport_.adopt(std::move(e))); });
+        acceptors_[r.index()] =
+            std::make_unique<acceptor>(r, transport_.limiter(), socket_.get(), port_, transport_.options(), make_,
+                                       transport_.handshakes(r.index()),
+                                       [this](handshake_result e) { core::detach(transport_.adopt(std::move(e))); });
     });
     co_return core::result<>{};
 }

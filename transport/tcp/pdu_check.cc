@@ -90,7 +90,8 @@ std::optional<violation> check_common_header(const header& h, const negotiated_p
     const bool with_data = s->has_data && plen > header_end;
     const std::uint8_t wanted = (digest_after_header(*s, a) ? nvme::tcp_header_digest : 0) |
                                 (digest_after_data(*s, a) && with_data ? nvme::tcp_data_digest : 0);
-    // A digest that is announced and was not agreed on is as wrong as one that is missing. Without data there is none of it.
+    // A digest that is announced and was not agreed on is as wrong as one that is missing. Without data there is none
+    // of it.
     const std::uint8_t meant = nvme::tcp_header_digest | (with_data ? nvme::tcp_data_digest : 0);
     if ((h.flags & meant) != wanted)
         return invalid_field(offsetof(header, flags));

@@ -34,8 +34,8 @@ struct negotiated_params {
     std::uint32_t max_data = 0;         ///< bytes in one H2CData or C2HData, at most
 };
 
-/// Checks the first eight bytes of a PDU, before anything else of it is waited for: so that what they announce is never larger than
-/// what there is room for.
+/// Checks the first eight bytes of a PDU, before anything else of it is waited for: so that what they announce is never
+/// larger than what there is room for.
 std::optional<violation> check_common_header(const nvme::tcp_common_header& h, const negotiated_params& a) noexcept;
 
 /// Bytes of its digest included; of a header that has passed the check.

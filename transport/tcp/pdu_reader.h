@@ -56,8 +56,8 @@ class pdu_reader {
     /// How many of `bytes` it has taken: all of them, unless it is over(): a violation, or the sink's wish.
     std::size_t feed(std::span<const std::byte> bytes) noexcept;
 
-    /// Where the data that is still missing of the current PDU goes: it may be received there at once, without going through
-    /// feed(). Empty: there is none, or it has to be dropped.
+    /// Where the data that is still missing of the current PDU goes: it may be received there at once, without going
+    /// through feed(). Empty: there is none, or it has to be dropped.
     std::span<std::byte> destination() const noexcept;
     /// So many bytes were put there.
     void received_in_place(std::size_t bytes) noexcept;

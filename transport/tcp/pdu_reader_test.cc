@@ -116,7 +116,8 @@ TEST(pdu_reader, drops_what_nobody_wants) {
     EXPECT_TRUE(r.reader.at_rest());
 }
 
-// CRC-32C of 72 bytes 04 03 48 4c 55 00 00 00 01 00 …, and of "hello". RFC 3720 B.4 gives the check values of the sum itself.
+// CRC-32C of 72 bytes 04 03 48 4c 55 00 00 00 01 00 …, and of "hello". RFC 3720 B.4 gives the check values of the sum
+// itself.
 const bytes with_digests = padded({0x04, 3, 72, 76, 85, 0, 0, 0, 0x01}, 72);
 
 bytes digest(const bytes& of) {

@@ -18,8 +18,8 @@ namespace causeway::tcp {
 
 class qpair;
 
-/// The connections of one core. Connections that have just had something to say are received from directly, which costs one system
-/// call; the others are asked for with epoll, all at once, and so are all before the core sleeps.
+/// The connections of one core. Connections that have just had something to say are received from directly, which costs
+/// one system call; the others are asked for with epoll, all at once, and so are all before the core sleeps.
 class poll_group final : public core::poller {
   public:
     /// Any thread; takes its time. ENOMEM, EMFILE.
@@ -48,8 +48,8 @@ class poll_group final : public core::poller {
     /// For what is not received in place. What is in it lasts until the next receive.
     std::span<std::byte> scratch() noexcept { return scratch_; }
 
-    /// What reactor::stalls() said before all connections were last asked whether they have something to read: those that had nothing have
-    /// been read to their end by then. See nvmf::qpair::stall_epoch.
+    /// What reactor::stalls() said before all connections were last asked whether they have something to read: those
+    /// that had nothing have been read to their end by then. See nvmf::qpair::stall_epoch.
     std::uint32_t quiet_epoch() const noexcept { return quiet_epoch_; }
 
     core::reactor& home() const noexcept { return home_; }

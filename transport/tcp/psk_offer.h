@@ -24,8 +24,8 @@ struct psk_offers {
 /// No offers: there are none, or they are malformed. What is returned points into `extension`.
 psk_offers read_psk_offers(std::span<const unsigned char> extension);
 
-/// Whether a client with this key, not of an earlier session, has made the binder. `hello`: the first ClientHello of the connection,
-/// with its handshake header and without the bytes of binders. RFC 8446, "PSK Binder".
+/// Whether a client with this key, not of an earlier session, has made the binder. `hello`: the first ClientHello of
+/// the connection, with its handshake header and without the bytes of binders. RFC 8446, "PSK Binder".
 bool binder_fits(const tls_psk& psk, std::span<const unsigned char> hello, std::span<const unsigned char> binder);
 
 }  // namespace causeway::tcp

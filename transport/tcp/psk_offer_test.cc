@@ -7,7 +7,8 @@ namespace {
 
 using octets = std::vector<unsigned char>;
 
-/// Two identities, "ab" and "c", with binders of 32 and 33 bytes. Laid out by hand from RFC 8446, "Pre-Shared Key Extension".
+/// Two identities, "ab" and "c", with binders of 32 and 33 bytes. Laid out by hand from RFC 8446, "Pre-Shared Key
+/// Extension".
 octets good() {
     octets e = {0, 15,                        // identities
                 0, 2,  'a', 'b', 1, 2, 3, 4,  // the first, and its obfuscated ticket age

@@ -8,9 +8,9 @@
 namespace causeway::tcp {
 namespace {
 
-// Keys of bytes 0, 1, 2, …. Derived by hand with Python's hmac and hashlib modules from RFC 5869 and the specification's formulas.
-// Identities were compared with those of `nvme check-tls-key` 2.13: of version 0 all; of version 1 those with a hash, as psk_reading::bare
-// has them.
+// Keys of bytes 0, 1, 2, …. Derived by hand with Python's hmac and hashlib modules from RFC 5869 and the
+// specification's formulas. Identities were compared with those of `nvme check-tls-key` 2.13: of version 0 all; of
+// version 1 those with a hash, as psk_reading::bare has them.
 constexpr std::string_view key_00 = "NVMeTLSkey-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
 constexpr std::string_view key_01 = "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
 constexpr std::string_view key_00_48 =

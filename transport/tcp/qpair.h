@@ -19,10 +19,11 @@ namespace causeway::tcp {
 
 class poll_group;
 
-/// The data path of one connection: PDUs in, PDUs out. Lives on its poll group's reactor, made and destroyed there by its connection.
+/// The data path of one connection: PDUs in, PDUs out. Lives on its poll group's reactor, made and destroyed there by
+/// its connection.
 ///
-/// A command is outstanding from its capsule until its response is handed to the network whole: before that its host cannot have
-/// seen it. So there are never more requests than the queue is deep.
+/// A command is outstanding from its capsule until its response is handed to the network whole: before that its host
+/// cannot have seen it. So there are never more requests than the queue is deep.
 ///
 /// Before Connect has succeeded the host is unknown, so no shared resources of the core are used: there is one request
 /// and room for Connect's data, and other in-capsule data is dropped.
@@ -65,7 +66,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void begin_close() noexcept;
     /// Ends when all has been sent that can be, or `limit` has passed.
     core::task<> wait_sent(core::nanoseconds limit);
-    /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should be.
+    /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should
+    /// be.
     std::unique_ptr<stream> stop_sending() noexcept;
 
     /// Goes when its socket has.

@@ -15,7 +15,8 @@ namespace {
 
 namespace sc = nvme::sc;
 
-// A long command is asked for in pieces, so that a host has so much of it on its way at most: MAXR2T of Linux allows one at a time.
+// A long command is asked for in pieces, so that a host has so much of it on its way at most: MAXR2T of Linux allows
+// one at a time.
 constexpr std::uint32_t max_asked_at_once = 128 * 1024;
 
 std::uint16_t tag_of(const request& r, std::size_t part) noexcept {

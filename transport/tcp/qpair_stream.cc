@@ -151,8 +151,7 @@ void qpair::on_hang_up() noexcept {
 }
 
 std::uint32_t qpair::interest() const noexcept {
-    return (stopping_ ? 0 : std::uint32_t{EPOLLIN}) |
-           (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
+    return (stopping_ ? 0 : std::uint32_t{EPOLLIN}) | (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
 core::task<> qpair::wait_sent(core::nanoseconds limit) {

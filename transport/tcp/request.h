@@ -24,8 +24,8 @@ struct request final : nvmf::request {
     bool has_digest_error = false;  ///< a data digest was wrong
     bool queued = false;            ///< `out` is being sent
     std::uint16_t index = 0;        ///< in its queue pair
-    std::byte* data = nullptr;     ///< in `buffer` or `own_room`
-    std::uint32_t in_capsule = 0;  ///< bytes that came with the capsule
+    std::byte* data = nullptr;      ///< in `buffer` or `own_room`
+    std::uint32_t in_capsule = 0;   ///< bytes that came with the capsule
 
     /// A piece of the data that the host has been asked for.
     struct part {

@@ -15,9 +15,9 @@ namespace causeway::tcp {
 
 /// The requests of one queue pair. On its core.
 ///
-/// A queue is as deep as its host has asked for, and hardly ever used to its depth. So there is one request at first, for Connect, and
-/// the others are made in groups when a command first needs them. They stay until the connection closes; then each group goes
-/// as soon as the last command in it has ended.
+/// A queue is as deep as its host has asked for, and hardly ever used to its depth. So there is one request at first,
+/// for Connect, and the others are made in groups when a command first needs them. They stay until the connection
+/// closes; then each group goes as soon as the last command in it has ended.
 class request_table {
   public:
     static constexpr std::uint32_t group_size = 8;

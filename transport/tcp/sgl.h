@@ -15,7 +15,8 @@ struct data_location {
         capsule_offset;  ///< in the capsule's data; nothing: it comes, or goes, in PDUs of its own
 };
 
-/// Checks a command's SGL against what came with its capsule (`available` bytes) and what the command moves (`length`, more than 0).
+/// Checks a command's SGL against what came with its capsule (`available` bytes) and what the command moves (`length`,
+/// more than 0).
 nvme::status parse_sgl(const nvme::command& command, std::uint32_t available, std::uint32_t length, nvmf::transfer way,
                        data_location& out) noexcept;
 

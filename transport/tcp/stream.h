@@ -33,11 +33,13 @@ class stream {
 
     /// Fills `to` in order, as far as there is something.
     virtual outcome receive(std::span<const iovec> to) noexcept = 0;
-    /// Takes what there is room for, from the beginning. REQUIRES: at most IOV_MAX pieces. What was not taken comes again.
+    /// Takes what there is room for, from the beginning. REQUIRES: at most IOV_MAX pieces. What was not taken comes
+    /// again.
     virtual outcome send(std::span<const iovec> from) noexcept = 0;
     /// True: receive() has data that the socket's readiness does not show.
     virtual bool holds_more() const noexcept { return false; }
-    /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to be called.
+    /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to
+    /// be called.
     virtual bool wants_to_send() const noexcept { return false; }
     /// Nothing more is sent; the peer is told in order.
     virtual void end_sending() noexcept;

@@ -13,8 +13,8 @@ namespace tcp {
 /// How many connections there may be, of one transport.
 struct connection_limits {
     std::size_t total = 32768;  ///< each has a descriptor
-    /// Of them, those whose Connect has not succeeded yet. Hosts open one for each of their queues before the first Connect: 128 at a
-    /// time for a controller.
+    /// Of them, those whose Connect has not succeeded yet. Hosts open one for each of their queues before the first
+    /// Connect: 128 at a time for a controller.
     std::size_t pending = 4096;
     std::size_t pending_per_address = 1024;
 };

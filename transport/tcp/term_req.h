@@ -10,8 +10,8 @@
 
 namespace causeway::tcp {
 
-/// C2HTermReq or H2CTermReq, on its way: why a connection ends, and the header of the PDU at fault. NVM Express TCP Transport
-/// Specification 1.0, "Host/Controller Terminate Connection Request".
+/// C2HTermReq or H2CTermReq, on its way: why a connection ends, and the header of the PDU at fault. NVM Express TCP
+/// Transport Specification 1.0, "Host/Controller Terminate Connection Request".
 class term_req {
   public:
     void set(nvme::tcp_pdu_type type, const violation& v, std::span<const std::byte> header) noexcept {

@@ -109,7 +109,8 @@ class tls_stream : public stream {
     std::size_t begun_ = 0;  ///< bytes of the batch that has not gone out wholly: until then they are not taken
 };
 
-/// Why the library did not go on. The library keeps a list of errors for each thread: what is left there would be another connection's.
+/// Why the library did not go on. The library keeps a list of errors for each thread: what is left there would be
+/// another connection's.
 void tls_stream::learn(int failed) noexcept {
     const int why = SSL_get_error(ssl(), failed);
     if (why == SSL_ERROR_ZERO_RETURN)

@@ -12,8 +12,8 @@ class tls_server;
 /// What all encrypted connections of a transport share. Any thread.
 std::shared_ptr<tls_server> make_tls_server(std::shared_ptr<const psk_store> keys);
 
-/// TLS 1.3 with pre-shared keys and nothing else: NVM Express TCP Transport Specification 1.0, "Transport Layer Security". Makes
-/// `socket` non-blocking and takes it.
+/// TLS 1.3 with pre-shared keys and nothing else: NVM Express TCP Transport Specification 1.0, "Transport Layer
+/// Security". Makes `socket` non-blocking and takes it.
 ///
 /// receive() drives the handshake; until it is over nothing is received or sent, and the peer has proved nothing. The
 /// stream breaks if the peer cannot prove a key of the store.

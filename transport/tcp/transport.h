@@ -14,8 +14,8 @@
 
 namespace causeway::tcp {
 
-/// The TCP fabric: listeners, connections, and what each core has for them. Control reactor, but for the statistics, which are
-/// counters.
+/// The TCP fabric: listeners, connections, and what each core has for them. Control reactor, but for the statistics,
+/// which are counters.
 class tcp_transport final : public nvmf::transport {
   public:
     tcp_transport(nvmf::target& target, nvmf::transport_options options, const connection_limits& limits);

@@ -100,7 +100,7 @@ void engine::run(int epoll_fd) {
         locked.lock();
         for (int i = 0; i < n; ++i) {
             const epoll_event& e = ready[static_cast<std::size_t>(i)];
-            const std::uint64_t token = e.data.u64; // a copy: the struct is packed, and a reference must be aligned
+            const std::uint64_t token = e.data.u64;  // a copy: the struct is packed, and a reference must be aligned
             if (token == 0) {
                 eventfd_t count;
                 ::eventfd_read(wake_fd_, &count);

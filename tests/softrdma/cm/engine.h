@@ -8,9 +8,9 @@
 
 namespace softrdma::cm {
 
-/// The one background thread: it watches the sockets and keeps the time. Every method is called, and every handler runs,
-/// with the world's lock held. The thread starts with the first thing to watch and is never joined: it holds nothing
-/// that the end of the process would miss.
+/// The one background thread: it watches the sockets and keeps the time. Every method is called, and every handler
+/// runs, with the world's lock held. The thread starts with the first thing to watch and is never joined: it holds
+/// nothing that the end of the process would miss.
 class engine {
   public:
     using clock = std::chrono::steady_clock;

@@ -31,7 +31,8 @@ enum class state {
 
 constexpr std::uint8_t default_ack_timeout = 14;  ///< 4.096 us * 2^14 = 67 ms
 
-/// Someone who has connected to a listener and is not a request yet: it has said nothing so far, or the backlog is full.
+/// Someone who has connected to a listener and is not a request yet: it has said nothing so far, or the backlog is
+/// full.
 struct knock {
     watched socket;
     std::optional<message> request;

@@ -24,7 +24,8 @@ constexpr std::size_t reject_data = 148;
 
 constexpr std::uint32_t message_magic = 0x53524d31;
 
-/// One packet between two connection managers. Both ends are the same build on the same machine: no byte order, no versions.
+/// One packet between two connection managers. Both ends are the same build on the same machine: no byte order, no
+/// versions.
 struct message {
     std::uint32_t magic = message_magic;
     kind what{};

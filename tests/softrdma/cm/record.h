@@ -4,7 +4,8 @@
 
 namespace softrdma::cm {
 
-/// What has happened in this process, told at its end to whom `SOFTRDMA_RECORD` names: `-` for stderr, or a file to append to.
+/// What has happened in this process, told at its end to whom `SOFTRDMA_RECORD` names: `-` for stderr, or a file to
+/// append to.
 struct counts {
     std::uint64_t asked = 0;
     std::uint64_t accepted = 0;

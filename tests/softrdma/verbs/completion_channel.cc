@@ -11,7 +11,8 @@ using namespace softrdma;
 
 namespace {
 
-/// A queue of this channel with an event to fetch, each in its turn; null if the one that was counted has been destroyed.
+/// A queue of this channel with an event to fetch, each in its turn; null if the one that was counted has been
+/// destroyed.
 completion_queue* next_raised(completion_channel& channel) {
     process& own = process::self();
     std::lock_guard hold(own.acting);

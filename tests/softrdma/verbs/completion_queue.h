@@ -37,8 +37,8 @@ struct completion_queue : ibv_cq {
     void take_attention();
 };
 
-/// Adds a completion to a queue of any process, and wakes who waits for it. `solicited`: an event also for who waits for
-/// those only.
+/// Adds a completion to a queue of any process, and wakes who waits for it. `solicited`: an event also for who waits
+/// for those only.
 void complete(peer& at, shared_completion_queue& queue, const completion& c, bool solicited);
 
 int poll_cq(ibv_cq* cq, int most, ibv_wc* out);

@@ -143,7 +143,8 @@ struct segment {
     }
 };
 
-/// Queue pair numbers have 24 bits: the place in the table, and how often it was used, so that a stale number names nobody.
+/// Queue pair numbers have 24 bits: the place in the table, and how often it was used, so that a stale number names
+/// nobody.
 inline constexpr std::uint32_t queue_pair_place(std::uint32_t number) noexcept {
     return number % most_queue_pairs;
 }

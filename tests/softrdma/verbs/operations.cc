@@ -22,7 +22,8 @@ int post_recv(ibv_qp* qp, ibv_recv_wr* wr, ibv_recv_wr** bad) {
     return rc;
 }
 
-// Between wr_start and wr_complete work requests are built one after the other; wr_id and wr_flags are the caller's fields.
+// Between wr_start and wr_complete work requests are built one after the other; wr_id and wr_flags are the caller's
+// fields.
 
 ibv_send_wr& begin(ibv_qp_ex* ex, ibv_wr_opcode opcode) {
     queue_pair& q = *static_cast<queue_pair*>(ex);

@@ -10,11 +10,12 @@
 
 namespace softrdma {
 
-/// A process of the fabric as another one sees it: its segment, and ways to its memory and its descriptors. One that has died is
-/// still there to look at, and answers to nothing. Thread safe.
+/// A process of the fabric as another one sees it: its segment, and ways to its memory and its descriptors. One that
+/// has died is still there to look at, and answers to nothing. Thread safe.
 class peer {
   public:
-    /// The process that a GID names; null if there is none. Blocks for as long as it takes its engine to answer, at most a second.
+    /// The process that a GID names; null if there is none. Blocks for as long as it takes its engine to answer, at
+    /// most a second.
     static std::shared_ptr<peer> find(const ibv_gid& gid);
     ~peer();
     peer(const peer&) = delete;

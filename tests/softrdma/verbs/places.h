@@ -9,8 +9,8 @@
 
 namespace softrdma {
 
-/// Places in one of the segment's tables. They are handed out in a ring, so that what was just given up is not soon another's.
-/// Thread safe.
+/// Places in one of the segment's tables. They are handed out in a ring, so that what was just given up is not soon
+/// another's. Thread safe.
 class places {
   public:
     /// `first`: places below it are never handed out.

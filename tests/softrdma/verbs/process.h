@@ -16,8 +16,8 @@ class queue_pair;
 struct completion_queue;
 struct srq;
 
-/// This process' adapter: made when the first device is listed, and there until the process ends. A child of fork() starts
-/// with a new one.
+/// This process' adapter: made when the first device is listed, and there until the process ends. A child of fork()
+/// starts with a new one.
 class process {
   public:
     static process& self();

@@ -20,10 +20,11 @@ namespace softrdma {
 struct completion_queue;
 struct srq;
 
-/// A reliably connected queue pair. What arrives is done by the peer in the shared part; what is sent, by whoever posts, and by the
-/// engine when something had to wait.
+/// A reliably connected queue pair. What arrives is done by the peer in the shared part; what is sent, by whoever
+/// posts, and by the engine when something had to wait.
 ///
-/// Locks, in this order: the send queue's; a shared queue pair's (one at a time); a receive queue's; a completion queue's.
+/// Locks, in this order: the send queue's; a shared queue pair's (one at a time); a receive queue's; a completion
+/// queue's.
 class queue_pair : public ibv_qp_ex {
   public:
     static queue_pair& of(ibv_qp* qp) noexcept { return *static_cast<queue_pair*>(reinterpret_cast<ibv_qp_ex*>(qp)); }
@@ -48,7 +49,8 @@ class queue_pair : public ibv_qp_ex {
     void resume();
     /// On the engine's thread: what a peer has done to us.
     void take_attention();
-    /// Under its completion queue's lock: the completion of the work request at `position` has been polled, and with it those before.
+    /// Under its completion queue's lock: the completion of the work request at `position` has been polled, and with it
+    /// those before.
     void retire(std::uint32_t position, ibv_wc_status status) noexcept;
 
     /// Between wr_start() and wr_complete().

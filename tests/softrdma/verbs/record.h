@@ -40,7 +40,8 @@ void start();
 
 void add(count what, std::uint64_t n = 1) noexcept;
 
-/// A wrong use of verbs, which hardware may let pass and may not. Said at once, counted, and listed at exit; with SOFTRDMA_STRICT the end of the process.
+/// A wrong use of verbs, which hardware may let pass and may not. Said at once, counted, and listed at exit; with
+/// SOFTRDMA_STRICT the end of the process.
 void violation(const std::string& what);
 
 /// The value of one of these lines, 0 if there is none.

@@ -23,7 +23,8 @@ shared_region* region_of(segment& in, std::uint32_t key) noexcept {
     return key != 0 && place < most_regions ? &in.regions[place] : nullptr;
 }
 
-/// Null if `key` does not give `access` to these bytes; otherwise its owner cannot deregister it until `users` is taken back.
+/// Null if `key` does not give `access` to these bytes; otherwise its owner cannot deregister it until `users` is taken
+/// back.
 shared_region* begin_use(segment& in, std::uint32_t key, std::uint32_t pd, std::uint64_t iova, std::uint64_t length,
                          std::uint32_t access) noexcept {
     shared_region* r = region_of(in, key);

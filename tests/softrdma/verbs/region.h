@@ -55,7 +55,8 @@ class buffers {
     bool valid_ = true;
 };
 
-/// Takes the remote rights from a key, as SEND with invalidate does. False if it is no key of that domain with remote rights.
+/// Takes the remote rights from a key, as SEND with invalidate does. False if it is no key of that domain with remote
+/// rights.
 bool invalidate(segment& in, std::uint32_t key, std::uint32_t pd) noexcept;
 
 /// Work requests that are posted and not polled hold on to what they refer to: deregistering that is reported.

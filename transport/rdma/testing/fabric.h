@@ -77,7 +77,8 @@ struct device_options {
     bool inlines = true;
     bool resizes_queues = true;
     bool registers_memory = true;
-    /// All that can move does, each time the network has a look: no connection has less of it where there are more of them.
+    /// All that can move does, each time the network has a look: no connection has less of it where there are more of
+    /// them.
     bool is_wide = false;
     std::size_t host_memory = 1 << 20;  ///< bytes of each host's end
 
@@ -110,7 +111,7 @@ class host_end {
     std::vector<std::byte> memory;  ///< under `key`
     std::uint32_t key = 0;
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(memory.data()); }
-    bool takes_responses = true;  ///< false: SENDs to it wait for ever
+    bool takes_responses = true;   ///< false: SENDs to it wait for ever
     bool says_established = true;  ///< false: it never takes up what the target has accepted
     /// The device refuses the target's next chain to this host from its first signaled work request on.
     bool next_post_is_refused = false;

@@ -1,7 +1,7 @@
 #pragma once
 
-// A target behind the TCP transport, with real sockets on loopback, and hosts that speak the protocol by hand. One thread takes the
-// turns of all cores, and time passes when there is nothing to do: so nothing is waited for.
+// A target behind the TCP transport, with real sockets on loopback, and hosts that speak the protocol by hand. One
+// thread takes the turns of all cores, and time passes when there is nothing to do: so nothing is waited for.
 
 #include "bdev/fault_device.h"
 #include "bdev/registry.h"
@@ -69,7 +69,8 @@ class tcp_fixture : public ::testing::Test {
     explicit tcp_fixture(std::size_t cores = 1, nvmf::transport_options options = {}, connection_limits limits = {});
     ~tcp_fixture() override;
 
-    /// Turns all cores until `done`, and lets time pass where there is nothing to do. False: it is not so within a minute of that time.
+    /// Turns all cores until `done`, and lets time pass where there is nothing to do. False: it is not so within a
+    /// minute of that time.
     bool until(const std::function<bool()>& done);
     template <class T>
     T run(core::task<T> t) {
