@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an I/O costs in this folder: from device::start() to the issuer's hook, statistics and two looks at the clock
 // included. Prints time; for instructions: valgrind --tool=callgrind --toggle-collect='*run_batch*' device_bench
 // --benchmark_filter=NAME, and divide by the I/Os (a thousand in each batch).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev/device.h"
 
 #include "bdev/null_device.h"

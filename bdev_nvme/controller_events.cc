@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asynchronous events of a controller, and what is checked periodically: events, health, whether it is still there.
 
 #include "bdev_nvme/controller.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A device that cannot be trusted: whatever it does, its I/O is answered, and it is reset or given up.
 
 #include "bdev_nvme/testing/driver_fixture.h"

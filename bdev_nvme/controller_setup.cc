@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The admin commands by which a controller that has just been enabled is made ready for I/O.
 
 #include "bdev_nvme/controller.h"

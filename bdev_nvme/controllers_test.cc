@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/controllers.h"
 
 #include "bdev/test_support.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/data_pointer.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/queue_pair.h"
 
 #include "bdev_nvme/pieces.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/register_guard.h"
 
 #include "bdev_nvme/mmio.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One queue pair for each core, no lock and no shared cache line on the way of an I/O: counted. The driver, the
 // devices' contract and the reactors are compiled to tell of every access (testing/access_log.h); the model is not.
 

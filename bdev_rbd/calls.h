@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // How an I/O goes to librbd and comes back: what the files of rbd_device share.

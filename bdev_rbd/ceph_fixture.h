@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // What the tests against a real cluster share. They need CEPH_CONF, and OSD_PID for those that stop the OSD;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/client_file.h"
 
 #include <filesystem>

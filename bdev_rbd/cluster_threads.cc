@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/cluster_threads.h"
 
 #include "core/log.h"

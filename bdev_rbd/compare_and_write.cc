@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compare and Write of one block, atomic in the cluster, against every gateway.
 //
 // librbd does it, but its release 16 takes no more than a sector of 512 bytes. Which release is there shows in its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/deadline_call.h"
 
 #include "core/blocking_pool.h"

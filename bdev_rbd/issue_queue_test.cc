@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/issue_queue.h"
 
 #include "core/simulation.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a client is configured with, and whose settings win.
 
 #include "bdev_rbd/ceph_fixture.h"

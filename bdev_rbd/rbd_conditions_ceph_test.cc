@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a cluster or another client may do to an image under a running gateway, and what hosts are told then.
 
 #include "bdev_rbd/ceph_fixture.h"

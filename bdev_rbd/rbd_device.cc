@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/rbd_device.h"
 
 #include "bdev_rbd/calls.h"

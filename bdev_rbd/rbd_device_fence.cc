@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a device leaves a client that the cluster has blocklisted, and continues with another.
 
 #include "bdev_rbd/rbd_device.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cluster has put a client of ours on its blocklist: what hosts see, and how its images come back.
 
 #include "bdev_rbd/ceph_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Clusters and images coming and going: names, places, sizes, refusals.
 
 #include "bdev_rbd/ceph_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an image costs: README.md has the numbers that this prints.
 
 #include "bdev_rbd/ceph_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // I/O that goes to librbd in several parts, when the cluster or the gateway stands still between them.
 
 #include "bdev_rbd/ceph_fixture.h"

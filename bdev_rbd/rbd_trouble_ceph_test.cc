@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A cluster that is out of reach, hangs, or has thrown us out: what else runs must not feel it.
 
 #include "bdev_rbd/ceph_fixture.h"

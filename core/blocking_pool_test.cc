@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/blocking_pool.h"
 
 #include "core/test_support.h"

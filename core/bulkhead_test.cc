@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/bulkhead.h"
 
 #include "core/blocking_pool.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/dma_memory.h"
 
 #include "core/dma_map_lock.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/fd_wait.h"
 
 #include "core/task.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events, condition variables, gates and mutexes: in virtual time, one reactor whose turns the test takes.
 
 #include "core/wait_queue.h"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs every Debian 12 package that Causeway needs, each named once, with what it is for.
 # Usage: install-deps.sh [build|test]     build: to compile and run; test: that and what ./demo and ./test use (default)
 set -euo pipefail

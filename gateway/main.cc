@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/log.h"
 #include "gateway/config_file.h"
 #include "gateway/gateway.h"

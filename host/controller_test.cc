@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/test_support.h"
 #include "core/thread_runner.h"
 #include "host/controller.h"

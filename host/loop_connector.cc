@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/loop_connector.h"
 
 #include "transport/loop/host_queue.h"

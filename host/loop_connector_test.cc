@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host library and a target in one process, in virtual time.
 
 #include "host/loop_connector.h"

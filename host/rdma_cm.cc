@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/rdma_cm.h"
 
 #include "nvme/rdma.h"

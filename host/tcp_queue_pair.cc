@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/tcp_queue_pair.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/testing/scripted_peer.h"
 
 namespace causeway::host::testing {

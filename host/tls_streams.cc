@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/tls_streams.h"
 
 #include "core/fd_wait.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvme/features.h"
 
 #include "nvme/log_page.h"

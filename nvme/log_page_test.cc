@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvme/log_page.h"
 
 #include "nvme/testing/golden.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Abort: aborts a command that has not reached a device. NVM Express Base Specification 2.0, "Abort command".
 //
 // A command that a device executes continues: nothing can be called back from a cluster, and its buffers are in use.

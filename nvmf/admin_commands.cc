@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/admin_commands.h"
 
 #include "core/log.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/async_events.h"
 
 #include "nvmf/controller.h"

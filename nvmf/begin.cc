@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What transports call for each command: begin() and execute(). Runs on the qpair's core.
 
 #include "nvmf/admin_commands.h"

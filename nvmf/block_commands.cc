@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Read, Write, Compare, Write Zeroes and Verify: one range of blocks, one device I/O. Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"

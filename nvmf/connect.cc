@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connect: which hosts may connect, through which listener, and to which controller. NVMe over Fabrics 1.1, "Connect
 // Command".
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thousand hosts that ask for the discovery log at once, and everybody else on the control core: by turns and by
 // counted work, not by time.
 

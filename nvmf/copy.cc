@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copy: ranges of blocks to one place, by one device I/O. NVM Command Set Specification 1.0, "Copy command". Runs on
 // the qpair's core.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/test_fixture.h"
 
 namespace causeway::nvmf::test {

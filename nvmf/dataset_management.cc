@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dataset Management: Deallocate unmaps up to 256 ranges; the other attributes are hints, and taken as such.
 // Runs on the qpair's core.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of a connection. Begins and ends on the qpair's core, passes through the control reactor.
 
 #include "core/log.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/discovery.h"
 
 #include "core/reactor.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the discovery log of a thousand subsystems costs the control reactor: the figures that its budget counts with.
 //
 //   nvmf_bench --benchmark_filter=discovery

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/dispatch.h"
 
 #include "nvmf/controller.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Flush: of one namespace, or of all, one after the other. Runs on the qpair's core.
 
 #include "nvmf/core_counters.h"

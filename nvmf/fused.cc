@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compare and Write: two commands that run as one. NVM Express Base Specification 2.0, "Fused Operations".
 // Runs on the qpair's core.
 //

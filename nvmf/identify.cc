@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Identify: the table of CNS values, and the pages about namespaces. The controller's own page is in
 // identify_controller.cc.
 

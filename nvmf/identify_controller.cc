@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/identify_controller.h"
 
 #include "nvmf/async_events.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a host is told in a controller's last moment. Do Not Retry is final: Linux removes a disk whose Identify says
 // it, and gives an association up. So no status that comes of what passes has it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Get Log Page. NVM Express Base Specification 2.0, "Get Log Page command".
 
 #include "nvme/log_page.h"

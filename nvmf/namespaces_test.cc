@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev/null_device.h"
 #include "nvmf/test_fixture.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // By which port a host comes in, and what it has to have proved there.
 
 #include "nvmf/test_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Property Get and Property Set. NVMe over Fabrics 1.1, "Property Get Command" and "Property Set Command".
 
 #include "nvme/properties.h"

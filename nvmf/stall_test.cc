@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was received before a core stalled, and what comes after.
 
 #include "nvmf/test_fixture.h"

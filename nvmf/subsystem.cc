@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Subsystems: allowed hosts, listeners and controllers. Namespaces are in subsystem_namespaces.cc.
 
 #include "nvmf/subsystem.h"

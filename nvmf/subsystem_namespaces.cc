@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces come and go while hosts use the others.
 
 #include "core/log.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/target.h"
 
 #include "bdev/uuid.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // A target in virtual time, with hosts at the end of a fabric that consists of function calls. For unit tests

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same as elsewhere here, but on threads: for what only ThreadSanitizer can see.
 
 #include "core/test_support.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // The transport seam: what a transport offers to the target, and what it may call.

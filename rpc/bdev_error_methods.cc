@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_error_create, bdev_error_delete, bdev_error_inject_error, bdev_error_resume_pending: what a fault_device can do,
 // in the words of the interface.
 

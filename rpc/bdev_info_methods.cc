@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What devices there are: bdev_get_bdevs, and methods about finding devices that have nothing to do here.
 
 #include "rpc/bdev_service.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What devices have done: bdev_get_iostat, bdev_reset_iostat.
 
 #include "rpc/bdev_service.h"

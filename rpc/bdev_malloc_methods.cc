@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_malloc_create, bdev_malloc_delete.
 
 #include "bdev/memory_device.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_null_create, bdev_null_delete, bdev_null_resize.
 
 #include "bdev/null_device.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_nvme_attach_controller, bdev_nvme_detach_controller, bdev_nvme_reset_controller; what devices say of their
 // namespaces.
 

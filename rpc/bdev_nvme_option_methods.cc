@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_nvme_set_options, bdev_nvme_set_hotplug.
 
 #include "rpc/bdev_nvme_service.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_nvme_get_controllers, bdev_nvme_get_controller_health_info, bdev_nvme_get_transport_statistics.
 
 #include "rpc/bdev_nvme_service.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bdev_rbd_create, bdev_rbd_delete, bdev_rbd_resize.
 
 #include "rpc/bdev_rbd_service.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "rpc/bdev_service.h"
 
 #include "core/printable.h"

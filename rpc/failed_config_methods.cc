@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // framework_get_failed_config, framework_retry_failed_config, framework_forget_failed_config: ours alone, for what of
 // the configuration file could not be made.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "rpc/nvmf_service.h"
 #include "rpc/uuid_param.h"
 

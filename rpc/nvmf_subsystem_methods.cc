@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/nvm_namespace.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/slices.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Operators who do not wait for each other: every pair of methods at once, and many calls in a row, in an order drawn
 // from a seed. Whatever comes of it, calls end, and what is listed is what there is.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "rpc/params.h"
 
 #include "rpc/json_text.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // Long answers are made a few elements at a time, so that disks and hosts of the control reactor have theirs meanwhile.

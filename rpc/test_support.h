@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // A gateway's methods on a target in virtual time, with the fabric that needs no network. For tests of this folder and

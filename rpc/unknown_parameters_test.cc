@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Over all methods of a gateway: a parameter that a method does not know is refused by its name or said in the log.
 
 #include "bdev_nvme/testing/model_bus.h"

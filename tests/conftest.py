@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the whole-system tests. What takes seconds to start is started once and shared."""
 
 import contextlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/printable.h"
 #include "tools/rpc_client.h"
 #include "tools/status.h"

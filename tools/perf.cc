@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/perf.h"
 
 #include "core/unique_fd.h"

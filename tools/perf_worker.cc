@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/perf_worker.h"
 
 #include "nvme/make_command.h"

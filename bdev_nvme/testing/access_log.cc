@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/testing/access_log.h"
 
 #include "core/reactor.h"

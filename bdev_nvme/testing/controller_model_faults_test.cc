@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong, by rule and by chance.
 
 #include "bdev_nvme/testing/controller_model.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // I/O queues and I/O commands.
 
 #include "bdev_nvme/testing/controller_model.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Registers, state and admin commands.
 
 #include "bdev_nvme/testing/controller_model.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/testing/controller_model.h"
 
 #include <algorithm>

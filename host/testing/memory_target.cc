@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "host/testing/memory_target.h"
 
 #include "host/testing/memory_connection.h"

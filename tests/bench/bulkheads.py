@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What trouble of one disk, host or operator leaves to others: the scenes of tests/bulkheads, measured for longer."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instructions of causewayd, counted by callgrind and told apart: two runs that differ in nothing but the number of commands are
 subtracted, so that starting, connecting and ending drop out."""
 

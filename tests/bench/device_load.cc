@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/device_load.h"
 
 #include "tests/bench/gateway.h"

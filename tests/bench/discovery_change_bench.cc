@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a change of the configuration costs the data I/O of the control reactor's core, where a thousand hosts follow
 // the discovery log of a thousand subsystems: every host is told, and reads all of the log again.
 //

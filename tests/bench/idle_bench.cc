@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a gateway costs that has nothing to do: disks open, hosts connected to every core with keep-alive timers, no
 // I/O. Without --image the disks are in memory; with it they are that RBD image and its siblings NAME0, NAME1, …
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Counts the instructions of one command through `loop` and the null device, and says where they go.
 #
 #   instructions.sh [BUILD] [options of loop_null_bench]

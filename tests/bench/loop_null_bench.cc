@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the gateway's own code costs: one core, `loop` and the null device, so many commands outstanding.
 // On its own it prints time; instructions.sh counts instructions with it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a core of this machine loses to others: how long a loop that does nothing is away, seen as latencies of 10 us
 // would see it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random I/O on a namespace of a local NVMe controller through our driver, from one core or several, with no fabric
 // between: what fio does through the kernel's. The controller is bound to vfio-pci. Prints JSON.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Counts the instructions of our NVMe driver for one 4 KiB read, submission and completion together: against a controller in memory, by
 callgrind. Two runs that differ in nothing but the number of reads are subtracted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Our NVMe driver alone, natively: against a controller in this process that ends every read at once and moves no data.
 // The model of each queue runs on the queue's own core, so that two cores do twice the work of one. Prints JSON.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What placement is for: disks whose submission costs processor time on their home core, as librbd's does. Eight of
 // them on two cores, under load from hosts on both; their homes once by round_robin and once all on the first core, by
 // turns.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Load on one RBD image, through `loop` and bdev_rbd, as fio's rbd engine makes it: random 4 KiB, so many outstanding.
 // Run by rbd_beside_fio.py, which runs both. Prints JSON.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """An RBD image through the gateway, beside fio's own rbd engine on the same image: in one process with its host (loop and bdev_rbd),
 or with --tcp through causewayd and `causeway perf`, over loopback.
 

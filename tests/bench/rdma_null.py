@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The gateway over RDMA with a disk that does nothing: causewayd on one core, rdma_load on another, natively.
 
 The RDMA is that of tests/softrdma, in user space: its IOPS say what gateway, host and it do together on this machine, and are

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The gateway over TCP with a disk that does nothing: causewayd on one core, `causeway perf` on another, over loopback.
 
 Both poll. What the gateway itself costs is also told in instructions, counted by callgrind on causewayd alone; the kernel's are not among

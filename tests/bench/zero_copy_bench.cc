@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What MSG_ZEROCOPY saves a sender, and whether the kernel has copied all the same: over loopback, or to whoever reads
 // at an address.
 

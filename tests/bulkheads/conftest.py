@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures: a cluster that is half ill, shared; two gateways beside each other, for each test."""
 
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts that send commands and need not take the answers: over either fabric by the same calls."""
 
 import subprocess

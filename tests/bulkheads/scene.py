@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two gateways of one core each, the same host with the same kind of disk on both, and a cluster that can be half ill.
 
 One of the gateways will have trouble. Whatever is measured is measured on both at the same time, so that what else the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trouble of one disk, host or operator is not trouble of another: natively, with a real cluster, over both fabrics."""
 
 import pytest

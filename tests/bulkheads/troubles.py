@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one disk, host or operator may do to a gateway.
 
 Each is a context: the trouble is there when it has been entered, and over when it is left. What it yields is to be

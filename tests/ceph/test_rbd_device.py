@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The RBD back end against a real cluster: the programs beside bdev_rbd/, run here with a cluster of their own."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods named bdev_rbd_… as a client calls them: a real gateway, a real cluster."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway that dies and comes back: what it left at the cluster does not stand in its own way."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway that was stopped for longer than its hosts, and the cluster, wait for it."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A machine with PCI devices and disks, as /sys, /proc and /dev show it, in a folder; and the little that a kernel does in it."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What deploy/causeway-bind refuses, with which words, and that it then has changed nothing; what it does otherwise."""
 
 import sys

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/gateway.h"
 
 #include "bdev/memory_device.h"

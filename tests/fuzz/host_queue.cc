@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/host_queue.h"
 
 #include "nvme/rdma.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/idle_state.h"
 
 #include "tests/fuzz/exposed.h"

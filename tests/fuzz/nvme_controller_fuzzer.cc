@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A controller that does as it likes, under the NVMe driver as it is delivered. README.md has what an input looks like
 // and what is checked.
 

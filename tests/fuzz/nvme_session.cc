@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/nvme_session.h"
 
 #include "tests/fuzz/must.h"

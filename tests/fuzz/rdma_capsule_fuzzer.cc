@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Capsules into live queue pairs: the target and its RDMA transport as they are, over tests/softrdma, with a host that
 // talks verbs in the same process. README.md has what an input looks like and what is checked.
 

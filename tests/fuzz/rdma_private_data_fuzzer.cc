@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a connection request's private data may say: who is accepted gets a queue that can hold a command, and no more
 // than both sides have.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the fuzzers' first inputs: what a good host sends, for them to spoil.
 
     seeds.py FOLDER     FOLDER/<fuzzer>/<what it is>

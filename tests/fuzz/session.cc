@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a script does, and what must have become of it. session_connect.cc has the connections.
 
 #include "tests/fuzz/session.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a session comes to its connections, again and again.
 
 #include "nvme/fabrics.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a capsule's data pointer may say: nothing that is accepted leads out of the capsule, or moves less or more than
 // the command does.
 

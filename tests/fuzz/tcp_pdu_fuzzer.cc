@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host's byte stream over TCP: whatever it is, it ends in PDUs or in one violation; in the same ones, however the
 // network cuts it; and nothing is written beyond the room that was made for it.
 

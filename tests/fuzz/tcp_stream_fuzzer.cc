@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte streams into live connections: the target and its TCP transport as they are, over loopback sockets. README.md
 // has what an input looks like and what is checked.
 

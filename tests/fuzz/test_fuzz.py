@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each fuzzer for a bounded time, from its seeds: nothing may be found. What is found lies in the log folder."""
 
 import importlib.util

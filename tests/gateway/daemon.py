@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real causewayd, run natively without huge pages, and clients of its JSON-RPC socket."""
 
 import json

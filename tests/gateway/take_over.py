@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two gateways with the same RBD images. The first is stopped for longer than its hosts wait, with writes on their way to
 it; their newer data are written through the second one meanwhile. What the first one finds when it goes on must not land
 on them.

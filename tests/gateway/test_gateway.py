@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """causewayd as a process: how it starts, what it keeps, how it ends."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of the wire, as existing clients rely on them."""
 
 import json

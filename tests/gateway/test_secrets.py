@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A key that an operator gives by value is used, and shown nowhere."""
 
 import json

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Capsules whose fields or lengths are wrong.
 
 #include "tests/hostile/cases.h"

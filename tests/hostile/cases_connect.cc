@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connection requests and Connect commands that are wrong.
 
 #include "tests/hostile/cases.h"

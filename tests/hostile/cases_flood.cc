@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // More of something than was agreed.
 
 #include "tests/hostile/cases.h"

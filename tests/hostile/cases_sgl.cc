@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Data pointers that are wrong.
 
 #include "tests/hostile/cases.h"

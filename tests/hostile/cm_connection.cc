@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/hostile/cm_connection.h"
 
 #include "nvme/rdma.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of
 // it. Writes to the first blocks of the namespace that it is given.
 

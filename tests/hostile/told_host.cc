@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host that does what its standard input says, one step at a time: for writes that stand in a queue while nobody
 // reads it.
 

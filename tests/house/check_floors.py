@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds the floors of the house: a folder includes what stands below it, and nothing else.
 
     check_floors.py ROOT            every include of every folder

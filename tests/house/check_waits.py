@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Keeps loops away that wait for our own state by looking at it again after a sleep.
 
     check_waits.py ROOT

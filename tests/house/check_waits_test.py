@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The check of waits can fail: small houses with one fault each."""
 
 import unittest

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds the words and the READMEs of the tree.
 
     check_words.py ROOT            no identifier that has another name now (docs/glossary.md), no unfinished work, a license in each source
@@ -74,7 +75,7 @@ ALLOWED = {"least_loaded"}  # the value of --placement
 OTHER_WORDS = ("tests/softrdma/",)
 
 SOURCES = {".h", ".cc", ".py", ".sh", ".c"}
-LICENSE = ""  # the line that each source begins with; empty: none is asked for
+LICENSE = "SPDX-License-Identifier: Apache-2.0"  # the line that each source begins with; empty: none is asked for
 SKIP = {"build", "docs", "cmake"}
 UNNAMED = {"README.md", "CMakeLists.txt", "conftest.py"}
 UNFINISHED = re.compile("|".join(("TO" "DO", "FIX" "ME")))

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The checks of words and READMEs can fail: small trees with one fault each."""
 
 import tempfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole system in a private corner of one plain machine: a real Ceph cluster, and guests with a stock kernel.
 
     places      where things are: the checkout, the build, the folder of work state

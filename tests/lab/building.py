@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building a preset into a log; and any other long command."""
 
 import contextlib

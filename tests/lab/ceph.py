@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real Ceph cluster of one node, in memory: one monitor, one OSD or several (memstore), cephx, no manager.
 
 Made by hand, step by step, because that takes a second where the usual tools take minutes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands in a running guest: this end of the virtio-serial port. The other is `inside/agent.py`."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A newer Debian for guests: its root and its kernel.
 
 Made once, by mmdebstrap, and kept in the lab's folder. This machine's packages and package lists stay as they are.

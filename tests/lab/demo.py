@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `./demo` does once the packages are there: from an RBD image to a verified block device, and how fast."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image served all the way: in the cluster, in the gateway, and as a block device of a host."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a host reaches a gateway over, and all that differs for those who use it."""
 
 from dataclasses import dataclass

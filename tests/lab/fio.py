@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load from fio: verified, or measured."""
 
 import json

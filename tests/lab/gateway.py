@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`causewayd` in a guest: started, configured over JSON-RPC, stopped or killed, and looked into."""
 
 import json

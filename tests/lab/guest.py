@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A booted guest: Debian's stock kernel on this machine's own files, with commands run in it from here.
 
 The guest's root is this machine's, read-only, with memory above it for what is written: everything installed here,

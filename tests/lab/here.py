@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This machine itself: in a guest's place, with its own kernel and its own RDMA device or none; or beside guests, in their
 network."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A guest whose time is the number of its instructions: what it measures of itself repeats to the digit.
 
 One virtual CPU, one nanosecond an instruction, and no device to wait for: all that the job needs is in the initramfs.

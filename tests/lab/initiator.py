@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's NVMe-oF initiator, as an operator uses it: nvme-cli and sysfs."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The archive a guest starts from: busybox, the modules needed to reach everything else, and our `init`.
 
 Written directly in cpio's "newc" form. An archive is cached under the hash of all that went into it.

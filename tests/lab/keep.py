@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leaving a lab running after the command that made it has ended, and ending it later.
 
 The run's folder gets three small scripts to paste: `guest COMMAND`, `rbd WORDS`, `end`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Debian's stock kernel: downloaded once, unpacked into the lab's folder, never installed."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole lab: a network of our own, a Ceph cluster on its bridge, a guest plugged into it with soft-RoCE up."""
 
 import contextlib

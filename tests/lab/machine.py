@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A machine that commands run on: a guest, or this one. What stands on it does not care which."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks for guests: one of our own, so that addresses and ports collide with nobody's, and the world outside.
 
 The former is a namespace without a name and without a process. An open file holds it, so it is gone when we are,

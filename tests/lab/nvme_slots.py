@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NVMe controllers of a guest: emulated, each in a PCIe slot of its own behind a virtual IOMMU, to be taken out and put back.
 
 Hot plug is PCIe's own, as with real drives: ACPI's, which is the emulator's default, would hide it. The IOMMU's addresses have

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where things are. Nothing else in this package knows a path."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Child processes that cannot outlive us, and are ended by their process id.
 
 Two small programs of util-linux stand before the command and become it by exec, so the process id stays the same:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a long-running command says while it works: a moving line on a terminal, plain lines elsewhere."""
 
 import contextlib

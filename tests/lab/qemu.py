@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The emulator's command line. Software emulation only: what runs here runs the same on any machine."""
 
 from pathlib import Path

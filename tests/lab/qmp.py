@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The emulator's own control: what happens to a guest's hardware while it runs. QMP, over a unix socket."""
 
 import json

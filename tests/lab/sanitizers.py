@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What sanitizers are told, and how their reports are told apart from a program's own words."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build

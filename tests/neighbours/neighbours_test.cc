@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trouble of one is not trouble of another: each trouble (a row) beside each bystander (a column), over each
 // transport, on one core and in one subsystem, in virtual time.
 //

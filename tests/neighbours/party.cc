@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/neighbours/party.h"
 
 #include "nvme/make_command.h"

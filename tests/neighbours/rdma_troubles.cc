@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/neighbours/rdma_seam.h"
 #include "tests/neighbours/troubles.h"
 

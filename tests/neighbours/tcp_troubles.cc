@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/neighbours/tcp_seam.h"
 #include "tests/neighbours/troubles.h"
 #include "transport/tcp/testing/tcp_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/rdma_host/controller.h"
 
 #include "nvme/features.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hosts over RDMA that do what their standard input says, a line at a time, and no more: they send commands and need
 // not take the answers. For tests that want commands outstanding, or hosts that go and leave some.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a discovery service over RDMA says, as `nvme discover` shows it: one line of JSON for each record.
 
 #include "nvme/discovery.h"

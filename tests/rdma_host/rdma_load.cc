@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A well-behaved NVMe over RDMA host that drives a disk: for measuring, and, with --verify, to see that what was
 // acknowledged is there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/rdma_host/report.h"
 
 #include <fmt/format.h>

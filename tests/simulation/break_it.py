@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Shows that the simulation can fail: breaks the gateway in many ways, one at a time, and runs seeds until one says so.
 
     break_it.py [--seeds N] [--only WORD]

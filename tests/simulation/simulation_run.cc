@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs seeds of the whole-gateway simulation and says which one fails.
 
 #include "core/log.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures: builds, a fabric of the test's own, a gateway and hosts on it. Everything ends with the test."""
 
 import contextlib

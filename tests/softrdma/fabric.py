@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An RDMA network of a test's own: the libraries of one build, a domain that nobody else is in, and its record."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs that meet on the fabric: a gateway, and hosts that drive its disks."""
 
 import json

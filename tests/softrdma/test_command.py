@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `causeway` as a host over RDMA."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs that Debian ships, unmodified, each with its peer in a process of its own."""
 
 import os

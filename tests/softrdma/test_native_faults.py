@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A fabric that misbehaves, and gateways that end: what was acknowledged stays, and only those concerned notice."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What well-behaved hosts do with their disks, natively: connect, read, write, come back, and go."""
 
 import json

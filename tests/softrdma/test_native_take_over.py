@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two gateways with the same RBD images, natively, over RDMA: see tests/gateway/take_over.py."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NVMe over TCP by hand: PDUs as bytes, so that a test can send what it likes. NVM Express TCP Transport Specification 1.0."""
 
 import socket

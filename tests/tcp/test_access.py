@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host
 with a key only with it."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts that are many, slow, silent or gone: memory stays within its bound, and the others are served."""
 
 import contextlib

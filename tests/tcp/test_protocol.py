@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the gateway answers to a host that keeps to NVMe over TCP, byte by byte."""
 
 import os

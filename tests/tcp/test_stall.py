@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway that was stopped for longer than a host waits: what the host had sent by then is not run when it goes on."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `causeway` as a host: what it says of a target, and what it reads back."""
 
 import json

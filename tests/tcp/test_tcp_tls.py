@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS natively, in each build: the `causeway` command as a host, with verified load."""
 
 import os

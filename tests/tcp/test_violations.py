@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts that break the protocol are told what was wrong, and nobody else notices."""
 
 import struct

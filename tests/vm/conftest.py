@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each of these tests over each fabric. (tests/softrdma has a `fabric` of its own.) And a stage for those over TLS."""
 
 import contextlib

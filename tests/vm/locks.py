@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts that take locks from each other as VMFS does, by Compare and Write: fused, over TCP, from a host of tests/tcp.
 
 In each round all of them read a lock, and then send a pair that replaces what they have read; exactly one may win, and

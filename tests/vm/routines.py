@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What several files ask of a host with a disk."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """deploy/causeway-bind with a real kernel: what is in use stays with it. tests/deploy has all that is refused."""
 
 import contextlib

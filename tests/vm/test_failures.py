@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong around a gateway, and what its hosts must not notice beyond a pause."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The thinnest true path: an RBD image served to the stock kernel, written there, found in the cluster."""
 
 import hashlib

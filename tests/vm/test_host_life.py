@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a Linux host does with its disk on an ordinary day."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts that keep to no rule, and disks that never answer: other hosts must not notice."""
 
 import contextlib

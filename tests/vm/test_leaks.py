@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts come and go; nothing of them may stay."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a subsystem is reached: several addresses, of both families."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SSDs of the gateway's own machine, by its own driver: two emulated controllers behind an IOMMU, exported over RDMA to the same guest.
 
 The tests of this file share one gateway and follow one another: each leaves both controllers attached, exported and connected.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The `causeway` command as a host, of the kernel's own target and of our gateway, over every fabric."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the images' main threads are: spread evenly, or all on one core, which does not scale. Both serve alike."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that change their size while a host uses them."""
 
 import pytest

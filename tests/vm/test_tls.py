@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NVMe/TCP over TLS: a stock host of a newer Debian, whose kernel leaves handshakes to tlshd, and a gateway beside it.
 
 Keys are made by the host's own nvme command. They are for SHA-256: with longer ones tlshd 1.0.0 offers what no cipher suite of

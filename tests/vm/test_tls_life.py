@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ordinary day over TLS, and what goes wrong around a gateway: an RBD image, and the host of test_tls.py."""
 
 from dataclasses import replace

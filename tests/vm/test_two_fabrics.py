@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One subsystem, over RDMA and over TCP at once."""
 
 import signal

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Buffers are shared by namespaces and hosts that may hang, and by those that do not.
 
 #include "transport/loop/loop_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "transport/loop/link.h"
 
 #include "transport/loop/host_queue.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fabric without a network, in virtual time: a target on one side, hosts on the other.
 
 #include "transport/loop/loop_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hosts and target on reactors that really run at once. What it finds, it finds under the thread sanitizer.
 
 #include "core/blocking_pool.h"

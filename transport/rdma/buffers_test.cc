@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one connection's commands hold is not what another one needs.
 
 #include "transport/rdma/testing/rdma_fixture.h"

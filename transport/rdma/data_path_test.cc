@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands and their data, over a device and hosts in virtual time.
 
 #include "transport/rdma/testing/rdma_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a device does wrong, or late, and what may not come of it.
 
 #include "transport/rdma/testing/rdma_fixture.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What happens when a device or an address goes away, and when it comes back.
 
 #include "core/log.h"

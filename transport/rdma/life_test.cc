@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How connections and devices come and go.
 
 #include "transport/rdma/rdma_transport.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a poll group grows as connections come, and as they use what was promised to them.
 
 #include "core/log.h"

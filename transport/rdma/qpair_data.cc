@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nvmf/buffer_holders.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/qpair.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who has room, how much memory that takes, and what comes back from whom.
 
 #include "transport/rdma/request_table.h"

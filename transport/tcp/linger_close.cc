@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/linger_close.h"
 
 #include "core/reactor.h"

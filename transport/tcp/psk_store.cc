@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/psk_store.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Buffers, and data that the host is asked for. NVM Express TCP Transport Specification 1.0, "Data Transfers".
 
 #include "nvmf/buffer_holders.h"

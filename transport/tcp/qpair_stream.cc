@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes in and out.
 
 #include "transport/tcp/poll_group.h"

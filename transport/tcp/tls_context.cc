@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which keys handshakes work with. RFC 8446; NVM Express TCP Transport Specification 1.0, "Transport Layer Security".
 
 #include "transport/tcp/tls_context.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hosts and targets whose TLS is not ours.
 
 #include "transport/tcp/tls_test.h"

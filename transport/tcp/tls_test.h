@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // Both ends of an encrypted connection, on a pair of sockets.

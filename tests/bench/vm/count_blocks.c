@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A plugin of QEMU that counts how often every block of guest code ran, and writes "ADDRESS INSTRUCTIONS TIMES" lines to
  * the file `out=` when the emulator ends. What it calls is declared here, after docs/devel/tcg-plugins of QEMU 7.2:
  * Debian packages no header for it.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """4 KiB random reads of a local NVMe drive: Causeway's driver beside the kernel's, in one guest, each on one virtual CPU.
 
 Two equal emulated controllers behind an IOMMU, with a medium that does nothing: one belongs to the kernel's driver and is read

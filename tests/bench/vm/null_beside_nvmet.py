@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What a 4 KiB I/O costs through causewayd and through the kernel's own target, in instructions of the whole guest.
 
 One guest, everything in its initramfs, under -icount: figures repeat, to within half a percent, whatever else this machine does. Both

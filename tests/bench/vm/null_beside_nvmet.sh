@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The guest's part of null_beside_nvmet.py, which puts the settings in capitals and `load` in front of it.
 # Prints for each measurement "@ TARGET ROUND WORKLOAD", how long every thread had run before and after, and fio's report.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Where the instructions of one I/O go: by object, and by function with its calls.
 
 Measures one target and one workload as null_beside_nvmet.py does, twice, for one virtual second and for two, and counts

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """An RBD image through causewayd (librbd), beside an equal one through the kernel's own target (krbd).
 
 A real Ceph cluster of one node, in memory, outside; one guest, in which both targets and the kernel's initiator run, over

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Process 1 of a guest: runs commands for the host, over a virtio-serial port.
 
 One JSON object a line. From the host:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a host's first write takes after its controller was away: from when that is live again to the answer.
 
 usage: first_write.py CONTROLLER DEVICE OFFSET     one block of zeroes; says "waiting", then so many seconds

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # First process of a guest whose root is the host's, read-only over 9p, with memory above it for what is written.
 # Ends by becoming the agent, which is process 1 from then on: if it ends, the kernel panics, and the emulator with it.
 say() { echo "lab: $* at $(cut -d' ' -f1 /proc/uptime) s"; }

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # First process of a guest whose time is the number of its instructions: all it needs is in memory, no device is waited for.
 # Runs /job with its output on the second serial port, and ends the emulator with the job's exit status.
 mount -t proc proc /proc

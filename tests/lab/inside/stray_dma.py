@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes an NVMe controller, given by its PCI address and bound to vfio-pci, read memory that nobody gave to it.
 
 Its admin queue lies at an address that the IOMMU maps to nothing; ringing its doorbell makes it fetch a command there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses and routes: what an id does before it listens or connects.
 
 #include "tests/softrdma/cm/exported.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rdma_getaddrinfo: the system's own, in the words of this interface. Routes are not looked for: there is one network.
 
 #include "tests/softrdma/cm/exported.h"

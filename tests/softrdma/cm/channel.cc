@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/cm/channel.h"
 
 #include "tests/softrdma/cm/exported.h"

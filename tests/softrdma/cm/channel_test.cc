@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Events and the channels that they come through.
 
 #include "tests/softrdma/cm/test_cm.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connections, from the application's side.
 
 #include "tests/softrdma/cm/exported.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of a connection: asked for, accepted or rejected, ended by either side.
 
 #include "tests/softrdma/cm/test_cm.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Endpoints: an id with all that it takes in one call. Synchronous. And shared receive queues of ids.
 
 #include "tests/softrdma/cm/exported.h"

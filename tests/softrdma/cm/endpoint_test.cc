@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Synchronous identifiers: each call waits for its event.
 
 #include "tests/softrdma/cm/test_cm.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/cm/engine.h"
 
 #include "tests/softrdma/cm/world.h"

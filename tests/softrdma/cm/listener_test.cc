@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who listens where, and who waits to be heard.
 
 #include "tests/softrdma/cm/message.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options, and questions that are answered at once.
 
 #include "tests/softrdma/cm/exported.h"

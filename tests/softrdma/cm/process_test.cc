@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads and processes: many, killed, forked; and the device that goes.
 
 #include "tests/softrdma/cm/test_cm.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // Both sides of connections in one process, on the two libraries of softrdma. Each test wants a process to itself.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/verbs/control.h"
 
 #include "tests/softrdma/softrdma.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What arrives where, and in what order, within one process.
 
 #include "tests/softrdma/softrdma.h"

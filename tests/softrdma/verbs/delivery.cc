@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/verbs/delivery.h"
 
 #include "tests/softrdma/verbs/completion_queue.h"

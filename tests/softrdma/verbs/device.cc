@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/verbs/device.h"
 
 #include "tests/softrdma/settings.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Errors as hardware gives them, to both sides.
 
 #include "tests/softrdma/softrdma.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Faults on request: each rule does what it says, and the same again from the same seed.
 
 #include "tests/softrdma/softrdma.h"

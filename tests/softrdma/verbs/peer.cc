@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/verbs/peer.h"
 
 #include "tests/softrdma/unix_address.h"

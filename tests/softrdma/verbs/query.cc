@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a device, its port and its tables are.
 
 #include "tests/softrdma/verbs/device.h"

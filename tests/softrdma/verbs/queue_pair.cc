@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a queue pair is: made, moved from state to state, ended.
 
 #include "tests/softrdma/verbs/queue_pair.h"

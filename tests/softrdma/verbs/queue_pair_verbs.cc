@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verbs of queue pairs.
 
 #include "tests/softrdma/verbs/completion_queue.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrong uses that hardware punishes now and then are reported each time; right ones never.
 
 #include "tests/softrdma/softrdma.h"

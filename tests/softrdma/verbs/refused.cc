@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this fabric does not have, said with EOPNOTSUPP. Binaries link to all of it, whether they use it or not.
 
 #include <cerrno>

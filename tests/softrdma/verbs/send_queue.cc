@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a queue pair sends: accepted, checked, carried out in order, completed, retired.
 
 #include "tests/softrdma/verbs/completion_queue.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // An RDMA device, its network and the hosts at the other end, in one thread and in virtual time. fake_verbs.cc and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // librdmacm, as far as the transport uses it, over test::fabric.
 
 #include "transport/rdma/testing/fabric.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // A target in virtual time behind the RDMA transport, its device and hosts being test::fabric.

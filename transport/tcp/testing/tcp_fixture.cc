@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/testing/tcp_fixture.h"
 
 #include "bdev/null_device.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 // A target behind the TCP transport, with real sockets on loopback, and hosts that speak the protocol by hand. One
