@@ -29,6 +29,7 @@ test=(
     openssl                                      # a TLS that is not ours
     valgrind                                     # instructions counted by callgrind
     clang-16 libclang-rt-16-dev                  # fuzzers: libFuzzer and its sanitizers
+    clang-format-16                              # tests/house
 )
 
 case "${1:-test}" in
