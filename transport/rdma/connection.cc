@@ -284,12 +284,18 @@ core::task<> connection::drain() {
 
 /// What tear_down() waits for there may have come.
 void connection::wake_home() {
-    if (state_ == state::closing && home_)
-        // Runs before the end of tear_down(): that visits the home once more, and events have ended by then.
-        home_->execute([this] {
-            if (qpair_)
-                qpair_->progress().notify_all();
-        });
+    if (state_ != state::closing || !home_)
+        return;
+    const auto wake = [this] {
+        if (qpair_)
+            qpair_->progress().notify_all();
+    };
+    // On another reactor it runs before the end of tear_down(), which goes there once more after the last event. On
+    // this one tear_down() does not leave any more, and a message could come after its end.
+    if (home_ == core::reactor::current())
+        wake();
+    else
+        home_->execute(wake);
 }
 
 void connection::on_event(const cm_event& e) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How connections and devices come and go.
 
+#include "transport/rdma/cm_channel.h"
 #include "transport/rdma/rdma_transport.h"
 #include "transport/rdma/testing/rdma_fixture.h"
 
@@ -91,6 +92,24 @@ TEST(life, disconnects_at_any_time) {
                 h.admin->end().disconnect();
         }
     }
+}
+
+/// The control reactor takes an event and acknowledges it, and a plain thread destroys the identifier at once: the
+/// event is handled when the end of tear_down() is on its way already.
+TEST(life, an_event_that_is_handled_after_its_identifier_was_destroyed) {
+    rdma_fixture w;
+    w.fabric.on_destroy_id = [&](rdma_cm_id& id) {
+        auto* const owner = static_cast<cm_owner*>(id.context);
+        w.sim.group().control().execute([owner] { owner->on_event({RDMA_CM_EVENT_DISCONNECTED, 0, nullptr}); });
+    };
+    std::vector<std::unique_ptr<host_queue>> queues;  // without Connect: nothing else delays their end
+    for (int i = 0; i < 6; ++i)                       // on every core, the control reactor's included
+        queues.push_back(w.open(0, 32));
+    for (auto& q : queues)
+        q->end().disconnect();
+    EXPECT_TRUE(w.until([&] { return w.fabric.objects["qp"] == 0 && w.fabric.objects["id"] == 1; }));
+    w.pass(1ms);
+    w.fabric.on_destroy_id = {};
 }
 
 TEST(life, hosts_that_go_while_they_are_accepted) {

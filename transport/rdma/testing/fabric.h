@@ -14,6 +14,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <infiniband/verbs.h>
 #include <map>
 #include <memory>
@@ -151,6 +152,8 @@ class fabric {
     void restore_device() { gone_ = false; }
     /// The address of a listener changes.
     void change_address();
+    /// Called when an identifier is destroyed, before it is gone.
+    std::function<void(rdma_cm_id&)> on_destroy_id;
 
     device_options options;
     /// Objects that exist, by kind. All zero when everything was released.

@@ -57,6 +57,8 @@ int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context,
 int rdma_destroy_id(rdma_cm_id* id) {
     EXPECT_EQ(id->qp, nullptr) << "an id goes before its queue pair";
     EXPECT_EQ(of(id).events_held, 0u) << "an id goes while an event of it is held: for ever";
+    if (fab().on_destroy_id)
+        fab().on_destroy_id(*id);
     std::vector<rdma_cm_id*> going{id};
     for (const fabric::fake_event* e : fab().events)
         if (e->listen_id == id)  // a request that its listener has not seen
