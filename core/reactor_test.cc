@@ -403,34 +403,6 @@ TEST_F(reactor_threads, a_poller_that_joined_during_sleep_is_not_disarmed) {
     ::close(fd);
 }
 
-/// Its clock is the reactor's alone while it runs.
-TEST(reactor_stall, is_counted_once_and_at_once_even_in_the_middle_of_a_turn) {
-    virtual_clock clock;
-    test::inline_executor blocking;
-    reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
-    reactor& r = group[0];
-    thread_runner runner(group);
-    const auto stalls_after = [&](nanoseconds d) {
-        return thread_runner::call(r, [&] {
-            clock.advance_to(clock.now() + clock.to_ticks(d));
-            return r.stalls();
-        });
-    };
-    EXPECT_EQ(stalls_after(2s), 0u);
-    EXPECT_EQ(stalls_after(2s + 1ns), 1u);
-    EXPECT_EQ(stalls_after(0s), 1u);
-    EXPECT_EQ(stalls_after(1h), 2u);
-}
-
-TEST(reactor_stall, is_noticed_if_nobody_asks) {
-    virtual_clock clock;
-    test::inline_executor blocking;
-    reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});
-    thread_runner runner(group);
-    thread_runner::call(group[0], [&] { clock.advance_to(clock.now() + clock.to_ticks(3s)); });
-    EXPECT_EQ(thread_runner::call(group[0], [&] { return group[0].stalls(); }), 1u);
-}
-
 TEST_F(reactor_threads, never_sleeps_if_told_so) {
     const auto group = make(1, {.busy_poll_window = 0ns, .never_sleep = true});
     thread_runner runner(*group);
@@ -500,89 +472,6 @@ TEST_F(reactor_threads, foreign_threads_and_sleeping_reactors_lose_nothing) {
     for (auto& s : senders)
         s.join();
     EXPECT_TRUE(eventually([&] { return arrived == 2 * each; }));
-}
-
-// Descriptors, by hand: a reactor that takes turns looks at them every half a millisecond.
-
-struct reactor_descriptors : ::testing::Test {
-    test::manual_reactors reactors;
-    reactor& r = reactors[0];
-    int fds[2] = {::eventfd(1, EFD_NONBLOCK), ::eventfd(1, EFD_NONBLOCK)};
-    int calls = 0;
-
-    ~reactor_descriptors() override {
-        ::close(fds[0]);
-        ::close(fds[1]);
-    }
-};
-
-TEST_F(reactor_descriptors, are_looked_at_now_and_then) {
-    fd_watch w(r, fds[0], EPOLLIN, [this](std::uint32_t) { ++calls; });
-    EXPECT_EQ(reactors.turn_after(1ms), 1u);
-    EXPECT_EQ(reactors.turn_after(499us), 0u);
-    EXPECT_EQ(reactors.turn_after(1us), 1u);
-    w.set_events(0);
-    EXPECT_EQ(reactors.turn_after(1ms), 0u);
-    w.set_events(EPOLLIN);
-    EXPECT_EQ(reactors.turn_after(1ms), 1u);
-    EXPECT_EQ(calls, 3);
-}
-
-TEST_F(reactor_descriptors, a_function_may_destroy_its_watch_and_others) {
-    std::optional<fd_watch> w[2];
-    for (int i = 0; i < 2; ++i) {
-        const auto witness = std::make_shared<int>(1);
-        w[i].emplace(r, fds[i], EPOLLIN, [&, witness](std::uint32_t) {
-            w[0].reset();
-            w[1].reset();
-            calls += *witness;
-        });
-    }
-    EXPECT_EQ(reactors.turn_after(1ms), 1u) << "whichever came first has destroyed the other";
-    EXPECT_EQ(calls, 1);
-}
-
-TEST_F(reactor_descriptors, the_others_are_served_when_one_of_them_is_gone) {
-    const int third = ::eventfd(1, EFD_NONBLOCK);
-    std::optional<fd_watch> w[3];
-    const int all[] = {fds[0], fds[1], third};
-    for (int i = 0; i < 3; ++i) {
-        w[i].emplace(r, all[i], EPOLLIN, [&, i](std::uint32_t) {
-            if (++calls == 1)
-                w[(i + 1) % 3].reset();  // the one whose turn is next, in whichever direction
-        });
-    }
-    EXPECT_EQ(reactors.turn_after(1ms), 2u);
-    EXPECT_EQ(calls, 2);
-    EXPECT_EQ(reactors.turn_after(1ms), 2u);
-    ::close(third);
-}
-
-TEST_F(reactor_descriptors, an_event_of_a_dead_watch_does_not_reach_its_heir) {
-    std::optional<fd_watch> w[2];
-    int inherited = 0;
-    const auto heir = [&](std::uint32_t) { ++inherited; };
-    for (int i = 0; i < 2; ++i) {
-        w[i].emplace(r, fds[i], EPOLLIN, [&, i](std::uint32_t) {
-            ++calls;
-            const int other = 1 - i;
-            w[other].reset();
-            std::uint64_t n;
-            ASSERT_GT(::read(fds[other], &n, sizeof n), 0);
-            w[other].emplace(r, fds[other], EPOLLIN, heir);  // at the same address
-        });
-    }
-    EXPECT_EQ(reactors.turn_after(1ms), 1u);
-    EXPECT_EQ(calls, 1);
-    EXPECT_EQ(inherited, 0);
-}
-
-TEST_F(reactor_descriptors, what_cannot_be_watched_is_thrown) {
-    const int regular = ::open("/proc/self/exe", O_RDONLY);
-    EXPECT_THROW(fd_watch(r, -1, EPOLLIN, [](std::uint32_t) {}), std::system_error);
-    EXPECT_THROW(fd_watch(r, regular, EPOLLIN, [](std::uint32_t) {}), std::system_error);
-    ::close(regular);
-    EXPECT_EQ(reactors.turn_after(1ms), 0u);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions of causewayd, counted by callgrind and told apart: two runs that differ in nothing but the number of commands are
-subtracted, so that starting, connecting and ending drop out."""
+"""Instructions of causewayd, counted by callgrind and told apart: two runs that differ in nothing but the number of
+commands are subtracted, so that starting, connecting and ending drop out."""
 
 import re
 import subprocess
