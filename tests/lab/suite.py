@@ -24,14 +24,14 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-PROGRAMS = ("causewayd", "causeway", "hostile_client", "told_host", "rdma_load", "rdma_discover", "rdma_by_hand", "softrdma_rdmacm")
+PROGRAMS = ("causewayd", "causeway", "hostile_client", "told_host", "rdma_load", "rdma_discover", "rdma_by_hand",
+            "softrdma_rdmacm")
 """Programs that whole-system tests run, in each build that they use."""
 
 ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "transport/loop")
 """Folders with unit tests that sanitizers leave out or shorten."""
 
-ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test",
-                   "rdma_by_hand")
+ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
            "tcp_stream_fuzzer", "nvme_controller_fuzzer")
