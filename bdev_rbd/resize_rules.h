@@ -16,7 +16,8 @@ struct resize_request {
     bool force = false;         ///< however much it grows
 };
 
-/// A size that is mistyped is there at once, and takes years to shrink away again. Up to here an image grows unasked …
+/// A mistyped size takes effect at once, and can take years to shrink back. Up to this factor an image grows without
+/// `force` …
 inline constexpr std::uint64_t max_growth_factor = 16;
 /// … or up to here, which a shrink undoes within the hour.
 inline constexpr std::uint64_t always_allowed_bytes = std::uint64_t{1} << 40;

@@ -10,7 +10,7 @@
 
 namespace causeway::gateway {
 
-/// The calls of a configuration, in its order: {"subsystems": [{"subsystem": X, "config": [{"method", "params"}, …]}]}.
+/// The calls of a configuration, in its order: {"subsystems": [{"subsystem": X, "config": [{"method", "params"}]}]}.
 /// EINVAL, with where and why.
 core::result<std::vector<rpc::config_call>> parse_config(std::string_view text);
 
