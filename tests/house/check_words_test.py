@@ -2,20 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks of words and READMEs can fail: small trees with one fault each."""
 
-import tempfile
 import unittest
 from pathlib import Path
 
 import check_words
-
-
-def tree(files: dict[str, str]) -> tempfile.TemporaryDirectory:
-    folder = tempfile.TemporaryDirectory()
-    for name, text in files.items():
-        path = Path(folder.name) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
+from check_floors_test import house
 
 
 WORDS = [
@@ -45,16 +36,16 @@ FILES = [
 class words(unittest.TestCase):
     def test_words(self):
         for sentence, name, text, offences in WORDS:
-            with self.subTest(sentence), tree({name: f"// {check_words.LICENSE}\n" + text}) as root:
+            with self.subTest(sentence), house({name: f"// {check_words.LICENSE}\n" + text}) as root:
                 self.assertEqual(len(check_words.check_words(Path(root))), offences)
 
     def test_files(self):
         for sentence, name, readme, offences in FILES:
-            with self.subTest(sentence), tree({name: "", "core/README.md": readme}) as root:
+            with self.subTest(sentence), house({name: "", "core/README.md": readme}) as root:
                 self.assertEqual(len(check_words.check_files(Path(root))), offences)
 
     def test_an_offence_says_where(self):
-        with tree({"core/a.cc": f"// {check_words.LICENSE}\nint name_space;\n"}) as root:
+        with house({"core/a.cc": f"// {check_words.LICENSE}\nint name_space;\n"}) as root:
             (offence,) = check_words.check_words(Path(root))
             self.assertTrue(offence.startswith("core/a.cc:2: name_space"), offence)
 
