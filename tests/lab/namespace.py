@@ -18,6 +18,7 @@ class Network:
     """A network namespace with a bridge at `address`; guests plug into it with `card()`."""
 
     BRIDGE = "lab0"
+    BRIDGE_MAC = "52:54:00:0a:09:00"    # number 0 of the cards
     gateway = None
 
     def __init__(self, address: str = "10.9.0.1/24"):
@@ -25,7 +26,9 @@ class Network:
         self._taps = 0
         self.address = address.partition("/")[0]
         self.ip("link", "set", "lo", "up")
-        self.ip("link", "add", self.BRIDGE, "type", "bridge")
+        # A bridge without an address of its own takes the lowest of its ports, so that it changes when a guest plugs in.
+        # Guests that know the former one would lose the cluster until their ARP entry expires, up to 45 s later.
+        self.ip("link", "add", self.BRIDGE, "address", self.BRIDGE_MAC, "type", "bridge")
         self.ip("addr", "add", address, "dev", self.BRIDGE)
         self.ip("link", "set", self.BRIDGE, "up")
 
