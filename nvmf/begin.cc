@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What transports call for each command: begin() and execute(). Runs on the qpair's core.
 
-#include "nvmf/admin_commands.h"
-#include "nvmf/io_commands.h"
+#include "nvmf/command/admin_commands.h"
+#include "nvmf/command/io_commands.h"
 #include "nvmf/target.h"
 
 namespace causeway::nvmf {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/buffer_account.h"
-#include "nvmf/nvm_namespace.h"
+#include "nvmf/model/nvm_namespace.h"
 #include "nvmf/transport.h"
 
 namespace causeway::nvmf {

@@ -8,11 +8,11 @@
 
 #include "core/log.h"
 #include "nvme/nqn.h"
-#include "nvmf/admin_commands.h"
-#include "nvmf/controller.h"
+#include "nvmf/command/admin_commands.h"
 #include "nvmf/core_counters.h"
-#include "nvmf/discovery.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/discovery.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 
 #include <algorithm>

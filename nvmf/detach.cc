@@ -2,9 +2,9 @@
 // The end of a connection. Begins and ends on the qpair's core, passes through the control reactor.
 
 #include "core/log.h"
-#include "nvmf/controller.h"
-#include "nvmf/io_commands.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/command/io_commands.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 
 namespace causeway::nvmf {

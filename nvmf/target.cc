@@ -5,7 +5,7 @@
 #include "core/log.h"
 #include "nvme/fabrics.h"
 #include "nvme/nqn.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 
 #include <algorithm>
 #include <utility>

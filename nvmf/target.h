@@ -5,10 +5,10 @@
 #include "core/async_mutex.h"
 #include "core/reactor_group.h"
 #include "nvmf/core_counters.h"
-#include "nvmf/discovery.h"
 #include "nvmf/host_addresses.h"
-#include "nvmf/host_numbers.h"
-#include "nvmf/port_lease.h"
+#include "nvmf/model/discovery.h"
+#include "nvmf/model/host_numbers.h"
+#include "nvmf/model/port_lease.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>

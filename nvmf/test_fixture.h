@@ -14,8 +14,8 @@
 #include "nvme/identify.h"
 #include "nvme/log_page.h"
 #include "nvme/nqn.h"
-#include "nvmf/controller.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 
 #include <cstring>

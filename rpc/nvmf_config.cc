@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/nvm_namespace.h"
+#include "nvmf/model/nvm_namespace.h"
 #include "rpc/nvmf_service.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/controller.h"
+#include "nvmf/model/controller.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/slices.h"
 

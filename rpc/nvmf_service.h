@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "nvmf/keyring.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/keyring.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "rpc/params.h"
 #include "rpc/saved_config.h"

@@ -13,7 +13,7 @@
 #include "core/reactor_group.h"
 #include "nvme/discovery.h"
 #include "nvme/nqn.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "tests/bench/gateway.h"
 #include "transport/loop/commands.h"
 #include "transport/loop/host_controller.h"

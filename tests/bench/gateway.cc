@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/gateway.h"
 
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -6,7 +6,7 @@
 #include "bdev/uuid.h"
 #include "core/blocking_pool.h"
 #include "core/clock.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "tests/bench/load.h"
 #include "transport/loop/host_controller.h"

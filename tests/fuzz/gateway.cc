@@ -3,7 +3,7 @@
 
 #include "bdev/memory_device.h"
 #include "core/log.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 
 #include <chrono>
 #include <cstdio>

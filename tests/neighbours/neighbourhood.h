@@ -6,7 +6,7 @@
 #include "core/poller.h"
 #include "core/simulation.h"
 #include "host/controller.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "tests/neighbours/management.h"
 #include "tests/neighbours/seam.h"
 

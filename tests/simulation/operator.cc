@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/operator.h"
 
-#include "nvmf/controller.h"
+#include "nvmf/model/controller.h"
 
 #include <array>
 

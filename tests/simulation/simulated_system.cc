@@ -3,7 +3,7 @@
 
 #include "bdev/uuid.h"
 #include "core/task.h"
-#include "nvmf/controller.h"
+#include "nvmf/model/controller.h"
 #include "transport/loop/loop_qpair.h"
 
 #include <cstdio>

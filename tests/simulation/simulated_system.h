@@ -5,7 +5,7 @@
 #include "bdev/memory_device.h"
 #include "bdev/registry.h"
 #include "core/simulation.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "tests/simulation/model.h"
 #include "tests/simulation/plan.h"

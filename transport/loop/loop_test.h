@@ -5,7 +5,7 @@
 #include "bdev/memory_device.h"
 #include "bdev/registry.h"
 #include "core/simulation.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "transport/loop/commands.h"
 #include "transport/loop/host_controller.h"

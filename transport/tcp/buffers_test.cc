@@ -2,7 +2,7 @@
 // What one connection's commands hold is not what another one needs.
 
 #include "bdev/memory_device.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 #include "transport/tcp/testing/tcp_fixture.h"
 
 #include <array>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/testing/tcp_fixture.h"
 
-#include "nvmf/controller.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
 
 #include <algorithm>
 

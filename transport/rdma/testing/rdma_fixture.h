@@ -7,8 +7,8 @@
 #include "bdev/memory_device.h"
 #include "bdev/registry.h"
 #include "nvme/fabrics.h"
-#include "nvmf/controller.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "transport/rdma/testing/fabric.h"
 

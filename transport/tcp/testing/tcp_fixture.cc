@@ -3,7 +3,7 @@
 
 #include "bdev/null_device.h"
 #include "core/log.h"
-#include "nvmf/subsystem.h"
+#include "nvmf/model/subsystem.h"
 
 #include <arpa/inet.h>
 #include <cerrno>

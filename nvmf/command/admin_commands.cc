@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nvmf/command/admin_commands.h"
+
+#include "core/log.h"
+#include "nvme/fabrics.h"
+#include "nvmf/command/io_commands.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace causeway::nvmf {
+
+namespace {
+
+constexpr std::uint32_t runs = nvme::effect_supported;  // and none changes a namespace
+
+constexpr unsigned at_flags = offsetof(nvme::command, flags);
+constexpr unsigned at_fctype = offsetof(nvme::fabrics_command, type);
+
+// clang-format off
+constexpr admin_command list[] = {
+    {0x02, "get_log_page",        transfer::to_host,   runs, true,  check_get_log_page, get_log_page},
+    {0x06, "identify",            transfer::to_host,   runs, true,  check_identify,     identify},
+    {0x08, "abort",               transfer::none,      runs, false, nullptr,            abort},
+    {0x09, "set_features",        transfer::from_host, runs, true,  check_set_features, set_features},
+    {0x0a, "get_features",        transfer::to_host,   runs, true,  check_get_features, get_features},
+    {0x0c, "async_event_request", transfer::none,      runs, true,  nullptr,            async_event_request},
+    {0x18, "keep_alive",          transfer::none,      runs, true,  nullptr,            nullptr},
+};
+// clang-format on
+
+/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these, and
+/// wait for their own.
+template <outcome (*Run)(controller&, request&)>
+void run_at_control(request& r) noexcept {
+    r.qpair->controller->traffic();
+    r.handle = [](core::message& m) noexcept {
+        request& r = static_cast<request&>(m);
+        if (const outcome o = Run(*r.qpair->controller, r))
+            finish_on_home_core(r, *o);
+    };
+    r.queue = &r.qpair->control_queue;
+    r.qpair->target->group().control().post_background(r);
+}
+
+outcome run_by_table(controller& c, request& r) {
+    // A reset or the end of the controller has come first. Not final: the host's next controller runs it.
+    if (!c.ready())
+        return verdict(nvme::sc::aborted_sq_deletion);
+    return admin_commands[r.command.opcode].run(c, r);
+}
+
+/// On the queue's own core, whatever the control reactor is doing.
+void run_keep_alive(request& r) noexcept {
+    r.qpair->controller->refresh_keep_alive();
+    finish(r, nvme::sc::success);
+}
+
+void run_disconnect(request& r) noexcept {
+    qpair& q = *r.qpair;
+    finish(r, nvme::sc::success);
+    q.disconnect(disconnect_reason::host_asked);
+}
+
+verdict check_connect(request& r) noexcept {
+    qpair& q = *r.qpair;
+    if (q.phase == qpair::state::enabled)
+        return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
+    if (q.phase == qpair::state::disconnecting || q.connect_runs)
+        return {nvme::sc::command_sequence_error, at_fctype};
+    if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
+        static core::log::limiter refusals;
+        core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, only 0 is supported",
+                                q.peer_address().text(), format);
+        return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::connect_command, recfmt)};
+    }
+    r.transfer = transfer::from_host;
+    r.length = sizeof(nvme::connect_data);
+    r.run = run_connect;
+    return {};
+}
+
+verdict check_disconnect(request& r) noexcept {
+    if (r.qpair->qid == 0)
+        return {nvme::sc::invalid_queue_type.with_dnr(), at_fctype};
+    if (std::bit_cast<nvme::disconnect_command>(r.command).recfmt != 0)
+        return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::disconnect_command, recfmt)};
+    r.run = run_disconnect;
+    return {};
+}
+
+}  // namespace
+
+const std::array<admin_command, 256> admin_commands = [] {
+    std::array<admin_command, 256> table{};
+    for (const admin_command& c : list)
+        table[c.opcode] = c;
+    return table;
+}();
+
+verdict check_fabrics(request& r) noexcept {
+    qpair& q = *r.qpair;
+    const auto type = std::bit_cast<nvme::fabrics_command>(r.command).fctype();
+    if (type == nvme::fctype::connect)
+        return check_connect(r);
+    if (!q.controller)
+        return {nvme::sc::command_sequence_error, at_fctype};
+    switch (type) {
+    case nvme::fctype::property_get: r.run = run_at_control<property_get>; return check_property(r);
+    case nvme::fctype::property_set: r.run = run_at_control<property_set>; return check_property(r);
+    case nvme::fctype::disconnect: return check_disconnect(r);
+    default: return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};
+    }
+}
+
+verdict check_admin(request& r) noexcept {
+    qpair& q = *r.qpair;
+    // Not final: before Connect, while disabled, or in its last moment, a controller runs no command, but the host may
+    // have one that does at the next try. Linux would remove a disk whose Identify is answered for good.
+    if (!q.controller || q.qid != 0 || !q.controller->ready())
+        return nvme::sc::command_sequence_error;
+    const admin_command& c = admin_commands[r.command.opcode];
+    if (c.name.empty() || (q.controller->is_discovery() && !c.for_discovery))
+        return {nvme::sc::invalid_opcode.with_dnr(), 0};
+    if (r.command.fuse() != nvme::fuse::normal)
+        return wrong_field(at_flags);
+    if (r.command.psdt() != nvme::psdt::sgl)
+        return wrong_field(at_flags, 6);
+    if (c.check)
+        if (const verdict v = c.check(r); !v.ok())
+            return v;
+    r.transfer = r.length ? c.direction : transfer::none;
+    r.run = c.run ? run_at_control<run_by_table> : run_keep_alive;
+    return {};
+}
+
+void set_response_data(request& r, std::span<const std::byte> page, std::uint64_t offset) noexcept {
+    page = page.subspan(std::min<std::uint64_t>(offset, page.size()));
+    std::size_t left = r.length;
+    for (const iovec& piece : r.data()) {
+        const std::size_t room = std::min(left, piece.iov_len);
+        const std::size_t n = std::min(room, page.size());
+        auto* to = static_cast<std::byte*>(piece.iov_base);
+        std::memcpy(to, page.data(), n);
+        std::memset(to + n, 0, room - n);
+        page = page.subspan(n);
+        left -= room;
+    }
+}
+
+}  // namespace causeway::nvmf

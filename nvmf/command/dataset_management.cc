@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dataset Management: Deallocate unmaps up to 256 ranges; the other attributes are hints, and taken as such.
+// Runs on the qpair's core.
+
+#include "nvmf/command/io_sequence.h"
+#include "nvmf/command/ranges.h"
+#include "nvmf/core_counters.h"
+
+namespace causeway::nvmf {
+
+namespace {
+
+/// All ranges before the first is touched: a command either is good or does nothing.
+verdict check_ranges(const request& r, const core_namespace& ns) noexcept {
+    const nvme::dsm_view c{r.command};
+    for (std::uint32_t i = 0; i < c.ranges(); ++i) {
+        const auto range = range_at<nvme::dsm_range>(r, i);
+        if (!holds(ns, range.slba, range.nlb))
+            return nvme::sc::lba_out_of_range.with_dnr();
+        if (c.deallocate() && ns.max_deallocate && range.nlb > ns.max_deallocate)
+            return nvme::sc::command_size_limit_exceeded.with_dnr();
+    }
+    return {};
+}
+
+void end(request& r, nvme::status s) noexcept {
+    release_namespace(r);
+    qpair& q = *r.qpair;
+    if (s.ok()) {
+        q.counters->completed_nvme_io.add();
+        q.counts.write_commands.add();
+    }
+    finish_logged(r, s);
+}
+
+/// False: the host may have given the command up while a range was under way, and may have written elsewhere since.
+bool may_go_on(const request& r) noexcept {
+    return !is_stale(r) && r.qpair->phase == qpair::state::enabled;
+}
+
+bdev::device* next_range(request& r) noexcept {
+    const nvme::dsm_view c{r.command};
+    if (r.cursor > 0 && !may_go_on(r)) [[unlikely]]
+        return nullptr;
+    while (r.cursor < c.ranges()) {
+        const auto range = range_at<nvme::dsm_range>(r, r.cursor++);
+        if (range.nlb == 0)
+            continue;
+        r.io.operation = bdev::op::unmap;
+        r.io.offset_blocks = range.slba;
+        r.io.length_blocks = range.nlb;
+        r.io.data = {};
+        return r.ns->device;
+    }
+    return nullptr;
+}
+
+/// Where ranges are left, somebody who is still there has to send the command again.
+void end_ranges(request& r, nvme::status s) noexcept {
+    if (!s.ok() || r.cursor == nvme::dsm_view{r.command}.ranges())
+        return end(r, s);
+    if (is_stale(r))
+        r.qpair->counters->stale_commands.add();
+    end(r, nvme::sc::command_interrupted);
+}
+
+}  // namespace
+
+verdict check_dsm(request& r, const core_namespace& ns) noexcept {
+    const nvme::dsm_view c{r.command};
+    if (c.deallocate() && ns.read_only)
+        return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
+    r.length = c.ranges() * sizeof(nvme::dsm_range);
+    return {};
+}
+
+void run_dsm(request& r) noexcept {
+    core_namespace* ns = acquire_namespace_to_change(r);
+    if (!ns)
+        return;
+    if (const verdict v = check_ranges(r, *ns); !v.ok()) {
+        release_namespace(r);
+        return finish_logged(r, v);
+    }
+    // Deallocation is advice: a device that cannot follow it has not failed.
+    if (!nvme::dsm_view{r.command}.deallocate() || !ns->device->capabilities().supports(bdev::op::unmap))
+        return end(r, nvme::sc::success);
+    r.io.force_unit_access = false;
+    r.cursor = 0;
+    run_io_sequence<next_range, end_ranges>(r);
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nvmf/command/identify_controller.h"
+
+#include "nvmf/command/version.h"
+#include "nvmf/model/async_events.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace causeway::nvmf {
+
+namespace {
+
+constexpr unsigned min_page_size = 4096;         // of CAP.MPSMIN
+constexpr std::uint8_t abort_limit = 3;          // 0's based
+constexpr std::uint16_t warning_kelvin = 0x157;  // a gateway has no sensor that could come near
+constexpr std::uint16_t critical_kelvin = 0x175;
+
+/// What both kinds of controller say.
+void describe_any(nvme::identify_controller& id, const controller& c) {
+    const transport_options& fabric = c.fabric().options();
+    const subsystem_options& s = c.subsystem().options();
+    pad_with_spaces(id.sn, s.serial_number);
+    pad_with_spaces(id.mn, s.model_number);
+    pad_with_spaces(id.fr, firmware_revision);
+    id.mdts = static_cast<std::uint8_t>(std::bit_width(fabric.max_io_size / min_page_size) - 1);
+    id.cntlid = c.cntlid();
+    id.ver = specification_version;
+    id.ctratt = nvme::ctratt_extended_host_id;
+    id.aerl = async_events::limit - 1;
+    id.frmw = nvme::frmw_slot1_read_only | nvme::frmw_slots(1);
+    id.elpe = error_log::entries - 1;
+    id.kas = std::max<std::uint16_t>(fabric.kas, 1);  // 0 would say that there is no keep alive: hosts refuse that
+    id.maxcmd = fabric.max_queue_depth;
+    id.sgls = c.fabric().sgls() | nvme::sgls_supported;
+    id.ioccsz = c.fabric().ioccsz();
+    id.iorcsz = sizeof(nvme::completion) / 16;
+    id.msdbd = c.fabric().msdbd();
+    std::copy_n(s.nqn.begin(), std::min(s.nqn.size(), sizeof id.subnqn - 1), id.subnqn);
+}
+
+void describe_discovery(nvme::identify_controller& id) {
+    id.cntrltype = nvme::to_underlying(nvme::controller_type::discovery);
+    id.dctype = nvme::to_underlying(nvme::discovery_controller_type::direct);
+    id.oaes = nvme::oaes_discovery_log_change;
+    id.lpa = nvme::lpa_commands_effects | nvme::lpa_extended_data | nvme::lpa_supported_log_pages;
+}
+
+void describe_io(nvme::identify_controller& id, const controller& c) {
+    const auto& crdt = c.subsystem().owner().options().crdt;
+    id.rab = 6;
+    id.cmic = nvme::cmic_multi_port | nvme::cmic_multi_controller;
+    id.oaes = nvme::oaes_namespace_attribute;
+    id.cntrltype = nvme::to_underlying(nvme::controller_type::io);
+    id.crdt1 = crdt[0];
+    id.crdt2 = crdt[1];
+    id.crdt3 = crdt[2];
+    id.acl = abort_limit;
+    id.lpa = nvme::lpa_commands_effects | nvme::lpa_extended_data | nvme::lpa_supported_log_pages;
+    id.wctemp = warning_kelvin;
+    id.cctemp = critical_kelvin;
+    id.sqes = 6 << 4 | 6;
+    id.cqes = 4 << 4 | 4;
+    id.nn = c.subsystem().options().max_namespaces;
+    id.oncs = nvme::oncs_compare | nvme::oncs_dataset_management | nvme::oncs_write_zeroes | nvme::oncs_save_select;
+    if (c.subsystem().all_serve(bdev::op::verify))
+        id.oncs = id.oncs | nvme::oncs_verify;
+    if (c.subsystem().all_serve(bdev::op::copy)) {
+        id.oncs = id.oncs | nvme::oncs_copy;
+        id.cdfs = nvme::cdfs_format_0;
+    }
+    id.fuses = nvme::fuses_compare_and_write;
+    id.vwc = nvme::vwc_flush_all_supported;
+    if (c.subsystem().has_volatile_write_cache())
+        id.vwc |= nvme::vwc_present;
+    id.ofcs = nvme::ofcs_disconnect;
+}
+
+}  // namespace
+
+void pad_with_spaces(std::span<char> field, std::string_view text) noexcept {
+    text = text.substr(0, field.size());
+    std::fill(std::copy(text.begin(), text.end(), field.begin()), field.end(), ' ');
+}
+
+nvme::identify_controller identify_controller(const controller& c) {
+    nvme::identify_controller id{};
+    describe_any(id, c);
+    if (c.is_discovery())
+        describe_discovery(id);
+    else
+        describe_io(id, c);
+    return id;
+}
+
+}  // namespace causeway::nvmf

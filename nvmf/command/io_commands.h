@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "nvme/command.h"
+#include "nvme/log_page.h"
+#include "nvmf/complete.h"
+#include "nvmf/core_counters.h"
+#include "nvmf/model/nvm_namespace.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace causeway::nvmf {
+
+/// An I/O command: what begin() checks, what execute() runs, and what the Commands Supported and Effects log
+/// page says of it.
+struct io_command {
+    std::uint8_t opcode = 0;
+    std::string_view name{};  ///< empty: not supported
+    transfer direction = transfer::none;
+    std::uint32_t effects = 0;
+    /// Sets r.length where data moves.
+    verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
+    void (*run)(request& r) noexcept = nullptr;
+    bool allows_broadcast_nsid = false;  ///< NSID FFFFFFFFh means all namespaces
+    /// Offered to hosts only if every namespace's device supports it; elsewhere it is Invalid Opcode.
+    std::optional<bdev::op> required_op{};
+};
+
+// block_commands.cc
+verdict check_read(request& r, const core_namespace& ns) noexcept;
+verdict check_write(request& r, const core_namespace& ns) noexcept;
+verdict check_compare(request& r, const core_namespace& ns) noexcept;
+verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept;
+verdict check_verify(request& r, const core_namespace& ns) noexcept;
+void run_read(request& r) noexcept;
+void run_write(request& r) noexcept;
+void run_compare(request& r) noexcept;
+void run_write_zeroes(request& r) noexcept;
+void run_verify(request& r) noexcept;
+
+// flush.cc
+verdict check_flush(request& r, const core_namespace& ns) noexcept;
+void run_flush(request& r) noexcept;
+
+// dataset_management.cc
+verdict check_dsm(request& r, const core_namespace& ns) noexcept;
+void run_dsm(request& r) noexcept;
+
+// copy.cc
+verdict check_copy(request& r, const core_namespace& ns) noexcept;
+void run_copy(request& r) noexcept;
+/// Sources of one Copy: as many as the device takes, and a request has room for.
+inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
+    return std::min<std::uint32_t>(d.geometry().copy_sources, request::max_copy_sources);
+}
+
+// fused.cc
+/// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other
+/// bits than usual in its flags.
+nvme::status begin_unusual(request& r) noexcept;
+/// Another command has come where the second half of a fused pair was expected.
+void cancel_expected_second(qpair& q) noexcept;
+/// The transport abandons a request that begin() had accepted: a half takes its other half along.
+void abandon_half(request& r) noexcept;
+/// For Abort: aborts an executed half of a fused pair that waits for the other.
+bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
+/// At the end of a connection: no half waits any longer.
+void end_fused(qpair& q) noexcept;
+
+/// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_generation.
+verdict check_io(request& r) noexcept;
+
+/// By opcode. What is absent here is refused, and absent from the effects log page.
+inline constexpr auto io_commands = [] {
+    using namespace nvme;
+    constexpr std::uint32_t reads = effect_supported;
+    constexpr std::uint32_t writes = effect_supported | effect_changes_content;
+    // clang-format off
+    constexpr io_command list[] = {
+        {0x00, "flush",        transfer::none,      writes, check_flush,        run_flush, true},
+        {0x01, "write",        transfer::from_host, writes, check_write,        run_write},
+        {0x02, "read",         transfer::to_host,   reads,  check_read,         run_read},
+        {0x05, "compare",      transfer::from_host, reads,  check_compare,      run_compare},
+        {0x08, "write_zeroes", transfer::none,      writes, check_write_zeroes, run_write_zeroes},
+        {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm},
+        {0x0c, "verify",       transfer::none,      reads,  check_verify,       run_verify, false, bdev::op::verify},
+        {0x19, "copy",         transfer::from_host, writes, check_copy,         run_copy,   false, bdev::op::copy},
+    };
+    // clang-format on
+    std::array<io_command, 256> table{};
+    for (const io_command& c : list)
+        table[c.opcode] = c;
+    return table;
+}();
+
+/// Fabrics commands use SGLs: PSDT 01b, and no fused operation. All but a few commands have this in their
+/// flags.
+inline constexpr std::uint8_t plain_flags = nvme::to_underlying(nvme::psdt::sgl) << 6;
+
+/// Whether these blocks are on the namespace. In an order in which nothing overflows.
+inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t blocks) noexcept {
+    const std::uint64_t size = ns.device->blocks();
+    return blocks <= size && slba <= size - blocks;
+}
+
+/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
+/// meanwhile, the request has been answered.
+inline core_namespace* acquire_namespace(request& r) noexcept {
+    core_namespace* ns = r.qpair->namespaces->find(r.command.nsid);
+    if (!ns || ns->generation != r.ns_generation) [[unlikely]] {
+        finish_logged(r, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
+        return nullptr;
+    }
+    ++ns->in_flight;
+    r.ns = ns;
+    return ns;
+}
+
+/// Whether a command that changes content may have been overtaken: its core has stalled since its host sent it. A host
+/// that has given this connection up meanwhile may have written elsewhere, and a late write would land on newer data.
+inline bool is_stale(const request& r) noexcept {
+    return r.stall_epoch != r.qpair->home().stalls();
+}
+
+/// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it
+/// again.
+inline core_namespace* acquire_namespace_to_change(request& r) noexcept {
+    if (is_stale(r)) [[unlikely]] {
+        r.qpair->counters->stale_commands.add();
+        finish_logged(r, nvme::sc::command_interrupted);
+        return nullptr;
+    }
+    return acquire_namespace(r);
+}
+
+inline void release_namespace(request& r) noexcept {
+    core_namespace& ns = *std::exchange(r.ns, nullptr);
+    if (--ns.in_flight == 0 && ns.drained) [[unlikely]]
+        r.qpair->home().post(*std::exchange(ns.drained, nullptr));
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nvmf/model/controller.h"
+
+#include "core/log.h"
+#include "nvme/discovery.h"
+#include "nvmf/model/subsystem.h"
+#include "nvmf/target.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+core::log::limiter keep_alive_limiter;
+
+constexpr std::uint8_t ready_timeout = 30;  ///< CAP.TO, of 500 ms: a slow device may hold a reset up, see settle()
+
+/// Without any command while there is no Keep Alive Timer, a host is gone. Twice what it may wait for CSTS.
+constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms;
+
+}  // namespace
+
+controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
+    : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
+      host_number_lease_(subsystem_->owner().host_number_leases().of(id_.host_nqn)), host_number_(*host_number_lease_),
+      is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))),
+      born_(subsystem_->owner().group().time().now()), keep_alive_(subsystem_->owner().group().control(), admin_queue) {
+}
+
+controller::~controller() = default;
+
+std::vector<controller::qpair_view> controller::qpairs() const {
+    std::vector<qpair_view> all;
+    for (const queue& q : queues_)
+        all.push_back({q.qid, q.phase, q.qpair->home().index(), q.local, q.peer});
+    return all;
+}
+
+// ---- Queues.
+
+void controller::attach(queue q) {
+    if (q.qid != 0)
+        ++io_queues_;
+    queues_.push_back(std::move(q));
+    std::sort(queues_.begin(), queues_.end(), [](const queue& a, const queue& b) { return a.qid < b.qid; });
+}
+
+const controller::queue* controller::find_queue(std::uint16_t qid) const noexcept {
+    const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& q) { return q.qid == qid; });
+    return it == queues_.end() ? nullptr : &*it;
+}
+
+bool controller::came_by(const port& p) const noexcept {
+    return std::any_of(queues_.begin(), queues_.end(), [&](const queue& q) { return q.by.get() == &p; });
+}
+
+void controller::remove(qpair& q) {
+    const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
+    const std::uint16_t qid = it->qid;
+    queues_.erase(it);
+    queue_removed_.notify_all();
+    if (qid == 0)
+        end(disconnect_reason::host_asked);
+}
+
+core::task<bool> controller::lacks_queue(std::uint16_t qid, core::nanoseconds limit) {
+    co_return co_await queue_removed_.wait_for(limit, [this, qid] { return !find_queue(qid); });
+}
+
+core::task<> controller::without_queues() {
+    co_await queue_removed_.wait([this] { return queues_.empty(); });
+}
+
+void controller::drained(std::uint16_t qid, const qpair::io_counts& counts) {
+    past_.read_commands += counts.read_commands.get();
+    past_.write_commands += counts.write_commands.get();
+    past_.read_units += counts.read_units.get();
+    past_.write_units += counts.write_units.get();
+    if (qid != 0) {
+        --io_queues_;
+        settle();
+    }
+}
+
+controller::totals controller::io_totals() const noexcept {
+    totals t = past_;
+    for (const queue& q : queues_) {
+        t.read_commands += q.qpair->counts.read_commands.get();
+        t.write_commands += q.qpair->counts.write_commands.get();
+        t.read_units += q.qpair->counts.read_units.get();
+        t.write_units += q.qpair->counts.write_units.get();
+    }
+    return t;
+}
+
+std::uint64_t controller::age_hours() const noexcept {
+    const core::clock& time = subsystem_->owner().group().time();
+    return static_cast<std::uint64_t>(time.to_nanoseconds(time.now() - born_) / std::chrono::hours(1));
+}
+
+/// The message reaches the queue pair before its transport can destroy it: see target::detach().
+void controller::close(queue& q, disconnect_reason why) {
+    q.phase = qpair::state::disconnecting;
+    nvmf::qpair* const qpair = q.qpair;
+    qpair->home().execute([qpair, why] { qpair->disconnect(why); });
+}
+
+void controller::close_io_queues(disconnect_reason why) {
+    for (queue& q : queues_)
+        if (q.qid != 0)
+            close(q, why);
+}
+
+void controller::end(disconnect_reason why) {
+    if (std::exchange(ended_, true))
+        return;
+    core::log::info("{}: controller {:#06x} of {} ends: {}", subsystem_->nqn(), cntlid(), host_nqn(), to_string(why));
+    ready_.store(false, std::memory_order_relaxed);
+    keep_alive_.stop();
+    events_.end();
+    discovery_.reset();
+    for (queue& q : queues_)
+        close(q, why);
+    subsystem_->remove_controller(*this);
+}
+
+// ---- Properties: CC and what follows from it.
+
+nvme::cap controller::cap() const noexcept {
+    return nvme::cap()
+        .set_mqes(static_cast<std::uint16_t>(fabric_.options().max_queue_depth - 1))
+        .set_cqr(true)
+        .set_to(ready_timeout)
+        .set_css(nvme::cap::css_nvm)
+        .set_crwms(true);
+}
+
+bool controller::enable_is_valid() const noexcept {
+    if (cc_.css() != nvme::cc::css_nvm || cc_.mps() != 0 || cc_.ams() != 0)
+        return false;
+    // Hosts differ in what they write for discovery controllers, which have no I/O queues.
+    return is_discovery_ || (cc_.iosqes() == 6 && cc_.iocqes() == 4);
+}
+
+void controller::set_cc(nvme::cc value) {
+    const nvme::cc old = std::exchange(cc_, value);
+    if (old.en() && !value.en())
+        return reset();
+    using shutdown = nvme::cc::shutdown;
+    if (value.shn() != shutdown::none && old.shn() == shutdown::none) {
+        csts_.set_shst(nvme::csts::shutdown::occurring);
+        close_io_queues(disconnect_reason::controller_shutdown);
+    } else if (value.shn() == shutdown::none && !old.en() && value.en()) {
+        csts_.set_shst(nvme::csts::shutdown::none);
+    }
+    settle();
+}
+
+/// A Controller Level Reset. The admin queue stays.
+void controller::reset() {
+    resetting_ = true;
+    ready_.store(false, std::memory_order_relaxed);
+    events_.end();
+    events_.configure(0);
+    features_ = {};
+    changed_namespaces_.clear();
+    too_many_changed_ = false;
+    csts_.set_cfs(false);
+    csts_.set_shst(nvme::csts::shutdown::none);
+    close_io_queues(disconnect_reason::controller_reset);
+    settle();
+}
+
+/// Reset and shutdown are complete when no command of the I/O queues is at work any more: only then may a
+/// host send its writes by another path without fear that an older one lands on top of them.
+void controller::settle() {
+    if (io_queues_ == 0)
+        complete_reset_and_shutdown();
+    follow_keep_alive();
+}
+
+void controller::complete_reset_and_shutdown() {
+    if (csts_.shst() == nvme::csts::shutdown::occurring)
+        csts_.set_shst(nvme::csts::shutdown::complete);
+    if (std::exchange(resetting_, false))
+        csts_.set_rdy(false);
+    if (cc_.en() && !csts_.rdy() && !csts_.cfs()) {
+        const bool valid = enable_is_valid();
+        csts_.set_cfs(!valid);
+        csts_.set_rdy(valid);
+        ready_.store(valid && !ended_, std::memory_order_relaxed);
+    }
+}
+
+// ---- Keep alive.
+
+void controller::set_kato(std::uint32_t kato_ms) {
+    const std::uint64_t step = std::max<std::uint64_t>(fabric_.options().kas, 1) * 100;
+    const std::uint64_t least = std::max(kato_ms, fabric_.options().min_kato_ms);
+    const std::uint64_t rounded = (least + step - 1) / step * step;
+    kato_ms_ = kato_ms ? static_cast<std::uint32_t>(std::min<std::uint64_t>(rounded, ~0u / step * step)) : 0;
+    start_keep_alive();
+}
+
+/// The Keep Alive Timer is active while CC.EN and CSTS.RDY are set and no shutdown has begun, and begins anew each time
+/// that it becomes active (Base 2.0, "Keep Alive").
+void controller::follow_keep_alive() {
+    const bool active =
+        cc_.en() && csts_.rdy() && cc_.shn() == nvme::cc::shutdown::none && csts_.shst() == nvme::csts::shutdown::none;
+    if (std::exchange(keep_alive_active_, active) != active && !ended_)
+        start_keep_alive();
+}
+
+void controller::start_keep_alive() {
+    const std::chrono::milliseconds kato(kato_ms_);
+    constexpr auto discovery_activity_timeout = 120s;  // the specification's own figure
+    if (!keep_alive_active_)
+        keep_alive_.start(*this, std::max(kato, inactive_timeout), true);
+    else if (kato_ms_ == 0 && is_discovery_)
+        keep_alive_.start(*this, discovery_activity_timeout, true);
+    else
+        keep_alive_.start(*this, kato, false);
+}
+
+void controller::on_keep_alive_timeout() {
+    if (ended_)
+        return;
+    csts_.set_cfs(true);
+    core::log::peer_warning(keep_alive_limiter,
+                            "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",
+                            subsystem_->nqn(), host_nqn(), cntlid(),
+                            std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
+    end(disconnect_reason::keep_alive_timeout);
+}
+
+// ---- What is reported to the host.
+
+bool controller::notify_discovery_change() {
+    if (!discovery_ || !discovery_->take_change())
+        return false;
+    events_.raise(async_events::discovery_log);
+    return true;
+}
+
+void controller::namespace_changed(std::uint32_t nsid) {
+    if (!too_many_changed_)
+        changed_namespaces_.insert(nsid);
+    if (changed_namespaces_.size() > std::size(nvme::changed_namespace_list{}.nsid)) {
+        too_many_changed_ = true;
+        changed_namespaces_.clear();
+    }
+    events_.raise(async_events::namespace_attribute);
+}
+
+nvme::changed_namespace_list controller::changed_namespaces() const {
+    nvme::changed_namespace_list list{};
+    if (too_many_changed_)
+        list.nsid[0] = nvme::broadcast_nsid;
+    std::copy(changed_namespaces_.begin(), changed_namespaces_.end(), list.nsid);
+    return list;
+}
+
+void controller::log_page_read(nvme::lid page) {
+    if (page == nvme::lid::changed_namespace_list) {
+        changed_namespaces_.clear();
+        too_many_changed_ = false;
+    }
+    events_.page_read(page);
+}
+
+}  // namespace causeway::nvmf
