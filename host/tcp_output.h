@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/stream.h"
+#include "wire/tcp/stream.h"
 
 #include <array>
 #include <cstddef>

@@ -7,7 +7,7 @@
 #include "host/queue_pair.h"
 #include "host/ring.h"
 #include "host/tcp_output.h"
-#include "transport/tcp/pdu_reader.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <array>
 #include <memory>

@@ -3,7 +3,7 @@
 
 #include "core/fd_wait.h"
 #include "core/reactor.h"
-#include "transport/tcp/tls_stream.h"
+#include "wire/tls/tls_stream.h"
 
 #include <algorithm>
 #include <cerrno>

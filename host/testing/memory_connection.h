@@ -4,7 +4,7 @@
 #include "host/testing/memory_target.h"
 #include "nvme/fabrics.h"
 #include "nvme/tcp.h"
-#include "transport/tcp/pdu_reader.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <optional>
 #include <vector>

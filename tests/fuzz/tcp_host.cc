@@ -2,7 +2,7 @@
 #include "tests/fuzz/tcp_host.h"
 
 #include "nvme/make_command.h"
-#include "transport/tcp/crc32c.h"
+#include "wire/tcp/crc32c.h"
 
 #include <arpa/inet.h>
 #include <cerrno>

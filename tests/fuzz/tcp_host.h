@@ -4,7 +4,7 @@
 #include "nvme/fabrics.h"
 #include "nvme/tcp.h"
 #include "tests/fuzz/gateway.h"
-#include "transport/tcp/pdu_reader.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <deque>
 #include <optional>

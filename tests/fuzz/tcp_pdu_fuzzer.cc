@@ -3,7 +3,7 @@
 // network cuts it; and nothing is written beyond the room that was made for it.
 
 #include "tests/fuzz/must.h"
-#include "transport/tcp/pdu_reader.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -17,6 +17,8 @@ from pathlib import Path
 MAY_INCLUDE = {
     "core": set(),
     "nvme": set(),
+    "wire/tcp": {"core", "nvme"},
+    "wire/tls": {"core", "nvme", "wire/tcp"},
     "bdev": {"core", "nvme"},
     "bdev_rbd": {"core", "nvme", "bdev"},
     "bdev_nvme": {"core", "nvme", "bdev"},
@@ -24,13 +26,16 @@ MAY_INCLUDE = {
     "transport/loop": {"core", "nvme", "nvmf"},
     "transport/ip": {"core", "nvme", "nvmf"},
     "transport/rdma": {"core", "nvme", "nvmf", "transport/ip"},
-    "transport/tcp": {"core", "nvme", "nvmf", "transport/ip"},
+    "transport/tcp": {"core", "nvme", "nvmf", "transport/ip", "wire/*"},
     "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf"},
-    "host": {"core", "nvme", "transport/*"},
+    "host": {"core", "nvme", "wire/*", "transport/*"},
     "tools": {"core", "nvme", "host"},
     "gateway": {"*"},
     "tests": {"*"},
 }
+
+# Their folders are floors of their own; above, "transport/*" is all of transport.
+NESTED = ("transport", "wire")
 
 # Headers of other people's parts, and the folders that are there to know of them.
 FOREIGN = [
@@ -38,8 +43,9 @@ FOREIGN = [
     (r"rbd/|rados/", {"bdev_rbd"}),
     (r"linux/vfio\.h|linux/pci_regs\.h|rte_(bus_)?pci|rte_vfio", {"core", "bdev_nvme"}),
     (r"rte_", {"core", "bdev_nvme", "gateway"}),
+    (r"openssl/", {"wire/tls"}),
     (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
-     {"transport/ip", "transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
+     {"wire/tcp", "wire/tls", "transport/ip", "transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
 ]
 
 # Programs beside the files they test, and what only they include, may use any floor.
@@ -55,7 +61,7 @@ def folder_of(path: str) -> str | None:
     parts = Path(path).parts
     if len(parts) < 2:
         return None
-    if parts[0] == "transport":
+    if parts[0] in NESTED:
         return "/".join(parts[:2]) if len(parts) > 2 else None
     return parts[0]
 
@@ -70,8 +76,7 @@ def sources(root: Path):
 
 def allowed(folder: str, target: str) -> bool:
     may = MAY_INCLUDE[folder]
-    return (target == folder or "*" in may or target in may or
-            target.startswith("transport/") and "transport/*" in may)
+    return target == folder or not may.isdisjoint({"*", target, f"{target.split('/')[0]}/*"})
 
 
 def offences_of_line(folder: str, line: str):

@@ -3,8 +3,8 @@
 
 #include "nvmf/transport.h"
 #include "transport/tcp/connection_limiter.h"
-#include "transport/tcp/pdu_check.h"
-#include "transport/tcp/stream.h"
+#include "wire/tcp/pdu_check.h"
+#include "wire/tcp/stream.h"
 
 #include <cstdint>
 #include <memory>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/task.h"
-#include "transport/tcp/stream.h"
 #include "transport/tcp/term_req.h"
+#include "wire/tcp/stream.h"
 
 #include <memory>
 

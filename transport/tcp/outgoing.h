@@ -2,7 +2,7 @@
 #pragma once
 
 #include "nvme/tcp.h"
-#include "transport/tcp/crc32c.h"
+#include "wire/tcp/crc32c.h"
 
 #include <array>
 #include <cassert>

@@ -5,8 +5,8 @@
 #include "nvme/fabrics.h"
 #include "nvmf/target.h"
 #include "transport/tcp/poll_group.h"
-#include "transport/tcp/psk.h"
 #include "transport/tcp/sgl.h"
+#include "wire/tls/psk.h"
 
 #include <bit>
 #include <cassert>

@@ -7,9 +7,9 @@
 #include "core/timer.h"
 #include "nvmf/transport.h"
 #include "transport/tcp/handshake_result.h"
-#include "transport/tcp/pdu_reader.h"
 #include "transport/tcp/request_table.h"
 #include "transport/tcp/term_req.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <functional>
 #include <memory>

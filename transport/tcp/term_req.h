@@ -2,7 +2,7 @@
 #pragma once
 
 #include "nvme/tcp.h"
-#include "transport/tcp/pdu_check.h"
+#include "wire/tcp/pdu_check.h"
 
 #include <algorithm>
 #include <array>

@@ -8,7 +8,7 @@
 #include "transport/tcp/connection_limiter.h"
 #include "transport/tcp/listener.h"
 #include "transport/tcp/poll_group.h"
-#include "transport/tcp/tls_stream.h"
+#include "wire/tls/tls_stream.h"
 
 #include <memory>
 #include <vector>

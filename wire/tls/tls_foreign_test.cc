@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hosts and targets whose TLS is not ours.
 
-#include "transport/tcp/tls_test.h"
+#include "wire/tls/tls_test.h"
 
 #include <arpa/inet.h>
 #include <array>

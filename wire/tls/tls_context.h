@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/psk_store.h"
+#include "wire/tls/psk_store.h"
 
 #include <memory>
 #include <openssl/ssl.h>

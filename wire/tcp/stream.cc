@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/stream.h"
+#include "wire/tcp/stream.h"
 
 #include <cerrno>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/pdu_check.h"
+#include "wire/tcp/pdu_check.h"
 
 #include <iterator>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/tls_stream.h"
+#include "wire/tls/tls_stream.h"
 
 #include "core/log.h"
-#include "transport/tcp/socket_bio.h"
-#include "transport/tcp/tls_context.h"
+#include "wire/tls/socket_bio.h"
+#include "wire/tls/tls_context.h"
 
 #include <algorithm>
 #include <array>

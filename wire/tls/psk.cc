@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVMe/TCP's pre-shared keys. NVM Express TCP Transport Specification 1.0 and 1.1, "Transport Layer Security".
 
-#include "transport/tcp/psk.h"
+#include "wire/tls/psk.h"
 
 #include "nvme/endian.h"
 

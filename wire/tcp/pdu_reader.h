@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/crc32c.h"
-#include "transport/tcp/pdu_check.h"
+#include "wire/tcp/crc32c.h"
+#include "wire/tcp/pdu_check.h"
 
 #include <array>
 #include <cstddef>

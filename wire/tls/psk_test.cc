@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/psk.h"
+#include "wire/tls/psk.h"
 
-#include "transport/tcp/psk_store.h"
+#include "wire/tls/psk_store.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

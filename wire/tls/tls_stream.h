@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/psk_store.h"
-#include "transport/tcp/stream.h"
+#include "wire/tcp/stream.h"
+#include "wire/tls/psk_store.h"
 
 #include <memory>
 

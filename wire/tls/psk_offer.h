@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/psk.h"
+#include "wire/tls/psk.h"
 
 #include <span>
 #include <string_view>

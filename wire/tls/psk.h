@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/result.h"
-#include "transport/tcp/hkdf.h"
+#include "wire/tls/hkdf.h"
 
 #include <cstdint>
 #include <optional>

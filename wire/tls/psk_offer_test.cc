@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/psk_offer.h"
+#include "wire/tls/psk_offer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/pdu_reader.h"
+#include "wire/tcp/pdu_reader.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/psk_store.h"
+#include "wire/tls/psk_store.h"
 
 #include <fmt/format.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which keys handshakes work with. RFC 8446; NVM Express TCP Transport Specification 1.0, "Transport Layer Security".
 
-#include "transport/tcp/tls_context.h"
+#include "wire/tls/tls_context.h"
 
-#include "transport/tcp/psk_offer.h"
+#include "wire/tls/psk_offer.h"
 
 #include <new>
 

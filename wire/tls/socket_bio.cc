@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/socket_bio.h"
+#include "wire/tls/socket_bio.h"
 
 #include <cerrno>
 #include <new>

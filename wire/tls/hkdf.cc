@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/hkdf.h"
+#include "wire/tls/hkdf.h"
 
 #include <cassert>
 #include <memory>

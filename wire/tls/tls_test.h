@@ -3,7 +3,7 @@
 
 // Both ends of an encrypted connection, on a pair of sockets.
 
-#include "transport/tcp/tls_stream.h"
+#include "wire/tls/tls_stream.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

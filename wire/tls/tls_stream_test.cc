@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/tls_test.h"
+#include "wire/tls/tls_test.h"
 
 #include <array>
 #include <functional>
