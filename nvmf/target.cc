@@ -46,28 +46,17 @@ core::result<> check(const subsystem_options& o) {
     return {};
 }
 
-core::result<> check_block_size(const bdev::device& d, const transport& t) {
-    if (d.geometry().block_size <= t.options().max_io_size)
-        return {};
-    return core::fail(EINVAL,
-                      fmt::format("its blocks of {} bytes are larger than what a command over {} can carry ({} bytes): "
-                                  "use smaller blocks, or create the transport with a larger max_io_size",
-                                  d.geometry().block_size, t.trtype(), t.options().max_io_size),
-                      d.name());
-}
-
 }  // namespace
 
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
-    : group_(group), devices_(devices), options_(options),
-      discovery_log_(std::make_shared<nvmf::discovery_log>(*this, options.discovery)), counters_(group.size()),
-      qpair_counts_(group.size()) {
+    : group_(group), options_(options), environment_(group, devices, options.discovery, options.crdt),
+      counters_(group.size()), qpair_counts_(group.size()) {
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;
     discovery.allow_any_host = true;
     discovery.max_namespaces = 0;
-    subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(discovery)));
+    environment_.subsystems.push_back(std::make_shared<subsystem>(environment_, std::move(discovery)));
 }
 
 target::~target() = default;
@@ -79,46 +68,18 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
         return core::fail(ESHUTDOWN, "the target is shutting down", t->trtype());
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "a transport of this type already exists", t->trtype());
-    for (const auto& s : subsystems_)
+    for (const auto& s : environment_.subsystems)
         for (const auto& [nsid, ns] : s->namespaces())
             if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
                 return fits;
-    for (const auto& s : subsystems_)
+    for (const auto& s : environment_.subsystems)
         for (const auto& [hostnqn, psk] : s->hosts())
             if (psk)
                 if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
                     core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
                                      t->trtype(), admitted.error().text());
-    transports_.push_back(std::move(t));
+    environment_.transports.add(std::move(t));
     return {};
-}
-
-transport* target::find_transport(std::string_view trtype) const noexcept {
-    for (const auto& t : transports_)
-        if (t->trtype() == trtype)
-            return t.get();
-    return nullptr;
-}
-
-core::result<> target::check_block_size(const bdev::device& d) const {
-    for (const auto& t : transports_)
-        if (auto fits = nvmf::check_block_size(d, *t); !fits)
-            return fits;
-    return {};
-}
-
-core::result<> target::subsystem_add_host(const std::string& subnqn, const std::string& hostnqn, const key& psk) {
-    for (const auto& t : transports_)
-        if (auto admitted = t->subsystem_add_host(subnqn, hostnqn, psk.text()); !admitted) {
-            subsystem_remove_host(subnqn, hostnqn);
-            return core::fail(admitted.error().code, admitted.error().text(), psk.name);
-        }
-    return {};
-}
-
-void target::subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept {
-    for (const auto& t : transports_)
-        t->subsystem_remove_host(subnqn, hostnqn);
 }
 
 core::reactor& target::assign_core(std::uint16_t qid) noexcept {
@@ -146,73 +107,6 @@ void target::release_core(core::reactor& r) noexcept {
     --qpair_counts_[r.index()];
 }
 
-// ---- Ports.
-
-std::shared_ptr<open_port> target::find_port(const transport_address& at) const noexcept {
-    const auto it = std::find_if(ports_.begin(), ports_.end(), [&](const auto& p) { return p->at == at; });
-    return it == ports_.end() ? nullptr : *it;
-}
-
-std::uint16_t target::free_port_id() noexcept {
-    const auto taken = [this](std::uint16_t id) {
-        return id == 0 || std::any_of(ports_.begin(), ports_.end(), [&](const auto& p) { return p->id == id; });
-    };
-    while (taken(++last_port_id_)) {
-    }
-    return last_port_id_;
-}
-
-core::task<core::result<>> target::lease_port(transport& fabric, transport_address at, listen_options options,
-                                              port_lease& lease) {
-    if (options.secure_channel && !fabric.offers_secure_channel())
-        co_return core::fail(EINVAL, "this transport has no secure channel", at.trtype);
-    const auto lock = co_await port_changes_[&fabric].lock();
-    co_return co_await lease_in_turn(fabric, std::move(at), options, lease);
-}
-
-core::task<core::result<>> target::lease_in_turn(transport& fabric, transport_address at, listen_options options,
-                                                 port_lease& lease) {
-    auto open = find_port(at);
-    if (open && open->options != options) {
-        if (open->users != 0)
-            co_return core::fail(EINVAL,
-                                 open->options.secure_channel
-                                     ? "another subsystem listens there with a secure channel: do the same, or use "
-                                       "another port"
-                                     : "another subsystem listens there without a secure channel: do the same, or use "
-                                       "another port",
-                                 at.text());
-        co_await fabric.stop_listening(open);
-        std::erase(ports_, std::exchange(open, nullptr));
-    }
-    if (open) {
-        lease = port_lease(std::move(open));
-        co_return core::result<>();
-    }
-    open = std::make_shared<open_port>(open_port{{std::move(at), options, free_port_id()}});
-    ports_.push_back(open);
-    lease = port_lease(open);
-    auto listening = co_await fabric.listen(open);
-    if (!listening) {
-        lease = {};
-        std::erase(ports_, open);
-    }
-    co_return listening;
-}
-
-core::task<> target::close_unused_ports(transport& fabric) {
-    const auto lock = co_await port_changes_[&fabric].lock();
-    const auto unused = [&](const auto& p) { return p->users == 0 && p->at.trtype == fabric.trtype(); };
-    for (;;) {
-        const auto it = std::find_if(ports_.begin(), ports_.end(), unused);
-        if (it == ports_.end())
-            break;
-        const std::shared_ptr<open_port> closing = *it;
-        co_await fabric.stop_listening(closing);
-        std::erase(ports_, closing);
-    }
-}
-
 // ---- Subsystems.
 
 core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options options) {
@@ -228,29 +122,29 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
                              options.nqn);
     if (find_subsystem(options.nqn))
         co_return core::fail(EEXIST, "a subsystem with this NQN already exists", options.nqn);
-    if (subsystems_.size() > options_.max_subsystems)  // discovery does not count
+    if (environment_.subsystems.size() > options_.max_subsystems)  // discovery does not count
         co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, the maximum", options_.max_subsystems),
                              options.nqn);
-    subsystems_.push_back(std::make_shared<subsystem>(*this, std::move(options)));
-    co_return subsystems_.back().get();
+    environment_.subsystems.push_back(std::make_shared<subsystem>(environment_, std::move(options)));
+    co_return environment_.subsystems.back().get();
 }
 
 core::task<core::result<>> target::delete_subsystem(std::string nqn) {
-    const auto it =
-        std::find_if(subsystems_.begin(), subsystems_.end(), [&](const auto& s) { return s->nqn() == nqn; });
-    if (it == subsystems_.end())
+    const auto it = std::find_if(environment_.subsystems.begin(), environment_.subsystems.end(),
+                                 [&](const auto& s) { return s->nqn() == nqn; });
+    if (it == environment_.subsystems.end())
         co_return core::fail(ENODEV, "no such subsystem", nqn);
     if ((*it)->is_discovery())
         co_return core::fail(EINVAL, "the discovery subsystem cannot be deleted", nqn);
     const std::shared_ptr<subsystem> s = *it;
-    subsystems_.erase(it);
-    discovery_log_->removed(*s);
+    environment_.subsystems.erase(it);
+    environment_.discovery_log->removed(*s);
     co_await s->close(disconnect_reason::subsystem_deleted);
     co_return core::result<>();
 }
 
 subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
-    for (const auto& s : subsystems_)
+    for (const auto& s : environment_.subsystems)
         if (s->nqn() == nqn)
             return s.get();
     return nullptr;
@@ -259,8 +153,9 @@ subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
 core::task<> target::shutdown() {
     closing_ = true;
     // At the same time: a device that hangs delays the hosts of its own subsystem only.
-    const std::vector<std::shared_ptr<subsystem>> closing = subsystems_;
-    subsystems_.erase(subsystems_.begin() + 1, subsystems_.end());  // discovery stays
+    const std::vector<std::shared_ptr<subsystem>> closing = environment_.subsystems;
+    environment_.subsystems.erase(environment_.subsystems.begin() + 1,
+                                  environment_.subsystems.end());  // discovery stays
     std::size_t left = closing.size();
     core::one_shot<bool> all_closed;
     for (const auto& s : closing)
@@ -269,7 +164,7 @@ core::task<> target::shutdown() {
                 all_closed.set(true);
         });
     co_await all_closed;
-    for (const auto& t : transports_)  // no more of them come any more
+    for (const auto& t : environment_.transports.all())  // no more of them come any more
         co_await t->stop();
 }
 

@@ -2,18 +2,15 @@
 #pragma once
 
 #include "bdev/registry.h"
-#include "core/async_mutex.h"
 #include "core/reactor_group.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/host_addresses.h"
 #include "nvmf/model/discovery.h"
-#include "nvmf/model/host_numbers.h"
-#include "nvmf/model/port_lease.h"
+#include "nvmf/model/environment.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,12 +19,11 @@
 namespace causeway::nvmf {
 
 class subsystem;
-struct key;
 struct subsystem_options;
 
 struct target_options {
     std::uint32_t max_subsystems = 1024;
-    std::uint16_t crdt[3] = {0, 0, 0};
+    retry_delays crdt{};
     discovery_limits discovery{};
 };
 
@@ -68,8 +64,8 @@ class target {
     /// Passes all host keys to it. EEXIST; ESHUTDOWN (the target ends); EINVAL: it cannot carry a block of one of the
     /// namespaces.
     core::result<> add_transport(std::unique_ptr<transport> t);
-    transport* find_transport(std::string_view trtype) const noexcept;
-    const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return transports_; }
+    transport* find_transport(std::string_view trtype) const noexcept { return environment_.transports.find(trtype); }
+    const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return environment_.transports.all(); }
 
     /// EEXIST, EINVAL, ENOSPC.
     core::task<core::result<subsystem*>> create_subsystem(subsystem_options options);
@@ -77,16 +73,15 @@ class target {
     /// when its connections are gone.
     core::task<core::result<>> delete_subsystem(std::string nqn);
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
-    const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return subsystems_; }
-    subsystem& discovery() const noexcept { return *subsystems_.front(); }
+    const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return environment_.subsystems; }
+    subsystem& discovery() const noexcept { return environment_.discovery(); }
 
     core::reactor_group& group() const noexcept { return group_; }
-    bdev::registry& devices() const noexcept { return devices_; }
+    bdev::registry& devices() const noexcept { return environment_.devices; }
     const target_options& options() const noexcept { return options_; }
 
-    nvmf::discovery_log& discovery_log() const noexcept { return *discovery_log_; }
+    nvmf::discovery_log& discovery_log() const noexcept { return *environment_.discovery_log; }
 
-    host_numbers& host_number_leases() noexcept { return host_numbers_; }
     host_addresses& addresses_of_hosts() noexcept { return host_addresses_; }
 
     using core_counters = nvmf::core_counters;
@@ -96,38 +91,12 @@ class target {
     core::task<> shutdown();
 
   private:
-    friend class subsystem;
-
     nvme::status begin_admin(request& r) noexcept;
 
-    // Ports: an address that several subsystems listen at is one, on whose options they agree.
-    /// Fills `lease` before the first connection can come; empty where it fails. EINVAL, and transport::listen()'s.
-    core::task<core::result<>> lease_port(transport& fabric, transport_address at, listen_options options,
-                                          port_lease& lease);
-    core::task<core::result<>> lease_in_turn(transport& fabric, transport_address at, listen_options options,
-                                             port_lease& lease);
-    /// Ends when the ports of this transport without leases have stopped listening.
-    core::task<> close_unused_ports(transport& fabric);
-    std::shared_ptr<open_port> find_port(const transport_address& at) const noexcept;
-    std::uint16_t free_port_id() noexcept;
-
-    /// All transports, or none. EINVAL: one of them has no use for such a key.
-    core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn, const key& psk);
-    void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept;
-    /// EINVAL: one of the transports cannot carry a block of it.
-    core::result<> check_block_size(const bdev::device& d) const;
-
     core::reactor_group& group_;
-    bdev::registry& devices_;
     const target_options options_;
-    std::vector<std::unique_ptr<transport>> transports_;
-    std::vector<std::shared_ptr<subsystem>> subsystems_;  ///< discovery first
-    std::vector<std::shared_ptr<open_port>> ports_;
-    std::map<const transport*, core::async_mutex> port_changes_;  ///< one at a time for each transport
-    host_numbers host_numbers_;
+    environment environment_;
     host_addresses host_addresses_;
-    std::uint16_t last_port_id_ = 0;
-    const std::shared_ptr<nvmf::discovery_log> discovery_log_;
     core::per_core<core_counters> counters_;
     std::vector<unsigned> qpair_counts_;
     std::size_t next_core_ = 0;

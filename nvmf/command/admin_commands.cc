@@ -5,7 +5,8 @@
 #include "nvme/fabrics.h"
 #include "nvmf/command/io_commands.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/target.h"
+#include "nvmf/model/environment.h"
+#include "nvmf/model/subsystem.h"
 
 #include <algorithm>
 #include <bit>
@@ -43,7 +44,7 @@ void run_at_control(request& r) noexcept {
             finish_on_home_core(r, *o);
     };
     r.queue = &r.qpair->control_queue;
-    r.qpair->target->group().control().post_background(r);
+    r.qpair->controller->subsystem().environment().group.control().post_background(r);
 }
 
 outcome run_by_table(controller& c, request& r) {
@@ -100,6 +101,12 @@ const std::array<admin_command, 256> admin_commands = [] {
         table[c.opcode] = c;
     return table;
 }();
+
+outcome async_event_request(controller& c, request& r) {
+    if (!c.events().wait(r))
+        return verdict(nvme::sc::async_event_limit_exceeded);
+    return {};
+}
 
 verdict check_fabrics(request& r) noexcept {
     qpair& q = *r.qpair;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/command/identify_controller.h"
 
+#include "nvme/text.h"
 #include "nvmf/command/version.h"
 #include "nvmf/model/async_events.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
-#include "nvmf/target.h"
 
 #include <algorithm>
 #include <bit>
@@ -23,9 +24,9 @@ constexpr std::uint16_t critical_kelvin = 0x175;
 void describe_any(nvme::identify_controller& id, const controller& c) {
     const transport_options& fabric = c.fabric().options();
     const subsystem_options& s = c.subsystem().options();
-    pad_with_spaces(id.sn, s.serial_number);
-    pad_with_spaces(id.mn, s.model_number);
-    pad_with_spaces(id.fr, firmware_revision);
+    nvme::copy_padded(id.sn, s.serial_number);
+    nvme::copy_padded(id.mn, s.model_number);
+    nvme::copy_padded(id.fr, firmware_revision);
     id.mdts = static_cast<std::uint8_t>(std::bit_width(fabric.max_io_size / min_page_size) - 1);
     id.cntlid = c.cntlid();
     id.ver = specification_version;
@@ -39,7 +40,7 @@ void describe_any(nvme::identify_controller& id, const controller& c) {
     id.ioccsz = c.fabric().ioccsz();
     id.iorcsz = sizeof(nvme::completion) / 16;
     id.msdbd = c.fabric().msdbd();
-    std::copy_n(s.nqn.begin(), std::min(s.nqn.size(), sizeof id.subnqn - 1), id.subnqn);
+    nvme::copy_terminated(id.subnqn, s.nqn);
 }
 
 void describe_discovery(nvme::identify_controller& id) {
@@ -50,7 +51,7 @@ void describe_discovery(nvme::identify_controller& id) {
 }
 
 void describe_io(nvme::identify_controller& id, const controller& c) {
-    const auto& crdt = c.subsystem().owner().options().crdt;
+    const auto& crdt = c.subsystem().environment().crdt;
     id.rab = 6;
     id.cmic = nvme::cmic_multi_port | nvme::cmic_multi_controller;
     id.oaes = nvme::oaes_namespace_attribute;
@@ -80,11 +81,6 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
 }
 
 }  // namespace
-
-void pad_with_spaces(std::span<char> field, std::string_view text) noexcept {
-    text = text.substr(0, field.size());
-    std::fill(std::copy(text.begin(), text.end(), field.begin()), field.end(), ' ');
-}
 
 nvme::identify_controller identify_controller(const controller& c) {
     nvme::identify_controller id{};

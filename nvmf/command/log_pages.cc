@@ -2,8 +2,10 @@
 // Get Log Page. NVM Express Base Specification 2.0, "Get Log Page command".
 
 #include "nvme/log_page.h"
+#include "nvme/text.h"
 
 #include "nvmf/command/admin_commands.h"
+#include "nvmf/command/features.h"
 #include "nvmf/command/identify_controller.h"
 #include "nvmf/command/io_commands.h"
 #include "nvmf/command/version.h"
@@ -60,7 +62,7 @@ bytes smart(controller& c) {
 bytes firmware_slots(controller&) {
     nvme::firmware_slot_log log{};
     log.afi = 1;
-    pad_with_spaces(log.frs[0], firmware_revision);
+    nvme::copy_padded(log.frs[0], firmware_revision);
     return bytes_of(log);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/async_events.h"
 
-#include "nvmf/model/controller.h"
+#include "nvmf/complete.h"
 
 #include <utility>
 
@@ -35,9 +35,9 @@ nvme::smart_event worst_of(std::uint8_t warnings) noexcept {
 
 }  // namespace
 
-outcome async_events::wait(request& r) {
+bool async_events::wait(request& r) {
     if (waiting_ == limit)
-        return verdict(nvme::sc::async_event_limit_exceeded);
+        return false;
     ++waiting_;
     request** last = &oldest_;
     while (*last)
@@ -45,7 +45,7 @@ outcome async_events::wait(request& r) {
     r.next = nullptr;
     *last = &r;
     report();
-    return {};
+    return true;
 }
 
 void async_events::configure(std::uint32_t enabled) noexcept {
@@ -128,10 +128,6 @@ void async_events::end() noexcept {
     waiting_ = 0;
     states_ = {};
     reported_warnings_ = pending_warnings_ = 0;
-}
-
-outcome async_event_request(controller& c, request& r) {
-    return c.events().wait(r);
 }
 
 }  // namespace causeway::nvmf

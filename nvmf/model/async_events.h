@@ -3,7 +3,7 @@
 
 #include "nvme/features.h"
 #include "nvme/log_page.h"
-#include "nvmf/command/admin_commands.h"
+#include "nvmf/transport.h"
 
 #include <array>
 #include <cstdint>
@@ -23,7 +23,8 @@ class async_events {
 
     enum kind : std::uint8_t { namespace_attribute, discovery_log, health, kinds };
 
-    outcome wait(request& r);
+    /// Completes the request when there is an event. False: as many wait already as AERL allows.
+    [[nodiscard]] bool wait(request& r);
     void raise(kind k);  ///< but for health
     /// The critical warnings of the SMART page as they are now.
     void warn(std::uint8_t critical_warnings);

@@ -3,10 +3,10 @@
 
 #include "core/condition_variable.h"
 #include "nvme/properties.h"
-#include "nvmf/command/features.h"
 #include "nvmf/model/async_events.h"
 #include "nvmf/model/discovery.h"
 #include "nvmf/model/error_log.h"
+#include "nvmf/model/feature_values.h"
 #include "nvmf/model/host_numbers.h"
 #include "nvmf/model/keep_alive.h"
 #include "nvmf/transport.h"

@@ -3,11 +3,11 @@
 
 #include "core/reactor.h"
 #include "nvme/fabrics.h"
-#include "nvmf/command/identify_controller.h"
+#include "nvme/text.h"
 #include "nvmf/model/advertised_address.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
-#include "nvmf/target.h"
 
 #include <algorithm>
 #include <cstring>
@@ -35,7 +35,8 @@ nvme::address_family family_of(const transport_address& a) noexcept {
 }
 
 /// A subsystem that is reached at `at`, an address of `by`.
-nvme::discovery_log_entry describe(const subsystem& s, const port& by, const transport_address& at, const target& t) {
+nvme::discovery_log_entry describe(const subsystem& s, const port& by, const transport_address& at,
+                                   const transports& fabrics) {
     nvme::discovery_log_entry e{};
     e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
@@ -50,15 +51,15 @@ nvme::discovery_log_entry describe(const subsystem& s, const port& by, const tra
              nvme::treq_disable_sq_flow_control;
     e.portid = by.id;
     e.cntlid = nvme::cntlid_dynamic;
-    if (const transport* fabric = t.find_transport(at.trtype)) {
+    if (const transport* fabric = fabrics.find(at.trtype)) {
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
         const auto tsas = fabric->tsas(by.options);
         const auto place = std::as_writable_bytes(std::span(e.tsas));
         std::copy_n(tsas.begin(), std::min(tsas.size(), place.size()), place.begin());
     }
-    pad_with_spaces(e.trsvcid, at.trsvcid);
-    pad_with_spaces(e.traddr, at.traddr);
-    std::copy_n(s.nqn().begin(), std::min(s.nqn().size(), sizeof e.subnqn - 1), e.subnqn);
+    nvme::copy_padded(e.trsvcid, at.trsvcid);
+    nvme::copy_padded(e.traddr, at.traddr);
+    nvme::copy_terminated(e.subnqn, s.nqn());
     return e;
 }
 
@@ -95,7 +96,8 @@ core::result<std::unique_ptr<discovery_log::reader>> discovery_log::admit(const 
     // A new view has seen nothing: whatever was changed before concerns it.
     const auto [seen, is_new] =
         views_.try_emplace({host_nqn, local.text()}, view{.local = local, .changed = generation_});
-    seen->second.itself = std::make_shared<entry_type>(describe(target_.discovery(), by, local, target_));
+    seen->second.itself =
+        std::make_shared<entry_type>(describe(environment_.discovery(), by, local, environment_.transports));
     return std::make_unique<reader>(shared_from_this(), seen, peer.traddr);
 }
 
@@ -153,13 +155,14 @@ std::shared_ptr<const discovery_log::page> discovery_log::page_of(const view_key
     const auto made = std::make_shared<page>();
     made->generation = generation_of(v);
     made->entries.push_back(v.itself);
-    for (const auto& s : target_.subsystems())
+    for (const auto& s : environment_.subsystems)
         if (!s->is_discovery() && s->allows(key.first))
             for (const entry& e : entries_of(*s, v.local))
                 made->entries.push_back(e);
     v.newest = made;
     ++pages_built_;
-    core::reactor::current()->spend(static_cast<unsigned>(target_.subsystems().size() / subsystems_looked_at_in_1us));
+    core::reactor::current()->spend(
+        static_cast<unsigned>(environment_.subsystems.size() / subsystems_looked_at_in_1us));
     return made;
 }
 
@@ -169,7 +172,8 @@ const std::vector<discovery_log::entry>& discovery_log::entries_of(const subsyst
     if (is_new)
         for (const auto& l : s.listeners())
             if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
-                it->second.push_back(std::make_shared<entry_type>(describe(s, *l->port.get(), *at, target_)));
+                it->second.push_back(
+                    std::make_shared<entry_type>(describe(s, *l->port.get(), *at, environment_.transports)));
     return it->second;
 }
 
@@ -226,14 +230,14 @@ void discovery_log::announce() {
 
 /// In slices: there may be thousands. By cntlid, for controllers come and go between them.
 core::task<> discovery_log::notify(std::shared_ptr<discovery_log> self) {
-    co_await core::switch_to(self->target_.group().control());
+    co_await core::switch_to(self->environment_.group.control());
     do {
         self->changed_again_ = false;
         std::uint32_t next = 0;
         unsigned cost = 0;
         while (next <= nvme::cntlid_max) {
             co_await core::in_background(cost);
-            const auto& all = self->target_.discovery().controllers();
+            const auto& all = self->environment_.discovery().controllers();
             auto it = all.lower_bound(static_cast<std::uint16_t>(next));
             cost = 0;
             for (unsigned looked = 0; it != all.end() && looked < controllers_looked_at_in_a_slice; ++it, ++looked)

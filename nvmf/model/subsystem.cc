@@ -6,14 +6,16 @@
 #include "core/log.h"
 #include "nvme/nqn.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/target.h"
+#include "nvmf/model/discovery.h"
+#include "nvmf/model/environment.h"
 
 #include <algorithm>
 
 namespace causeway::nvmf {
 
-subsystem::subsystem(target& t, subsystem_options options)
-    : target_(t), options_(std::move(options)), tables_(t.group().size()), next_cntlid_(options_.min_cntlid) {}
+subsystem::subsystem(nvmf::environment& shared, subsystem_options options)
+    : environment_(shared), options_(std::move(options)), tables_(shared.group.size()),
+      next_cntlid_(options_.min_cntlid) {}
 
 subsystem::~subsystem() = default;
 
@@ -23,7 +25,7 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
     const auto self = shared_from_this();
     if (closing_)
         co_return core::fail(ENODEV, "the subsystem is being deleted", nqn());
-    transport* const fabric = target_.find_transport(at.trtype);
+    transport* const fabric = environment_.transports.find(at.trtype);
     if (!fabric)
         co_return core::fail(ENODEV, "no such transport: create it first", at.trtype);
     auto normal = fabric->normalized(std::move(at));
@@ -35,24 +37,24 @@ core::task<core::result<>> subsystem::add_listener(transport_address at, listen_
     // In the list before it listens: hosts that come with the first packet find it.
     const auto added = std::make_shared<listener>(listener{at, options});
     listeners_.push_back(added);
-    auto listening = co_await target_.lease_port(*fabric, at, options, added->port);
+    auto listening = co_await environment_.ports.lease(*fabric, at, options, added->port);
     if (!listening) {
         std::erase(listeners_, added);
         co_return listening;
     }
     if (std::find(listeners_.begin(), listeners_.end(), added) == listeners_.end()) {
         added->port = {};
-        co_await target_.close_unused_ports(*fabric);
+        co_await environment_.ports.close_unused(*fabric);
         co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
     }
     core::log::info("{}: listens at {}{}", nqn(), at.text(), options.secure_channel ? ", secured" : "");
-    target_.discovery_log().changed(*this);
+    environment_.discovery_log->changed(*this);
     co_return core::result<>();
 }
 
 core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const auto self = shared_from_this();
-    transport* const fabric = target_.find_transport(at.trtype);
+    transport* const fabric = environment_.transports.find(at.trtype);
     if (!fabric)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
     auto normal = fabric->normalized(std::move(at));
@@ -65,8 +67,8 @@ core::task<core::result<>> subsystem::remove_listener(transport_address at) {
     const std::shared_ptr<const port> left = (*it)->port.shared();
     // Its lease goes with it, or, where add_listener() is still at work, when that has seen it gone.
     listeners_.erase(it);
-    target_.discovery_log().changed(*this);
-    co_await target_.close_unused_ports(*fabric);
+    environment_.discovery_log->changed(*this);
+    co_await environment_.ports.close_unused(*fabric);
     co_await end_controllers([&](const controller& c) { return left && c.came_by(*left); },
                              disconnect_reason::listener_removed);
     co_return core::result<>();
@@ -94,7 +96,7 @@ core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const k
     if (hosts_.contains(host_nqn))
         return core::fail(EEXIST, "the host is already allowed", host_nqn);
     if (psk)
-        if (auto admitted = target_.subsystem_add_host(nqn(), host_nqn, *psk); !admitted)
+        if (auto admitted = environment_.transports.add_host_key(nqn(), host_nqn, *psk); !admitted)
             return admitted;
     // Hosts that have connected under this NQN until now had no key to prove.
     std::vector<std::shared_ptr<controller>> impostors;
@@ -105,7 +107,7 @@ core::result<> subsystem::add_host(std::string host_nqn, std::shared_ptr<const k
     for (const auto& c : impostors)
         c->end(disconnect_reason::host_removed);
     if (!options_.allow_any_host)
-        target_.discovery_log().changed(*this, added->first);
+        environment_.discovery_log->changed(*this, added->first);
     return {};
 }
 
@@ -115,10 +117,10 @@ core::task<core::result<>> subsystem::remove_host(std::string host_nqn) {
     if (host == hosts_.end())
         co_return core::fail(ENOENT, "the host is not an allowed host", host_nqn);
     if (host->second)
-        target_.subsystem_remove_host(nqn(), host_nqn);
+        environment_.transports.remove_host_key(nqn(), host_nqn);
     hosts_.erase(host);
     if (!options_.allow_any_host) {
-        target_.discovery_log().changed(*this, host_nqn);
+        environment_.discovery_log->changed(*this, host_nqn);
         co_await end_controllers([&](const controller& c) { return c.host_nqn() == host_nqn; },
                                  disconnect_reason::host_removed);
     }
@@ -129,7 +131,7 @@ core::task<> subsystem::set_allow_any_host(bool allow) {
     const auto self = shared_from_this();
     if (std::exchange(options_.allow_any_host, allow) == allow)
         co_return;
-    target_.discovery_log().changed_for_unlisted(*this);
+    environment_.discovery_log->changed_for_unlisted(*this);
     co_await end_controllers([&](const controller& c) { return !allows(c.host_nqn()); },
                              disconnect_reason::host_removed);
 }
@@ -181,10 +183,10 @@ core::task<> subsystem::close(disconnect_reason why) {
     closing_ = true;
     for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
         if (psk)
-            target_.subsystem_remove_host(nqn(), host_nqn);
+            environment_.transports.remove_host_key(nqn(), host_nqn);
     listeners_.clear();
-    for (std::size_t i = 0; i < target_.transports().size(); ++i)
-        co_await target_.close_unused_ports(*target_.transports()[i]);
+    for (std::size_t i = 0; i < environment_.transports.all().size(); ++i)
+        co_await environment_.ports.close_unused(*environment_.transports.all()[i]);
     co_await end_controllers([](const controller&) { return true; }, why);
     std::vector<std::shared_ptr<nvm_namespace>> going;
     while (!namespaces_.empty())

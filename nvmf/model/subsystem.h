@@ -3,7 +3,7 @@
 
 #include "nvmf/model/keyring.h"
 #include "nvmf/model/nvm_namespace.h"
-#include "nvmf/model/port_lease.h"
+#include "nvmf/model/ports.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 namespace causeway::nvmf {
 
 class target;
+struct environment;
 
 struct subsystem_options {
     std::string nqn;
@@ -46,7 +47,7 @@ struct namespace_params {
 /// and for management clients. I/O that is still in flight ends in the background; if it hangs, it delays nothing else.
 class subsystem : public std::enable_shared_from_this<subsystem> {
   public:
-    subsystem(target& t, subsystem_options options);
+    subsystem(nvmf::environment& shared, subsystem_options options);
     ~subsystem();
 
     const subsystem_options& options() const noexcept { return options_; }
@@ -112,7 +113,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
                                                 const std::array<std::uint8_t, 16>& host_id, host_identity proved);
     bool closing() const noexcept { return closing_; }
 
-    target& owner() const noexcept { return target_; }
+    nvmf::environment& environment() const noexcept { return environment_; }
     /// This core's, which `on_core` indexes.
     const namespace_table& table(std::size_t on_core) const noexcept { return tables_.on(on_core); }
 
@@ -136,7 +137,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     core::task<> end_controllers(Which which, disconnect_reason why);
     core::task<> close(disconnect_reason why);
 
-    target& target_;
+    nvmf::environment& environment_;
     subsystem_options options_;
     std::map<std::uint32_t, std::shared_ptr<nvm_namespace>> namespaces_;
     core::per_core<namespace_table> tables_;

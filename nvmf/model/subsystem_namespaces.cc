@@ -3,9 +3,9 @@
 
 #include "core/log.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/model/environment.h"
 #include "nvmf/model/media_health.h"
 #include "nvmf/model/subsystem.h"
-#include "nvmf/target.h"
 
 #include <algorithm>
 
@@ -48,7 +48,7 @@ core::result<nvm_namespace::identity> subsystem::identify_namespace(const namesp
 core::result<> subsystem::check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const {
     if (id.uuid == bdev::uuid() || id.nguid == nvmf::nguid() || id.eui64 == nvmf::eui64())
         return core::fail(EINVAL, "an identifier must not be all zeroes: give another one, or leave it out", d.name());
-    for (const auto& s : target_.subsystems())
+    for (const auto& s : environment_.subsystems)
         for (const auto& [nsid, other] : s->namespaces())
             if (&other->device() != &d &&  // the driver that has it reports it itself
                 (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64)))
@@ -65,10 +65,10 @@ core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_param
     if (is_discovery() || closing_)
         co_return core::fail(
             EINVAL, "cannot add a namespace: the subsystem is a discovery subsystem, or is being deleted", nqn());
-    const std::shared_ptr<bdev::device> device = target_.devices().find(p.bdev_name);
+    const std::shared_ptr<bdev::device> device = environment_.devices.find(p.bdev_name);
     if (!device)
         co_return core::fail(ENODEV, "no such device", p.bdev_name);
-    if (auto fits = target_.check_block_size(*device); !fits)
+    if (auto fits = environment_.transports.check_block_size(*device); !fits)
         co_return tl::make_unexpected(std::move(fits.error()));
     auto id = identify_namespace(p, *device);
     if (!id)
@@ -78,7 +78,7 @@ core::task<core::result<std::uint32_t>> subsystem::add_namespace(namespace_param
         co_return tl::make_unexpected(std::move(claimed.error()));
     namespaces_.emplace(id->nsid, ns);
 
-    co_await core::for_each_reactor(target_.group(),
+    co_await core::for_each_reactor(environment_.group,
                                     [&](core::reactor& r) { tables_.on(r.index()).insert(ns->cores_.on(r.index())); });
     if (!ns->subsystem_)  // its device, or this subsystem, went away meanwhile
         co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
@@ -103,7 +103,7 @@ std::shared_ptr<nvm_namespace> subsystem::begin_removal(std::uint32_t nsid) {
 }
 
 core::task<> subsystem::wait_for_removals(std::vector<std::shared_ptr<nvm_namespace>> going) const {
-    const core::clock& time = target_.group().time();
+    const core::clock& time = environment_.group.time();
     const core::ticks end = time.now() + time.to_ticks(1s);  // for all of them
     for (const auto& ns : going) {
         const core::ticks now = time.now();
@@ -127,7 +127,7 @@ core::task<core::result<>> subsystem::remove_namespace(std::uint32_t nsid) {
 /// free.
 core::task<> subsystem::tear_down_namespace(std::shared_ptr<nvm_namespace> ns) {
     const auto self = shared_from_this();
-    co_await core::for_each_reactor(target_.group(),
+    co_await core::for_each_reactor(environment_.group,
                                     [&](core::reactor& r) { tables_.on(r.index()).remove(ns->cores_.on(r.index())); });
     namespace_changed(ns->nsid());
     health_changed();

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bdev/registry.h"
+#include "core/reactor_group.h"
+#include "nvmf/model/host_numbers.h"
+#include "nvmf/model/ports.h"
+#include "nvmf/model/transports.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace causeway::nvmf {
+
+class discovery_log;
+class subsystem;
+struct discovery_limits;
+
+/// CRDT1 to CRDT3 of Identify Controller, in units of 100 ms.
+using retry_delays = std::array<std::uint16_t, 3>;
+
+/// What the subsystems of a target share: where they live, what they are reached by, and each other. The target makes
+/// and fills it; it outlives every subsystem. Control reactor.
+struct environment {
+    environment(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
+                const retry_delays& crdt);
+    ~environment();
+
+    subsystem& discovery() const noexcept { return *subsystems.front(); }
+
+    core::reactor_group& group;
+    bdev::registry& devices;
+    const retry_delays crdt;
+    nvmf::transports transports;
+    std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first
+    nvmf::ports ports;
+    nvmf::host_numbers host_numbers;
+    const std::shared_ptr<nvmf::discovery_log> discovery_log;
+};
+
+}  // namespace causeway::nvmf
