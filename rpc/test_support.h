@@ -8,13 +8,13 @@
 #include "bdev/null_device.h"
 #include "bdev/registry.h"
 #include "core/simulation.h"
+#include "host/loop/host_controller.h"
 #include "rpc/device_kinds.h"
 #include "rpc/dispatcher.h"
 #include "rpc/framework_methods.h"
 #include "rpc/log_methods.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/reactor_methods.h"
-#include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
 #include <gtest/gtest.h>

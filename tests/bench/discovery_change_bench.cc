@@ -11,12 +11,12 @@
 #include "core/blocking_pool.h"
 #include "core/clock.h"
 #include "core/reactor_group.h"
+#include "host/loop/commands.h"
+#include "host/loop/host_controller.h"
 #include "nvme/discovery.h"
 #include "nvme/nqn.h"
 #include "nvmf/model/subsystem.h"
 #include "tests/bench/gateway.h"
-#include "transport/loop/commands.h"
-#include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
 #include <algorithm>

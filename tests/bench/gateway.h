@@ -7,8 +7,8 @@
 #include "core/lcore_runner.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
+#include "host/loop/host_controller.h"
 #include "nvmf/target.h"
-#include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
 #include <memory>

@@ -7,8 +7,8 @@
 #include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
 #include "core/placement.h"
+#include "host/loop/commands.h"
 #include "tests/bench/gateway.h"
-#include "transport/loop/commands.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/load.h"
 
-#include "transport/loop/commands.h"
+#include "host/loop/commands.h"
 
 namespace causeway::bench {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/task.h"
+#include "host/loop/host_queue.h"
 #include "nvme/command.h"
-#include "transport/loop/host_queue.h"
 
 #include <cstdint>
 #include <memory>

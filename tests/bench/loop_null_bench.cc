@@ -6,10 +6,10 @@
 #include "bdev/uuid.h"
 #include "core/blocking_pool.h"
 #include "core/clock.h"
+#include "host/loop/host_controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "tests/bench/load.h"
-#include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
 #include <chrono>

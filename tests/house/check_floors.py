@@ -13,8 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-# Who may include whom, bottom up. A floor may always include itself. "*" is everything. A floor is a folder, except that
-# nvmf/ has four.
+# Who may include whom, bottom up. A floor may always include itself. "wire/*" is all of wire, "*" is everything. A floor
+# is a folder, except that nvmf/ has four.
 MAY_INCLUDE = {
     "core": set(),
     "nvme": set(),
@@ -32,14 +32,12 @@ MAY_INCLUDE = {
     "transport/rdma": {"core", "nvme", "nvmf", "transport/ip"},
     "transport/tcp": {"core", "nvme", "nvmf", "transport/ip", "wire/*"},
     "rpc": {"core", "nvme", "bdev", "bdev_rbd", "bdev_nvme", "nvmf", "nvmf/model"},
-    "host": {"core", "nvme", "wire/*", "transport/*"},
+    "host": {"core", "nvme", "wire/*"},
+    "host/loop": {"core", "nvme", "nvmf seam", "transport/loop", "host"},
     "tools": {"core", "nvme", "host"},
     "gateway": {"*"},
     "tests": {"*"},
 }
-
-# Their folders are floors of their own; above, "transport/*" is all of transport.
-NESTED = ("transport", "wire")
 
 # The seam between a transport and the target stands in nvmf/, below the model. Whoever may include nvmf may include it.
 SEAM = re.compile(r"nvmf/((transport|request|qpair)\.(h|cc)|(complete|core_counters|host_addresses|verdict)\.h)$")
@@ -76,9 +74,8 @@ def folder_of(path: str) -> str | None:
     parts = Path(path).parts
     if len(parts) < 2:
         return None
-    if parts[0] in NESTED:
-        return "/".join(parts[:2]) if len(parts) > 2 else None
-    return parts[0]
+    nested = "/".join(parts[:2])
+    return nested if nested in MAY_INCLUDE and parts[0] != "nvmf" else parts[0]
 
 
 def sources(root: Path):

@@ -42,6 +42,8 @@ ROWS = [
     ("transports do not know each other", "transport/loop/a.cc", '#include "transport/rdma/qp.h"', 1),
     ("both ends of a connection share its wire code", "host/a.cc", '#include "wire/tls/psk.h"', 0),
     ("which knows no transport", "wire/tcp/a.cc", '#include "transport/tcp/qpair.h"', 1),
+    ("a host knows no target", "host/a.cc", '#include "transport/loop/link.h"', 1),
+    ("but for one in the same process", "host/loop/a.cc", '#include "transport/loop/link.h"', 0),
     ("plain streams know no encrypted ones", "wire/tcp/a.cc", '#include "wire/tls/psk.h"', 1),
     ("transports know no devices", "transport/loop/a.cc", '#include "bdev/memory.h"', 1),
     ("the gateway knows all", "gateway/a.cc", '#include "transport/rdma/qp.h"\n#include "bdev_rbd/image.h"', 0),
@@ -57,6 +59,7 @@ ROWS = [
     ("wire structs need nothing of ours", "nvme/a.h", '#pragma once\n#include "core/log.h"', 1),
     ("includes are written from the root", "core/a.cc", '#include "log.h"', 1),
     ("every folder has a floor", "attic/a.cc", "", 1),
+    ("and so has each transport", "transport/attic/a.cc", "", 1),
     ("a header is guarded", "core/a.h", "int f();", 1),
     ("comments include nothing", "core/a.cc", '// #include "bdev/io.h"', 0),
 ]

@@ -22,7 +22,7 @@ ALLOWED = {
     "bdev_nvme/controller_events.cc": (1, "a pause, or a controller that has events for ever would keep a core busy"),
     "bdev_rbd/rbd_device_fence.cc": (1, "I/O that threads of librbd end, once for each fence"),
     "host/controller.cc": (1, "CSTS of a controller at the other end of a fabric: NVMe over Fabrics has no event for it"),
-    "transport/loop/host_controller.cc": (1, "likewise"),
+    "host/loop/host_controller.cc": (1, "likewise"),
     "tools/main.cc": (1, "the period of a display, as the user has asked"),
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/loop_connector.h"
+#include "host/loop/loop_connector.h"
 #include "tests/neighbours/seam.h"
 #include "transport/loop/loop_transport.h"
 

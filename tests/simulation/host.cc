@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/host.h"
 
+#include "host/loop/commands.h"
 #include "nvme/log_page.h"
-#include "transport/loop/commands.h"
 
 #include <list>
 #include <string_view>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "host/loop/host_controller.h"
 #include "tests/simulation/simulated_system.h"
 #include "tests/simulation/worker.h"
-#include "transport/loop/host_controller.h"
 
 #include <cstdint>
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/worker.h"
 
+#include "host/loop/commands.h"
 #include "tests/simulation/memory.h"
-#include "transport/loop/commands.h"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "host/loop/host_queue.h"
 #include "tests/simulation/simulated_system.h"
-#include "transport/loop/host_queue.h"
 
 #include <cstdint>
 #include <span>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/loop/link.h"
 
-#include "transport/loop/host_queue.h"
 #include "transport/loop/loop_qpair.h"
 #include "transport/loop/loop_transport.h"
 
@@ -37,7 +36,13 @@ void on_gone(core::message& m) noexcept {
 
 }  // namespace
 
-link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::reactor& target_reactor,
+void arrive(core::message& m) noexcept {
+    slot& s = static_cast<slot&>(m);
+    if (s.of->qpair)  // or it is gone, and the host will fail the command when it hears of that
+        s.of->qpair->receive(s);
+}
+
+link::link(loop_transport& t, host_end& h, core::reactor& host_reactor, core::reactor& target_reactor,
            std::shared_ptr<const nvmf::port> by, std::uint64_t n, std::uint16_t count)
     : transport(t), host_home(host_reactor), target_home(target_reactor), port(std::move(by)), number(n),
       entries(count), slots(std::make_unique<slot[]>(count)), host(&h) {
@@ -56,6 +61,12 @@ link::link(loop_transport& t, host_queue& h, core::reactor& host_reactor, core::
 }
 
 link::~link() = default;
+
+void link::accept() {
+    qpair = std::make_unique<loop_qpair>(*this);
+    if (transport.local().stopping)
+        qpair->disconnect(nvmf::disconnect_reason::shutting_down);
+}
 
 void link::destroy_if_done() noexcept {
     if (host_is_done && detached)

@@ -4,7 +4,6 @@
 #include "core/buffer_pool.h"
 #include "core/reactor_group.h"
 #include "nvmf/transport.h"
-#include "transport/loop/host_request.h"
 
 #include <cstdint>
 #include <memory>
@@ -12,11 +11,23 @@
 
 namespace causeway::loop {
 
-class host_queue;
 class loop_qpair;
 class loop_transport;
 class link;
+struct host_request;
 struct slot;
+
+/// The host's end of a link, as the link knows it. Called on the host's reactor.
+class host_end {
+  public:
+    /// The target has written the response into `s`, which is the host's again.
+    virtual void answered(slot& s) noexcept = 0;
+    /// The connection is closed, and the target does not access the host's memory any more. The last call.
+    virtual void severed() noexcept = 0;
+
+  protected:
+    ~host_end() = default;
+};
 
 /// The slot of one command on a link; its index is the command's cid. It travels: the host fills it and sends it as a
 /// message, the target writes the response into it and sends it back. Only its current owner may access it.
@@ -28,7 +39,7 @@ struct alignas(64) slot : core::message {
     step at = step::host;  ///< written by the target's end only
 
     // The host's.
-    host_request* host = nullptr;  ///< nullptr: free
+    host_request* host = nullptr;  ///< its own name for the command; nullptr: free
     std::uint16_t next_free = 0;
 
     // The capsule: written by the host before it sends the slot off.
@@ -45,6 +56,9 @@ struct alignas(64) slot : core::message {
     } claim;
 };
 
+/// The handler of a slot that its host sends to the target. On the target's reactor.
+void arrive(core::message& m) noexcept;
+
 /// A connection between a host's queue and the target, and the messages with which its two ends part:
 ///
 ///     host's reactor                       target's reactor                    control reactor
@@ -58,7 +72,7 @@ struct alignas(64) slot : core::message {
 /// before `severed`, and whatever the host sent arrives before `bye`.
 class link {
   public:
-    link(loop_transport& t, host_queue& host, core::reactor& host_home, core::reactor& target_home,
+    link(loop_transport& t, host_end& host, core::reactor& host_home, core::reactor& target_home,
          std::shared_ptr<const nvmf::port> port, std::uint64_t number, std::uint16_t entries);
     ~link();
 
@@ -71,7 +85,7 @@ class link {
     const std::unique_ptr<slot[]> slots;
 
     // On the host's reactor.
-    host_queue* host;
+    host_end* host;
 
     // On the target's reactor.
     std::unique_ptr<loop_qpair> qpair;  ///< nullptr: not yet, or no longer
@@ -82,6 +96,9 @@ class link {
         class link* of = nullptr;
     };
     signal hang_up, severed, bye, gone;
+
+    /// Target's reactor, once: makes the queue pair. One that comes while the transport stops is closed again at once.
+    void accept();
 
     /// Target's reactor: sends `gone` once nothing more can come and nothing more is held.
     void destroy_if_done() noexcept;

@@ -3,7 +3,6 @@
 
 #include "nvmf/buffer_holders.h"
 #include "nvmf/target.h"
-#include "transport/loop/host_queue.h"
 #include "transport/loop/loop_transport.h"
 
 #include <algorithm>

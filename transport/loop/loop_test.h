@@ -5,10 +5,10 @@
 #include "bdev/memory_device.h"
 #include "bdev/registry.h"
 #include "core/simulation.h"
+#include "host/loop/commands.h"
+#include "host/loop/host_controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
-#include "transport/loop/commands.h"
-#include "transport/loop/host_controller.h"
 #include "transport/loop/loop_transport.h"
 
 #include <algorithm>

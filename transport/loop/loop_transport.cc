@@ -57,7 +57,7 @@ core::task<> loop_transport::stop() {
     co_await link_gone_.wait([this] { return links_.empty(); });
 }
 
-core::result<link*> loop_transport::make_link(host_queue& host, core::reactor& host_home,
+core::result<link*> loop_transport::make_link(host_end& host, core::reactor& host_home,
                                               const nvmf::transport_address& at, std::uint16_t qid,
                                               std::uint16_t entries) {
     const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const auto& p) { return p->at == at; });

@@ -56,7 +56,7 @@ class loop_transport final : public nvmf::transport {
     // What the two ends of a link call.
 
     /// Control reactor. ECONNREFUSED: no listener at this address. EINVAL: deeper than the transport allows.
-    core::result<link*> make_link(host_queue& host, core::reactor& host_home, const nvmf::transport_address& at,
+    core::result<link*> make_link(host_end& host, core::reactor& host_home, const nvmf::transport_address& at,
                                   std::uint16_t qid, std::uint16_t entries);
     void remove_link(link& l) noexcept;
 

@@ -3,9 +3,9 @@
 
 #include "core/result.h"
 #include "core/task.h"
+#include "host/loop/host_queue.h"
 #include "nvme/identify.h"
 #include "nvme/properties.h"
-#include "transport/loop/host_queue.h"
 
 #include <cstdint>
 #include <memory>

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/loop/host_queue.h"
+#include "host/loop/host_queue.h"
 
-#include "transport/loop/commands.h"
-#include "transport/loop/link.h"
-#include "transport/loop/loop_qpair.h"
+#include "host/loop/commands.h"
 #include "transport/loop/loop_transport.h"
 
 #include <cassert>
 #include <utility>
 
 namespace causeway::loop {
-
-namespace {
-
-void arrive(core::message& m) noexcept {
-    slot& s = static_cast<slot&>(m);
-    if (s.of->qpair)  // or it is gone, and the host will fail the command when it hears of that
-        s.of->qpair->receive(s);
-}
-
-}  // namespace
 
 host_queue::~host_queue() {
     assert(phase_ == state::idle || phase_ == state::closed);
@@ -34,10 +22,8 @@ core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uin
     if (made) {
         link& l = **made;
         co_await core::switch_to(l.target_home);
-        l.qpair = std::make_unique<loop_qpair>(l);
         link_ = &l;  // before this hop home, which is before any `severed` from there
-        if (transport_.local().stopping)
-            l.qpair->disconnect(nvmf::disconnect_reason::shutting_down);
+        l.accept();
     }
     co_await core::switch_to(*home_);
     if (!made)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/loop/host_controller.h"
+#include "host/loop/host_controller.h"
 
-#include "transport/loop/commands.h"
+#include "host/loop/commands.h"
 #include "transport/loop/loop_transport.h"
 
 #include <utility>

@@ -4,9 +4,10 @@
 #include "core/reactor_group.h"
 #include "core/result.h"
 #include "core/task.h"
+#include "host/loop/commands.h"
+#include "host/loop/host_request.h"
 #include "nvmf/transport.h"
-#include "transport/loop/commands.h"
-#include "transport/loop/host_request.h"
+#include "transport/loop/link.h"
 
 #include <cstdint>
 #include <functional>
@@ -14,12 +15,8 @@
 
 namespace causeway::loop {
 
-class link;
-class loop_transport;
-struct slot;
-
 /// The host's end of one queue. Lives on the reactor where open() was called; one use: opened, and closed for good.
-class host_queue {
+class host_queue final : private host_end {
   public:
     explicit host_queue(loop_transport& t) noexcept : transport_(t) {}
     /// REQUIRES: never opened, or closed.
@@ -57,11 +54,10 @@ class host_queue {
     /// Responses without an outstanding command.
     std::uint64_t unexpected() const noexcept { return unexpected_; }
 
-    // What the link calls, on this reactor.
-    void answered(slot& s) noexcept;
-    void severed() noexcept;
-
   private:
+    void answered(slot& s) noexcept override;
+    void severed() noexcept override;
+
     loop_transport& transport_;
     core::reactor* home_ = nullptr;
     link* link_ = nullptr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/loop_connector.h"
+#include "host/loop/loop_connector.h"
 
-#include "transport/loop/host_queue.h"
+#include "host/loop/host_queue.h"
 #include "transport/loop/loop_transport.h"
 
 #include <algorithm>

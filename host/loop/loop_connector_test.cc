@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host library and a target in one process, in virtual time.
 
-#include "host/loop_connector.h"
+#include "host/loop/loop_connector.h"
 
 #include "host/controller.h"
 #include "host/path_set.h"
