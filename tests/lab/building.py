@@ -10,30 +10,25 @@ from pathlib import Path
 from . import places, processes
 from .progress import Progress
 
-MINUTES = 25
+MINUTES = 50    # beside tests that go before it
 
 
 def logged(argv, log: Path, progress: Progress, minutes: float | None) -> int:
-    """Runs a command into a log, in bounded time (None: as long as it takes), showing the log's last line as it goes. Its exit status."""
+    """Runs a command into a log, in bounded time (None: as long as it takes), showing the log's last line as it goes. Its exit status; 1 when it has not ended in time."""
     process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)
+    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
     try:
-        return finished(process, log, progress, minutes)
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                with open(log, "a") as file:
+                    file.write(f"\nnot done after {minutes} minutes\n")
+                return 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            progress.detail = processes.last_line(log)
+        return process.returncode
     finally:
         processes.end(process, grace=30)
-
-
-def finished(process: subprocess.Popen, log: Path, progress: Progress, minutes: float | None) -> int:
-    """Waits, for `minutes` at most, for a command that writes into a log. Its exit status; 1 when it has not ended."""
-    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            with open(log, "a") as file:
-                file.write(f"\nnot done after {minutes} minutes\n")
-            return 1
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.3)
-        progress.detail = processes.last_line(log)
-    return process.returncode
 
 
 def build(preset: str, log: Path, progress: Progress, folders: tuple[str, ...] = (), also: tuple[str, ...] = (),

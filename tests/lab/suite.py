@@ -2,20 +2,22 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   the whole system in a guest, and beside it the unit tests under AddressSanitizer, those of what threads share
-             under ThreadSanitizer, the fuzzers for a short while, and the whole system natively
+    (none)   in one lane the whole system in a guest, in another the whole system natively, with each build as soon as
+             there is one; beside them the unit tests under AddressSanitizer, those of what threads share under
+             ThreadSanitizer, and the fuzzers for a short while
     long     all of that with more seeds and longer fuzzing, and the release build's unit tests as well
 """
 
-import contextlib
 import os
 import sys
 import xml.etree.ElementTree as ET
+from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import places, processes
-from .building import build, finished, logged
+from .building import build, logged
+from .lane import Ended, Lane, lanes
 from .progress import Progress
 
 NEEDS_CEPH = "ceph"
@@ -40,7 +42,7 @@ NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma"
 
 UNIT_MINUTES = 10
 FUZZ_MINUTES = 5
-NATIVE_MINUTES = 45
+NATIVE_MINUTES = 45    # of each build
 GUEST_MINUTES = 60
 
 LONG = "CAUSEWAY_LONG"
@@ -73,15 +75,22 @@ class Suite:
         self.unit("release")
 
     def everything(self) -> None:
-        """An emulated guest keeps one core busy; everything else has the other."""
+        """An emulated guest keeps one core busy, and what runs natively mostly waits: both leave room for the rest."""
         if not self.built("release", ONLY_IN_RELEASE, (*PROGRAMS, *ALSO_IN_RELEASE)):
             return
-        with self.beside("whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"):
-            self.ctest("release", partial=True)
-            self.unit("asan")
-            self.unit("tsan", UNDER_TSAN, PROGRAMS)
+        with lanes(2) as (guest, native):
+            beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"),
+                      self.natively_in(native, "release", "not asan and not tsan")]
+            built = ["release"]
+            for preset, folders, also in (("asan", (), ()), ("tsan", UNDER_TSAN, PROGRAMS)):
+                if self.built(preset, folders, also):
+                    built.append(preset)
+                    beside.append(self.natively_in(native, preset, preset))
+            for preset in built:
+                self.ctest(preset, partial=preset != "asan")
             self.fuzz()
-            self.pytest("whole system, natively", "native", NATIVE_MINUTES, *NATIVE_FOLDERS)
+            for each in beside:
+                self.wait_for(each)
 
     def long(self) -> None:
         os.environ[LONG] = "1"
@@ -93,10 +102,30 @@ class Suite:
     def fuzz(self) -> None:
         """A short run of each fuzzer; tests/fuzz/README.md has the long one."""
         if self.built("fuzz", also=FUZZERS):
-            self.pytest("fuzzers", "fuzz", 60 if LONG in os.environ else FUZZ_MINUTES, "tests/fuzz")
+            minutes = 60 if LONG in os.environ else FUZZ_MINUTES
+            self.tests("fuzzers", "fuzz", minutes, lambda report: pytest_command(report, ("tests/fuzz",)))
 
-    def pytest(self, title: str, name: str, minutes: float, *folders: str) -> None:
-        self.tests(title, name, minutes, lambda report: pytest_command(report, folders))
+    def pytest_in(self, lane: Lane, title: str, name: str, minutes: float, *words: str) -> "Beside":
+        log, report = self.files(name)
+        self.progress.say(f"     {title}: in the background; its log will be {log}")
+        return Beside(title, log, report, lane.add(pytest_command(report, words), log, minutes))
+
+    def natively_in(self, lane: Lane, preset: str, select: str) -> "Beside":
+        return self.pytest_in(lane, f"whole system, natively, {preset}", f"native-{preset}", NATIVE_MINUTES,
+                              *NATIVE_FOLDERS, "-k", select)
+
+    def wait_for(self, beside: "Beside") -> None:
+        with self.progress.step(beside.title) as step:
+            while True:
+                try:
+                    ended = beside.ended.result(timeout=0.3)
+                    break
+                except TimeoutError:
+                    self.progress.detail = processes.last_line(beside.log) if beside.log.exists() else "waits for its turn"
+            self.count(step, ended.status, beside.report)
+            step.note += f", ran {ended.seconds:.0f} s"
+        if step.failed:
+            self.show(beside.log)
 
     def unit(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> None:
         """Builds and runs unit tests: all of them, or the test programs of `folders`."""
@@ -126,21 +155,6 @@ class Suite:
         if step.failed:
             self.show(log)
 
-    @contextlib.contextmanager
-    def beside(self, title: str, name: str, minutes: float, *folders: str):
-        """Runs pytest in the background of the block, whose end waits for it."""
-        log, report = self.files(name)
-        self.progress.say(f"     {title}: begins, beside what follows; its log is {log}")
-        process = processes.spawn(pytest_command(report, folders), log=log, cwd=places.CHECKOUT)
-        try:
-            yield
-            with self.progress.step(title) as step:
-                self.count(step, finished(process, log, self.progress, minutes), report)
-        finally:
-            processes.end(process, grace=30)
-        if step.failed:
-            self.show(log)
-
     def files(self, name: str) -> tuple[Path, Path]:
         """A step's log and its report."""
         return self.run.logs / f"{name}.log", self.run.folder / f"{name}.xml"
@@ -157,8 +171,17 @@ class Suite:
         self.progress.say(f"\n---- from {log}\n{relevant(log)}\n----\n")
 
 
-def pytest_command(report: Path, folders: tuple[str, ...]) -> list:
-    return [sys.executable, "-m", "pytest", "-v", "--durations=25", "-p", "no:cacheprovider", f"--junitxml={report}", *folders]
+@dataclass(frozen=True)
+class Beside:
+    """Tests in the background, and how they ended once they have."""
+    title: str
+    log: Path
+    report: Path
+    ended: Future[Ended]
+
+
+def pytest_command(report: Path, words: tuple[str, ...]) -> list:
+    return [sys.executable, "-m", "pytest", "-v", "--durations=25", "-p", "no:cacheprovider", f"--junitxml={report}", *words]
 
 
 def relevant(log: Path, lines: int = 60) -> str:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Long commands in the background, one after another, beside what else there is to do."""
+
+import contextlib
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import places, processes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit status (1 if it took too long), and how many seconds it ran."""
+    status: int
+    seconds: float
+
+
+class Lane:
+    """Commands run in the order in which they are added. Each writes into a log of its own."""
+
+    def __init__(self):
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._closing = threading.Event()
+
+    def add(self, argv, log: Path, minutes: float) -> "Future[Ended]":
+        """`minutes`: when it is ended at the latest, counted from its own beginning."""
+        return self._worker.submit(self._run, argv, log, minutes)
+
+    def close(self) -> None:
+        """Ends the command that runs, and drops those that wait."""
+        self._closing.set()
+        self._worker.shutdown(cancel_futures=True)
+
+    def _run(self, argv, log: Path, minutes: float) -> Ended:
+        began = time.monotonic()
+        process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)    # the kernel ends it with this thread
+        try:
+            while process.poll() is None and not self._closing.is_set():
+                if time.monotonic() > began + 60 * minutes:
+                    with open(log, "a") as file:
+                        file.write(f"\nnot done after {minutes} minutes\n")
+                    break
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.3)
+            return Ended(1 if process.returncode is None else process.returncode, time.monotonic() - began)
+        finally:
+            processes.end(process, grace=30)
+
+
+@contextlib.contextmanager
+def lanes(count: int) -> Iterator[list[Lane]]:
+    """Ends what still runs there with the block."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(Lane())) for _ in range(count)]
