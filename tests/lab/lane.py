@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long commands in the background, one after another, beside what else there is to do."""
+"""Long commands in the background, one after another, beside what else there is to do.
+
+Each lane has a loopback device of its own where we are root: servers choose ports that are free, and between the choice
+and the use another lane could take them.
+"""
 
 import contextlib
+import os
 import subprocess
 import threading
 import time
@@ -11,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import places, processes
+from .namespace import Loopback
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Lane:
     def __init__(self):
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._closing = threading.Event()
+        self._network = Loopback() if os.geteuid() == 0 else None
 
     def add(self, argv, log: Path, minutes: float) -> "Future[Ended]":
         """`minutes`: when it is ended at the latest, counted from its own beginning."""
@@ -35,10 +42,12 @@ class Lane:
         """Ends the command that runs, and drops those that wait."""
         self._closing.set()
         self._worker.shutdown(cancel_futures=True)
+        if self._network:
+            self._network.close()
 
     def _run(self, argv, log: Path, minutes: float) -> Ended:
         began = time.monotonic()
-        process = processes.spawn(argv, log=log, cwd=places.CHECKOUT)    # the kernel ends it with this thread
+        process = processes.spawn(argv, network=self._network, log=log, cwd=places.CHECKOUT)    # ends with this thread
         try:
             while process.poll() is None and not self._closing.is_set():
                 if time.monotonic() > began + 60 * minutes:

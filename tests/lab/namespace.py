@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks for guests: one of our own, so that addresses and ports collide with nobody's, and the world outside.
+"""Networks of our own, so that addresses and ports collide with nobody's, and the world outside.
 
-The former is a namespace without a name and without a process. An open file holds it, so it is gone when we are,
+The former are namespaces without a name and without a process. An open file holds each, so it is gone when we are,
 however we end, with its bridge and its taps. Processes started in it hold it too.
 """
 
@@ -14,23 +14,12 @@ from . import processes
 CLONE_NEWNET = 0x40000000
 
 
-class Network:
-    """A network namespace with a bridge at `address`; guests plug into it with `card()`."""
+class Loopback:
+    """A network namespace with the loopback device alone."""
 
-    BRIDGE = "lab0"
-    BRIDGE_MAC = "52:54:00:0a:09:00"    # number 0 of the cards
-    gateway = None
-
-    def __init__(self, address: str = "10.9.0.1/24"):
+    def __init__(self):
         self._file = _fresh_namespace()
-        self._taps = 0
-        self.address = address.partition("/")[0]
         self.ip("link", "set", "lo", "up")
-        # A bridge without an address of its own takes the lowest of its ports, so that it changes when a guest plugs in.
-        # Guests that know the former one would lose the cluster until their ARP entry expires, up to 45 s later.
-        self.ip("link", "add", self.BRIDGE, "address", self.BRIDGE_MAC, "type", "bridge")
-        self.ip("addr", "add", address, "dev", self.BRIDGE)
-        self.ip("link", "set", self.BRIDGE, "up")
 
     def enter(self) -> list[str]:
         """What to put before a command to run it in here; it must inherit `descriptors()`."""
@@ -42,6 +31,29 @@ class Network:
     def ip(self, *words) -> str:
         return processes.run(["ip", *words], network=self).stdout
 
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Network(Loopback):
+    """A network namespace with a bridge at `address`; guests plug into it with `card()`."""
+
+    BRIDGE = "lab0"
+    BRIDGE_MAC = "52:54:00:0a:09:00"    # number 0 of the cards
+    gateway = None
+
+    def __init__(self, address: str = "10.9.0.1/24"):
+        super().__init__()
+        self._taps = 0
+        self.address = address.partition("/")[0]
+        # A bridge without an address of its own takes the lowest of its ports, so that it changes when a guest plugs in.
+        # Guests that know the former one would lose the cluster until their ARP entry expires, up to 45 s later.
+        self.ip("link", "add", self.BRIDGE, "address", self.BRIDGE_MAC, "type", "bridge")
+        self.ip("addr", "add", address, "dev", self.BRIDGE)
+        self.ip("link", "set", self.BRIDGE, "up")
+
     def card(self, number: int) -> list[str]:
         """The emulator's words for a network card on the bridge; `number` tells it from the other guests' cards."""
         tap = f"tap{self._taps}"
@@ -50,11 +62,6 @@ class Network:
         self.ip("link", "set", tap, "master", self.BRIDGE, "up")
         return ["-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no",
                 "-device", f"virtio-net-pci,netdev=net,romfile=,mac=52:54:00:0a:09:{number:02x}"]
-
-    def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
 
 
 class Outside:

@@ -2,8 +2,8 @@
 """What `./test` does once the packages are there: builds, runs every test, adds up the counts.
 
     quick    the unit tests of the release build
-    (none)   in one lane the whole system in a guest, in another the whole system natively, with each build as soon as
-             there is one; beside them the unit tests under AddressSanitizer, those of what threads share under
+    (none)   in one lane the whole system in a guest, in two others the whole system natively, with each build as soon
+             as there is one; beside them the unit tests under AddressSanitizer, those of what threads share under
              ThreadSanitizer, and the fuzzers for a short while
     long     all of that with more seeds and longer fuzzing, and the release build's unit tests as well
 """
@@ -78,14 +78,14 @@ class Suite:
         """An emulated guest keeps one core busy, and what runs natively mostly waits: both leave room for the rest."""
         if not self.built("release", ONLY_IN_RELEASE, (*PROGRAMS, *ALSO_IN_RELEASE)):
             return
-        with lanes(2) as (guest, native):
+        with lanes(3) as (guest, first, second):
             beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"),
-                      self.natively_in(native, "release", "not asan and not tsan")]
+                      self.natively_in(first, "release", "not asan and not tsan")]
             built = ["release"]
-            for preset, folders, also in (("asan", (), ()), ("tsan", UNDER_TSAN, PROGRAMS)):
+            for lane, preset, folders, also in ((second, "asan", (), ()), (first, "tsan", UNDER_TSAN, PROGRAMS)):
                 if self.built(preset, folders, also):
                     built.append(preset)
-                    beside.append(self.natively_in(native, preset, preset))
+                    beside.append(self.natively_in(lane, preset, preset))
             for preset in built:
                 self.ctest(preset, partial=preset != "asan")
             self.fuzz()
