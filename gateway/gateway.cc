@@ -95,10 +95,7 @@ void gateway::add_methods() {
     config_.add_subsystem("bdev", {});
     config_.add_subsystem("keyring", {});
     config_.add_subsystem("nvmf", {"bdev", "keyring"});
-    nvmf_.factories["RDMA"] = make_rdma_transport;
-    nvmf_.factories["TCP"] = [limits = connection_limits()](nvmf::target& t, nvmf::transport_options transport) {
-        return make_tcp_transport(t, std::move(transport), limits);
-    };
+    nvmf_.transport_kinds = {rdma_transport_kind(), tcp_transport_kind(connection_limits())};
 
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);

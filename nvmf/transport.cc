@@ -13,14 +13,6 @@ std::string transport_address::text() const {
     return fmt::format("{} {}:{}", trtype, traddr, trsvcid);
 }
 
-nvme::transport_type transport_type_of(std::string_view trtype) noexcept {
-    if (trtype == "RDMA")
-        return nvme::transport_type::rdma;
-    if (trtype == "TCP")
-        return nvme::transport_type::tcp;
-    return nvme::transport_type::intra_host;
-}
-
 std::string_view to_string(disconnect_reason r) noexcept {
     switch (r) {
     case disconnect_reason::host_asked: return "the host asked for it";

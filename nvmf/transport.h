@@ -23,6 +23,7 @@
 #include "nvme/discovery.h"
 #include "nvme/status.h"
 #include "nvmf/host_addresses.h"
+#include "nvmf/transport_options.h"
 
 #include <array>
 #include <cstdint>
@@ -81,9 +82,6 @@ enum class host_identity : std::uint8_t {
     proven,    ///< authenticated as the host that it claims to be
     another,   ///< authenticated as another host, or for another subsystem
 };
-
-/// As the discovery log and error log entries spell it; what is not a network is within the host.
-nvme::transport_type transport_type_of(std::string_view trtype) noexcept;
 
 /// One command on its way. Embedded in the transport's own request; lives on its qpair's reactor, and travels
 /// as a message to the control reactor and back when it is an admin command.
@@ -228,34 +226,17 @@ class qpair {
     core::reactor& home_;
 };
 
-/// Options of nvmf_create_transport, in its names. Zero-cost defaults of the established target.
-struct transport_options {
-    std::uint16_t max_queue_depth = 128;
-    std::uint16_t max_io_qpairs_per_ctrlr = 127;
-    std::uint32_t in_capsule_data_size = 4096;
-    std::uint32_t max_io_size = 131072;  ///< a power of two from 8192; what MDTS tells hosts
-    std::uint32_t max_aq_depth = 128;
-    /// Receives of one core on one device that may be promised to hosts. They have memory as they are used.
-    std::uint32_t max_srq_depth = 131072;
-    std::uint32_t num_cqe = 0;  ///< 0: what the receive queue and its send queues need
-    int acceptor_backlog = 100;
-    std::uint32_t ack_timeout = 0;
-    bool c2h_success = true;         ///< TCP: a read that succeeds may be answered by its data alone
-    std::uint8_t sock_priority = 0;  ///< TCP: SO_PRIORITY
-    std::uint16_t kas = 100;         ///< keep-alive granularity, units of 100 ms
-    std::uint32_t min_kato_ms = 10000;
-    /// Buffers per core: of 8 KiB, and of max_io_size.
-    std::uint32_t small_buffers = 512;
-    std::uint32_t large_buffers = 128;
-};
-
 /// A fabric. Lives on the control reactor; its qpairs on all reactors.
 class transport {
   public:
     virtual ~transport() = default;
 
     virtual std::string_view trtype() const noexcept = 0;  ///< "RDMA"
+    /// As the discovery log and error log entries spell it; what is not a network is within the host.
+    virtual nvme::transport_type type() const noexcept { return nvme::transport_type::intra_host; }
     virtual const transport_options& options() const noexcept = 0;
+    /// The options that only this transport has, as it was made.
+    virtual own_option_list own_options() const { return {}; }
 
     /// One spelling for each address, by which it is known from then on: "::1", not "0:0::1". EINVAL: it is none.
     virtual core::result<transport_address> normalized(transport_address at) const { return at; }

@@ -313,7 +313,7 @@ TEST(listen_address, is_spelled_as_the_specifications_do) {
     const auto normal = [](std::string trtype, std::string adrfam) {
         return listen_address{std::move(trtype), std::move(adrfam), "a", "s"}.normal();
     };
-    EXPECT_EQ(normal("rdma", ""), (nvmf::transport_address{"RDMA", "IPv4", "a", "s"}));
+    EXPECT_EQ(normal("rdma", "ipv4"), (nvmf::transport_address{"RDMA", "IPv4", "a", "s"}));
     EXPECT_EQ(normal("Tcp", "ipv6"), (nvmf::transport_address{"TCP", "IPv6", "a", "s"}));
     EXPECT_EQ(normal("RDMA", "IPV4"), (nvmf::transport_address{"RDMA", "IPv4", "a", "s"}));
     EXPECT_EQ(normal("loop", ""), (nvmf::transport_address{"LOOP", "", "a", "s"}));

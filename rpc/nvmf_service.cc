@@ -50,8 +50,6 @@ const fields<listen_address> listen_address_fields = {
 
 nvmf::transport_address listen_address::normal() const {
     nvmf::transport_address a{upper_case(trtype), adrfam, traddr, trsvcid};
-    if (adrfam.empty() && (a.trtype == "RDMA" || a.trtype == "TCP"))
-        a.adrfam = "IPv4";
     for (const char* proper : {"IPv4", "IPv6"})
         if (upper_case(adrfam) == upper_case(proper))
             a.adrfam = proper;

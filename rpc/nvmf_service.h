@@ -7,23 +7,19 @@
 #include "rpc/params.h"
 #include "rpc/saved_config.h"
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace causeway::rpc {
 
 /// What the methods named nvmf_… work on. Control reactor; outlives every call.
 struct nvmf_service {
-    /// EINVAL, ENODEV, ENOMEM.
-    using transport_factory =
-        std::function<core::result<std::unique_ptr<nvmf::transport>>(nvmf::target&, nvmf::transport_options)>;
-
     nvmf::keyring keys;
-    nvmf::target_options options;                        ///< as the startup state sets them
-    std::unique_ptr<nvmf::target> target;                ///< from the runtime state on
-    std::map<std::string, transport_factory> factories;  ///< by transport type, in capitals
+    nvmf::target_options options;          ///< as the startup state sets them
+    std::unique_ptr<nvmf::target> target;  ///< from the runtime state on
+    /// What nvmf_create_transport offers. REQUIRES: complete before add_nvmf_methods().
+    std::vector<nvmf::transport_kind> transport_kinds;
 };
 
 /// There is one target, and this is its name; every method may say it.
@@ -60,8 +56,7 @@ tl::expected<nvmf::subsystem*, rpc_error> find_subsystem(const nvmf_service& ser
 struct listen_address {
     std::string trtype, adrfam, traddr, trsvcid;
 
-    /// With the letters' case as the specifications spell them, and the address family that is meant where none is
-    /// said.
+    /// With the letters' case as the specifications spell them.
     nvmf::transport_address normal() const;
 };
 extern const fields<listen_address> listen_address_fields;

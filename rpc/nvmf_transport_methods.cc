@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/nvmf_service.h"
 
+#include <algorithm>
 #include <bit>
-#include <fmt/format.h>
 
 namespace causeway::rpc {
 
@@ -12,6 +12,7 @@ struct create_params {
     std::string tgt_name = target_name;
     std::string trtype;
     nvmf::transport_options o;
+    nvmf::own_option_list own;  ///< what the call says of options that a transport has of its own, whichever has them
     std::uint32_t small_cache = automatic;
     std::uint32_t large_cache = automatic;
 
@@ -29,9 +30,25 @@ field<create_params> option(std::string_view name, T options::*member) {
             }};
 }
 
+/// A parameter that a transport has declared as its own.
+field<create_params> own_option(const nvmf::own_option& declared) {
+    if (!declared.fixed_because.empty())
+        return only<create_params>(declared.name, std::get<bool>(declared.value), declared.fixed_because);
+    return {declared.name, false, [declared](const json& v, create_params& p) -> std::optional<field_problem> {
+                nvmf::own_option o = declared;
+                auto wrong = std::visit([&]<class T>(T& value) { return value_reader<T>::read(v, value); }, o.value);
+                if (!wrong.empty())
+                    return field_problem{std::string(o.name), std::move(wrong)};
+                p.own.push_back(o);
+                return std::nullopt;
+            }};
+}
+
 const json nothing_masked = json::array();
-const fields<create_params> create_fields(
-    {
+
+/// Of every transport: the call says of which.
+fields<create_params> create_fields(const std::vector<nvmf::transport_kind>& kinds) {
+    std::vector<field<create_params>> all = {
         required("trtype", &create_params::trtype),
         optional("tgt_name", &create_params::tgt_name),
         option("max_queue_depth", &options::max_queue_depth),
@@ -39,12 +56,6 @@ const fields<create_params> create_fields(
         option("in_capsule_data_size", &options::in_capsule_data_size),
         option("max_io_size", &options::max_io_size),
         option("max_aq_depth", &options::max_aq_depth),
-        option("max_srq_depth", &options::max_srq_depth),
-        option("num_cqe", &options::num_cqe),
-        option("acceptor_backlog", &options::acceptor_backlog),
-        option("ack_timeout", &options::ack_timeout),
-        option("c2h_success", &options::c2h_success),
-        option("sock_priority", &options::sock_priority),
         option("kas", &options::kas),
         option("min_kato", &options::min_kato_ms),
         optional("iobuf_small_cache_size", &create_params::small_cache),
@@ -52,8 +63,6 @@ const fields<create_params> create_fields(
         // What cannot be had, unless it is not wanted.
         only<create_params>("zcopy", false, "devices do not lend their memory"),
         only<create_params>("dif_insert_or_strip", false, "there is no data protection information"),
-        only<create_params>("no_srq", false, "receives are shared, with a guaranteed part for each queue pair"),
-        only<create_params>("no_wr_batching", false, "work requests go out together"),
         only<create_params>("abort_timeout_sec", 1, "the time of an Abort cannot be set"),
         only<create_params>("masked_oncs", nothing_masked, "commands cannot be hidden"),
         only<create_params>("masked_fuses", nothing_masked, "commands cannot be hidden"),
@@ -68,9 +77,13 @@ const fields<create_params> create_fields(
         ignored<create_params, bool>("disable_mappable_bar0"),
         ignored<create_params, bool>("disable_adaptive_irq"),
         ignored<create_params, bool>("disable_shadow_doorbells"),
-    },
+    };
+    for (const auto& kind : kinds)
+        for (const auto& declared : kind.own)
+            all.push_back(own_option(declared));
     // Clients keep sending what other versions of the interface tuned with. Nothing here keeps a host out.
-    unknown_keys::ignored);
+    return fields<create_params>(std::move(all), unknown_keys::ignored);
+}
 
 /// What is wrong with the numbers; empty: nothing.
 std::string complain(const create_params& p) {
@@ -83,8 +96,6 @@ std::string complain(const create_params& p) {
         return "parameter 'max_aq_depth' must be at least 32";
     if (o.max_io_qpairs_per_ctrlr < 1)
         return "parameter 'max_io_qpairs_per_ctrlr' must be at least 1";
-    if (o.acceptor_backlog < 1)
-        return "parameter 'acceptor_backlog' must be at least 1";
     if (o.kas < 1)
         return "parameter 'kas' must be at least 1";
     return {};
@@ -96,17 +107,17 @@ answer create(nvmf_service& service, create_params p) {
         return tl::make_unexpected(target.error());
     if (auto wrong = complain(p); !wrong.empty())
         return refuse_parameters(std::move(wrong));
-    const auto factory = service.factories.find(upper_case(p.trtype));
-    if (factory == service.factories.end())
+    const auto kind = std::ranges::find(service.transport_kinds, upper_case(p.trtype), &nvmf::transport_kind::trtype);
+    if (kind == service.transport_kinds.end())
         return refuse_parameters("no such transport type: " + p.trtype);
-    if ((*target)->find_transport(factory->first))
-        return refuse(error_code::internal, "transport type " + factory->first + " already exists");
+    if ((*target)->find_transport(kind->trtype))
+        return refuse(error_code::internal, "transport type " + kind->trtype + " already exists");
     if (p.small_cache != create_params::automatic && p.small_cache != 0)
         p.o.small_buffers = p.small_cache;
     if (p.large_cache != create_params::automatic && p.large_cache != 0)
         p.o.large_buffers = p.large_cache;
 
-    auto made = factory->second(**target, p.o);
+    auto made = kind->make(**target, p.o, p.own);
     if (!made)
         return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     const auto added = (*target)->add_transport(std::move(*made));
@@ -154,30 +165,19 @@ json transport_to_json(const nvmf::transport& t) {
                 {"iobuf_small_cache_size", o.small_buffers},
                 {"iobuf_large_cache_size", o.large_buffers},
                 {"dif_insert_or_strip", false},
-                {"zcopy", false}};
-    if (t.trtype() == "RDMA") {
-        all["max_srq_depth"] = o.max_srq_depth;
-        all["no_srq"] = false;
-        if (o.num_cqe)
-            all["num_cqe"] = o.num_cqe;
-        all["acceptor_backlog"] = o.acceptor_backlog;
-        all["no_wr_batching"] = false;
-    }
-    if (t.trtype() == "TCP") {
-        all["acceptor_backlog"] = o.acceptor_backlog;
-        all["c2h_success"] = o.c2h_success;
-        all["sock_priority"] = o.sock_priority;
-    }
-    all["abort_timeout_sec"] = 1;
-    all["ack_timeout"] = o.ack_timeout;
-    all["disable_command_passthru"] = true;
-    all["kas"] = o.kas;
-    all["min_kato"] = o.min_kato_ms;
+                {"zcopy", false},
+                {"abort_timeout_sec", 1},
+                {"ack_timeout", 0},  // clients expect it of every transport; those that have it say more
+                {"disable_command_passthru", true},
+                {"kas", o.kas},
+                {"min_kato", o.min_kato_ms}};
+    for (const nvmf::own_option& own : t.own_options())
+        std::visit([&](auto value) { all[std::string(own.name)] = value; }, own.value);
     return all;
 }
 
 void add_nvmf_transport_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_create_transport", states::runtime, create_fields,
+    methods.add("nvmf_create_transport", states::runtime, create_fields(service.transport_kinds),
                 [&service](create_params p) { return create(service, std::move(p)); });
     methods.add("nvmf_get_transports", states::runtime, get_fields,
                 [&service](const get_params& p) { return get(service, p); });

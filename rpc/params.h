@@ -132,6 +132,8 @@ class fields {
   public:
     fields(std::initializer_list<field<Params>> all, unknown_keys unknown = unknown_keys::refused)
         : all_(all), unknown_(unknown) {}
+    explicit fields(std::vector<field<Params>> all, unknown_keys unknown = unknown_keys::refused)
+        : all_(std::move(all)), unknown_(unknown) {}
 
     std::optional<field_problem> read(const json& object, Params& to) const {
         if (!object.is_object())

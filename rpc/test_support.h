@@ -32,22 +32,28 @@ inline json parsed(std::string_view text) {
 
 class method_fixture {
   public:
-    explicit method_fixture(std::uint64_t seed = 1, std::size_t cores = 2) : sim(seed, cores) {
+    /// `kinds`: of transports, beside LOOP and BROKEN.
+    explicit method_fixture(std::uint64_t seed = 1, std::size_t cores = 2, std::vector<nvmf::transport_kind> kinds = {})
+        : sim(seed, cores) {
+        nvmf.transport_kinds = std::move(kinds);
         config.add_subsystem("bdev", {});
         config.add_subsystem("keyring", {});
         config.add_subsystem("nvmf", {"bdev", "keyring"});
-        nvmf.factories["LOOP"] = [this](nvmf::target& t,
-                                        nvmf::transport_options o) -> core::result<std::unique_ptr<nvmf::transport>> {
+        using made_transport = core::result<std::unique_ptr<nvmf::transport>>;
+        const auto make_loop = [this](nvmf::target& t, const nvmf::transport_options& o,
+                                      const nvmf::own_option_list&) -> made_transport {
             auto made = loop::loop_transport::create(t, o);
             if (!made)
                 return tl::make_unexpected(made.error());
             fabric = made->get();
             return std::move(*made);
         };
-        nvmf.factories["BROKEN"] = [](nvmf::target&,
-                                      nvmf::transport_options) -> core::result<std::unique_ptr<nvmf::transport>> {
+        const auto make_broken = [](nvmf::target&, const nvmf::transport_options&,
+                                    const nvmf::own_option_list&) -> made_transport {
             return core::fail(ENODEV, "this machine has none");
         };
+        nvmf.transport_kinds.push_back({"LOOP", {}, make_loop});
+        nvmf.transport_kinds.push_back({"BROKEN", {}, make_broken});
         add_framework_methods(methods, cycle, config);
         add_reactor_methods(methods, sim.group(), devices);
         add_log_methods(methods);

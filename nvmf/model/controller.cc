@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms
 controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
     : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
       host_number_lease_(subsystem_->environment().host_numbers.of(id_.host_nqn)), host_number_(*host_number_lease_),
-      is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(transport_type_of(fabric.trtype()))),
+      is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(fabric.type())),
       born_(subsystem_->environment().group.time().now()),
       keep_alive_(subsystem_->environment().group.control(), admin_queue) {}
 

@@ -38,7 +38,6 @@ nvme::address_family family_of(const transport_address& a) noexcept {
 nvme::discovery_log_entry describe(const subsystem& s, const port& by, const transport_address& at,
                                    const transports& fabrics) {
     nvme::discovery_log_entry e{};
-    e.trtype = nvme::to_underlying(transport_type_of(at.trtype));
     e.adrfam = nvme::to_underlying(family_of(at));
     e.subtype =
         nvme::to_underlying(s.is_discovery() ? nvme::subsystem_type::current_discovery : nvme::subsystem_type::nvm);
@@ -52,6 +51,7 @@ nvme::discovery_log_entry describe(const subsystem& s, const port& by, const tra
     e.portid = by.id;
     e.cntlid = nvme::cntlid_dynamic;
     if (const transport* fabric = fabrics.find(at.trtype)) {
+        e.trtype = nvme::to_underlying(fabric->type());
         e.asqsz = static_cast<std::uint16_t>(std::min(fabric->options().max_aq_depth, 4096u));
         const auto tsas = fabric->tsas(by.options);
         const auto place = std::as_writable_bytes(std::span(e.tsas));

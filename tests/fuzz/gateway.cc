@@ -27,7 +27,6 @@ nvmf::transport_options options() {
     o.max_io_qpairs_per_ctrlr = 64;
     o.in_capsule_data_size = in_capsule_size;
     o.max_io_size = max_io_size;
-    o.max_srq_depth = 256;
     o.small_buffers = small_buffers;
     o.large_buffers = large_buffers;
     return o;

@@ -26,7 +26,8 @@ inline constexpr std::uint32_t in_capsule_size = 4096;
 inline constexpr std::uint32_t max_io_size = 128 * 1024;
 inline constexpr std::uint32_t small_buffers = 32, large_buffers = 8;
 
-using transport_factory = core::result<std::unique_ptr<nvmf::transport>> (*)(nvmf::target&, nvmf::transport_options);
+using transport_factory = core::result<std::unique_ptr<nvmf::transport>> (*)(nvmf::target&,
+                                                                             const nvmf::transport_options&);
 
 /// A gateway of one reactor whose turns the caller takes, one transport behind a listener at 127.0.0.1.
 ///

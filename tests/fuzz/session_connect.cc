@@ -22,10 +22,16 @@ constexpr std::uint32_t cc_enabled = 0x00460001;  // EN, IOSQES 64, IOCQES 16
 constexpr std::int64_t price_of_repair = 50;
 constexpr std::int64_t credit_at_first = 400 * price_of_repair;  // a corpus is read whole
 
+core::result<std::unique_ptr<nvmf::transport>> make_transport(nvmf::target& t, const nvmf::transport_options& common) {
+    rdma::transport_options o{common};
+    o.max_srq_depth = 256;
+    return make_rdma_transport(t, o);
+}
+
 }  // namespace
 
 session::session()
-    : gateway_("RDMA", make_rdma_transport, rdma_port, gateway::pace::with_threads),
+    : gateway_("RDMA", make_transport, rdma_port, gateway::pace::with_threads),
       idle_(static_cast<rdma::rdma_transport&>(gateway_.transport())), credit_(credit_at_first) {
     repair();
 }

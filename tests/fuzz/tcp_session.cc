@@ -74,7 +74,11 @@ struct tcp_session::script {
     }
 };
 
-tcp_session::tcp_session() : port_(free_port()), gateway_("TCP", make_tcp_transport, port_, gateway::pace::alone) {
+tcp_session::tcp_session()
+    : port_(free_port()),
+      gateway_(
+          "TCP", [](nvmf::target& t, const nvmf::transport_options& common) { return make_tcp_transport(t, {common}); },
+          port_, gateway::pace::alone) {
     open_keeper();
 }
 

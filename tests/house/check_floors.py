@@ -40,7 +40,7 @@ MAY_INCLUDE = {
 }
 
 # The seam between a transport and the target stands in nvmf/, below the model. Whoever may include nvmf may include it.
-SEAM = re.compile(r"nvmf/((transport|request|qpair)\.(h|cc)|(complete|core_counters|host_addresses|verdict)\.h)$")
+SEAM = re.compile(r"nvmf/((transport|transport_options|request|qpair)\.(h|cc)|(complete|core_counters|host_addresses|verdict)\.h)$")
 
 # Headers of other people's parts, and the folders that are there to know of them.
 FOREIGN = [

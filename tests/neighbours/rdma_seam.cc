@@ -122,7 +122,7 @@ rdma::test::device_options wide_network() {
 rdma_seam::rdma_seam(core::simulation& s) : fabric_(s, wide_network()) {}
 
 core::result<std::unique_ptr<nvmf::transport>> rdma_seam::make_transport(nvmf::target& t) {
-    return make_rdma_transport(t, seam_options());
+    return make_rdma_transport(t, {seam_options()});
 }
 
 std::size_t rdma_seam::connections() const {

@@ -36,7 +36,7 @@ tcp_seam::tcp_seam() : address_{"TCP", "IPv4", "127.0.0.1", std::to_string(tcp::
 }
 
 core::result<std::unique_ptr<nvmf::transport>> tcp_seam::make_transport(nvmf::target& t) {
-    auto made = std::make_unique<tcp::tcp_transport>(t, seam_options(), limits);
+    auto made = std::make_unique<tcp::tcp_transport>(t, tcp::transport_options{seam_options()}, limits);
     transport_ = made.get();
     return made;
 }

@@ -53,7 +53,9 @@ core::result<socket_address> socket_address_of(const nvmf::transport_address& a)
     return out;
 }
 
-core::result<nvmf::transport_address> normalized(const nvmf::transport_address& a) {
+core::result<nvmf::transport_address> normalized(nvmf::transport_address a) {
+    if (a.adrfam.empty())
+        a.adrfam = "IPv4";
     auto address = socket_address_of(a);
     if (!address)
         return tl::make_unexpected(std::move(address.error()));

@@ -20,8 +20,9 @@ struct socket_address {
 /// From the spelling of JSON-RPC. Numeric only: nothing is looked up. EINVAL.
 core::result<socket_address> socket_address_of(const nvmf::transport_address& a);
 
-/// The same address as address_of() spells it. EINVAL, as above, and for an IPv4 address in IPv6's clothes.
-core::result<nvmf::transport_address> normalized(const nvmf::transport_address& a);
+/// The same address as address_of() spells it; without a family it is IPv4. EINVAL, as above, and for an IPv4 address
+/// in IPv6's clothes.
+core::result<nvmf::transport_address> normalized(nvmf::transport_address a);
 
 /// `trtype` and the spelling of JSON-RPC.
 nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a);

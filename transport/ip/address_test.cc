@@ -52,6 +52,10 @@ TEST(address, has_one_spelling) {
         EXPECT_EQ(*n, (nvmf::transport_address{"TCP", r.adrfam, r.normal, r.port}));
     }
     EXPECT_FALSE(normalized({"TCP", "IPv6", "::ffff:10.0.0.1", "4420"})) << "it would be of two families";
+    const auto v4 = normalized({"TCP", "", "10.0.0.1", "4420"});
+    ASSERT_TRUE(v4) << v4.error().text();
+    EXPECT_EQ(v4->adrfam, "IPv4") << "what is meant where no family is said";
+    EXPECT_FALSE(normalized({"TCP", "", "::1", "4420"})) << "IPv6 has to be said";
 }
 
 }  // namespace

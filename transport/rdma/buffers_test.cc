@@ -13,8 +13,8 @@ namespace {
 
 /// One buffer of each size, and on each core a host whose disk hangs with as many of them as it can get.
 struct scarce_fixture : rdma_fixture {
-    static nvmf::transport_options options() {
-        nvmf::transport_options o = small_options();
+    static transport_options options() {
+        transport_options o = small_options();
         o.small_buffers = o.large_buffers = 1;
         o.max_srq_depth = 4096;
         return o;
@@ -131,7 +131,7 @@ unsigned completions(rdma_fixture& w, host_queue& q, core::nanoseconds d) {
 }
 
 TEST(buffers, a_disk_that_hangs_costs_its_neighbour_less_than_a_fifth) {
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.max_srq_depth = 1024;
     o.small_buffers = 128;
     rdma_fixture w(1, o);

@@ -106,7 +106,7 @@ TEST(data_path, connect_for_another_queue_than_the_connections_is_refused) {
 /// Several hosts with everything in flight at once; whatever is limited is scarce; the order is drawn from a seed.
 struct load {
     const char* sentence;
-    nvmf::transport_options options;
+    transport_options options;
     device_options device;
     std::uint8_t reads = 16;
 };
@@ -222,7 +222,7 @@ TEST(data_path, posts_that_the_device_refuses_end_connections_and_lose_nothing) 
 }
 
 TEST(data_path, one_that_waits_for_a_buffer_can_be_aborted) {
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.small_buffers = o.large_buffers = 1;
     rdma_fixture w(1, o);
     w.hang(true);
@@ -242,7 +242,7 @@ TEST(data_path, one_that_waits_for_a_buffer_can_be_aborted) {
 }
 
 TEST(data_path, a_slow_device_takes_nothing_from_the_hosts_of_others) {
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.small_buffers = o.large_buffers = 1;
     o.max_srq_depth = 3 * 64;
     rdma_fixture w(1, o);

@@ -10,7 +10,7 @@
 namespace causeway::rdma {
 
 core::result<std::unique_ptr<device>> device::open(ibv_context* context, nvmf::target& target,
-                                                   const nvmf::transport_options& options, events handlers) {
+                                                   const transport_options& options, events handlers) {
     ibv_device_attr attributes{};
     if (const int rc = ibv_query_device(context, &attributes); rc != 0)
         return verbs_error(rc, "cannot query the device", context);
@@ -24,7 +24,7 @@ core::result<std::unique_ptr<device>> device::open(ibv_context* context, nvmf::t
 }
 
 device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
-               const nvmf::transport_options& options, events handlers)
+               const transport_options& options, events handlers)
     : context_(context), name_(ibv_get_device_name(context->device)), pd_(std::move(pd)), limits_(limits),
       quota_(target.group().size(), limits.receives_per_core), target_(target), options_(options),
       handlers_(std::move(handlers)), groups_(target.group().size()) {

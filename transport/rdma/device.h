@@ -30,7 +30,7 @@ class device {
     };
 
     static core::result<std::unique_ptr<device>> open(ibv_context* context, nvmf::target& target,
-                                                      const nvmf::transport_options& options, events handlers);
+                                                      const transport_options& options, events handlers);
     ~device();
 
     ibv_context* context() const noexcept { return context_; }
@@ -62,7 +62,7 @@ class device {
 
   private:
     device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
-           const nvmf::transport_options& options, events handlers);
+           const transport_options& options, events handlers);
     void take_events() noexcept;
     void handle(const ibv_async_event& e);
 
@@ -72,7 +72,7 @@ class device {
     const device_limits limits_;
     receive_quota quota_;
     nvmf::target& target_;
-    const nvmf::transport_options& options_;
+    const transport_options& options_;
     events handlers_;
     bool lost_ = false;
     core::gate queue_pairs_;

@@ -23,8 +23,8 @@ std::ptrdiff_t count(host_queue& q, std::uint32_t offset, std::byte what) {
 }
 
 /// One buffer for all: what a connection gives back too early, the other one gets at once.
-nvmf::transport_options one_buffer() {
-    nvmf::transport_options o = small_options();
+transport_options one_buffer() {
+    transport_options o = small_options();
     o.small_buffers = o.large_buffers = 1;
     return o;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "nvmf/transport.h"
+#include "transport/rdma/options.h"
 #include "transport/rdma/wr_id.h"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ struct device_limits {
 constexpr std::uint32_t rxe_vendor = 0xffffff;
 
 inline device_limits limits_of(const ibv_device_attr& a, std::string_view name,
-                               const nvmf::transport_options& options) noexcept {
+                               const transport_options& options) noexcept {
     const auto positive = [](int v) { return static_cast<std::uint32_t>(std::max(v, 1)); };
     const bool software = a.vendor_id == rxe_vendor || name.starts_with("rxe") || name.starts_with("siw");
     device_limits l;

@@ -34,7 +34,7 @@ TEST(life, a_wrong_request_is_rejected_with_the_reason) {
 }
 
 TEST(life, a_queue_is_as_deep_as_all_agree) {
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.max_queue_depth = 64;
     o.max_aq_depth = 32;
     rdma_fixture w(1, o);
@@ -44,7 +44,7 @@ TEST(life, a_queue_is_as_deep_as_all_agree) {
 }
 
 TEST(life, no_room_is_said_and_comes_back) {
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.max_srq_depth = 32;
     rdma_fixture w(1, o);
     std::vector<std::unique_ptr<host_queue>> held;
@@ -140,7 +140,7 @@ TEST(life, hosts_that_go_while_they_are_accepted) {
 /// after each connection.
 TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {
     for (const bool cleans_up : {true, false}) {
-        nvmf::transport_options o = small_options();
+        transport_options o = small_options();
         o.max_srq_depth = 64;
         device_options d;
         d.cleans_up_on_destroy = cleans_up;
@@ -168,7 +168,7 @@ TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {
 /// host had sent last, when its queue pair is destroyed.
 TEST(life, no_receive_is_lost_by_a_core_that_does_not_keep_up) {
     constexpr std::uint16_t depth = 64, admin_depth = 32;
-    nvmf::transport_options o = small_options();
+    transport_options o = small_options();
     o.num_cqe = 20'000;
     device_options d;
     d.completions_per_poll = 1;
@@ -303,7 +303,7 @@ TEST(life, the_end_of_the_gateway_ends_everything) {
 TEST(life, options_out_of_range) {
     rdma_fixture w;
     const auto refused = [&](auto change) {
-        nvmf::transport_options o;
+        transport_options o;
         change(o);
         return !make_rdma_transport(w.target, o);
     };

@@ -19,8 +19,8 @@ bool accepted(const std::unique_ptr<host_queue>& q) {
     return q->end().is == host_end::state::accepted;
 }
 
-nvmf::transport_options receives_per_core(std::uint32_t n) {
-    nvmf::transport_options o = small_options();
+transport_options receives_per_core(std::uint32_t n) {
+    transport_options o = small_options();
     o.max_srq_depth = n;
     return o;
 }

@@ -20,7 +20,7 @@ namespace {
 constexpr unsigned max_accepting = 8;
 constexpr std::size_t longest_line = 1024;
 
-core::result<> check(const nvmf::transport_options& o) {
+core::result<> check(const transport_options& o) {
     if (o.max_queue_depth < 2 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
         return core::fail(EINVAL, "queues must be 2 deep at least, the admin queue 4096 at most");
     if (o.max_io_size < 8192 || !std::has_single_bit(o.max_io_size))
@@ -32,13 +32,14 @@ core::result<> check(const nvmf::transport_options& o) {
         return core::fail(EINVAL, "max_srq_depth must be 32 at least, and there must be buffers");
     if (o.ack_timeout > 31)
         return core::fail(EINVAL, "ack_timeout must be 31 at most");
+    if (o.acceptor_backlog < 1)
+        return core::fail(EINVAL, "parameter 'acceptor_backlog' must be at least 1");
     return {};
 }
 
 }  // namespace
 
-rdma_transport::rdma_transport(nvmf::target& target, nvmf::transport_options options,
-                               std::unique_ptr<cm_channel> channel)
+rdma_transport::rdma_transport(nvmf::target& target, transport_options options, std::unique_ptr<cm_channel> channel)
     : target_(target), options_(std::move(options)), channel_(std::move(channel)),
       reopen_timer_(target.group().control(), [this] {
           ++background_;
@@ -218,6 +219,13 @@ std::vector<nvmf::transport::device_statistics> rdma_transport::statistics(std::
     return all;
 }
 
+nvmf::own_option_list rdma_transport::own_options() const {
+    auto all = nvmf::list_own_options(rdma::own_options, options_);
+    if (options_.num_cqe == 0)  // as the established target does
+        std::erase_if(all, [](const nvmf::own_option& o) { return o.name == "num_cqe"; });
+    return all;
+}
+
 std::uint64_t rdma_transport::pending_data_buffers(std::size_t core) const {
     std::uint64_t waits = 0;
     for (const auto& d : devices_)
@@ -231,7 +239,7 @@ std::uint64_t rdma_transport::pending_data_buffers(std::size_t core) const {
 namespace causeway {
 
 core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target& target,
-                                                                   nvmf::transport_options options) {
+                                                                   rdma::transport_options options) {
     if (auto good = rdma::check(options); !good)
         return tl::make_unexpected(good.error());
     if (auto enough = rdma::poll_group::check_memory(options, target.group().size()); !enough)
@@ -240,6 +248,10 @@ core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target&
     if (!channel)
         return tl::make_unexpected(channel.error());
     return std::make_unique<rdma::rdma_transport>(target, std::move(options), std::move(*channel));
+}
+
+nvmf::transport_kind rdma_transport_kind() {
+    return nvmf::make_transport_kind("RDMA", rdma::own_options, make_rdma_transport);
 }
 
 }  // namespace causeway

@@ -9,6 +9,7 @@
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
 #include "transport/rdma/listener.h"
+#include "transport/rdma/options.h"
 
 #include <deque>
 #include <memory>
@@ -19,12 +20,14 @@ namespace causeway::rdma {
 /// The RDMA fabric: devices, listeners and connections. Control reactor, but for the statistics, which are counters.
 class rdma_transport final : public nvmf::transport {
   public:
-    rdma_transport(nvmf::target& target, nvmf::transport_options options, std::unique_ptr<cm_channel> channel);
+    rdma_transport(nvmf::target& target, transport_options options, std::unique_ptr<cm_channel> channel);
     ~rdma_transport() override;
 
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "RDMA"; }
-    const nvmf::transport_options& options() const noexcept override { return options_; }
+    nvme::transport_type type() const noexcept override { return nvme::transport_type::rdma; }
+    const transport_options& options() const noexcept override { return options_; }
+    nvmf::own_option_list own_options() const override;
     core::result<nvmf::transport_address> normalized(nvmf::transport_address at) const override {
         return ip::normalized(at);
     }
@@ -65,7 +68,7 @@ class rdma_transport final : public nvmf::transport {
     }
 
     nvmf::target& target_;
-    const nvmf::transport_options options_;
+    const transport_options options_;
     std::unique_ptr<cm_channel> channel_;
     bool stopping_ = false;
     unsigned background_ = 0;         ///< tasks that only stop() waits for

@@ -57,9 +57,8 @@ nvmf::transport_address own_address(int socket) {
 }  // namespace
 
 acceptor::acceptor(core::reactor& home, connection_limiter& limiter, int listening,
-                   std::shared_ptr<const nvmf::port> port, const nvmf::transport_options& options,
-                   const stream_maker& make, handshake_statistics& stats,
-                   std::function<void(handshake_result)> on_established)
+                   std::shared_ptr<const nvmf::port> port, const transport_options& options, const stream_maker& make,
+                   handshake_statistics& stats, std::function<void(handshake_result)> on_established)
     : home_(home), limiter_(limiter), listening_(listening), port_(std::move(port)), options_(options), make_(make),
       stats_(stats), on_established_(std::move(on_established)), again_(home, [this] { watch(); }) {
     watch();

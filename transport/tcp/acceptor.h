@@ -5,6 +5,7 @@
 #include "core/reactor.h"
 #include "core/timer.h"
 #include "transport/tcp/handshake.h"
+#include "transport/tcp/options.h"
 
 #include <functional>
 #include <list>
@@ -33,7 +34,7 @@ class acceptor {
   public:
     /// `established` is called for each one that is. `port`: what `listening` listens for.
     acceptor(core::reactor& home, connection_limiter& limiter, int listening, std::shared_ptr<const nvmf::port> port,
-             const nvmf::transport_options& options, const stream_maker& make, handshake_statistics& stats,
+             const transport_options& options, const stream_maker& make, handshake_statistics& stats,
              std::function<void(handshake_result)> on_established);
 
   private:
@@ -47,7 +48,7 @@ class acceptor {
     connection_limiter& limiter_;
     const int listening_;
     const std::shared_ptr<const nvmf::port> port_;
-    const nvmf::transport_options& options_;
+    const transport_options& options_;
     const stream_maker& make_;
     handshake_statistics& stats_;
     std::function<void(handshake_result)> on_established_;

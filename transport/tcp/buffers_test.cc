@@ -12,8 +12,8 @@ namespace {
 
 using namespace test;
 
-nvmf::transport_options with_buffers(std::uint32_t small) {
-    nvmf::transport_options o;
+transport_options with_buffers(std::uint32_t small) {
+    transport_options o;
     o.small_buffers = small;
     o.large_buffers = 1;
     return o;

@@ -24,7 +24,7 @@ constexpr unsigned max_quiet_polls = 256;
 constexpr unsigned turns_between_all = 16;
 constexpr int max_events = 64;
 
-std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_options& o) {
+std::vector<core::buffer_pool::size_class> buffer_classes(const transport_options& o) {
     if (o.max_io_size <= small_buffer)
         return {{o.max_io_size, o.large_buffers}};
     return {{small_buffer, o.small_buffers}, {o.max_io_size, o.large_buffers}};
@@ -32,12 +32,12 @@ std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_
 
 }  // namespace
 
-core::result<> poll_group::check_memory(const nvmf::transport_options& options, std::size_t cores) {
+core::result<> poll_group::check_memory(const transport_options& options, std::size_t cores) {
     return core::buffer_pool::check(buffer_classes(options), cores);
 }
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target,
-                                                             const nvmf::transport_options& options) {
+                                                             const transport_options& options) {
     auto buffers = core::buffer_pool::create(buffer_classes(options));
     if (!buffers)
         return tl::make_unexpected(buffers.error());
@@ -47,7 +47,7 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
     return std::unique_ptr<poll_group>(new poll_group(home, target, options, epoll_fd, std::move(*buffers)));
 }
 
-poll_group::poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
+poll_group::poll_group(core::reactor& home, nvmf::target& target, const transport_options& options, int epoll_fd,
                        core::buffer_pool buffers)
     : home_(home), target_(target), max_io_size_(options.max_io_size), c2h_success_(options.c2h_success),
       epoll_fd_(epoll_fd), buffers_(std::move(buffers)), own_buffers_(1, [this] { make_own_buffer(); }),

@@ -8,6 +8,7 @@
 #include "core/reactor.h"
 #include "core/unique_fd.h"
 #include "nvmf/transport.h"
+#include "transport/tcp/options.h"
 
 #include <cstddef>
 #include <memory>
@@ -25,9 +26,9 @@ class poll_group final : public core::poller {
   public:
     /// Any thread; takes its time. ENOMEM, EMFILE.
     static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target,
-                                                            const nvmf::transport_options& options);
+                                                            const transport_options& options);
     /// Control path. ENOMEM: there is no memory for the buffers of so many cores.
-    static core::result<> check_memory(const nvmf::transport_options& options, std::size_t cores);
+    static core::result<> check_memory(const transport_options& options, std::size_t cores);
     ~poll_group() override;
 
     // On the home reactor from here on.
@@ -74,7 +75,7 @@ class poll_group final : public core::poller {
     std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   private:
-    poll_group(core::reactor& home, nvmf::target& target, const nvmf::transport_options& options, int epoll_fd,
+    poll_group(core::reactor& home, nvmf::target& target, const transport_options& options, int epoll_fd,
                core::buffer_pool buffers);
     void make_own_buffer() noexcept;
     unsigned poll_hot(unsigned budget) noexcept;

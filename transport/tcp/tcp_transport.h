@@ -3,6 +3,7 @@
 
 #include "core/result.h"
 #include "nvmf/transport.h"
+#include "transport/tcp/options.h"
 
 #include <cstddef>
 #include <memory>
@@ -23,9 +24,8 @@ struct connection_limits {
 }  // namespace tcp
 
 /// The TCP fabric. EINVAL: options that do not go together.
-core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, nvmf::transport_options options,
-                                                                  const tcp::connection_limits& limits);
-core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target,
-                                                                  nvmf::transport_options options);
+core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, tcp::transport_options options,
+                                                                  const tcp::connection_limits& limits = {});
+nvmf::transport_kind tcp_transport_kind(const tcp::connection_limits& limits);
 
 }  // namespace causeway

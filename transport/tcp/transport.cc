@@ -20,7 +20,7 @@ namespace {
 
 core::log::limiter refusals;
 
-core::result<> check(const nvmf::transport_options& o) {
+core::result<> check(const transport_options& o) {
     // A data transfer's tag names the request and one of four parts of it, in 16 bits.
     if (o.max_queue_depth < 2 || o.max_queue_depth > 4096 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
         return core::fail(EINVAL, "queues must be 2 to 4096 deep");
@@ -32,12 +32,14 @@ core::result<> check(const nvmf::transport_options& o) {
         return core::fail(EINVAL, "there must be buffers");
     if (o.sock_priority > 16)
         return core::fail(EINVAL, "sock_priority must be 16 at most");
+    if (o.acceptor_backlog < 1)
+        return core::fail(EINVAL, "parameter 'acceptor_backlog' must be at least 1");
     return {};
 }
 
 }  // namespace
 
-tcp_transport::tcp_transport(nvmf::target& target, nvmf::transport_options options, const connection_limits& limits)
+tcp_transport::tcp_transport(nvmf::target& target, transport_options options, const connection_limits& limits)
     : target_(target), options_(std::move(options)), limiter_(limits), groups_(target.group().size()),
       handshakes_(target.group().size()) {}
 
@@ -189,7 +191,7 @@ std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {
 
 namespace causeway {
 
-core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, nvmf::transport_options options,
+core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, tcp::transport_options options,
                                                                   const tcp::connection_limits& limits) {
     if (auto good = tcp::check(options); !good)
         return tl::make_unexpected(good.error());
@@ -198,9 +200,11 @@ core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& 
     return std::make_unique<tcp::tcp_transport>(target, std::move(options), limits);
 }
 
-core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target,
-                                                                  nvmf::transport_options options) {
-    return make_tcp_transport(target, std::move(options), {});
+nvmf::transport_kind tcp_transport_kind(const tcp::connection_limits& limits) {
+    return nvmf::make_transport_kind("TCP", tcp::own_options,
+                                     [limits](nvmf::target& t, tcp::transport_options options) {
+                                         return make_tcp_transport(t, std::move(options), limits);
+                                     });
 }
 
 }  // namespace causeway

@@ -7,6 +7,7 @@
 #include "transport/tcp/connection.h"
 #include "transport/tcp/connection_limiter.h"
 #include "transport/tcp/listener.h"
+#include "transport/tcp/options.h"
 #include "transport/tcp/poll_group.h"
 #include "wire/tls/tls_stream.h"
 
@@ -19,12 +20,14 @@ namespace causeway::tcp {
 /// which are counters.
 class tcp_transport final : public nvmf::transport {
   public:
-    tcp_transport(nvmf::target& target, nvmf::transport_options options, const connection_limits& limits);
+    tcp_transport(nvmf::target& target, transport_options options, const connection_limits& limits);
     ~tcp_transport() override;
 
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "TCP"; }
-    const nvmf::transport_options& options() const noexcept override { return options_; }
+    nvme::transport_type type() const noexcept override { return nvme::transport_type::tcp; }
+    const transport_options& options() const noexcept override { return options_; }
+    nvmf::own_option_list own_options() const override { return nvmf::list_own_options(tcp::own_options, options_); }
     core::result<nvmf::transport_address> normalized(nvmf::transport_address at) const override {
         return ip::normalized(at);
     }
@@ -56,7 +59,7 @@ class tcp_transport final : public nvmf::transport {
 
   private:
     nvmf::target& target_;
-    const nvmf::transport_options options_;
+    const transport_options options_;
     connection_limiter limiter_;
     bool stopping_ = false;
     const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();

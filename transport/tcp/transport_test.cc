@@ -147,8 +147,8 @@ TEST_F(life, a_connection_may_be_lost_before_its_connect_succeeds) {
 
 // ---- Before Connect.
 
-nvmf::transport_options one_buffer() {
-    nvmf::transport_options o;
+transport_options one_buffer() {
+    transport_options o;
     o.small_buffers = o.large_buffers = 1;
     return o;
 }

@@ -126,7 +126,7 @@ status host_queue::connect(const std::string& subnqn, std::uint16_t sqsize, std:
     return answer->status();
 }
 
-rdma_fixture::rdma_fixture(std::uint64_t seed, nvmf::transport_options options, device_options device)
+rdma_fixture::rdma_fixture(std::uint64_t seed, transport_options options, device_options device)
     : sim(seed, 3), fabric(sim, std::move(device)), devices(sim.group()), target(sim.group(), devices) {
     core::log::set_level(core::log::level::error);
     sim.group().control().execute([&] {

@@ -10,6 +10,7 @@
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
+#include "transport/rdma/options.h"
 #include "transport/rdma/testing/fabric.h"
 
 #include <gtest/gtest.h>
@@ -69,8 +70,8 @@ struct host {
 };
 
 /// The defaults, but for memory, which each world takes and clears.
-inline nvmf::transport_options small_options() {
-    nvmf::transport_options o;
+inline transport_options small_options() {
+    transport_options o;
     o.max_srq_depth = 512;
     o.small_buffers = 32;
     o.large_buffers = 8;
@@ -79,7 +80,7 @@ inline nvmf::transport_options small_options() {
 
 class rdma_fixture {
   public:
-    explicit rdma_fixture(std::uint64_t seed = 1, nvmf::transport_options options = small_options(),
+    explicit rdma_fixture(std::uint64_t seed = 1, transport_options options = small_options(),
                           device_options device = {});
     ~rdma_fixture();
 
