@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway over RDMA with a disk that does nothing: causewayd on one core, rdma_load on another, natively.
+"""The gateway over RDMA with a disk that does nothing: causewayd on one core, `causeway perf` on another, natively.
 
 The RDMA is that of tests/softrdma, in user space: its IOPS say what gateway, host and it do together on this machine, and are
 no hardware's. What the gateway itself costs is told in instructions, counted by callgrind on causewayd alone: two runs that
@@ -9,6 +9,7 @@ object file. Doorbells are the gateway's own count.
 """
 
 import argparse
+import json
 import os
 import sys
 from collections import Counter
@@ -21,7 +22,7 @@ import callgrind    # noqa: E402
 from fabric import LIBRARIES, Fabric    # noqa: E402
 from lab import places, processes    # noqa: E402
 from lab.progress import Progress    # noqa: E402
-from programs import LOAD, Gateway, Load    # noqa: E402
+from programs import COMMAND, Gateway, Program    # noqa: E402
 
 NQN = "nqn.2024-01.io.causeway:null"
 GATEWAY_CPU, HOST_CPU = 0, 1
@@ -67,9 +68,11 @@ class MeasuredGateway(Gateway):
 
 
 def drive(fabric: Fabric, *words) -> dict:
-    with Load(fabric, "host", NQN, "--size", 4096, *words, polls=True) as load:
-        os.sched_setaffinity(load.process.pid, {HOST_CPU})
-        return load.done(600)
+    command = ("perf", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--cores", HOST_CPU, "--size", 4096, "--json", *words)
+    with Program(fabric, "host", COMMAND, *command) as perf:
+        status = perf.status(600)
+        assert status == 0, f"exit status {status}\n{perf.output()}{perf.errors()}"
+        return json.loads(perf.output())
 
 
 def timed(run: places.Run, build: Path, wanted) -> None:
@@ -80,14 +83,14 @@ def timed(run: places.Run, build: Path, wanted) -> None:
         folder.mkdir()
         fabric = Fabric(run.folder, build)
         with MeasuredGateway(folder, fabric) as gateway:
-            drive(fabric, "--depth", depth, "--seconds", 0.5)
+            drive(fabric, "--depth", depth, "--seconds", 0.5, "--warm-up", 0)
             before = gateway.device_statistics()
-            said = drive(fabric, "--depth", depth, "--seconds", wanted.seconds)
+            said = drive(fabric, "--depth", depth, "--seconds", wanted.seconds, "--warm-up", 0)
             did = gateway.device_statistics() - before
             gateway.must_end_well()
         us = said["read"]["latency_us"]
         rings = did["send_doorbell_updates"]
-        print(f"{depth:5} {said['read']['iops']:9.0f} {us['mean']:7.1f} {us['p50']:7.1f} {us['p99']:7.1f} {us['p99.9']:7.1f} {us['p99.99']:8.1f}"
+        print(f"{depth:5} {said['read']['iops']:9.0f} {us['avg']:7.1f} {us['p50']:7.1f} {us['p99']:7.1f} {us['p99.9']:7.1f} {us['p99.99']:8.1f}"
               f"   {rings / did['completions']:.3f}  {rings / did['requests']:.3f}")
 
 
@@ -98,7 +101,7 @@ def counted(run: places.Run, build: Path, depth: int, commands: int) -> Counter:
     profile = folder / "callgrind.out"
     fabric = Fabric(run.folder, build)
     with MeasuredGateway(folder, fabric, profile) as gateway:
-        drive(fabric, "--depth", depth, "--count", commands, "--timeout", 300, "--patience", 120, "--keep-alive", 0)
+        drive(fabric, "--depth", depth, "--count", commands, "--keep-alive-tmo", 0)
         gateway.end()
     return callgrind.counted(profile)
 
@@ -123,7 +126,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["time", "instructions"])
     wanted = parser.parse_args()
     build = wanted.build.resolve()
-    for needed in ("gateway/causewayd", LOAD, LIBRARIES):
+    for needed in ("gateway/causewayd", COMMAND, LIBRARIES):
         if not (build / needed).exists():
             print(f"rdma_null.py: {build / needed} is not built", file=sys.stderr)
             return 1

@@ -13,8 +13,8 @@ sys.path[:0] = [str(_TESTS / folder) for folder in ("bulkheads", "softrdma", "tc
 import scene as scenes    # noqa: E402
 from fabric import Fabric as SoftRdma    # noqa: E402
 from fabric import build_folder    # noqa: E402
-from hosts import BY_HAND    # noqa: E402
 from lab import places    # noqa: E402
+from programs import SCRIPTED_HOST    # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +36,7 @@ def two_pools():
 @pytest.fixture
 def scene(tmp_path, two_pools, fabric):
     softrdma = SoftRdma(tmp_path, build_folder("release"))
-    for needed in ("gateway/causewayd", "tools/causeway", BY_HAND):
+    for needed in ("gateway/causewayd", "tools/causeway", SCRIPTED_HOST):
         if not (softrdma.build / needed).exists():
             pytest.skip(f"{softrdma.build / needed} is not built")
     with scenes.set_up(tmp_path, two_pools, fabric, softrdma) as ready:

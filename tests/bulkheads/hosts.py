@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts that send commands and need not take the answers: over either fabric by the same calls."""
 
-import subprocess
 import time
 
 from fabric import Fabric as SoftRdma
-from lab import processes
 from lab.fabric import RDMA, Fabric
 from raw_host import KEEP_ALIVE, RESPONSE, Host, command, deallocate, in_capsule, one_range, read, write
+from scripted_hosts import CLOSED, STATUS, ScriptedHosts
 
 BLOCK = 4096
 DEPTH = 128    # entries of an I/O queue; one of them stays free
-
-BY_HAND = "tests/rdma_host/rdma_by_hand"
 
 
 class TcpHosts:
@@ -63,57 +60,21 @@ class TcpHosts:
         self._hosts.pop(name).__exit__()
 
 
-class RdmaHosts:
-    """By `rdma_by_hand`."""
-
-    def __init__(self, port: int, softrdma: SoftRdma, name: str):
-        self._command = [*processes.prefix(), str(softrdma.build / BY_HAND), "-s", str(port)]
-        self._environment = softrdma.environment(name)
-
-    def __enter__(self) -> "RdmaHosts":
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                         bufsize=1, env=self._environment)
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._process.kill()
-        self._process.communicate()
+class RdmaHosts(ScriptedHosts):
+    """By `scripted_host`."""
 
     def connect(self, name: str, nqn: str) -> None:
-        self._told("connect", name, nqn, DEPTH)
-
-    def read(self, name: str, count: int) -> None:
-        self._told("read", name, count)
-
-    def write(self, name: str, count: int, stride: int) -> None:
-        self._told("write", name, count, stride)
-
-    def deallocate(self, name: str, count: int, blocks: int) -> None:
-        self._told("deallocate", name, count, blocks)
+        super().connect(name, nqn, DEPTH)
 
     def answers(self, name: str, count: int) -> list[int]:
-        return [int(status) for status in self._told("answers", name, count)]
-
-    def keep_alive(self, name: str) -> float:
-        return int(self._told("keep-alive", name)[0]) / 1e6
-
-    def leave(self, name: str) -> None:
-        self._told("leave", name)
-
-    def never_connect(self, name: str, count: int) -> None:
-        """So many queue pairs on which no Connect is sent."""
-        self._told("never-connect", name, count)
-
-    def _told(self, *words) -> list[str]:
-        """What there is to tell of it."""
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
-        said = self._process.stdout.readline()
-        assert said.startswith("ok"), f"{words}: {said}"
-        return said.split()[1:]
+        """The status type and code of the next responses."""
+        fields = super().answers(name, count)
+        assert CLOSED not in fields, f"the gateway closed {name}'s connection after {fields}"
+        return [field & STATUS for field in fields]
 
 
 Hosts = TcpHosts | RdmaHosts
 
 
 def hosts_of(fabric: Fabric, port: int, softrdma: SoftRdma, name: str) -> Hosts:
-    return RdmaHosts(port, softrdma, name) if fabric is RDMA else TcpHosts(port)
+    return RdmaHosts(softrdma, name, port) if fabric is RDMA else TcpHosts(port)

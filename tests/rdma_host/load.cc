@@ -1,315 +1,345 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/rdma_host/load.h"
 
+#include "host/identity.h"
+#include "nvme/make_command.h"
+
 #include <algorithm>
 #include <fmt/format.h>
-#include <poll.h>
-#include <thread>
+#include <new>
 
 namespace causeway::rdma_host {
 
 using namespace std::chrono_literals;
-using hostile::unexpected;
 
 namespace {
 
-constexpr auto retry_after = 10ms, connect_after = 50ms;
-constexpr auto housekeeping_every = 500us;  // when polling: it costs a system call for each connection
-constexpr unsigned turns_without_a_look_at_the_clock = 64;
+constexpr auto retry_after = 10ms, connect_after = 50ms, csts_poll_period = 1ms;
+constexpr auto connect_timeout = 20s;  // of one step, under sanitizers
+constexpr std::size_t page = 4096;
 
-clock::duration seconds(double s) {
-    return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(s));
+std::chrono::nanoseconds seconds(double s) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
 }
 
-void say(const std::string& what) {
+void log(const std::string& what) {
     fmt::print(stderr, "rdma_load: {}\n", what);
 }
 
 }  // namespace
 
-load::load(const load_options& o) : options_(o), random_(o.seed * 2 + 1) {
-    for (unsigned q = 0; q < o.host.queues; ++q)
-        for (unsigned slot = 0; slot < o.host.depth; ++slot)
-            workers_.push_back({.queue = q, .slot = slot, .due = {}, .began = {}, .sent = {}});
+load::load(const load_options& o) : options_(o), connector_(o.to, connect_timeout), random_(o.seed * 2 + 1) {
+    const std::size_t stride = (o.bytes + page - 1) / page * page;
+    memory_bytes_ = stride * o.queues * o.depth;
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, memory_bytes_)));
+    if (!memory_)
+        throw std::bad_alloc();
+    std::fill_n(memory_.get(), memory_bytes_, std::byte{0x5a});
+    for (unsigned i = 0; i < o.queues * o.depth; ++i)
+        workers_.push_back({.queue = i / o.depth, .data = {memory_.get() + i * stride, o.bytes}, .due = {}});
 }
 
-outcome load::run() {
-    connect();
-    first_look_at_disk();
-    start_ = next_due_ = clock::now();
-    if (options_.seconds > 0)
-        end_ = start_ + seconds(options_.seconds);
-    if (options_.reset_every > 0)
-        next_reset_ = start_ + seconds(options_.reset_every);
-    drive();
-    outcome_.seconds = std::chrono::duration<double>(clock::now() - start_).count();
-    if (options_.verify) {
-        phase_ = phase::reading_back;
-        next_disk_slot_ = 0;
+core::task<outcome> load::run() {
+    auto ready = co_await connect();
+    if (ready)
+        ready = co_await prepare_disk();
+    if (!ready) {
+        fail(ready.error().text(), false);
+    } else {
+        const auto start = next_due_ = clock::now();
+        if (options_.seconds > 0)
+            end_ = start + seconds(options_.seconds);
+        if (options_.reset_every > 0)
+            next_reset_ = start + seconds(options_.reset_every);
+        co_await drive(phase::driving);
+        outcome_.seconds = std::chrono::duration<double>(clock::now() - start).count();
         next_reset_ = clock::time_point::max();
-        drive();
+        if (options_.verify && !has_failed())
+            co_await drive(phase::reading_back);
     }
-    try {
-        controller_->shut_down();
-    } catch (const unexpected&) {
-        if (options_.reconnect <= 0)
-            throw;  // else: it broke when there was nothing left to do
-    }
-    return outcome_;
-}
-
-void load::connect() {
-    if (options_.reconnect <= 0) {
-        controller_ = std::make_unique<controller>(options_.host);
-        return;
-    }
-    const auto give_up = clock::now() + seconds(options_.reconnect);
-    for (;;) {
-        try {
-            controller_ = std::make_unique<controller>(options_.host);
-            return;
-        } catch (const unexpected& e) {
-            if (clock::now() > give_up)
-                throw;
-        }
-        std::this_thread::sleep_for(connect_after);
-    }
-}
-
-void load::first_look_at_disk() {
-    const std::uint32_t block_size = controller_->block_size();
-    if (options_.host.bytes % block_size)
-        throw unexpected(fmt::format("{} bytes are not a number of blocks of {}", options_.host.bytes, block_size));
-    blocks_each_ = options_.host.bytes / block_size;
-    const std::uint64_t blocks =
-        options_.region ? std::min(options_.region / block_size, controller_->blocks()) : controller_->blocks();
-    disk_slots_ = blocks / blocks_each_;
-    if (disk_slots_ == 0)
-        throw unexpected("the disk, or the part of it that may be used, is smaller than one command");
-    if (options_.verify && disk_slots_ < workers_.size())
-        throw unexpected(
-            fmt::format("{} commands at a time on {} places: some would have to wait", workers_.size(), disk_slots_));
-    if (!options_.verify)
-        return;
-    pattern_.emplace(options_.seed, block_size);
-    tracker_.emplace(disk_slots_);
-}
-
-void load::connect_again(const std::string& why) {
-    if (options_.reconnect <= 0)
-        throw unexpected(why);
-    say(why + "; connecting again");
+    if (controller_)
+        co_await controller_->disconnect();
     controller_.reset();
-    connect();
-    ++outcome_.reconnects;
-    say("connected again");
-    for (worker& w : workers_) {
-        if (!w.has_work || !w.is_sent)
-            continue;
-        ++outcome_.redriven;
-        if (w.what == kind::write && tracker_)
-            w.what = kind::look;
-        send(w);
+    co_return outcome_;
+}
+
+core::task<core::result<>> load::connect() {
+    const auto end = clock::now() + seconds(options_.reconnect);
+    for (;;) {
+        auto connected = co_await connect_once();
+        if (connected || options_.reconnect <= 0 || clock::now() > end)
+            co_return connected;
+        co_await core::sleep_for(connect_after);
     }
 }
 
-void load::drive() {
+core::task<core::result<>> load::connect_once() {
+    auto self = host::identity_of(options_.hostnqn);
+    controller_ = std::make_unique<host::controller>(
+        connector_,
+        host::controller_options{.subnqn = options_.subnqn,
+                                 .hostnqn = std::move(self.hostnqn),
+                                 .hostid = self.hostid,
+                                 .io_reactors = std::vector<core::reactor*>(options_.queues, core::reactor::current()),
+                                 .io_depth = options_.depth,
+                                 .kato_ms = options_.kato_ms});
+    lost_.clear();
+    controller_->on_lost = [this](std::string why) {
+        lost_ = std::move(why);
+        connected_.reset();
+        changed_.notify_all();
+    };
+    auto connected = co_await controller_->connect();
+    if (!connected) {
+        controller_.reset();
+        co_return connected;
+    }
+    for (std::size_t i = 0; i < controller_->io_queues() && connected && lost_.empty(); ++i)
+        if (!controller_->io(i).use_memory({memory_.get(), memory_bytes_}))
+            connected = core::fail(ENOMEM, "the device registers no more memory", controller_->name());
+    if (!lost_.empty())
+        connected = core::fail(ECONNRESET, lost_, controller_->name());
+    if (!connected) {
+        co_await controller_->disconnect();
+        controller_.reset();
+        co_return connected;
+    }
+    connected_.set();
+    co_return connected;
+}
+
+core::task<core::result<>> load::prepare_disk() {
+    if (options_.bytes > controller_->max_data())
+        co_return core::fail(EINVAL, fmt::format("takes at most {} bytes with a command", controller_->max_data()),
+                             controller_->name());
+    if (const unsigned depth = controller_->io(0).depth(); depth < options_.depth)
+        co_return core::fail(EINVAL, fmt::format("takes at most {} commands on a queue", depth), controller_->name());
+    const auto ns = co_await controller_->identify_namespace(options_.nsid);
+    if (!ns)
+        co_return tl::make_unexpected(ns.error());
+    if (ns->nsze == 0)
+        co_return core::fail(ENOENT, fmt::format("has no namespace {}", options_.nsid), controller_->name());
+    const std::uint32_t block_size = 1u << ns->lbaf[ns->flbas & 0xf].lbads;
+    if (options_.bytes % block_size)
+        co_return core::fail(
+            EINVAL, fmt::format("{} bytes are not a multiple of the block size, {}", options_.bytes, block_size));
+    blocks_each_ = options_.bytes / block_size;
+    const std::uint64_t size = ns->nsze * block_size;
+    slots_ = (options_.region ? std::min(options_.region, size) : size) / options_.bytes;
+    if (slots_ < (options_.verify ? workers_.size() : 1))
+        co_return core::fail(EINVAL, fmt::format("{} commands at a time do not fit beside each other into {} slots",
+                                                 workers_.size(), slots_));
+    if (options_.verify) {
+        pattern_.emplace(options_.seed, block_size);
+        tracker_.emplace(slots_);
+    }
+    co_return core::result<>{};
+}
+
+/// Runs all workers until none has anything left to do, and keeps the connection meanwhile.
+core::task<> load::drive(phase p) {
+    phase_ = p;
+    next_slot_ = 0;
+    working_ = workers_.size();
     for (worker& w : workers_)
-        if (choose(w))
-            send(w);
-    while (turn())
-        if (const std::string why = controller_->broken(); !why.empty())
-            connect_again(why);
+        core::detach(work(w));
+    while (working_ > 0 && !has_failed()) {
+        co_await wait_for_change();
+        if (!lost_.empty() && options_.reconnect <= 0)
+            fail(lost_, false);
+        else if (!lost_.empty())
+            co_await connect_again(lost_);
+        else if (clock::now() >= next_reset_ && working_ > 0 && !has_failed())
+            co_await reset();
+    }
+    if (!has_failed())
+        co_return;
+    // Ends the commands that are outstanding, so that their workers end.
+    close_io_queues();
+    connected_.set();
+    co_await changed_.wait([this] { return working_ == 0; });
 }
 
-bool load::turn() {
-    unsigned answers = 0;
-    for (unsigned spins = 0; spins < turns_without_a_look_at_the_clock; ++spins) {
-        unsigned q = 0;
-        for (auto& queue : controller_->queues()) {
-            answers += queue->poll([&](unsigned slot, const nvme::completion& c) { answered(worker_of(q, slot), c); });
-            queue->flush();
-            ++q;
-        }
-        if (options_.host.events)
+core::task<> load::wait_for_change() {
+    const auto has_changed = [this] { return working_ == 0 || !lost_.empty() || has_failed(); };
+    if (next_reset_ == clock::time_point::max())
+        co_await changed_.wait(has_changed);
+    else
+        (void)co_await changed_.wait_for(next_reset_ - clock::now(), has_changed);
+}
+
+core::task<> load::connect_again(std::string why) {
+    log(why + "; connecting again");
+    if (controller_)
+        co_await controller_->disconnect();
+    controller_.reset();
+    const auto connected = co_await connect();
+    if (!connected) {
+        fail(connected.error().text(), false);
+        co_return;
+    }
+    ++outcome_.reconnects;
+    log("connected again");
+}
+
+/// Resets the controller as a host does, while commands are outstanding: drops the I/O queues, clears CC.EN, and
+/// connects again.
+core::task<> load::reset() {
+    next_reset_ = clock::now() + seconds(options_.reset_every);
+    ++outcome_.resets;
+    connected_.reset();
+    close_io_queues();
+    co_await disable_controller();
+    controller_->admin().close();
+    co_await connect_again("the controller was reset");
+}
+
+core::task<> load::disable_controller() {
+    host::queue_pair& admin = controller_->admin();
+    const auto cc = nvme::cc{}.set_iosqes(6).set_iocqes(4);
+    auto answer = co_await admin.run(nvme::make_property_set(nvme::property::cc, cc.value));
+    while (answer.status().ok()) {
+        answer = co_await admin.run(nvme::make_property_get(nvme::property::csts));
+        if (!nvme::csts{answer.dw0}.rdy())
+            co_return;
+        co_await core::sleep_for(csts_poll_period);
+    }
+}
+
+void load::close_io_queues() {
+    for (std::size_t i = 0; controller_ && i < controller_->io_queues(); ++i)
+        controller_->io(i).close();
+}
+
+/// Completes one command after the other, until there is none to choose.
+core::task<> load::work(worker& w) {
+    while (phase_ == phase::reading_back ? choose_to_read_back(w) : choose(w)) {
+        co_await core::sleep_for(w.due - clock::now());
+        const bool is_complete = co_await complete(w);
+        if (!is_complete)
             break;
+        acknowledge(w);
     }
-    const auto now = clock::now();
-    if (!options_.host.events && now < next_housekeeping_)
-        return true;
-    next_housekeeping_ = now + housekeeping_every;
-    housekeeping(now);
-    if (std::none_of(workers_.begin(), workers_.end(), [](const worker& w) { return w.has_work; }))
-        return false;
-    if (options_.host.events && !answers)
-        wait();
-    return true;
+    --working_;
+    changed_.notify_all();
 }
 
-void load::housekeeping(clock::time_point now) {
-    controller_->look_after();
-    for (worker& w : workers_) {
-        if (!w.has_work)
-            continue;
-        if (!w.is_sent && w.due <= now)
-            send(w);
-        else if (w.is_sent && now - w.sent > options_.timeout)
-            return connect_again(fmt::format("no answer to a command for {} s", options_.timeout.count() / 1000.));
-    }
-    if (now >= next_reset_ && phase_ == phase::driving) {
-        next_reset_ = now + seconds(options_.reset_every);
-        ++outcome_.resets;
-        std::string why = "the controller was reset";
-        try {
-            controller_->reset();
-        } catch (const unexpected& e) {
-            why = e.what();
+/// Sends a command until it succeeds. False: the load has failed.
+core::task<bool> load::complete(worker& w) {
+    bool must_look = false;  // an earlier attempt to write may or may not have been executed
+    for (;;) {
+        while (!connected_.is_set())
+            co_await connected_.wait();
+        if (has_failed())
+            co_return false;
+        const bool reads = must_look || !w.writes;
+        const nvme::status status = co_await send(w, reads ? nvme::io_opcode::read : nvme::io_opcode::write);
+        if (has_failed())
+            co_return false;
+        if (status.ok()) {
+            if (reads && !check(w))
+                co_return false;
+            if (!must_look)
+                co_return true;
+            must_look = false;
+        } else if (status.is(nvme::sc::host_pathing_error)) {
+            ++outcome_.redriven;
+            must_look = w.writes && tracker_;
+            connected_.reset();
+        } else if (options_.reconnect <= 0 || status.dnr()) {
+            fail(fmt::format("a {} of {} blocks at {} was answered with {}", reads ? "read" : "write", blocks_each_,
+                             lba_of(w), nvme::to_string(status)),
+                 true);
+            co_return false;
+        } else {
+            ++outcome_.retried;
+            co_await core::sleep_for(retry_after);
         }
-        connect_again(why);
     }
-    for (auto& queue : controller_->queues())
-        queue->flush();
 }
 
-/// Sleeps until something is there, or something is due.
-void load::wait() {
-    auto until = std::min(clock::now() + 100ms, controller_->next_look());
-    for (const worker& w : workers_)
-        if (w.has_work && !w.is_sent)
-            until = std::min(until, w.due);
-    std::vector<pollfd> watched{{controller_->admin_connection(), POLLIN, 0}};
-    for (auto& queue : controller_->queues()) {
-        queue->arm();
-        watched.push_back({queue->completions(), POLLIN, 0});
-        watched.push_back({queue->connection(), POLLIN, 0});
-    }
-    // What came before the arming made no event.
-    unsigned answers = 0, q = 0;
-    for (auto& queue : controller_->queues()) {
-        answers += queue->poll([&](unsigned slot, const nvme::completion& c) { answered(worker_of(q, slot), c); });
-        queue->flush();
-        ++q;
-    }
-    if (!answers && !stopped_.load(std::memory_order_relaxed)) {
-        const auto left =
-            std::chrono::ceil<std::chrono::nanoseconds>(std::max(clock::duration{}, until - clock::now()));
-        const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
-        ::ppoll(watched.data(), watched.size(), &time, nullptr);
-    }
-    for (auto& queue : controller_->queues())
-        queue->disarm();
+core::task<nvme::status> load::send(worker& w, nvme::io_opcode opcode) {
+    if (opcode == nvme::io_opcode::write && pattern_)
+        pattern_->fill(w.data, lba_of(w), w.generation);
+    const iovec piece{w.data.data(), w.data.size()};
+    const auto answer = co_await controller_->io(w.queue).run(
+        nvme::make_block_command(opcode, options_.nsid, lba_of(w), blocks_each_), {&piece, 1});
+    co_return answer.status();
 }
 
 bool load::choose(worker& w) {
-    w.has_work = false;
-    if (phase_ == phase::reading_back)
-        return choose_in_order(w);
     const auto now = clock::now();
-    if (stopped_.load(std::memory_order_relaxed) || now >= end_ || (options_.count && chosen_ >= options_.count))
+    if (was_stopped() || has_failed() || now >= end_ || (options_.count && chosen_ >= options_.count))
         return false;
     do {
-        w.disk_slot = (options_.sequential ? next_disk_slot_++ : random()) % disk_slots_;
-    } while (tracker_ && !tracker_->take(w.disk_slot));
-    w.what = random() % 100 < options_.write_percent ? kind::write : kind::read;
-    if (tracker_ && tracker_->acknowledged(w.disk_slot) == 0)
-        w.what = kind::write;  // nothing is known of what could be read
-    if (tracker_ && w.what == kind::write)
-        w.generation = tracker_->begin_write(w.disk_slot);
+        w.slot = (options_.sequential ? next_slot_++ : random()) % slots_;
+    } while (tracker_ && !tracker_->take(w.slot));
+    w.writes = random() % 100 >= options_.read_percent;
+    if (tracker_ && tracker_->acknowledged(w.slot) == 0)
+        w.writes = true;  // the content is not known yet
+    if (tracker_ && w.writes)
+        w.generation = tracker_->begin_write(w.slot);
     ++chosen_;
-    w.has_work = true;
-    w.due = w.began = now;
+    w.due = now;
     if (options_.rate) {
-        w.due = w.began = std::max(now, next_due_);
+        w.due = std::max(now, next_due_);
         next_due_ = w.due + seconds(1.0 / static_cast<double>(options_.rate));
     }
     return true;
 }
 
-/// Reads all of it back, each place once.
-bool load::choose_in_order(worker& w) {
-    while (next_disk_slot_ < disk_slots_ && tracker_->acknowledged(next_disk_slot_) == 0)
-        ++next_disk_slot_;
-    if (next_disk_slot_ == disk_slots_)
+/// Chooses each slot that was written, once.
+bool load::choose_to_read_back(worker& w) {
+    while (next_slot_ < slots_ && tracker_->acknowledged(next_slot_) == 0)
+        ++next_slot_;
+    if (next_slot_ == slots_ || has_failed())
         return false;
-    w.disk_slot = next_disk_slot_++;
-    tracker_->take(w.disk_slot);
-    w.what = kind::read;
-    w.has_work = true;
-    w.due = w.began = clock::now();
+    w.slot = next_slot_++;
+    tracker_->take(w.slot);
+    w.writes = false;
+    w.due = clock::now();
     return true;
 }
 
-void load::send(worker& w) {
-    if (w.due > clock::now()) {
-        w.is_sent = false;
-        return;
-    }
-    io_queue& q = *controller_->queues()[w.queue];
-    const bool writes = w.what == kind::write;
-    nvme::command c{};
-    c.opcode = nvme::to_underlying(writes ? nvme::io_opcode::write : nvme::io_opcode::read);
-    c.nsid = options_.host.at.nsid;
-    nvme::set_block_range(c, lba_of(w), blocks_each_);
-    if (writes && pattern_)
-        pattern_->fill(q.data(w.slot).first(options_.host.bytes), lba_of(w), w.generation);
-    w.is_sent = true;
-    w.sent = clock::now();
-    q.submit(w.slot, c, writes ? direction::to_target : direction::to_host, options_.host.bytes);
-}
-
-void load::answered(worker& w, const nvme::completion& c) {
-    w.is_sent = false;
-    const bool writes = w.what == kind::write;
-    if (!c.status().ok()) {
-        const std::string what = fmt::format("a {} of {} blocks at {} was answered with {}", writes ? "write" : "read",
-                                             blocks_each_, lba_of(w), nvme::to_string(c.status()));
-        if (options_.reconnect <= 0 || c.status().dnr())
-            throw disk_is_wrong(what);
-        ++outcome_.retried;
-        w.due = clock::now() + retry_after;
-        return;
-    }
-    if (!writes && pattern_)
-        check(w, controller_->queues()[w.queue]->data(w.slot).first(options_.host.bytes));
-    if (w.what == kind::look) {
-        w.what = kind::write;
-        return send(w);
-    }
-    acknowledged(w);
-    if (choose(w))
-        send(w);
-}
-
-void load::acknowledged(worker& w) {
+void load::acknowledge(const worker& w) {
     if (tracker_) {
-        if (w.what == kind::write)
-            tracker_->acknowledge(w.disk_slot);
-        tracker_->release(w.disk_slot);
+        if (w.writes)
+            tracker_->acknowledge(w.slot);
+        tracker_->release(w.slot);
     }
     if (phase_ == phase::reading_back)
         return;
-    side& s = w.what == kind::write ? outcome_.write : outcome_.read;
-    ++s.commands;
-    s.bytes += options_.host.bytes;
-    s.nanoseconds.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(clock::now() - w.began).count()));
+    outcome::direction& d = w.writes ? outcome_.write : outcome_.read;
+    ++d.commands;
+    d.bytes += options_.bytes;
 }
 
-void load::check(const worker& w, std::span<const std::byte> data) {
-    const std::uint32_t size = pattern_->block_size();
-    const std::uint32_t acknowledged = tracker_->acknowledged(w.disk_slot);
+bool load::check(const worker& w) {
+    const std::uint32_t acknowledged = tracker_ ? tracker_->acknowledged(w.slot) : 0;
     if (acknowledged == 0)
-        return;  // a look at what was there before us
+        return true;  // written before this load, or by nothing
+    const std::uint32_t size = pattern_->block_size();
+    const bool is_pending = tracker_->is_pending(w.slot);
     std::uint64_t lba = lba_of(w);
-    for (std::size_t at = 0; at < data.size(); at += size, ++lba) {
-        const auto block = data.subspan(at, size);
-        if (pattern_->is(block, lba, acknowledged) ||
-            (tracker_->is_pending(w.disk_slot) && pattern_->is(block, lba, acknowledged + 1)))
+    for (std::size_t at = 0; at < w.data.size(); at += size, ++lba) {
+        const auto block = w.data.subspan(at, size);
+        if (pattern_->is(block, lba, acknowledged) || (is_pending && pattern_->is(block, lba, acknowledged + 1)))
             continue;
-        throw disk_is_wrong(fmt::format(
-            "block {} holds {}, where generation {}{} must be", lba, pattern_->describe(block), acknowledged,
-            tracker_->is_pending(w.disk_slot) ? fmt::format(" or {}", acknowledged + 1) : ""));
+        fail(fmt::format("block {} holds {}, where generation {}{} must be", lba, pattern_->describe(block),
+                         acknowledged, is_pending ? fmt::format(" or {}", acknowledged + 1) : ""),
+             true);
+        return false;
     }
-    outcome_.verified_blocks += data.size() / size;
+    outcome_.verified_blocks += w.data.size() / size;
+    return true;
+}
+
+void load::fail(std::string why, bool disk_is_wrong) {
+    if (has_failed())
+        return;
+    outcome_.trouble = std::move(why);
+    outcome_.disk_is_wrong = disk_is_wrong;
+    changed_.notify_all();
 }
 
 std::uint64_t load::random() noexcept {

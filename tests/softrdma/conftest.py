@@ -6,14 +6,14 @@ import contextlib
 import pytest
 from fabric import BUILDS, LIBRARIES, Fabric, build_folder
 from lab import processes, sanitizers
-from programs import HOSTILE, LOAD, SLOWER, Gateway, Load, Program
+from programs import COMMAND, HOSTILE, LOAD, SCRIPTED_HOST, SLOWER, Gateway, Load, Program
 
 
 @pytest.fixture(params=BUILDS)
 def preset(request) -> str:
     """Each build that is there. `-k release` runs one only."""
     folder = build_folder(request.param)
-    for needed in ("gateway/causewayd", LOAD, HOSTILE, f"{LIBRARIES}/libibverbs.so.1", f"{LIBRARIES}/librdmacm.so.1"):
+    for needed in ("gateway/causewayd", COMMAND, LOAD, HOSTILE, SCRIPTED_HOST, f"{LIBRARIES}/libibverbs.so.1", f"{LIBRARIES}/librdmacm.so.1"):
         if not (folder / needed).exists():
             pytest.skip(f"{folder / needed} is not built")
     return request.param

@@ -16,9 +16,9 @@ from lab.gateway import listen_address, serial_number
 
 MIB = 1 << 20
 LOAD = "tests/rdma_host/rdma_load"
-DISCOVER = "tests/rdma_host/rdma_discover"
+COMMAND = "tools/causeway"
 HOSTILE = "tests/hostile/hostile_client"
-TOLD_HOST = "tests/hostile/told_host"
+SCRIPTED_HOST = "tests/hostile/scripted_host"
 
 SLOWER = {"release": 1, "asan": 4, "tsan": 8}
 """By so much a build is slower, for time limits."""
@@ -169,7 +169,7 @@ class Load(Program):
     def __init__(self, fabric: Fabric, name: str, nqn: str, *words, address: str = "127.0.0.1", port: int = 4420,
                  polls: bool = False, **how):
         super().__init__(fabric, name, LOAD, "-a", address, "-s", port, "-n", nqn, "-q", f"nqn.2024-01.io.causeway:{name}",
-                         "--json", *([] if polls else ["--events"]), *words, **how)
+                         *([] if polls else ["--events"]), *words, **how)
 
     def done(self, timeout: float = 120) -> dict:
         """Its result, when it has ended by itself and well."""

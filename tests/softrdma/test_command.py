@@ -4,8 +4,8 @@
 import json
 
 import pytest
+from programs import COMMAND
 
-COMMAND = "tools/causeway"
 NQN = "nqn.2024-01.io.causeway:disk"
 
 

@@ -57,7 +57,7 @@ def stuck(gateway, start_load):
     gateway.add_disk("slow", 32)
     gateway.call("bdev_error_create", {"base_name": "slow"})
     gateway.serve(STUCK, "EE_slow")
-    load = start_load("stuck", STUCK, "--verify", "--mix", 50, "--size", 131072, "--queues", 2, "--depth", 100, "--timeout", 600)
+    load = start_load("stuck", STUCK, "--verify", "--mix", 50, "--size", 131072, "--queues", 2, "--depth", 100)
     wait_until(lambda: gateway.commands("slow") > 300, "the host does not begin")
     gateway.call("bdev_error_inject_error", {"name": "EE_slow", "io_type": "all", "error_type": "pending", "num": 1 << 31})
 

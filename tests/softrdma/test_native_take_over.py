@@ -5,49 +5,41 @@ import pytest
 from gateway import take_over
 from lab.ceph import Cluster
 from lab.gateway import listen_address
-from programs import TOLD_HOST, Program
+from programs import SCRIPTED_HOST
+from scripted_hosts import CLOSED, DNR, STATUS, ScriptedHosts
 
 
-class Host(Program):
-    """take_over.Host over RDMA: told_host, told."""
+class Host(ScriptedHosts):
+    """take_over.Host over RDMA: one scripted host."""
 
     def __init__(self, fabric, name: str, port: int, kato: int):
-        super().__init__(fabric, name, TOLD_HOST, "-a", "127.0.0.1", "-s", port, "-n", take_over.NQN, "-q",
-                         f"nqn.2024-01.io.causeway:{name}", "--keep-alive", kato, talks=True)
+        super().__init__(fabric, name, port)
+        self._kato = kato
 
     def __enter__(self) -> "Host":
         super().__enter__()
-        assert self.said() == "connected"
+        self.connect(self.name, take_over.NQN, kato=self._kato)
         return self
-
-    def said(self) -> str:
-        line = self.process.stdout.readline().strip()
-        assert line, f"{self.name} has ended:\n{self.errors()}"
-        return line
-
-    def told(self, *words) -> str:
-        print(*words, file=self.process.stdin, flush=True)
-        return self.said()
 
     def write(self, nsid: int, lba: int, block: bytes) -> None:
         self.send_write(nsid, lba, block)
         assert self.answer() == 0
 
     def read(self, nsid: int, lba: int) -> bytes:
-        kind, value = self.told("read", nsid, lba).split()
-        assert kind == "read", value
-        return bytes.fromhex(value)
+        return self.read_block(self.name, nsid, lba)
 
     def send_write(self, nsid: int, lba: int, block: bytes) -> None:
-        assert self.told("write", nsid, lba, block[0]) == "sent"
+        self.write_block(self.name, nsid, lba, block[0])
 
     def answer(self) -> int | None:
-        kind, *value = self.told("answer").split()
-        assert "dnr" not in value, "DNR: it could not be sent again"
-        return int(value[0], 16) if kind == "status" else None
+        status, = self.answers(self.name, 1)
+        if status == CLOSED:
+            return None
+        assert not status & DNR, "DNR: the host could not send it again"
+        return status & STATUS
 
     def leave(self) -> None:
-        assert self.told("leave") == "left"
+        super().leave(self.name)
 
 
 @pytest.fixture
@@ -59,8 +51,8 @@ def cluster(tmp_path):
 
 @pytest.mark.parametrize("preset", ["release"], indirect=True)
 def test_newer_data_written_through_another_gateway_stand(cluster, fabric, new_gateway, tmp_path):
-    if not (fabric.build / TOLD_HOST).exists():
-        pytest.skip(f"{TOLD_HOST} is not built")
+    if not (fabric.build / SCRIPTED_HOST).exists():
+        pytest.skip(f"{SCRIPTED_HOST} is not built")
     first, second = new_gateway("first"), new_gateway("second")
     first.add_transport(**take_over.GRANTS_KATO)
     second.add_transport()
