@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds the words and the READMEs of the tree.
 
-    check_words.py ROOT            no identifier that has another name now (docs/glossary.md), no unfinished work, a license in each source
+    check_words.py ROOT            no identifier that docs/glossary.md calls former, no unfinished work, a license in each source
     check_words.py ROOT --files    every file is named in the README of its folder
 
 Prints a line for each offence, "file:line: why", and ends with 1 if there are any.
@@ -12,63 +12,12 @@ import argparse
 import fnmatch
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-# Identifiers that were ours, and what they are called now.
-FORMER = {
-    "admit_host": "subsystem_add_host", "agree_on_queues": "negotiate_queue_count", "agreement": "negotiated_params",
-    "answer_host": "accept_connection", "answer_with": "set_response_data",
-    "answer_with_struct": "set_response_struct", "anybody_waits": "has_waiters", "ask_for_events": "request_events",
-    "ask_for_queues": "request_io_queues", "ask_to_be_told": "request_removal_events",
-    "at_the_cost_of_another": "evicted_another", "blocking_on_the_spot": "inline_executor",
-    "break_off": "stop_sending", "brings_its_buffer": "has_private_buffer", "buffer_line": "account_class",
-    "by_itself": "by_hotplug", "close_elsewhere": "close_on_cluster_threads", "closed_by_us": "on_closed_by_us",
-    "closed_by_us_": "on_closed_by_us_", "controller_facts": "controller_info", "cut_off": "disable_dma",
-    "data_place": "data_location", "deaf_": "peer_reads_no_more_", "driver_world": "driver_fixture",
-    "drop_waiting": "abandon_waiting", "end_of_removals": "wait_for_removals",
-    "enter_to_change": "acquire_namespace_to_change", "events_in_hand_": "events_in_progress_",
-    "expect_no_second": "cancel_expected_second", "find_capsule_room": "allocate_capsule_data",
-    "find_out": "read_attributes", "finish_at_home": "finish_on_home_core", "finish_if_over": "complete_if_done",
-    "finish_noted": "finish_logged", "follow_memory": "track_dpdk_memory", "follow_namespaces": "update_devices",
-    "follow_use": "grow_with_use", "forget_host": "subsystem_remove_host",
-    "forget_lost_devices": "remove_lost_devices", "fresh_client": "connect_new_client",
-    "give_back_buffer": "release_buffer", "give_back_slot": "release_slot",
-    "give_host_memory": "set_up_host_memory_buffer", "give_to_librbd": "tsan_release_to_librbd",
-    "give_up_after": "no_path_timeout", "go_on_later": "schedule_wake_up", "go_on_with_held": "resume_held_io",
-    "hand_own_on": "pass_own_buffer_on", "hand_to": "transfer_to", "hand_to_disk": "transfer_to_disk",
-    "has_mail": "has_messages", "have_buffer": "on_buffer", "have_room": "use_buffer",
-    "heard_of_host": "refresh_keep_alive", "host_is_silent": "on_keep_alive_timeout",
-    "interest_told": "registered_interest", "is_behind": "listens_on", "is_short_of_memory": "needs_memory",
-    "is_spoilt": "has_digest_error", "is_used_up": "is_exhausted", "issue_what_may": "issue_queued",
-    "keep_addresses": "store_addresses", "known_as_": "previous_names_", "leave_line": "remove_waiter",
-    "leave_strangers": "remove_pending", "librbd_has_none": "wait_for_librbd",
-    "limits_of_hosts": "host_connection_limits", "log_changed": "ana_log_changed",
-    "long_one_is_due": "should_issue_long", "look_at_namespace": "read_namespace_info",
-    "look_at_states": "schedule_ana_read", "look_for_header": "check_header", "look_for_new": "scan_for_controllers",
-    "look_for_timeouts": "check_timeouts", "look_into_trash": "check_trash", "mail_budget": "message_budget",
-    "method_world": "method_fixture", "name_space": "nvm_namespace", "namespace_facts": "namespace_info",
-    "note_stall": "record_stall", "numbers_of_hosts": "host_number_leases", "on_bye": "on_host_done",
-    "part_if_done": "destroy_if_done", "place_qpair": "assign_core", "placed_on": "count_on",
-    "places_": "slots_, qpair_slots_", "put_in_line": "enqueue", "reactors_by_hand": "manual_reactors",
-    "read_done": "on_read_done", "read_line_": "read_waiters_", "reads_log": "reading_ana_log",
-    "receive_failed": "on_receive_error", "receive_ledger": "receive_credits", "restart_by_itself": "schedule_reset",
-    "run_steps": "run_io_sequence", "said_bye": "host_is_done", "say_connect": "send_connect_command",
-    "say_period": "log_period", "scarce_world": "scarce_fixture", "send_line_": "send_waiters_",
-    "share_doorbells": "set_up_shadow_doorbells", "silent_hosts": "keep_alive_limiter",
-    "spread_timeout": "propagate_timeout", "strangers_of_address": "pending_per_address", "take_apart": "tear_down",
-    "take_arrivals": "process_completions", "take_from_librbd": "tsan_acquire_from_librbd",
-    "take_leave": "linger_close", "take_news": "take_change", "take_out_of_line": "dequeue",
-    "takes_broadcast": "allows_broadcast_nsid", "tell_gave_up": "publish_no_path",
-    "tell_of_discovery_change": "notify_discovery_change", "time_to_say_so": "should_log_full",
-    "turnstile": "async_mutex", "unplace_qpair": "release_core", "waiting_lines": "account_queue",
-    "waits_for_log": "ana_read_waiter", "waits_for_tasks_": "tasks_waiter_", "wake_if_settled": "notify_if_settled",
-    "wants_data_sent": "has_data_to_send", "watch_over_paths": "update_no_path_timer",
-    "watches_room_": "waits_for_writable_", "what_blocks": "blocking_account", "where_served": "required_op",
-    "who_must_go": "connection_to_evict",
-}
-
-# Part of an identifier, and what it is called now.
-FORMER_PARTS = {r"^(most|least)_": "max_, min_"}
+GLOSSARY = "docs/glossary.md"
+FORMER_TABLE = "## Former identifiers"
+FORMER_ROW = re.compile(r"^\| `(\w+)(…?)` \| (.+) \|$", re.M)
 ALLOWED = {"least_loaded"}  # the value of --placement
 
 # Folders with words of their own.
@@ -92,23 +41,40 @@ def files(root: Path):
             yield path, name
 
 
+@dataclass(frozen=True)
+class Former:
+    """Identifiers that are not used any more, and what they are called now."""
+    names: dict[str, str]
+    beginnings: dict[str, str]
+
+    def now(self, identifier: str) -> str | None:
+        if identifier in ALLOWED:
+            return None
+        by_beginning = (to for beginning, to in self.beginnings.items() if identifier.startswith(beginning))
+        return self.names.get(identifier) or next(by_beginning, None)
+
+
+def former_identifiers(glossary: str) -> Former:
+    """The last table of docs/glossary.md."""
+    _, _, table = glossary.partition(FORMER_TABLE)
+    rows = FORMER_ROW.findall(table)
+    return Former({name: now for name, more, now in rows if not more}, {name: now for name, more, now in rows if more})
+
+
 def blank(match: re.Match) -> str:
     return re.sub(r"[^\n]", " ", match.group(0))
 
 
-def check_identifiers(name: str, text: str) -> list[str]:
+def check_identifiers(name: str, text: str, former: Former) -> list[str]:
     if not name.endswith((".h", ".cc")) or name.startswith(OTHER_WORDS):
         return []
     code = TEST_NAME.sub(blank, COMMENT_OR_TEXT.sub(blank, text))
     offences = []
     for match in IDENTIFIER.finditer(code):
         word = match.group(0)
-        now = FORMER.get(word)
-        if now is None and word not in ALLOWED:
-            now = next((to for part, to in FORMER_PARTS.items() if re.search(part, word)), None)
-        if now:
+        if now := former.now(word):
             line = code.count("\n", 0, match.start()) + 1
-            offences.append(f"{name}:{line}: {word} is called {now} now (docs/glossary.md)")
+            offences.append(f"{name}:{line}: {word} is called {now} now ({GLOSSARY})")
     return offences
 
 
@@ -124,11 +90,14 @@ def check_license(name: str, text: str) -> list[str]:
 
 
 def check_words(root: Path) -> list[str]:
+    former = former_identifiers((root / GLOSSARY).read_text())
+    if not former.names or not former.beginnings:
+        return [f"{GLOSSARY}:1: has no table \"{FORMER_TABLE}\""]
     offences = []
     for path, name in files(root):
         if path.suffix in SOURCES:
             text = path.read_text(errors="replace")
-            offences += check_identifiers(name, text) + check_unfinished(name, text) + check_license(name, text)
+            offences += check_identifiers(name, text, former) + check_unfinished(name, text) + check_license(name, text)
     return offences
 
 

@@ -8,10 +8,24 @@ from pathlib import Path
 import check_words
 from check_floors_test import house
 
+GLOSSARY = """
+| term | formerly |
+|---|---|
+| not in the table | `other_name` |
+
+## Former identifiers
+
+| formerly | now |
+|---|---|
+| `name_space` | `nvm_namespace` |
+| `least_…` | `min_…` |
+| `most_…` | `max_…` |
+"""
 
 WORDS = [
     ("a former name is found", "core/a.cc", "int name_space;", 1),
     ("and a former beginning of names", "core/a.cc", "int most_bytes, least_bytes;", 2),
+    ("only the last table of the glossary counts", "core/a.cc", "int other_name;", 0),
     ("but not within another name", "core/a.cc", "int my_name_space;", 0),
     ("nor in a comment", "core/a.cc", "// name_space", 0),
     ("nor in a text", "core/a.cc", 'const char* s = "name_space";', 0),
@@ -33,10 +47,14 @@ FILES = [
 ]
 
 
+def tree(name: str, text: str):
+    return house({name: f"// {check_words.LICENSE}\n{text}", check_words.GLOSSARY: GLOSSARY})
+
+
 class words(unittest.TestCase):
     def test_words(self):
         for sentence, name, text, offences in WORDS:
-            with self.subTest(sentence), house({name: f"// {check_words.LICENSE}\n" + text}) as root:
+            with self.subTest(sentence), tree(name, text) as root:
                 self.assertEqual(len(check_words.check_words(Path(root))), offences)
 
     def test_files(self):
@@ -45,9 +63,13 @@ class words(unittest.TestCase):
                 self.assertEqual(len(check_words.check_files(Path(root))), offences)
 
     def test_an_offence_says_where(self):
-        with house({"core/a.cc": f"// {check_words.LICENSE}\nint name_space;\n"}) as root:
+        with tree("core/a.cc", "int name_space;\n") as root:
             (offence,) = check_words.check_words(Path(root))
             self.assertTrue(offence.startswith("core/a.cc:2: name_space"), offence)
+
+    def test_a_glossary_without_the_table_is_an_offence(self):
+        with house({check_words.GLOSSARY: "# Glossary\n"}) as root:
+            self.assertEqual(len(check_words.check_words(Path(root))), 1)
 
 
 if __name__ == "__main__":
