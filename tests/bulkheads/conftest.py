@@ -19,7 +19,7 @@ from programs import SCRIPTED_HOST    # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def descriptors():
-    """Thousands of sockets at each end."""
+    """Each end needs thousands of sockets."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(16384, before[1])), before[1]))
     yield

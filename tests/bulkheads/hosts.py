@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that send commands and need not take the answers: over either fabric by the same calls."""
+"""Hosts that send commands and need not receive the responses, over either fabric by the same calls."""
 
 import time
 
@@ -42,7 +42,7 @@ class TcpHosts:
             self._hosts[name].io.send(deallocate(cid, 1), one_range(0, blocks))
 
     def answers(self, name: str, count: int) -> list[int]:
-        """The status type and code of the next responses."""
+        """The status code types and codes of the next responses."""
         statuses = []
         while len(statuses) < count:
             pdu = self._hosts[name].io.receive()
@@ -51,7 +51,7 @@ class TcpHosts:
         return statuses
 
     def keep_alive(self, name: str) -> float:
-        """Seconds until it was answered."""
+        """The seconds until Keep Alive was answered."""
         began = time.monotonic()
         assert self._hosts[name].admin.call(command(KEEP_ALIVE, 5)).status == 0
         return time.monotonic() - began
@@ -67,7 +67,7 @@ class RdmaHosts(ScriptedHosts):
         super().connect(name, nqn, DEPTH)
 
     def answers(self, name: str, count: int) -> list[int]:
-        """The status type and code of the next responses."""
+        """The status code types and codes of the next responses."""
         fields = super().answers(name, count)
         assert CLOSED not in fields, f"the gateway closed {name}'s connection after {fields}"
         return [field & STATUS for field in fields]

@@ -24,13 +24,13 @@ WELL, ILL = "well", "ill"
 WELL_OSD, ILL_OSD = 0, 1
 
 NAMES = ("troubled", "control")
-"""Of the gateways, and of what is theirs."""
+"""Names of the two gateways, and of the objects that belong to each."""
 
 ILL_IMAGES = [f"ill{n}" for n in range(5)]
 FILLING = "filling"    # another image of that pool
 
 CORE, HOSTS_CPU = "0x1", 1
-"""All of a gateway is on one core: nothing in it can be elsewhere than the trouble."""
+"""A gateway has one core, so everything in it shares that core with the trouble."""
 
 CLUSTER = "ceph"    # as the gateways call it
 DISK = "disk"
@@ -75,7 +75,7 @@ class Bystander:
         self._rpc = gateway.client()
 
     def serve(self, disk: str, pool: str, image: str) -> None:
-        """An image, to any host that comes over either fabric."""
+        """Serves an image to any host, over either fabric."""
         call, nqn = self.gateway.call, nqn_of(disk)
         call("bdev_rbd_create", {"name": disk, "pool_name": pool, "rbd_name": image, "block_size": BLOCK,
                                  "cluster_name": CLUSTER})
@@ -100,12 +100,12 @@ class Bystander:
         self._running.close()
 
     def done(self) -> int:
-        """Reads and writes so far."""
+        """The number of reads and writes so far."""
         shown = self._rpc.call("bdev_get_iostat", {"name": DISK})["bdevs"][0]
         return shown["num_read_ops"] + shown["num_write_ops"]
 
     def rpc_seconds(self) -> float:
-        """What a method takes that lists everything."""
+        """The seconds that a method which lists everything takes."""
         began = time.monotonic()
         self._rpc.call("bdev_get_bdevs")
         return time.monotonic() - began
@@ -114,14 +114,14 @@ class Bystander:
         return self._watcher.keep_alive("watcher")
 
     def must_serve_newcomers(self) -> None:
-        """Another host connects, reads, and goes."""
+        """Another host connects, reads and disconnects."""
         self._watcher.connect("newcomer", nqn_of(DISK))
         self._watcher.read("newcomer", 16)
         assert self._watcher.answers("newcomer", 16) == [0] * 16
         self._watcher.leave("newcomer")
 
     def stop(self) -> None:
-        """Each command of the host has been answered, none with an error, and what it wrote is there."""
+        """Each command of the host was answered without an error, and the data that it wrote is there."""
         assert self._host.running, f"{self._host.name} has ended:\n{self._host.output()}{self._host.errors()}"
         self._host.process.send_signal(signal.SIGTERM)
         assert self._host.status(60) == 0, self._host.errors()
@@ -130,7 +130,7 @@ class Bystander:
 
 
 class Scene:
-    """`hosts` are those who will make trouble, of the gateway that will have it."""
+    """`hosts` make the trouble, at the gateway that has it."""
 
     def __init__(self, troubled: Bystander, control: Bystander, cluster: Cluster, hosts: Hosts):
         self.troubled, self.control = troubled, control
@@ -156,7 +156,7 @@ class Scene:
 
 @contextlib.contextmanager
 def set_up(folder: Path, cluster: Cluster, fabric: Fabric, softrdma: SoftRdma):
-    """Starts all of a scene. Both gateways must live to its end, and end well."""
+    """Starts a scene. Both gateways must run until its end, and end in order."""
     with contextlib.ExitStack() as gateways:
         bystanders = []
         for name in NAMES:

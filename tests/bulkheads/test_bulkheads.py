@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trouble of one disk, host or operator is not trouble of another: natively, with a real cluster, over both fabrics."""
+"""Trouble of one disk, host or operator does not affect others: natively, with a real cluster, over both fabrics."""
 
 import pytest
 import troubles
@@ -14,7 +14,7 @@ WITHIN = 0.1
 
 
 @pytest.mark.parametrize("trouble,fabric", troubles.ALL, ids=lambda value: getattr(value, "__name__", str(value)))
-def test_those_beside_it_go_on(scene, trouble, fabric):
+def test_a_bystander_keeps_four_fifths_of_its_rate(scene, trouble, fabric):
     """At four fifths of the rate, nothing fails, and Keep Alive, RPC and newcomers are answered."""
     with trouble(scene) as again:
         shares = [scene.share(COMMANDS, again) for _ in range(WINDOWS)]

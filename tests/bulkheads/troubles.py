@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one disk, host or operator may do to a gateway.
+"""Trouble that one disk, host or operator may make.
 
 Each is a context: the trouble is there when it has been entered, and over when it is left. What it yields is to be
 called again and again meanwhile: some go on by it.
@@ -26,7 +26,7 @@ RUNNING_CALLS = 64
 
 
 def nothing() -> None:
-    """What most troubles have to do to go on."""
+    """Most kinds of trouble need no further action to continue."""
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def an_osd_that_hangs(scene: Scene):
 
 @contextlib.contextmanager
 def a_host_that_reconnects(scene: Scene):
-    """It leaves 120 reads with a disk that hangs, 60 times and then again and again."""
+    """A host disconnects with 120 reads outstanding at a disk that hangs, 60 times and then again and again."""
     serve_ill_images(scene)
 
     def once_more() -> None:
@@ -80,7 +80,7 @@ def a_host_that_reconnects(scene: Scene):
 
 @contextlib.contextmanager
 def openings_that_hang(scene: Scene):
-    """Of 128 images of a pool that does not answer, and of 16 of clusters that are not there."""
+    """128 images of a pool that does not answer are opened, and 16 of clusters that do not exist."""
     nowhere = [{"mon_host": f"[v2:127.0.0.1:1,v1:127.0.0.1:{port}]", "auth_client_required": "none",
                 "client_mount_timeout": "3"} for port in range(2, 18)]
     wanted = [{"cluster_name": CLUSTER}] * 128 + [{"config": config} for config in nowhere]
@@ -100,7 +100,7 @@ def openings_that_hang(scene: Scene):
 
 @contextlib.contextmanager
 def a_crowd_of_strangers(scene: Scene):
-    """Over TCP: 3,000 connections that have sent nothing, and then 530 that have sent a part of their Connect."""
+    """Over TCP, 3,000 connections send nothing, and then 530 send a part of their Connect."""
     at = ("127.0.0.1", scene.troubled.port)
     with contextlib.ExitStack() as all_of_them:
         def stranger() -> Connection:
@@ -126,7 +126,7 @@ def strangers_over_rdma(scene: Scene):
 
 @contextlib.contextmanager
 def a_full_pool(scene: Scene):
-    """Into which 5 hosts write all the same, 120 writes at a time."""
+    """5 hosts continue to write into it, 120 writes at a time."""
     serve_ill_images(scene)
     for image in ILL_IMAGES:
         scene.hosts.connect(image, nqn_of(image))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cluster that native tests stand on."""
+"""The cluster that native tests use."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from lab.ceph import Cluster
 MIB = 1 << 20
 
 
-def test_it_is_healthy(cluster):
+def test_the_cluster_is_healthy(cluster):
     assert cluster.ceph("health").strip() == "HEALTH_OK"
 
 

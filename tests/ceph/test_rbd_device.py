@@ -24,7 +24,7 @@ def own_cluster():
 
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("preset", ["release", "asan", "tsan"])
-def test_rbd_device(own_cluster, preset, suite):
+def test_the_unit_tests_of_the_rbd_device_pass(own_cluster, preset, suite):
     program = (places.BUILD if preset == "release" else places.CHECKOUT / "build" / preset) / PROGRAM
     if not program.exists():
         pytest.skip(f"{program.relative_to(places.CHECKOUT)} is not built")

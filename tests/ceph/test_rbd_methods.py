@@ -88,7 +88,7 @@ def registered(daemon, cluster):
 
 @pytest.fixture
 def image(cluster):
-    """Images with names of their own, for the cluster is everybody's."""
+    """Images with names of their own, because the cluster is shared."""
     made = []
 
     def make(size="64M", **how):
@@ -100,7 +100,7 @@ def image(cluster):
 
 
 def in_order(calls_or_bdevs):
-    """Images of a configuration are opened at the same time: which comes first, and so to which core, is chance."""
+    """Images of a configuration are opened at the same time, so their order, and with it their core, is random."""
     def without_place(each):
         rbd = {k: v for k, v in each["driver_specific"]["rbd"].items() if not k.startswith("main_")}
         return {**each, "driver_specific": {"rbd": rbd}}
@@ -111,7 +111,7 @@ def create(daemon, image, **more):
     return daemon.call("bdev_rbd_create", pool_name="rbd", rbd_name=image, block_size=4096, cluster_name="ceph", **more)
 
 
-def test_an_image_as_clients_see_it(registered, cluster, image):
+def test_bdev_get_bdevs_describes_an_image(registered, cluster, image):
     name = image()
     assert create(registered, name) == "Ceph0"
     bdev = registered.bdev("Ceph0")
@@ -127,14 +127,14 @@ def test_an_image_as_clients_see_it(registered, cluster, image):
     assert registered.bdev(f"rbd/{name}") == bdev
 
 
-def test_main_threads_go_to_the_cores_in_turn(registered, image):
+def test_images_are_placed_on_the_cores_in_turn(registered, image):
     for _ in range(8):
         create(registered, image("8M"))
     cores = [bdev["driver_specific"]["rbd"]["main_core"] for bdev in registered.call("bdev_get_bdevs")]
     assert cores == [0, 1] * 4
 
 
-def test_a_namespace_of_a_pool(registered, cluster):
+def test_an_image_may_be_in_a_namespace_of_a_pool(registered, cluster):
     cluster.rbd("namespace", "create", "rbd/methods")
     cluster.rbd("create", "rbd/methods/disk", "--size", "8M")
     registered.call("bdev_rbd_create", name="disk", pool_name="rbd", namespace="methods", rbd_name="disk", block_size=512, cluster_name="ceph")
@@ -143,7 +143,7 @@ def test_a_namespace_of_a_pool(registered, cluster):
     assert bdev["aliases"] == ["rbd/methods/disk"]
 
 
-def test_clusters(registered, cluster, image):
+def test_clusters_are_registered_and_listed_and_unregistered(registered, cluster, image):
     info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf), "hung_calls": [], "fenced": False,
             "fences": 0}
     assert registered.call("bdev_rbd_get_clusters_info") == [info]
@@ -163,14 +163,14 @@ def test_clusters(registered, cluster, image):
     refused(-2, registered.call, "bdev_rbd_get_clusters_info")
 
 
-def test_what_becomes_of_fenced_images_is_saved(daemon, cluster):
+def test_the_policy_for_fenced_images_is_saved(daemon, cluster):
     params = {"name": "strict", "user_id": "admin", "config_file": str(cluster.conf), "on_fenced": "offline"}
     daemon.call("bdev_rbd_register_cluster", **params)
     assert daemon.call("bdev_rbd_get_clusters_info", name="strict")["on_fenced"] == "offline"
     assert {"method": "bdev_rbd_register_cluster", "params": params} in daemon.call("framework_get_config", name="bdev")
 
 
-def test_a_client_by_settings_alone(daemon, cluster, image):
+def test_a_cluster_may_be_registered_by_settings_alone(daemon, cluster, image):
     conf = cluster.conf.read_text()
     settings = {"mon_host": next(line.partition("=")[2].strip() for line in conf.splitlines() if line.startswith("mon host")),
                 "keyring": str(cluster.keyring)}
@@ -180,7 +180,7 @@ def test_a_client_by_settings_alone(daemon, cluster, image):
     assert rbd["config"] == settings and rbd["user_id"] == "admin" and "cluster_name" not in rbd
 
 
-def test_resize_and_delete(registered, cluster, image):
+def test_an_image_can_be_resized_and_deleted(registered, cluster, image):
     name = image()
     create(registered, name)
     registered.call("bdev_rbd_resize", name="Ceph0", new_size=128)
@@ -195,10 +195,10 @@ def test_resize_and_delete(registered, cluster, image):
         time.sleep(0.1)
     registered.call("bdev_rbd_delete", name="Ceph0")
     refused(-19, registered.bdev, "Ceph0")
-    cluster.rbd("rm", "--no-progress", f"rbd/{name}")    # nobody watches it any more
+    cluster.rbd("rm", "--no-progress", f"rbd/{name}")    # no client watches it any more
 
 
-def test_what_is_wrong_is_said(registered, image):
+def test_errors_name_their_cause(registered, image):
     name = image()
     assert "there is no such image" in refused(-2, create, registered, "nobody")
     create(registered, name)
@@ -208,7 +208,7 @@ def test_what_is_wrong_is_said(registered, image):
     refused(-19, registered.call, "bdev_rbd_resize", name="x", new_size=1)
 
 
-def test_a_saved_configuration_brings_all_back(registered, tmp_path_factory, image):
+def test_a_saved_configuration_restores_all_images(registered, tmp_path_factory, image):
     create(registered, image(), name="one")
     create(registered, image(), name="two", read_only=True, uuid="11111111-2222-3333-4444-555555555555")
     before = registered.call("bdev_get_bdevs")
@@ -232,7 +232,7 @@ def test_a_saved_configuration_is_not_replayed_on_another_image_of_the_name(regi
     registered.call(saved["method"], **saved["params"])
 
 
-def test_an_unreachable_cluster_holds_up_no_other_call(daemon):
+def test_an_unreachable_cluster_delays_no_other_call(daemon):
     nowhere = {"mon_host": "[v2:127.0.0.1:1,v1:127.0.0.1:2]", "client_mount_timeout": "5"}
     with ThreadPoolExecutor() as pool:
         began = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway that dies and comes back: what it left at the cluster does not stand in its own way."""
+"""A gateway that crashes and restarts: its former clients at the cluster do not delay it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ USER = "gateway"
 
 @pytest.fixture(scope="module")
 def user(cluster, tmp_path_factory):
-    """A user with the capabilities that the README asks for, and no others."""
+    """A user with the capabilities that the README requires, and no others."""
     key = tmp_path_factory.mktemp("keys") / "keyring"
     cluster.ceph("auth", "get-or-create", f"client.{USER}", "mon", "profile rbd", "osd", "profile rbd pool=rbd", "-o", key)
     return key

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway that was stopped for longer than its hosts, and the cluster, wait for it."""
+"""A gateway that was stopped for longer than its hosts, and the cluster, wait."""
 
 import contextlib
 import socket
@@ -86,12 +86,12 @@ def test_newer_data_written_through_another_gateway_stand(cluster, tmp_path):
 
 @pytest.fixture
 def impatient_osd(cluster):
-    """It gives up watches that are made from now on soon; others keep what they have."""
-    def told(seconds: int):
+    """The OSDs soon drop watches that are established from now on; earlier watches keep their timeout."""
+    def set_watch_timeout(seconds: int):
         cluster.ceph("tell", "osd.0", "config", "set", "osd_client_watch_timeout", str(seconds))
-    told(SHORT)
+    set_watch_timeout(SHORT)
     yield
-    told(8)
+    set_watch_timeout(8)
 
 
 def watches(cluster, image: str) -> str:
@@ -101,7 +101,7 @@ def watches(cluster, image: str) -> str:
 
 @contextlib.contextmanager
 def one_image(cluster, folder, image: str, **config_param: str):
-    """A gateway that serves it, and a host."""
+    """A gateway that serves the image, and a host."""
     with started(folder) as gateway:
         gateway.call("bdev_rbd_register_cluster", {"name": "ceph", "user_id": "admin", "config_file": str(cluster.conf),
                                                    "config_param": config_param})
@@ -116,8 +116,8 @@ def one_image(cluster, folder, image: str, **config_param: str):
             yield gateway, host
 
 
-def test_what_librbd_had_before_ends_by_its_limit_and_nothing_follows(cluster, tmp_path):
-    """An OSD hangs, too: the write and the first piece of a deallocation are with librbd when the gateway is stopped."""
+def test_writes_that_librbd_had_before_the_stop_end_by_their_time_limit(cluster, tmp_path):
+    """An OSD hangs, too: librbd has the write and the first piece of a deallocation when the gateway is stopped."""
     blocks = 64 * MIB // take_over.BLOCK
     last = blocks - 1
     cluster.create_image("limit", 64 * MIB, features="layering")
@@ -141,7 +141,7 @@ def test_what_librbd_had_before_ends_by_its_limit_and_nothing_follows(cluster, t
 
 
 def test_an_image_that_was_removed_meanwhile_does_not_read_as_zeroes(cluster, impatient_osd, tmp_path):
-    """Without a lock nothing fences a gateway that was cut off: reads of what is gone, and writes to it, succeeded."""
+    """Without an exclusive lock nothing fences a gateway that was cut off: reads of a removed image, and writes to it, succeeded."""
     cluster.create_image("gone", "8M", features="layering")
     with one_image(cluster, tmp_path / "gateway", "gone", osd_client_watch_timeout=str(SHORT)) as (gateway, host):
         host.write(1, 0, take_over.NEW)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What deploy/causeway-bind refuses, with which words, and that it then has changed nothing; what it does otherwise."""
+"""deploy/causeway-bind: what it refuses, its messages, that a refusal changes nothing, and what it does otherwise."""
 
 import sys
 from pathlib import Path
@@ -210,12 +210,12 @@ def test_bind_is_refused(machine, run, situation, reason):
     assert machine.content() == before
 
 
-def test_what_is_not_there_is_refused(run):
+def test_a_missing_device_is_refused(run):
     status, said = run("bind", "0000:09:00.0")
     assert (status, said) == (1, "causeway-bind: 0000:09:00.0: there is no such PCI device\n")
 
 
-def test_what_is_no_address_is_a_mistake_of_the_caller(run):
+def test_an_invalid_address_is_a_usage_error(run):
     with pytest.raises(SystemExit, match="2"):
         run("bind", "nvme0")
 
@@ -230,19 +230,19 @@ def test_bind_and_unbind(machine, run):
     assert run("unbind", A) == (0, f"{A} is with nvme already\n")
 
 
-def test_an_address_as_lspci_prints_it(machine, run):
+def test_an_address_may_be_written_as_lspci_prints_it(machine, run):
     assert run("bind", "01:00.0")[0] == 0
     assert driver(machine, A) == "vfio-pci"
 
 
-def test_what_a_process_only_reads_from_beside_it_does_not_matter(machine, run):
+def test_a_process_that_reads_from_a_device_beside_it_does_not_matter(machine, run):
     machine.process(77, "other")
     machine.open(77, "block 8:0")
     machine.mount("8:0", "/")
     assert run("bind", A)[0] == 0
 
 
-def test_two_controllers_of_one_group_go_together_or_not_at_all(machine, run):
+def test_two_controllers_of_one_group_are_bound_together_or_not_at_all(machine, run):
     machine.pci(OTHER, group=None)
     (machine.root / "sys/kernel/iommu_groups/1/devices" / OTHER).mkdir()
     (machine.root / machine.device(OTHER) / "iommu_group").symlink_to(machine.root / "sys/kernel/iommu_groups/1")
@@ -250,13 +250,13 @@ def test_two_controllers_of_one_group_go_together_or_not_at_all(machine, run):
     assert run("bind", A, OTHER)[0] == 0
 
 
-def test_two_paths_to_one_disk_go_together(machine, run):
+def test_two_paths_to_one_disk_are_bound_together(machine, run):
     machine.multipath_disk(A, "nvme3c0n1", "nvme3n1")
     (machine.root / machine.device(B) / "nvme/nvme1/nvme3c1n1").mkdir(parents=True)
     assert run("bind", A, B)[0] == 0
 
 
-def test_one_that_vfio_does_not_take_is_given_back_and_the_others_too(machine, run):
+def test_all_are_given_back_if_vfio_does_not_take_one(machine, run):
     machine.refuses.add(B)
     status, said = run("bind", A, B)
     assert (status, said) == (1, f"causeway-bind: {B}: vfio-pci did not take it; `dmesg` may say why\n")
@@ -283,13 +283,13 @@ def test_unbind_is_refused_while_something_unseen_has_the_group(machine, run):
     assert machine.content() == before
 
 
-def test_unbind_of_what_is_no_nvme_controller_is_refused(machine, run):
+def test_unbind_is_refused_for_other_devices(machine, run):
     machine.pci(OTHER, kind="0x010601", driver="vfio-pci", group=3)
     assert run("unbind", OTHER)[0] == 1
     assert driver(machine, OTHER) == "vfio-pci"
 
 
-def test_status_shows_each_and_why_not(machine, run):
+def test_status_shows_each_controller_and_why_it_cannot_be_bound(machine, run):
     machine.mount(number(machine), "/")
     machine.pci(OTHER, kind="0x010601", driver="ahci", group=3)
     assert run("bind", B)[0] == 0

@@ -36,7 +36,7 @@ def run():
 
 
 @pytest.mark.parametrize("fuzzer", SECONDS)
-def test_nothing_is_found(run, fuzzer):
+def test_a_fuzzer_finds_nothing(run, fuzzer):
     program = BUILD / fuzzer
     if not program.exists():
         pytest.skip(f"{program} is not built")

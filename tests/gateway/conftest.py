@@ -19,7 +19,7 @@ def built():
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
-    """One that the tests of a file share: they leave it as they found it."""
+    """A gateway that the tests of a file share; each leaves it as it found it."""
     with Daemon(tmp_path_factory.mktemp("causewayd")) as running:
         yield running
 

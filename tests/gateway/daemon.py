@@ -14,7 +14,7 @@ from lab import places, processes, sanitizers
 STARTS_WITHIN = 60
 
 STALL = 3.0
-"""Seconds; more than the 2.5 after which a reactor has stalled."""
+"""Seconds. A reactor counts a stall after 2.5."""
 
 ANSWERS_WITHIN = 30
 ENDS_WITHIN = 30
@@ -28,7 +28,7 @@ class RpcError(Exception):
 
 
 class Client:
-    """A connection. `call` is for polite use; `send` and `receive` for the rest."""
+    """A connection. `call` keeps to JSON-RPC; `send` and `receive` transfer any bytes."""
 
     def __init__(self, path: Path):
         self._socket = socket.socket(socket.AF_UNIX)
@@ -46,11 +46,11 @@ class Client:
     def send(self, text: str | bytes) -> None:
         self._socket.sendall(text.encode() if isinstance(text, str) else text)
 
-    def say_no_more(self) -> None:
+    def close_sending_side(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self):
-        """The next answer; None when the gateway has closed."""
+        """The next response; None if the gateway has closed the connection."""
         while b"\n" not in self._in:
             more = self._socket.recv(65536)
             if not more:
@@ -62,7 +62,7 @@ class Client:
         return json.loads(line)
 
     def call_meanwhile(self, method: str):
-        """A call beside others that have not been answered yet."""
+        """A call while others have not been answered yet."""
         self.send(json.dumps({"id": method, "method": method}))
         answer = self.receive()
         assert answer["id"] == method
@@ -82,7 +82,7 @@ class Client:
 
 
 class Daemon:
-    """One causewayd of a folder of its own. `environment` comes on top of ours."""
+    """One causewayd with a folder of its own. `environment` is added to ours."""
 
     def __init__(self, folder: Path, *options: str, build: Path = places.BUILD,
                  environment: dict[str, str] | None = None, mib: int = 64):
@@ -106,7 +106,7 @@ class Daemon:
         return self
 
     def _listens(self) -> bool:
-        """The file is there before its owner listens; or was left by another."""
+        """Whether the gateway listens: the socket may exist before, or be left by another process."""
         try:
             self.client().__exit__()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -114,7 +114,7 @@ class Daemon:
         return True
 
     def words(self) -> list[str]:
-        """What starts it."""
+        """The command line that starts the gateway."""
         return command(self.socket, *self._options, build=self.build, mib=self._mib)
 
     def __exit__(self, *_) -> None:
@@ -130,12 +130,12 @@ class Daemon:
             return client.call(method, params)
 
     def end(self, sig=signal.SIGTERM) -> int:
-        """Sends a signal; the exit status."""
+        """Sends a signal and returns the exit status."""
         self.process.send_signal(sig)
         return self.process.wait(ENDS_WITHIN)
 
     def save(self) -> dict:
-        """What a client's save_config makes."""
+        """The configuration, as a client's save_config writes it."""
         with self.client() as client:
             return {"subsystems": [
                 {"subsystem": s["subsystem"], "config": client.call("framework_get_config", {"name": s["subsystem"]})}
@@ -143,7 +143,7 @@ class Daemon:
 
 
 class stopped:
-    """A gateway's process, stopped: between here and there for as long as makes it a stall."""
+    """Stops a gateway's process within the block, for long enough that its reactors count a stall."""
 
     def __init__(self, gateway: Daemon, seconds: float = STALL):
         self.process = gateway.process

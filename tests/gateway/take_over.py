@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two gateways with the same RBD images. The first is stopped for longer than its hosts wait, with writes on their way to
-it; their newer data are written through the second one meanwhile. What the first one finds when it goes on must not land
-on them.
+"""Two gateways with the same RBD images. The first is stopped for longer than its hosts wait, while writes are on their
+way to it; newer data is written through the second one meanwhile. When the first one continues, the old writes must not
+overwrite the newer data.
 
 Over any fabric: it needs gateways that serve the images, and a function that connects a host.
 """
@@ -20,19 +20,19 @@ BLOCK = 512
 FEATURES = {
     "plain": "layering",                     # nothing at the cluster tells the gateways apart
     "lent": "layering,exclusive-lock",       # the first gateway has given the lock up to the second before it is stopped
-    "held": "layering,exclusive-lock",       # it has the lock: whoever takes over puts its client on the blocklist
+    "held": "layering,exclusive-lock",       # it has the lock: the second gateway blocklists its client
 }
 IMAGES = tuple(FEATURES)
-"""Of namespaces 1, 2 and 3."""
+"""The images of namespaces 1, 2 and 3."""
 
 KATO = 2000
 """Milliseconds; shorter than the stall."""
 
 GRANTS_KATO = {"min_kato": KATO, "kas": 10}
-"""Of a transport that grants it."""
+"""Options of a transport that grants such a timeout."""
 
 GONE, LATE, HERE, FRESH = range(4)
-"""Blocks: one for each host, and one that is written afterwards."""
+"""One block for each host, and one that is written afterwards."""
 
 INTERRUPTED = 0x21    # Generic: Command Interrupted
 OLD, NEW, NEXT = (bytes([n]) * BLOCK for n in (1, 2, 3))
@@ -42,15 +42,15 @@ class Host(Protocol):
     """A connection with one I/O queue."""
 
     def write(self, nsid: int, lba: int, block: bytes) -> None:
-        """Ends when it is acknowledged."""
+        """Returns when the write is acknowledged."""
 
     def read(self, nsid: int, lba: int) -> bytes: ...
 
     def send_write(self, nsid: int, lba: int, block: bytes) -> None:
-        """With its capsule; nobody waits for the answer."""
+        """Sends a write with in-capsule data and does not wait for its response."""
 
     def answer(self) -> int | None:
-        """Of the next command: its status without DNR. None: the connection is closed. DNR is an error."""
+        """The status of the next response, without DNR. None: the connection is closed. DNR is an error."""
 
     def leave(self) -> None: ...
 
@@ -61,7 +61,7 @@ def create_images(cluster: Cluster) -> None:
 
 
 def serve(gateway: Daemon, cluster: Cluster, listen_address: dict) -> str:
-    """The images, for any host; the address of the client that has "held" open."""
+    """Serves the images to any host. Returns the address of the Ceph client that has "held" open."""
     kept = Path(f"{gateway.socket}.clients")
     known: set[str] = set()
     for client in ("shared", "fenced"):
@@ -79,13 +79,13 @@ def serve(gateway: Daemon, cluster: Cluster, listen_address: dict) -> str:
 
 
 def addresses(kept: Path) -> set[str]:
-    """Of a gateway's Ceph clients, as the blocklist has them."""
+    """The addresses of a gateway's Ceph clients, as the blocklist shows them."""
     lines = kept.read_text().splitlines() if kept.exists() else []
     return {line.split()[1] for line in lines if not line.startswith("#")}
 
 
 def stop_and_take_over(cluster: Cluster, first: Daemon, fenced: str, connect_first, connect_second) -> None:
-    """`connect_…(name, kato)` gives a context with a Host of that gateway; KATO 0 is none."""
+    """`connect_…(name, kato)` returns a context with a Host of that gateway; KATO 0 means no Keep Alive."""
     with contextlib.ExitStack() as hosts:
         here = hosts.enter_context(connect_first("here", 0))
         elsewhere = hosts.enter_context(connect_second("elsewhere", 0))
@@ -105,7 +105,7 @@ def stop_and_take_over(cluster: Cluster, first: Daemon, fenced: str, connect_fir
                     elsewhere.write(nsid, lba, NEW)
 
         for _ in IMAGES:
-            assert here.answer() == INTERRUPTED, "who is still there has to send it again"
+            assert here.answer() == INTERRUPTED, "a host that is still connected must repeat the write"
         while (status := late.answer()) is not None:
             assert status == INTERRUPTED
         wait_until(lambda: len(first.call("nvmf_subsystem_get_controllers", {"nqn": NQN})) == 1, "others' controllers stay")
@@ -125,7 +125,7 @@ def rbd(gateway: Daemon, name: str) -> dict:
 
 
 def contents_must_be_new(cluster: Cluster, folder: Path) -> None:
-    """Once the gateways have ended: nothing of theirs comes later."""
+    """To be called when both gateways have ended, so that nothing can be written later."""
     for name in IMAGES:
         content = cluster.export_image(name, folder / f"{name}.content").read_bytes()
         for lba, block in ((GONE, NEW), (LATE, NEW), (HERE, NEW), (FRESH, NEXT)):

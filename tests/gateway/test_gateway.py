@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""causewayd as a process: how it starts, what it keeps, how it ends."""
+"""causewayd as a process: its start, its configuration and its end."""
 
 import errno
 import json
@@ -49,7 +49,7 @@ def test_a_configuration_is_replayed(tmp_path):
         assert daemon.call("bdev_get_bdevs", {"name": "Null7"})[0]["uuid"] == UUID
 
 
-def test_what_is_saved_makes_the_same_again(tmp_path):
+def test_a_saved_configuration_restores_the_same_state(tmp_path):
     (tmp_path / "first").mkdir()
     with Daemon(tmp_path / "first", "-c", write(tmp_path / "c.json", FULL)) as daemon:
         daemon.call("framework_wait_init")
@@ -71,8 +71,8 @@ def test_without_pci_there_are_no_local_disks(tmp_path):
         assert daemon.call("bdev_nvme_get_controllers") == []
 
 
-def test_saved_calls_can_be_made_by_a_client_instead(tmp_path):
-    """As rpc.py's load_config does: what is allowed now, framework_start_init, the rest."""
+def test_a_client_can_replay_a_saved_configuration(tmp_path):
+    """As rpc.py's load_config does: calls that are allowed now, framework_start_init, the others."""
     with Daemon(tmp_path, "--wait-for-rpc") as daemon, daemon.client() as client:
         calls = [c for s in FULL["subsystems"] for c in s["config"]]
         while calls:
@@ -109,7 +109,7 @@ def test_a_stale_socket_is_replaced(tmp_path):
         assert daemon.call("spdk_get_version")
 
 
-def test_cores_are_those_that_are_named(tmp_path):
+def test_reactors_run_on_the_cores_of_the_mask(tmp_path):
     with Daemon(tmp_path, "--lcores", "0@0,1@0,2@0", "--placement", "least_loaded") as daemon, daemon.client() as client:
         client.call("framework_wait_init")
         assert len(client.call("framework_get_reactors")["reactors"]) == 3
@@ -135,7 +135,7 @@ def cpu_seconds(pid):
 # What it refuses
 
 def refused(tmp_path, *options):
-    """The one line that it says."""
+    """The one line that the gateway prints."""
     result = run_to_end(*options, path=tmp_path / "rpc.sock")
     assert result.returncode not in (0, None) and result.returncode > 0, result
     lines = [line for line in result.stderr.splitlines() if not line.startswith("[")]    # the log's begin with the time
@@ -153,7 +153,7 @@ def refused(tmp_path, *options):
     (["--placement", "random"], "placement"),
     (["-c", "/nowhere.json"], "/nowhere.json: No such file or directory"),
 ])
-def test_bad_options(tmp_path, options, names):
+def test_bad_options_are_refused(tmp_path, options, names):
     assert names in refused(tmp_path, *options)
 
 
@@ -164,7 +164,7 @@ def test_bad_options(tmp_path, options, names):
     (config(("nvmf_create_subsystem", {"nqn": NQN, "alow_any_host": True})), "did you mean 'allow_any_host'?"),
     (config(bdev=[("bdev_null_create", {"name": "a"})]), "bdev, entry 1: bdev_null_create"),
 ])
-def test_bad_configurations(tmp_path, content, says):
+def test_bad_configurations_are_refused(tmp_path, content, says):
     assert says in refused(tmp_path, "-c", write(tmp_path / "c.json", content))
 
 
@@ -175,7 +175,7 @@ FAILING = config(("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "S1"}),
                        ("bdev_null_create", {"name": "Null7", "block_size": 512, "num_blocks": 2048})])
 
 
-def test_what_fails_keeps_nothing_else_down_and_comes_later(tmp_path):
+def test_a_call_that_fails_is_repeated_and_does_not_stop_the_others(tmp_path):
     with Daemon(tmp_path, "-c", write(tmp_path / "c.json", FAILING)) as daemon, daemon.client() as client:
         with pytest.raises(RpcError, match="2 of 5 calls of the configuration have failed"):
             client.call("framework_wait_init")
@@ -193,18 +193,18 @@ def test_what_fails_keeps_nothing_else_down_and_comes_later(tmp_path):
         assert daemon.end() == 0
 
 
-def test_the_exit_status_says_that_something_still_fails(tmp_path):
+def test_the_exit_status_reports_calls_that_still_fail(tmp_path):
     with Daemon(tmp_path, "-c", write(tmp_path / "c.json", FAILING)) as daemon, daemon.client() as client:
         with pytest.raises(RpcError):
             client.call("framework_wait_init")
         assert daemon.end() == 3
 
 
-def test_a_strict_start_ends_where_anything_fails(tmp_path):
+def test_a_strict_start_ends_when_a_call_fails(tmp_path):
     assert "no such device" in refused(tmp_path, "--strict-config", "-c", write(tmp_path / "c.json", FAILING))
 
 
-def test_a_second_gateway_on_the_same_socket(tmp_path):
+def test_a_second_gateway_on_the_same_socket_is_refused(tmp_path):
     with Daemon(tmp_path) as daemon:
         daemon.call("framework_wait_init")
         result = run_to_end(path=daemon.socket)
@@ -213,14 +213,14 @@ def test_a_second_gateway_on_the_same_socket(tmp_path):
         assert daemon.call("spdk_get_version"), "the first is unharmed"
 
 
-def test_a_socket_that_cannot_be(tmp_path):
+def test_a_socket_path_that_cannot_be_used_is_refused(tmp_path):
     assert "No such file or directory" in run_to_end(path=tmp_path / "no" / "such").stderr
     (tmp_path / "file").write_text("precious")
     assert "is not a socket" in run_to_end(path=tmp_path / "file").stderr
     assert (tmp_path / "file").read_text() == "precious"
 
 
-def test_questions_are_answered_on_stdout(tmp_path):
+def test_help_and_version_are_printed_to_stdout(tmp_path):
     for option, begins in (("--version", "causewayd "), ("--help", "Causeway")):
         result = run_to_end(option, path=tmp_path / "rpc.sock")
         assert (result.returncode, result.stderr) == (0, "")
@@ -292,7 +292,7 @@ def causeway(*words):
                           timeout=60)
 
 
-def test_causeway_rpc(tmp_path):
+def test_causeway_rpc_calls_a_method(tmp_path):
     with Daemon(tmp_path) as daemon:
         daemon.call("framework_wait_init")
         s = ("-s", daemon.socket)
@@ -305,7 +305,7 @@ def test_causeway_rpc(tmp_path):
         assert causeway("rpc", *s, "nvmf_get_subsystems", "{").returncode == 2
 
 
-def test_causeway_status(tmp_path):
+def test_causeway_status_shows_cores_disks_and_hosts(tmp_path):
     with Daemon(tmp_path, "--lcores", "0@0,1@0", "-c", write(tmp_path / "c.json", FULL)) as daemon:
         daemon.call("framework_wait_init")
         result = causeway("status", "-s", daemon.socket, "-i", "0.2")
@@ -317,7 +317,7 @@ def test_causeway_status(tmp_path):
         assert {d["name"] for d in status["disks"]} == {"Null7", "Memory"}
 
 
-def test_causeway_without_a_gateway(tmp_path):
+def test_causeway_reports_that_there_is_no_gateway(tmp_path):
     for words in (["status"], ["rpc", "spdk_get_version"]):
         result = causeway(words[0], "-s", tmp_path / "none", *words[1:])
         assert result.returncode == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of the wire, as existing clients rely on them."""
+"""JSON-RPC on the wire, as existing clients rely on it."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_the_methods_are_listed(client):
 
 
 def test_every_listed_method_exists(client):
-    """Each is called with a parameter that none has: whatever the answer, it is not 'Method not found'."""
+    """Each method is called with a parameter that no method has: the error must not be 'Method not found'."""
     for method in client.call("rpc_get_methods"):
         with pytest.raises(RpcError) as refused:
             client.call(method, {"no such parameter": 1})
@@ -56,42 +56,42 @@ def test_every_listed_method_exists(client):
     ('"text"', -32600),
     (request("nvmf_get_subsystems", params={"nqn": "nqn.none"}), -19),
 ])
-def test_refusals_have_their_codes(client, text, code):
+def test_errors_have_their_codes(client, text, code):
     assert code_of(client, text) == code
     assert client.call("spdk_get_version"), "and the connection lives on"
 
 
 @pytest.mark.parametrize("text", ["hello", "{]", '{"id": 1,}', '{"id": "\x01"}', b'{"id": "\xff"}', "[" * 70])
-def test_what_is_no_json_ends_the_connection(client, text):
+def test_invalid_json_ends_the_connection(client, text):
     assert code_of(client, text) == -32700
     assert client.receive() is None
 
 
-def test_a_request_of_256_kib_is_one(client):
+def test_a_request_of_256_kib_is_accepted(client):
     text = request("spdk_get_version")
     client.send(text[:-1] + " " * ((256 << 10) - len(text)) + "}")
     assert "result" in client.receive()
 
 
-def test_a_longer_one_is_none(client):
+def test_a_longer_request_is_refused(client):
     text = request("spdk_get_version")
     assert code_of(client, text[:-1] + " " * ((256 << 10) - len(text) + 1) + "}") == -32600
     assert client.receive() is None
 
 
-def test_ids_come_back_as_they_are(client):
+def test_ids_are_returned_unchanged(client):
     for id in (0, -7, 2**53, "text", "", None):
         client.send(request("spdk_get_version", id=id))
         assert client.receive()["id"] == id
 
 
-def test_without_an_id_only_an_error_is_answered(client):
+def test_a_notification_is_answered_only_with_an_error(client):
     client.send('{"method": "spdk_get_version"}{"method": "nothing"}')
     answer = client.receive()
     assert (answer["id"], answer["error"]["code"]) == (None, -32601)
 
 
-def test_pipelined_requests_in_any_pieces(client):
+def test_pipelined_requests_may_arrive_in_any_pieces(client):
     text = "".join(request("spdk_get_version", id=i) + " \n"[i % 2] for i in range(200))
     for at in range(0, len(text), 97):
         client.send(text[at:at + 97])
@@ -105,14 +105,14 @@ def test_a_batch_is_answered_as_one(client):
     assert (second["error"]["code"], third["error"]["code"]) == (-32601, -32600)
 
 
-def test_a_client_that_says_no_more_is_answered(client):
+def test_a_client_that_closes_its_sending_side_is_answered(client):
     client.send(request("framework_get_reactors"))
-    client.say_no_more()
+    client.close_sending_side()
     assert "result" in client.receive()
     assert client.receive() is None
 
 
-def test_a_newcomer_takes_the_place_of_the_client_that_has_been_idle_for_longest(daemon):
+def test_a_new_client_replaces_the_one_that_has_been_idle_longest(daemon):
     clients = [daemon.client() for _ in range(64)]
     for c in clients:
         assert c.call("spdk_get_version")

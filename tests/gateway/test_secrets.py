@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A key that an operator gives by value is used, and shown nowhere."""
+"""A key that an operator passes by value is used, and is not shown anywhere."""
 
 import json
 
@@ -10,7 +10,7 @@ KEY = "AQDwf8db7zR1GRAA5k7NKXjS5S5V4mntwUDnGQ=="
 SILENT = {"mon_host": "v2:127.0.0.1:1", "key": KEY}
 
 
-def test_a_key_is_in_no_answer_and_in_no_log(tmp_path):
+def test_no_answer_and_no_log_contains_a_key(tmp_path):
     with Daemon(tmp_path) as daemon, daemon.client() as client:
         client.call("framework_wait_init")
         client.send(json.dumps({"id": "register", "method": "bdev_rbd_register_cluster",
@@ -28,7 +28,7 @@ def test_a_key_is_in_no_answer_and_in_no_log(tmp_path):
             with pytest.raises(RpcError, match="kye") as refused:
                 client.call(method, params)
             answers.append(refused.value.message)
-        with pytest.raises(RpcError, match="key_file"):    # what was saved does not come back as a key
+        with pytest.raises(RpcError, match="key_file"):    # a saved configuration does not contain the key itself
             client.call(saved[0]["method"], saved[0]["params"])
         client.send('{"id": 1, "method": "m", "params": {"key" "%s"}}' % KEY)
         answers.append(client.receive())

@@ -11,7 +11,7 @@ from programs import COMMAND, HOSTILE, LOAD, SCRIPTED_HOST, SLOWER, Gateway, Loa
 
 @pytest.fixture(params=BUILDS)
 def preset(request) -> str:
-    """Each build that is there. `-k release` runs one only."""
+    """Each build that exists. `-k release` runs one only."""
     folder = build_folder(request.param)
     for needed in ("gateway/causewayd", COMMAND, LOAD, HOSTILE, SCRIPTED_HOST, f"{LIBRARIES}/libibverbs.so.1", f"{LIBRARIES}/librdmacm.so.1"):
         if not (folder / needed).exists():
@@ -21,13 +21,13 @@ def preset(request) -> str:
 
 @pytest.fixture
 def slower(preset) -> float:
-    """What limits of time are multiplied by."""
+    """The factor by which time limits are multiplied."""
     return SLOWER[preset]
 
 
 @pytest.fixture
 def devices() -> int:
-    """RDMA devices of each process; tests that want two say so."""
+    """The number of RDMA devices of each process; tests that need two override it."""
     return 1
 
 
@@ -38,7 +38,7 @@ def fabric(tmp_path, preset, devices) -> Fabric:
 
 @pytest.fixture
 def new_gateway(tmp_path, fabric):
-    """Starts gateways, as `new_gateway("name", faults="...")`. Each must live to the end, and end well."""
+    """Starts gateways, as `new_gateway("name", faults="...")`. Each must run until the end of the test, and end in order."""
     started: list[Gateway] = []
     with contextlib.ExitStack() as running:
         def start(name: str = "gateway", *options, **how) -> Gateway:
@@ -65,7 +65,7 @@ def gateway(new_gateway) -> Gateway:
 
 @pytest.fixture
 def start_load(fabric):
-    """Starts well-behaved hosts, as `start_load("name", nqn, "--verify", ...)`; what still runs at the end is killed."""
+    """Starts well-behaved hosts, as `start_load("name", nqn, "--verify", ...)`; those that still run at the end are killed."""
     with contextlib.ExitStack() as running:
         def start(name: str, nqn: str, *words, **how) -> Load:
             return running.enter_context(Load(fabric, name, nqn, *words, **how))
@@ -74,7 +74,7 @@ def start_load(fabric):
 
 @pytest.fixture
 def run_program(fabric):
-    """Runs another program on the fabric to its end: its exit status and its words."""
+    """Runs another program on the fabric to its end. Returns its exit status and its output."""
     def run(name: str, program: str, *words, timeout: float = 60) -> tuple[int, str]:
         with Program(fabric, name, program, *words) as running:
             status = running.status(timeout)

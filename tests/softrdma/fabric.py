@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An RDMA network of a test's own: the libraries of one build, a domain that nobody else is in, and its record."""
+"""An RDMA network of a test's own: the libraries of one build, a domain of its own, and its record."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ def build_folder(preset: str) -> Path:
 
 
 class Fabric:
-    """Programs that are started with `environment()` see each other and nobody else."""
+    """Programs that are started with `environment()` see each other and no other programs."""
 
     def __init__(self, folder: Path, build: Path, devices: int = 1):
         self.folder = folder
@@ -29,7 +29,7 @@ class Fabric:
         self.domain = f"test-{os.getpid()}-{next(_numbers)}"
 
     def environment(self, name: str, **more: str) -> dict[str, str]:
-        """Of a program called `name`; its record and its control socket are named so, too. `more`: SOFTRDMA_MORE."""
+        """The environment of a program called `name`, as its record and its control socket are. `more` becomes SOFTRDMA_MORE."""
         settings = {"DOMAIN": self.domain, "DEVICES": str(self.devices), "RECORD": str(self.record(name)),
                     **{key.upper(): value for key, value in more.items()}}
         return {**os.environ, **sanitizers.SETTINGS, "LD_LIBRARY_PATH": str(self.build / LIBRARIES),
@@ -42,7 +42,7 @@ class Fabric:
         return self.folder / f"{name}.control"
 
     def violations(self, name: str) -> list[str]:
-        """What a program that has ended did wrong with verbs. One that was killed has left no record."""
+        """The wrong uses of verbs by a program that has ended. A program that was killed leaves no record."""
         text = self.record(name).read_text() if self.record(name).exists() else ""
         counted = sum(int(n) for n in re.findall(r"^violations (\d+)$", text, re.M))
         listed = re.findall(r"^violation: (.*)$", text, re.M)
@@ -50,7 +50,7 @@ class Fabric:
 
 
 def tell(control: Path, *rules: str) -> list[str]:
-    """Gives rules to a running program; its answers."""
+    """Sends rules to a running program. Returns its answers."""
     answers = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.settimeout(30)

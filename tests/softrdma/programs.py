@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs that meet on the fabric: a gateway, and hosts that drive its disks."""
+"""The programs on the fabric: a gateway, and hosts that drive its disks."""
 
 import json
 import os
@@ -21,7 +21,7 @@ HOSTILE = "tests/hostile/hostile_client"
 SCRIPTED_HOST = "tests/hostile/scripted_host"
 
 SLOWER = {"release": 1, "asan": 4, "tsan": 8}
-"""By so much a build is slower, for time limits."""
+"""How many times slower than the release build a build is, for time limits."""
 
 
 class Gateway(Daemon):
@@ -46,13 +46,13 @@ class Gateway(Daemon):
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """As a crash would end it."""
+        """Ends the gateway as a crash would."""
         self.was_killed = True
         self.process.kill()
         self.process.wait()
 
-    def told(self, *rules: str) -> None:
-        """Faults of the fabric on this side."""
+    def set_faults(self, *rules: str) -> None:
+        """Sets fault rules of the fabric on the gateway's side."""
         assert set(tell(self.control, *rules)) <= {"ok"}, rules
 
     def add_transport(self, **options) -> None:
@@ -73,7 +73,7 @@ class Gateway(Daemon):
         self.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": listen_address(address, port)})
 
     def commands(self, bdev: str) -> int:
-        """Reads and writes that a device has done."""
+        """The number of reads and writes that a device has completed."""
         shown = self.call("bdev_get_iostat", {"name": bdev})["bdevs"][0]
         return shown["num_read_ops"] + shown["num_write_ops"]
 
@@ -81,19 +81,19 @@ class Gateway(Daemon):
         return self.call("nvmf_subsystem_get_controllers", {"nqn": nqn})
 
     def resources(self) -> dict[str, int]:
-        """What a leak would show in."""
+        """The counts that a leak would increase."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return {"files": len(os.listdir(f"/proc/{self.process.pid}/fd")),
                 "rss_kib": int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1]),
                 **self.objects()}
 
     def objects(self) -> dict[str, int]:
-        """Its objects on the fabric, by kind."""
+        """The number of the gateway's verbs objects, by kind."""
         record = tell(self.control, "record")[0]
         return {kind: int(n) for kind, n in re.findall(r"^open_(\w+) (\d+)$", record, re.M)}
 
     def settled_resources(self, seconds: float = 30) -> dict[str, int]:
-        """`resources` once they have stopped to change, resident memory aside: when it has let go of its last host."""
+        """`resources` once they no longer change, resident memory aside: when the gateway has released its last host."""
         counts, end = self.resources(), time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.5)
@@ -103,7 +103,7 @@ class Gateway(Daemon):
         return counts
 
     def must_end_well(self) -> None:
-        """It lives, ends in order, had nothing reported of it, and used verbs as they are to be used."""
+        """The gateway still runs, ends in order, has no sanitizer report, and has used verbs correctly."""
         assert self.running, f"the gateway has ended: {self.process.returncode}\n{processes.tail(self.log)}"
         status = self.end()
         assert not sanitizers.reports(self.log), sanitizers.reports(self.log)
@@ -113,8 +113,8 @@ class Gateway(Daemon):
 
 
 class Program:
-    """A program on the fabric, its words in files. To be used in `with`. One that `talks` is spoken to by its standard input
-    and output instead."""
+    """A program on the fabric, whose output goes to files. To be used in `with`. If it `talks`, its standard input and output are
+    pipes instead."""
 
     def __init__(self, fabric: Fabric, name: str, program: str, *words, faults: str = "", talks: bool = False):
         self.name = name
@@ -158,7 +158,7 @@ class Program:
             raise AssertionError(f"{self.name} does not end:\n{self.output()}{self.errors()}") from None
 
     def wait_for(self, words: str, timeout: float = 60) -> None:
-        """Until it has said so on its standard error."""
+        """Waits until the program has printed `words` to its standard error."""
         wait_until(lambda: words in self.errors() or not self.running, f"{self.name} does not say: {words}", timeout)
         assert words in self.errors(), f"{self.name} has ended:\n{self.output()}{self.errors()}"
 
@@ -172,14 +172,14 @@ class Load(Program):
                          *([] if polls else ["--events"]), *words, **how)
 
     def done(self, timeout: float = 120) -> dict:
-        """Its result, when it has ended by itself and well."""
+        """Waits until the load has ended successfully by itself. Returns its result."""
         status = self.status(timeout)
         assert status == 0, f"{self.name}: exit status {status}\n{self.output()}{self.errors()}"
         assert self.fabric.violations(self.name) == []
         return json.loads(self.output())
 
     def stop(self, timeout: float = 120) -> dict:
-        """Ends the load; its result, all that was written verified."""
+        """Ends the load, which verifies all that it has written. Returns its result."""
         assert self.running, f"{self.name} has ended:\n{self.output()}{self.errors()}"
         self.process.send_signal(signal.SIGTERM)
         return self.done(timeout)

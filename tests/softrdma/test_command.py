@@ -20,7 +20,7 @@ def served(gateway, fabric):
 
 @pytest.mark.parametrize("how", [(), ("--events",)], ids=["polls", "sleeps"])
 @pytest.mark.parametrize("size", [512, 4096, 131072])
-def test_what_was_written_reads_back(served, run_program, slower, size, how):
+def test_written_data_reads_back(served, run_program, slower, size, how):
     count = int(max(400, 20000 // slower // max(1, size // 4096)))
     status, said = run_program("perf", COMMAND, "perf", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--verify", "--mix", 50,
                                "--size", size, "--count", count, "--json", *how)
@@ -30,7 +30,7 @@ def test_what_was_written_reads_back(served, run_program, slower, size, how):
     assert done["verified_blocks"] > 0 and done["failed"] == 0
 
 
-def test_identify_and_discover(served, run_program):
+def test_identify_and_discover_report_the_target(served, run_program):
     status, said = run_program("identify", COMMAND, "identify", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--json")
     assert status == 0, said
     namespace, = json.loads(said)[0]["namespaces"]
@@ -40,7 +40,7 @@ def test_identify_and_discover(served, run_program):
     assert NQN in [entry["subnqn"] for entry in json.loads(said)]
 
 
-def test_nobody_there(served, run_program):
+def test_an_address_without_a_listener_is_reported(served, run_program):
     status, said = run_program("identify", COMMAND, "identify", "-t", "rdma", "-a", "127.0.0.1", "-s", "4999", "-n", NQN)
     assert status == 3
     assert "rdma 127.0.0.1:4999: Connection refused" in said

@@ -32,7 +32,7 @@ PAIRS = {
     "ib_read_lat": ("ib_read_lat -p {port}", "ib_read_lat -p {port} 127.0.0.1"),
     "ib_read_bw": ("ib_read_bw -p {port}", "ib_read_bw -p {port} 127.0.0.1"),
 }
-"""A server and a client, by what is tried."""
+"""The command lines of a server and a client, by the case."""
 
 ITS_OWN = {
     "ib_send_bw, connection manager": "written to before anything arrived in it",
@@ -79,7 +79,7 @@ def listens(process: subprocess.Popen, port: int) -> bool:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_runs_between_two_processes(example_fabric, free_port, name):
+def test_an_example_runs_between_two_processes(example_fabric, free_port, name):
     server_command, client_command = (c.format(port=free_port) for c in PAIRS[name])
     server = start(example_fabric, "server", server_command)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fabric that misbehaves, and gateways that end: what was acknowledged stays, and only those concerned notice."""
+"""Faults of the fabric, and gateways that end: acknowledged data stays, and only the hosts concerned are affected."""
 
 import time
 
@@ -22,7 +22,7 @@ FAULTS = {
 
 
 def stands_still(gateway) -> bool:
-    """Whether its disk gets nothing to do for a while."""
+    """Whether no command reaches the disk for a while."""
     seen = gateway.commands("disk")
     time.sleep(0.1)
     return gateway.commands("disk") == seen
@@ -34,8 +34,8 @@ def serve(gateway, nqn: str, name: str, *at) -> None:
 
 
 @pytest.mark.parametrize("rules", FAULTS.values(), ids=FAULTS)
-def test_load_over_a_bad_fabric_is_served(new_gateway, start_load, slower, rules):
-    """Both sides draw faults of their own; the connection holds."""
+def test_a_load_over_a_bad_fabric_is_served(new_gateway, start_load, slower, rules):
+    """Both sides have random faults of their own; the connection survives them."""
     gateway = new_gateway(faults=f"seed 5; {rules}")
     gateway.add_transport()
     serve(gateway, NQN, "disk")
@@ -43,39 +43,39 @@ def test_load_over_a_bad_fabric_is_served(new_gateway, start_load, slower, rules
     assert done["reconnects"] == 0 and done["verified_blocks"] > 0
 
 
-def test_a_storm_of_receives_that_are_not_ready(gateway, start_load):
-    """All that the gateway sends finds no receive for a while; the load goes on afterwards as if nothing had been."""
+def test_a_load_continues_after_a_storm_of_rnr_naks(gateway, start_load):
+    """For a while, no message of the gateway finds a receive; the load continues afterwards."""
     serve(gateway, NQN, "disk")
     load = start_load("host", NQN, *VERIFY)
     for _ in range(3):
         seen = gateway.commands("disk")
         wait_until(lambda: gateway.commands("disk") > seen + 500, "the load stands still")
-        gateway.told("rnr 1 60")
-    gateway.told("clear")
+        gateway.set_faults("rnr 1 60")
+    gateway.set_faults("clear")
     load.stop()
 
 
-def test_completions_that_are_held_back(gateway, start_load):
-    """The gateway hears of nothing that it sent; when it does, all goes on."""
+def test_a_load_continues_after_completions_were_held_back(gateway, start_load):
+    """The gateway gets no completions of its sends for a while; the load continues when it does."""
     serve(gateway, NQN, "disk")
     load = start_load("host", NQN, *VERIFY)
     for _ in range(3):
         seen = gateway.commands("disk")
         wait_until(lambda: gateway.commands("disk") > seen + 500, "the load stands still")
-        gateway.told("hold")
+        gateway.set_faults("hold")
         wait_until(lambda: stands_still(gateway), "the gateway has no end of requests")
-        gateway.told("release")
+        gateway.set_faults("release")
     assert load.stop()["reconnects"] == 0
 
 
-def test_connections_that_break(gateway, start_load):
-    """Again and again an operation finds its peer gone; the host comes back, and finds what was acknowledged."""
+def test_a_host_whose_connections_break_finds_what_was_acknowledged(gateway, start_load):
+    """Operations break their connection again and again; the host connects again and finds what was acknowledged."""
     serve(gateway, NQN, "disk")
     load = start_load("host", NQN, *VERIFY, "--queues", 2, *KEEPS_ON)
     for n in range(1, 6):
         seen = gateway.commands("disk")
         wait_until(lambda: gateway.commands("disk") > seen + 300, "the load stands still")
-        gateway.told(f"break {100 * n}")
+        gateway.set_faults(f"break {100 * n}")
         wait_until(lambda: load.errors().count("connected again") >= n, "the host does not come back")
     assert load.stop()["reconnects"] >= 5
 
@@ -91,11 +91,11 @@ def two(new_gateway):
 
 
 @pytest.mark.parametrize("devices", [2])
-def test_a_device_that_is_removed_takes_its_own_hosts_only(two, start_load):
+def test_removing_a_device_disconnects_its_own_hosts_only(two, start_load):
     stays = start_load("stays", NQN, *VERIFY)
     goes = start_load("goes", OTHER, *VERIFY, address="127.1.0.1")
     wait_until(lambda: two.commands("disk") > 500 and two.commands("other") > 500, "the disks are not used")
-    two.told("remove 1")
+    two.set_faults("remove 1")
     assert goes.status(60) == 3, goes.errors()
     wait_until(lambda: not two.controllers(OTHER), "the controller of a device that is gone stays")
     seen = two.commands("disk")
@@ -104,13 +104,13 @@ def test_a_device_that_is_removed_takes_its_own_hosts_only(two, start_load):
 
 
 @pytest.mark.parametrize("devices", [2])
-def test_a_port_that_goes_down_and_comes_up(two, start_load):
+def test_a_load_continues_after_its_port_was_down(two, start_load):
     load = start_load("host", OTHER, *VERIFY, *KEEPS_ON, address="127.1.0.1")
     stays = start_load("stays", NQN, *VERIFY)
     for _ in range(2):
         seen = two.commands("other")
         wait_until(lambda: two.commands("other") > seen + 500, "the load stands still")
-        two.told("port 1 down", "port 1 up")
+        two.set_faults("port 1 down", "port 1 up")
     seen = two.commands("other")
     wait_until(lambda: two.commands("other") > seen + 500, "the load does not come back")
     load.stop()
@@ -132,8 +132,8 @@ def serve_image(gateway, cluster) -> None:
     gateway.serve(NQN, "disk")
 
 
-def test_a_gateway_that_is_killed_and_restarted_under_verified_load(cluster, new_gateway, start_load):
-    """What it had acknowledged is in the cluster; what it had not is either there or not."""
+def test_a_gateway_killed_and_restarted_under_load_loses_nothing(cluster, new_gateway, start_load):
+    """Acknowledged writes are in the cluster; each block of the others holds the old data or the new."""
     gateway = new_gateway("first")
     serve_image(gateway, cluster)
     load = start_load("host", NQN, *VERIFY, "--queues", 2, *KEEPS_ON)
@@ -149,7 +149,7 @@ def test_a_gateway_that_is_killed_and_restarted_under_verified_load(cluster, new
 
 
 def test_a_gateway_ends_although_its_cluster_does_not_answer(tmp_path, new_gateway, start_load):
-    """With an image open that a host has used. Nothing has been said of what would be lost."""
+    """A host has used the image that is open. No acknowledged write is lost."""
     gateway = new_gateway()
     with Cluster(tmp_path / "ceph", logs=tmp_path) as cluster:
         cluster.create_image("disk", "32M")

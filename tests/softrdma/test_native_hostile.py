@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that keep to no rule, and disks that never answer, natively: other hosts must not notice."""
+"""Hosts that break every rule, and disks that never answer, natively: other hosts must not be affected."""
 
 import pytest
 from programs import HOSTILE, MIB, wait_until
@@ -13,7 +13,7 @@ VERIFY = ("--verify", "--mix", 50, "--region", 4 * MIB)
 
 @pytest.fixture
 def good(gateway, start_load):
-    """A disk that a well-behaved host writes and verifies, for as long as the test goes on."""
+    """A disk that a well-behaved host writes and verifies during the whole test."""
     gateway.add_disk("good", 32)
     gateway.serve(GOOD, "good")
     load = start_load("good", GOOD, *VERIFY, "--queues", 2, "--depth", 8, "--rate", 300)
@@ -38,11 +38,11 @@ def hostile(gateway, run_program, slower):
 
 
 @pytest.mark.parametrize("cases", ["connect", "sgl", "capsule", "flood", "leave"])
-def test_a_hostile_host_gets_what_it_deserves_and_others_what_they_asked_for(good, hostile, cases):
+def test_a_hostile_host_is_refused_and_other_hosts_are_served(good, hostile, cases):
     hostile(cases)
 
 
-def test_nothing_of_hostile_hosts_is_kept(gateway, hostile):
+def test_hostile_hosts_leave_nothing_behind(gateway, hostile):
     def kept():
         return {kind: n for kind, n in gateway.settled_resources().items() if kind != "rss_kib"}
     hostile("quick", "sgl-count-17")    # the device's objects are made
@@ -72,7 +72,7 @@ def stuck(gateway, start_load):
 
 
 def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, stuck, start_load):
-    """Both cores' queues are full of requests that hang: hosts of another disk connect, are served at full size, and go."""
+    """The queues of both cores are full of requests that hang: hosts of another disk connect, are served with large commands, and disconnect."""
     gateway.add_disk("other", 32)
     gateway.serve(GOOD, "other")
     for n in range(3):
@@ -82,5 +82,5 @@ def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, stuck, start_load):
     assert stuck.running
 
 
-def test_a_hostile_host_beside_a_disk_that_hangs(stuck, hostile):
+def test_a_hostile_host_is_refused_beside_a_disk_that_hangs(stuck, hostile):
     hostile("overrun-writes", "never-receives", "disconnect-in-flight", "sgl-list-of-16")

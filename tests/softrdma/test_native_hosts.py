@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What well-behaved hosts do with their disks, natively: connect, read, write, come back, and go."""
+"""Well-behaved hosts, natively: they connect, read, write, reconnect and disconnect."""
 
 import json
 import time
@@ -16,7 +16,7 @@ WARM_UP = 20
 """Cycles before the first count: pools fill, arenas grow."""
 
 RSS_GROWTH_KIB = 4096
-"""A leak of one queue pair's buffers a cycle would be many times this. Sanitizers keep what was freed for a while."""
+"""A leak of one queue pair's buffers per cycle would be many times this. Sanitizers keep freed memory for a while."""
 
 VERIFY = ("--verify", "--mix", 50)
 
@@ -31,7 +31,7 @@ def served(gateway):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("size", [512, 4096, 8192, 65536, 131072])
-def test_what_was_written_reads_back(served, start_load, slower, address, size):
+def test_written_data_reads_back(served, start_load, slower, address, size):
     commands = int(max(400, 20000 // slower // max(1, size // 4096)))
     load = start_load("host", NQN, *VERIFY, "--size", size, "--count", commands, "--region", 16 * MIB, address=address)
     done = load.done()
@@ -39,7 +39,7 @@ def test_what_was_written_reads_back(served, start_load, slower, address, size):
     assert done["verified_blocks"] > 0 and done["reconnects"] == 0
 
 
-def test_commands_of_a_mebibyte(new_gateway, start_load):
+def test_commands_of_a_mebibyte_read_back(new_gateway, start_load):
     gateway = new_gateway(mib=1024)
     gateway.add_transport(max_io_size=MIB, iobuf_large_cache_size=32)
     gateway.add_disk("disk", 64)
@@ -48,11 +48,11 @@ def test_commands_of_a_mebibyte(new_gateway, start_load):
     assert done["read"]["bytes"] + done["write"]["bytes"] == 400 * MIB
 
 
-def test_in_order(served, start_load):
+def test_sequential_writes_read_back(served, start_load):
     start_load("host", NQN, *VERIFY, "--sequential", "--size", 16384, "--count", 3000).done()
 
 
-def test_several_queues_on_two_cores(served, start_load, slower):
+def test_the_queues_of_a_host_are_spread_over_the_cores(served, start_load, slower):
     load = start_load("host", NQN, *VERIFY, "--queues", 4, "--depth", 16, "--region", 16 * MIB)
     wait_until(lambda: served.commands("disk") > 20000 // slower, "the disk is not used")
     groups = served.call("nvmf_get_stats")["poll_groups"]
@@ -60,8 +60,8 @@ def test_several_queues_on_two_cores(served, start_load, slower):
     load.stop()
 
 
-def test_several_hosts_at_once(served, start_load, slower):
-    """Each on a disk of its own, one with one command at a time."""
+def test_several_hosts_are_served_at_once(served, start_load, slower):
+    """Each host has a disk of its own; one sends one command at a time."""
     how = {"a": ("--depth", 1), "b": ("--depth", 64), "c": ("--queues", 3, "--size", 32768)}
     for name in how:
         served.add_disk(name, 16)
@@ -71,18 +71,18 @@ def test_several_hosts_at_once(served, start_load, slower):
         load.done(300)
 
 
-def test_a_host_that_polls(served, start_load, slower):
+def test_a_host_that_polls_reads_back_its_data(served, start_load, slower):
     start_load("host", NQN, *VERIFY, "--count", int(40000 // slower), polls=True).done()
 
 
-def test_several_listeners(served, start_load):
+def test_several_listeners_serve_a_subsystem(served, start_load):
     for port in (4421, 4422):
         served.listen(NQN, "127.0.0.1", port)
         start_load(f"host{port}", NQN, "--count", 100, port=port).done()
 
 
-def test_a_listener_that_is_removed(served, start_load):
-    """It accepts nobody any more; hosts of the others do not notice."""
+def test_a_removed_listener_refuses_hosts_and_the_others_serve(served, start_load):
+    """The removed listener accepts no host any more; hosts of the other listeners are not affected."""
     served.listen(NQN, "127.0.0.1", 4421)
     load = start_load("stays", NQN, *VERIFY, "--rate", 500, "--region", 4 * MIB)
     wait_until(lambda: served.commands("disk") > 100, "the disk is not used")
@@ -135,7 +135,7 @@ def answer_of_a_read(hosts: ScriptedHosts, host: str) -> int | str:
     return answer
 
 
-def test_a_controller_is_reset_with_commands_in_flight(served, start_load, slower):
+def test_a_controller_can_be_reset_with_commands_outstanding(served, start_load, slower):
     load = start_load("host", NQN, *VERIFY, "--queues", 2, "--region", 8 * MIB, "--reconnect", 30, "--reset-every", 0.3,
                       "--seconds", 4 * slower ** 0.5)
     done = load.done(240)
@@ -143,7 +143,7 @@ def test_a_controller_is_reset_with_commands_in_flight(served, start_load, slowe
 
 
 def test_hosts_that_are_killed_leave_nothing(served, start_load):
-    """Four times a host ends with commands in flight, beside one that stays."""
+    """Four times a host is killed with commands outstanding, beside one that stays connected."""
     stays = start_load("stays", NQN, *VERIFY, "--rate", 500, "--region", 4 * MIB)
     served.add_disk("other", 8)
     served.serve(OTHER, "other")
@@ -175,7 +175,7 @@ def test_connecting_and_disconnecting_leaks_nothing(served, start_load, preset):
     assert after == before
 
 
-def test_it_ends_in_order_with_hosts_connected(served, start_load):
+def test_the_gateway_ends_in_order_with_hosts_connected(served, start_load):
     load = start_load("host", NQN, *VERIFY, "--region", 8 * MIB)
     wait_until(lambda: served.commands("disk") > 1000, "the disk is not used")
     began = time.monotonic()

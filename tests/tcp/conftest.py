@@ -18,7 +18,7 @@ BUILDS = ("release", "asan", "tsan")
 
 @pytest.fixture(params=BUILDS)
 def preset(request) -> str:
-    """Each build that is there. `-k release` runs one only."""
+    """Each build that exists. `-k release` runs one only."""
     folder = places.BUILD.parent / request.param
     if not (folder / "gateway/causewayd").exists():
         pytest.skip(f"{folder}/gateway/causewayd is not built")
@@ -58,7 +58,7 @@ class Gateway(Daemon):
         return len(self.call("nvmf_subsystem_get_qpairs", nqn=NQN))
 
     def await_qpairs(self, count: int, within: float = 60) -> None:
-        """A host sees its socket closed before control has taken the connection off its list."""
+        """Waits: a host sees its socket closed before the control reactor has removed the connection from its list."""
         deadline = time.monotonic() + within
         while self.qpairs() != count:
             assert time.monotonic() < deadline, f"not within {within} s: {count} queue pairs"

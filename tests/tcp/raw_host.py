@@ -95,7 +95,7 @@ class Pdu:
 
     @property
     def status(self) -> int:
-        """Of a response: status code type and code."""
+        """The status code type and the status code of a response."""
         return struct.unpack_from("<H", self.header, 22)[0] >> 1 & 0x7ff
 
     @property
@@ -112,12 +112,12 @@ class Pdu:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Offset and length, of data and of R2Ts."""
+        """The offset and the length in a data PDU or an R2T."""
         return struct.unpack_from("<II", self.header, 12)
 
     @property
     def fatal(self) -> tuple[int, int]:
-        """Status and information of a termination request."""
+        """The status and the information of a termination request."""
         return struct.unpack_from("<HI", self.header, 8)
 
 
@@ -126,7 +126,7 @@ class Closed(Exception):
 
 
 class Connection:
-    """A connection, with or without digests. `raw` sends bytes; the rest is polite."""
+    """A connection, with or without digests. `raw` sends any bytes; all other methods keep to the protocol."""
 
     def __init__(self, address: tuple[str, int], *, digests: int = 0):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -186,7 +186,7 @@ class Connection:
         return Pdu(kind, flags, header, data)
 
     def pdu(self, kind: int, specific: bytes, data: bytes = b"", *, flags: int = 0, spoil: int = 0) -> bytes:
-        """`spoil`: digests that shall be wrong."""
+        """`spoil` names the digests that are made wrong."""
         hlen = 8 + len(specific)
         header_end = hlen + (4 if self.agreed & HDGST else 0)
         plen = header_end + len(data) + (4 if data and self.agreed & DDGST else 0)
@@ -209,7 +209,7 @@ class Connection:
         self.raw(self.pdu(COMMAND, sqe, data, **how))
 
     def send_data(self, to: Pdu, data: bytes, *, offset: int | None = None, flags: int = LAST, **how) -> None:
-        """What an R2T has asked for."""
+        """Sends the data that an R2T has asked for."""
         begin, _ = to.extent
         self.raw(self.pdu(H2C_DATA, struct.pack("<HHII4x", to.cid, to.tag, begin if offset is None else offset, len(data)),
                           data, flags=flags, **how))
@@ -221,7 +221,7 @@ class Connection:
         return answer
 
     def closed(self) -> bool:
-        """Waits until the gateway has closed; what comes before is dropped."""
+        """Waits until the gateway has closed the connection, and drops what arrives before."""
         try:
             while True:
                 self._exactly(1)
@@ -270,7 +270,7 @@ class Host:
         return self.queues[1]
 
     def read(self, lba: int, blocks: int, length: int, *, nsid: int = 1, cid: int = 7) -> bytes:
-        """As the answer comes, in data PDUs and perhaps a response."""
+        """Reads blocks: the answer comes in data PDUs, and perhaps a response."""
         self.io.send(read(cid, nsid, lba, blocks, length))
         data = b""
         while True:
@@ -286,7 +286,7 @@ class Host:
             return data
 
     def write(self, lba: int, blocks: int, data: bytes, *, nsid: int = 1, cid: int = 8, pieces: int = 131072) -> None:
-        """By R2T, each answered in PDUs of `pieces` bytes."""
+        """Writes blocks by R2T; each R2T is answered in PDUs of `pieces` bytes."""
         self.io.send(write(cid, nsid, lba, blocks, transport_sgl(len(data))))
         while True:
             answer = self.io.receive()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""By which listener a host comes in, over real sockets: a subsystem admits what came by a listener of its own, and a host
-with a key only with it."""
+"""Which hosts a subsystem admits, over real sockets: those that connected to a listener of its own, and a host that has a key
+only with that key."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def key(gateway, tmp_path) -> str:
 
 @pytest.fixture
 def port() -> int:
-    """Free in both families."""
+    """A port that is free in both address families."""
     with socket.socket(socket.AF_INET6) as probe:
         probe.bind(("::", 0))
         return probe.getsockname()[1]
@@ -41,14 +41,14 @@ def listen(gateway, nqn: str, traddr: str, port: int | str, **more) -> None:
 
 
 def answer(address: tuple[str, int], nqn: str, host: str = HOST) -> int:
-    """To a Connect of an admin queue, without TLS."""
+    """The status of a Connect of an admin queue without TLS."""
     with Connection(address) as admin:
         admin.initialize()
         return admin.call(connect(0), connect_data(nqn, host=host)).status
 
 
 @pytest.mark.parametrize("plain_at", ["::1", "::"])
-def test_a_plain_listener_of_another_subsystem_is_no_way_into_a_secured_one(gateway, key, port, plain_at):
+def test_a_plain_listener_of_another_subsystem_does_not_lead_into_a_secured_one(gateway, key, port, plain_at):
     gateway.call("nvmf_create_subsystem", nqn=SECURED)
     gateway.call("nvmf_subsystem_add_host", nqn=SECURED, host=HOST, psk=key)
     listen(gateway, SECURED, "0.0.0.0", port, secure_channel=True)
@@ -57,14 +57,14 @@ def test_a_plain_listener_of_another_subsystem_is_no_way_into_a_secured_one(gate
     assert answer(("::1", port), NQN) == ADMITTED
     for secured_address in ("127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1"):
         with Connection((secured_address, port)) as admin, pytest.raises(Closed):
-            admin.initialize()    # which is no beginning of TLS
+            admin.initialize()    # not a TLS record
 
 
 def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
     assert answer(gateway.address, NQN) == ADMITTED, "any host may connect"
     gateway.call("nvmf_subsystem_add_host", nqn=NQN, host=HOST, psk=key)
     assert answer(gateway.address, NQN) == NOT_YOU
-    assert answer(gateway.address, NQN, host=HOST[:-1] + "2") == ADMITTED, "who has no key has nothing to prove"
+    assert answer(gateway.address, NQN, host=HOST[:-1] + "2") == ADMITTED, "a host without a key needs no TLS"
     gateway.call("nvmf_subsystem_remove_host", nqn=NQN, host=HOST)
     assert answer(gateway.address, NQN) == ADMITTED
 
@@ -73,7 +73,7 @@ def test_a_host_with_a_key_is_not_admitted_without_it(gateway, key):
 @pytest.mark.parametrize("traddr, trsvcid", [
     ("127.0.0.1", "0"), ("127.0.0.1", "70000"), ("127.0.0.1", " 4420"), ("127.1", "4420"), ("::ffff:127.0.0.1", "4420"),
     ("localhost", "4420")])
-def test_what_is_no_address_is_refused(gateway, traddr, trsvcid):
+def test_an_invalid_address_is_refused(gateway, traddr, trsvcid):
     with pytest.raises(RpcError) as refused:
         listen(gateway, NQN, traddr, trsvcid)
     assert refused.value.code == -32602, refused.value
@@ -90,7 +90,7 @@ def test_an_address_is_the_same_however_it_is_spelled(gateway, port):
         Connection(("::1", port))
 
 
-def test_a_listener_that_is_removed_takes_the_hosts_that_came_by_it(gateway, port):
+def test_removing_a_listener_disconnects_the_hosts_that_used_it(gateway, port):
     listen(gateway, NQN, "127.0.0.1", port)
     with Host(("127.0.0.1", port), NQN) as leaving, Host(gateway.address, NQN) as staying:
         gateway.call("nvmf_subsystem_remove_listener", nqn=NQN, listen_address={
@@ -99,7 +99,7 @@ def test_a_listener_that_is_removed_takes_the_hosts_that_came_by_it(gateway, por
         assert len(staying.read(0, 1, 512)) == 512
 
 
-def test_discovery_answers_the_address_that_was_asked_for_a_wildcard(gateway, preset, port):
+def test_discovery_lists_the_address_that_the_host_used_for_a_wildcard_listener(gateway, preset, port):
     program = places.BUILD.parent / preset / "tools/causeway"
     if not program.exists():
         pytest.skip(f"{program} is not built")

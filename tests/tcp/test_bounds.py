@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that are many, slow, silent or gone: memory stays within its bound, and the others are served."""
+"""Many, slow, silent and dead hosts: memory stays within its bound, and other hosts are served."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ KEEP_ALIVE_MS = 10000    # the shortest that the gateway grants
 
 
 def until(true, what: str, within: float = 60) -> None:
-    """Of what only the gateway's own books tell."""
+    """Counters that only the gateway itself can report."""
     deadline = time.monotonic() + within
     while not true():
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
@@ -26,7 +26,7 @@ def until(true, what: str, within: float = 60) -> None:
 
 @pytest.fixture(autouse=True)
 def descriptors():
-    """Two thousand sockets at each end."""
+    """Each end needs two thousand sockets."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(8192, before[1])), before[1]))
     yield
@@ -49,7 +49,7 @@ def sockets_of(gateway) -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
-def test_a_thousand_connections(gateway, preset):
+def test_a_thousand_hosts_are_served_at_once(gateway, preset):
     with Host(gateway.address, NQN) as host, contextlib.ExitStack() as all_of_them:
         before = kib_of(gateway)
         many = [all_of_them.enter_context(Host(gateway.address, NQN, entries=128)) for _ in range(500)]
@@ -72,8 +72,8 @@ def test_a_thousand_connections(gateway, preset):
         assert len(host.read(0, 1, 512)) == 512
 
 
-def test_hosts_that_never_begin(gateway):
-    """They have fifteen seconds."""
+def test_hosts_that_never_send_icreq_are_closed(gateway):
+    """ICReq must arrive within fifteen seconds."""
     with contextlib.ExitStack() as all_of_them:
         silent = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(100)]
         for n, s in enumerate(silent):
@@ -85,7 +85,7 @@ def test_hosts_that_never_begin(gateway):
 
 
 def test_hosts_leave_descriptors_to_the_operator(new_gateway, monkeypatch):
-    """Half of them is for hosts; who comes then waits, costs nothing, and is served when another goes."""
+    """Hosts may use half of the descriptors. A host that connects then waits, costs nothing, and is served when another leaves."""
     command = daemon.command
     monkeypatch.setattr(daemon, "command", lambda *o, **how: ["prlimit", "--nofile=150:200", *command(*o, **how)])
     gateway = new_gateway()
@@ -107,8 +107,8 @@ def test_hosts_leave_descriptors_to_the_operator(new_gateway, monkeypatch):
 STRANGERS_OF_ADDRESS = 1024    # README.md, "Numbers"
 
 
-def test_crowds_of_strangers(gateway, preset):
-    """Thousands that say nothing, or half a Connect for a queue as deep as can be: the oldest of them make room, and the others are served."""
+def test_many_connections_without_connect_do_not_stop_other_hosts(gateway, preset):
+    """Thousands of connections send nothing, or half a Connect for a queue of the maximum depth: the oldest are closed, and hosts are served."""
     with contextlib.ExitStack() as all_of_them, Host(gateway.address, NQN) as host:
         before = kib_of(gateway)
         for n in range(530):
@@ -133,8 +133,8 @@ def test_crowds_of_strangers(gateway, preset):
     assert not gateway.socket.exists()
 
 
-def test_hosts_that_never_connect(gateway):
-    """An initialized connection whose Connect does not come, or comes in part."""
+def test_hosts_that_never_connect_are_closed(gateway):
+    """The Connect of an initialized connection does not arrive, or only a part of it does."""
     with Connection(gateway.address) as idle, Connection(gateway.address) as half:
         for c in (idle, half):
             c.initialize()
@@ -144,13 +144,13 @@ def test_hosts_that_never_connect(gateway):
         assert idle.closed() and half.closed()
 
 
-def test_a_host_that_never_reads(new_gateway):
-    """It asks for more than its socket takes, again and again; its neighbour on the same core does not notice."""
+def test_a_host_that_never_reads_does_not_stop_others(new_gateway):
+    """It reads more than its socket takes, again and again; another host on the same core is not delayed."""
     gateway = new_gateway(iobuf_large_cache_size=8)
     with Host(gateway.address, NQN, entries=128) as deaf, Host(gateway.address, NQN) as other:
         for cid in range(127):
             deaf.io.send(read(cid, 2, 0, 32, 131072))
-        until(lambda: gateway.counters()["blocked_sends"] > 0, "its socket is full")
+        until(lambda: gateway.counters()["blocked_sends"] > 0, "the host's socket is full")
         before = kib_of(gateway)
         for _ in range(100):
             assert len(other.read(0, 256, 131072)) == 131072
@@ -162,8 +162,8 @@ def test_a_host_that_never_reads(new_gateway):
             answered += deaf.io.receive().kind == RESPONSE
 
 
-def test_hosts_that_keep_what_they_were_granted(new_gateway):
-    """Writes whose data never come hold all shared buffers; everybody goes on with the one that is its own."""
+def test_hosts_that_never_send_their_data_leave_buffers_to_others(new_gateway):
+    """Writes whose data never arrive hold all shared buffers; each other connection continues with its own buffer."""
     gateway = new_gateway(iobuf_large_cache_size=8, iobuf_small_cache_size=8)
     with contextlib.ExitStack() as all_of_them:
         greedy = [all_of_them.enter_context(Host(gateway.address, NQN)) for _ in range(4)]
@@ -187,8 +187,8 @@ def pending(gateway):
     return [t for g in gateway.call("nvmf_get_stats")["poll_groups"] for t in g["transports"]]
 
 
-def test_a_stream_of_long_writes_starves_nobody(new_gateway):
-    """One host writes without a pause, another reads small blocks: each gets its answers."""
+def test_a_stream_of_long_writes_does_not_starve_other_hosts(new_gateway):
+    """One host writes without a pause, another reads small blocks: both are served."""
     gateway = new_gateway(max_io_size=1048576, iobuf_large_cache_size=16)
     with Host(gateway.address, NQN) as writer, Host(gateway.address, NQN) as reader:
         data = os.urandom(1048576)
@@ -210,7 +210,7 @@ def test_a_stream_of_long_writes_starves_nobody(new_gateway):
         assert reads >= 64 * 8
 
 
-def test_a_dead_peer_goes_by_keep_alive(gateway):
+def test_keep_alive_ends_the_controller_of_a_dead_host(gateway):
     with Host(gateway.address, NQN, kato=KEEP_ALIVE_MS) as dead, Host(gateway.address, NQN) as other:
         before = gateway.qpairs()
         # Nothing comes from it any more, and nothing says so.
@@ -220,7 +220,7 @@ def test_a_dead_peer_goes_by_keep_alive(gateway):
         assert len(other.read(0, 1, 512)) == 512
 
 
-def test_half_closed_and_reset(gateway):
+def test_half_closed_and_reset_connections_are_closed(gateway):
     with Host(gateway.address, NQN) as host:
         before = gateway.qpairs()
         host.io.socket.shutdown(socket.SHUT_WR)
@@ -229,8 +229,8 @@ def test_half_closed_and_reset(gateway):
     until(lambda: gateway.qpairs() == 0, "the reset one, too")
 
 
-def test_connections_come_and_go(gateway, preset):
-    """What each leaves behind is nothing."""
+def test_connections_that_come_and_go_leave_nothing(gateway, preset):
+    """A connection that has ended leaves no socket and no memory."""
     def cycle(times: int) -> None:
         for _ in range(times):
             with Host(gateway.address, NQN) as host:
@@ -257,7 +257,7 @@ def test_the_gateway_ends_with_hosts_connected(gateway):
 
 
 def test_the_gateway_ends_with_refused_hosts_connected(gateway):
-    """Nothing of theirs has to be waited for: the end of each is over as soon as it has begun."""
+    """The gateway has nothing to wait for: each of these connections ends at once."""
     with contextlib.ExitStack() as all_of_them:
         refused = [all_of_them.enter_context(Connection(gateway.address)) for _ in range(8)]
         for c in refused:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the gateway answers to a host that keeps to NVMe over TCP, byte by byte."""
+"""The gateway's answers to a host that keeps to NVMe over TCP, byte by byte."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ DIGESTS = {"none": 0, "header": HDGST, "data": DDGST, "both": HDGST | DDGST}
 
 
 @pytest.mark.parametrize("digests", DIGESTS.values(), ids=DIGESTS)
-def test_what_is_written_is_read(gateway, digests):
+def test_written_data_reads_back(gateway, digests):
     with Host(gateway.address, NQN, digests=digests) as host:
         assert host.io.agreed == digests
         small, large = os.urandom(4096), os.urandom(131072)
@@ -26,7 +26,7 @@ def test_what_is_written_is_read(gateway, digests):
 
 
 @pytest.mark.parametrize("digests", (0, HDGST | DDGST), ids=("plain", "digests"))
-def test_pdus_come_in_single_bytes(gateway, digests):
+def test_pdus_may_arrive_in_single_bytes(gateway, digests):
     with Host(gateway.address, NQN, digests=digests) as host:
         data = os.urandom(512)
         stream = host.io.pdu(COMMAND, write(1, 1, 5, 1, in_capsule(512)), data) + host.io.pdu(COMMAND, read(2, 1, 5, 1, 512))
@@ -36,7 +36,7 @@ def test_pdus_come_in_single_bytes(gateway, digests):
         assert host.io.receive().data == data
 
 
-def test_pdus_come_all_at_once(host):
+def test_pdus_may_arrive_all_at_once(host):
     data = [os.urandom(512) for _ in range(30)]
     stream = b"".join(host.io.pdu(COMMAND, write(n, 1, n, 1, in_capsule(512)), d) for n, d in enumerate(data))
     host.io.raw(stream)
@@ -46,7 +46,7 @@ def test_pdus_come_all_at_once(host):
 
 
 @pytest.mark.parametrize("hpda", (0, 1, 7, 31))
-def test_data_lie_where_the_host_wants_them(gateway, hpda):
+def test_data_begins_at_the_alignment_that_the_host_asked_for(gateway, hpda):
     with Host(gateway.address, NQN, hpda=hpda, digests=HDGST) as host:
         host.io.send(read(3, 2, 0, 1, 4096))
         begin = host.io._exactly(8)
@@ -55,7 +55,7 @@ def test_data_lie_where_the_host_wants_them(gateway, hpda):
         assert struct.unpack_from("<I", begin, 4)[0] == begin[3] + 4096
 
 
-def test_success_needs_no_response_where_the_host_does_without_flow_control(gateway):
+def test_a_read_needs_no_response_if_the_host_disables_flow_control(gateway):
     with Host(gateway.address, NQN, flow_control=False) as host:
         host.io.send(read(3, 2, 0, 1, 4096))
         answer = host.io.receive()
@@ -67,7 +67,7 @@ def test_success_needs_no_response_where_the_host_does_without_flow_control(gate
         assert answer.kind == RESPONSE and answer.status == 0
 
 
-def test_success_can_be_had_off(new_gateway):
+def test_the_success_flag_can_be_switched_off(new_gateway):
     gateway = new_gateway(c2h_success=False)
     with Host(gateway.address, NQN, flow_control=False) as host:
         host.io.send(read(3, 2, 0, 1, 4096))
@@ -76,7 +76,7 @@ def test_success_can_be_had_off(new_gateway):
 
 
 @pytest.mark.parametrize("maxr2t, at_a_time", ((0, 1), (1, 2), (7, 4)))
-def test_a_long_write_is_asked_for_in_parts(new_gateway, maxr2t, at_a_time):
+def test_a_long_write_is_requested_by_several_r2ts(new_gateway, maxr2t, at_a_time):
     gateway = new_gateway(max_io_size=1048576)
     with Host(gateway.address, NQN, maxr2t=maxr2t) as host:
         data = os.urandom(1048576)
@@ -98,7 +98,7 @@ def test_a_long_write_is_asked_for_in_parts(new_gateway, maxr2t, at_a_time):
         assert host.read(0, 2048, len(data)) == data
 
 
-def test_parts_are_answered_in_any_order(new_gateway):
+def test_r2ts_may_be_answered_in_any_order(new_gateway):
     gateway = new_gateway(max_io_size=1048576)
     with Host(gateway.address, NQN, maxr2t=3) as host:
         data = os.urandom(524288)
@@ -112,7 +112,7 @@ def test_parts_are_answered_in_any_order(new_gateway):
 
 
 @pytest.mark.parametrize("spoiled", ("capsule", "transfer"))
-def test_a_wrong_data_digest_spoils_one_command(gateway, spoiled):
+def test_a_wrong_data_digest_fails_one_command(gateway, spoiled):
     with Host(gateway.address, NQN, digests=HDGST | DDGST) as host:
         old = os.urandom(512)
         host.write(7, 1, old)
@@ -148,7 +148,7 @@ def test_wrong_data_pointers_get_a_status(host, sqe, status):
     assert len(host.read(0, 1, 512)) == 512    # and all goes on
 
 
-def test_the_queue_is_as_deep_as_asked(gateway):
+def test_a_queue_has_the_depth_that_the_host_asked_for(gateway):
     with Host(gateway.address, NQN, entries=128) as host:
         for cid in range(127):
             host.io.send(read(cid, 2, cid, 1, 4096))
@@ -166,7 +166,7 @@ def test_a_deeper_queue_than_offered_is_refused(gateway):
         assert answer.status == 0x182    # Connect Invalid Parameters
 
 
-def test_connect_may_say_its_data_come_later(gateway):
+def test_connect_data_may_come_after_an_r2t(gateway):
     with Connection(gateway.address) as admin:
         admin.initialize()
         sqe = bytearray(connect(0, 3))
@@ -178,20 +178,20 @@ def test_connect_may_say_its_data_come_later(gateway):
         assert admin.receive().status == 0
 
 
-def test_ipv6(new_gateway):
+def test_a_host_connects_over_ipv6(new_gateway):
     gateway = new_gateway(traddr="::1")
     with Host(gateway.address, NQN) as host:
         host.write(0, 1, bytes(512))
 
 
-def test_a_listener_at_all_addresses(gateway):
+def test_a_listener_may_be_at_all_addresses(gateway):
     port = gateway.listen("0.0.0.0")
     with Connection(("127.0.0.1", port)) as admin:
         admin.initialize()
         assert admin.call(connect(0), connect_data(NQN)).status == 0
 
 
-def test_an_address_can_be_had_once(gateway, new_gateway):
+def test_an_address_can_be_used_by_one_port_only(gateway, new_gateway):
     from daemon import RpcError
     other = new_gateway()
     with pytest.raises(RpcError) as refused:
@@ -200,7 +200,7 @@ def test_an_address_can_be_had_once(gateway, new_gateway):
     assert "in use" in refused.value.message
 
 
-def test_what_a_transport_was_made_with_is_saved(new_gateway):
+def test_the_options_of_a_transport_are_saved(new_gateway):
     gateway = new_gateway(acceptor_backlog=7, c2h_success=False)
     [made] = [c["params"] for c in gateway.call("framework_get_config", name="nvmf") if c["method"] == "nvmf_create_transport"]
     assert (made["acceptor_backlog"], made["c2h_success"]) == (7, False)

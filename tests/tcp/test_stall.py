@@ -17,7 +17,7 @@ def stalls(gateway) -> int:
     return sum(r["stalls"] for r in gateway.call("framework_get_reactors")["reactors"])
 
 
-def test_what_was_in_the_socket_is_not_written(gateway):
+def test_writes_that_waited_in_the_socket_are_not_executed(gateway):
     """One host closes its connection, one keeps it, one has sent the first half of a write that needs R2T."""
     with Host(gateway.address, NQN) as gone, Host(gateway.address, NQN) as here, Host(gateway.address, NQN) as slow:
         for lba in range(3):
@@ -46,8 +46,8 @@ def test_what_was_in_the_socket_is_not_written(gateway):
             assert here.read(lba, 1, 512) == OLD
 
 
-def test_an_idle_gateway_notices_it_too(gateway):
-    """Its cores sleep when it is stopped."""
+def test_an_idle_gateway_notices_a_stall_too(gateway):
+    """The gateway is stopped while its cores sleep."""
     with Host(gateway.address, NQN) as host:
         host.write(0, 1, NEW)
         time.sleep(0.2)    # no event says that a core sleeps
@@ -57,8 +57,8 @@ def test_an_idle_gateway_notices_it_too(gateway):
         assert host.read(0, 1, 512) == NEW
 
 
-def test_a_host_that_had_filled_its_window_has_to_come_again(gateway):
-    """Its kernel may hold more that is just as old."""
+def test_a_host_that_had_filled_its_window_is_disconnected(gateway):
+    """The host's kernel may hold more data of the same age."""
     with Host(gateway.address, NQN, entries=128) as host:
         host.write(0, 1, NEW)
         with stopped(gateway):

@@ -17,7 +17,7 @@ NO_CONNECTION = 3
 
 @pytest.fixture
 def secured(gateway, tmp_path):
-    """Files of keys by name, and a port where hosts need one."""
+    """Key files by name, and a port at which hosts need a key."""
     files = {}
     for name, text in KEYS.items():
         files[name] = tmp_path / name
@@ -34,7 +34,7 @@ def perf(preset: str, port: int, *options, hostnqn: str = HOST):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_what_was_written_is_read_back(gateway, preset, secured, key):
+def test_written_data_reads_back(gateway, preset, secured, key):
     files, port = secured
     gateway.call("nvmf_subsystem_add_host", nqn=NQN, host=HOST, psk=key)
     for size in ("512", "16k", "128k"):
@@ -42,11 +42,11 @@ def test_what_was_written_is_read_back(gateway, preset, secured, key):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_who_has_no_key_or_another_is_refused(gateway, preset, secured):
+def test_a_host_without_the_right_key_is_refused(gateway, preset, secured):
     files, port = secured
     gateway.call("nvmf_subsystem_add_host", nqn=NQN, host=HOST, psk="sha256")
     for hostnqn, options in ((HOST, ()), (HOST, ("--psk", files["sha384"])),
                              (HOST + "-other", ("--psk", files["sha256"]))):
         assert perf(preset, port, *options, hostnqn=hostnqn).returncode == NO_CONNECTION
     assert perf(preset, port, "--psk", files["sha256"]).returncode == 0
-    assert perf(preset, gateway.address[1], "--psk", files["sha256"]).returncode == NO_CONNECTION, "nobody speaks TLS there"
+    assert perf(preset, gateway.address[1], "--psk", files["sha256"]).returncode == NO_CONNECTION, "the listener does not offer TLS"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that break the protocol are told what was wrong, and nobody else notices."""
+"""The gateway tells hosts how they broke the protocol, and other hosts are not affected."""
 
 import struct
 from dataclasses import dataclass
@@ -34,16 +34,16 @@ FIRST = {
 
 
 @pytest.mark.parametrize("wrong", FIRST.values(), ids=FIRST)
-def test_a_connection_that_begins_wrong(gateway, wrong):
+def test_a_wrong_first_pdu_ends_the_connection(gateway, wrong):
     with Connection(gateway.address) as broken:
         broken.raw(wrong.sent)
-        must_be_told(broken, wrong)
+        expect_term_req(broken, wrong)
     assert gateway.counters()["handshakes_refused"] == 1
 
 
-def must_be_told(broken: Connection, wrong: Wrong) -> None:
+def expect_term_req(broken: Connection, wrong: Wrong) -> None:
     told = broken.receive()
-    while told.kind in (RESPONSE, C2H_DATA, R2T):    # of what was sent before
+    while told.kind in (RESPONSE, C2H_DATA, R2T):    # responses to earlier commands
         told = broken.receive()
     assert told.kind == C2H_TERM
     assert told.fatal == (wrong.status, wrong.information)
@@ -52,7 +52,7 @@ def must_be_told(broken: Connection, wrong: Wrong) -> None:
 
 
 def data_pdu(cid, tag, offset, size, *, flags=LAST, said=None, pdo=24, plen=None):
-    """H2CData without digests, header only where it is refused by that."""
+    """An H2CData PDU without digests; only its header where the header alone is refused."""
     return (common(H2C_DATA, 24, plen or 24 + size, flags=flags, pdo=pdo) +
             struct.pack("<HHII4x", cid, tag, offset, size if said is None else said))
 
@@ -67,7 +67,7 @@ LATER = {
     "four gigabytes": Wrong(common(COMMAND, 72, 0xffffffff, pdo=72), INVALID_FIELD, 4),
     "data inside the header": Wrong(common(COMMAND, 72, 584, pdo=40), INVALID_FIELD, 3),
     "digests that were not agreed on": Wrong(common(COMMAND, 72, 76, flags=HDGST), INVALID_FIELD, 1),
-    "data that nobody has asked for": Wrong(data_pdu(0, 0, 0, 4), INVALID_FIELD, 10),
+    "data without an R2T": Wrong(data_pdu(0, 0, 0, 4), INVALID_FIELD, 10),
     "data for a tag that cannot be": Wrong(data_pdu(0, 0xffff, 0, 4), INVALID_FIELD, 10),
     "too much data at once": Wrong(data_pdu(0, 0, 0, 131076)[:8], LIMIT_EXCEEDED),
     "data without data": Wrong(data_pdu(0, 0, 0, 0)[:8], INVALID_FIELD, 4),
@@ -75,11 +75,11 @@ LATER = {
 
 
 @pytest.mark.parametrize("wrong", LATER.values(), ids=LATER)
-def test_a_queue_that_goes_wrong(gateway, host, wrong):
+def test_a_wrong_pdu_ends_the_connection(gateway, host, wrong):
     with Host(gateway.address, NQN) as other:
-        host.io.send(read(1, 2, 0, 1, 4096))    # what was asked for before is answered before
+        host.io.send(read(1, 2, 0, 1, 4096))    # answered before the error is reported
         host.io.raw(wrong.sent)
-        must_be_told(host.io, wrong)
+        expect_term_req(host.io, wrong)
         assert len(other.read(0, 1, 512)) == 512
         assert host.admin.call(connect(1), connect_data(NQN)).status != 0    # it lives
     assert gateway.counters()["violations"] == 1
@@ -99,13 +99,13 @@ TRANSFERS = {
 
 
 @pytest.mark.parametrize("wrong", TRANSFERS.values(), ids=TRANSFERS)
-def test_data_that_go_wrong(gateway, host, wrong):
+def test_wrong_data_pdus_end_the_connection(gateway, host, wrong):
     host.io.send(write(9, 1, 0, 2, transport_sgl(1024)))
     asked = host.io.receive()
     assert asked.kind == R2T
     expected = wrong(asked)
     host.io.raw(expected.sent)
-    must_be_told(host.io, expected)
+    expect_term_req(host.io, expected)
     with Host(gateway.address, NQN) as other:
         assert other.read(0, 2, 1024) == bytes(1024)    # nothing was written
 
@@ -114,24 +114,24 @@ def test_a_wrong_header_digest_ends_the_connection(gateway):
     with Host(gateway.address, NQN, digests=HDGST | DDGST) as host:
         wrong = host.io.pdu(COMMAND, read(1, 1, 0, 1, 512), spoil=HDGST)
         host.io.raw(wrong)
-        must_be_told(host.io, Wrong(wrong[:72] + wrong[72:76], HEADER_DIGEST, struct.unpack("<I", wrong[72:])[0]))
+        expect_term_req(host.io, Wrong(wrong[:72] + wrong[72:76], HEADER_DIGEST, struct.unpack("<I", wrong[72:])[0]))
 
 
-def test_more_commands_than_the_queue_is_deep(gateway):
+def test_more_commands_than_the_depth_end_the_connection(gateway):
     with Host(gateway.address, NQN, entries=4) as host:
         # None of them can be answered before its data come.
         host.io.raw(b"".join(host.io.pdu(COMMAND, write(cid, 1, 0, 1, transport_sgl(512))) for cid in range(5)))
         assert host.io.closed()
 
 
-def test_a_first_command_that_is_none_of_fabrics(gateway):
+def test_a_first_command_that_is_not_connect_is_refused(gateway):
     with Connection(gateway.address) as queue:
         queue.initialize()
         assert queue.call(read(1, 1, 0, 1, 512)).status == 0x00c    # Command Sequence Error
         assert queue.call(connect(0), connect_data(NQN)).status == 0
 
 
-def test_a_host_says_why_it_goes(gateway, host):
+def test_the_term_req_of_a_host_ends_the_connection(gateway, host):
     before = gateway.qpairs()
     host.io.raw(common(H2C_TERM, 24, 24 + 72) + struct.pack("<HI10x", LIMIT_EXCEEDED, 0) + bytes(72))
     assert host.io.closed()
@@ -140,8 +140,8 @@ def test_a_host_says_why_it_goes(gateway, host):
     assert host.admin.call(read(1, 1, 0, 1, 512)).status != 0
 
 
-def test_a_capsule_that_never_ends_is_no_trouble(gateway):
-    """In-capsule data that come halfway, and then the host goes."""
+def test_a_capsule_that_never_ends_does_not_stop_other_hosts(gateway):
+    """Half of the in-capsule data arrives, and then the host disconnects."""
     with Host(gateway.address, NQN) as host:
         host.io.raw(host.io.pdu(COMMAND, write(1, 1, 0, 8, in_capsule(4096)), bytes(4096))[:2000])
     with Host(gateway.address, NQN) as host:

@@ -33,7 +33,7 @@ def send_pair(host: Host, nsid: int, expected: bytes, new: bytes) -> None:
 
 
 def statuses(host: Host) -> list[int]:
-    """Of both halves, in their order."""
+    """The statuses of both halves, in their order."""
     answers = [host.io.receive() for _ in range(2)]
     assert all(answer.kind == RESPONSE for answer in answers), answers
     return [answer.status for answer in sorted(answers, key=lambda answer: answer.cid)]

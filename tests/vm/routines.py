@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several files ask of a host with a disk."""
+"""Checks that several files run on a host with a disk."""
 
 import time
 
@@ -22,7 +22,7 @@ def live_as_file_system(guest, device: str) -> None:
 
 
 def discard_and_write_zeroes(guest, device: str, *, discarded_reads_zero: bool = True) -> None:
-    """What was discarded or zeroed reads as zeroes; what lies beside it is untouched."""
+    """Discarded and zeroed blocks read as zeroes; the blocks beside them are untouched."""
     guest.out(f"""set -e
         head -c 1M /dev/urandom > /tmp/before
         dd if=/tmp/before of={device} bs=1M oflag=direct status=none
@@ -40,7 +40,7 @@ def discard_and_write_zeroes(guest, device: str, *, discarded_reads_zero: bool =
 
 
 def check_cluster_holds(lab, guest, served, folder) -> None:
-    """What the device reads, past everything under test."""
+    """The cluster holds what the device reads without the page cache."""
     guest.out(f"dd if={served.device} of=/out/device bs=1M iflag=direct status=none", timeout=120)
     exported = lab.cluster.export_image(served.image, folder / "exported")
     assert exported.read_bytes() == (guest.share / "device").read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/causeway-bind with a real kernel: what is in use stays with it. tests/deploy has all that is refused."""
+"""deploy/causeway-bind with a real kernel: devices in use stay with it. tests/deploy has all refusals."""
 
 import contextlib
 
@@ -108,7 +108,7 @@ def a_process(guest):
     (kernel_target, "nvme0n1 is exported by the kernel's NVMe target (subsystem used)"),
     (a_process, "sleep (process "),
 ], ids=lambda value: value.__name__ if callable(value) else "")
-def test_what_is_in_use_stays_with_the_kernel(guest, address, using, reason):
+def test_devices_in_use_stay_with_the_kernel(guest, address, using, reason):
     with using(guest):
         refused = guest.run([nvme_slots.BIND, "bind", address])
         assert refused.rc == 1 and f"{address}: {reason}" in refused.err, refused
@@ -116,7 +116,7 @@ def test_what_is_in_use_stays_with_the_kernel(guest, address, using, reason):
         assert reason in guest.out([nvme_slots.BIND, "status"])
 
 
-def test_a_group_that_a_process_has_open_stays_with_it(guest, address):
+def test_a_group_that_a_process_has_open_is_not_unbound(guest, address):
     """The disk comes and goes with its driver, and its content stays."""
     guest.out(f"head -c 1M /dev/urandom > /tmp/content && dd if=/tmp/content of={DISK} bs=1M oflag=direct status=none")
     guest.out([nvme_slots.BIND, "bind", address])
@@ -138,7 +138,7 @@ def test_a_group_that_a_process_has_open_stays_with_it(guest, address):
 
 
 def test_the_lab_shows_what_the_iommu_prevented(guest, drives):
-    """Or its silence in other tests would prove nothing."""
+    """Otherwise an empty report would prove nothing in other tests."""
     address = drives.right.address(guest)
     assert guest.iommu_faults() == ""
     drives.bind(drives.right)

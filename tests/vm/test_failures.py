@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong around a gateway, and what its hosts must not notice beyond a pause."""
+"""Failures around a gateway, of which its hosts must notice nothing but a pause."""
 
 import contextlib
 import time
@@ -30,13 +30,13 @@ def patient(lab, gateway, host, own_name):
 
 @pytest.fixture
 def stock_watch_timeout(lab):
-    """A dead client keeps its images' locks for as long as on a cluster that nobody has tuned."""
+    """A dead client keeps its images' locks for as long as on a cluster with default settings."""
     with lab.cluster.watch_timeout(30):
         yield
 
 
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, stock_watch_timeout, gateway, patient):
-    """And the first write after it waits for no watch of the dead gateway, which lasts for 30 s."""
+    """The first write after it does not wait for the watch of the dead gateway, which lasts for 30 s."""
     [controller] = host.controllers(patient.nqn)
     write = guest.start(["/usr/bin/python3", places.INSIDE / "first_write.py", controller, patient.device, 9 * MIB])
     write.wait_for("waiting")
@@ -47,8 +47,8 @@ def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, st
 
 
 @pytest.mark.over(RDMA)    # it happens below any fabric
-def test_what_a_gateway_acknowledged_outlives_it(lab, guest, host, gateway, patient):
-    """While the OSD does nothing, nothing is acknowledged: neither when the host has flushed before, as file systems do."""
+def test_acknowledged_writes_outlive_the_gateway(lab, guest, host, gateway, patient):
+    """While the OSD is stopped, no write is acknowledged, even if the host has flushed before, as file systems do."""
     controller = host.controllers(patient.nqn)[0]
     guest.out(f"dd if=/dev/zero of={patient.device} bs=4k count=1 conv=fsync status=none")
     lab.cluster.osd_pause()
@@ -103,8 +103,8 @@ def test_an_osd_that_pauses_delays_its_own_images_only(lab, guest, host, gateway
 
 
 @pytest.mark.over(TCP)    # it happens below any fabric
-def test_a_pool_filled_and_freed_under_load(lab, guest, host, gateway, patient, small_pool, own_name):
-    """Who needs new space is told that there is none; what overwrites, and images of other pools, do not notice."""
+def test_a_load_continues_after_its_pool_was_full(lab, guest, host, gateway, patient, small_pool, own_name):
+    """Writes that need new space fail with Capacity Exceeded; overwrites, and images of other pools, are not affected."""
     full = disk.attach(lab, gateway, host, f"full-{own_name}", "96M", PATIENT, pool=small_pool)
     guest.out(f"dd if=/dev/zero of={full.device} bs=1M count=2 oflag=direct status=none")
     enough = f"/tmp/{own_name}"
@@ -135,7 +135,7 @@ def test_an_osd_that_restarts_under_load_loses_nothing(lab, guest, gateway, pati
 
 
 @pytest.mark.over(TCP)    # it happens below any fabric
-def test_a_client_blocklisted_under_load_comes_back_or_stays_off_until_told(lab, guest, host, gateway, patient):
+def test_a_blocklisted_client_reconnects_or_waits_for_the_operator_as_configured(lab, guest, host, gateway, patient):
     gateway.add_cluster(lab.guest_conf, "strict", on_fenced="offline")
     off = disk.attach(lab, gateway, host, "off", "8M", PATIENT, cluster="strict")
     guest.out("head -c 1M /dev/urandom > /tmp/written")
@@ -198,7 +198,7 @@ def test_a_network_that_is_cut_loses_nothing(gateway, far_host):
 
 
 @pytest.mark.over(RDMA)
-def test_an_rdma_device_that_is_removed_takes_its_own_hosts_only(lab, guest, host, gateway, far_host):
+def test_removing_an_rdma_device_disconnects_its_own_hosts_only(lab, guest, host, gateway, far_host):
     other, target = far_host
     device = other.connect(target, PATIENT)
     controller = other.controllers(target.nqn)[0]
@@ -239,7 +239,7 @@ def test_a_namespace_removed_in_use_fails_its_io_and_nothing_else(lab, guest, ho
     assert gateway.running and host.state(host.controllers(target.nqn)[0]) == "live"
 
 
-def test_an_image_deleted_in_use_takes_its_namespace_along(lab, guest, host, gateway, patient):
+def test_deleting_an_image_in_use_removes_its_namespace(lab, guest, host, gateway, patient):
     load = fio.start_verify(guest, patient.device, more=SLOWLY)
     time.sleep(2)
     gateway.remove_image(patient.image)

@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize("block_size", [4096, 512])
-def test_what_a_host_writes_is_what_the_cluster_holds(lab, lasting_gateway, guest, host, fabric, tmp_path, block_size):
+def test_the_cluster_holds_what_a_host_wrote(lab, lasting_gateway, guest, host, fabric, tmp_path, block_size):
     name = f"first{block_size}-{fabric}"
     nqn = f"nqn.2024-01.io.causeway:{name}"
     lab.cluster.create_image(name, 4 * MIB)
@@ -38,5 +38,5 @@ def test_a_request_that_cannot_be_done_is_refused_with_a_reason(lasting_gateway)
     assert lasting_gateway.running
 
 
-def test_it_ends_when_asked(lasting_gateway):
+def test_the_gateway_ends_when_asked(lasting_gateway):
     assert lasting_gateway.stop() == 0

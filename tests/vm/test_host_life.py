@@ -19,12 +19,12 @@ def served(lab, lasting_gateway, host):
     disk.withdraw(lab, lasting_gateway, host, attached)
 
 
-def test_discovery_lists_it(host, fabric, served):
+def test_discovery_lists_the_subsystem(host, fabric, served):
     assert [(r["subnqn"], r["trtype"], r["traddr"], r["trsvcid"]) for r in host.discover(served.target)] == [
         (served.nqn, fabric.transport, served.target.address, str(served.target.port))]
 
 
-def test_nvme_list_shows_it(guest, served):
+def test_nvme_list_shows_the_namespace(guest, served):
     listed = {each["DevicePath"]: each for each in json.loads(guest.out("nvme list -o json"))["Devices"]}
     shown = listed[served.device]
     assert (shown["SerialNumber"], shown["PhysicalSize"], shown["SectorSize"]) == ("ordinary", 32 * MIB, 4096)
@@ -35,21 +35,21 @@ def test_the_controller_is_live(host, served):
 
 
 @pytest.mark.parametrize("bs", ["4k", "16k", "64k", "128k", "256k", "1m"])
-def test_random_writes_read_back_right(guest, served, bs):
+def test_random_writes_read_back(guest, served, bs):
     size = 4 if bs.endswith("k") and int(bs[:-1]) < 64 else 16
     done = fio.verify(guest, served.device, bs=bs, depth=16, size=f"{size}m")
     assert done.write.bytes == done.read.bytes == size * MIB
 
 
-def test_mixed_block_sizes_read_back_right(guest, served):
+def test_mixed_block_sizes_read_back(guest, served):
     fio.verify(guest, served.device, more="--bsrange=4k-256k --bs_unaligned=0", depth=16, size="8m")
 
 
-def test_reads_and_writes_at_once(guest, served):
+def test_reads_and_writes_run_at_once(guest, served):
     fio.verify(guest, served.device, rw="randrw", bs="4k", depth=16, size="4m")
 
 
-def test_discard_and_write_zeroes(guest, served):
+def test_discarded_and_zeroed_blocks_read_as_zeroes(guest, served):
     routines.discard_and_write_zeroes(guest, served.device)
 
 
@@ -59,7 +59,7 @@ def test_a_file_system_lives_on_it(lab, host, guest, served, tmp_path):
     routines.check_cluster_holds(lab, guest, served, tmp_path)
 
 
-def test_a_host_comes_back_to_its_data(host, guest, served):
+def test_a_host_that_reconnects_finds_its_data(host, guest, served):
     guest.out("head -c 1M /dev/urandom > /tmp/mine")
     guest.out(f"dd if=/tmp/mine of={served.device} bs=1M oflag=direct status=none")
     host.disconnect(served.nqn)
@@ -68,5 +68,5 @@ def test_a_host_comes_back_to_its_data(host, guest, served):
     guest.out(f"dd if={served.device} bs=1M count=1 iflag=direct status=none | cmp - /tmp/mine")
 
 
-def test_the_kernel_had_nothing_to_complain_about(guest, served):
+def test_the_kernel_logged_no_error(guest, served):
     assert guest.kernel_complaints() == ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that keep to no rule, and disks that never answer: other hosts must not notice."""
+"""Hosts that break every rule, and disks that never answer: other hosts must not be affected."""
 
 import contextlib
 import signal
@@ -27,7 +27,7 @@ def add_memory_disk(gateway, name: str, mib: int) -> None:
 
 @pytest.fixture
 def good(gateway, guest):
-    """A disk that a stock kernel has connected to and writes and verifies, for as long as the test goes on."""
+    """A disk that a stock kernel writes and verifies during the whole test."""
     add_memory_disk(gateway, "good", 32)
     host = Initiator(guest)
     device = host.connect(gateway.add_subsystem(GOOD, "good"), "-i 2")
@@ -62,12 +62,12 @@ def hostile(gateway, guest):
 
 @pytest.mark.over(RDMA)
 @pytest.mark.parametrize("cases", ["connect", "sgl", "capsule", "flood", "leave"])
-def test_a_hostile_host_gets_what_it_deserves_and_others_what_they_asked_for(gateway, good, hostile, cases):
+def test_a_hostile_host_is_refused_and_other_hosts_are_served(gateway, good, hostile, cases):
     hostile(cases)
 
 
 @pytest.mark.over(RDMA)
-def test_nothing_of_hostile_hosts_is_kept(gateway, hostile):
+def test_hostile_hosts_leave_nothing_behind(gateway, hostile):
     def kept():
         return {kind: n for kind, n in gateway.settled_resources().items() if kind != "rss_kib"}
     hostile("quick", "sgl-count-17")    # the device's objects are made
@@ -99,7 +99,7 @@ def stuck(gateway, guest):
 
 @pytest.mark.over(RDMA, TCP)
 def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, guest, stuck):
-    """Both cores' queues are full of requests that hang: hosts of another disk connect, are served at full size, and go."""
+    """The queues of both cores are full of requests that hang: hosts of another disk connect, are served with large commands, and disconnect."""
     add_memory_disk(gateway, "other", 32)
     target = gateway.add_subsystem(GOOD, "other")
     host = Initiator(guest)
@@ -114,5 +114,5 @@ def test_a_disk_that_hangs_stops_its_own_hosts_only(gateway, guest, stuck):
 
 
 @pytest.mark.over(RDMA)
-def test_a_hostile_host_beside_a_disk_that_hangs(gateway, guest, stuck, hostile):
+def test_a_hostile_host_is_refused_beside_a_disk_that_hangs(gateway, guest, stuck, hostile):
     hostile("overrun-writes", "never-receives", "disconnect-in-flight", "sgl-list-of-16")

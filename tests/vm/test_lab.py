@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab itself: what all other tests in guests stand on."""
+"""The lab itself, which all other tests in guests use."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def test_a_command_that_takes_too_long_is_killed_and_reported(guest):
     assert not guest.run("pgrep -x sleep").ok
 
 
-def test_much_output_arrives_whole(guest):
+def test_long_output_arrives_whole(guest):
     assert guest.out("seq 200000") == "".join(f"{n}\n" for n in range(1, 200001))
 
 
@@ -79,7 +79,7 @@ def test_ceph_is_reached_from_the_guest(lab, guest):
     assert "seen" in guest.out(f"rbd -c {lab.guest_conf} ls").split()
 
 
-def test_what_the_guest_writes_to_an_image_is_what_the_cluster_exports(lab, guest, tmp_path):
+def test_the_cluster_exports_what_the_guest_wrote_to_an_image(lab, guest, tmp_path):
     guest.out("head -c 8M /dev/urandom > /out/content")
     guest.out(f"rbd -c {lab.guest_conf} import --no-progress /out/content rbd/written")
     exported = lab.cluster.export_image("written", tmp_path / "exported")
@@ -111,7 +111,7 @@ def test_an_osd_that_ends_comes_back_with_its_data(lab):
     assert "kept" in lab.cluster.rbd("ls").split()
 
 
-def test_a_network_keeps_its_address_when_guests_plug_in():
+def test_a_network_keeps_its_address_when_guests_join():
     """Guests that run would look for the cluster at the old one."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root, for a network of its own")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts come and go; nothing of them may stay."""
+"""Hosts that connect and disconnect leave nothing behind."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a subsystem is reached: several addresses, of both families."""
+"""A subsystem that listens at several addresses of both families."""
 
 from dataclasses import replace
 

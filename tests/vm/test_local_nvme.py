@@ -48,7 +48,7 @@ def gateway(drives, guest, host):
 
 @pytest.fixture(scope="module")
 def names(drives, gateway) -> dict[str, list[str]]:
-    """By slot, what was attached."""
+    """The attached namespaces, by slot."""
     return {slot.name: gateway.attach_nvme(slot.name.title(), slot.address(gateway.host))
             for slot in (drives.left, drives.right)}
 
@@ -73,7 +73,7 @@ def disks(left, right, host) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_went_astray(guest):
-    """Neither a device, by its IOMMU's account, nor the kernel."""
+    """Neither the IOMMU nor the kernel has reported anything."""
     yield
     assert guest.iommu_faults() == ""
     assert guest.kernel_complaints() == ""
@@ -102,7 +102,7 @@ def test_controllers_are_listed(drives, guest, gateway, names):
     assert one["name"] == "Right"
 
 
-def test_health_is_the_devices_own(gateway, names):
+def test_the_health_log_is_the_devices_own(gateway, names):
     health = gateway.rpc("bdev_nvme_get_controller_health_info", {"name": "Left"})
     assert health["model_number"].strip() == "QEMU NVMe Ctrl"
     assert health["serial_number"].strip() == "left"
@@ -115,7 +115,7 @@ def test_health_is_the_devices_own(gateway, names):
     ({"name": "Far", "trtype": "PCIe", "traddr": "0000:0f:00.0"}, "0000:0f:00.0"),
     ({"name": "Left", "trtype": "PCIe", "traddr": "0000:0f:00.0"}, "Left"),
 ], ids=["over another transport", "no NVMe controller", "nothing there", "a name that is taken"])
-def test_what_cannot_be_attached_is_refused_by_name(gateway, names, asked, reason):
+def test_a_controller_that_cannot_be_attached_is_named(gateway, names, asked, reason):
     with pytest.raises(RpcError, match=re.escape(reason)):
         gateway.rpc("bdev_nvme_attach_controller", asked)
 
@@ -123,14 +123,14 @@ def test_what_cannot_be_attached_is_refused_by_name(gateway, names, asked, reaso
 # Data
 
 @pytest.mark.parametrize("bs", ["4k", "16k", "64k", "128k", "256k", "1m"])
-def test_random_writes_read_back_right(guest, disks, bs):
+def test_random_writes_read_back(guest, disks, bs):
     size = 2 if bs in ("4k", "16k") else 4
     done = fio.verify(guest, *disks, bs=bs, depth=16, size=f"{size}m")
     assert done.write.bytes == done.read.bytes == size * MIB * len(disks)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 32, 128])
-def test_every_depth(guest, disks, depth):
+def test_every_queue_depth_is_served(guest, disks, depth):
     fio.verify(guest, *disks, depth=depth, size="1m" if depth == 1 else "2m")
 
 
@@ -138,18 +138,18 @@ def test_every_depth(guest, disks, depth):
                                   "--bsrange=512-200k --blockalign=512 --bs_unaligned=0 --size=6m --mem=malloc --mem_align=4",
                                   "--bssplit=512/40:4608/20:33280/20:130560/20 --blockalign=512 --size=4m"],
                          ids=["1536 bytes", "512 bytes to 200 KiB", "four odd sizes"])
-def test_buffers_and_places_that_are_aligned_to_nothing_larger_than_a_block(guest, left, more):
+def test_buffers_and_offsets_may_be_aligned_to_single_blocks(guest, left, more):
     """Buffers lie one behind the other: of blocks of 512 bytes, they begin and end anywhere in a page."""
     fio.verify(guest, left.device, depth=16, more=more)
 
 
-def test_reads_and_writes_at_once(guest, disks):
+def test_reads_and_writes_run_at_once(guest, disks):
     fio.verify(guest, *disks, rw="randrw", bs="4k", depth=16, size="2m")
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["512", "4096"])
-def test_discard_and_write_zeroes(guest, disks, which):
-    """What was zeroed reads as zeroes; what lies beside what was zeroed or discarded is untouched."""
+def test_discarded_and_zeroed_blocks_read_as_zeroes(guest, disks, which):
+    """Zeroed blocks read as zeroes; the blocks beside zeroed or discarded ones are untouched."""
     routines.discard_and_write_zeroes(guest, disks[which], discarded_reads_zero=False)
 
 
@@ -158,8 +158,8 @@ def test_a_file_system_lives_on_it(guest, disks, which):
     routines.live_as_file_system(guest, disks[which])
 
 
-def test_blocks_with_protection_information(guest, host, right):
-    """The controller makes it of what is written and checks it of what is read; hosts know nothing of it."""
+def test_blocks_with_protection_information_are_served(guest, host, right):
+    """The controller inserts it into written blocks and checks it in blocks that are read; hosts do not see it."""
     disk = host.device(RIGHT, 2)
     guest.out(f"dd if=/dev/zero of={disk} bs=1M oflag=direct status=none count={host.size(disk) // MIB}", timeout=120)
     done = fio.verify(guest, disk, bs="64k", depth=16, size="8m")
@@ -167,8 +167,8 @@ def test_blocks_with_protection_information(guest, host, right):
 
 
 @pytest.mark.parametrize("which", [0, 2], ids=["512", "4096"])
-def test_hosts_use_the_commands_that_the_drive_has(guest, disks, which):
-    """Copy, which moves no data over the fabric; Verify, which this drive does not offer, is no command of theirs either."""
+def test_hosts_can_use_the_commands_that_the_drive_supports(guest, disks, which):
+    """Hosts can use Copy, which moves no data over the fabric; they cannot use Verify, which this drive does not support."""
     disk, mib = disks[which], 1 << 20
     block = int(guest.out(f"blockdev --getss {disk}"))
     guest.out(f"dd if=/dev/urandom of={disk} bs=1M count=2 oflag=direct status=none")
@@ -183,7 +183,7 @@ def test_hosts_use_the_commands_that_the_drive_has(guest, disks, which):
 # What goes wrong
 
 def test_a_drives_warning_reaches_its_hosts(drives, guest, host, gateway, left, right):
-    """The controller tells the gateway, and the gateway its hosts; when it is over they see that, too."""
+    """The controller reports it to the gateway, and the gateway to its hosts, which also see when it has cleared."""
     def critical_warning(nqn: str) -> str:
         return f"nvme smart-log /dev/{host.controllers(nqn)[0]} -o json | grep -E '\"critical_warning\" *: *[0-9]'"
 
@@ -218,8 +218,8 @@ def test_a_controller_reset_under_load_loses_nothing(guest, host, gateway, disks
 
 @pytest.mark.parametrize("pulled, hot_plug", [(False, False), (False, True), (True, True)],
                          ids=["on request, attached again", "on request, hot plug", "without a word, hot plug"])
-def test_a_drive_taken_out_under_load(drives, guest, host, gateway, left, right, disks, pulled, hot_plug):
-    """Its hosts see errors, those of the other drive nothing; another in its place serves them again."""
+def test_removing_a_drive_under_load_ends_its_io_only(drives, guest, host, gateway, left, right, disks, pulled, hot_plug):
+    """Its hosts see errors, hosts of the other drive do not; a drive inserted in its place serves them again."""
     gateway.rpc("bdev_nvme_set_hotplug", {"enable": hot_plug, "period_us": 100_000})
     controller = host.controllers(LEFT)[0]
     hit = fio.start_verify(guest, *disks[:2], more=fio.SLOWLY)
@@ -250,7 +250,7 @@ def test_a_drive_taken_out_under_load(drives, guest, host, gateway, left, right,
 
 @pytest.mark.parametrize("which", ["left", "right"])
 def test_a_gateway_killed_and_restarted_under_load_loses_nothing(guest, host, gateway, left, right, which):
-    """Its devices are left in the middle of what they were doing, and are taken as they are."""
+    """The crash leaves commands outstanding at the devices; the next gateway attaches them in that state."""
     routines.restart_under_load(guest, host, gateway, left if which == "left" else right, gateway.kill)
 
 

@@ -43,19 +43,19 @@ def drive(guest, target) -> None:
     assert done["read"]["iops"] > 0 and done["read"]["latency_us"]["p99.99"] >= done["read"]["latency_us"]["p50"]
 
 
-def test_the_kernels_target(guest, fabric, kernel_target):
+def test_causeway_perf_drives_the_kernels_target(guest, fabric, kernel_target):
     drive(guest, kernel_target.expose(NQN, kernel_target.ram_disk(), fabric=fabric))
 
 
-def test_our_gateway(lab, gateway, guest):
+def test_causeway_perf_drives_the_gateway(lab, gateway, guest):
     image = f"our-host-{gateway.fabric}"
     lab.cluster.create_image(image, 16 * MIB)
     gateway.add_image(image)
     drive(guest, gateway.add_subsystem(NQN, image))
 
 
-def test_what_is_not_there(guest, fabric, kernel_target):
-    """The message says whom it could not reach, or who refused it."""
+def test_a_missing_target_is_reported(guest, fabric, kernel_target):
+    """The message names the target that could not be reached, or that refused the host."""
     target = kernel_target.expose(NQN, kernel_target.ram_disk(), fabric=fabric)
     with pytest.raises(CommandFailed, match=target.address):
         causeway(guest, target, "identify", "-n", "nqn.2024-01.io.causeway:another")

@@ -11,7 +11,7 @@ from lab.fabric import RDMA
 IMAGES = 8
 
 
-@pytest.mark.over(RDMA)    # where main threads are is no fabric's affair
+@pytest.mark.over(RDMA)    # the placement of main threads does not depend on the fabric
 @pytest.mark.parametrize("options, spread", [
     pytest.param("", {0: 4, 1: 4}, id="round_robin, the default, spreads main threads evenly"),
     pytest.param("--placement first", {0: 8}, id="first puts all of them on one core"),

@@ -37,7 +37,7 @@ def gateway(stage):
 
 @pytest.fixture
 def disk(gateway, host, request):
-    """A subsystem with a disk of memory, which listens with a secure channel and lets nobody in yet."""
+    """A subsystem with a memory disk, which listens with TLS and admits no host yet."""
     name = request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
     nqn = f"nqn.2024-01.io.causeway:{name}"    # of its own: the host's keyring keeps what older tests put there
     gateway.rpc("bdev_malloc_create", {"name": name, "num_blocks": 16 * MIB // 4096, "block_size": 4096})
@@ -48,7 +48,7 @@ def disk(gateway, host, request):
 
 
 @pytest.mark.parametrize("identity", [0, 1])
-def test_a_host_proves_itself_and_its_data_is_right(gateway, guest, host, disk, identity):
+def test_a_host_with_its_key_connects_and_its_data_reads_back(gateway, guest, host, disk, identity):
     key = host.make_key(disk.nqn, identity=identity)
     gateway.admit(disk.nqn, host.host_nqn, key)
     device = host.connect(disk)
@@ -59,7 +59,7 @@ def test_a_host_proves_itself_and_its_data_is_right(gateway, guest, host, disk, 
     assert key.split(":")[2] not in gateway.log.read_text()
 
 
-def test_a_host_comes_back_with_its_key(gateway, guest, host, disk):
+def test_a_host_reconnects_with_its_key(gateway, guest, host, disk):
     gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
     device = host.connect(disk)
     [controller] = host.controllers(disk.nqn)
@@ -92,7 +92,7 @@ def test_a_host_without_tls_is_refused_where_it_is_required(gateway, host, disk)
         host.connect(replace(disk, fabric=TCP))
 
 
-def test_a_host_with_a_key_is_refused_without_it_and_one_without_a_key_is_welcome(gateway, guest, host, disk):
+def test_a_host_with_a_key_is_refused_without_it_and_one_without_a_key_connects(gateway, guest, host, disk):
     plain = gateway.add_listener(replace(disk, port=PLAIN_PORT, fabric=TCP))
     gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
     with pytest.raises(CommandFailed):
@@ -103,7 +103,7 @@ def test_a_host_with_a_key_is_refused_without_it_and_one_without_a_key_is_welcom
     assert fio.verify(guest, device, size="1m").read.bytes == MIB
 
 
-def test_discovery_says_which_listener_wants_tls(gateway, guest, host, disk):
+def test_discovery_says_which_listener_requires_tls(gateway, guest, host, disk):
     gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
     plain = gateway.add_listener(replace(disk, port=PLAIN_PORT, fabric=TCP))
     found = {r["trsvcid"]: r for r in host.discover(plain)}
@@ -111,7 +111,7 @@ def test_discovery_says_which_listener_wants_tls(gateway, guest, host, disk):
     assert found[str(PORT)]["treq"].startswith("required") and found[str(PORT)]["sectype"] == "tls13"
 
 
-def test_discovery_over_tls(gateway, guest, host, disk):
+def test_discovery_works_over_tls(gateway, guest, host, disk):
     gateway.admit(disk.nqn, host.host_nqn, host.make_key(disk.nqn))
     gateway.admit(DISCOVERY, host.host_nqn, host.make_key(DISCOVERY))
     assert [r["trsvcid"] for r in host.discover(disk)] == [str(PORT)]

@@ -46,19 +46,19 @@ def parted(host, served):
     assert host.connect(served.target, PATIENT) == served.device
 
 
-def test_what_a_host_writes_is_what_the_cluster_holds(stage, guest, served, tmp_path):
+def test_the_cluster_holds_what_a_host_wrote(stage, guest, served, tmp_path):
     assert fio.verify(guest, served.device, size="1m").read.bytes == MIB
     routines.check_cluster_holds(stage, guest, served, tmp_path)
     assert (tmp_path / "exported").read_bytes().strip(b"\0"), "fio wrote something"
 
 
 @pytest.mark.parametrize("bs, mib", [("4k", 2), ("64k", 8), ("128k", 8), ("1m", 16)])
-def test_random_writes_read_back_right(guest, served, bs, mib):
+def test_random_writes_read_back(guest, served, bs, mib):
     done = fio.verify(guest, served.device, bs=bs, depth=16, size=f"{mib}m")
     assert done.write.bytes == done.read.bytes == mib * MIB
 
 
-def test_mixed_block_sizes_read_back_right(guest, served):
+def test_mixed_block_sizes_read_back(guest, served):
     fio.verify(guest, served.device, more="--bsrange=4k-256k --bs_unaligned=0", depth=16, size="8m")
 
 
@@ -76,14 +76,14 @@ def test_a_gateway_ended_in_order_and_restarted_under_load_loses_nothing(guest, 
     routines.restart_under_load(guest, host, gateway, served, gateway.stop)
 
 
-def test_digests_within_tls(guest, host, parted):
+def test_digests_work_within_tls(guest, host, parted):
     device = host.connect(replace(parted.target, fabric=TCP_TLS_DIGESTS))
     fio.verify(guest, device, bs="4k", depth=16, size="1m")
     fio.verify(guest, device, more="--bsrange=4k-256k --bs_unaligned=0", depth=16, size="8m")
     host.disconnect(parted.nqn)
 
 
-def test_hosts_that_come_and_go_leave_no_socket(host, gateway, parted):
+def test_hosts_that_connect_and_disconnect_leave_no_socket(host, gateway, parted):
     host.come_and_go(parted.target, 2)
     before = gateway.settled_resources()
     host.come_and_go(parted.target, CYCLES)
@@ -92,5 +92,5 @@ def test_hosts_that_come_and_go_leave_no_socket(host, gateway, parted):
     assert [after[kind] for kind in ("sockets", "files")] == [before[kind] for kind in ("sockets", "files")]
 
 
-def test_the_kernel_had_nothing_to_complain_about(guest, served):
+def test_the_kernel_logged_no_error(guest, served):
     assert guest.kernel_complaints() == ""

@@ -34,7 +34,7 @@ def tcp_address(guest, host):
     guest.out(f"ip addr del {TCP_ADDRESS}/32 dev lo")
 
 
-def test_discovery_over_either_lists_both(host, gateway, served):
+def test_discovery_over_either_fabric_lists_both(host, gateway, served):
     """At one address and port too: RDMA and TCP have ports of their own."""
     by_tcp = gateway.add_listener(replace(served, fabric=TCP))
     gateway.add_listener(replace(served, fabric=TCP, address=RXE_ADDRESS_V6))
@@ -44,7 +44,7 @@ def test_discovery_over_either_lists_both(host, gateway, served):
                           ("tcp", "ipv6", RXE_ADDRESS_V6, "4420")}
 
 
-def test_a_host_over_each(lab, guest, host, gateway, served):
+def test_a_host_connects_over_each_fabric(lab, guest, host, gateway, served):
     by_tcp = gateway.add_listener(replace(served, fabric=TCP, address=guest.address))
     with lab.new_guest(smp=1, memory="1G") as far_guest:
         far = Initiator(far_guest)
@@ -58,7 +58,7 @@ def test_a_host_over_each(lab, guest, host, gateway, served):
         far.disconnect(by_tcp.nqn)
 
 
-def test_a_host_over_both_goes_on_over_either(guest, host, gateway, served, tcp_address):
+def test_a_host_with_both_paths_continues_over_either(guest, host, gateway, served, tcp_address):
     """The kernel's multipath takes the two for paths to one disk."""
     by_tcp = gateway.add_listener(replace(served, fabric=TCP, address=tcp_address))
     for target in (served, by_tcp):
