@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bdev/io.h"
+#include "ceph/client.h"
 #include "core/reactor.h"
 
 #include <cstdint>
@@ -19,7 +20,7 @@ namespace causeway::bdev_rbd {
 class age_limit {
   public:
     /// What librbd gets has this long to end: rados_osd_op_timeout, unless the operator has set another.
-    static constexpr core::nanoseconds in_librbd = std::chrono::seconds(25);
+    static constexpr core::nanoseconds in_librbd = ceph::client::operation_time_limit;
     /// Since the I/O came, before any part of it is issued.
     static constexpr core::nanoseconds before_issue = std::chrono::seconds(4);
     static constexpr core::nanoseconds host_patience = std::chrono::seconds(30);  ///< a Linux host's, by default

@@ -4,7 +4,7 @@
 // How an I/O goes to librbd and comes back: what the files of rbd_device share.
 
 #include "bdev_rbd/rbd_device.h"
-#include "bdev_rbd/tsan_annotations.h"
+#include "ceph/tsan_annotations.h"
 
 namespace causeway::bdev_rbd {
 
@@ -17,7 +17,7 @@ inline rbd_device& owner_of(const bdev::io& i) noexcept {
 
 /// The result of `c`, which is then released.
 inline std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
-    tsan_acquire_from_librbd(&i);
+    ceph::tsan_acquire_from_ceph(&i);
     const std::int64_t result = rbd_aio_get_return_value(c);
     rbd_aio_release(c);
     return result;
@@ -32,7 +32,7 @@ void rbd_device::call_librbd(bdev::io& i, rbd_callback_t done, Call call) noexce
     rbd_completion_t c;
     if (const int r = rbd_aio_create_completion(&i, done, &c); r < 0)
         return end(i, r);
-    tsan_release_to_librbd(&i);
+    ceph::tsan_release_to_ceph(&i);
     if (const auto r = call(handle, c); r < 0) {
         rbd_aio_release(c);
         end(i, r);

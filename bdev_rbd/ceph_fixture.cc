@@ -102,7 +102,7 @@ CephTest::~CephTest() {
     });
     for (const auto& name : names)
         EXPECT_TRUE(run(registry_.remove(name)));
-    std::vector<clusters::view> views;
+    std::vector<ceph::clusters::view> views;
     on_control([&] { views = clusters_.all(); });
     for (const auto& v : views)
         EXPECT_TRUE(run(clusters_.remove(v.name)));
@@ -123,8 +123,8 @@ void CephTest::on(core::reactor& r, std::function<void()> f) {
     done.get_future().wait();
 }
 
-client_options CephTest::options() const {
-    client_options o;
+ceph::client_options CephTest::options() const {
+    ceph::client_options o;
     o.config_file = ceph_conf();
     return o;
 }

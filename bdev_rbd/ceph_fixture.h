@@ -80,7 +80,7 @@ class CephTest : public testing::Test {
         return start(std::move(t)).get();
     }
 
-    client_options options() const;
+    ceph::client_options options() const;
     disk_params params(const test_image& image, std::string name = "") const;
     /// Opens; a failure fails the test. With the registered client "shared".
     std::shared_ptr<rbd_device> open(disk_params p);
@@ -107,7 +107,7 @@ class CephTest : public testing::Test {
     core::blocking_pool pool_;
     core::reactor_group group_;
     bdev::registry registry_;
-    clusters clusters_;
+    ceph::clusters clusters_;
     core::placement homes_;
     disks disks_;
 

@@ -137,7 +137,7 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
     rados_write_op_assert_exists(op);
     rados_write_op_cmpext(op, flat, length, at.offset, nullptr);
     rados_write_op_write(op, flat + length, length, at.offset);
-    tsan_release_to_librbd(&i);
+    ceph::tsan_release_to_ceph(&i);
     const int r =
         rados_aio_write_op_operate(op, image_->data_io(), c, image_->data_object(at.object).c_str(), nullptr, 0);
     rados_release_write_op(op);
@@ -149,7 +149,7 @@ void rbd_device::compare_and_write_object(bdev::io& i) noexcept {
 
 void rbd_device::object_compared(rados_completion_t c, void* arg) noexcept {
     auto& i = *static_cast<bdev::io*>(arg);
-    tsan_acquire_from_librbd(&i);
+    ceph::tsan_acquire_from_ceph(&i);
     const int r = rados_aio_get_return_value(c);
     rados_aio_release(c);
     if (r <= librados_mismatch)

@@ -42,7 +42,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::open_and_make(disk_
 
     progress p;
     openings_[params.name] = &p;
-    std::optional<clusters::lease> lease;
+    std::optional<ceph::clusters::lease> lease;
     auto opened = co_await open(p, params, lease);
     openings_.erase(params.name);
     if (!opened)
@@ -55,8 +55,8 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::open_and_make(disk_
 }
 
 core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const disk_params& params,
-                                                             std::optional<clusters::lease>& lease) {
-    std::shared_ptr<client> with;
+                                                             std::optional<ceph::clusters::lease>& lease) {
+    std::shared_ptr<ceph::client> with;
     if (params.cluster_name.empty()) {
         auto connected = co_await clusters_.connect(params.client, p.connecting);
         if (!connected)
@@ -71,7 +71,7 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
     }
     if (p.cancelled) {
         const auto threads = with->threads();
-        destroy_on(*threads, std::move(with));
+        ceph::destroy_on(*threads, std::move(with));
         co_return tl::make_unexpected(cancelled(params.name));
     }
 
@@ -83,7 +83,7 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
 }
 
 core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params params, std::unique_ptr<image> opened,
-                                                                  std::optional<clusters::lease> lease,
+                                                                  std::optional<ceph::clusters::lease> lease,
                                                                   bdev::registry::reservation name) {
     const bdev::uuid identity = opened->info().identity;
     if (!params.image_id.empty() && params.image_id != opened->info().id) {
@@ -114,7 +114,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
     open_images_.emplace(identity, params);
     recovery_.add(device, params.cluster_name, params.client);
     device->on_closed = [this, identity, d = device.get(),
-                         keep = std::make_shared<std::optional<clusters::lease>>(std::move(lease))] {
+                         keep = std::make_shared<std::optional<ceph::clusters::lease>>(std::move(lease))] {
         recovery_.remove(*d);
         open_images_.erase(identity);
         keep->reset();

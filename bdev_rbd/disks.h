@@ -2,10 +2,10 @@
 #pragma once
 
 #include "bdev/registry.h"
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/fence_recovery.h"
 #include "bdev_rbd/open_image.h"
 #include "bdev_rbd/rbd_device.h"
+#include "ceph/clusters.h"
 #include "core/gate.h"
 #include "core/placement.h"
 
@@ -21,7 +21,7 @@ struct disk_params {
     image_spec image;
     std::uint32_t block_size = 512;
     std::string cluster_name;  ///< a registered client; empty: one for this image alone, by `client`
-    client_options client;
+    ceph::client_options client;
     std::optional<bdev::uuid> uuid;  ///< absent: from the image's identity and block size, the same on every gateway
     std::string image_id;            ///< empty: whichever image has the name; else that one alone
 };
@@ -30,7 +30,7 @@ struct disk_params {
 class disks {
   public:
     /// `homes` gives each image its main thread.
-    disks(bdev::registry& devices, clusters& named, core::placement& homes)
+    disks(bdev::registry& devices, ceph::clusters& named, core::placement& homes)
         : devices_(devices), clusters_(named), homes_(homes), recovery_(named) {}
 
     /// Connects if need be, opens the image and adds it. Blocks no reactor, whatever state the cluster is in. EEXIST
@@ -53,21 +53,21 @@ class disks {
 
   private:
     struct progress {
-        deadline_call<std::shared_ptr<client>> connecting;
-        deadline_call<std::unique_ptr<image>> opening;
+        ceph::deadline_call<std::shared_ptr<ceph::client>> connecting;
+        ceph::deadline_call<std::unique_ptr<image>> opening;
         bool cancelled = false;
         void cancel(const core::error& why);
     };
 
     core::task<core::result<std::shared_ptr<rbd_device>>> open_and_make(disk_params params);
     core::task<core::result<std::unique_ptr<image>>> open(progress& p, const disk_params& params,
-                                                          std::optional<clusters::lease>& lease);
+                                                          std::optional<ceph::clusters::lease>& lease);
     core::task<core::result<std::shared_ptr<rbd_device>>> make(disk_params params, std::unique_ptr<image> opened,
-                                                               std::optional<clusters::lease> lease,
+                                                               std::optional<ceph::clusters::lease> lease,
                                                                bdev::registry::reservation name);
 
     bdev::registry& devices_;
-    clusters& clusters_;
+    ceph::clusters& clusters_;
     core::placement& homes_;
     std::map<std::string, progress*> openings_;
     core::gate creations_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/existence.h"
 
-#include "bdev_rbd/tsan_annotations.h"
+#include "ceph/tsan_annotations.h"
 #include "core/log.h"
 
 #include <cerrno>
@@ -32,7 +32,7 @@ std::uint32_t seconds(std::chrono::seconds s) noexcept {
 }
 
 int result_of(rados_completion_t c, void* owner) noexcept {
-    tsan_acquire_from_librbd(owner);
+    ceph::tsan_acquire_from_ceph(owner);
     const int result = rados_aio_get_return_value(c);
     rados_aio_release(c);
     return result;
@@ -113,7 +113,7 @@ void existence::call_librados(rados_callback_t ended, Call call) noexcept {
     rados_completion_t c;
     if (const int r = rados_aio_create_completion2(this, ended, &c); r < 0)
         return found(r);
-    tsan_release_to_librbd(this);
+    ceph::tsan_release_to_ceph(this);
     if (const int r = call(c); r < 0) {
         rados_aio_release(c);
         found(r);
@@ -159,13 +159,13 @@ void existence::watch_again() noexcept {
         rados_aio_release(std::exchange(watching_again_, nullptr));
     const auto ended = [](rados_completion_t c, void* arg) {
         auto& self = *static_cast<existence*>(arg);
-        tsan_acquire_from_librbd(&self.next_watch_);
+        ceph::tsan_acquire_from_ceph(&self.next_watch_);
         self.watched_again(rados_aio_get_return_value(c));
     };
     if (rados_aio_create_completion2(this, ended, &watching_again_) < 0)
         return;  // the next look tries again
     is_watching_again_ = true;
-    tsan_release_to_librbd(&next_watch_);
+    ceph::tsan_release_to_ceph(&next_watch_);
     if (const int r = rados_aio_watch2(io_, header_.c_str(), watching_again_, &next_watch_, notified, lost,
                                        seconds(watch_timeout_), this);
         r < 0) {

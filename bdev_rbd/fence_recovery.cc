@@ -24,7 +24,7 @@ core::ticks now() {
 
 }  // namespace
 
-void fence_recovery::add(const std::shared_ptr<rbd_device>& d, std::string cluster_name, client_options own) {
+void fence_recovery::add(const std::shared_ptr<rbd_device>& d, std::string cluster_name, ceph::client_options own) {
     const std::string text = cluster_name.empty() ? d->spec().text() : cluster_name;
     members_[d.get()] = {d, {std::move(cluster_name), std::move(own), text}};
     d->on_fenced = [this, device = d.get()] {
@@ -77,11 +77,11 @@ core::task<> fence_recovery::recover(origin from, std::list<run>::iterator r) {
     const devices images = images_of(r->client_id);
     core::log::error("{}: the Ceph cluster has blocklisted this gateway's client; {} images are inaccessible{}",
                      from.text, images.size(),
-                     policy == fence_policy::offline ? " until they have been deleted and created again" : "");
+                     policy == ceph::fence_policy::offline ? " until they have been deleted and created again" : "");
     for (const auto& d : images)
         co_await d->suspend();
 
-    if (policy == fence_policy::reconnect)
+    if (policy == ceph::fence_policy::reconnect)
         co_await reconnect(from, *r);
     runs_.erase(r);
     run_ended_.notify_all();
@@ -97,7 +97,7 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
             if (r.to_replace == (*fresh)->id())
                 clusters_.fenced(from.cluster_name, r.to_replace);
             const auto threads = (*fresh)->threads();
-            destroy_on(*threads, std::move(*fresh));  // it may have no other owner by now
+            ceph::destroy_on(*threads, std::move(*fresh));  // it may have no other owner by now
         } else {
             core::log::warning("{}: cannot connect a new client yet: {}", from.text, fresh.error().text());
         }
@@ -107,14 +107,14 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
     }
 }
 
-core::task<core::result<std::shared_ptr<client>>> fence_recovery::connect_new_client(const origin& from, run& r) {
+core::task<core::result<std::shared_ptr<ceph::client>>> fence_recovery::connect_new_client(const origin& from, run& r) {
     if (!from.cluster_name.empty())
         co_return co_await clusters_.reconnect(from.cluster_name, r.to_replace, r.connecting);
     co_return co_await clusters_.connect(from.own, r.connecting);
 }
 
 /// All at once: one that hangs holds up no other.
-core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<client>& on, run& r) {
+core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<ceph::client>& on, run& r) {
     core::one_shot<bool> all_done;
     std::size_t left = images.size();
     for (const auto& d : images) {
@@ -130,7 +130,7 @@ core::task<> fence_recovery::reopen_all(devices images, const std::shared_ptr<cl
     r.openings.clear();
 }
 
-core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r) {
+core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<ceph::client> on, run& r) {
     if (stopping_.is_set())  // its opening would be one that stop() has not cancelled
         co_return;
     const auto on_id = on->id();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/rbd_device.h"
+#include "ceph/clusters.h"
 #include "core/condition_variable.h"
 #include "core/event.h"
 
@@ -24,10 +24,10 @@ namespace causeway::bdev_rbd {
 /// the control reactor.
 class fence_recovery {
   public:
-    explicit fence_recovery(clusters& named) : clusters_(named) {}
+    explicit fence_recovery(ceph::clusters& named) : clusters_(named) {}
 
     /// `own` is how to reach the cluster where the image has a client for itself; `cluster_name` is empty then.
-    void add(const std::shared_ptr<rbd_device>& d, std::string cluster_name, client_options own);
+    void add(const std::shared_ptr<rbd_device>& d, std::string cluster_name, ceph::client_options own);
     void remove(const rbd_device& d);
     /// A named client that was found on the blocklist, with images or without.
     void fenced(const std::string& cluster_name, std::uint64_t client_id);
@@ -41,7 +41,7 @@ class fence_recovery {
     /// Where a client comes from.
     struct origin {
         std::string cluster_name;
-        client_options own;
+        ceph::client_options own;
         std::string text;  ///< for logs: the cluster's name, or the image's
     };
     struct member {
@@ -57,22 +57,22 @@ class fence_recovery {
     struct run {
         std::uint64_t client_id;
         std::uint64_t to_replace;  ///< the same, or one that took its place and was blocklisted, too
-        deadline_call<std::shared_ptr<client>> connecting;
-        std::list<deadline_call<std::unique_ptr<image>>> openings;
+        ceph::deadline_call<std::shared_ptr<ceph::client>> connecting;
+        std::list<ceph::deadline_call<std::unique_ptr<image>>> openings;
     };
     using devices = std::vector<std::shared_ptr<rbd_device>>;
 
     void begin(origin from, std::uint64_t client_id);
     core::task<> recover(origin from, std::list<run>::iterator r);
     core::task<> reconnect(const origin& from, run& r);
-    core::task<core::result<std::shared_ptr<client>>> connect_new_client(const origin& from, run& r);
-    core::task<> reopen_all(devices images, const std::shared_ptr<client>& on, run& r);
-    core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<client> on, run& r);
+    core::task<core::result<std::shared_ptr<ceph::client>>> connect_new_client(const origin& from, run& r);
+    core::task<> reopen_all(devices images, const std::shared_ptr<ceph::client>& on, run& r);
+    core::task<> reopen(std::shared_ptr<rbd_device> d, std::shared_ptr<ceph::client> on, run& r);
     devices images_of(std::uint64_t client_id) const;
     core::nanoseconds delay_before(const origin& from);
     core::task<> pause(core::nanoseconds d);
 
-    clusters& clusters_;
+    ceph::clusters& clusters_;
     std::map<const rbd_device*, member> members_;
     std::map<std::string, history> histories_;
     std::list<run> runs_;

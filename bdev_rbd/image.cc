@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/image.h"
 
-#include "bdev_rbd/client_cpus.h"
+#include "ceph/client_cpus.h"
 
 #include <array>
 #include <cstdio>
@@ -36,8 +36,8 @@ core::result<image_spec> normalized(image_spec spec) {
     return spec;
 }
 
-core::result<std::unique_ptr<image>> image::open(std::shared_ptr<client> c, const image_spec& spec) {
-    const scoped_cpus here(c->cpus());
+core::result<std::unique_ptr<image>> image::open(std::shared_ptr<ceph::client> c, const image_spec& spec) {
+    const ceph::scoped_cpus here(c->cpus());
     std::unique_ptr<image> i(new image(std::move(c), spec));
     if (auto r = i->open_handle(); !r)
         return tl::make_unexpected(r.error());
@@ -150,7 +150,7 @@ core::result<> image::find_data_pool() {
 }
 
 image::~image() {
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     unwatch();
     existence_.reset();
     if (image_)
@@ -162,7 +162,7 @@ image::~image() {
 }
 
 core::result<std::uint64_t> image::size() const {
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     std::uint64_t bytes = 0;
     // librbd reads a changed header once, perhaps for a purpose of its own; if that fails, later calls are answered
     // from memory as if nothing were wrong. So the cluster is asked directly whether it has fenced us.
@@ -174,7 +174,7 @@ core::result<std::uint64_t> image::size() const {
 }
 
 core::result<std::uint64_t> image::features() const {
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     std::uint64_t features = 0;
     if (const int r = rbd_get_features(image_, &features); r < 0)
         return failure(r, "cannot read the image's features", spec_.text());
@@ -182,7 +182,7 @@ core::result<std::uint64_t> image::features() const {
 }
 
 core::result<> image::resize(std::uint64_t bytes, const std::atomic<bool>& cancel) {
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     const auto progress = [](std::uint64_t, std::uint64_t, void* cancel) {
         return static_cast<const std::atomic<bool>*>(cancel)->load() ? -ECANCELED : 0;
     };
@@ -200,7 +200,7 @@ core::result<> image::resize(std::uint64_t bytes, const std::atomic<bool>& cance
 core::result<> image::watch(void (*changed)(void*), void* context) {
     if (spec_.read_only)
         return {};
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     if (const int r = rbd_update_watch(image_, &watch_, changed, context); r < 0)
         return failure(r, "cannot watch the image", spec_.text());
     watched_ = true;
@@ -208,7 +208,7 @@ core::result<> image::watch(void (*changed)(void*), void* context) {
 }
 
 void image::unwatch() {
-    const scoped_cpus here(client_->cpus());
+    const ceph::scoped_cpus here(client_->cpus());
     if (watched_)
         rbd_update_unwatch(image_, watch_);
     watched_ = false;
@@ -216,7 +216,7 @@ void image::unwatch() {
 
 void close_on_cluster_threads(std::unique_ptr<image> opened) {
     const auto threads = opened->owner().threads();
-    destroy_on(*threads, std::move(opened));
+    ceph::destroy_on(*threads, std::move(opened));
 }
 
 }  // namespace causeway::bdev_rbd

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "bdev/uuid.h"
-#include "bdev_rbd/client.h"
 #include "bdev_rbd/existence.h"
 #include "bdev_rbd/object_layout.h"
+#include "ceph/client.h"
 
 #include <atomic>
 #include <cstdint>
@@ -50,7 +50,7 @@ class image {
     bdev::uuid disk_identity(std::uint32_t block_size) const;
 
     /// ENOENT (pool, namespace or image, the sentence says which), EPERM, …
-    static core::result<std::unique_ptr<image>> open(std::shared_ptr<client> c, const image_spec& spec);
+    static core::result<std::unique_ptr<image>> open(std::shared_ptr<ceph::client> c, const image_spec& spec);
     ~image();
     image(const image&) = delete;
     image& operator=(const image&) = delete;
@@ -61,7 +61,7 @@ class image {
     std::string data_object(std::uint64_t number) const;
     const image_spec& spec() const noexcept { return spec_; }
     const attributes& info() const noexcept { return info_; }
-    client& owner() const noexcept { return *client_; }
+    ceph::client& owner() const noexcept { return *client_; }
     /// Whether the image is still there.
     bdev_rbd::existence& existence() const noexcept { return *existence_; }
 
@@ -78,14 +78,14 @@ class image {
     void unwatch();
 
   private:
-    image(std::shared_ptr<client> c, image_spec spec) : client_(std::move(c)), spec_(std::move(spec)) {}
+    image(std::shared_ptr<ceph::client> c, image_spec spec) : client_(std::move(c)), spec_(std::move(spec)) {}
     core::result<> open_handle();
     core::result<> read_attributes();
     core::result<> find_settings();
     core::result<> find_data_pool();
     std::string header_object() const;
 
-    const std::shared_ptr<client> client_;
+    const std::shared_ptr<ceph::client> client_;
     const image_spec spec_;
     attributes info_;
     rados_ioctx_t io_ = nullptr;

@@ -5,7 +5,7 @@
 
 namespace causeway::bdev_rbd {
 
-issue_queue::issue_queue(core::reactor& home, std::shared_ptr<outstanding_operations> client, cost_function cost,
+issue_queue::issue_queue(core::reactor& home, std::shared_ptr<ceph::outstanding_operations> client, cost_function cost,
                          issue_function issue) noexcept
     : home_(home), share_(std::move(client)), cost_(cost), issue_(issue) {
     wake_up_.owner = this;

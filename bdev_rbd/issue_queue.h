@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bdev/io.h"
-#include "bdev_rbd/operation_share.h"
+#include "ceph/operation_share.h"
 #include "core/reactor.h"
 
 #include <atomic>
@@ -33,7 +33,7 @@ class issue_queue {
     /// The same for an I/O, or its present piece, from submit() to ended().
     using cost_function = cost (*)(const bdev::io&) noexcept;
 
-    issue_queue(core::reactor& home, std::shared_ptr<outstanding_operations> client, cost_function cost,
+    issue_queue(core::reactor& home, std::shared_ptr<ceph::outstanding_operations> client, cost_function cost,
                 issue_function issue) noexcept;
 
     /// Issues the I/O, or its next piece, now or as soon as it may be. Uses `i.next`.
@@ -68,7 +68,7 @@ class issue_queue {
     void schedule_wake_up() noexcept;
 
     core::reactor& home_;
-    operation_share share_;
+    ceph::operation_share share_;
     const cost_function cost_;
     const issue_function issue_;
     fifo short_, long_;

@@ -11,48 +11,6 @@
 namespace causeway::bdev_rbd {
 namespace {
 
-TEST(operation_share, an_image_alone_gets_a_half_of_the_limit) {
-    const auto client = std::make_shared<outstanding_operations>(1000);
-    operation_share image(client);
-    unsigned taken = 0;
-    while (image.take(1))
-        ++taken;
-    EXPECT_EQ(taken, 500u);
-    image.release(200);
-    EXPECT_TRUE(image.take(100));
-    EXPECT_EQ(client->count(), 400u);
-}
-
-TEST(operation_share, images_that_hang_leave_the_others_their_part) {
-    for (const unsigned hung : {1u, 3u, 9u}) {
-        const auto client = std::make_shared<outstanding_operations>(1000);
-        std::deque<operation_share> images;
-        for (unsigned n = 0; n < hung; ++n)
-            images.emplace_back(client);
-        for (bool any = true; any;) {
-            any = false;
-            for (auto& image : images)
-                any |= image.take(1);
-        }
-        EXPECT_GE(client->left(), 1000 / (hung + 1)) << hung;
-        operation_share good(client);
-        unsigned taken = 0;
-        while (good.take(1))
-            ++taken;
-        EXPECT_GE(taken, 1000 / (hung + 1) / 2) << hung;
-    }
-}
-
-TEST(operation_share, everybody_gets_a_floor_and_whoever_has_nothing_may_begin_anything) {
-    const auto client = std::make_shared<outstanding_operations>(100);
-    operation_share greedy(client), late(client);
-    ASSERT_TRUE(greedy.take(1000)) << "nothing is outstanding";
-    EXPECT_EQ(client->left(), 0u);
-    for (unsigned n = 0; n < operation_share::floor; ++n)
-        EXPECT_TRUE(late.take(1)) << n;
-    EXPECT_FALSE(late.take(1));
-}
-
 /// A queue on a reactor in virtual time. An I/O costs its length; deallocations are long.
 class issue_queue_test : public testing::Test {
   protected:
@@ -92,7 +50,7 @@ class issue_queue_test : public testing::Test {
     }
 
     core::simulation sim_{1};
-    const std::shared_ptr<outstanding_operations> client_ = std::make_shared<outstanding_operations>(200);
+    const std::shared_ptr<ceph::outstanding_operations> client_ = std::make_shared<ceph::outstanding_operations>(200);
     issue_queue queue_{sim_[0], client_, cost_of, note};
     std::deque<bdev::io> all_;
     std::vector<bdev::io*> issued_;
@@ -146,11 +104,11 @@ TEST_F(issue_queue_test, nor_do_reads_keep_a_long_one_from_its_turn) {
 }
 
 TEST_F(issue_queue_test, an_image_of_a_client_that_others_have_used_up_goes_on) {
-    operation_share others(client_);
+    ceph::operation_share others(client_);
     ASSERT_TRUE(others.take(400));
     const auto reads = many(40, bdev::op::read, 1);
     submit(reads);
-    EXPECT_EQ(issued_.size(), operation_share::floor);
+    EXPECT_EQ(issued_.size(), ceph::operation_share::floor);
     for (std::size_t n = 0; n < issued_.size(); ++n)
         end(*issued_[n]);
     EXPECT_EQ(issued_, reads);

@@ -3,8 +3,8 @@
 
 namespace causeway::bdev_rbd {
 
-core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<client> on, image_spec spec,
-                                                            deadline_call<std::unique_ptr<image>>& opening) {
+core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<ceph::client> on, image_spec spec,
+                                                            ceph::deadline_call<std::unique_ptr<image>>& opening) {
     const auto limit = on->time_limit();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
     core::error too_late{ETIMEDOUT,
@@ -14,7 +14,7 @@ core::task<core::result<std::unique_ptr<image>>> open_image(std::shared_ptr<clie
     auto threads = on->threads();
     auto what = spec.text();
     // The client goes along: the last owner to release it must be allowed to block.
-    deadline_call<std::unique_ptr<image>>::function work = [on = std::move(on), spec = std::move(spec)] {
+    ceph::deadline_call<std::unique_ptr<image>>::function work = [on = std::move(on), spec = std::move(spec)] {
         return image::open(on, spec);
     };
     co_return co_await opening.run(std::move(threads), std::move(what), limit, std::move(too_late), std::move(work));

@@ -16,14 +16,14 @@ class RbdClient : public testing::Test {
     ~RbdClient() override { std::filesystem::remove(file_); }
 
     /// The cluster's configuration file with `more` in its section for clients.
-    client_options with_file(const std::string& more) {
+    ceph::client_options with_file(const std::string& more) {
         std::ofstream(file_) << std::ifstream(ceph_conf()).rdbuf() << "\n[client]\n" << more << "\n";
-        client_options o;
+        ceph::client_options o;
         o.config_file = file_;
         return o;
     }
-    static std::string setting(const client_options& o, const char* key) {
-        const auto connected = client::connect(o, {});
+    static std::string setting(const ceph::client_options& o, const char* key) {
+        const auto connected = ceph::client::connect(o, {});
         if (!connected)
             return connected.error().text();
         std::array<char, 64> value{};

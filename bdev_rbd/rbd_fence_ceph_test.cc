@@ -29,14 +29,14 @@ class RbdFence : public CephTest {
         ::free(text);
         return copy;
     }
-    std::shared_ptr<outstanding_operations> operations_of(const std::string& cluster) {
-        std::shared_ptr<outstanding_operations> found;
+    std::shared_ptr<ceph::outstanding_operations> operations_of(const std::string& cluster) {
+        std::shared_ptr<ceph::outstanding_operations> found;
         on_control([&] { found = clusters_.use(cluster)->get()->operations(); });
         return found;
     }
     void fence(const std::string& cluster) { tool("ceph osd blocklist add " + address_of(cluster)); }
-    clusters::view view_of(const std::string& cluster) {
-        clusters::view found{};
+    ceph::clusters::view view_of(const std::string& cluster) {
+        ceph::clusters::view found{};
         on_control([&] {
             for (auto& v : clusters_.all())
                 if (v.name == cluster)
@@ -95,7 +95,7 @@ TEST_F(RbdFence, an_idle_image_is_back_before_a_host_feels_it) {
 TEST_F(RbdFence, an_image_says_so_each_time_it_is_asked) {
     test_image on("asked", "8M");
     ASSERT_TRUE(run(clusters_.add("c", options())));
-    std::shared_ptr<client> c;
+    std::shared_ptr<ceph::client> c;
     on_control([&] { c = clusters_.use("c")->get(); });
     const auto opened = image::open(std::move(c), on.spec());
     ASSERT_TRUE(opened) << opened.error().text();
@@ -114,7 +114,7 @@ TEST_F(RbdFence, what_was_held_and_changes_content_is_left_to_its_host_while_rea
     ASSERT_TRUE(d);
     const auto newer = pattern(4096, 1);
     ASSERT_EQ(write(*d, core(0), 0, newer), sc::success);
-    std::shared_ptr<client> shared;
+    std::shared_ptr<ceph::client> shared;
     on_control([&] { shared = clusters_.use("shared")->get(); });
     auto fresh = image::open(std::move(shared), image.spec());
     ASSERT_TRUE(fresh) << fresh.error().text();
@@ -201,7 +201,7 @@ TEST_F(RbdFence, an_image_with_a_client_of_its_own_comes_back_too) {
 TEST_F(RbdFence, where_the_operator_wants_it_images_stay_inaccessible) {
     test_image one("one", "8M"), two("two", "8M");
     auto o = options();
-    o.on_fenced = fence_policy::offline;
+    o.on_fenced = ceph::fence_policy::offline;
     ASSERT_TRUE(run(clusters_.add("c", o)));
     auto p = params(one), q = params(two);
     p.cluster_name = q.cluster_name = "c";

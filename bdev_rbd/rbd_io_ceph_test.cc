@@ -179,7 +179,7 @@ TEST_F(RbdIo, compare_and_write_is_atomic_between_cores_and_gateways) {
     const auto first = open(image);
     ASSERT_TRUE(first);
     // A second gateway: with clients and registry of its own, it may open the same image.
-    clusters other_clusters(group_);
+    ceph::clusters other_clusters(group_);
     bdev::registry other_registry(group_);
     disks other(other_registry, other_clusters, homes_);
     auto p = params(image);
@@ -263,7 +263,7 @@ TEST_F(RbdCompareAndWrite, cores_and_gateways_count_up_in_a_block_of_4096_bytes)
     test_image image("counted", "8M");
     const auto first = open_pages(params(image));
     ASSERT_TRUE(first);
-    clusters other_clusters(group_);
+    ceph::clusters other_clusters(group_);
     bdev::registry other_registry(group_);
     disks other(other_registry, other_clusters, homes_);
     auto p = params(image);

@@ -364,7 +364,7 @@ TEST_F(RbdLifecycle, a_cluster_stays_registered_while_images_use_it) {
     p.cluster_name = "c";
     ASSERT_TRUE(open(p));
 
-    std::vector<clusters::view> views;
+    std::vector<ceph::clusters::view> views;
     on_control([&] { views = clusters_.all(); });
     ASSERT_EQ(views.size(), 1u);
     EXPECT_EQ(views[0].name, "c");

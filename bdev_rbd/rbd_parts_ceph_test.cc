@@ -50,7 +50,7 @@ class RbdParts : public CephTest {
     }
 
     test_image image{"parts", "64M", "--image-feature layering"};
-    client_options o = options();
+    ceph::client_options o = options();
     std::shared_ptr<rbd_device> d;
     bytes old_data = pattern(4096, 1), new_data = pattern(4096, 2);
     iovec compared{old_data.data(), old_data.size()}, written{new_data.data(), new_data.size()};

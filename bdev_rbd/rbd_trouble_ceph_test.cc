@@ -15,8 +15,8 @@ namespace sc = nvme::sc;
 class RbdTrouble : public CephTest {
   protected:
     /// Ceph's configuration with a monitor at a port where nobody answers.
-    client_options unreachable(core::nanoseconds limit) {
-        client_options o;
+    ceph::client_options unreachable(core::nanoseconds limit) {
+        ceph::client_options o;
         o.read_config_file = false;
         o.config_param = {{"mon_host", "[v2:127.0.0.1:1,v1:127.0.0.1:2]"}, {"auth_client_required", "none"}};
         o.time_limit = limit;
@@ -128,9 +128,9 @@ TEST_F(RbdTrouble, hung_openings_of_one_cluster_are_counted_and_hold_up_nobody_e
         }
         for (auto& t : tries)
             EXPECT_EQ(t.get().error().code, ETIMEDOUT);
-        std::vector<clusters::view> views;
+        std::vector<ceph::clusters::view> views;
         on_control([&] { views = clusters_.all(); });
-        EXPECT_EQ(views.at(0).hung.size(), cluster_threads::max_running);
+        EXPECT_EQ(views.at(0).hung.size(), ceph::cluster_threads::max_running);
 
         const auto began = steady::now();
         EXPECT_EQ(run(disks_.create(p)).error().code, EBUSY);
@@ -140,7 +140,7 @@ TEST_F(RbdTrouble, hung_openings_of_one_cluster_are_counted_and_hold_up_nobody_e
     }
     p.image.name = image.name();
     EXPECT_TRUE(eventually([&] {
-        std::vector<clusters::view> views;
+        std::vector<ceph::clusters::view> views;
         on_control([&] { views = clusters_.all(); });
         return views.at(0).hung.empty();
     }));
@@ -309,7 +309,7 @@ TEST_F(RbdTrouble, what_waited_too_long_for_a_hung_osd_never_reaches_it) {
     test_image image("late", "8M");
     auto o = options();
     o.config_param = {{"rados_osd_op_timeout", "5"}};
-    o.max_outstanding_ops = operation_share::floor;
+    o.max_outstanding_ops = ceph::operation_share::floor;
     ASSERT_TRUE(run(clusters_.add("narrow", o)));
     auto p = params(image);
     p.cluster_name = "narrow";
@@ -319,7 +319,7 @@ TEST_F(RbdTrouble, what_waited_too_long_for_a_hung_osd_never_reaches_it) {
     ASSERT_EQ(write(*d, core(0), 0, data), sc::success);  // takes the lock
 
     iovec from{data.data(), data.size()};
-    std::vector<bdev::io> writes(2 * operation_share::floor);  // the second half waits for the first
+    std::vector<bdev::io> writes(2 * ceph::operation_share::floor);  // the second half waits for the first
     std::atomic<std::size_t> ended{0};
     {
         stopped_osd stopped;
@@ -343,7 +343,7 @@ TEST_F(RbdTrouble, what_waited_too_long_for_a_hung_osd_never_reaches_it) {
     on_control([&] { EXPECT_EQ(clusters_.use("narrow")->get()->operations()->count(), 0u); });
     ASSERT_TRUE(remove(d->name()));
     const bytes content = image.content();
-    const auto late = content.begin() + (1 + operation_share::floor) * 4096;
+    const auto late = content.begin() + (1 + ceph::operation_share::floor) * 4096;
     EXPECT_TRUE(std::all_of(late, content.end(), [](std::byte b) { return b == std::byte{0}; }));
 }
 

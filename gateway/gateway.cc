@@ -28,7 +28,7 @@ constexpr auto blocking_grace = 3s;
 // How long disconnecting hosts, and closing the next device, may take. A cluster that does not answer keeps an image
 // open for ever.
 constexpr auto closing_limit = 20s;
-// Each cluster is bounded on its own (bdev_rbd::cluster_threads): this is for the sum of some dozens that hang at once.
+// Each cluster is bounded on its own (ceph::cluster_threads): this is for the sum of some dozens that hang at once.
 constexpr unsigned max_cluster_threads = 1024;
 
 core::reactor_options reactor_options(const options& o) {
@@ -65,8 +65,8 @@ std::unique_ptr<bdev_nvme::bus> make_bus(const options& o) {
 }
 
 /// Without one the gateway works as well; only after its death do hosts wait longer.
-std::shared_ptr<bdev_rbd::client_file> open_client_file(const std::string& rpc_socket) {
-    auto file = bdev_rbd::client_file::open(rpc_socket + ".clients");
+std::shared_ptr<ceph::client_file> open_client_file(const std::string& rpc_socket) {
+    auto file = ceph::client_file::open(rpc_socket + ".clients");
     if (file)
         return *file;
     core::log::warning("{}: dead predecessors are not fenced, and this gateway will not be fenced if it dies",

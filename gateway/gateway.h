@@ -3,8 +3,8 @@
 
 #include "bdev/registry.h"
 #include "bdev_nvme/controllers.h"
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
+#include "ceph/clusters.h"
 #include "core/blocking_pool.h"
 #include "core/event.h"
 #include "core/lcore_runner.h"
@@ -68,7 +68,7 @@ class gateway {
 
     bdev::registry devices_;
     core::placement homes_;
-    bdev_rbd::clusters clusters_;
+    ceph::clusters clusters_;
     bdev_rbd::disks disks_;
     const std::unique_ptr<bdev_nvme::bus> pci_;
     bdev_nvme::controllers nvme_controllers_{devices_, *pci_};

@@ -49,7 +49,7 @@ class bdev_methods : public ::testing::Test {
     core::simulation s_{17, 2};
     bdev::registry devices_{s_.group()};
     core::placement homes_{s_.group(), core::placement_policy::round_robin};
-    bdev_rbd::clusters clusters_{s_.group()};
+    ceph::clusters clusters_{s_.group()};
     bdev_rbd::disks disks_{devices_, clusters_, homes_};
     device_kinds kinds_;
     saved_config config_;

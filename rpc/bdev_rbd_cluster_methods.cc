@@ -24,14 +24,14 @@ namespace {
 constexpr std::string_view reconnect = "reconnect", offline = "offline";
 }
 
-complaint value_reader<bdev_rbd::fence_policy>::read(const json& v, bdev_rbd::fence_policy& to) {
+complaint value_reader<ceph::fence_policy>::read(const json& v, ceph::fence_policy& to) {
     if (v != reconnect && v != offline)
         return detail::must_be_one_of({reconnect, offline});
-    to = v == offline ? bdev_rbd::fence_policy::offline : bdev_rbd::fence_policy::reconnect;
+    to = v == offline ? ceph::fence_policy::offline : ceph::fence_policy::reconnect;
     return {};
 }
 
-void write_client(json& to, const bdev_rbd::client_options& o) {
+void write_client(json& to, const ceph::client_options& o) {
     if (!o.user_id.empty())
         to["user_id"] = o.user_id;
     if (!o.config_param.empty())
@@ -42,13 +42,13 @@ void write_client(json& to, const bdev_rbd::client_options& o) {
         to["key_file"] = o.key_file;
     if (!o.core_mask.empty())
         to["core_mask"] = o.core_mask;
-    if (o.on_fenced == bdev_rbd::fence_policy::offline)
+    if (o.on_fenced == ceph::fence_policy::offline)
         to["on_fenced"] = offline;
-    if (o.max_outstanding_ops != bdev_rbd::outstanding_operations::default_limit)
+    if (o.max_outstanding_ops != ceph::outstanding_operations::default_limit)
         to["max_outstanding_ops"] = o.max_outstanding_ops;
 }
 
-void take_time_limit(bdev_rbd::client_options& o) {
+void take_time_limit(ceph::client_options& o) {
     const auto it = o.config_param.find("client_mount_timeout");
     if (it == o.config_param.end())
         return;
@@ -62,10 +62,10 @@ namespace {
 
 struct register_params {
     std::string name;
-    bdev_rbd::client_options o;
+    ceph::client_options o;
 };
 template <class T>
-field<register_params> option(std::string_view name, T bdev_rbd::client_options::*member) {
+field<register_params> option(std::string_view name, T ceph::client_options::*member) {
     return {name, false, [name, member](const json& v, register_params& p) -> std::optional<field_problem> {
                 if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
                     return field_problem{std::string(name), std::move(wrong)};
@@ -74,13 +74,13 @@ field<register_params> option(std::string_view name, T bdev_rbd::client_options:
 }
 const fields<register_params> register_fields = {
     required("name", &register_params::name),
-    option("user_id", &bdev_rbd::client_options::user_id),
-    option("config_param", &bdev_rbd::client_options::config_param),
-    option("config_file", &bdev_rbd::client_options::config_file),
-    option("key_file", &bdev_rbd::client_options::key_file),
-    option("core_mask", &bdev_rbd::client_options::core_mask),
-    option("on_fenced", &bdev_rbd::client_options::on_fenced),
-    option("max_outstanding_ops", &bdev_rbd::client_options::max_outstanding_ops),  // ours
+    option("user_id", &ceph::client_options::user_id),
+    option("config_param", &ceph::client_options::config_param),
+    option("config_file", &ceph::client_options::config_file),
+    option("key_file", &ceph::client_options::key_file),
+    option("core_mask", &ceph::client_options::core_mask),
+    option("on_fenced", &ceph::client_options::on_fenced),
+    option("max_outstanding_ops", &ceph::client_options::max_outstanding_ops),  // ours
 };
 
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
@@ -94,7 +94,7 @@ core::task<answer> add(bdev_rbd_service& service, register_params p) {
     co_return json(name);
 }
 
-json to_json(const bdev_rbd::clusters::view& v) {
+json to_json(const ceph::clusters::view& v) {
     json one = {{"cluster_name", v.name}};
     write_client(one, v.options);
     one["hung_calls"] = v.hung;

@@ -125,7 +125,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
         } else {
             rbd["cluster_name"] = made_with->cluster_name;
             const auto all = service.clusters.all();
-            const auto used = std::ranges::find(all, made_with->cluster_name, &bdev_rbd::clusters::view::name);
+            const auto used = std::ranges::find(all, made_with->cluster_name, &ceph::clusters::view::name);
             if (used != all.end())
                 write_client(rbd, used->options);
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
+#include "ceph/clusters.h"
 #include "rpc/bdev_service.h"
 
 namespace causeway::rpc {
@@ -10,7 +10,7 @@ namespace causeway::rpc {
 /// What the methods named bdev_rbd_… work on. Control reactor; outlives every call.
 struct bdev_rbd_service {
     bdev_rbd::disks& disks;
-    bdev_rbd::clusters& clusters;
+    ceph::clusters& clusters;
 };
 
 /// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev"
@@ -28,14 +28,14 @@ struct value_reader<std::map<std::string, std::string>> {
 
 /// "reconnect", "offline".
 template <>
-struct value_reader<bdev_rbd::fence_policy> {
-    static complaint read(const json& v, bdev_rbd::fence_policy& to);
+struct value_reader<ceph::fence_policy> {
+    static complaint read(const json& v, ceph::fence_policy& to);
 };
 
 /// "user_id", "config_param", "config_file", "key_file", "core_mask", "max_outstanding_ops", "on_fenced", as
 /// far as they are set; secrets withheld.
-void write_client(json& to, const bdev_rbd::client_options& o);
+void write_client(json& to, const ceph::client_options& o);
 /// An operator who sets client_mount_timeout means our time limit, too.
-void take_time_limit(bdev_rbd::client_options& o);
+void take_time_limit(ceph::client_options& o);
 
 }  // namespace causeway::rpc

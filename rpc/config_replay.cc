@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Of one cluster or device: as many as a cluster has threads (bdev_rbd::cluster_threads), so that none waits there
+// Of one cluster or device: as many as a cluster has threads (ceph::cluster_threads), so that none waits there
 // while its time limit runs.
 constexpr unsigned max_at_once = 16;
 // Calls that are begun in one go. Hosts' admin commands and Keep Alive have their turns in between.

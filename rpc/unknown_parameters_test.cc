@@ -27,7 +27,7 @@ class unknown_parameters : public ::testing::Test {
     core::placement homes{w.sim.group(), core::placement_policy::round_robin};
     device_kinds kinds;
     bdev_service bdevs{w.devices, homes, kinds};
-    bdev_rbd::clusters clusters{w.sim.group()};
+    ceph::clusters clusters{w.sim.group()};
     bdev_rbd::disks images{w.devices, clusters, homes};
     bdev_rbd_service rbd_bdevs{images, clusters};
     bdev_nvme::testing::model_bus bus;

@@ -4,8 +4,8 @@
 
 #include "bdev/memory_device.h"
 #include "bdev/uuid.h"
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
+#include "ceph/clusters.h"
 #include "core/placement.h"
 #include "host/loop/commands.h"
 #include "tests/bench/gateway.h"
@@ -62,10 +62,10 @@ core::task<> keep_alive(loop::host_controller& c, std::uint32_t kato_ms, const b
 
 core::task<> measure(gateway& g, const settings& s) {
     core::placement homes(g.group(), core::placement_policy::round_robin);
-    bdev_rbd::clusters clusters(g.group());
+    ceph::clusters clusters(g.group());
     bdev_rbd::disks images(g.devices(), clusters, homes);
     if (!s.image.empty()) {
-        bdev_rbd::client_options o;
+        ceph::client_options o;
         o.config_file = s.conf;
         auto connected = co_await clusters.add("cluster", o);
         need(std::move(connected));

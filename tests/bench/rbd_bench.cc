@@ -2,8 +2,8 @@
 // Load on one RBD image, through `loop` and bdev_rbd, as fio's rbd engine makes it: random 4 KiB, so many outstanding.
 // Run by rbd_beside_fio.py, which runs both. Prints JSON.
 
-#include "bdev_rbd/clusters.h"
 #include "bdev_rbd/disks.h"
+#include "ceph/clusters.h"
 #include "core/placement.h"
 #include "tests/bench/gateway.h"
 #include "tests/bench/load.h"
@@ -31,7 +31,7 @@ core::nanoseconds seconds(double s) {
 
 core::task<> measure(gateway& g, const settings& s) {
     core::placement homes(g.group(), core::placement_policy::round_robin);
-    bdev_rbd::clusters clusters(g.group());
+    ceph::clusters clusters(g.group());
     bdev_rbd::disks disks(g.devices(), clusters, homes);
     bdev_rbd::disk_params p;
     p.name = "Ceph0";

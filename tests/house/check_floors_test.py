@@ -55,6 +55,8 @@ ROWS = [
     ("no librbd in a transport", "transport/rdma/a.cc", "#include <rbd/librbd.h>", 1),
     ("no PCIe in a transport", "transport/rdma/a.cc", "#include <linux/vfio.h>", 1),
     ("verbs where they belong", "transport/rdma/a.cc", "#include <infiniband/verbs.h>", 0),
+    ("a Ceph client needs no images", "ceph/a.cc", "#include <rados/librados.h>\n#include <rbd/librbd.h>", 1),
+    ("nor does it know devices", "ceph/a.cc", '#include "bdev/io.h"', 1),
     ("librbd where it belongs", "bdev_rbd/a.cc", "#include <rbd/librbd.h>", 0),
     ("wire structs need nothing of ours", "nvme/a.h", '#pragma once\n#include "core/log.h"', 1),
     ("includes are written from the root", "core/a.cc", '#include "log.h"', 1),

@@ -23,7 +23,7 @@ from .progress import Progress
 NEEDS_CEPH = "ceph"
 """The ctest label of unit tests that want a cluster: tests/ceph runs those."""
 
-UNDER_TSAN = ("core", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
+UNDER_TSAN = ("core", "ceph", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
 PROGRAMS = ("causewayd", "causeway", "hostile_client", "scripted_host", "rdma_load", "softrdma_rdmacm")

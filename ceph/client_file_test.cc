@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/client_file.h"
+#include "ceph/client_file.h"
 
 #include <filesystem>
 #include <fstream>
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 namespace {
 
 using client = client_file::entry;
@@ -81,4 +81,4 @@ TEST_F(ClientFile, a_folder_that_is_not_there_is_said) {
 }
 
 }  // namespace
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

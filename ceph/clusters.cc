@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/clusters.h"
+#include "ceph/clusters.h"
 
-#include "bdev_rbd/client_cpus.h"
+#include "ceph/client_cpus.h"
 
 #include <algorithm>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 namespace {
 
@@ -141,4 +141,4 @@ std::vector<clusters::view> clusters::all() const {
     return views;
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

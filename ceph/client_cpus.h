@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// The CPUs for the threads of a librados client. librados and librbd start threads whenever they like, and a thread
 /// starts where its maker runs: so every call that may start some is made within a `scoped_cpus`.
@@ -33,4 +33,4 @@ class scoped_cpus {
     cpu_set_t before_;
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev_rbd/client.h"
-#include "bdev_rbd/deadline_call.h"
+#include "ceph/client.h"
+#include "ceph/deadline_call.h"
 #include "core/task.h"
 
 #include <memory>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// The librados clients that images share, by name. Lives on the control reactor.
 class clusters {
@@ -101,4 +101,4 @@ class clusters {
     std::vector<std::shared_ptr<entry>> entries_;
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/client.h"
+#include "ceph/client.h"
 
-#include "bdev_rbd/age_limit.h"
-#include "bdev_rbd/client_cpus.h"
+#include "ceph/client_cpus.h"
 #include "core/log.h"
 
 #include <algorithm>
@@ -11,7 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 namespace {
 
@@ -42,8 +41,8 @@ void set_defaults(rados_t rados, const client_options& o) {
         // No I/O waits for ever. Below the 30 s after which a Linux host drops the connection with all that is on it,
         // and far below the hour that a blocklist entry lasts: what a gateway that was cut off still has under way
         // never outlives its fence.
-        "--default-rados_osd_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
-        "--default-rados_mon_op_timeout=" + std::to_string(seconds_of(age_limit::in_librbd)),
+        "--default-rados_osd_op_timeout=" + std::to_string(seconds_of(client::operation_time_limit)),
+        "--default-rados_mon_op_timeout=" + std::to_string(seconds_of(client::operation_time_limit)),
         // An update of the object map that was too late is tried again with the next write; the map is not wrong for
         // that.
         "--default-rbd_invalidate_object_map_on_timeout=false",
@@ -218,4 +217,4 @@ client::~client() {
         environment_.file->remove({fsid_, addresses_});
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

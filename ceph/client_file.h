@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// The addresses of this gateway's rados clients, in a file. A gateway that starts and finds the file of a dead
 /// predecessor puts the clients listed there on the blocklist: OSDs take a dead client for a living one for 30 s, and
@@ -61,4 +61,4 @@ class client_file {
     std::vector<std::string> had_predecessors_;
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/client_cpus.h"
+#include "ceph/client_cpus.h"
 
 #include "core/lcore_map.h"
 
 #include <pthread.h>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 namespace {
 
@@ -68,4 +68,4 @@ scoped_cpus::~scoped_cpus() {
     ::pthread_setaffinity_np(::pthread_self(), sizeof before_, &before_);
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

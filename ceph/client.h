@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev_rbd/client_file.h"
-#include "bdev_rbd/cluster_threads.h"
-#include "bdev_rbd/operation_share.h"
+#include "ceph/client_file.h"
+#include "ceph/cluster_threads.h"
+#include "ceph/operation_share.h"
 #include "core/clock.h"
 #include "core/result.h"
 
@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// What happens to the images of a client that its cluster has blocklisted.
 enum class fence_policy : std::uint8_t {
@@ -56,6 +56,10 @@ struct client_environment {
 /// Connecting and destroying block: on plain threads only, never on a reactor. Constant in between: any thread.
 class client {
   public:
+    /// What no OSD or monitor answers ends after this, unless the operator has set rados_osd_op_timeout or
+    /// rados_mon_op_timeout.
+    static constexpr core::nanoseconds operation_time_limit = std::chrono::seconds(25);
+
     /// REQUIRES: blocking is allowed. EINVAL (a setting that librados refuses), ENOENT (file, key), ETIMEDOUT, EACCES,
     /// …
     static core::result<std::shared_ptr<client>> connect(const client_options& options, client_environment environment);
@@ -98,4 +102,4 @@ class client {
     std::chrono::seconds watch_timeout_{30};
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

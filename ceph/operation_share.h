@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// The RADOS operations that all images of one client have outstanding. librados' own throttle is off: it would block
 /// the core that submits. Any thread.
@@ -61,4 +61,4 @@ class operation_share {
     std::atomic<unsigned> mine_{0};
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

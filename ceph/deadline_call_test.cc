@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/deadline_call.h"
+#include "ceph/deadline_call.h"
 
 #include "core/blocking_pool.h"
 #include "core/simulation.h"
@@ -11,7 +11,7 @@
 #include <latch>
 #include <optional>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 namespace {
 
 using core::test::eventually;
@@ -143,4 +143,4 @@ TEST_F(attempts, what_comes_too_late_goes_on_its_own_thread_before_the_next_atte
 }
 
 }  // namespace
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// The threads on which a cluster's calls run that may never return, a bounded number of its own, and the list of the
 /// calls that were given up and still hang there. Those are not repeated: each repetition would take one more thread.
@@ -45,4 +45,4 @@ void destroy_on(cluster_threads& threads, T object) {
     threads.submit([keep = std::move(keep)]() mutable { keep.reset(); });
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/cluster_threads.h"
+#include "ceph/cluster_threads.h"
 
 #include "core/log.h"
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 core::result<> cluster_threads::check(const std::string& what) const {
     const std::lock_guard lock(mutex_);
@@ -36,4 +36,4 @@ std::vector<std::string> cluster_threads::hung() const {
     return {hung_.begin(), hung_.end()};
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

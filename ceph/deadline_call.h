@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev_rbd/cluster_threads.h"
+#include "ceph/cluster_threads.h"
 #include "core/result.h"
 #include "core/task.h"
 #include "core/timer.h"
@@ -11,7 +11,7 @@
 #include <mutex>
 #include <string>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 /// Work that may block for a long time. The awaiting task continues when the work is done, when its time limit has
 /// passed, or when it is cancelled, whichever comes first.
@@ -87,4 +87,4 @@ class deadline_call {
     std::shared_ptr<state> state_;
 };
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph

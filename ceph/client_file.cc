@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/client_file.h"
+#include "ceph/client_file.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace causeway::bdev_rbd {
+namespace causeway::ceph {
 
 namespace {
 
@@ -135,4 +135,4 @@ std::mutex& client_file::fencing(const std::string& fsid) {
     return fencing_[fsid];
 }
 
-}  // namespace causeway::bdev_rbd
+}  // namespace causeway::ceph
