@@ -115,7 +115,7 @@ core::task<core::result<nvme::completion>> admin_queue::run(nvme::command c, std
         c.sgl = {};
     }
     if (!from_device.empty()) {
-        std::memset(page, 0, max_data_bytes);  // what a short answer leaves out is zero
+        std::memset(page, 0, max_data_bytes);  // bytes that a short answer leaves out are zero
         c.sgl = std::bit_cast<nvme::sgl_descriptor>(
             nvme::prp_pointer{reinterpret_cast<std::uintptr_t>(page), std::uint64_t{0}});
     }
@@ -156,7 +156,7 @@ void admin_queue::follow() {
     polling_ = wanted ? core::poller_registration(control_, "nvme admin", *this) : core::poller_registration();
 }
 
-/// Once a period: events, and what is late.
+/// Checks for events and timeouts, once per period.
 void admin_queue::look() {
     poll(entries);
     flush();

@@ -31,7 +31,7 @@ struct controller_options {
     core::nanoseconds admin_timeout = std::chrono::seconds(30);
     timeout_action on_timeout = timeout_action::abort;
     core::nanoseconds admin_poll_period = std::chrono::milliseconds(10);  ///< for events
-    unsigned io_queues = 1024;  ///< at most; one for each core is what is wanted
+    unsigned io_queues = 1024;  ///< at most; the driver wants one for each core
     std::uint32_t queue_entries = 256;
 };
 
@@ -50,8 +50,8 @@ class controller final : public std::enable_shared_from_this<controller>, queue_
         closed,
     };
 
-    /// Takes the device in whatever state it was left. ENODEV, ETIMEDOUT, EIO, ENOTSUP, ENOMEM; then the function has
-    /// been released.
+    /// Attaches the device in any state that its last owner left. ENODEV, ETIMEDOUT, EIO, ENOTSUP, ENOMEM; then the
+    /// function has been released.
     static core::task<core::result<std::shared_ptr<controller>>>
     start(core::reactor_group& group, std::unique_ptr<function> f, controller_options o);
     ~controller() override;

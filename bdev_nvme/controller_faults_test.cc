@@ -37,7 +37,7 @@ struct controller_faults : ::testing::Test {
     }
 };
 
-TEST_F(controller_faults, where_nothing_is_wrong_nothing_is_done) {
+TEST_F(controller_faults, a_healthy_controller_is_not_reset) {
     driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -58,7 +58,7 @@ TEST_F(controller_faults, where_nothing_is_wrong_nothing_is_done) {
 }
 
 /// What a device does while it has I/O, and what becomes of its controller.
-TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
+TEST_F(controller_faults, all_io_is_completed_whatever_a_device_does) {
     enum class end { goes_on, is_reset, fails, is_gone };
     struct row {
         const char* sentence;
@@ -184,7 +184,7 @@ TEST_F(controller_faults, all_io_is_answered_whatever_a_device_does) {
 }
 
 /// What a device does when it is attached: an error, and nothing of it stays.
-TEST_F(controller_faults, a_device_that_cannot_be_is_not_attached) {
+TEST_F(controller_faults, an_impossible_device_is_not_attached) {
     struct row {
         const char* sentence;
         std::function<void(model_options&)> made;
@@ -249,7 +249,7 @@ TEST_F(controller_faults, a_device_that_cannot_be_is_not_attached) {
     }
 }
 
-TEST_F(controller_faults, namespaces_that_cannot_be_are_left_out) {
+TEST_F(controller_faults, impossible_namespaces_are_left_out) {
     struct row {
         const char* sentence;
         nvme::cns of;
@@ -298,7 +298,7 @@ TEST_F(controller_faults, io_is_answered_only_when_a_device_that_cannot_be_stopp
 }
 
 /// It has never become ready, so CSTS.RDY does not show whether it has seen that it is disabled.
-TEST_F(controller_faults, what_has_failed_while_it_was_enabled_is_brought_back_by_a_reset) {
+TEST_F(controller_faults, a_reset_recovers_a_controller_that_failed_while_it_was_enabled) {
     driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -317,7 +317,7 @@ TEST_F(controller_faults, what_has_failed_while_it_was_enabled_is_brought_back_b
     EXPECT_TRUE(b.io("Nvme0n1", {.operation = op::write}).ok());
 }
 
-TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_not_on_offer) {
+TEST_F(controller_faults, capabilities_that_a_controller_lost_by_a_reset_are_not_offered) {
     driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -337,7 +337,7 @@ TEST_F(controller_faults, what_a_controller_can_no_longer_do_after_a_reset_is_no
     EXPECT_EQ(b.devices.find("Nvme0n1"), now) << "the same as before: nothing has changed";
 }
 
-TEST_F(controller_faults, sizes_that_nobody_has_are_cut_to_what_can_be) {
+TEST_F(controller_faults, absurd_sizes_are_clamped) {
     driver_fixture b;
     const auto m = b.models.add(quick_model());
     m->on_identify([](nvme::cns cns, std::uint32_t, std::span<std::byte> d) {
@@ -372,7 +372,7 @@ TEST_F(controller_faults, whatever_an_earlier_owner_left_it_is_attached) {
     }
 }
 
-TEST_F(controller_faults, a_shutdown_that_never_ends_is_not_waited_for_for_ever) {
+TEST_F(controller_faults, a_shutdown_that_never_ends_has_a_time_limit) {
     driver_fixture b;
     const auto m = b.models.add(quick_model());
     ASSERT_TRUE(b.attach("Nvme0", *m));
@@ -402,7 +402,7 @@ TEST_F(controller_faults, a_queue_that_breaks_while_the_next_one_is_opened) {
 }
 
 /// Whatever falls together: the seeds are those that have been seen to be different.
-TEST_F(controller_faults, by_chance) {
+TEST_F(controller_faults, random_faults_lose_no_io) {
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         SCOPED_TRACE(seed);
         core::random_source random(seed);

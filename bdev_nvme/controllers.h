@@ -95,7 +95,7 @@ class controllers final : controller::observer {
     controller_options options_;
     bool options_set_ = false;
     std::vector<std::shared_ptr<entry>> entries_;
-    std::set<std::string> names_;      ///< taken, also by those that are being attached
+    std::set<std::string> names_;      ///< in use, also by controllers that are being attached
     std::set<std::string> addresses_;  ///< likewise
     /// by address: the name of the controller that was attached there last
     std::map<std::string, std::string> previous_names_;

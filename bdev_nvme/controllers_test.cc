@@ -94,7 +94,7 @@ TEST_F(controllers_test, each_namespace_becomes_a_device) {
     EXPECT_EQ(model->submission_queues(), 2u);
 }
 
-TEST_F(controllers_test, whatever_state_the_last_owner_left_it_in_it_comes_up) {
+TEST_F(controllers_test, a_controller_comes_up_from_any_state_that_its_last_owner_left) {
     for (const auto state : {left_behind::nothing, left_behind::enabled, left_behind::enabling, left_behind::fatal,
                              left_behind::shut_down}) {
         model_options o;
@@ -106,7 +106,7 @@ TEST_F(controllers_test, whatever_state_the_last_owner_left_it_in_it_comes_up) {
     }
 }
 
-TEST_F(controllers_test, it_is_shut_down_at_the_end_with_no_queue_left) {
+TEST_F(controllers_test, a_controller_is_shut_down_at_the_end_without_queues) {
     ASSERT_TRUE(attach({}));
     ASSERT_TRUE(*w.run(all.detach("Nvme0")));
     EXPECT_EQ(model->shutdowns(), 1u);
@@ -145,7 +145,7 @@ TEST_F(controllers_test, protection_information_is_made_and_checked_by_the_contr
     EXPECT_EQ(found, data);
 }
 
-TEST_F(controllers_test, what_needs_the_metadata_is_not_on_offer_where_the_controller_makes_it) {
+TEST_F(controllers_test, operations_that_need_the_metadata_are_not_offered_if_the_controller_makes_it) {
     model_options o;
     o.acwu = 7;
     o.namespaces = {{.nsid = 1, .metadata_bytes = 8, .dps = 1}};
@@ -165,7 +165,7 @@ TEST_F(controllers_test, with_fewer_queues_than_cores_cores_share_them) {
     EXPECT_TRUE(works(1));
 }
 
-TEST_F(controllers_test, shadow_doorbells_are_used_where_there_are_some) {
+TEST_F(controllers_test, shadow_doorbells_are_used_if_the_controller_has_them) {
     model_options o;
     o.oacs = nvme::oacs_doorbell_buffer;
     ASSERT_TRUE(attach(o));
@@ -182,7 +182,7 @@ TEST_F(controllers_test, shadow_doorbells_are_used_where_there_are_some) {
     EXPECT_LT(q.sq_doorbells.get(), 10u);
 }
 
-TEST_F(controllers_test, host_memory_is_given_as_it_is_wished_for) {
+TEST_F(controllers_test, the_host_memory_buffer_has_the_preferred_size) {
     model_options o;
     o.hmpre = 16 << 8;  // 16 MiB in units of 4 KiB
     o.hmmin = 1 << 8;
@@ -190,7 +190,7 @@ TEST_F(controllers_test, host_memory_is_given_as_it_is_wished_for) {
     EXPECT_EQ(model->host_memory_bytes(), 16u << 20);
 }
 
-TEST_F(controllers_test, more_host_memory_than_there_is_is_a_reason_to_refuse) {
+TEST_F(controllers_test, a_controller_that_needs_more_host_memory_than_there_is_is_refused) {
     model_options o;
     o.hmpre = o.hmmin = 1u << 20;  // 4 GiB
     EXPECT_EQ(attach(o).error().code, ENOMEM);
@@ -198,7 +198,7 @@ TEST_F(controllers_test, more_host_memory_than_there_is_is_a_reason_to_refuse) {
 
 // Reset.
 
-TEST_F(controllers_test, a_reset_answers_what_is_in_flight_and_holds_what_comes) {
+TEST_F(controllers_test, a_reset_completes_io_in_flight_and_holds_new_io) {
     ASSERT_TRUE(attach({}));
     model->inject({.what = testing::fault::lose, .qid = 1});
     request in_flight(op::write, 0, 1, bdev::test::cut(data, 512));
@@ -229,7 +229,7 @@ TEST_F(controllers_test, a_command_that_is_not_answered_is_aborted) {
     EXPECT_TRUE(works());
 }
 
-TEST_F(controllers_test, where_an_abort_does_not_help_the_controller_is_reset) {
+TEST_F(controllers_test, a_controller_is_reset_if_an_abort_does_not_help) {
     ASSERT_TRUE(attach({}));
     model->inject({.what = testing::fault::lose, .qid = 1});
     EXPECT_EQ(run(request(op::write, 0, 1, bdev::test::cut(data, 512))), nvme::sc::internal_path_error);
@@ -238,7 +238,7 @@ TEST_F(controllers_test, where_an_abort_does_not_help_the_controller_is_reset) {
     EXPECT_TRUE(works());
 }
 
-TEST_F(controllers_test, where_a_reset_does_not_help_it_has_failed_and_says_so) {
+TEST_F(controllers_test, a_controller_has_failed_if_a_reset_does_not_help) {
     ASSERT_TRUE(attach({}));
     model->inject({.what = testing::fault::lose, .qid = 1});
     model->hold_ready(true);
@@ -308,7 +308,7 @@ TEST_F(controllers_test, a_reset_helps_a_detachment_that_waits_for_a_command) {
 
 // Removal.
 
-TEST_F(controllers_test, a_device_that_is_pulled_out_takes_its_io_along_and_nothing_else) {
+TEST_F(controllers_test, removing_a_device_fails_its_own_io_only) {
     ASSERT_TRUE(attach({}));
     const auto gone = model;
     model_options other;
@@ -328,14 +328,14 @@ TEST_F(controllers_test, a_device_that_is_pulled_out_takes_its_io_along_and_noth
     EXPECT_TRUE(run(request(op::write, 0, 1, bdev::test::cut(data, 512)), "Nvme1n1").ok());
 }
 
-TEST_F(controllers_test, a_bus_that_does_not_tell_is_found_out) {
+TEST_F(controllers_test, a_removal_that_the_bus_does_not_report_is_detected) {
     ASSERT_TRUE(attach({}));
     model->remove(false);
     ASSERT_TRUE(w.until([&] { return w.models.lent == 0; }, 5s));
     EXPECT_THAT(all.all(), IsEmpty());
 }
 
-TEST_F(controllers_test, what_comes_back_gets_its_name_back) {
+TEST_F(controllers_test, a_device_that_returns_gets_its_name_back) {
     ASSERT_TRUE(all.set_hotplug(true, 0ns));
     ASSERT_TRUE(attach({}));
     model->remove();
@@ -351,7 +351,7 @@ TEST_F(controllers_test, what_comes_back_gets_its_name_back) {
     ASSERT_TRUE(w.until([&] { return w.devices.find("HotInNvme0n1") != nullptr; }, 5s));
 }
 
-TEST_F(controllers_test, what_is_about_to_go_is_not_taken_again) {
+TEST_F(controllers_test, a_device_that_is_being_removed_is_not_attached_again) {
     ASSERT_TRUE(all.set_hotplug(true, 0ns));
     ASSERT_TRUE(attach({}));
     model->remove();
@@ -360,7 +360,7 @@ TEST_F(controllers_test, what_is_about_to_go_is_not_taken_again) {
     EXPECT_EQ(w.models.opened, 1u);
 }
 
-TEST_F(controllers_test, what_the_operator_detaches_stays_away) {
+TEST_F(controllers_test, a_controller_that_the_operator_detached_stays_detached) {
     ASSERT_TRUE(all.set_hotplug(true, 0ns));
     ASSERT_TRUE(attach({}));
     ASSERT_TRUE(*w.run(all.detach("Nvme0")));
@@ -371,7 +371,7 @@ TEST_F(controllers_test, what_the_operator_detaches_stays_away) {
 
 // Events.
 
-TEST_F(controllers_test, warnings_of_the_medium_reach_whoever_has_it) {
+TEST_F(controllers_test, critical_warnings_reach_the_observers_of_the_devices) {
     ASSERT_TRUE(attach({}));
     listener host(*w.devices.find("Nvme0n1"));
     model->health().available_spare = 3;
@@ -383,7 +383,7 @@ TEST_F(controllers_test, warnings_of_the_medium_reach_whoever_has_it) {
     EXPECT_EQ(model->event_requests(), 4u) << "all requests are out again";
 }
 
-TEST_F(controllers_test, namespaces_may_come_grow_and_go) {
+TEST_F(controllers_test, namespaces_may_be_added_grow_and_be_removed) {
     ASSERT_TRUE(attach({}));
     listener host(*w.devices.find("Nvme0n1"));
     model->resize_namespace(1, 9999);
@@ -397,7 +397,7 @@ TEST_F(controllers_test, namespaces_may_come_grow_and_go) {
     EXPECT_TRUE(run(request(op::read, 0, 1, bdev::test::cut(data, 512)), "Nvme0n2").ok());
 }
 
-TEST_F(controllers_test, a_namespace_of_which_the_controller_does_not_speak_stays) {
+TEST_F(controllers_test, a_namespace_that_an_event_does_not_mention_stays) {
     ASSERT_TRUE(attach({}));
     listener host(*w.devices.find("Nvme0n1"));
     model->inject({.what = testing::fault::wrong_status,
@@ -413,7 +413,7 @@ TEST_F(controllers_test, a_namespace_of_which_the_controller_does_not_speak_stay
     EXPECT_THAT(host.sizes, ElementsAre(5555u));
 }
 
-TEST_F(controllers_test, a_controller_that_always_has_an_event_keeps_nobody_busy) {
+TEST_F(controllers_test, a_controller_that_always_has_an_event_does_not_keep_a_core_busy) {
     ASSERT_TRUE(attach({}));
     const auto before = model->admin_commands(nvme::admin_opcode::async_event_request);
     model->answer_events_at_once(nvme::async_event_dw0(nvme::async_event_type::smart, 0, 2));

@@ -103,7 +103,7 @@ TEST_F(data_pointer_test, a_long_run_is_one_descriptor_where_there_are_some) {
     EXPECT_EQ(c.psdt(), nvme::psdt::prp) << "short ones are pages for every controller";
 }
 
-TEST_F(data_pointer_test, more_segments_than_the_page_has_room_for_are_no_segments) {
+TEST_F(data_pointer_test, a_list_with_more_segments_than_fit_in_the_page_is_not_used) {
     std::vector<iovec> many;
     for (std::size_t i = 0; i < 257; ++i)
         many.push_back(at(i * 0x2000, 4));
@@ -111,7 +111,7 @@ TEST_F(data_pointer_test, more_segments_than_the_page_has_room_for_are_no_segmen
     EXPECT_TRUE(set(sgl_support::any, many, 4, 256 * 4));
 }
 
-TEST_F(data_pointer_test, what_the_device_does_not_reach_is_not_named) {
+TEST_F(data_pointer_test, memory_that_the_device_cannot_reach_is_not_described) {
     dma_reach some;
     some.add(pages, 2 * dma_reach::page);
     const data_pointer p(some, sgl_support::any);

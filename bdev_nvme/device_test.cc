@@ -71,7 +71,7 @@ std::string text_of(std::size_t bytes, unsigned seed = 1) {
     return t;
 }
 
-TEST_F(device_test, what_is_written_is_read_on_every_core_at_every_length) {
+TEST_F(device_test, written_data_reads_back_on_every_core_at_every_length) {
     attach(small());
     for (const std::size_t blocks : {1, 7, 8, 9, 15, 16, 17, 64, 255, 256, 257, 1024, 2048, 4096}) {
         std::string written = text_of(blocks * block, static_cast<unsigned>(blocks));
@@ -82,7 +82,7 @@ TEST_F(device_test, what_is_written_is_read_on_every_core_at_every_length) {
     }
 }
 
-TEST_F(device_test, buffers_may_lie_as_they_like) {
+TEST_F(device_test, buffers_may_have_any_alignment) {
     for (const std::uint32_t sgls : {0u, nvme::sgls_supported, nvme::sgls_supported_dword_aligned}) {
         attach([&] {
             model_options o = small();
@@ -101,7 +101,7 @@ TEST_F(device_test, buffers_may_lie_as_they_like) {
     }
 }
 
-TEST_F(device_test, data_that_the_device_does_not_reach_is_copied) {
+TEST_F(device_test, data_that_the_device_cannot_reach_is_copied) {
     const dma_reach nothing;
     w.emplace(1);
     w->models.reach = &nothing;
@@ -209,7 +209,7 @@ TEST_F(device_test, a_turn_rings_each_doorbell_once) {
     EXPECT_EQ(q.stats().cq_doorbells.get() - heads, 1u);
 }
 
-TEST_F(device_test, its_shape_is_what_the_namespace_says) {
+TEST_F(device_test, its_geometry_is_that_of_the_namespace) {
     model_options o;
     model_namespace n{.blocks = 1000, .lbads = 12};
     n.atomic_fields = true;

@@ -35,7 +35,8 @@ core::task<core::result<>> disable(register_file r, std::string about);
 /// REQUIRES: disabled. Ends with CSTS.RDY = 1. ENODEV, ETIMEDOUT, EIO (fatal status).
 core::task<core::result<>> enable(register_file r, admin_memory m, std::string about);
 
-/// A normal shutdown: the controller gets its caches to safety. `limit`: what it asks for (RTD3E). ENODEV, ETIMEDOUT.
+/// A normal shutdown: the controller writes its caches to its medium. `limit`: what it asks for (RTD3E). ENODEV,
+/// ETIMEDOUT.
 core::task<core::result<>> shut_down(register_file r, core::nanoseconds limit, std::string about);
 
 }  // namespace causeway::bdev_nvme

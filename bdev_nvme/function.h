@@ -22,7 +22,7 @@ class function {
     /// BAR 0. Read and written in aligned words of 4 or 8 bytes only, by mmio.h. After a removal it reads all ones.
     virtual std::span<std::byte> registers() const noexcept = 0;
     virtual const dma_reach& reach() const noexcept = 0;
-    /// Lets the function access memory, and takes that away: afterwards it writes nowhere, whatever state it is in.
+    /// Switches the function's access to memory on or off. Once it is off, the function writes nowhere, in any state.
     /// False: it may still write; it is sure to stop only when this object is destroyed.
     virtual void start_dma() noexcept = 0;
     [[nodiscard]] virtual bool stop_dma() noexcept = 0;

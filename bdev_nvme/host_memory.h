@@ -13,7 +13,7 @@ namespace causeway::bdev_nvme {
 /// Memory Buffer". Control reactor. It belongs to the controller until that is disabled.
 class host_memory {
   public:
-    /// What it will give at most to any controller, whatever that wishes.
+    /// The most memory that a controller gets, however much it prefers.
     static constexpr std::uint64_t max_bytes = std::uint64_t{256} << 20;
     static constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
 

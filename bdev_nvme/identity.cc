@@ -64,7 +64,7 @@ std::optional<bdev::uuid> uuid_in(const std::byte* descriptors) noexcept {
     return std::nullopt;
 }
 
-/// The same wherever the device is plugged in: its UUID, its NGUID, or what it is called.
+/// An identity that does not depend on the slot: the UUID, the NGUID, or else the name.
 bdev::uuid identity_of(std::uint32_t nsid, const nvme::identify_namespace& id, const std::byte* descriptors,
                        const controller_info& c) {
     if (descriptors)

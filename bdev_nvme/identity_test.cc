@@ -41,7 +41,7 @@ core::result<namespace_info> read(const nvme::identify_namespace& id,
     return read_namespace(1, id, descriptors, c, read_limits(c, nullptr), "here");
 }
 
-TEST(identity, data_that_make_no_sense_are_refused) {
+TEST(identity, invalid_identify_data_is_refused) {
     struct row {
         const char* sentence;
         void (*change)(nvme::identify_controller&);
@@ -60,7 +60,7 @@ TEST(identity, data_that_make_no_sense_are_refused) {
     }
 }
 
-TEST(identity, the_largest_transfer_is_what_both_sides_can) {
+TEST(identity, the_largest_transfer_is_the_smaller_limit_of_both_sides) {
     auto id = plain_controller();
     for (const auto& [mdts, bytes] : {std::pair<std::uint8_t, std::uint32_t>{0, max_command_bytes},
                                       {1, 8192},
@@ -94,7 +94,7 @@ TEST(identity, the_format_in_use_has_six_bits_where_there_are_so_many) {
     EXPECT_EQ(read(id)->geometry.block_size, 4096u);
 }
 
-TEST(identity, metadata_is_refused_unless_it_is_the_controllers_own_affair) {
+TEST(identity, metadata_is_refused_unless_the_controller_handles_it) {
     struct row {
         const char* sentence;
         std::uint16_t bytes;
@@ -124,7 +124,7 @@ TEST(identity, metadata_is_refused_unless_it_is_the_controllers_own_affair) {
     }
 }
 
-TEST(identity, it_can_what_the_controller_can) {
+TEST(identity, capabilities_are_those_of_the_controller) {
     auto c = plain_controller();
     auto id = plain_namespace();
     EXPECT_EQ(read(id, facts_of(c))->capabilities.ops, bdev::ops({op::read, op::write}));

@@ -26,7 +26,7 @@ void write_shared(void* at, Word value) noexcept {
     __atomic_store_n(static_cast<volatile Word*>(at), value, __ATOMIC_RELEASE);
 }
 
-/// Writes a word and says what it was; nothing that comes later is read before. A locked instruction.
+/// Exchanges a word and returns its old value; no later load is executed before it. A locked instruction.
 template <class Word>
 Word exchange_shared(void* at, Word value) noexcept {
     return __atomic_exchange_n(static_cast<volatile Word*>(at), value, __ATOMIC_SEQ_CST);

@@ -31,7 +31,7 @@ std::string word_in(const fs::path& file) {
     return word;
 }
 
-/// The last part of what a link leads to; empty: there is none.
+/// The last part of the path that a link leads to; empty if it does not exist.
 std::string target_of(const fs::path& link) {
     std::error_code none;
     return fs::read_symlink(link, none).filename();

@@ -92,7 +92,7 @@ core::result<> pci_function::map_registers() {
     return {};
 }
 
-/// Before the kernel takes the device from its driver it says so, and waits until we have let go of it.
+/// Before the kernel unbinds the device from its driver it sends a request, and waits until we have released it.
 core::result<> pci_function::request_removal_events() {
     request_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!request_)

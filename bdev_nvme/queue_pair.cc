@@ -159,7 +159,7 @@ void queue_pair::issue_waiting() noexcept {
     }
 }
 
-/// True: all of it is with the device. False: an entry or a buffer is missing, and what is left of it has to wait.
+/// True: all of it was submitted. False: an entry or a buffer is missing, and the rest has to wait.
 bool queue_pair::issue(bdev::io& i) noexcept {
     const io_target& t = target_of(i);
     switch (i.operation) {

@@ -75,7 +75,7 @@ struct shared_lines : ::testing::Test {
     std::shared_ptr<bdev::device> device;
 };
 
-TEST_F(shared_lines, two_cores_that_do_io_meet_nowhere) {
+TEST_F(shared_lines, two_cores_that_do_io_share_no_cache_line) {
     const auto idle = record(0);
     const auto busy = record(100);
     std::printf("%llu reads and %llu writes, %llu of them atomic moves, on %zu lines, for 200 I/Os; locked: %llu, "
@@ -90,7 +90,7 @@ TEST_F(shared_lines, two_cores_that_do_io_meet_nowhere) {
     EXPECT_THAT(busy.shared, IsEmpty());
 }
 
-TEST_F(shared_lines, where_cores_share_a_queue_the_log_shows_it) {
+TEST_F(shared_lines, the_log_shows_cores_that_share_a_queue) {
     device.reset();
     ASSERT_TRUE(w.run(all.close()));
     controllers again(w.devices, w.models);

@@ -10,7 +10,7 @@ using nvme::sct;
 using nvme::status;
 namespace sc = nvme::sc;
 
-TEST(status, what_a_device_says_and_what_hosts_hear) {
+TEST(status, the_status_of_a_device_becomes_the_status_for_hosts) {
     struct row {
         const char* sentence;
         status from_device, to_host;

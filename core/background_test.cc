@@ -43,7 +43,7 @@ struct background_test : ::testing::Test {
 
     piece& post(char name, background_queue* q, unsigned cost = 0) {
         piece& p = pieces.emplace_back(*this, name, q, cost);
-        EXPECT_FALSE(work.post(p)) << "nobody sleeps";
+        EXPECT_FALSE(work.post(p)) << "the reactor does not sleep";
         return p;
     }
     void post(char name, background_queue& q, int count) {
@@ -61,7 +61,7 @@ struct background_test : ::testing::Test {
     std::shared_ptr<background_party> one = std::make_shared<background_party>();
 };
 
-TEST_F(background_test, whoever_posts_much_waits_for_its_own) {
+TEST_F(background_test, a_queue_with_much_work_waits_for_its_own_work_only) {
     background_queue much, little;
     post('M', much, 20);
     post('l', little, 2);
@@ -92,7 +92,7 @@ TEST_F(background_test, queues_of_a_party_take_turns_in_it) {
     EXPECT_EQ(run(), "agbgabaa");
 }
 
-TEST_F(background_test, a_queue_that_has_left_its_party_finds_it_anew) {
+TEST_F(background_test, a_queue_that_has_left_its_party_joins_it_again) {
     struct counting final : background_queue {
         std::shared_ptr<background_party> find_party() override {
             ++asked;
@@ -134,14 +134,14 @@ TEST_F(background_test, a_run_costs_its_budget_and_what_its_last_piece_costs) {
     EXPECT_TRUE(work.empty());
 }
 
-TEST_F(background_test, what_a_piece_posts_runs_within_the_same_budget) {
+TEST_F(background_test, work_posted_by_a_piece_runs_within_the_same_budget) {
     background_queue a;
     post('1', &a).then = [&] { post('2', &a).then = [&] { post('3', &a); }; };
     EXPECT_EQ(run(2), "12");
     EXPECT_EQ(run(2), "3");
 }
 
-TEST_F(background_test, the_last_piece_may_take_its_queue_and_party_along) {
+TEST_F(background_test, the_last_piece_may_destroy_its_queue_and_party) {
     std::optional<shared_queue> a(std::make_shared<background_party>());
     post('1', &*a);
     post('2', &*a).then = [&] { a.reset(); };

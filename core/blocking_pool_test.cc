@@ -15,7 +15,7 @@ namespace {
 
 using test::eventually;
 
-TEST(blocking_pool, one_that_blocks_does_not_hold_the_others) {
+TEST(blocking_pool, blocked_work_does_not_delay_other_work) {
     std::latch release(1);
     std::atomic<int> done{0};
     blocking_pool pool;
@@ -27,7 +27,7 @@ TEST(blocking_pool, one_that_blocks_does_not_hold_the_others) {
     release.count_down();
 }
 
-TEST(blocking_pool, has_no_more_threads_than_allowed_and_serves_all_the_same) {
+TEST(blocking_pool, has_no_more_threads_than_allowed_and_runs_all_work) {
     std::atomic<int> running{0}, most{0}, done{0};
     std::latch all_three(3);
     blocking_pool pool({}, 3);
@@ -47,7 +47,7 @@ TEST(blocking_pool, has_no_more_threads_than_allowed_and_serves_all_the_same) {
     EXPECT_EQ(most, 3);
 }
 
-TEST(blocking_pool, waits_for_what_runs_and_drops_what_has_not_begun) {
+TEST(blocking_pool, waits_for_running_work_and_drops_work_that_has_not_begun) {
     std::latch release(1);
     std::atomic<bool> begun{false}, ended{false}, stopped{false}, dropped_ran{false};
     const auto held = std::make_shared<int>(1);
@@ -73,7 +73,7 @@ TEST(blocking_pool, waits_for_what_runs_and_drops_what_has_not_begun) {
     EXPECT_EQ(held.use_count(), 1);
 }
 
-TEST(blocking_pool, its_threads_leave_the_cpu_of_a_pinned_maker) {
+TEST(blocking_pool, its_threads_leave_the_cpu_of_the_pinned_thread_that_made_it) {
     cpu_set_t before, pinned;
     ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
     if (CPU_COUNT(&before) < 2)

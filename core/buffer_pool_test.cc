@@ -17,7 +17,7 @@ namespace {
 
 constexpr buffer_pool::size_class two_sizes[] = {{4096, 8}, {16384, 2}};
 
-/// Takes a buffer, or waits for one; notes in which order that happens.
+/// Takes a buffer, or waits for one; records the order.
 struct client : buffer_claim {
     client(std::vector<int>& order, int name, buffer_holders on_behalf_of, buffer_user kept_by = buffer_user::ns)
         : order_(order), name_(name), holders(on_behalf_of), user_(kept_by) {
@@ -54,7 +54,7 @@ struct client : buffer_claim {
 };
 
 struct buffer_pool_test : testing::Test {
-    /// A client that has a buffer, which its disk is at work on.
+    /// A client that holds a buffer that its disk uses.
     client& taken(std::uint32_t bytes, buffer_holders h) {
         client& c = clients.emplace_back(order, 0, h);
         EXPECT_TRUE(c.take_or_wait(pool, bytes));
@@ -65,7 +65,7 @@ struct buffer_pool_test : testing::Test {
         EXPECT_FALSE(c.take_or_wait(pool, bytes));
         return c;
     }
-    /// Each small buffer to a namespace and host of its own, from 100.
+    /// Gives each small buffer to a namespace and a host of its own, numbered from 100.
     std::vector<client*> exhaust() {
         std::vector<client*> all;
         for (std::uint64_t i = 100; pool.free_buffers(4096); ++i)
@@ -113,7 +113,7 @@ TEST_F(buffer_pool_test, a_namespace_alone_has_three_eighths_of_a_size) {
     EXPECT_TRUE(pool.take(fourth, 512, fourth.holders, fourth.at_hand));
 }
 
-TEST_F(buffer_pool_test, a_host_has_less_and_what_disks_are_at_work_on_does_not_count) {
+TEST_F(buffer_pool_test, a_host_has_a_smaller_share_and_buffers_in_use_by_disks_do_not_count) {
     constexpr buffer_pool::size_class size[] = {{512, 64}};
     buffer_pool larger = std::move(buffer_pool::create(size).value());
     std::deque<client> all;
@@ -142,7 +142,7 @@ TEST_F(buffer_pool_test, claims_of_one_account_are_served_in_order) {
     EXPECT_NE(two.data, one.data);
 }
 
-TEST_F(buffer_pool_test, whoever_holds_the_least_comes_first) {
+TEST_F(buffer_pool_test, the_account_that_holds_the_fewest_comes_first) {
     client& a = taken(4096, {1, 1});
     taken(4096, {1, 1});
     taken(4096, {2, 2});
@@ -161,7 +161,7 @@ TEST_F(buffer_pool_test, whoever_holds_the_least_comes_first) {
     EXPECT_EQ(order, (std::vector{13, 12, 11}));
 }
 
-TEST_F(buffer_pool_test, those_that_hold_the_same_take_turns) {
+TEST_F(buffer_pool_test, accounts_that_hold_the_same_take_turns) {
     const auto all = exhaust();
     for (int round = 0; round < 2; ++round)
         for (int ns = 1; ns <= 4; ++ns)
@@ -175,7 +175,7 @@ TEST_F(buffer_pool_test, those_that_hold_the_same_take_turns) {
     EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 11, 12, 13, 14}));
 }
 
-TEST_F(buffer_pool_test, a_claim_over_its_threshold_stands_before_nobody) {
+TEST_F(buffer_pool_test, a_claim_over_its_threshold_delays_no_other) {
     for (int i = 0; i < 3; ++i)
         taken(4096, {1, 1});
     for (int i = 0; i < 3; ++i)
@@ -223,7 +223,7 @@ TEST_F(buffer_pool_test, a_host_that_may_take_none_does_not_stand_before_a_names
     EXPECT_EQ(order, (std::vector{2}));
 }
 
-TEST_F(buffer_pool_test, what_the_disk_is_done_with_counts_for_the_host) {
+TEST_F(buffer_pool_test, a_buffer_that_the_disk_has_finished_with_counts_for_the_host) {
     client& a = taken(4096, {1, 1});
     client& b = taken(4096, {1, 1});
     client& c = taken(4096, {1, 1});
@@ -240,7 +240,7 @@ TEST_F(buffer_pool_test, what_the_disk_is_done_with_counts_for_the_host) {
     EXPECT_TRUE(pool.take(late, 4096, late.holders, late.at_hand));
 }
 
-TEST_F(buffer_pool_test, nobody_overtakes_those_who_are_being_served) {
+TEST_F(buffer_pool_test, no_claim_overtakes_those_that_are_being_served) {
     const auto all = exhaust();
     client& one = waiting(1, 4096, {1, 1});
     client& two = waiting(2, 4096, {2, 2});
@@ -255,7 +255,7 @@ TEST_F(buffer_pool_test, nobody_overtakes_those_who_are_being_served) {
     pool.cancel(late);
 }
 
-TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
+TEST_F(buffer_pool_test, a_claim_can_be_cancelled_at_every_position_of_its_queue) {
     for (int cancelled = 0; cancelled < 3; ++cancelled) {
         order.clear();
         const auto all = exhaust();
@@ -263,7 +263,7 @@ TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
         for (int i = 0; i < 3; ++i)
             line.push_back(&waiting(i, 4096, {1, 1}));
         pool.cancel(*line[static_cast<std::size_t>(cancelled)]);
-        pool.cancel(*line[static_cast<std::size_t>(cancelled)]);  // not in line: nothing happens
+        pool.cancel(*line[static_cast<std::size_t>(cancelled)]);  // does not wait: nothing happens
         line.push_back(&waiting(3, 4096, {1, 1}));
         for (client* c : all)
             pool.release(*c);
@@ -280,7 +280,7 @@ TEST_F(buffer_pool_test, cancelled_at_every_place_in_line) {
     }
 }
 
-TEST_F(buffer_pool_test, a_long_line_of_those_who_give_back_at_once_needs_no_stack) {
+TEST_F(buffer_pool_test, a_long_queue_of_claims_that_release_at_once_needs_no_stack) {
     client& a = taken(16384, {1, 1});
     client& b = taken(16384, {2, 2});
     for (int i = 0; i < 200'000; ++i) {
@@ -294,7 +294,7 @@ TEST_F(buffer_pool_test, a_long_line_of_those_who_give_back_at_once_needs_no_sta
     EXPECT_EQ(pool.free_buffers(16384), 2u);
 }
 
-TEST_F(buffer_pool_test, accounts_that_come_and_go_are_forgotten_and_those_in_use_are_not) {
+TEST_F(buffer_pool_test, unused_accounts_are_removed_and_those_in_use_are_kept) {
     for (int i = 0; i < 3; ++i)
         taken(4096, {1, 1});
     waiting(1, 4096, {1, 7});
@@ -348,7 +348,7 @@ TEST_F(buffer_pool_test, moves_with_its_memory) {
     clients.clear();  // their accounts are the other pool's
 }
 
-TEST(buffer_pool, while_an_ample_part_is_free_the_rule_refuses_nobody) {
+TEST(buffer_pool, while_many_buffers_are_free_no_claim_is_refused) {
     for (std::uint64_t buffers = 1; buffers <= 4096; ++buffers)
         for (std::uint64_t left = buffer_pool::ample(buffers) + 1; left <= buffers; ++left) {
             const std::uint64_t held = buffers - left + 1;  // by one account, with this one
@@ -420,7 +420,7 @@ void stuck_beside_a_healthy_one(unsigned stuck, stuck_is what, they_come how, st
     EXPECT_EQ(pool.free_buffers(64), buffers);
 }
 
-TEST(buffer_pool, however_many_are_stuck_a_healthy_one_keeps_its_share) {
+TEST(buffer_pool, a_healthy_account_keeps_its_share_however_many_are_stuck) {
     for (unsigned stuck = 1; stuck <= 8; ++stuck)
         for (std::uint64_t seed = 1; seed <= 4; ++seed)
             for (const auto what : {stuck_is::a_namespace, stuck_is::a_host})

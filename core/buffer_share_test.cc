@@ -74,7 +74,7 @@ TEST_F(buffer_share_test, a_namespace_with_a_buffer_of_the_pool_does_not_get_the
         share.release(*c);
     }
     EXPECT_EQ(more.times_granted, 0u);
-    // It has none any more, and the pool's goes to a stranger who came before.
+    // It has no buffer any more, and the pool's goes to a stranger that came earlier.
     share.release(hung);
     EXPECT_EQ(more.times_granted, 1u);
     share.release(more);
@@ -95,7 +95,7 @@ TEST_F(buffer_share_test, a_namespace_that_has_lost_its_buffer_to_others_gets_th
     share.release(second);
 }
 
-TEST_F(buffer_share_test, a_long_line_of_commands_that_end_at_once_needs_no_stack) {
+TEST_F(buffer_share_test, a_long_queue_of_commands_that_end_at_once_needs_no_stack) {
     command first(1);
     EXPECT_TRUE(first.take_or_wait(share));
     std::deque<command> line;
@@ -115,7 +115,7 @@ TEST_F(buffer_share_test, a_long_line_of_commands_that_end_at_once_needs_no_stac
         EXPECT_EQ(c.times_granted, 1u);
 }
 
-TEST_F(buffer_share_test, an_ending_connection_hands_nothing_on) {
+TEST_F(buffer_share_test, an_ending_connection_passes_nothing_on) {
     command one(1), two(1);
     one.take_or_wait(share);
     two.take_or_wait(share);
@@ -127,7 +127,7 @@ TEST_F(buffer_share_test, an_ending_connection_hands_nothing_on) {
     EXPECT_EQ(two.times_granted, 0u);
 }
 
-TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) {
+TEST_F(buffer_share_test, two_commands_share_a_buffer_that_the_later_one_releases) {
     for (const bool first_goes_first : {true, false}) {
         for (const bool own : {true, false}) {
             if (!own)
@@ -154,7 +154,7 @@ TEST_F(buffer_share_test, two_share_a_buffer_that_goes_back_with_the_later_one) 
     }
 }
 
-TEST_F(buffer_share_test, two_wait_together) {
+TEST_F(buffer_share_test, two_commands_wait_together_for_a_shared_buffer) {
     command holder(1), first(1), second(1);
     EXPECT_TRUE(holder.take_or_wait(share));
     EXPECT_FALSE(first.take_or_wait(share));
@@ -194,7 +194,7 @@ TEST_F(buffer_share_test, two_that_wait_together_are_cancelled_in_either_order) 
     }
 }
 
-TEST(buffer_share, the_own_buffer_is_made_when_there_is_need_of_it) {
+TEST(buffer_share, the_own_buffer_is_made_when_it_is_needed) {
     constexpr buffer_pool::size_class size[] = {{4096, 1}};
     buffer_pool pool = std::move(buffer_pool::create(size).value());
     std::deque<std::vector<std::byte>> made;
@@ -239,7 +239,7 @@ struct scarce_buffers : testing::Test {
     }
 };
 
-TEST_F(scarce_buffers, who_finds_the_reserve_empty_gets_one_as_soon_as_it_is_made) {
+TEST_F(scarce_buffers, a_connection_that_finds_the_reserve_empty_gets_the_next_buffer_that_is_made) {
     command& waits = ask(connection(), 1);
     EXPECT_EQ(asked, 1u);
     EXPECT_TRUE(waits.is_waiting());
@@ -250,7 +250,7 @@ TEST_F(scarce_buffers, who_finds_the_reserve_empty_gets_one_as_soon_as_it_is_mad
     EXPECT_EQ(reserve.spare(), 1u);
 }
 
-TEST_F(scarce_buffers, where_no_more_can_be_made_connections_take_turns) {
+TEST_F(scarce_buffers, connections_take_turns_if_no_more_buffers_can_be_made) {
     make(1);
     std::vector<buffer_share*> order;
     for (int i = 0; i < 3; ++i) {
@@ -272,7 +272,7 @@ TEST_F(scarce_buffers, where_no_more_can_be_made_connections_take_turns) {
     EXPECT_EQ(reserve.spare(), 1u);
 }
 
-TEST_F(scarce_buffers, a_connection_that_needs_none_any_more_lets_the_next_one_go_first) {
+TEST_F(scarce_buffers, a_connection_that_needs_no_buffer_any_more_leaves_the_queue) {
     make(1);
     command& has = ask(connection(), 1);
     command& cancelled = ask(connection(), 1);
@@ -280,7 +280,7 @@ TEST_F(scarce_buffers, a_connection_that_needs_none_any_more_lets_the_next_one_g
     command& ending = ask(connection(), 1);
     command& last = ask(connection(), 1);
     shares[1].cancel(cancelled);
-    pool.release(stranger);  // goes to the first in the pool's line
+    pool.release(stranger);  // goes to the first in the pool's queue
     EXPECT_TRUE(served.has_buffer() && !served.is_own());
     shares[3].stop();
     shares[0].release(has);
@@ -290,7 +290,7 @@ TEST_F(scarce_buffers, a_connection_that_needs_none_any_more_lets_the_next_one_g
     shares[2].release(served);
 }
 
-TEST_F(scarce_buffers, a_long_line_of_connections_that_are_done_at_once_needs_no_stack) {
+TEST_F(scarce_buffers, a_long_queue_of_connections_that_end_at_once_needs_no_stack) {
     make(1);
     command& first = ask(connection(), 1);
     unsigned deep = 0, deepest = 0;

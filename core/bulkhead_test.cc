@@ -14,7 +14,7 @@ namespace {
 
 using test::eventually;
 
-TEST(bulkhead, one_partys_calls_that_never_return_leave_the_threads_to_the_others) {
+TEST(bulkhead, calls_of_one_party_that_never_return_leave_threads_to_the_others) {
     std::latch release(1);
     std::atomic<int> hung{0}, mine{0}, others{0};
     blocking_pool pool({}, 8);
@@ -40,7 +40,7 @@ TEST(bulkhead, one_partys_calls_that_never_return_leave_the_threads_to_the_other
     EXPECT_TRUE(eventually([&] { return bad.running() == 0; }));
 }
 
-TEST(bulkhead, what_was_submitted_runs_after_it_has_gone) {
+TEST(bulkhead, submitted_work_runs_after_the_bulkhead_was_destroyed) {
     std::latch release(1);
     std::atomic<bool> begun{false}, ended{false};
     blocking_pool pool;
@@ -56,7 +56,7 @@ TEST(bulkhead, what_was_submitted_runs_after_it_has_gone) {
     EXPECT_TRUE(eventually([&] { return ended.load(); }));
 }
 
-TEST(bulkhead, work_may_submit_more_on_an_executor_that_runs_it_on_the_spot) {
+TEST(bulkhead, work_may_submit_more_work_to_an_inline_executor) {
     test::inline_executor here;
     bulkhead share(here, 1);
     int ran = 0;

@@ -23,7 +23,7 @@ TEST(busy_poll, polls_while_work_comes_within_the_window) {
     EXPECT_EQ(p.limit(), window);
 }
 
-TEST(busy_poll, sleeps_early_where_polling_is_in_vain) {
+TEST(busy_poll, sleeps_early_if_polling_finds_nothing) {
     busy_poll p(window);
     repeat(p, 80'000, 100);
     EXPECT_EQ(p.limit(), window / 16);
@@ -44,7 +44,7 @@ TEST(busy_poll, polls_again_soon_after_an_idle_night) {
     EXPECT_EQ(p.limit(), window);
 }
 
-TEST(busy_poll, no_window_no_polling) {
+TEST(busy_poll, does_not_poll_without_a_window) {
     busy_poll p(0);
     repeat(p, 1, 10);
     EXPECT_EQ(p.limit(), 0u);

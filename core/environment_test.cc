@@ -37,7 +37,7 @@ void reactors_run_each_on_its_lcore(const environment& e) {
 
 // DPDK starts once in a process and cannot start again: everything that needs it shares one case.
 
-TEST(environment, refuses_what_cannot_be_before_it_touches_dpdk) {
+TEST(environment, refuses_invalid_options_before_it_starts_dpdk) {
     EXPECT_EQ(environment::start({.core_mask = "nonsense"}).error().code, EINVAL);
     EXPECT_EQ(environment::start({.core_mask = "0x1", .lcores = "0"}).error().code, EINVAL);
     const auto absent = environment::start({.core_mask = "[0,1023]"});

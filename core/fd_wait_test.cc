@@ -54,7 +54,7 @@ TEST(unique_fd, closes_the_former_one_when_it_gets_another) {
     EXPECT_FALSE(a);
 }
 
-TEST(unique_fd, gives_its_descriptor_away_and_owns_nothing_of_a_failed_call) {
+TEST(unique_fd, releases_its_descriptor_and_owns_nothing_after_a_failed_call) {
     auto a = new_eventfd();
     const unique_fd owner(a.release());
     EXPECT_FALSE(a);
@@ -63,7 +63,7 @@ TEST(unique_fd, gives_its_descriptor_away_and_owns_nothing_of_a_failed_call) {
     EXPECT_FALSE(failed);
 }
 
-TEST(unique_fd, leaves_the_error_that_is_about_to_be_reported) {
+TEST(unique_fd, does_not_change_errno) {
     auto a = unique_fd(-1);
     {
         const unique_fd not_open(1 << 20);  // closing it fails
@@ -88,7 +88,7 @@ struct fd_waiting : ::testing::Test {
     void write() { ASSERT_EQ(::eventfd_write(fd.get(), 1), 0); }
 };
 
-TEST_F(fd_waiting, goes_on_when_the_descriptor_is_ready) {
+TEST_F(fd_waiting, continues_when_the_descriptor_is_ready) {
     wait();
     reactors.turn_after(1s);
     EXPECT_EQ(log, "");
@@ -97,7 +97,7 @@ TEST_F(fd_waiting, goes_on_when_the_descriptor_is_ready) {
     EXPECT_EQ(log, "ready ");
 }
 
-TEST_F(fd_waiting, goes_on_when_the_time_is_over_and_may_wait_again) {
+TEST_F(fd_waiting, continues_after_its_limit_and_may_wait_again) {
     wait(5ms);
     reactors.turn_after(4ms);
     EXPECT_EQ(log, "");
@@ -112,7 +112,7 @@ TEST_F(fd_waiting, goes_on_when_the_time_is_over_and_may_wait_again) {
     EXPECT_EQ(reactors[0].timer_count(), 0u);
 }
 
-TEST_F(fd_waiting, goes_on_once_if_both_come_in_one_turn) {
+TEST_F(fd_waiting, continues_once_if_both_come_in_one_turn) {
     wait(5ms);
     write();
     reactors.turn_after(9ms);

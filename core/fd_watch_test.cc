@@ -29,7 +29,7 @@ struct reactor_descriptors : ::testing::Test {
     }
 };
 
-TEST_F(reactor_descriptors, are_looked_at_now_and_then) {
+TEST_F(reactor_descriptors, are_polled_periodically) {
     fd_watch w(r, fds[0], EPOLLIN, [this](std::uint32_t) { ++calls; });
     EXPECT_EQ(reactors.turn_after(1ms), 1u);
     EXPECT_EQ(reactors.turn_after(499us), 0u);
@@ -55,7 +55,7 @@ TEST_F(reactor_descriptors, a_function_may_destroy_its_watch_and_others) {
     EXPECT_EQ(calls, 1);
 }
 
-TEST_F(reactor_descriptors, the_others_are_served_when_one_of_them_is_gone) {
+TEST_F(reactor_descriptors, are_served_although_one_of_them_is_gone) {
     const int third = ::eventfd(1, EFD_NONBLOCK);
     std::optional<fd_watch> w[3];
     const int all[] = {fds[0], fds[1], third};
@@ -71,7 +71,7 @@ TEST_F(reactor_descriptors, the_others_are_served_when_one_of_them_is_gone) {
     ::close(third);
 }
 
-TEST_F(reactor_descriptors, an_event_of_a_dead_watch_does_not_reach_its_heir) {
+TEST_F(reactor_descriptors, an_event_of_a_destroyed_watch_does_not_reach_its_successor) {
     std::optional<fd_watch> w[2];
     int inherited = 0;
     const auto heir = [&](std::uint32_t) { ++inherited; };
@@ -90,7 +90,7 @@ TEST_F(reactor_descriptors, an_event_of_a_dead_watch_does_not_reach_its_heir) {
     EXPECT_EQ(inherited, 0);
 }
 
-TEST_F(reactor_descriptors, what_cannot_be_watched_is_thrown) {
+TEST_F(reactor_descriptors, a_descriptor_that_cannot_be_watched_throws) {
     const int regular = ::open("/proc/self/exe", O_RDONLY);
     EXPECT_THROW(fd_watch(r, -1, EPOLLIN, [](std::uint32_t) {}), std::system_error);
     EXPECT_THROW(fd_watch(r, regular, EPOLLIN, [](std::uint32_t) {}), std::system_error);

@@ -44,7 +44,7 @@ TEST_F(log_test, the_time_can_be_left_to_the_journal) {
     EXPECT_EQ(printed([] { error("gone"); }), "ERROR: gone\n");
 }
 
-TEST_F(log_test, both_levels_must_let_it_pass) {
+TEST_F(log_test, both_levels_must_permit_a_line) {
     const auto all = [] {
         error("e");
         warning("w");
@@ -63,7 +63,7 @@ TEST_F(log_test, both_levels_must_let_it_pass) {
     EXPECT_EQ(printed(all), "ERROR: e\nWARNING: w\n");
 }
 
-TEST_F(log_test, a_flag_is_switch_enough_for_debug_messages) {
+TEST_F(log_test, a_flag_alone_enables_debug_messages) {
     const auto both = [] {
         debug(test_flag, "x={}", 1);
         debug(other_flag, "y={}", 2);
@@ -87,7 +87,7 @@ TEST_F(log_test, levels_have_names_in_any_case) {
     EXPECT_EQ(level_from(""), std::nullopt);
 }
 
-TEST_F(log_test, names_that_peers_chose_cannot_forge_lines) {
+TEST_F(log_test, names_chosen_by_peers_cannot_forge_lines) {
     EXPECT_EQ(printed([] { notice("host {}", "nqn\n[now] ERROR: forged\x1b[2J\x7f"); }),
               "NOTICE: host nqn\\x0a[now] ERROR: forged\\x1b[2J\\x7f\n");
     EXPECT_EQ(printed([] { notice("{{}} {}", "{} grüße"); }), "NOTICE: {} {} grüße\n");
@@ -131,7 +131,7 @@ std::time_t now_in_seconds() {
     return t.tv_sec;
 }
 
-TEST_F(log_test, what_was_held_back_is_said) {
+TEST_F(log_test, suppressed_lines_are_counted_in_the_log) {
     limiter l;
     std::string burst;
     std::time_t begin;

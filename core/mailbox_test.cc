@@ -34,7 +34,7 @@ TEST(mailbox, delivers_in_order) {
     EXPECT_TRUE(box.empty());
 }
 
-TEST(mailbox, what_a_handler_sends_waits_for_the_next_call) {
+TEST(mailbox, a_message_sent_by_a_handler_waits_for_the_next_call) {
     struct bouncing : message {
         explicit bouncing(mailbox& b) : message(&bounce), box(b) {}
         static void bounce(message& m) noexcept {
@@ -76,7 +76,7 @@ TEST(mailbox, only_the_first_push_to_a_sleeper_wakes) {
     EXPECT_EQ(order, (std::vector{1, 2}));
 }
 
-TEST(mailbox, does_not_arm_over_mail_and_disarms_without) {
+TEST(mailbox, does_not_arm_with_messages_and_disarms_without) {
     mailbox box;
     std::vector<int> order;
     letter a(order, 1);
@@ -85,7 +85,7 @@ TEST(mailbox, does_not_arm_over_mail_and_disarms_without) {
     EXPECT_EQ(box.drain(), 1u);
     EXPECT_TRUE(box.arm());
     EXPECT_FALSE(box.disarm());
-    EXPECT_FALSE(box.push(a));  // awake again: nobody to wake
+    EXPECT_FALSE(box.push(a));  // awake again: no wake-up is needed
     EXPECT_EQ(box.drain(), 1u);
 }
 
@@ -109,7 +109,7 @@ TEST(mailbox, a_budget_leaves_the_rest_for_the_next_call_and_keeps_the_order) {
     EXPECT_EQ(order, (std::vector{1, 2, 3, 4, 5, 6}));
 }
 
-TEST(mailbox, does_not_arm_over_a_rest) {
+TEST(mailbox, does_not_arm_while_messages_are_left) {
     mailbox box;
     std::vector<int> order;
     letter a(order, 1), b(order, 2);

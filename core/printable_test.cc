@@ -40,7 +40,7 @@ const row rows[] = {
     {"nor is what lies beyond Unicode", "\xf4\x90\x80\x80\xff", "\\xf4\\x90\\x80\\x80\\xff"},
 };
 
-TEST(printable, shows_what_could_steer_a_terminal) {
+TEST(printable, escapes_control_characters) {
     for (const auto& r : rows) {
         EXPECT_EQ(printable(r.text), r.shown) << r.sentence;
         EXPECT_EQ(is_printable(r.text), r.text == r.shown) << r.sentence;

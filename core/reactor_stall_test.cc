@@ -31,7 +31,7 @@ TEST(reactor_stall, is_counted_once_and_at_once_even_in_the_middle_of_a_turn) {
     EXPECT_EQ(stalls_after(1h), 2u);
 }
 
-TEST(reactor_stall, is_noticed_if_nobody_asks) {
+TEST(reactor_stall, is_counted_without_a_query) {
     virtual_clock clock;
     test::inline_executor blocking;
     reactor_group group({0}, clock, blocking, {.busy_poll_window = 0ns, .stall_limit = 2s});

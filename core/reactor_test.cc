@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::eventually;
 
-/// Writes down what is done to it.
+/// Records the calls that it gets.
 struct noting_poller : poller {
     noting_poller(std::string& log, char name) : log(log), name(name) {}
     unsigned poll(unsigned budget) noexcept override {
@@ -74,7 +74,7 @@ TEST_F(reactor_turns, flush_follows_all_polls) {
     EXPECT_EQ(turn(), "acAC");
 }
 
-TEST_F(reactor_turns, mail_then_timers_then_pollers) {
+TEST_F(reactor_turns, messages_come_before_timers_and_timers_before_pollers) {
     poller_registration ra(r, "a", a);
     timer t(r, [this] { log += 't'; });
     t.arm_after(0ns);
@@ -96,7 +96,7 @@ struct noted : background_message {
     unsigned cost;
 };
 
-TEST_F(reactor_turns, pollers_get_their_turn_between_any_amount_of_mail) {
+TEST_F(reactor_turns, pollers_run_between_any_number_of_messages) {
     test::manual_reactors few{1, {.message_budget = 2}};
     poller_registration ra(few[0], "a", a);
     std::deque<noted> mail;
@@ -107,7 +107,7 @@ TEST_F(reactor_turns, pollers_get_their_turn_between_any_amount_of_mail) {
     EXPECT_EQ(log, "12aA34aA5aAaA");
 }
 
-TEST_F(reactor_turns, control_work_is_behind_mail_and_costs_a_turn_so_much_and_no_more) {
+TEST_F(reactor_turns, control_work_follows_messages_and_has_a_budget_per_turn) {
     test::manual_reactors few{1, {.background_budget = 10}};
     std::deque<noted> work, mail;
     for (const char name : {'1', '2', '3', '4', '5'})
@@ -138,7 +138,7 @@ TEST_F(reactor_turns, current_is_set_for_the_turn_only) {
 struct removal {
     const char* sentence;
     char when;  ///< the poller that acts; a capital: when it is flushed
-    char what;  ///< the poller that goes
+    char what;  ///< the poller that is removed
     const char* this_turn;
     const char* next_turn;
 };
@@ -156,9 +156,9 @@ const removal removals[] = {
     {"the last removes the first at flush", 'C', 'a', "abcABC", "bcBC"},
 };
 
-TEST_F(reactor_turns, pollers_leave_in_the_middle_of_it) {
+TEST_F(reactor_turns, a_poller_may_leave_in_the_middle_of_a_turn) {
     for (const auto& row : removals) {
-        std::optional<noting_poller> p[3];  // real destruction: who touches them after it is found by ASan
+        std::optional<noting_poller> p[3];  // destroyed for real: AddressSanitizer finds any later access
         poller_registration registered[3];
         for (int i = 0; i < 3; ++i) {
             p[i].emplace(log, static_cast<char>('a' + i));
@@ -190,7 +190,7 @@ TEST_F(reactor_turns, a_poller_may_destroy_itself) {
     delete s;
 }
 
-TEST_F(reactor_turns, pollers_join_in_the_middle_of_it) {
+TEST_F(reactor_turns, a_poller_may_join_in_the_middle_of_a_turn) {
     poller_registration ra(r, "a", a);
     std::vector<std::unique_ptr<noting_poller>> more;
     std::vector<poller_registration> registered;
@@ -205,7 +205,7 @@ TEST_F(reactor_turns, pollers_join_in_the_middle_of_it) {
     EXPECT_EQ(turn(), "abcdefghijkABCDEFGHIJK");
 }
 
-TEST_F(reactor_turns, time_is_busy_where_something_was_handled) {
+TEST_F(reactor_turns, time_counts_as_busy_if_something_was_handled) {
     poller_registration ra(r, "a", a);
     const auto busy = [&] { return r.stats().busy_ticks.get(); };
     const auto idle = [&] { return r.stats().idle_ticks.get(); };
@@ -233,7 +233,7 @@ TEST_F(reactor_turns, time_is_busy_where_something_was_handled) {
     EXPECT_EQ(pollers[0].busy_ticks, 60u) << "time of the mailbox is not the poller's";
 }
 
-TEST_F(reactor_turns, idle_asks_mail_timers_and_pollers) {
+TEST_F(reactor_turns, idle_checks_messages_timers_and_pollers) {
     poller_registration ra(r, "a", a), rb(r, "b", b);
     EXPECT_TRUE(r.idle());
     r.execute([] {});
@@ -248,7 +248,7 @@ TEST_F(reactor_turns, idle_asks_mail_timers_and_pollers) {
     b.agrees = false;
     EXPECT_FALSE(r.idle());
     EXPECT_EQ(a.arms, a.disarms);
-    EXPECT_EQ(b.disarms, b.arms) << "who refused is not disarmed";
+    EXPECT_EQ(b.disarms, b.arms) << "a poller that refused is not disarmed";
 }
 
 // On threads, in real time.
@@ -277,7 +277,7 @@ TEST_F(reactor_threads, a_foreign_post_wakes_a_sleeper) {
     EXPECT_NE(r.thread_id(), 0);
 }
 
-TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_not_slept_over) {
+TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_keeps_it_awake_until_it_is_done) {
     const auto group = make(1, {.busy_poll_window = 0ns, .message_budget = 2, .background_budget = 2});
     reactor& r = (*group)[0];
     struct counted : background_message {
@@ -298,7 +298,7 @@ TEST_F(reactor_threads, control_work_wakes_a_sleeper_and_more_than_a_turn_s_is_n
     }
 }
 
-TEST_F(reactor_threads, what_was_posted_before_the_end_runs_however_much_it_is) {
+TEST_F(reactor_threads, everything_posted_before_the_end_runs) {
     const auto group = make(1, {.message_budget = 3, .background_budget = 3});
     reactor& r = (*group)[0];
     std::deque<noted> work;
@@ -360,7 +360,7 @@ TEST_F(reactor_threads, a_timer_wakes_a_sleeper) {
     runner.stop();
 }
 
-TEST_F(reactor_threads, nobody_sleeps_unless_all_pollers_agree) {
+TEST_F(reactor_threads, a_reactor_sleeps_only_if_all_pollers_agree) {
     const auto group = make(1);
     reactor& r = (*group)[0];
     noting_poller willing(log, 'w'), busy(log, 'b');
@@ -425,7 +425,7 @@ TEST_F(reactor_threads, stops_asleep_awake_from_itself_and_before_it_runs) {
     }
 }
 
-TEST_F(reactor_threads, what_was_posted_before_stop_is_handled) {
+TEST_F(reactor_threads, messages_posted_before_stop_are_handled) {
     for (int i = 0; i < 50; ++i) {
         const auto group = make(1);
         bool handled = false;
@@ -437,7 +437,7 @@ TEST_F(reactor_threads, what_was_posted_before_stop_is_handled) {
 }
 
 /// A lost wake-up between two reactors that sleep at once would end this for good.
-TEST_F(reactor_threads, a_ball_between_sleepers_is_never_dropped) {
+TEST_F(reactor_threads, a_message_that_travels_between_sleepers_is_never_lost) {
     constexpr unsigned hops = 20'000;
     struct ball : message {
         ball(reactor_group& g) : message(&hop), group(g) {}

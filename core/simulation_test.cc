@@ -36,7 +36,7 @@ TEST(random_source, stays_within_its_bounds_and_reaches_them) {
     EXPECT_EQ(r.below(1), 0u);
 }
 
-/// Walks over the cores, sleeps and blocks, and writes down what happens.
+/// Visits the cores, sleeps and blocks, and records what happens.
 struct traveller {
     simulation& s;
     std::vector<std::string>& trace;
@@ -129,7 +129,7 @@ TEST(simulation, one_core_may_get_far_ahead_of_another) {
     EXPECT_GT(widest, 150u);
 }
 
-TEST(simulation, time_jumps_over_idleness) {
+TEST(simulation, time_skips_idle_periods) {
     simulation s(1, 2);
     bool fired = false;
     timer t(s[1], [&] { fired = true; });
@@ -154,7 +154,7 @@ TEST(simulation, a_poller_with_something_pending_gets_turns_until_it_has_not) {
     EXPECT_FALSE(s.step());
 }
 
-TEST(simulation, says_when_it_never_becomes_so) {
+TEST(simulation, reports_that_it_never_becomes_idle) {
     simulation s(1);
     EXPECT_FALSE(s.run_until([] { return false; })) << "idle for ever";
     timer t(s[0], [] {});
@@ -178,7 +178,7 @@ TEST(simulation, runs_for_a_time) {
     EXPECT_EQ(s.time().now() - idle, s.time().to_ticks(1h));
 }
 
-TEST(simulation, blocking_work_holds_nobody_up_and_ends_in_any_order) {
+TEST(simulation, blocking_work_delays_no_reactor_and_ends_in_any_order) {
     std::set<std::string> orders;
     for (std::uint64_t seed = 1; seed <= 30; ++seed) {
         simulation s(seed, 1);

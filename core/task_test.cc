@@ -85,7 +85,7 @@ TEST_F(task_test, returns_values_through_layers) {
     EXPECT_EQ(value_of(sum_of_two()), 14);
 }
 
-TEST_F(task_test, errors_travel_as_results_and_what_was_done_is_undone) {
+TEST_F(task_test, errors_travel_as_results_and_destructors_run) {
     int undone = 0;
     const auto failed = value_of(fails_in_the_middle(true, undone));
     ASSERT_TRUE(failed && !*failed);
@@ -98,7 +98,7 @@ TEST_F(task_test, errors_travel_as_results_and_what_was_done_is_undone) {
     EXPECT_EQ(undone, 2);
 }
 
-TEST_F(task_test, carries_what_can_only_be_moved) {
+TEST_F(task_test, carries_values_that_can_only_be_moved) {
     const auto make = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(5); };
     const auto use = [&]() -> task<int> {
         const auto p = co_await make();
@@ -165,7 +165,7 @@ TEST_F(task_test, yield_lets_others_run) {
     EXPECT_EQ(order, "abc");
 }
 
-/// A loop over what its tasks erase from, and they have nothing to wait for.
+/// A loop over a container from which its tasks erase; the tasks have nothing to wait for.
 TEST_F(task_test, a_deferred_task_begins_when_its_caller_has_returned) {
     std::vector<int> all{1, 2, 3};
     const auto erase = [&](int n) -> task<> {
@@ -280,7 +280,7 @@ struct task_threads : ::testing::Test {
 
 /// The one_shot lives in the frame that goes as soon as the value is taken: what set() does after that would
 /// be found by the sanitizers.
-TEST_F(task_threads, one_shot_may_go_while_set_returns) {
+TEST_F(task_threads, one_shot_may_be_destroyed_while_set_returns) {
     constexpr int rounds = 3'000;
     std::atomic<int> done{0};
     std::thread setter;

@@ -133,7 +133,7 @@ TEST_F(timer_test, a_periodic_function_may_stop_itself_or_choose_another_time) {
     EXPECT_FALSE(t->armed());
 }
 
-TEST_F(timer_test, a_delay_below_nothing_is_none) {
+TEST_F(timer_test, a_negative_delay_counts_as_zero) {
     timer t(r, note(1));
     t.arm_after(-5s);
     EXPECT_EQ(reactors.turn_after(0s), 1u);
@@ -155,7 +155,7 @@ TEST(timer, a_delay_beyond_all_ticks_never_comes) {
     EXPECT_FALSE(fired);
 }
 
-/// What the queue must do, said as plainly as possible.
+/// The specification of the queue, as plain as possible.
 class model {
   public:
     void arm(int who, ticks due) { pending_[who] = {due, ++sequence_}; }

@@ -113,7 +113,7 @@ core::task<core::result<>> controller::set_property(nvme::property p, std::uint6
     co_return core::result<>{};
 }
 
-/// There is no event for what CSTS says.
+/// Polls CSTS, which has no event.
 template <class F>
 core::task<core::result<>> controller::wait_status(F reached, core::nanoseconds limit) {
     const auto& time = home_->time();

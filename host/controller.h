@@ -30,7 +30,7 @@ struct controller_options {
     std::uint32_t kato_ms = 15000;            ///< 0: no Keep Alive
 };
 
-/// A controller of a subsystem as a host has it: an admin queue, I/O queues, Keep Alive, asynchronous events.
+/// A controller of a subsystem, seen from the host: an admin queue, I/O queues, Keep Alive, asynchronous events.
 ///
 /// Lives on the reactor where connect() was called, as its admin queue does; an I/O queue lives on its own reactor,
 /// where alone it may be touched, from the end of connect() to the beginning of disconnect().
@@ -48,7 +48,7 @@ class controller {
     /// Tells the controller to shut down, while it is there, and closes all.
     core::task<> disconnect();
 
-    /// The connection of any queue is lost: the controller is of no use any more, and to be disconnected. Once, on its
+    /// The connection of a queue was lost: the controller is unusable and has to be disconnected. Called once, on its
     /// reactor.
     std::function<void(std::string why)> on_lost;
     /// An asynchronous event: Dword 0 of its completion. On its reactor.

@@ -85,7 +85,7 @@ TEST_F(connected, finds_namespaces_beyond_the_first_page_of_them) {
     EXPECT_EQ((*groups)[0].nsids.size(), 2500u) << "the log is larger than the first look at it";
 }
 
-TEST_F(connected, is_told_why_not) {
+TEST_F(connected, reports_why_it_was_refused) {
     memory_target t;
     const auto done = connect(t, "nqn.2024-01.io.example:other");
     ASSERT_FALSE(done);
@@ -96,7 +96,7 @@ TEST_F(connected, is_told_why_not) {
     k.reset();
 }
 
-TEST_F(connected, hears_of_a_change_and_of_the_end) {
+TEST_F(connected, reports_events_and_the_loss_of_the_connection) {
     memory_target t;
     ASSERT_TRUE(connect(t));
     std::atomic<unsigned> events = 0, losses = 0;

@@ -6,12 +6,12 @@
 namespace causeway::host {
 namespace {
 
-TEST(Histogram, HasNoPercentileWithoutValues) {
+TEST(histogram, has_no_percentile_without_values) {
     EXPECT_EQ(histogram().percentile(50), 0u);
     EXPECT_EQ(histogram().mean(), 0);
 }
 
-TEST(Histogram, PercentilesAreRightToAStep) {
+TEST(histogram, percentiles_are_right_to_a_step) {
     histogram h;
     for (std::uint64_t i = 1; i <= 100000; ++i)
         h.add(i);
@@ -24,7 +24,7 @@ TEST(Histogram, PercentilesAreRightToAStep) {
     }
 }
 
-TEST(Histogram, TakesAnyValue) {
+TEST(histogram, takes_any_value) {
     for (const std::uint64_t v : {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{127},
                                   std::uint64_t{128}, ~std::uint64_t{0}}) {
         histogram h;
@@ -34,7 +34,7 @@ TEST(Histogram, TakesAnyValue) {
     }
 }
 
-TEST(Histogram, ARareValueIsSeenWhereItShould) {
+TEST(histogram, a_rare_value_shows_in_its_percentile) {
     histogram h;
     for (int i = 0; i < 9999; ++i)
         h.add(10);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-// The data path of a path_set: which command takes which path. Each core by itself.
+// The data path of a path_set: each core chooses the paths of its own commands.
 
 namespace causeway::host {
 
@@ -72,7 +72,7 @@ bool path_set::send(per_core& c, path_request& r) noexcept {
             is_full = true;
         }
         if (is_full)
-            return false;  // a worse path is not what a busy one is for
+            return false;  // a busy path is no reason to use a worse one
     }
     return false;
 }

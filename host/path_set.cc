@@ -44,7 +44,7 @@ core::task<> path_set::stop() {
     no_path_timer_->cancel();
     for (way& w : ways_)
         w.again->cancel();
-    if (tasks_) {  // each ends by itself
+    if (tasks_) {  // each task ends without help
         core::one_shot<bool> over;
         tasks_waiter_ = &over;
         (void)co_await over;

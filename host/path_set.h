@@ -15,7 +15,7 @@ namespace causeway::host {
 
 class path_set;
 
-/// A request that finds its way by itself: `done` is called with what the subsystem answered, by whichever path.
+/// A request for which path_set chooses the path: `done` is called with the subsystem's response, by any path.
 struct path_request : request {
     // The path set's, from submit() to `done`.
     hook caller_done = nullptr;
@@ -55,7 +55,7 @@ class path_set {
     /// As queue_pair::use_memory, for the queues of a core, now and later. On that core.
     void use_memory(std::size_t core, std::span<std::byte> memory);
 
-    /// A controller that is connected, for what is the same by all paths; nullptr: there is none now.
+    /// A connected controller, for queries that any path can answer; nullptr: none is connected now.
     controller* any() noexcept;
     std::size_t alive() const noexcept;
     std::uint64_t reconnects() const noexcept { return reconnects_; }

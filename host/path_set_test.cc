@@ -98,7 +98,7 @@ struct two_ways : ::testing::Test {
     std::optional<path_set> paths;
 };
 
-TEST_F(two_ways, take_turns_where_they_are_equal) {
+TEST_F(two_ways, take_turns_if_they_are_equal) {
     ASSERT_TRUE(start());
     for (int i = 0; i < 10; ++i)
         EXPECT_TRUE(write(1).ok());
@@ -106,7 +106,7 @@ TEST_F(two_ways, take_turns_where_they_are_equal) {
     EXPECT_EQ(by_b, 5u);
 }
 
-TEST_F(two_ways, the_optimized_one_has_all) {
+TEST_F(two_ways, the_optimized_one_gets_all_commands) {
     a.set_ana(nvme::ana_state::non_optimized);
     ASSERT_TRUE(start());
     for (int i = 0; i < 10; ++i)
@@ -115,7 +115,7 @@ TEST_F(two_ways, the_optimized_one_has_all) {
     EXPECT_EQ(by_b, 10u);
 }
 
-TEST_F(two_ways, follow_a_change_that_they_are_told_of) {
+TEST_F(two_ways, follow_an_ana_change) {
     b.set_ana(nvme::ana_state::inaccessible);
     ASSERT_TRUE(start());
     EXPECT_TRUE(write(1).ok());
@@ -141,7 +141,7 @@ TEST_F(two_ways, hold_commands_until_one_is_accessible) {
     EXPECT_TRUE(r.status().ok());
 }
 
-TEST_F(two_ways, a_lost_connection_takes_no_command_with_it) {
+TEST_F(two_ways, a_lost_connection_loses_no_command) {
     ASSERT_TRUE(start());
     for (std::uint8_t round = 1; round <= 5; ++round) {
         std::list<io> all;
@@ -156,14 +156,14 @@ TEST_F(two_ways, a_lost_connection_takes_no_command_with_it) {
     }
 }
 
-TEST_F(two_ways, both_lost_are_waited_for) {
+TEST_F(two_ways, commands_wait_if_both_are_lost) {
     ASSERT_TRUE(start());
     a.break_connections();
     b.break_connections();
     EXPECT_TRUE(write(9).ok());
 }
 
-TEST_F(two_ways, a_status_that_is_no_path_s_is_the_answer) {
+TEST_F(two_ways, a_status_that_is_not_a_path_error_is_final) {
     ASSERT_TRUE(start());
     a.refuse = b.refuse = [](const nvme::command&) { return nvme::sc::write_fault; };
     EXPECT_EQ(write(1), nvme::sc::write_fault);
@@ -171,7 +171,7 @@ TEST_F(two_ways, a_status_that_is_no_path_s_is_the_answer) {
     EXPECT_EQ(write(1), nvme::sc::internal_path_error.with_dnr()) << "DNR is final";
 }
 
-TEST_F(two_ways, a_path_that_refuses_is_asked_again) {
+TEST_F(two_ways, a_command_is_retried_after_a_path_error) {
     ASSERT_TRUE(start());
     std::atomic<int> left = 5;
     a.refuse =
@@ -180,7 +180,7 @@ TEST_F(two_ways, a_path_that_refuses_is_asked_again) {
     EXPECT_LT(left, 0);
 }
 
-TEST_F(two_ways, need_somebody_at_one_of_them) {
+TEST_F(two_ways, need_a_listener_at_one_of_them) {
     std::vector<std::unique_ptr<connector>> ways;
     ways.push_back(std::make_unique<tcp_connector>(address{"tcp", "127.0.0.1", "1"}));
     path_set nobody(std::move(ways), {.controller = {.subnqn = memory_target::subnqn,

@@ -14,10 +14,10 @@ class pattern {
   public:
     pattern(std::uint64_t seed, std::uint32_t block_size) : seed_(seed), block_size_(block_size) {}
 
-    /// Fills whole blocks, the first of which is `lba`.
+    /// Fills whole blocks, beginning with block `lba`.
     void fill(std::span<std::byte> data, std::uint64_t lba, std::uint64_t generation) const noexcept;
     bool is(std::span<const std::byte> block, std::uint64_t lba, std::uint64_t generation) const noexcept;
-    /// What is in a block that is not what it should be, for a message.
+    /// Describes the content of a wrong block, for a message.
     std::string describe(std::span<const std::byte> block) const;
 
     std::uint32_t block_size() const noexcept { return block_size_; }

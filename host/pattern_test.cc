@@ -16,7 +16,7 @@ std::vector<std::byte> blocks(const pattern& p, std::uint64_t lba, std::uint64_t
     return data;
 }
 
-TEST(Pattern, EachBlockKnowsItsPlace) {
+TEST(pattern, each_block_contains_its_number) {
     const pattern p(7, block);
     const auto data = blocks(p, 100, 3, 4);
     for (unsigned i = 0; i < 4; ++i) {
@@ -28,7 +28,7 @@ TEST(Pattern, EachBlockKnowsItsPlace) {
     }
 }
 
-TEST(Pattern, EachByteCounts) {
+TEST(pattern, each_byte_is_compared) {
     const pattern p(7, block);
     for (std::size_t i = 0; i < block; ++i) {
         auto data = blocks(p, 5, 1);
@@ -37,7 +37,7 @@ TEST(Pattern, EachByteCounts) {
     }
 }
 
-TEST(Pattern, SaysWhatABlockIs) {
+TEST(pattern, describes_a_block) {
     const pattern p(7, block);
     EXPECT_EQ(p.describe(blocks(p, 9, 4)), "generation 4 of block 9");
     EXPECT_EQ(p.describe(std::vector<std::byte>(block)), "zeroes");
@@ -46,7 +46,7 @@ TEST(Pattern, SaysWhatABlockIs) {
     EXPECT_EQ(p.describe(spoilt), "generation 4 of block 9, spoilt from byte 256 on");
 }
 
-TEST(Ledger, APlaceIsOneCommandsAtATime) {
+TEST(write_tracker, a_slot_is_used_by_one_command_at_a_time) {
     write_tracker l(4);
     EXPECT_TRUE(l.take(2));
     EXPECT_FALSE(l.take(2));
@@ -54,7 +54,7 @@ TEST(Ledger, APlaceIsOneCommandsAtATime) {
     EXPECT_TRUE(l.take(2));
 }
 
-TEST(Ledger, AWriteThatWasNotAcknowledgedIsRepeatedAsItWas) {
+TEST(write_tracker, an_unacknowledged_write_is_repeated_with_its_generation) {
     write_tracker l(1);
     EXPECT_EQ(l.begin_write(0), 1u);
     EXPECT_TRUE(l.is_pending(0));

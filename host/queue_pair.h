@@ -13,8 +13,8 @@
 
 namespace causeway::host {
 
-/// A connection that carries commands one way and answers the other: the seam of the initiator's transports. Made, used
-/// and destroyed on one reactor. One use: open, and lost for good.
+/// A connection that carries commands and their completions: the seam of the initiator's transports. Made, used and
+/// destroyed on one reactor. It is used once: a lost connection is not opened again.
 class queue_pair {
   public:
     explicit queue_pair(unsigned depth) noexcept : depth_(depth) {}
@@ -23,8 +23,8 @@ class queue_pair {
     queue_pair(const queue_pair&) = delete;
     queue_pair& operator=(const queue_pair&) = delete;
 
-    /// False: not open, or depth() commands are outstanding; nothing has happened then. What is submitted in a turn of
-    /// the reactor goes out at its end, in one go.
+    /// False: not open, or depth() commands are outstanding; the request is unchanged. All requests submitted in a turn
+    /// of the reactor are sent together at its end.
     virtual bool submit(request& r) noexcept = 0;
 
     /// Data in this memory need not be copied, where the transport makes a difference; it stays valid as long as this.
@@ -57,7 +57,7 @@ class queue_pair {
     std::string trouble_;
 };
 
-/// What a queue pair is to be.
+/// The parameters of a queue pair.
 struct queue_pair_options {
     std::uint16_t qid = 0;              ///< 0: the admin queue
     std::uint16_t cntlid = 0xffff;      ///< of the controller it will belong to, as far as it is known
@@ -65,12 +65,12 @@ struct queue_pair_options {
     std::uint32_t in_capsule_data = 0;  ///< bytes that the controller takes with an I/O command (IOCCSZ)
 };
 
-/// Makes queue pairs to one address of a target: what there is of each transport.
+/// Makes queue pairs to one address of a target. Each transport implements it.
 class connector {
   public:
     virtual ~connector() = default;
-    /// Connects, as far as the transport goes; the Connect command is the caller's. On the current reactor, whose the
-    /// queue pair will be. The error says which target could not be reached, and why.
+    /// Connects at the level of the transport; the caller sends the Connect command. The queue pair belongs to the
+    /// current reactor. The error says which target could not be reached, and why.
     virtual core::task<core::result<std::unique_ptr<queue_pair>>> open(queue_pair_options o) = 0;
     /// "tcp 10.0.0.1:4420"
     virtual std::string name() const = 0;

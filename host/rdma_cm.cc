@@ -59,7 +59,7 @@ void rdma_cm::take_events() {
     }
 }
 
-/// Nothing: none came in time.
+/// nullopt: no event came in time.
 core::task<std::optional<rdma_cm::event>> rdma_cm::next() {
     core::one_shot<std::optional<event>> came;
     waiting_ = &came;

@@ -23,7 +23,7 @@ class rdma_cm {
 
     /// Finds the device and the way to the target.
     core::task<core::result<>> resolve(const address& to);
-    /// Asks for the connection. The error says what the target's rejection said.
+    /// Requests the connection. The error contains the reason of the target's rejection.
     core::task<core::result<>> connect(const queue_pair_options& o);
     void disconnect() noexcept { rdma_disconnect(id_); }
 

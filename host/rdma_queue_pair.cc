@@ -99,7 +99,7 @@ rdma_queue_pair::~rdma_queue_pair() {
         s.copy.release();
     wire_.release();
     if (cq_) {
-        take_channel_events();  // each is to be acknowledged before
+        take_channel_events();  // all events must be acknowledged before
         ibv_destroy_cq(cq_);
     }
     if (channel_)
@@ -172,7 +172,7 @@ bool rdma_queue_pair::submit(request& r) noexcept {
     return true;
 }
 
-/// False: there is no memory for a copy.
+/// False: no memory for a copy is left.
 bool rdma_queue_pair::describe_data(slot& s, nvme::command& c) noexcept {
     request& r = *s.r;
     const auto way = r.direction();
@@ -218,7 +218,7 @@ void rdma_queue_pair::post_receive(unsigned i) noexcept {
 void rdma_queue_pair::flush() noexcept {
     if (is_lost_)
         return;
-    if (first_receive_) {  // before the sends, whose responses need them
+    if (first_receive_) {  // receives first: the responses to the sends need them
         ibv_recv_wr* bad;
         if (ibv_post_recv(cm_->id()->qp, std::exchange(first_receive_, nullptr), &bad) != 0)
             return lose("cannot post a receive");
@@ -294,7 +294,7 @@ bool rdma_queue_pair::arm() noexcept {
         return true;
     if (first_send_ || first_receive_ || ibv_req_notify_cq(cq_, 0) != 0)
         return false;
-    // What came before the arming made no event.
+    // A completion that came before the arming causes no event.
     return poll(~0u) == 0 && !first_receive_;
 }
 

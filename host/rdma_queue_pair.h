@@ -16,7 +16,7 @@ namespace causeway::host {
 /// NVMe over RDMA, a host's end of one connection: plain verbs, one doorbell for what a turn submits.
 ///
 /// Data in memory registered by use_memory() is transferred in place. Other data, and data in several pieces, is
-/// copied: good enough for what controls.
+/// copied, which is fast enough for admin commands.
 class rdma_queue_pair final : public queue_pair, private core::poller {
   public:
     /// `cm` has resolved its address. Errors: the device has no room for another queue pair.

@@ -12,16 +12,16 @@
 
 namespace causeway::host {
 
-/// One command, its data and its answer. Lives inside whatever issues it; the queue pair's from submit() to `done`.
+/// One command, its data and its completion. A member of its issuer; the queue pair owns it from submit() to `done`.
 struct request {
     using hook = void (*)(request&) noexcept;
 
     nvme::command command{};      ///< CID and data pointer are the queue pair's to fill in
-    std::span<const iovec> data;  ///< what is sent, or where what comes goes: as the opcode says. At most `max_pieces`
+    std::span<const iovec> data;  ///< source or destination, as the opcode says. At most `max_pieces`
     hook done = nullptr;  ///< on the queue pair's reactor, exactly once; may submit, must not destroy the queue pair
     void* context = nullptr;
 
-    /// The answer. Where the connection was lost before it came: host_pathing_error, made up by this side.
+    /// The completion. If the connection was lost before it came: host_pathing_error, made by this side.
     nvme::completion completion{};
 
     static constexpr std::size_t max_pieces = 64;

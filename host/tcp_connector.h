@@ -14,7 +14,7 @@ namespace causeway::host {
 /// Queue pairs over TCP to one address.
 class tcp_connector final : public connector {
   public:
-    /// Makes of a connected socket, which it takes, what the PDUs go through; `o` says of which queue.
+    /// Makes the stream that carries the PDUs, from a connected socket that it takes over. `o` describes the queue.
     using stream_maker =
         std::function<core::task<core::result<std::unique_ptr<tcp::stream>>>(int socket, const queue_pair_options& o)>;
 

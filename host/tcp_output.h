@@ -29,7 +29,7 @@ class tcp_output {
     bool empty() const noexcept { return begin_ == end_; }
     /// Sends as much as goes. Afterwards it is empty, or the socket takes no more for now.
     tcp::stream::state send(tcp::stream& to) noexcept;
-    /// Forgets what is there.
+    /// Drops all queued output.
     void clear() noexcept { begin_ = end_ = headers_used_ = 0; }
 
     static constexpr std::size_t largest_header = 144;  ///< the largest alignment, and a digest behind data

@@ -85,7 +85,7 @@ class tcp_queue_pair final : public queue_pair, private core::poller, private tc
     slot* outstanding_slot(std::uint16_t cid) noexcept;
     void answered(slot& s, const nvme::completion& c) noexcept;
     void finish(slot& s) noexcept;
-    /// Not while its data is referred to by the output, or by what is to be sent.
+    /// Not while the output, or data that is still to be sent, refers to its data.
     void complete_if_done(slot& s) noexcept {
         if (s.is_answered && s.unsent == 0 && s.open_r2t == 0)
             finish(s);

@@ -10,7 +10,7 @@ std::uint16_t cid_in(const bytes& capsule) {
     return static_cast<std::uint16_t>(capsule.at(10) | capsule.at(11) << 8);
 }
 
-TEST(tcp_queue_pair, proposes_what_it_was_told_to) {
+TEST(tcp_queue_pair, proposes_its_options_in_icreq) {
     scripted_peer p({.qid = 1, .depth = 4}, {.header_digest = true, .data_digest = true, .alignment = 3, .max_r2t = 2});
     EXPECT_EQ(p.heard(), padded({0x00, 0, 128, 0, 128, 0, 0, 0, 0, 0, 3, 3, 1, 0, 0, 0}, 128));
     EXPECT_FALSE(p.q->is_open());
@@ -112,7 +112,7 @@ TEST(tcp_queue_pair, sends_large_data_when_it_is_asked_to) {
     EXPECT_TRUE(c.status().ok()) << nvme::to_string(c.status());
 }
 
-TEST(tcp_queue_pair, calls_no_success_what_lacks_data) {
+TEST(tcp_queue_pair, a_success_without_all_the_data_is_a_failure) {
     scripted_peer p;
     p.greet();
     command r(io_opcode::read, 512), w(io_opcode::write, 512), f(io_opcode::flush);
@@ -202,7 +202,7 @@ TEST(tcp_queue_pair, ends_what_is_outstanding_when_the_connection_ends) {
     EXPECT_EQ(p.q->trouble(), "the controller closed the connection");
 }
 
-TEST(tcp_queue_pair, closes_without_a_word_to_its_owner) {
+TEST(tcp_queue_pair, close_does_not_call_on_lost) {
     scripted_peer p;
     p.greet();
     command c(io_opcode::read, 512);
@@ -235,7 +235,7 @@ TEST(tcp_queue_pair, keeps_a_request_until_its_data_has_left) {
     EXPECT_TRUE(p.q->is_open());
 }
 
-TEST(tcp_queue_pair, tells_what_the_controller_complains_of) {
+TEST(tcp_queue_pair, reports_the_reason_in_a_term_req) {
     scripted_peer p;
     p.greet();
     command c(io_opcode::read, 512);
@@ -251,7 +251,7 @@ struct wrong {
     termination answer;
 };
 
-TEST(tcp_queue_pair, refuses_a_wrong_greeting) {
+TEST(tcp_queue_pair, refuses_a_wrong_icresp) {
     const auto with = [](std::size_t at, std::uint8_t value) {
         bytes b = ic_resp();
         b[at] = value;

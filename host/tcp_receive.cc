@@ -53,7 +53,7 @@ std::string_view name_of(tcp_fatal_error e) noexcept {
 
 }  // namespace
 
-/// Takes what is there, as far as one system call goes. How many requests that finished.
+/// Receives with one system call. Returns how many requests that finished.
 unsigned tcp_queue_pair::receive() noexcept {
     finished_ = 0;
     do {

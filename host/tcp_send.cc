@@ -23,7 +23,7 @@ void tcp_queue_pair::flush() noexcept {
             if (!s.is_answered)
                 put_data(s, t);
             else
-                t.left = 0;  // answered before all its data was sent: what is left is not wanted
+                t.left = 0;  // answered before all its data was sent: the rest is not sent
             if (t.left > 0)
                 continue;
             transfers_.pop();

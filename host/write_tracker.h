@@ -14,7 +14,7 @@ class write_tracker {
 
     std::uint64_t size() const noexcept { return slots_.size(); }
 
-    /// Takes a place for one command. False: another has it.
+    /// Reserves a slot for one command. False: another command has it.
     bool take(std::uint64_t slot) noexcept {
         if (slots_[slot].taken)
             return false;
@@ -22,9 +22,9 @@ class write_tracker {
     }
     void release(std::uint64_t slot) noexcept { slots_[slot].taken = false; }
 
-    /// 0: nothing is known of what is there.
+    /// 0: the content is not known.
     std::uint32_t acknowledged(std::uint64_t slot) const noexcept { return slots_[slot].acknowledged; }
-    /// The generation that a write to the place has: the same again until it is acknowledged.
+    /// The generation of a write to the slot. A write that was not acknowledged is repeated with the same generation.
     std::uint32_t begin_write(std::uint64_t slot) noexcept {
         slots_[slot].pending = true;
         return slots_[slot].acknowledged + 1;
@@ -34,7 +34,7 @@ class write_tracker {
         slots_[slot].pending = false;
     }
 
-    /// A write has begun and has not been acknowledged: the generation after that may be there as well.
+    /// A write has begun and has not been acknowledged: the slot may contain the next generation instead.
     bool is_pending(std::uint64_t slot) const noexcept { return slots_[slot].pending; }
 
   private:

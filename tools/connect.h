@@ -8,7 +8,7 @@
 
 namespace causeway::tools {
 
-/// What makes queue pairs to one of the addresses. REQUIRES: a transport that target_arguments let pass.
+/// Makes the connector for one of the addresses. REQUIRES: a transport that target_arguments accepts.
 std::unique_ptr<host::connector> make_connector(const host::address& to, const target_options& o);
 
 /// The identity of the host, and the subsystem.

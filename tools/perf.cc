@@ -20,7 +20,7 @@ namespace {
 using steady = std::chrono::steady_clock;
 using std::chrono::duration;
 
-/// Controllers, each by itself or as paths, and what of their namespaces is driven.
+/// Controllers, separate or as paths of one subsystem, and the namespaces that are driven.
 struct connections {
     std::vector<std::unique_ptr<host::connector>> connectors;
     std::vector<std::unique_ptr<host::controller>> controllers;
@@ -107,7 +107,7 @@ core::task<core::result<>> connect_paths(const perf_options& o, const host::cont
 }
 
 core::task<core::result<>> connect_all(const perf_options& o, core::reactor_group& group, connections& to) {
-    auto how = controller_options_of(o.to);  // one host, whatever it connects to
+    auto how = controller_options_of(o.to);  // the same host at all addresses
     how.io_depth = o.depth;
     for (const auto& r : group)
         how.io_reactors.push_back(r.get());
@@ -124,7 +124,7 @@ core::task<> disconnect_all(connections& c) {
         co_await c.paths->stop();
 }
 
-/// The cores' work, and the phases that it goes through together.
+/// The work of all cores, and its phases.
 class run {
   public:
     run(const perf_options& o, reactors& cores, connections& to, int stop,
@@ -176,7 +176,7 @@ class run {
             core::thread_runner::call(cores_.group()[i], [&, i] { workers_[i]->enter(p); });
     }
 
-    /// Until the time is over (negative: there is no end), a worker has nothing more to do, or it is to stop.
+    /// Until the time is over (negative: no limit), a worker has nothing more to do, or the run has to stop.
     void during(perf_worker::phase p, double seconds, const char* name) {
         if (stopped_)
             return;

@@ -14,7 +14,7 @@
 
 namespace causeway::tools {
 
-/// What perf has measured.
+/// The result of a measurement.
 struct perf_result {
     struct side {
         std::uint64_t commands = 0;
@@ -35,7 +35,7 @@ struct perf_result {
     bool lost = false;           ///< and that was a connection
 };
 
-/// A line now and then while it runs: since the last one.
+/// A periodic line of progress, about the time since the last one.
 struct perf_progress {
     double seconds;
     double iops;
@@ -43,8 +43,8 @@ struct perf_progress {
     const char* phase;
 };
 
-/// Connects, drives, and measures. Blocks; not on a reactor. The error: no connection, or none that could be used so.
-/// `descriptor`: readable when it is to stop.
+/// Connects, drives, and measures. Blocks; not on a reactor. The error: no connection, or a target that cannot be used
+/// with these options. `stop_descriptor` becomes readable when the run has to stop.
 core::result<perf_result> run_perf(const perf_options& o, int stop_descriptor,
                                    const std::function<void(const perf_progress&)>& tell);
 

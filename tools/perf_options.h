@@ -37,7 +37,7 @@ struct perf_options {
     std::uint64_t seed = 1;
     double reconnect =
         0;  ///< seconds without any path; 0: each address is driven by itself, a lost connection is the end
-    bool events = false;  ///< sleeps where there is nothing to do
+    bool events = false;  ///< sleeps when idle
 };
 
 }  // namespace causeway::tools

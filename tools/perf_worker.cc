@@ -128,7 +128,7 @@ bool perf_worker::choose(job& j) {
     j.where = &s;
     j.writes = options_.read_percent < 100 && random() % 100 >= options_.read_percent;
     if (s.tracker) {
-        // Nothing is known of what could be read there.
+        // The content is not known yet.
         j.writes |= s.tracker->acknowledged(j.slot) == 0;
         if (j.writes)
             j.generation = s.tracker->begin_write(j.slot);
@@ -137,7 +137,7 @@ bool perf_worker::choose(job& j) {
     return true;
 }
 
-/// Each place that was written, once.
+/// Chooses each slot that was written, once.
 bool perf_worker::choose_to_read_back(job& j) {
     for (share& s : j.of->shares) {
         for (; s.next < s.slots; ++s.next) {
@@ -162,7 +162,7 @@ void perf_worker::send(job& j) {
     if (j.writes && j.where->pattern)
         j.where->pattern->fill({static_cast<std::byte*>(j.piece.iov_base), options_.size}, lba, j.generation);
     j.began = reactor_.time().now();
-    // Counted before: what finds no path may be over at once.
+    // Counted before: a command without a path may end at once.
     j.is_out = true;
     ++out_;
     if (submit(j))
@@ -242,7 +242,7 @@ bool perf_worker::check(const job& j) {
 }
 
 void perf_worker::fail(std::string why, bool lost) {
-    // What comes after the first comes of it.
+    // Later errors follow from the first.
     if (trouble_.empty()) {
         trouble_ = std::move(why);
         lost_ = lost;

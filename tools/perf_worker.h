@@ -39,8 +39,8 @@ struct perf_side {
     host::histogram ticks;
 };
 
-/// What one core does: keeps `depth` commands outstanding on each of its queues. All but what is said otherwise on its
-/// reactor.
+/// The work of one core: keeps `depth` commands outstanding on each of its queues. All calls on its reactor, unless
+/// noted.
 class perf_worker {
   public:
     /// `ways`: this core's. `slice`: with verify, the part of each disk that is this core's, of `slices`.
@@ -48,7 +48,7 @@ class perf_worker {
                 const std::vector<perf_way>& ways, unsigned slice, unsigned slices);
 
     enum class phase : std::uint8_t { idle, warming_up, measuring, reading_back };
-    /// `idle`: lets what is outstanding end. Of the others each begins its part; reading back ends by itself.
+    /// `idle` waits for outstanding commands. The others begin a phase; reading back ends when all has been read.
     void enter(phase p);
     /// All is over that enter() began. On its reactor.
     std::function<void()> on_idle;
@@ -64,7 +64,7 @@ class perf_worker {
     // While it is idle.
     const perf_side& side(bool writes) const noexcept { return sides_[writes]; }
     std::uint64_t failed() const noexcept { return failed_; }
-    /// Why there is nothing more to measure; empty if all is well.
+    /// Why the measurement ended; empty if all is well.
     const std::string& trouble() const noexcept { return trouble_; }
     bool lost() const noexcept { return lost_; }  ///< the trouble is a lost connection
 
@@ -99,7 +99,7 @@ class perf_worker {
     void prepare(job& j, queue& q, std::byte* memory);
     void start(job& j);
     bool submit(job& j);
-    /// Why a command came back without an answer; empty if it has one.
+    /// Why a command has no response; empty if it has one.
     std::string loss(const job& j) const;
     bool choose(job& j);
     bool choose_to_read_back(job& j);

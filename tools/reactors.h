@@ -10,10 +10,10 @@
 
 namespace causeway::tools {
 
-/// The reactors of a command of ours, on threads pinned to their CPUs. Without DPDK: no huge pages are needed.
+/// The reactors of a command, on threads pinned to their CPUs. Without DPDK, so no huge pages are needed.
 class reactors {
   public:
-    /// std::system_error: a CPU is not this process's to use. No CPUs: one reactor, anywhere.
+    /// std::system_error: this process may not use one of the CPUs. No CPUs: one reactor on any CPU.
     explicit reactors(const std::vector<unsigned>& cpus, core::reactor_options o = {})
         : group_(cpus.empty() ? std::vector<unsigned>{0} : cpus, clock_, blocking_, o),
           runner_(group_, cpus.empty() ? core::thread_runner::affinity::anywhere

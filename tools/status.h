@@ -24,7 +24,7 @@ core::result<sample> take_sample(rpc_client& gateway);
 
 /// Connected hosts, where disks and queues are, and how busy the cores are.
 struct status {
-    double seconds = 0;  ///< that rates are means of; 0: there are no rates, busy is since the start
+    double seconds = 0;  ///< over which rates are averaged; 0: no rates, and busy counts from the start
 
     struct core {
         unsigned number, cpu;

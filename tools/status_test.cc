@@ -44,7 +44,7 @@ sample gateway(std::uint64_t ticks, std::uint64_t busy, std::uint64_t reads) {
     return s;
 }
 
-TEST(status, rates_are_those_between_two_looks) {
+TEST(status, rates_are_those_between_two_samples) {
     const auto s = compare(gateway(1000, 500, 100), gateway(3000, 1500, 500));
     EXPECT_THAT(s.seconds, DoubleNear(2, 1e-9));
     ASSERT_EQ(s.cores.size(), 2u);
@@ -57,7 +57,7 @@ TEST(status, rates_are_those_between_two_looks) {
     EXPECT_EQ(s.disks[1].reads, 0);
 }
 
-TEST(status, says_where_everything_is) {
+TEST(status, shows_the_core_of_each_disk_and_host) {
     const auto s = compare(gateway(1000, 500, 100), gateway(3000, 1500, 500));
     EXPECT_EQ(s.disks[0].what, "rbd/vm-17");
     EXPECT_EQ(s.disks[0].core, 1);
@@ -72,7 +72,7 @@ TEST(status, says_where_everything_is) {
     EXPECT_THAT(s.hosts[0].cores, ElementsAre(0, 1));
 }
 
-TEST(status, shows_what_of_the_configuration_has_failed_and_only_then) {
+TEST(status, shows_calls_of_the_configuration_that_failed) {
     sample once = gateway(1000, 250, 100);
     EXPECT_THAT(to_text(compare(once, once)), ::testing::Not(HasSubstr("FAILED")));
     once.failed_config = {{{"id", 3},
@@ -86,7 +86,7 @@ TEST(status, shows_what_of_the_configuration_has_failed_and_only_then) {
     EXPECT_EQ(to_json(s)["failed_config"][0]["of"], "Ceph3");
 }
 
-TEST(status, one_look_gives_no_rates_and_the_share_since_the_start) {
+TEST(status, one_sample_gives_no_rates_and_the_share_since_the_start) {
     const sample once = gateway(1000, 250, 100);
     const auto s = compare(once, once);
     EXPECT_EQ(s.seconds, 0);
@@ -95,14 +95,14 @@ TEST(status, one_look_gives_no_rates_and_the_share_since_the_start) {
     EXPECT_FALSE(to_json(s)["disks"][0].contains("reads_per_second"));
 }
 
-TEST(status, a_disk_that_came_in_between_has_no_rates) {
+TEST(status, a_disk_added_between_two_samples_has_no_rates) {
     sample before = gateway(1000, 500, 100);
     before.iostat["bdevs"] = json::array();
     const auto s = compare(before, gateway(3000, 1500, 500));
     EXPECT_EQ(s.disks[0].reads, 0);
 }
 
-TEST(status, is_a_page_of_tables) {
+TEST(status, is_printed_as_tables) {
     const auto text = to_text(compare(gateway(1000, 500, 100), gateway(3000, 1500, 500)));
     EXPECT_THAT(text, HasSubstr("CORES, over 2.0 s\n"));
     EXPECT_THAT(text, HasSubstr("   1    7  50.0%      1       2\n"));
@@ -110,7 +110,7 @@ TEST(status, is_a_page_of_tables) {
     EXPECT_THAT(text, HasSubstr("nqn.host  RDMA 10.0.0.9  nqn.a           3  0,1\n"));
 }
 
-TEST(status, an_empty_gateway_says_so) {
+TEST(status, an_empty_gateway_is_reported_as_such) {
     sample s = gateway(1000, 500, 100);
     s.bdevs = json::array();
     s.qpairs.clear();

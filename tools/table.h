@@ -19,7 +19,7 @@ class table {
     };
 
     explicit table(std::vector<column> columns) : columns_(std::move(columns)) {}
-    /// REQUIRES: a cell for each column. A cell may hold what a peer has chosen: see core/printable.h.
+    /// REQUIRES: a cell for each column. A cell may hold text chosen by a peer: see core/printable.h.
     void add(std::vector<std::string> cells);
     bool empty() const noexcept { return rows_.empty(); }
 

@@ -7,7 +7,7 @@
 namespace causeway::tools {
 namespace {
 
-TEST(table, columns_are_as_wide_as_what_stands_in_them) {
+TEST(table, columns_are_as_wide_as_their_cells) {
     table t({{"name"}, {"n", table::align::right}});
     t.add({"a", "1"});
     t.add({"longer", "22"});
@@ -27,7 +27,7 @@ TEST(table, no_line_is_wider_than_a_hundred_columns) {
     EXPECT_NE(t.text().find("12\n"), std::string::npos) << "a narrow column stays whole";
 }
 
-TEST(table, a_cell_cannot_steer_the_terminal) {
+TEST(table, control_characters_in_a_cell_are_escaped) {
     table t({{"subsystem"}});
     t.add({"nqn.a\x1b[2J\nERROR"});
     EXPECT_EQ(t.text(), "subsystem\nnqn.a\\x1b[2J\\x0aERROR\n");

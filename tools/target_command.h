@@ -32,7 +32,8 @@ class target_arguments {
 /// "tcp:10.0.0.1:4420", "10.0.0.1", "[fe80::1]:4420". Throws CLI::ValidationError.
 host::address parse_address(const std::string& text);
 
-// Each adds its command to `app`; `what` is set to what it does when it is called, and returns the exit status.
+// Each adds its command to `app`. When the command is parsed, `what` is set to a function that runs it and returns the
+// exit status.
 void add_perf_command(CLI::App& app, std::function<int()>& what);
 void add_identify_command(CLI::App& app, std::function<int()>& what);
 void add_discover_command(CLI::App& app, std::function<int()>& what);

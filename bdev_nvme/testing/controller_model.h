@@ -43,7 +43,7 @@ class controller_model final : public function {
     int numa_node() const noexcept override { return options_.numa_node; }
     void on_removal(std::function<void()> f) override;
 
-    /// Looks at registers and doorbells once and does what is due. How many commands it took or ended.
+    /// Reads registers and doorbells once and does all that is due. Returns how many commands it fetched or completed.
     unsigned step();
     /// The same for the commands of one I/O queue alone, on a thread of the queue's own. REQUIRES: its completion queue
     /// is no other's, no faults are planned, and no `step()` at the same time makes or deletes queues.
@@ -65,8 +65,10 @@ class controller_model final : public function {
     // Faults of the controller.
 
     void set_fatal();  ///< CSTS.CFS, until it is reset. Nothing: it is disabled.
-    void hold_ready(std::optional<bool> value) { held_ready_ = value; }  ///< CSTS.RDY stays so, whatever CC says
-    void keep_dma(bool on) noexcept { dma_does_not_stop_ = on; }         ///< stop_dma() fails
+    void hold_ready(std::optional<bool> value) {
+        held_ready_ = value;
+    }                                                             ///< CSTS.RDY keeps this value, independently of CC
+    void keep_dma(bool on) noexcept { dma_does_not_stop_ = on; }  ///< stop_dma() fails
     void hang_shutdown(bool on) { shutdown_hangs_ = on; }
     /// From now on registers read all ones and nothing is done. `tell`: as the bus tells it.
     void remove(bool tell = true);
@@ -108,7 +110,7 @@ class controller_model final : public function {
     std::uint64_t admin_commands(nvme::admin_opcode o) const noexcept;
     std::uint64_t enables() const noexcept { return enables_.get(); }
     std::uint64_t shutdowns() const noexcept { return shutdowns_.get(); }
-    /// Doorbells with values that cannot be. The host is told by an event.
+    /// The number of doorbell writes with invalid values. An event reports them to the host.
     std::uint64_t bad_doorbells() const noexcept { return bad_doorbells_.load(std::memory_order_relaxed); }
     /// Commands that named memory which the device does not reach.
     std::uint64_t dma_faults() const noexcept { return dma_faults_.load(std::memory_order_relaxed); }
@@ -247,7 +249,7 @@ class controller_model final : public function {
 
     core::counter steps_, enables_, shutdowns_;
     std::atomic<std::uint64_t> bad_doorbells_{0}, dma_faults_{0};
-    std::atomic<std::uint32_t> bad_doorbell_kinds_{0};  ///< not told yet; a bit for each error_event
+    std::atomic<std::uint32_t> bad_doorbell_kinds_{0};  ///< not reported yet; a bit for each error_event
     std::vector<queue_counters> counters_;              ///< by identifier
 };
 

@@ -13,7 +13,7 @@ using host = hand_host_with_queue;
 /// 4096 bytes of PRPs at a time: lists are in the last pages of `data`.
 constexpr std::size_t list_at = 60 * 4096;
 
-TEST(controller_model_io, what_is_written_is_read_however_it_is_pointed_to) {
+TEST(controller_model_io, written_data_reads_back_by_every_kind_of_data_pointer) {
     struct row {
         const char* sentence;
         std::size_t prp1;
@@ -74,7 +74,7 @@ TEST(controller_model_io, a_list_goes_on_in_another_page) {
     EXPECT_EQ(h.status_of(h.blocks(1, large.address(), lists.address(4096 - 16), 0, 48)), 0x013);
 }
 
-TEST(controller_model_io, what_cannot_be_is_refused) {
+TEST(controller_model_io, invalid_commands_are_refused) {
     model_options o;
     o.namespaces = {{}, {.write_protected = true}};
     host h(o);

@@ -46,7 +46,7 @@ TEST(controller_model, is_ready_some_steps_after_it_is_enabled) {
     EXPECT_EQ(h.model.enables(), 1u);
 }
 
-TEST(controller_model, what_cannot_be_enabled_is_fatal) {
+TEST(controller_model, an_invalid_configuration_is_fatal) {
     struct row {
         const char* sentence;
         std::uint32_t aqa;
@@ -154,7 +154,7 @@ TEST(controller_model, a_fatal_controller_takes_nothing_until_it_is_reset) {
     EXPECT_EQ(h.run({0x18}).status(), 0x001);
 }
 
-TEST(controller_model, a_removed_one_reads_all_ones_and_tells_once) {
+TEST(controller_model, a_removed_controller_reads_all_ones_and_reports_it_once) {
     hand_host h;
     h.enable();
     int told = 0;
@@ -168,7 +168,7 @@ TEST(controller_model, a_removed_one_reads_all_ones_and_tells_once) {
     EXPECT_EQ(told, 1);
 }
 
-TEST(controller_model, touches_no_memory_once_it_is_cut_off) {
+TEST(controller_model, accesses_no_memory_once_dma_is_off) {
     hand_host h;
     h.enable();
     h.put(*h.admin, {0x18});
@@ -255,7 +255,7 @@ TEST(controller_model, identify_namespace_byte_by_byte) {
     EXPECT_EQ(identify(0x1c, 0), 0x002);
 }
 
-TEST(controller_model, queues_are_made_only_as_they_can_be) {
+TEST(controller_model, invalid_queues_are_refused) {
     struct row {
         const char* sentence;
         std::uint32_t opcode;
@@ -368,7 +368,7 @@ TEST(controller_model, log_pages) {
     EXPECT_EQ(log(5, 4, 8192), 0x002);
 }
 
-TEST(controller_model, a_changed_namespace_is_told_once_until_its_page_is_read) {
+TEST(controller_model, a_changed_namespace_is_reported_once_until_its_log_page_is_read) {
     hand_host h;
     h.enable();
     EXPECT_EQ(h.run({0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x100}).status(), 0);
@@ -400,7 +400,7 @@ TEST(controller_model, a_changed_namespace_is_told_once_until_its_page_is_read) 
     EXPECT_EQ(h.model.event_requests(), 2u);
 }
 
-TEST(controller_model, warnings_are_told_to_who_asked) {
+TEST(controller_model, warnings_are_reported_if_the_host_enabled_them) {
     hand_host h;
     h.enable();
     h.put(*h.admin, {0x0c});
@@ -416,7 +416,7 @@ TEST(controller_model, warnings_are_told_to_who_asked) {
     EXPECT_EQ(told->dw[0], 0x00020201u);
 }
 
-TEST(controller_model, doorbells_that_cannot_be_are_told) {
+TEST(controller_model, invalid_doorbells_are_reported) {
     struct row {
         const char* sentence;
         std::size_t at;
@@ -443,7 +443,7 @@ TEST(controller_model, doorbells_that_cannot_be_are_told) {
     }
 }
 
-TEST(controller_model, host_memory_is_used_until_it_is_taken_back) {
+TEST(controller_model, the_host_memory_buffer_is_used_until_it_is_disabled) {
     model_options o;
     o.hmpre = 4;
     o.hmmin = 2;

@@ -38,7 +38,7 @@ class io_user final : bdev::observer {
         nvme::status status;
         std::vector<std::byte> data;  ///< of a read
     };
-    /// Nothing: there is no such device. REQUIRES: not within a reactor's turn.
+    /// nullptr: the device does not exist. REQUIRES: not within a reactor's turn.
     std::shared_ptr<outcome> start(const std::string& device, const request& r, std::size_t core = 0);
 
     /// Claims the devices that have come.
@@ -102,7 +102,7 @@ class driver_fixture : public model_fixture {
     core::result<> attach(const std::string& name, const controller_model& m);
     const controller* find(const std::string& name) const;
     controller::state state(const std::string& name) const;  ///< closed: there is none
-    /// One I/O to its end. Command Sequence Error: there is no such device, or no end.
+    /// Runs one I/O to its end. Command Sequence Error: the device does not exist, or the I/O does not end.
     nvme::status io(const std::string& device, const io_user::request& r, std::size_t core = 0);
     /// Detaches everything. False: that does not come to its end.
     bool close();

@@ -39,7 +39,7 @@ struct fault_rule {
     std::optional<std::uint8_t> opcode{};
     std::optional<std::uint16_t> cid{};
     unsigned times = 1;
-    unsigned after = 0;  ///< how many of those that fit are left alone first
+    unsigned after = 0;  ///< how many matching commands pass before the first fault
     std::uint32_t value = 0;
 };
 

@@ -66,7 +66,7 @@ class model_bus final : public bus {
     }
 
     std::map<std::string, std::shared_ptr<controller_model>> models;
-    const dma_reach* reach = nullptr;  ///< what the driver is told that devices reach; nullptr: the truth
+    const dma_reach* reach = nullptr;  ///< the reach that the driver sees; nullptr: the real one
     unsigned lent = 0;                 ///< functions that the driver has
     unsigned opened = 0;               ///< and so many times it has taken one
 };

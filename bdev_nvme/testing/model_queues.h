@@ -35,7 +35,7 @@ struct completion_queue {
     std::deque<nvme::completion> waiting;  ///< for room
 
     std::uint32_t unread() const noexcept { return (tail + entries - head) % entries; }
-    /// The head doorbell says so; a queue has one entry less than its size.
+    /// As the head doorbell says. A queue holds one entry less than its size.
     bool has_room() const noexcept { return waiting.empty() && unread() + 1 < entries; }
 
     /// The host looks at the last dword first, so that is written last. `stale`: it has the phase of the round before.

@@ -135,7 +135,7 @@ TEST_P(over_loop, a_controller_is_identified) {
     wait(k->disconnect());
 }
 
-TEST_P(over_loop, nobody_listens_there) {
+TEST_P(over_loop, an_address_without_a_listener_is_reported) {
     loop_connector other(*gate.transport, second_way);
     controller c(other, options());
     const auto connected = wait(c.connect());
@@ -154,7 +154,7 @@ TEST_P(over_loop, queues_are_no_deeper_than_the_controller_says) {
 }
 
 /// More pieces than the loop takes, and other ones for the way back.
-TEST_P(over_loop, what_is_written_is_read) {
+TEST_P(over_loop, written_data_reads_back) {
     ASSERT_NO_FATAL_FAILURE(connect());
     for (std::uint8_t round = 1; round < 4; ++round) {
         std::list<block_io> writes, reads;
@@ -185,7 +185,7 @@ TEST_P(over_loop, what_is_written_is_read) {
     wait(k->disconnect());
 }
 
-TEST_P(over_loop, a_success_without_all_the_data_is_none) {
+TEST_P(over_loop, a_success_without_all_the_data_is_a_failure) {
     ASSERT_NO_FATAL_FAILURE(connect());
     block_io more(io_opcode::read, 0, 2), less(io_opcode::read, 0, 2);
     more.command = nvme::make_block_command(io_opcode::read, 1, 0, 1, block_size);
@@ -231,7 +231,7 @@ TEST_P(over_loop, close_ends_what_is_outstanding_before_it_returns) {
     EXPECT_EQ(gate.transport->connections(), 0u);
 }
 
-TEST_P(over_loop, close_in_the_middle_of_it) {
+TEST_P(over_loop, close_may_come_while_a_command_is_executed) {
     for (int steps = 0; steps < 60; ++steps) {
         ASSERT_NO_FATAL_FAILURE(connect());
         std::list<block_io> all;
@@ -255,7 +255,7 @@ TEST_P(over_loop, close_in_the_middle_of_it) {
     }
 }
 
-TEST_P(over_loop, an_answer_may_close) {
+TEST_P(over_loop, a_completion_may_close_the_queue_pair) {
     ASSERT_NO_FATAL_FAILURE(connect());
     std::list<block_io> all;
     for (unsigned i = 0; i < 8; ++i)
@@ -285,7 +285,7 @@ TEST_P(over_loop, an_answer_may_close) {
     wait(k->disconnect());
 }
 
-TEST_P(over_loop, the_target_leaves) {
+TEST_P(over_loop, requests_end_when_the_target_disconnects) {
     ASSERT_NO_FATAL_FAILURE(connect());
     hang_everything();
     struct watching : block_io {
@@ -322,7 +322,7 @@ TEST_P(over_loop, the_target_leaves) {
     wait(k->disconnect());
 }
 
-TEST_P(over_loop, a_lost_path_takes_no_command_with_it) {
+TEST_P(over_loop, a_lost_path_loses_no_command) {
     auto& subsystem = *gate.target->find_subsystem(loop::test::subnqn);
     ASSERT_TRUE(wait(subsystem.add_listener(loop::test::nowhere)));
     std::vector<std::unique_ptr<connector>> ways;

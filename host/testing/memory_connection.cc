@@ -86,7 +86,7 @@ std::variant<std::byte*, tcp::violation> memory_connection::begin(const tcp::pdu
         auto& w = writes_[d.cccid];
         if (!w || d.ttag != static_cast<std::uint16_t>(d.cccid ^ 0x5555) || d.datao != w->came ||
             d.datal != p.data_length() || d.datao + d.datal > w->asked) {
-            target_.complain("H2CData that nobody asked for");
+            target_.complain("H2CData without an R2T");
             return tcp::violation{nvme::tcp_fatal_error::data_transfer_out_of_range};
         }
         return w->data.data() + d.datao;

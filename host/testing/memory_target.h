@@ -41,9 +41,9 @@ class memory_target {
     std::uint16_t port() const noexcept { return port_; }
     static constexpr const char* subnqn = "nqn.2024-01.io.example:memory";
 
-    /// Asked before each I/O command is served: what it is answered with instead. Any thread.
+    /// Called before each I/O command is served: a status to answer with instead. Any thread.
     std::function<nvme::status(const nvme::command&)> refuse;
-    /// The ANA state of all namespaces by this way; hosts are told.
+    /// Sets the ANA state of all namespaces by this path, and sends hosts an event.
     void set_ana(nvme::ana_state s);
     /// Breaks all connections that there are.
     void break_connections();

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <vector>
 
-/// A queue pair whose controller is a test: it says byte by byte what comes, and sees byte by byte what was sent.
+/// A queue pair whose controller is a test: the test sends any bytes, and sees the bytes that were sent.
 namespace causeway::host::testing {
 
 using bytes = std::vector<std::uint8_t>;

@@ -135,7 +135,7 @@ TEST_F(cm, a_request_that_is_only_destroyed_is_rejected) {
     EXPECT_EQ(client.expect(RDMA_CM_EVENT_REJECTED).status, 28);
 }
 
-TEST_F(cm, nobody_listens) {
+TEST_F(cm, an_address_without_a_listener_rejects) {
     int port;
     {
         const owned listener = listen_at(server, "127.0.0.1");

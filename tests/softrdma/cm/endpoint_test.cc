@@ -62,7 +62,7 @@ TEST(cm_endpoint, connects_synchronously) {
     rdma_destroy_ep(listener);
 }
 
-TEST(cm_endpoint, says_that_nobody_listens) {
+TEST(cm_endpoint, reports_that_there_is_no_listener) {
     rdma_addrinfo* to = look_up("127.0.0.1", "1", 0);
     rdma_cm_id* active;
     ibv_qp_init_attr queues = small_queue_pair();

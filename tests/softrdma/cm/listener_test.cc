@@ -102,7 +102,7 @@ TEST_F(cm, a_full_backlog_keeps_hosts_waiting) {
     EXPECT_EQ(rdma_get_dst_port(two.get()), rdma_get_src_port(second.get()));
 }
 
-TEST_F(cm, who_waits_too_long_gives_up) {
+TEST_F(cm, a_host_that_waits_too_long_gives_up) {
     const owned listener = listen_at(server, "127.0.0.1", 0, 1);
     const owned first = asking(client, "127.0.0.1", port_of(listener));
     const owned second = asking(client, "127.0.0.1", port_of(listener));
@@ -113,7 +113,7 @@ TEST_F(cm, who_waits_too_long_gives_up) {
     EXPECT_TRUE(server.silent()) << "what was given up is not a request any more";
 }
 
-TEST_F(cm, a_listener_that_ends_refuses_who_waits) {
+TEST_F(cm, a_listener_that_ends_refuses_waiting_hosts) {
     owned listener = listen_at(server, "127.0.0.1", 0, 1);
     const owned first = asking(client, "127.0.0.1", port_of(listener));
     const owned second = asking(client, "127.0.0.1", port_of(listener));

@@ -72,7 +72,7 @@ TEST(data_path, inline_data_is_the_callers_again_when_posting_returns) {
     EXPECT_EQ(softrdma_recorded("violations"), 0u);
 }
 
-TEST(data_path, reads_and_writes_move_data_without_the_other_sides_doing) {
+TEST(data_path, reads_and_writes_move_data_without_the_other_side) {
     pair p;
     p.b.write_text(1000, "to be read");
     ASSERT_EQ(p.a.rdma(1, IBV_WR_RDMA_READ, p.a.piece(0, 10), p.b, 1000), 0);
@@ -142,7 +142,7 @@ TEST(data_path, everything_arrives_in_order) {
     EXPECT_EQ(softrdma_recorded("violations"), 0u);
 }
 
-TEST(data_path, an_invalidated_key_is_of_no_use_to_anybody_afar) {
+TEST(data_path, an_invalidated_key_is_refused_to_remote_peers) {
     pair p;
     p.a.receive(1, {p.a.piece(0, 16)});
     ibv_send_wr wr{};
@@ -207,7 +207,7 @@ TEST(events, a_channel_wakes_once_for_each_time_it_is_armed) {
     EXPECT_EQ(p.b.next().wr_id, 2u);
 }
 
-TEST(events, who_asked_for_solicited_ones_hears_of_those_and_of_errors) {
+TEST(events, a_queue_armed_for_solicited_events_reports_those_and_errors) {
     pair p;
     p.b.receive(1, {p.b.piece(0, 8)});
     p.b.receive(2, {p.b.piece(8, 8)});

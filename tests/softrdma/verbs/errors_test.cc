@@ -142,7 +142,7 @@ TEST(errors, end_both_sides_as_hardware_does) {
     }
 }
 
-TEST(errors, an_error_takes_all_posted_work_along) {
+TEST(errors, an_error_flushes_all_posted_work) {
     pair p({.timeout = 18, .retries = 7});
     p.a.receive(10, {p.a.piece(0, 8)});
     p.a.receive(11, {p.a.piece(8, 8)});
@@ -255,7 +255,7 @@ TEST(errors, a_full_receive_queue_takes_no_more) {
     EXPECT_EQ(p.a.receive(3, {p.a.piece(16, 8)}), 0);
 }
 
-TEST(errors, a_port_that_is_down_answers_nobody_and_comes_back) {
+TEST(errors, a_port_that_is_down_does_not_answer_and_comes_back) {
     pair p({.timeout = 16, .retries = 7});
     p.b.receive(1, {p.b.piece(0, 8)});
     ASSERT_EQ(softrdma_fault("port 0 down"), nullptr);
@@ -270,7 +270,7 @@ TEST(errors, a_port_that_is_down_answers_nobody_and_comes_back) {
     EXPECT_EQ(p.a.next().status, IBV_WC_SUCCESS);
 }
 
-TEST(errors, a_device_that_goes_takes_everything_on_it) {
+TEST(errors, removing_a_device_ends_everything_on_it) {
     pair p;
     p.b.receive(1, {p.b.piece(0, 8)});
     ASSERT_EQ(softrdma_fault("remove 0"), nullptr);

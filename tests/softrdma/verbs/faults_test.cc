@@ -16,7 +16,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-TEST(faults, what_is_no_rule_is_said_to_be_none) {
+TEST(faults, an_invalid_rule_is_refused) {
     for (const char* rule : {"nonsense", "delay", "delay 2 1us", "delay 0.5 5", "delay 0.5 2ms..1ms", "break 0",
                              "remove 9", "port 0 sideways", "seed x", "hold on"})
         EXPECT_NE(softrdma_fault(rule), nullptr) << rule;
