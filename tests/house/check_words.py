@@ -20,9 +20,6 @@ FORMER_TABLE = "## Former identifiers"
 FORMER_ROW = re.compile(r"^\| `(\w+)(…?)` \| (.+) \|$", re.M)
 ALLOWED = {"least_loaded"}  # the value of --placement
 
-# Folders with words of their own.
-OTHER_WORDS = ("tests/softrdma/",)
-
 SOURCES = {".h", ".cc", ".py", ".sh", ".c"}
 LICENSE = "SPDX-License-Identifier: Apache-2.0"  # the line that each source begins with; empty: none is asked for
 SKIP = {"build", "docs", "cmake"}
@@ -66,7 +63,7 @@ def blank(match: re.Match) -> str:
 
 
 def check_identifiers(name: str, text: str, former: Former) -> list[str]:
-    if not name.endswith((".h", ".cc")) or name.startswith(OTHER_WORDS):
+    if not name.endswith((".h", ".cc")):
         return []
     code = TEST_NAME.sub(blank, COMMENT_OR_TEXT.sub(blank, text))
     offences = []

@@ -31,7 +31,6 @@ WORDS = [
     ("nor in a text", "core/a.cc", 'const char* s = "name_space";', 0),
     ("nor in the name of a test", "core/a_test.cc", "TEST(a, most_of_it_works) {", 0),
     ("the name of a policy stays", "core/a.cc", "enum { least_loaded };", 0),
-    ("softrdma has words of its own", "tests/softrdma/a.cc", "int most_bytes;", 0),
     ("unfinished work is found", "tools/a.py", "# TO" "DO: more", 1),
 ]
 

@@ -12,8 +12,8 @@ namespace softrdma::cm {
 
 namespace {
 
-constexpr int most_backlog = 1024;
-constexpr int most_port_tries = 1000;
+constexpr int max_backlog = 1024;
+constexpr int max_port_tries = 1000;
 
 /// The names that a listener at this address answers to. One at `::` also speaks IPv4 unless told not to.
 std::vector<sockaddr_storage> names_of(const id& i) {
@@ -42,7 +42,7 @@ int hold_names(id& i) {
 /// With the lock held. 0 or errno.
 int hold_any_port(id& i) {
     int code = EADDRNOTAVAIL;
-    for (int n = 0; n < most_port_tries; ++n) {
+    for (int n = 0; n < max_port_tries; ++n) {
         set_port(i.route.addr.src_addr, ephemeral_port());
         code = hold_names(i);
         if (code != EADDRINUSE)
@@ -56,7 +56,7 @@ int bind(id& i, const sockaddr& at) {
     if (!is_ip(at))
         return EAFNOSUPPORT;
     {
-        locked l = lock_world();
+        locked l = lock_library();
         if (i.at != state::idle)
             return EINVAL;
     }
@@ -67,7 +67,7 @@ int bind(id& i, const sockaddr& at) {
         if (!put_on_device(i, device))
             return errno;
     }
-    locked l = lock_world();
+    locked l = lock_library();
     i.route.addr.src_storage = copy_of(at);
     int code = 0;
     if (port_of(at) == 0)
@@ -81,7 +81,7 @@ int bind(id& i, const sockaddr& at) {
     return code;
 }
 
-/// The source of one who has named none: loopback, the only network there is.
+/// The source address of an id that has named none: loopback, the only network there is.
 bool choose_source(id& i, int family) {
     const bool named = i.source().sa_family != 0 && !is_any(i.source());
     const std::uint16_t port = i.source().sa_family != 0 ? port_of(i.source()) : ephemeral_port();
@@ -96,12 +96,12 @@ bool choose_source(id& i, int family) {
 }
 
 bool is_at(id& i, state s) {
-    locked l = lock_world();
+    locked l = lock_library();
     return i.at == s;
 }
 
 void tell(id& i, state next, rdma_cm_event_type type) {
-    locked l = lock_world();
+    locked l = lock_library();
     i.at = next;
     post(i, type);
 }
@@ -131,7 +131,7 @@ EXPORTED int rdma_resolve_addr(rdma_cm_id* public_id, sockaddr* from, sockaddr* 
             return fail(code);
     }
     {
-        locked l = lock_world();
+        locked l = lock_library();
         if (i.at != state::idle && i.at != state::bound)
             return fail(EINVAL);
     }
@@ -142,7 +142,7 @@ EXPORTED int rdma_resolve_addr(rdma_cm_id* public_id, sockaddr* from, sockaddr* 
         set_port(i.route.addr.dst_addr, port_of(*to));
     }
     if (devices::of(i.destination()) < 0 || !choose_source(i, to->sa_family)) {
-        locked l = lock_world();
+        locked l = lock_library();
         post(i, RDMA_CM_EVENT_ADDR_ERROR, -ENODEV);
     } else {
         tell(i, state::address_resolved, RDMA_CM_EVENT_ADDR_RESOLVED);
@@ -174,13 +174,13 @@ EXPORTED int rdma_listen(rdma_cm_id* public_id, int backlog) {
         if (code != 0)
             return fail(code);
     }
-    locked l = lock_world();
+    locked l = lock_library();
     if (i.at != state::bound)
         return fail(i.device >= 0 && devices::gone(i.device) ? ENODEV : EINVAL);
     if (i.names.empty())
         if (const int code = hold_names(i); code != 0)
             return fail(code);
-    i.backlog = backlog > 0 && backlog < most_backlog ? backlog : most_backlog;
+    i.backlog = backlog > 0 && backlog < max_backlog ? backlog : max_backlog;
     if (!open_door(i))
         return -1;
     i.at = state::listening;

@@ -2,8 +2,8 @@
 // rdma_getaddrinfo: the system's own, in the words of this interface. Routes are not looked for: there is one network.
 
 #include "tests/softrdma/cm/exported.h"
+#include "tests/softrdma/cm/library_state.h"
 #include "tests/softrdma/cm/names.h"
-#include "tests/softrdma/cm/world.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -21,7 +21,7 @@ channel* make_channel() {
         return nullptr;
     auto* c = new channel;
     c->fd = fd;
-    c->generation = the_world().background.generation();
+    c->generation = the_library().background.generation();
     return c;
 }
 
@@ -34,7 +34,7 @@ void destroy_channel(channel* c) {
 
 void push(channel& c, cm_event* e) {
     c.queue.push_back(e);
-    if (c.generation == the_world().background.generation())
+    if (c.generation == the_library().background.generation())
         ::eventfd_write(c.fd, 1);
 }
 
@@ -42,7 +42,7 @@ cm_event* pop(channel& c) {
     cm_event* const e = c.queue.front();
     c.queue.pop_front();
     eventfd_t one;
-    if (c.generation == the_world().background.generation())
+    if (c.generation == the_library().background.generation())
         ::eventfd_read(c.fd, &one);
     return e;
 }
@@ -99,7 +99,7 @@ bool blocks(const channel& c) {
 cm_event* wait_for_event(channel& c) {
     for (;;) {
         {
-            locked l = lock_world();
+            locked l = lock_library();
             if (!c.queue.empty()) {
                 cm_event* const e = pop(c);
                 ++e->counted->handed_out;
@@ -119,15 +119,15 @@ cm_event* wait_for_event(channel& c) {
 }
 
 void give_back(cm_event* e) {
-    locked l = lock_world();
+    locked l = lock_library();
     if (--e->counted->handed_out == 0)
-        the_world().acknowledged.notify_all();
+        the_library().acknowledged.notify_all();
     delete e;
 }
 
 /// The application knows that the connection has failed.
 bool told_already(id& i) {
-    locked l = lock_world();
+    locked l = lock_library();
     return i.connect_failed;
 }
 
@@ -146,7 +146,7 @@ bool finish(cm_event& e, channel& taken_from) {
             e.event = RDMA_CM_EVENT_CONNECT_ERROR;
             e.status = -errno;
             to_error(i);
-            locked l = lock_world();
+            locked l = lock_library();
             i.connect_failed = true;
         }
         return true;
@@ -212,7 +212,7 @@ EXPORTED int rdma_migrate_id(rdma_cm_id* public_id, rdma_event_channel* to) {
         rdma_ack_cm_event(i.event);
         i.event = nullptr;
     }
-    locked l = lock_world();
+    locked l = lock_library();
     channel* const source = i.events;
     for (cm_event* e : take_out(*source, i))
         push(*target, e);
@@ -221,7 +221,7 @@ EXPORTED int rdma_migrate_id(rdma_cm_id* public_id, rdma_event_channel* to) {
     i.channel = target;
     i.synchronous = !to;
     // Nobody handles an event of the old channel once this returns.
-    the_world().acknowledged.wait(l, [&] { return i.handed_out == 0; });
+    the_library().acknowledged.wait(l, [&] { return i.handed_out == 0; });
     l.unlock();
     if (was_own)
         destroy_channel(source);

@@ -19,8 +19,8 @@ struct cm_event : rdma_cm_event {
     std::array<std::uint8_t, reply_data> data{};
 };
 
-/// An event channel. Its descriptor is a semaphore that counts the queue. Both change together under the world's lock,
-/// so that a read never blocks there, and who polls the descriptor is never woken for an event that was dropped.
+/// An event channel. Its descriptor is a semaphore that counts the queue. Both change together under the library's
+/// lock, so that a read never blocks there, and who polls the descriptor is never woken for an event that was dropped.
 struct channel : rdma_event_channel {
     std::deque<cm_event*> queue;
     unsigned generation = 0;  ///< of the engine. A forked child shares the descriptor and must not count on it.
@@ -29,7 +29,7 @@ struct channel : rdma_event_channel {
 channel* make_channel();
 void destroy_channel(channel* c);
 
-/// All with the world's lock held.
+/// All with the library's lock held.
 void push(channel& c, cm_event* e);
 cm_event* pop(channel& c);
 /// Takes out those that count for the id, in order.

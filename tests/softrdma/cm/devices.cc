@@ -38,7 +38,7 @@ void removed(ibv_device* device, void* with) {
 std::deque<slot>& slots() {
     static std::deque<slot>* const all = [] {
         auto* made = new std::deque<slot>;
-        // The list is kept: it is what keeps the devices alive that nobody has opened yet.
+        // The list is kept, because it keeps devices alive that have not been opened yet.
         static ibv_device** list = ibv_get_device_list(nullptr);
         for (ibv_device** d = list; d && *d; ++d)
             made->emplace_back(*d);
@@ -88,8 +88,8 @@ const opened_device* open(int device) {
     }
     s.opened = {.verbs = verbs,
                 .gid = gid,
-                .most_responder_resources = static_cast<std::uint8_t>(std::clamp(a.max_qp_rd_atom, 0, 255)),
-                .most_initiator_depth = static_cast<std::uint8_t>(std::clamp(a.max_qp_init_rd_atom, 0, 255))};
+                .max_responder_resources = static_cast<std::uint8_t>(std::clamp(a.max_qp_rd_atom, 0, 255)),
+                .max_initiator_depth = static_cast<std::uint8_t>(std::clamp(a.max_qp_init_rd_atom, 0, 255))};
     return &s.opened;
 }
 

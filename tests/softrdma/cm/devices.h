@@ -12,8 +12,8 @@ namespace softrdma::cm {
 struct opened_device {
     ibv_context* verbs;
     ibv_gid gid;
-    std::uint8_t most_responder_resources;
-    std::uint8_t most_initiator_depth;
+    std::uint8_t max_responder_resources;
+    std::uint8_t max_initiator_depth;
 };
 
 /// The devices, in the order of `ibv_get_device_list`, which is what addresses are counted by. Thread-safe.
@@ -25,10 +25,10 @@ int of(const sockaddr& address);
 bool gone(int device);
 
 /// Opens it if need be; it then stays open, as with the real library. Null with errno. Must not be called under the
-/// world's lock.
+/// library's lock.
 const opened_device* open(int device);
 
-/// The protection domain for those who bring none. Each `hold_pd` that succeeds is paid back by a `drop_pd`.
+/// The protection domain of ids without one of their own. Each `hold_pd` that succeeds is paid back by a `drop_pd`.
 ibv_pd* hold_pd(int device);
 void drop_pd(int device);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/cm/engine.h"
 
-#include "tests/softrdma/cm/world.h"
+#include "tests/softrdma/cm/library_state.h"
 
 #include <algorithm>
 #include <array>
@@ -93,7 +93,7 @@ void engine::run_timers() {
 void engine::run(int epoll_fd) {
     ::pthread_setname_np(::pthread_self(), "softrdma-cm");
     std::array<epoll_event, 32> ready;
-    std::unique_lock locked(the_world().lock);
+    std::unique_lock locked(the_library().lock);
     for (;;) {
         const int timeout = next_timeout();
         locked.unlock();
@@ -117,7 +117,7 @@ void engine::run(int epoll_fd) {
     }
 }
 
-watched::watched(int fd) : fd_(fd), generation_(the_world().background.generation()) {}
+watched::watched(int fd) : fd_(fd), generation_(the_library().background.generation()) {}
 
 watched::watched(watched&& o) noexcept
     : fd_(std::exchange(o.fd_, -1)), token_(std::exchange(o.token_, 0)), generation_(o.generation_) {}
@@ -130,7 +130,7 @@ watched& watched::operator=(watched&& o) noexcept {
 }
 
 void watched::watch(engine::handler h) {
-    engine& e = the_world().background;
+    engine& e = the_library().background;
     if (token_ == 0)
         token_ = e.watch(fd_, std::move(h));
     else
@@ -138,13 +138,13 @@ void watched::watch(engine::handler h) {
 }
 
 int watched::fd() const noexcept {
-    return fd_ >= 0 && generation_ == the_world().background.generation() ? fd_ : -1;
+    return fd_ >= 0 && generation_ == the_library().background.generation() ? fd_ : -1;
 }
 
 void watched::close() {
     if (fd() >= 0) {
         if (token_ != 0)
-            the_world().background.unwatch(token_);
+            the_library().background.unwatch(token_);
         ::close(fd_);
     }
     fd_ = -1;

@@ -10,7 +10,7 @@
 namespace softrdma::cm {
 
 /// The one background thread: it watches the sockets and keeps the time. Every method is called, and every handler
-/// runs, with the world's lock held. The thread starts with the first thing to watch and is never joined: it holds
+/// runs, with the library's lock held. The thread starts with the first thing to watch and is never joined: it holds
 /// nothing that the end of the process would miss.
 class engine {
   public:
@@ -45,7 +45,7 @@ class engine {
     std::multimap<clock::time_point, std::function<void()>> timers_;
 };
 
-/// A socket and its place in the engine; closed with the object. The world's lock must be held.
+/// A socket and its place in the engine; closed with the object. The library's lock must be held.
 class watched {
   public:
     watched() = default;

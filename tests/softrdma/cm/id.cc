@@ -15,8 +15,8 @@ id* make_id(rdma_port_space ps, ibv_qp_type type, void* context) {
     i->qp_type = type;
     i->context = context;
     i->own.psn = static_cast<std::uint32_t>(dice()) & 0xffffff;
-    i->serial = the_world().next_serial++;
-    the_world().ids.emplace(i->serial, i);
+    i->serial = the_library().next_serial++;
+    the_library().ids.emplace(i->serial, i);
     return i;
 }
 
@@ -34,7 +34,7 @@ bool put_on_device(id& i, int device) {
     i.port_num = 1;
     i.route.addr.addr.ibaddr.sgid = on->gid;
     i.route.addr.addr.ibaddr.pkey = 0xffff;
-    locked l = lock_world();
+    locked l = lock_library();
     i.device = device;
     std::copy_n(on->gid.raw, i.own.gid.size(), i.own.gid.begin());
     return true;
@@ -42,7 +42,7 @@ bool put_on_device(id& i, int device) {
 
 namespace {
 
-/// The last of an id that nobody can reach any more.
+/// Destroys an id that is unreachable.
 void free_id(id* i) {
     if (i->holds_pd)
         devices::drop_pd(i->device);
@@ -57,18 +57,19 @@ void retire(id& i, locked& l) {
     say_goodbye(i);
     i.names.clear();
     i.knocks.clear();
-    the_world().ids.erase(i.serial);
+    the_library().ids.erase(i.serial);
     for (cm_event* e : take_out(*i.events, i)) {
         id* const child = e->event == RDMA_CM_EVENT_CONNECT_REQUEST ? &of(e->id) : nullptr;
         delete e;
         if (!child)
             continue;
         say_goodbye(*child);
-        the_world().ids.erase(child->serial);
+        the_library().ids.erase(child->serial);
         delete child;  // never introduced: it holds nothing of a device
     }
-    const bool inherited = i.serial < the_world().first_own_serial;  // who would acknowledge is in another process
-    the_world().acknowledged.wait(l, [&] { return i.handed_out == 0 || inherited; });
+    // The thread that would acknowledge is in another process.
+    const bool inherited = i.serial < the_library().first_own_serial;
+    the_library().acknowledged.wait(l, [&] { return i.handed_out == 0 || inherited; });
     l.unlock();
     free_id(&i);
 }
@@ -106,7 +107,7 @@ EXPORTED int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void*
     auto* const events = channel ? static_cast<softrdma::cm::channel*>(channel) : make_channel();
     if (!events)
         return -1;
-    locked l = lock_world();
+    locked l = lock_library();
     id* const made = make_id(ps, IBV_QPT_RC, context);
     made->events = events;
     made->channel = events;
@@ -121,7 +122,7 @@ EXPORTED int rdma_destroy_id(rdma_cm_id* public_id) {
         rdma_ack_cm_event(i.event);
         i.event = nullptr;
     }
-    locked l = lock_world();
+    locked l = lock_library();
     retire(i, l);
     return 0;
 }

@@ -4,8 +4,8 @@
 #include "tests/softrdma/cm/channel.h"
 #include "tests/softrdma/cm/devices.h"
 #include "tests/softrdma/cm/engine.h"
+#include "tests/softrdma/cm/library_state.h"
 #include "tests/softrdma/cm/message.h"
-#include "tests/softrdma/cm/world.h"
 
 #include <list>
 #include <optional>
@@ -40,7 +40,7 @@ struct knock {
 };
 
 /// An `rdma_cm_id` as the library sees it. The public part belongs to the application and its threads; the rest is
-/// under the world's lock.
+/// under the library's lock.
 struct id : rdma_cm_id {
     id() : rdma_cm_id{} {}
 
@@ -85,13 +85,13 @@ inline id& of(rdma_cm_id* public_part) noexcept {
     return *static_cast<id*>(public_part);
 }
 
-/// Registers it. The world's lock is held.
+/// Registers it. The library's lock is held.
 id* make_id(rdma_port_space ps, ibv_qp_type type, void* context);
 
 /// Gives the id its device, opened. False with errno. Not under the lock.
 bool put_on_device(id& i, int device);
 
-/// Says goodbye, drops what is queued for it and takes it off the books. The world's lock is held.
+/// Says goodbye, drops what is queued for it and takes it off the books. The library's lock is held.
 void retire(id& i, locked& l);
 
 /// For a synchronous id: waits for the next event, leaves it at `id->event` and tells its status. 0 for others.

@@ -40,7 +40,7 @@ void end_refused(id& i, const message& m) {
 }
 
 void end_disconnected(id& i, int status = 0) {
-    ++the_world().count.disconnected;
+    ++the_library().count.disconnected;
     post(i, RDMA_CM_EVENT_DISCONNECTED, status);
 }
 
@@ -93,7 +93,7 @@ void receive(id& i, const message& m) {
             break;
         i.at = state::established;
         ++i.timer;
-        ++the_world().count.established;
+        ++the_library().count.established;
         post(i, RDMA_CM_EVENT_ESTABLISHED);
         break;
     case kind::reject: refused(i, m); break;
@@ -155,7 +155,7 @@ void link_ready(id& i) {
 
 void watch_link(id& i) {
     i.link.watch([serial = i.serial](std::uint32_t) {
-        if (id* const found = the_world().find(serial))
+        if (id* const found = the_library().find(serial))
             link_ready(*found);
     });
 }
@@ -257,7 +257,7 @@ void door_ready(id& listener, int door) {
             return;
         knock& k = listener.knocks.emplace_back(knock{watched(fd), std::nullopt});
         k.socket.watch([serial = listener.serial, &k](std::uint32_t) {
-            if (id* const found = the_world().find(serial))
+            if (id* const found = the_library().find(serial))
                 knock_ready(*found, k);
         });
     }
@@ -315,7 +315,7 @@ bool open_door(id& i) {
             return false;
     for (watched& name : i.names)
         name.watch([serial = i.serial, door = name.fd()](std::uint32_t) {
-            if (id* const found = the_world().find(serial))
+            if (id* const found = the_library().find(serial))
                 door_ready(*found, door);
         });
     return true;
@@ -327,8 +327,8 @@ void request_taken(id& listener) {
 }
 
 void set_timer(id& i, std::chrono::milliseconds from_now) {
-    the_world().background.call_at(engine::clock::now() + from_now, [serial = i.serial, mine = ++i.timer] {
-        id* const found = the_world().find(serial);
+    the_library().background.call_at(engine::clock::now() + from_now, [serial = i.serial, mine = ++i.timer] {
+        id* const found = the_library().find(serial);
         if (found && found->timer == mine)
             expired(*found);
     });
@@ -359,8 +359,8 @@ void say_goodbye(id& i) {
 }
 
 void lose_device(int device) {
-    locked l = lock_world();
-    for (const auto& [serial, i] : the_world().ids) {
+    locked l = lock_library();
+    for (const auto& [serial, i] : the_library().ids) {
         if (i->device != device || i->at == state::idle)
             continue;
         i->names.clear();
@@ -375,7 +375,7 @@ void lose_device(int device) {
 bool introduce(id& child, id& listener, channel& taken_from) {
     child.context = listener.context;
     const bool placed = put_on_device(child, child.device);
-    locked l = lock_world();
+    locked l = lock_library();
     channel* const own = listener.synchronous ? make_channel() : nullptr;
     if (!placed || (listener.synchronous && !own)) {
         child.events = &taken_from;
@@ -389,13 +389,13 @@ bool introduce(id& child, id& listener, channel& taken_from) {
 }
 
 bool make_ready(id& i) {
-    locked l = lock_world();
+    locked l = lock_library();
     if (i.at != state::reply_received) {
         errno = EINVAL;
         return false;
     }
     i.at = state::established;
-    ++the_world().count.established;
+    ++the_library().count.established;
     say(i, kind::ready);
     return true;
 }

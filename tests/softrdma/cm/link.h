@@ -5,14 +5,14 @@
 
 namespace softrdma::cm {
 
-/// The life of a connection, message by message. All with the world's lock held, unless said otherwise.
+/// The life of a connection, message by message. All with the library's lock held, unless said otherwise.
 
-/// Sends what is in `i.own`, or a bare word. In vain if nobody is there any more; the engine learns that by itself.
+/// Sends `i.own`, or a message without data. If the peer has gone, nothing happens: the engine notices it separately.
 void say(id& i, const message& m);
 void say(id& i, kind what);
 void refuse(watched& to, std::uint16_t why, const void* data = nullptr, std::size_t size = 0);
 
-/// Knocks at the destination with `i.own` and again while it is crowded. Posts REJECTED if nobody is there.
+/// Knocks at the destination with `i.own` and again while it is crowded. Posts REJECTED if there is no listener.
 void ask(id& i);
 
 /// Listens at the names that the id holds. False with errno.

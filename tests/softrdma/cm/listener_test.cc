@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who listens where, and who waits to be heard.
+// Listeners, their addresses and their backlogs.
 
 #include "tests/softrdma/cm/message.h"
 #include "tests/softrdma/cm/test_cm.h"

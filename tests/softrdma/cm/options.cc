@@ -57,7 +57,7 @@ int set(id& i, int option, const void* value, std::size_t size) {
 extern "C" {
 
 EXPORTED int rdma_set_option(rdma_cm_id* i, int level, int option, void* value, std::size_t size) {
-    locked l = lock_world();
+    locked l = lock_library();
     const int code = level == RDMA_OPTION_ID ? set(of(i), option, value, size) : ENOSYS;
     return code == 0 ? 0 : fail(code);
 }
@@ -114,7 +114,7 @@ EXPORTED const char* rdma_event_str(rdma_cm_event_type type) {
 EXPORTED int rdma_set_local_ece(rdma_cm_id* i, ibv_ece* ece) {
     if (!ece)
         return fail(EINVAL);
-    locked l = lock_world();
+    locked l = lock_library();
     of(i).ece = *ece;
     return 0;
 }
@@ -122,7 +122,7 @@ EXPORTED int rdma_set_local_ece(rdma_cm_id* i, ibv_ece* ece) {
 EXPORTED int rdma_get_remote_ece(rdma_cm_id* i, ibv_ece* ece) {
     if (!ece)
         return fail(EINVAL);
-    locked l = lock_world();
+    locked l = lock_library();
     const std::optional<message>& peer = of(i).peer;
     *ece = {};
     if (peer) {

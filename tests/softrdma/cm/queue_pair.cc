@@ -79,8 +79,8 @@ int move(id& i, ibv_qp_state to) {
     const opened_device* const on = devices::open(i.device);
     if (!on)
         return errno;
-    a.max_dest_rd_atomic = std::min(a.max_dest_rd_atomic, on->most_responder_resources);
-    a.max_rd_atomic = std::min(a.max_rd_atomic, on->most_initiator_depth);
+    a.max_dest_rd_atomic = std::min(a.max_dest_rd_atomic, on->max_responder_resources);
+    a.max_rd_atomic = std::min(a.max_rd_atomic, on->max_initiator_depth);
     return ibv_modify_qp(i.qp, &a, mask);
 }
 
@@ -107,7 +107,7 @@ void free_all_queues(id& i) {
 }  // namespace
 
 bool fill(id& i, ibv_qp_attr& a, int& mask) {
-    locked l = lock_world();
+    locked l = lock_library();
     const bool good =
         a.qp_state == IBV_QPS_INIT ? i.at >= state::bound && i.at != state::listening : i.peer && has_peer(i.at);
     if (!good || i.device < 0) {
@@ -123,7 +123,7 @@ bool fill(id& i, ibv_qp_attr& a, int& mask) {
 }
 
 bool to_connected(id& i) {
-    // INIT once more: who may read here is only known now.
+    // INIT once more, because the access flags are known only now.
     for (const ibv_qp_state next : {IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS})
         if (const int code = move(i, next); code != 0) {
             errno = code;

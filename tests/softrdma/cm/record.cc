@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/softrdma/cm/record.h"
 
-#include "tests/softrdma/cm/world.h"
+#include "tests/softrdma/cm/library_state.h"
 #include "tests/softrdma/record_output.h"
 
 #include <string>
@@ -12,10 +12,10 @@ namespace {
 
 __attribute__((destructor)) void tell() {
     // A thread that was ended in the middle of something must not hold up the end of the process.
-    locked l(the_world().lock, std::try_to_lock);
+    locked l(the_library().lock, std::try_to_lock);
     if (!l)
         return;
-    const counts c = the_world().count;
+    const counts c = the_library().count;
     l.unlock();
     std::string lines;
     const auto add = [&](const char* name, std::uint64_t n) {

@@ -17,8 +17,8 @@ namespace {
 completion_queue* next_raised(completion_channel& channel) {
     process& own = process::self();
     std::lock_guard hold(own.acting);
-    for (std::uint32_t i = 1; i <= most_completion_queues; ++i) {
-        const std::uint32_t place = (channel.last + i) % most_completion_queues;
+    for (std::uint32_t i = 1; i <= max_completion_queues; ++i) {
+        const std::uint32_t place = (channel.last + i) % max_completion_queues;
         completion_queue* q = own.completion_queues[place].load();
         if (!q || q->channel != &channel || q->shared().events.load() == 0)
             continue;

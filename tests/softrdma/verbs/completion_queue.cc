@@ -28,7 +28,7 @@ completion& entry(shared_completion_queue& q, segment& in, std::uint32_t positio
     return in.at<completion>(q.ring)[position % ring_size(q.capacity)];
 }
 
-/// A receive's buffers are the program's from here on; nobody should have touched them before.
+/// From here on a receive's buffers belong to the program, which must not have written to them before.
 void finish_receive(segment& own, const completion& c) {
     auto& q = *own.at<shared_receive_queue>(c.receives);
     const posted_receive& r = receive_at(q, own, c.position);
@@ -159,7 +159,7 @@ using namespace softrdma;
 extern "C" {
 
 ibv_cq* ibv_create_cq(ibv_context* base, int entries, void* cq_context, ibv_comp_channel* channel, int vector) {
-    if (entries < 1 || entries > most_completions || vector < 0 || vector >= base->num_comp_vectors)
+    if (entries < 1 || entries > max_completions || vector < 0 || vector >= base->num_comp_vectors)
         return refuse<ibv_cq*>(EINVAL);
     if (softrdma::context::of(base).on().removed())
         return refuse<ibv_cq*>(EIO);

@@ -154,7 +154,7 @@ answer responder::write() {
 }
 
 answer responder::read() {
-    if (op_.reads_in_flight > queue_.most_reads_served)
+    if (op_.reads_in_flight > queue_.max_reads_served)
         return fail(request_violated, IBV_WC_REM_INV_REQ_ERR);
     if (!(queue_.access & IBV_ACCESS_REMOTE_READ))
         return fail(access_violated, IBV_WC_REM_ACCESS_ERR);

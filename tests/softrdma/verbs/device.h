@@ -22,10 +22,10 @@ struct device : ibv_device {
     static device& number(std::uint32_t index);
 };
 
-inline constexpr int most_inline = 256;  ///< bytes
-inline constexpr int most_work_requests = 16384;
-inline constexpr int most_completions = 1 << 18;
-inline constexpr int most_reads = 16;
+inline constexpr int max_inline = 256;  ///< bytes
+inline constexpr int max_work_requests = 16384;
+inline constexpr int max_completions = 1 << 18;
+inline constexpr int max_reads = 16;
 inline constexpr std::uint32_t longest_message = 1u << 30;
 
 /// A device opened. Asynchronous events queue here; the file descriptor counts them.

@@ -10,7 +10,7 @@ namespace softrdma {
 /// Whether buffers are looked at: SOFTRDMA_CHECK=off saves the time.
 bool checks_on() noexcept;
 
-/// Of these bytes in this order, however they are cut; never 0. Tells whether somebody has touched them.
+/// A hash of these bytes in this order, however they are split; never 0. Shows whether they have been changed.
 std::uint64_t fingerprint(std::span<const iovec> pieces) noexcept;
 
 }  // namespace softrdma

@@ -15,13 +15,13 @@
 
 namespace softrdma {
 
-inline constexpr std::uint32_t most_devices = 8;
-inline constexpr std::uint32_t most_queue_pairs = 1u << 13;
-inline constexpr std::uint32_t most_completion_queues = 1u << 12;
-inline constexpr std::uint32_t most_srqs = 1u << 10;
-inline constexpr std::uint32_t most_channels = 1u << 12;
-inline constexpr std::uint32_t most_regions = 1u << 16;
-inline constexpr std::uint32_t most_sge = 16;
+inline constexpr std::uint32_t max_devices = 8;
+inline constexpr std::uint32_t max_queue_pairs = 1u << 13;
+inline constexpr std::uint32_t max_completion_queues = 1u << 12;
+inline constexpr std::uint32_t max_srqs = 1u << 10;
+inline constexpr std::uint32_t max_channels = 1u << 12;
+inline constexpr std::uint32_t max_regions = 1u << 16;
+inline constexpr std::uint32_t max_sge = 16;
 
 using offset = std::uint64_t;
 
@@ -58,14 +58,14 @@ struct posted_receive {
     std::uint64_t fingerprint;  ///< of its buffers when it was posted
     std::uint32_t pd;
     std::uint32_t pieces;
-    std::array<ibv_sge, most_sge> sg_list;
+    std::array<ibv_sge, max_sge> sg_list;
 };
 
 /// A receive queue of a queue pair, or one that several share.
 struct shared_receive_queue {
     shared_lock lock;
     std::uint32_t capacity;  ///< 0: there is none
-    std::uint32_t most_pieces;
+    std::uint32_t max_pieces;
     std::uint32_t posted;  ///< to be taken
     std::uint32_t first;   ///< of `line`
     std::uint32_t spare;   ///< slots of `spares`
@@ -93,7 +93,7 @@ struct shared_queue_pair {
     ibv_gid peer;
     std::uint32_t peer_number;
     std::uint32_t access;
-    std::uint32_t most_reads_served;
+    std::uint32_t max_reads_served;
     std::uint32_t rnr_timer;  ///< code of IBTA 1.4, table 45
     std::uint32_t receive_cq;
     std::uint32_t srq;    ///< 1 + its number; 0 for none
@@ -128,12 +128,12 @@ struct segment {
         std::atomic<bool> removed;
         std::atomic<bool> port_down;
     };
-    std::array<device, most_devices> devices;
-    std::array<shared_region, most_regions> regions;
-    std::array<shared_queue_pair, most_queue_pairs> queue_pairs;
-    std::array<shared_completion_queue, most_completion_queues> completion_queues;
-    std::array<shared_receive_queue, most_srqs> srqs;
-    std::array<shared_channel, most_channels> channels;
+    std::array<device, max_devices> devices;
+    std::array<shared_region, max_regions> regions;
+    std::array<shared_queue_pair, max_queue_pairs> queue_pairs;
+    std::array<shared_completion_queue, max_completion_queues> completion_queues;
+    std::array<shared_receive_queue, max_srqs> srqs;
+    std::array<shared_channel, max_channels> channels;
 
     template <class T>
     T* at(offset place) noexcept {
@@ -145,9 +145,9 @@ struct segment {
 };
 
 /// Queue pair numbers have 24 bits: the place in the table, and how often it was used, so that a stale number names
-/// nobody.
+/// no queue pair.
 inline constexpr std::uint32_t queue_pair_place(std::uint32_t number) noexcept {
-    return number % most_queue_pairs;
+    return number % max_queue_pairs;
 }
 
 /// Keys: the place in the table above 8 bits that change with each use.

@@ -20,7 +20,7 @@ namespace {
 std::mutex known_mutex;
 auto& known = *new std::unordered_map<std::uint64_t, std::weak_ptr<peer>>;
 
-/// The memory descriptor that a process hands to who knocks; -1 if nobody answers.
+/// The memory descriptor that a process gives to a peer that connects; -1 if it does not answer.
 int ask(std::uint64_t instance) {
     const unix_address door(process::door(instance));
     if (!door.valid())

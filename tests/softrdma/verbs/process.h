@@ -34,19 +34,19 @@ class process {
     static std::string door(std::uint64_t instance);
 
     /// By place in the segment's tables; null where nothing is.
-    std::array<std::atomic<queue_pair*>, most_queue_pairs> queue_pairs{};
-    std::array<std::atomic<completion_queue*>, most_completion_queues> completion_queues{};
-    std::array<std::atomic<srq*>, most_srqs> srqs{};
+    std::array<std::atomic<queue_pair*>, max_queue_pairs> queue_pairs{};
+    std::array<std::atomic<completion_queue*>, max_completion_queues> completion_queues{};
+    std::array<std::atomic<srq*>, max_srqs> srqs{};
 
-    places queue_pair_places{most_queue_pairs, 1};
-    places completion_queue_places{most_completion_queues};
-    places srq_places{most_srqs};
-    places channel_places{most_channels};
-    places region_places{most_regions, 1};
+    places queue_pair_places{max_queue_pairs, 1};
+    places completion_queue_places{max_completion_queues};
+    places srq_places{max_srqs};
+    places channel_places{max_channels};
+    places region_places{max_regions, 1};
 
     queue_pair* find(std::uint32_t number) noexcept;
 
-    /// Held while the engine acts on an object, and by who takes one away.
+    /// Held while the engine acts on an object, and while one is removed.
     std::mutex acting;
 
   private:

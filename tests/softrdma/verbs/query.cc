@@ -53,20 +53,20 @@ int ibv_query_device(ibv_context* base, ibv_device_attr* a) {
     a->vendor_id = 0x50f7;
     a->vendor_part_id = 1;
     a->hw_ver = 1;
-    a->max_qp = most_queue_pairs;
-    a->max_qp_wr = most_work_requests;
+    a->max_qp = max_queue_pairs;
+    a->max_qp_wr = max_work_requests;
     a->device_cap_flags = IBV_DEVICE_MEM_MGT_EXTENSIONS | IBV_DEVICE_RC_RNR_NAK_GEN | IBV_DEVICE_PORT_ACTIVE_EVENT |
                           IBV_DEVICE_SYS_IMAGE_GUID;
-    a->max_sge = a->max_sge_rd = a->max_srq_sge = most_sge;
-    a->max_cq = most_completion_queues;
-    a->max_cqe = most_completions;
-    a->max_mr = most_regions - 1;
+    a->max_sge = a->max_sge_rd = a->max_srq_sge = max_sge;
+    a->max_cq = max_completion_queues;
+    a->max_cqe = max_completions;
+    a->max_mr = max_regions - 1;
     a->max_pd = 1 << 16;
-    a->max_qp_rd_atom = a->max_qp_init_rd_atom = most_reads;
-    a->max_res_rd_atom = most_reads * static_cast<int>(most_queue_pairs);
+    a->max_qp_rd_atom = a->max_qp_init_rd_atom = max_reads;
+    a->max_res_rd_atom = max_reads * static_cast<int>(max_queue_pairs);
     a->atomic_cap = IBV_ATOMIC_NONE;
-    a->max_srq = most_srqs;
-    a->max_srq_wr = most_work_requests;
+    a->max_srq = max_srqs;
+    a->max_srq_wr = max_work_requests;
     a->max_pkeys = 1;
     a->local_ca_ack_delay = 15;
     a->phys_port_cnt = 1;
@@ -148,7 +148,7 @@ const char* ibv_get_sysfs_path() {
 }
 
 int ibv_resolve_eth_l2_from_gid(ibv_context*, ibv_ah_attr*, std::uint8_t mac[ETHERNET_LL_SIZE], std::uint16_t* vlan) {
-    // A locally administered address; nobody is going to send to it.
+    // A locally administered address; nothing is sent to it.
     constexpr std::uint8_t any[ETHERNET_LL_SIZE] = {2, 's', 'o', 'f', 't', 0};
     std::memcpy(mac, any, sizeof any);
     if (vlan)

@@ -132,7 +132,7 @@ void queue_pair::flush_receives() {
     {
         std::lock_guard arriving(shared().lock);
         if (const std::uint32_t taken = std::exchange(shared().taken, 0))
-            flush_receive(q, taken - 1);  // who was sending to it has died
+            flush_receive(q, taken - 1);  // the sender has died
     }
     if (qp_base.srq)
         return raise(IBV_EVENT_QP_LAST_WQE_REACHED);
@@ -207,8 +207,8 @@ int queue_pair::modify(const ibv_qp_attr& a, int mask) {
         return EINVAL;
     if ((mask & IBV_QP_PORT && a.port_num != 1) || (mask & IBV_QP_PKEY_INDEX && a.pkey_index != 0) ||
         (mask & IBV_QP_ACCESS_FLAGS && a.qp_access_flags & ~static_cast<unsigned>(access_bits)) ||
-        (mask & IBV_QP_MAX_QP_RD_ATOMIC && a.max_rd_atomic > most_reads) ||
-        (mask & IBV_QP_MAX_DEST_RD_ATOMIC && a.max_dest_rd_atomic > most_reads) ||
+        (mask & IBV_QP_MAX_QP_RD_ATOMIC && a.max_rd_atomic > max_reads) ||
+        (mask & IBV_QP_MAX_DEST_RD_ATOMIC && a.max_dest_rd_atomic > max_reads) ||
         (mask & IBV_QP_RETRY_CNT && a.retry_cnt > 7) || (mask & IBV_QP_RNR_RETRY && a.rnr_retry > 7) ||
         (mask & IBV_QP_MIN_RNR_TIMER && a.min_rnr_timer > 31) || (mask & IBV_QP_TIMEOUT && a.timeout > 31))
         return EINVAL;
@@ -241,7 +241,7 @@ int queue_pair::modify(const ibv_qp_attr& a, int mask) {
     shared_queue_pair& q = shared();
     std::lock_guard arriving(q.lock);
     q.access = attr_.qp_access_flags;
-    q.most_reads_served = attr_.max_dest_rd_atomic;
+    q.max_reads_served = attr_.max_dest_rd_atomic;
     q.rnr_timer = attr_.min_rnr_timer;
     q.peer = attr_.ah_attr.grh.dgid;
     q.peer_number = attr_.dest_qp_num;

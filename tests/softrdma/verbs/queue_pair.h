@@ -65,7 +65,7 @@ class queue_pair : public ibv_qp_ex {
   private:
     struct slot {
         ibv_send_wr wr;
-        std::array<ibv_sge, most_sge> sg_list;
+        std::array<ibv_sge, max_sge> sg_list;
         std::vector<std::byte> inline_data;
         std::uint64_t fingerprint = 0;
         faults::fate fate;

@@ -24,8 +24,8 @@ int check(const ibv_qp_init_attr& a) {
     if (a.qp_type != IBV_QPT_RC)
         return EOPNOTSUPP;
     const ibv_qp_cap& c = a.cap;
-    if (!a.send_cq || !a.recv_cq || c.max_send_wr > most_work_requests || c.max_recv_wr > most_work_requests ||
-        c.max_send_sge > most_sge || c.max_recv_sge > most_sge || c.max_inline_data > most_inline)
+    if (!a.send_cq || !a.recv_cq || c.max_send_wr > max_work_requests || c.max_recv_wr > max_work_requests ||
+        c.max_send_sge > max_sge || c.max_recv_sge > max_sge || c.max_inline_data > max_inline)
         return EINVAL;
     return 0;
 }
@@ -36,7 +36,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     if (softrdma::context::of(pd->context).on().removed())
         return refuse<queue_pair*>(EIO);
     a.cap.max_send_sge = std::max(a.cap.max_send_sge, 1u);
-    a.cap.max_inline_data = most_inline;  // as hardware, which has its own idea of a work request's size
+    a.cap.max_inline_data = max_inline;  // as hardware, which has its own idea of a work request's size
     if (a.srq)
         a.cap.max_recv_wr = a.cap.max_recv_sge = 0;
     process& own = process::self();
@@ -44,7 +44,7 @@ queue_pair* create(ibv_pd* pd, ibv_qp_init_attr& a) {
     if (!taken)
         return refuse<queue_pair*>(ENOMEM);
     const std::uint32_t place = taken->number;
-    const std::uint32_t number = place + most_queue_pairs * (taken->times % (1u << 11));
+    const std::uint32_t number = place + max_queue_pairs * (taken->times % (1u << 11));
     shared_queue_pair& q = own.memory().queue_pairs[place];
     if (taken->times == 0)  // once only: a peer with a stale number may hold it later
         q.lock.init();
@@ -118,7 +118,7 @@ int ibv_destroy_qp(ibv_qp* qp) {
         std::lock_guard arriving(shared.lock);
         shared.number = 0;
         shared.state = IBV_QPS_RESET;
-        if (const std::uint32_t taken = std::exchange(shared.taken, 0))  // who was sending to it has died
+        if (const std::uint32_t taken = std::exchange(shared.taken, 0))  // the sender has died
             free_receive(shared.srq ? own.memory().srqs[shared.srq - 1] : shared.receives, own.memory(), taken - 1);
     }
     completion_queue::of(qp->send_cq).purge(qp->qp_num);

@@ -41,7 +41,7 @@ bool overlap(const posted_receive& a, const posted_receive& b) {
 bool make_receives(shared_receive_queue& q, segment_heap& heap, std::uint32_t capacity, std::uint32_t pieces) {
     q.lock.init();
     q.capacity = q.posted = q.first = q.spare = q.limit = 0;
-    q.most_pieces = pieces;
+    q.max_pieces = pieces;
     q.attention = 0;
     if (capacity == 0)
         return true;
@@ -77,7 +77,7 @@ void destroy_receives(shared_receive_queue& q, segment_heap& heap) {
 }
 
 int post_receive(shared_receive_queue& q, segment& own, const ibv_recv_wr& wr, std::uint32_t pd) {
-    if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > q.most_pieces)
+    if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > q.max_pieces)
         return EINVAL;
     const std::uint64_t print = checks_on() ? fingerprint_of(own, wr, pd) : 0;
     refer_to(own, {wr.sg_list, static_cast<std::size_t>(wr.num_sge)}, 1);

@@ -63,7 +63,7 @@ registry& all() {
     return *r;
 }
 
-constexpr std::size_t most_listed = 100;
+constexpr std::size_t max_listed = 100;
 
 block& mine() noexcept {
     thread_local block* b = [] {
@@ -119,7 +119,7 @@ void violation(const std::string& what) {
     registry& r = all();
     {
         std::lock_guard hold(r.mutex);
-        if (++r.violation_count <= most_listed) {
+        if (++r.violation_count <= max_listed) {
             r.violations.push_back(what);
             std::fprintf(stderr, "softrdma: violation: %s\n", what.c_str());
         }

@@ -85,7 +85,7 @@ TEST(record, an_arrived_message_written_to_before_it_is_polled) {
     pair p;
     p.b.receive(1, {p.b.piece(0, 64)});
     p.a.send(1, {p.a.piece(0, 8)});
-    *p.b.data(60) ^= std::byte{1};  // behind what has arrived: nobody minds
+    *p.b.data(60) ^= std::byte{1};  // behind the data that has arrived: allowed
     EXPECT_EQ(violations(), 0u);
     *p.b.data(7) ^= std::byte{1};
     p.b.next();

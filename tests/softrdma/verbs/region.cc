@@ -21,7 +21,7 @@ constexpr unsigned known_rights = IBV_ACCESS_LOCAL_WRITE | remote_rights | IBV_A
 
 shared_region* region_of(segment& in, std::uint32_t key) noexcept {
     const std::uint32_t place = region_place(key);
-    return key != 0 && place < most_regions ? &in.regions[place] : nullptr;
+    return key != 0 && place < max_regions ? &in.regions[place] : nullptr;
 }
 
 /// Null if `key` does not give `access` to these bytes; otherwise its owner cannot deregister it until `users` is taken

@@ -49,8 +49,8 @@ class buffers {
     std::span<const iovec> pieces() const noexcept { return {pieces_.data(), count_}; }
 
   private:
-    std::array<iovec, most_sge> pieces_;
-    std::array<shared_region*, most_sge> regions_;
+    std::array<iovec, max_sge> pieces_;
+    std::array<shared_region*, max_sge> regions_;
     std::size_t count_ = 0;
     std::uint64_t length_ = 0;
     bool valid_ = true;

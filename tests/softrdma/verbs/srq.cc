@@ -44,7 +44,7 @@ using namespace softrdma;
 extern "C" {
 
 ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* a) {
-    if (a->attr.max_wr < 1 || a->attr.max_wr > most_work_requests || a->attr.max_sge > most_sge)
+    if (a->attr.max_wr < 1 || a->attr.max_wr > max_work_requests || a->attr.max_sge > max_sge)
         return refuse<ibv_srq*>(EINVAL);
     if (softrdma::context::of(pd->context).on().removed())
         return refuse<ibv_srq*>(EIO);
@@ -109,7 +109,7 @@ int ibv_modify_srq(ibv_srq* base, ibv_srq_attr* a, int mask) {
 int ibv_query_srq(ibv_srq* base, ibv_srq_attr* a) {
     shared_receive_queue& q = srq::of(base).shared();
     std::lock_guard hold(q.lock);
-    *a = {.max_wr = q.capacity, .max_sge = q.most_pieces, .srq_limit = q.limit};
+    *a = {.max_wr = q.capacity, .max_sge = q.max_pieces, .srq_limit = q.limit};
     return 0;
 }
 }

@@ -15,7 +15,7 @@ struct id;
 
 /// All that the library knows, under one lock. Nothing of libibverbs is called while the lock is held: the device
 /// that goes tells us from within it. Never destroyed, as threads outlive the end of `main`.
-struct world {
+struct library_state {
     std::mutex lock;
     std::condition_variable acknowledged;
     engine background;
@@ -30,12 +30,12 @@ struct world {
     }
 };
 
-world& the_world();
+library_state& the_library();
 
 using locked = std::unique_lock<std::mutex>;
 
-inline locked lock_world() {
-    return locked(the_world().lock);
+inline locked lock_library() {
+    return locked(the_library().lock);
 }
 
 /// For `return fail(EINVAL);` in the functions of the interface.
