@@ -209,7 +209,7 @@ TEST(device, one_observer_has_the_claim_and_hears_of_changes) {
     null_device d(s.group(), "n", {.block_size = 512, .blocks = 8}, random_uuid());
     listener a, b;
     s[0].execute([&] {
-        d.set_blocks(9);  // nobody listens
+        d.set_blocks(9);  // no observer
         EXPECT_TRUE(d.claim(a));
         const auto refused = d.claim(b);
         ASSERT_FALSE(refused);

@@ -115,7 +115,7 @@ TEST(memory_device, compare_and_write_is_atomic_between_cores) {
         for (const auto& c : counters)
             lost += c->lost;
     }
-    EXPECT_GT(lost, 0u) << "nobody was ever in anybody's way: this test says nothing";
+    EXPECT_GT(lost, 0u) << "the cores never collided: the test shows nothing";
 }
 
 TEST(memory_device, copies_sources_one_after_the_other) {

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a gateway with eight RBD images and their hosts costs while nobody does anything: idle_bench, on a real cluster."""
+"""The cost of a gateway with eight RBD images and their hosts without I/O: idle_bench, on a real cluster."""
 
 import sys
 from pathlib import Path

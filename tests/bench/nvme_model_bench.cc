@@ -73,7 +73,7 @@ struct bench {
         need(std::move(made));
         const auto device = devices.find("Nvme0n1");
 
-        // From here on each queue is served on its own core, and nobody touches the admin queue.
+        // From here on each queue is served on its own core, and no core touches the admin queue.
         turning.reset();
         std::vector<model_turn> turns(cores);
         std::vector<std::unique_ptr<core::poller_registration>> registrations(cores);

@@ -164,7 +164,7 @@ outcome median(std::vector<outcome> all) {
 }
 
 /// How much more all cores burn at once than one alone: what the machine itself allows. Less than their number where
-/// cores share a processor with each other, or with somebody else.
+/// cores share a processor with each other, or with another process.
 core::task<double> ceiling(gateway& g) {
     constexpr std::uint64_t rounds = 100'000'000;
     const auto time = [&g](std::size_t cores) -> core::task<double> {

@@ -104,8 +104,7 @@ int main(int argc, char** argv) {
     std::uint16_t port = 9;
     unsigned count = 20000;
     CLI::App app("CPU time of a sender, with and without MSG_ZEROCOPY.");
-    app.add_option("-a,--address", address,
-                   "IPv4 address of somebody who reads; without it, this process over loopback");
+    app.add_option("-a,--address", address, "IPv4 address of a receiver; by default, this process over loopback");
     app.add_option("-p,--port", port, "and the port")->capture_default_str();
     app.add_option("--count", count, "sends of each kind")->capture_default_str();
     CLI11_PARSE(app, argc, argv);

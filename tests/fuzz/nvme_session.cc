@@ -182,7 +182,7 @@ void nvme_session::controller(unsigned how) {
         return model_->poke32(in_.byte() % 3 * 4, static_cast<std::uint32_t>(in_.number(4)));
     case 13:  // CSTS, until the model writes it anew
         return model_->poke32(nvme::to_underlying(nvme::property::csts), static_cast<std::uint32_t>(in_.number(4)));
-    case 14: {  // somebody else's CC
+    case 14: {  // CC written by another program
         poked_ = true;
         const auto cc = (in_.byte() & 1u) | (in_.byte() & 3u) << 14 | 0x460000;
         return model_->poke32(nvme::to_underlying(nvme::property::cc), cc);

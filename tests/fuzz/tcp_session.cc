@@ -224,7 +224,7 @@ void tcp_session::check_idle() {
     if (const auto n = buffers.free_buffers(max_io_size); n != large_buffers)
         fail(fmt::format("{} of {} large buffers are free", n, large_buffers));
     if (admin_->closed() || io_->closed())
-        fail("a connection that nobody has touched is closed");
+        fail("a connection that no script has touched is closed");
 }
 
 void tcp_session::check_content() {

@@ -123,7 +123,7 @@ std::string other_qid(const endpoint& at) {
     return "refused";
 }
 
-std::string queue_of_nobody(const endpoint& at) {
+std::string queue_without_controller(const endpoint& at) {
     auto q = must_open(at, {.qid = 1, .cntlid = 0xabc});
     must_be(must_answer(*q, as_command(connect_command(*q, at, 1, 31, 0xabc))), {nvme::sc::connect_invalid_parameters});
     return "Connect Invalid Parameters";
@@ -212,7 +212,7 @@ constexpr hostile_case cases[] = {
     {"admin-before-connect", "an admin command before Connect", command_before_connect},
     {"io-before-connect", "an I/O command before Connect", io_before_connect},
     {"connect-other-qid", "Connect for another queue than the connection's", other_qid},
-    {"queue-of-nobody", "an I/O queue for a controller that is not there", queue_of_nobody},
+    {"queue-without-controller", "an I/O queue for a controller that is not there", queue_without_controller},
     {"unknown-subsystem", "Connect to a subsystem that is not there", unknown_subsystem},
     {"endless-names", "NQNs without an end", endless_names},
     {"connect-data-short", "Connect with 16 bytes of data", short_connect_data},

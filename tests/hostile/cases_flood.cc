@@ -59,7 +59,7 @@ std::string events(const endpoint& at) {
     return "those beyond the limit are refused";
 }
 
-/// A host that posts no receive for the responses: the target's SENDs wait, and must hold nobody else up.
+/// A host that posts no receive for the responses: the target's SENDs wait, and must not delay other hosts.
 std::string never_receives(const endpoint& at) {
     session s = open_session(at);
     auto deaf = open_io(s, 2, 32, 1);

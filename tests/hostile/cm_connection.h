@@ -16,12 +16,12 @@ namespace causeway::hostile {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-/// What went otherwise than a well-behaved target would have it.
+/// A behaviour that a well-behaved target does not show.
 struct unexpected : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Where the target is, and who we say that we are.
+/// The address of the target, and the identity of the host.
 struct endpoint {
     std::string address = "10.77.1.1";
     std::uint16_t port = 4420;
@@ -30,11 +30,11 @@ struct endpoint {
     std::array<std::uint8_t, 16> host_id = {0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba,
                                             0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba, 0xba};
     std::uint32_t nsid = 1;
-    std::uint32_t kato_ms = 120000;  ///< that Connect asks for; nobody here sends Keep Alive by itself
+    std::uint32_t kato_ms = 120000;  ///< that Connect asks for; Keep Alive is sent only by a case
     milliseconds patience = 20s;     ///< for one answer
 };
 
-/// What a connection request says, right or wrong.
+/// The content of a connection request, valid or not.
 struct ask {
     std::uint16_t recfmt = 0;
     std::uint16_t qid = 0;
@@ -63,7 +63,6 @@ class cm_connection {
     void disconnect() { rdma_disconnect(id_); }
 
     rdma_cm_id* id() const noexcept { return id_; }
-    int descriptor() const noexcept { return channel_->fd; }  ///< readable when there is an event
     std::uint16_t crqsize() const noexcept { return crqsize_; }
 
   private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host that keeps to no rule: sends what no host should, over verbs of its own, and looks at what the target makes of
-// it. Writes to the first blocks of the namespace that it is given.
+// A host that breaks every rule: it sends what no host may send, directly by verbs, and checks the target's reaction.
+// It writes to the first blocks of the namespace that it is given.
 
 #include "tests/hostile/cases.h"
 

@@ -10,13 +10,13 @@
 
 namespace causeway::hostile {
 
-// Commands as a well-behaved host builds them. Cases take one and spoil a field.
+// Commands as a well-behaved host builds them. A case takes one and changes a field.
 
 nvme::connect_data connect_data(const endpoint& at, std::uint16_t cntlid);
 nvme::command property_set(std::uint16_t cid, nvme::property p, std::uint64_t value);
 nvme::command property_get(std::uint16_t cid, nvme::property p);
 nvme::command keyed(nvme::command c, const raw_connection& q, std::uint32_t length, std::uint32_t offset = 0);
-/// A Connect whose data is laid down at the start of the connection's memory.
+/// A Connect, whose data is written to the start of the connection's memory.
 nvme::connect_command connect_command(raw_connection& q, const endpoint& at, std::uint16_t qid, std::uint16_t sqsize,
                                       std::uint16_t cntlid);
 nvme::command identify_controller(const raw_connection& q, std::uint16_t cid);
@@ -39,13 +39,13 @@ nvme::completion must_answer(raw_connection& q, std::span<const std::byte> capsu
 inline nvme::completion must_answer(raw_connection& q, const nvme::command& c) {
     return must_answer(q, std::as_bytes(std::span(&c, 1)));
 }
-/// The answer must be one of these, retry bits aside.
+/// The status must be one of these, apart from the retry bits.
 void must_be(const nvme::completion& c, std::initializer_list<nvme::status> any_of);
 inline void must_succeed(const nvme::completion& c) {
     must_be(c, {nvme::sc::success});
 }
 
-/// A controller as a host has it: an enabled admin queue and perhaps one I/O queue.
+/// A host's connections to a controller: an enabled admin queue and perhaps one I/O queue.
 struct session {
     endpoint at;
     std::unique_ptr<raw_connection> admin;
@@ -61,7 +61,7 @@ std::unique_ptr<raw_connection> open_io(const session& s, std::uint16_t qid, std
                                         unsigned receives = 0);
 session open_session(const endpoint& at, std::uint16_t depth = 32);
 
-/// The queue still works: an I/O or admin command after a refused one is served.
+/// Checks that the queue still works: a command after a refused one is served.
 void must_still_serve(session& s);
 
 }  // namespace causeway::hostile

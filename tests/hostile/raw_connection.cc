@@ -81,7 +81,7 @@ void raw_connection::post_receive(std::uint32_t i) {
 bool raw_connection::send(std::span<const std::byte> capsule) {
     if (closed_)
         return false;
-    // Long ones share one place at the end: whoever sends those waits for the answer.
+    // Long capsules share one slot at the end: the sender waits for the response before it sends another.
     std::byte* at = sends_.data() +
                     (capsule.size() <= 64 ? std::size_t{next_send_++ % send_slots} * 64 : std::size_t{send_slots} * 64);
     if (capsule.size() > longest_capsule)

@@ -28,9 +28,8 @@ class raw_connection {
 
     /// The next response; nullopt: the connection is closed. Throws `unexpected` when neither comes in time.
     std::optional<nvme::completion> receive();
-    /// A response that is there; never waits.
+    /// Returns a response that has arrived, if there is one; never waits.
     std::optional<nvme::completion> take();
-    int descriptor() const noexcept { return cm_.descriptor(); }
     bool closed() const noexcept { return closed_; }  ///< as of the last look at it
     /// Waits for the connection to end, dropping responses. Throws `unexpected` if it does not.
     void expect_closed();
@@ -38,7 +37,7 @@ class raw_connection {
     bool closes_within(milliseconds time);
 
     void disconnect();
-    /// As a host that dies: nothing is said to the target, for as long as this object lives.
+    /// Behaves as a host that dies: sends nothing more to the target while this object exists.
     void vanish();
 
     /// Memory that the target may read and write under rkey().
@@ -55,7 +54,7 @@ class raw_connection {
     explicit raw_connection(const endpoint& at) : at_(at), cm_(at) {}
     void make_queue_pair(const ask& what);
     void post_receive(std::uint32_t i);
-    void look();  ///< takes completions and events that are there
+    void look();  ///< processes completions and events that have arrived
 
     endpoint at_;
     cm_connection cm_;

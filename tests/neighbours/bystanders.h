@@ -8,7 +8,7 @@
 
 namespace causeway::neighbours {
 
-/// Somebody who stands by: a column of the matrix.
+/// A party without trouble of its own: a column of the matrix.
 struct bystander {
     std::string name;
     maker make;

@@ -27,7 +27,7 @@ inline const std::string subnqn = "nqn.2024-01.io.causeway:disks";
 
 using seam_maker = std::unique_ptr<seam> (*)(core::simulation&);
 
-/// A gateway of one core, and all who use it side by side: hosts, disks and operators are on that core, too. The core
+/// A gateway of one core, with hosts, disks and operators side by side on the same core. The core
 /// takes all its mail in each turn: over loop mail is the wire, and a wire is no line that hosts share.
 class neighbourhood {
   public:

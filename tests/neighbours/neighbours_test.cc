@@ -2,9 +2,9 @@
 // Trouble of one is not trouble of another: each trouble (a row) beside each bystander (a column), over each
 // transport, on one core and in one subsystem, in virtual time.
 //
-// In virtual time every turn of a core costs the same, whatever is done in it. So this shows who waits for whom: for
-// buffers, in lines, for devices, for connections. It does not show who uses up a core's time, as an operator does
-// who lists everything.
+// In virtual time every turn of a core costs the same, whatever is done in it. So this shows which party waits for
+// which: for buffers, in queues, for devices, for connections. It does not show which party uses up a core's time, as
+// an operator does that lists everything.
 
 #include "tests/neighbours/bystanders.h"
 #include "tests/neighbours/troubles.h"
@@ -36,7 +36,7 @@ std::vector<std::uint64_t> seeds() {
     return all;
 }
 
-/// Sanitizers are slow, and have nothing to say of who waits: under them, those that touch the most.
+/// Sanitizers are slow and do not find waiting: under them, only the rows that run the most code.
 std::vector<bystander> bystanders() {
 #ifdef NDEBUG
     return all_bystanders();
@@ -54,7 +54,7 @@ struct measure {
     std::uint64_t longest = 0;  ///< turns that one of them took
 };
 
-/// Buffers that a disk gets when it hangs and nobody else needs any: less than three eighths if some are lost.
+/// The buffers that a hung disk gets if no other needs any: less than three eighths if some are lost.
 std::uint64_t buffers_for_a_hung_disk(neighbourhood& n) {
     n.now([&] { n.bad->add_rule({.what = bdev::fault_rule::kind::hang}); });
     busy_host next(n, n.host("next", 2), 127, {block_work(nvme::io_opcode::read, bad_nsid)});
@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(matrix, neighbours_test, ::testing::ValuesIn(rows()), [
     return std::string(its.param.seam->name) + "__" + its.param.made.sentence;
 });
 
-/// Beside k disks that hang, 1/(k + 1) of the buffers are left for whoever could use more.
+/// Beside k disks that hang, 1/(k + 1) of the buffers are left for the others.
 class hung_disks_test : public neighbours_test {};
 
 TEST_P(hung_disks_test, a_deep_queue_keeps_its_share_of_the_buffers) {

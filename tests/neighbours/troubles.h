@@ -8,7 +8,7 @@
 
 namespace causeway::neighbours {
 
-/// Somebody who makes trouble: a row of the matrix.
+/// A party that makes trouble: a row of the matrix.
 struct trouble {
     std::string sentence;
     maker make;

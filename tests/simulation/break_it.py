@@ -54,7 +54,7 @@ BREAKS = [
      "    co_await ns->drain();\n", ""),
     ("a namespace that was replaced is not noticed", "nvmf/command/io_commands.h",
      "if (!ns || ns->generation != r.ns_generation) [[unlikely]] {", "if (false) [[unlikely]] {"),
-    ("nobody notices that a host is silent", "nvmf/model/keep_alive.cc",
+    ("a silent host is not noticed", "nvmf/model/keep_alive.cc",
      "        c->on_keep_alive_timeout();\n", "        (void)c;\n"),
     ("every host is taken for silent", "nvmf/model/keep_alive.cc",
      "    if (silent < self.timeout_)\n", "    if (silent < self.timeout_ / 4)\n"),

@@ -14,7 +14,7 @@
 namespace causeway::simulation {
 
 /// A host's memory for one command: one to four pieces, each an allocation of its own, so that the address sanitizer
-/// sees who goes too far, or comes too late.
+/// detects accesses beyond its end, and late ones.
 class host_memory {
   public:
     host_memory(std::size_t bytes, std::size_t unit, core::random_source& random) : bytes_(bytes) {

@@ -37,7 +37,7 @@ class disk_model {
     void begin_write(value v, std::uint64_t block, std::uint64_t count, moment begin);
     enum class outcome : std::uint8_t {
         acknowledged,
-        maybe,    ///< failed, and who knows
+        maybe,    ///< failed; it may have been written or not
         refused,  ///< failed with a status that promises that nothing was written
     };
     /// False: it was refused, and yet a read has found it.

@@ -78,7 +78,7 @@ core::task<> gateway_operator::resize() {
 }
 
 core::task<> gateway_operator::bring_back(disk& d, std::size_t subsystem) {
-    d.subsystem = subsystem;  // from now on nobody deletes that one
+    d.subsystem = subsystem;  // from now on no operator deletes that one
     for (;;) {
         const bool added = co_await system_.add_namespace(d, subsystem);
         if (added)

@@ -254,7 +254,7 @@ void simulated_system::look_for_leaks() {
         if (d->base->in_flight())
             fail("{}: {} I/Os are still in flight", d->name, d->base->in_flight());
         if (d->base.use_count() != 1)
-            fail("{}: somebody still holds the device", d->name);
+            fail("{}: the device is still claimed", d->name);
     }
     if (!ghosts_.empty())
         fail("{} connections were never let go", ghosts_.size());

@@ -21,7 +21,7 @@
 
 namespace causeway::simulation {
 
-/// A time during which something is not as it should be: whoever is hit by it has an excuse.
+/// A time during which a fault lasts: it excuses commands that fail within it.
 class bad_time {
   public:
     void begin() noexcept { ++active_; }
@@ -48,7 +48,7 @@ struct disk {
     std::string name;
     std::uint32_t nsid;
     std::size_t subsystem = 0;  ///< where it is a namespace, or was last
-    bool busy = false;          ///< somebody is taking it away, or bringing it back
+    bool busy = false;          ///< an operator is removing it or adding it again
 
     bad_time faulty, resized, absent;
 };
@@ -85,7 +85,7 @@ class simulated_system {
     const std::string& failure() const noexcept { return failure_; }
     bool failed() const noexcept { return !failure_.empty(); }
 
-    // For those who play.
+    // For hosts and operators.
     moment now() noexcept { return ++moment_; }
     value fresh_value() noexcept { return ++values_; }
     core::nanoseconds some_time(core::nanoseconds most);

@@ -95,7 +95,7 @@ core::task<> worker::read(target_range r) {
             const std::uint64_t block = r.block + i;
             const auto v = model.decode(std::span(data).subspan(i * model.block_size(), model.block_size()), block);
             if (!v)
-                system_.fail("read [{}, {}]: block {} of {} holds bytes that nobody has written there", begin, end,
+                system_.fail("read [{}, {}]: block {} of {} holds bytes that were never written there", begin, end,
                              block, r.on->name);
             else if (!model.may_find(*v, block, begin, end))
                 system_.fail("read [{}, {}]: block {} of {} holds {}, but\n{}", begin, end, block, r.on->name, *v,

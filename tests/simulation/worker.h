@@ -55,7 +55,7 @@ class worker {
     core::task<std::pair<nvme::completion, nvme::completion>>
     run_together(nvme::command a, std::span<const iovec> a_data, nvme::command b, std::span<const iovec> b_data);
 
-    /// What is in `r`, as far as anybody can say; sometimes not.
+    /// The probable content of `r`; sometimes wrong on purpose.
     std::vector<value> guess(const target_range& r, moment begin);
     std::vector<std::byte> bytes_of(const target_range& r, const std::vector<value>& values) const;
     void check_compare(const target_range& r, const std::vector<value>& values, moment begin, nvme::status s);

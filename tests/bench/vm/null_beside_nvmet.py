@@ -52,7 +52,7 @@ def main() -> int:
             step.note = f"logs in {run.logs}"
         measured = measurements(output)
         print(circumstances(the_kernel, wanted) + "\n\n" + table(measured, wanted))
-        if wanted.who:
+        if wanted.threads:
             print(who_ran(measured))
         return 0
     except KeyboardInterrupt:
@@ -71,7 +71,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--options", default="", help="more options for causewayd")
     parser.add_argument("--null-blk", default=NULL_BLK, help="parameters of the kernel's null device (default: %(default)s)")
     parser.add_argument("--words", default="", help="more words for the guest's kernel")
-    parser.add_argument("--who", action="store_true", help="also print how long each of the guest's threads ran")
+    parser.add_argument("--threads", action="store_true", help="also print how long each of the guest's threads ran")
     parser.add_argument("--timeout", type=float, default=1800, help="real seconds for all of it (default: 1800)")
     return parser
 
