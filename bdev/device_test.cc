@@ -15,7 +15,7 @@ using test::request;
 using test::run;
 namespace sc = nvme::sc;
 
-/// Ends each I/O when it is told to, from a "thread" of its own.
+/// Completes each I/O when the test says so, from a "thread" of its own.
 class slow_device final : public device {
   public:
     slow_device(core::reactor_group& g, device_geometry shape, device_capabilities c)

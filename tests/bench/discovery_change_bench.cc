@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a change of the configuration costs the data I/O of the control reactor's core, where a thousand hosts follow
-// the discovery log of a thousand subsystems: every host is told, and reads all of the log again.
+// the discovery log of a thousand subsystems: every host gets an event, and reads the whole log again.
 //
 // One thread takes the turns of both reactors, one after the other. What counts is what the turns of the control
 // reactor have taken of the processor: on a machine that does other things as well, a core that is taken away for 10 ms
@@ -56,7 +56,7 @@ class instant_device final : public bdev::device {
     std::atomic<unsigned> last_core_{~0u};
 };
 
-/// Times in microseconds, and what is to be said of them.
+/// Times in microseconds, and their summary.
 class samples {
   public:
     void add(double us) { all_.push_back(us); }

@@ -14,7 +14,7 @@
 
 namespace causeway::fuzz {
 
-/// Something is not as it must be: says so and ends the process, which libFuzzer notes down as a finding.
+/// Reports a violated expectation and ends the process, which libFuzzer records as a finding.
 [[noreturn]] void fail(const std::string& what);
 
 inline constexpr std::uint32_t block_size = 512;

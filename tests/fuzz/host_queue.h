@@ -23,7 +23,7 @@ class host_memory {
     std::span<std::byte> bytes() noexcept { return data_; }
     std::uint64_t address() const noexcept { return reinterpret_cast<std::uint64_t>(data_.data()); }
     std::uint32_t key() const noexcept { return mr_->rkey; }
-    /// As a host does after an invalidation: the old key is worth nothing any more.
+    /// As a host does after an invalidation: the old key is not valid any more.
     void renew_key();
 
     ibv_pd* pd() const noexcept { return pd_; }
@@ -43,7 +43,7 @@ class host_memory {
 
 inline constexpr std::uint16_t rdma_port = 4420;  ///< of the gateway, in a network of its own
 
-/// One queue pair of the host, nothing between the caller and the wire. Keeps the account of what was sent and
+/// One queue pair of the host, whose messages are sent unchecked. Keeps the account of what was sent and
 /// answered, and ends the process when a response fits no command.
 class host_queue {
   public:
@@ -55,7 +55,7 @@ class host_queue {
 
     /// Posts a SEND. False: it must wait for others, or the connection is over.
     bool send(std::span<const std::byte> capsule);
-    /// Takes what has come. How much that was.
+    /// Receives what has arrived. Returns how much that was.
     unsigned poll();
     /// What the connection manager says: a system call.
     void look_at_events();

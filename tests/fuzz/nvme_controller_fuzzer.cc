@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller that does as it likes, under the NVMe driver as it is delivered. README.md has what an input looks like
+// A controller that does anything, under the NVMe driver as it is delivered. README.md has what an input looks like
 // and what is checked.
 
 #include "core/log.h"

@@ -88,7 +88,7 @@ class nvme_session {
     unsigned waits_ = 0;
     unsigned operations_begun_ = 0;
     unsigned operations_ = 0;  ///< that have not ended
-    bool poked_ = false;       ///< registers say what is not so
+    bool poked_ = false;       ///< registers hold false values
 };
 
 }  // namespace causeway::fuzz

@@ -43,7 +43,7 @@ std::size_t session::live() const noexcept {
     return n;
 }
 
-/// What is closing is gone afterwards, and what is missing is there.
+/// Afterwards no connection is closing, and none is missing.
 void session::repair() {
     ++counts_.repairs;
     credit_ -= price_of_repair;

@@ -18,7 +18,7 @@ namespace causeway::fuzz {
 namespace {
 
 constexpr const char* host_nqn = "nqn.2014-08.org.nvmexpress:uuid:55555555-5555-5555-5555-555555555555";
-constexpr std::size_t longest = 1 << 20;  // of what is sent before the gateway reads it
+constexpr std::size_t longest = 1 << 20;  // bytes that are sent before the gateway reads them
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& t) {

@@ -37,7 +37,7 @@ class tcp_host final : private tcp::pdu_sink {
     /// Answers the oldest R2T that has not been, or makes one up; what is said is off by `datao` and `tag`.
     void send_data(std::uint32_t length, std::uint32_t datao, std::uint16_t tag, std::uint8_t flags);
 
-    /// Takes what has come. False: nothing has.
+    /// Receives what has arrived. False: nothing has.
     bool receive();
     bool closed() const noexcept { return closed_; }
     /// What a polite call gets: turns the gateway until the answer to the command is there.

@@ -15,7 +15,7 @@ using fuzz::must;
 
 namespace {
 
-/// Takes everything, and writes down what it was.
+/// Accepts every PDU, and records it.
 class witness final : public tcp::pdu_sink {
   public:
     explicit witness(std::uint8_t how) : how_(how) {}

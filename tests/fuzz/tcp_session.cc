@@ -176,7 +176,7 @@ void tcp_session::step(script& s) {
     }
 }
 
-/// The gateway has done what it could, and, unless `deaf`, its hosts have heard it.
+/// The gateway has done all that it can do, and, unless `deaf`, its hosts have received the results.
 void tcp_session::run_until_quiet(bool deaf) {
     constexpr unsigned quiet = 4;
     unsigned idle = 0;

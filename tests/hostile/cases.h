@@ -9,8 +9,8 @@
 
 namespace causeway::hostile {
 
-/// Something that no host should do, and what a target must make of it. Returns what was seen, for the report; throws
-/// `unexpected` when it is not what it must be.
+/// Something that no host may do, and the reaction that a target must show. Returns the reaction, for the report;
+/// throws `unexpected` if it is a wrong one.
 struct hostile_case {
     std::string_view name;
     std::string_view sentence;

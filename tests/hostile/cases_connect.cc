@@ -184,7 +184,7 @@ std::string storm(const endpoint& at) {
                     if (auto* q = std::get_if<0>(&opened); q && (i + t) % 3 == 0)
                         (*q)->disconnect();
                 } catch (const unexpected&) {
-                    ++lost;  // a full backlog is no answer at all
+                    ++lost;  // a full backlog does not answer
                 }
             }
         });

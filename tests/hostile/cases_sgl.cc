@@ -16,7 +16,7 @@ using nvme::sgl_subtype;
 using nvme::sgl_type;
 namespace sc = nvme::sc;
 
-/// A capsule of a write with `list` behind the command, whose last segment descriptor says what it likes.
+/// A capsule of a write with `list` behind the command, whose last segment descriptor may be anything.
 std::vector<std::byte> with_list(const session& s, std::uint64_t offset, std::uint32_t length,
                                  std::span<const sgl_descriptor> list) {
     nvme::command c = write_blocks(s.at, 0x10, 0, 1);

@@ -48,7 +48,7 @@ class management_client {
     management_client(const management_client&) = delete;
     /// False: the socket takes no more of it.
     bool send(std::string_view text);
-    /// Takes what has come. True: a line is whole, or the server has gone.
+    /// Receives what has arrived. True: a line is complete, or the server has closed the connection.
     bool answered();
     bool closed() const noexcept { return closed_; }
     /// A call whose answer is some kilobytes.

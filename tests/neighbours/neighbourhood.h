@@ -28,7 +28,7 @@ inline const std::string subnqn = "nqn.2024-01.io.causeway:disks";
 using seam_maker = std::unique_ptr<seam> (*)(core::simulation&);
 
 /// A gateway of one core, with hosts, disks and operators side by side on the same core. The core
-/// takes all its mail in each turn: over loop mail is the wire, and a wire is no line that hosts share.
+/// takes all its messages in each turn: over loop, messages are the wire, which is not a queue that hosts share.
 class neighbourhood {
   public:
     neighbourhood(seam_maker make_seam, std::uint64_t seed);

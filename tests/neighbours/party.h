@@ -77,7 +77,7 @@ class busy_host : public party {
     core::task<> arrive() override;
     void begin() override;
     core::task<> leave() override;
-    /// Without asking, and without waiting for what is outstanding.
+    /// Disconnects at once, without waiting for outstanding commands.
     core::task<> vanish();
 
   protected:

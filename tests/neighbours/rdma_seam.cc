@@ -113,7 +113,7 @@ namespace {
 rdma::test::device_options wide_network() {
     rdma::test::device_options o;
     o.is_wide = true;
-    o.host_memory = 0;  // a queue pair knows what it needs
+    o.host_memory = 0;  // each queue pair has memory of its own
     return o;
 }
 

@@ -9,7 +9,7 @@
 
 namespace causeway::neighbours {
 
-/// An initiator's queue pair on the fake device: what host::rdma_queue_pair is on a real one.
+/// An initiator's queue pair on the fake device, as host::rdma_queue_pair is on a real one.
 class fabric_queue_pair final : public host::queue_pair, private core::poller {
   public:
     /// `end` is accepted.

@@ -21,7 +21,7 @@ class host_that_takes_no_answers : public busy_host {
     core::task<> leave() override { return vanish(); }
 };
 
-/// Asks for connections, and does not take up what has been accepted; has another one in place of the oldest.
+/// Requests connections and does not use those that are accepted; replaces the oldest by a new one.
 class strangers_who_stop_halfway : public busy_task {
   public:
     using busy_task::busy_task;

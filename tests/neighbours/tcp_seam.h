@@ -7,7 +7,7 @@
 
 namespace causeway::neighbours {
 
-/// A host's end of a TCP connection that stops to receive, or to send, when it is told to.
+/// A host's end of a TCP connection that can be made to stop receiving or sending.
 class faulty_stream final : public tcp::stream {
   public:
     struct faults {
@@ -29,7 +29,7 @@ class faulty_stream final : public tcp::stream {
     const faults& faults_;
 };
 
-/// Real sockets on loopback: what is sent is there at once.
+/// Real sockets on loopback: sent data arrives at once.
 class tcp_seam final : public seam {
   public:
     /// Few, so that strangers are seen to reach the limit.

@@ -27,7 +27,7 @@ class faulty_host : protected faulty_end, public busy_host {
     core::task<> leave() override { return vanish(); }
 };
 
-/// Takes nothing of what it has asked for.
+/// Receives nothing of the data that it reads.
 class host_that_never_reads : public faulty_host {
   public:
     explicit host_that_never_reads(neighbourhood& at)

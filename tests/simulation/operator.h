@@ -29,7 +29,7 @@ class gateway_operator {
     bool done_ = false;
 };
 
-/// Who makes devices fail. Works until told to stop, and always heals what it has broken.
+/// Makes devices fail. Works until it is stopped, and repairs all that it has broken.
 class saboteur {
   public:
     explicit saboteur(simulated_system& w) : system_(w) {}

@@ -99,7 +99,7 @@ class simulated_system {
         fail_with(fmt::format(f, std::forward<Args>(args)...));
     }
 
-    /// A write whose connection `number` was lost: it may take effect until the target has let go of that connection.
+    /// A write whose connection `number` was lost: it may take effect until the target has released that connection.
     void haunts(std::uint64_t connection, disk& d, value v, std::uint64_t block, std::uint64_t count, moment begin);
 
     // Control reactor: the operator's steps, undone and done.

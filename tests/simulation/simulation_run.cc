@@ -86,7 +86,7 @@ outcome run(std::uint64_t seed, bool tracing) {
     o.blocks = w.checked_blocks;
     o.virtual_seconds = static_cast<double>(w.run().time().now()) / 1e9;
     if (!o.failure.empty())
-        (void)all.release();  // in the middle of everything: there is no taking it down
+        (void)all.release();  // commands are still outstanding, so it cannot be destroyed
     return o;
 }
 
