@@ -197,7 +197,7 @@ class Cluster(Client):
     # What goes wrong
 
     def osd_pause(self, osd: int = 0) -> None:
-        """The OSD answers nobody, as if its machine hung."""
+        """The OSD does not answer, as if its machine hung."""
         self._osds[osd].send_signal(signal.SIGSTOP)
 
     def osd_resume(self, osd: int = 0) -> None:
@@ -308,7 +308,7 @@ class Cluster(Client):
 
 
 def free_ports(address: str, count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports on which no process listens now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -42,7 +42,7 @@ class Place:
 class Demo:
     def __init__(self, options: argparse.Namespace, run: places.Run, progress: Progress):
         self.options, self.run, self.progress = options, run, progress
-        mark = f"-{os.getpid()}" if options.ceph_conf else ""    # among somebody's own images
+        mark = f"-{os.getpid()}" if options.ceph_conf else ""    # beside images that exist already
         self.images = [f"causeway-demo{mark}-{n}" for n in (1, 2)]
         self.kept = Kept()
         self.stack = contextlib.ExitStack()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image served all the way: in the cluster, in the gateway, and as a block device of a host."""
+"""An image in the cluster, in the gateway, and as a block device of a host."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def attach(lab: Lab, gateway: Gateway, host: Initiator, image: str, size: str = 
 
 
 def withdraw(lab: Lab, gateway: Gateway, host: Initiator, disk: Disk) -> None:
-    """Takes all of it back."""
+    """Disconnects the host, and removes the subsystem and the image from the gateway."""
     host.disconnect(disk.nqn)
     gateway.remove_subsystem(disk.nqn)
     gateway.remove_image(disk.image)

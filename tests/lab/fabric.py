@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host reaches a gateway over, and all that differs for those who use it."""
+"""The fabrics over which a host reaches a gateway, and everything that differs between them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Fabric:
 
     @property
     def trtype(self) -> str:
-        """As the RPCs say."""
+        """As the RPCs name it."""
         return self.transport.upper()
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load from fio: verified, or measured."""
+"""Loads by fio: verified, or measured."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SLOWLY = "--rate_iops=200"
 
 @dataclass(frozen=True)
 class Figures:
-    """What one direction did."""
+    """The results of one direction."""
     iops: float
     mean_us: float
     p99_us: float
@@ -29,7 +29,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of all jobs together."""
+    """The sum over all jobs."""
     read: Figures
     write: Figures
 
@@ -61,7 +61,7 @@ def start_verify(machine: Machine, *devices: str, **how):
 
 
 def again_until(file: str, command: str) -> str:
-    """Repeats the command until `file` is there, and lets what is under way then end. A failure ends it at once."""
+    """Repeats the command until `file` exists; the last run is completed. A failure ends it at once."""
     return f"until [ -e {file} ]; do {command} || exit; done"
 
 

@@ -20,7 +20,7 @@ STOPS_WITHIN = 30
 
 
 class RpcError(CommandFailed):
-    """The gateway refused a request, or did not come or go as asked."""
+    """The gateway refused a request, or did not start or end as requested."""
 
 
 class Gateway:
@@ -75,7 +75,7 @@ class Gateway:
         return self
 
     def stop(self) -> int:
-        """Asks it to end, and says with which status it did. One that does not is killed, and that is an error."""
+        """Asks the gateway to end and returns its exit status. If it does not end, it is killed, and that is an error."""
         if self._process is None:
             return 0
         process, self._process = self._process, None
@@ -86,13 +86,13 @@ class Gateway:
         return rc
 
     def kill(self) -> None:
-        """As a crash would end it."""
+        """Ends the gateway as a crash would."""
         self._process.kill(signal.SIGKILL)
         self._process.wait(STOPS_WITHIN)
         self._process = None
 
     def restart(self) -> "Gateway":
-        """Starts it again with all it had been told before."""
+        """Starts the gateway again with the configuration that it had before."""
         return self.start(self.config())
 
     @property
@@ -104,7 +104,7 @@ class Gateway:
         return self._process.pid
 
     def last_words(self, lines: int = 30) -> str:
-        """The end of its log; what the shell or the loader said, if it never came to write one."""
+        """The end of its log; the output of the shell or the loader if it did not write one."""
         said = "\n".join(self._log_text()[self._log_begin:].splitlines()[-lines:])
         return said or (self._process.errors() if self._process else "") or "(it logged nothing)"
 
@@ -127,11 +127,11 @@ class Gateway:
         return result
 
     def forget(self, method: str, **fields) -> None:
-        """Takes back what `tell` remembered: the calls of `method` with these parameters."""
+        """Removes calls of `method` with these parameters from those that `tell` has recorded."""
         self._asked = [(m, p) for m, p in self._asked if not (m == method and fields.items() <= p.items())]
 
     def config(self) -> dict:
-        """All it was told, in the form of `save_config`: keys and devices first, then the target."""
+        """All recorded calls, in the form of `save_config`: keys and devices first, then the target."""
         def of(subsystem):
             return [{"method": m, "params": p} for m, p in self._asked if m.startswith(f"{subsystem}_")]
         return {"subsystems": [{"subsystem": s, "config": of(s)} for s in ("keyring", "bdev", "nvmf")]}
@@ -170,7 +170,7 @@ class Gateway:
         return target
 
     def admit(self, nqn: str, host_nqn: str, key: str) -> None:
-        """Lets a host in that has this key: one for each subsystem."""
+        """Allows a host that has this key: one for each subsystem."""
         file = self.host.share / f"{key_name(nqn)}.key"
         file.touch(0o600)
         file.write_text(key + "\n")
@@ -178,7 +178,7 @@ class Gateway:
         self.tell("nvmf_subsystem_add_host", {"nqn": nqn, "host": host_nqn, "psk": key_name(nqn)})
 
     def dismiss(self, nqn: str, host_nqn: str) -> None:
-        """Takes that back."""
+        """Removes that host again."""
         self.rpc("nvmf_subsystem_remove_host", {"nqn": nqn, "host": host_nqn})
         self.forget("nvmf_subsystem_add_host", nqn=nqn)
         self._remove_key(nqn)
@@ -217,7 +217,7 @@ class Gateway:
         return self.bdev(image)["driver_specific"]["rbd"]["main_core"]
 
     def resources(self) -> dict[str, int]:
-        """What a leak would show in: open files, resident KiB, TCP sockets, and its objects on the RDMA device."""
+        """The counts that a leak would increase: open files, resident KiB, TCP sockets, and its objects on the RDMA device."""
         counted = self.host.out(f"""
             ls /proc/{self.pid}/fd | wc -l
             awk '/^VmRSS/ {{print $2}}' /proc/{self.pid}/status
@@ -227,7 +227,7 @@ class Gateway:
         return dict(zip(("files", "rss_kib", "sockets", "qp", "cq", "mr", "pd", "cm_id"), map(int, counted), strict=True))
 
     def settled_resources(self, seconds: float = 30) -> dict[str, int]:
-        """`resources` once they have stopped to change: when it has let go of its last host."""
+        """`resources` once they no longer change: when the gateway has released its last host."""
         counts, end = self.resources(), time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.5)
@@ -252,7 +252,7 @@ def listen_address(address: str, port: int, fabric: Fabric = RDMA) -> dict[str, 
 
 
 def key_name(nqn: str) -> str:
-    """Of the key that a subsystem's host has."""
+    """The name of the key that a subsystem's host has."""
     return nqn.rpartition(":")[2]
 
 

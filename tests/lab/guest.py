@@ -85,7 +85,7 @@ class Guest(Machine):
                 shutil.copy(log, self.serial.parent / f"{self.folder.name}-{log.name}")
 
     kill = stop
-    """What the rest of the world sees when a host loses power."""
+    """Ends the emulator, as a host that loses power."""
 
     def start(self, command, **how) -> Process:
         if self.channel is None:
@@ -116,11 +116,11 @@ class Guest(Machine):
             rdma link add {name} type rxe netdev {netdev}""")
 
     def kernel_complaints(self) -> str:
-        """What the kernel said that no kernel should: warnings with a stack, lockups, oopses."""
+        """Errors in the kernel's log: warnings with a stack, lockups, oopses."""
         return self.run("dmesg | grep -E 'WARNING:|BUG:|Oops|blocked for more than|soft lockup|rcu.*stall'").out
 
     def iommu_faults(self) -> str:
-        """What the IOMMU kept a device from doing."""
+        """The accesses of devices that the IOMMU prevented."""
         return self.run("dmesg | grep 'DMAR:.*fault'").out
 
     def _command_line(self) -> list[str]:

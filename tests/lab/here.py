@@ -15,7 +15,7 @@ from .machine import Machine, Result, Timeout
 
 
 class Unfit(Exception):
-    """This machine lacks what it takes; the message says what, in one line."""
+    """This machine does not meet a requirement; the message names it in one line."""
 
 
 class Here(Machine):

@@ -18,7 +18,7 @@ PATIENT = "-i 2 -c 1 -l 120 -k 5"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a subsystem is found."""
+    """The address of a subsystem."""
     nqn: str
     address: str = RXE_ADDRESS
     port: int = 4420
@@ -54,7 +54,7 @@ class Initiator:
         return self.device(target.nqn)
 
     def connect_all(self, target: Target, options: str = "-i 2") -> None:
-        """Connects to whatever discovery lists there, less what is reached over another fabric: nvme-cli skips that."""
+        """Connects to all that discovery lists there, except over another fabric: nvme-cli skips those entries."""
         self.machine.out(f"nvme connect-all {target.words()} {self._host} {options}")
 
     def device(self, nqn: str, nsid: int = 1) -> str:
@@ -90,7 +90,7 @@ class Initiator:
         self.machine.until(f'[ "{now}" = {state} ]', timeout)
 
     def wait_for_more_io(self, controller: str, requests: int = 100, timeout: float = 60) -> None:
-        """Until its first namespace has been sent so many requests more. 6.1 counts them by path, not by disk."""
+        """Waits until so many more requests were sent to the first namespace. Linux 6.1 counts them by path, not by disk."""
         done = f"$(awk '{{ print $1 + $5 }}' /sys/class/nvme/{controller}/nvme*c*n1/stat)"
         before = int(self.machine.out(f"echo {done}"))
         self.machine.until(f"[ {done} -ge {before + requests} ]", timeout)
@@ -110,5 +110,5 @@ class Initiator:
         self.machine.run("nvme disconnect-all", timeout=120)
 
     def size(self, device: str) -> int:
-        """Bytes, as the kernel sees it now."""
+        """The size in bytes that the kernel sees now."""
         return 512 * int(self.machine.out(f"cat /sys/block/{device.removeprefix('/dev/')}/size"))

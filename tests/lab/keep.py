@@ -23,7 +23,7 @@ STATE = "kept.json"
 
 @dataclass
 class Kept:
-    """What is left: processes to end, and commands to run before and after that."""
+    """The processes to end, and commands to run before and after that."""
     pids: list[int] = field(default_factory=list)
     before: list[list[str]] = field(default_factory=list)
     after: list[list[str]] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Kept:
 
 
 def end(folder: Path) -> int:
-    """Ends what `leave` left. A process id that belongs to somebody else by now is let be."""
+    """Ends the processes that `leave` left. A process id that another process has got meanwhile is ignored."""
     state = json.loads((folder / STATE).read_text())
     for command in state["before"]:
         subprocess.run(command, stdin=subprocess.DEVNULL)

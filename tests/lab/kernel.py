@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's stock kernel: downloaded once, unpacked into the lab's folder, never installed."""
+"""Debian's stock kernel: downloaded once, unpacked into the lab's folder, and never installed."""
 
 import fcntl
 import lzma

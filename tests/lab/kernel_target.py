@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's own NVMe-oF target (nvmet): the peer that we are measured against, and the proof that the lab works."""
+"""The kernel's own NVMe-oF target (nvmet): the reference for measurements, and the proof that the lab works."""
 
 from .fabric import RDMA, Fabric
 from .guest import Guest, RXE_ADDRESS

@@ -59,7 +59,7 @@ class Lab:
         self.guest.setup_rxe()
 
     def pids(self) -> list[int]:
-        """The processes that all this consists of."""
+        """All processes of the lab."""
         return [self.guest.emulator.pid, *(self.cluster.pids() if self.cluster else [])]
 
     def _start_cluster(self, undo: contextlib.ExitStack) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine that commands run on: a guest, or this one. What stands on it does not care which."""
+"""A machine on which commands run: a guest, or this machine. Its users need not know which."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .processes import CommandFailed
 
 
 class Timeout(CommandFailed):
-    """A command took longer than it was given. It has been killed."""
+    """A command exceeded its time limit and was killed."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Machine:
         return self.start(command, **how).wait(timeout)
 
     def out(self, command: str | list[str], timeout: float = 60, **how) -> str:
-        """What a command printed that must succeed."""
+        """The output of a command that must succeed."""
         return self.run(command, timeout, **how).check().out
 
     def until(self, command: str, timeout: float = 30, every: float = 0.2) -> Result:

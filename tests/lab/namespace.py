@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of our own, so that addresses and ports collide with nobody's, and the world outside.
+"""Networks of our own, so that addresses and ports collide with no others, and the network outside.
 
 The former are namespaces without a name and without a process. An open file holds each, so it is gone when we are,
 however we end, with its bridge and its taps. Processes started in it hold it too.
@@ -81,7 +81,7 @@ class Outside:
 
 
 def _fresh_namespace() -> int:
-    """An open file of a new network namespace. A thread steps into it and ends; nobody else moves."""
+    """An open file of a new network namespace. A thread enters it and ends; no other thread does."""
     libc = ctypes.CDLL(None, use_errno=True)
     outcome: list[int | OSError] = []
 

@@ -56,7 +56,7 @@ class Slot:
         return machine.out(f"ls {self._port_in_sysfs()} | grep -x '0000:[0-9a-f:]*[.]0'").strip()
 
     def put_back(self, guest: Guest) -> None:
-        """Another controller into the empty slot. The guest sees it a moment later: `wait_until_seen`."""
+        """Inserts another controller into the empty slot. The guest sees it a moment later: `wait_until_seen`."""
         guest.qmp.command("device_add", **self._controller())
 
     def wait_until_seen(self, machine: Machine, timeout: float = _GONE_WITHIN) -> str:
@@ -65,11 +65,11 @@ class Slot:
         return self.address(machine)
 
     def ask_to_take_out(self, guest: Guest) -> None:
-        """As its attention button does: five seconds later the guest is to let go of it, and then it goes."""
+        """Presses the attention button: five seconds later the guest releases the controller, which is then removed."""
         guest.qmp.command("device_del", id=self.name)
 
     def pull_out(self, guest: Guest) -> None:
-        """As a hand does: it is gone before anybody knows.
+        """As a hand does: the controller is gone before the guest is notified.
 
         The emulator lets go at once of what is in a slot without power. Linux is not to see the power go, or it takes the slot
         for one that it has emptied itself. Of a slot with a button it then wants to hear only that the link went down, which the
@@ -80,7 +80,7 @@ class Slot:
                   f"{_SLOT_CONTROL}={back:x}:{_POWER | _INTERRUPTS | _WHEN_EMPTY:x}")
 
     def wait_until_gone(self, guest: Guest, timeout: float = _GONE_WITHIN) -> None:
-        """Until the guest has let go of it, and the emulator too.
+        """Waits until the guest and the emulator have released the controller.
 
         The last that a guest does is to turn the power's indicator off. DEVICE_DELETED is not waited for: the emulator sends that when it
         frees the memory, whenever that is.

@@ -14,7 +14,7 @@ INSIDE = Path(__file__).resolve().parent / "inside"
 """What runs inside a guest."""
 
 RUNS_KEPT = 8
-"""So many runs keep their logs."""
+"""The number of runs whose logs are kept."""
 
 
 def binary(name: str) -> Path:
@@ -58,7 +58,7 @@ class Run:
 
 
 def _locked(folder: Path) -> int | None:
-    """The folder's lock, or nothing if somebody holds it."""
+    """The folder's lock; None if another process holds it."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

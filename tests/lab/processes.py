@@ -16,11 +16,11 @@ from pathlib import Path
 
 
 class CommandFailed(Exception):
-    """A command that had to succeed did not."""
+    """A command that must succeed has failed."""
 
 
 def prefix(network=None, outlive: bool = False) -> list[str]:
-    """What stands before a command: its end tied to ours, its network."""
+    """The prefix of a command, which ties its end to ours and selects its network."""
     tied = [] if outlive else ["setpriv", "--pdeathsig", "KILL"]
     return tied + (network.enter() if network else [])
 

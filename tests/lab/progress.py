@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a long-running command says while it works: a moving line on a terminal, plain lines elsewhere."""
+"""Progress of a long-running command: a moving line on a terminal, plain lines elsewhere."""
 
 import contextlib
 import sys
@@ -19,7 +19,7 @@ class Progress:
         self._live = stream.isatty()
         self._lock = threading.Lock()
         self.detail = ""
-        """What the step is at right now, for the moving line."""
+        """The current activity of the step, for the moving line."""
 
     def say(self, text: str = "") -> None:
         with self._lock:

@@ -11,7 +11,7 @@ ANSWERS_WITHIN = 20
 
 
 class QmpError(Exception):
-    """The emulator refused a command, or is not as it should be."""
+    """The emulator refused a command, or behaved unexpectedly."""
 
 
 class Qmp:
@@ -24,7 +24,7 @@ class Qmp:
         self.command("qmp_capabilities")
 
     def command(self, name: str, **arguments):
-        """What the emulator answers. Underscores of arguments' names are hyphens over there."""
+        """Runs a command and returns the emulator's answer. Underscores in the names of arguments become hyphens."""
         request = {"execute": name, "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         deadline = time.monotonic() + ANSWERS_WITHIN

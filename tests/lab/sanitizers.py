@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What sanitizers are told, and how their reports are told apart from a program's own words."""
+"""Options of sanitizers, and how their reports are found in a program's output."""
 
 import re
 from pathlib import Path

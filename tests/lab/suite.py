@@ -184,7 +184,7 @@ def pytest_command(report: Path, words: tuple[str, ...]) -> list:
 
 
 def relevant(log: Path, lines: int = 60) -> str:
-    """Where a build broke; of other logs the end."""
+    """The place where a build failed; of other logs the end."""
     text = log.read_text(errors="replace").splitlines()
     broke = next((n for n, line in enumerate(text) if line.startswith(("FAILED:", "CMake Error"))), None)
     return "\n".join(text[-lines:] if broke is None else text[broke:broke + lines])
