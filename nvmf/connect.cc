@@ -101,15 +101,15 @@ connect_request read(const request& r) {
 const char* host_refusal(const connect_request& a, const subsystem& s) {
     if (a.proved == host_identity::another)
         return "its TLS identity belongs to another host or subsystem";
-    if (a.hostnqn().empty() && !s.allow_any_host())
+    if (a.hostnqn().empty() && !s.access().allow_any_host())
         return "it sent no host NQN, and the subsystem allows listed hosts only";
-    if (!s.allows(a.hostnqn()))
+    if (!s.access().allows(a.hostnqn()))
         return "it is not an allowed host: add it with nvmf_subsystem_add_host";
     if (a.proved == host_identity::proven)
         return nullptr;
     if (a.by && a.by->options.secure_channel)
         return "it is not authenticated, and the listener requires a secure channel";
-    if (s.has_key(a.hostnqn()))
+    if (s.access().has_key(a.hostnqn()))
         return "it has a key and did not prove it: use a listener with a secure channel, or add it without a key";
     return nullptr;
 }
@@ -132,7 +132,7 @@ std::optional<connect_result> refusal(const connect_request& a, subsystem* s, co
         return bad_data(at_hostnqn, "its NQN is not 1 to 223 bytes of printable UTF-8");
     if (!s || s->closing())
         return bad_data(at_subnqn, s ? "the subsystem is being deleted" : "there is no such subsystem");
-    if (!s->listens_on(a.by.get()))
+    if (!s->listeners().admit(a.by.get()))
         return bad_data(at_subnqn, fmt::format("the subsystem has no listener at {}", a.local.text()));
     if (const char* const why = host_refusal(a, *s))
         return a.hostnqn().empty() ? bad_data(at_hostnqn, why) : refused_with(nvme::sc::connect_invalid_host, why);
@@ -155,8 +155,8 @@ connect_result admit_admin(const connect_request& a, subsystem& s, transport& fa
             return refused_with(nvme::sc::connect_controller_busy, admitted.error().text());
         reader = std::move(*admitted);
     }
-    const auto c = s.make_controller(fabric, a.connection->home(), std::string(a.hostnqn()),
-                                     std::to_array(a.data.hostid), a.proved);
+    const auto c = s.controllers().make(fabric, a.connection->home(), std::string(a.hostnqn()),
+                                        std::to_array(a.data.hostid), a.proved);
     if (!c)
         return refused_with(nvme::sc::connect_controller_busy, "the subsystem has no free controller identifier");
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
@@ -185,8 +185,8 @@ std::optional<connect_result> io_refusal(const connect_request& a, const control
 core::task<connect_result> admit_io(const connect_request& a, subsystem& s) {
     if (s.is_discovery())
         co_return bad_command(at_qid, "discovery has no I/O queues");
-    const auto found = s.controllers().find(a.data.cntlid);
-    if (found == s.controllers().end())
+    const auto found = s.controllers().all().find(a.data.cntlid);
+    if (found == s.controllers().all().end())
         co_return bad_data(at_cntlid, fmt::format("there is no controller {:#06x}", a.data.cntlid.value()));
     const std::shared_ptr<controller> c = found->second;
     // A host that has reset its queue may be here again before its old connection is off our books.
@@ -228,7 +228,7 @@ void install(qpair& q, const connect_request& a, std::shared_ptr<controller> c) 
         return;
     q.phase = qpair::state::enabled;
     if (q.qid != 0)
-        q.namespaces = &s.table(q.home().index());
+        q.namespaces = &s.namespaces().table(q.home().index());
 }
 
 core::task<> connect(request& r) {

@@ -73,8 +73,8 @@ const row admin_rows[] = {
 TEST(connect, refuses_an_admin_queue_for_a_reason) {
     nvmf_fixture w;
     auto& s = w.make_subsystem();
-    w.run(s.set_allow_any_host(false));
-    EXPECT_TRUE(s.add_host(host_a));
+    w.run(s.access().set_allow_any_host(false));
+    EXPECT_TRUE(s.access().add_host(host_a));
     for (const row& r : admin_rows) {
         SCOPED_TRACE(r.sentence);
         attempt a(0, host_a, 0xffff);
@@ -83,7 +83,7 @@ TEST(connect, refuses_an_admin_queue_for_a_reason) {
         EXPECT_TRUE(c.status().is(r.answer)) << nvme::to_string(c.status());
         EXPECT_EQ(c.dw0(), r.dw0);
         EXPECT_EQ(c.of->qpair->controller, nullptr);
-        EXPECT_TRUE(s.controllers().empty());
+        EXPECT_TRUE(s.controllers().all().empty());
     }
     attempt good(0, host_a, 0xffff);
     EXPECT_EQ(good.make(w).status(), sc::success);
@@ -190,10 +190,10 @@ TEST(connect, leaves_flow_control_out_where_the_host_asks) {
 TEST(connect, a_wildcard_listener_is_every_address) {
     nvmf_fixture w;
     auto& s = w.make_subsystem();
-    EXPECT_TRUE(w.run(s.remove_listener(here)));
+    EXPECT_TRUE(w.run(s.listeners().remove(here)));
     transport_address any = here;
     any.traddr = "0.0.0.0";
-    EXPECT_TRUE(w.run(s.add_listener(any)));
+    EXPECT_TRUE(w.run(s.listeners().add(any)));
     attempt a(0, host_a, 0xffff);
     a.at = elsewhere;
     EXPECT_EQ(a.make(w).status(), sc::success);
@@ -209,11 +209,11 @@ TEST(connect, gives_cntlids_in_turn_and_within_bounds) {
     o.min_cntlid = 10;
     o.max_cntlid = 12;
     auto& s = **w.run(w.target.create_subsystem(o));
-    ASSERT_TRUE(w.run(s.add_listener(here)));
+    ASSERT_TRUE(w.run(s.listeners().add(here)));
     attempt a(0, host_a, 0xffff);
     EXPECT_EQ(a.make(w).dw0(), 10u);
     connection& second = *a.make(w).of;
-    EXPECT_EQ(s.controllers().rbegin()->first, 11u);
+    EXPECT_EQ(s.controllers().all().rbegin()->first, 11u);
     EXPECT_EQ(a.make(w).dw0(), 12u);
     EXPECT_TRUE(a.make(w).status().is(sc::connect_controller_busy));
     second.drop();
@@ -240,7 +240,7 @@ TEST(connect, a_connection_lost_while_it_runs_leaves_nothing_behind) {
         c.send(connect(0), raw(connect_data(subsystem_nqn, host_a)));
         c.drop();
         EXPECT_TRUE(w.until([&] { return c.gone; }));
-        EXPECT_TRUE(s.controllers().empty());
+        EXPECT_TRUE(s.controllers().all().empty());
         for (std::size_t core = 0; core < 3; ++core) {
             EXPECT_EQ(w.target.counters().on(core).current_admin_qpairs.get(), 0u);
             EXPECT_EQ(w.target.counters().on(core).current_unassociated_qpairs.get(), 0u);

@@ -46,13 +46,13 @@ class control_core : public testing::Test {
                 o.allow_any_host = true;
                 core::detach([](nvmf_fixture& w, subsystem_options o) -> core::task<> {
                     auto made = co_await w.target.create_subsystem(std::move(o));
-                    EXPECT_TRUE(co_await (*made)->add_listener(here));
+                    EXPECT_TRUE(co_await (*made)->listeners().add(here));
                 }(w, std::move(o)));
             }
         });
         EXPECT_TRUE(w.until([&] {
             return std::all_of(w.target.subsystems().begin(), w.target.subsystems().end(),
-                               [](auto& s) { return s->is_discovery() || !s->listeners().empty(); });
+                               [](auto& s) { return s->is_discovery() || !s->listeners().all().empty(); });
         }));
         for (unsigned i = 0; i < hosts; ++i)
             readers.push_back(
@@ -69,7 +69,7 @@ TEST_F(control_core, a_change_of_the_discovery_log_is_read_by_all_hosts_a_little
     }
     const std::uint64_t built = w.target.discovery_log().pages_built();
     turn_meter meter(control, w.target.discovery_log());
-    w.at_control([&] { core::detach(w.target.subsystems().back()->add_listener(elsewhere), [](auto) {}); });
+    w.at_control([&] { core::detach(w.target.subsystems().back()->listeners().add(elsewhere), [](auto) {}); });
     EXPECT_TRUE(
         w.until([&] { return std::all_of(events.begin(), events.end(), [](auto* e) { return e->answered; }); }));
     std::vector<const capsule*> pages;

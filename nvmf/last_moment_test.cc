@@ -28,7 +28,7 @@ const ending endings[] = {
      }},
     {"the host is taken off the list",
      [](nvmf_fixture& w, subsystem& s, host&) {
-         w.sim.group().control().execute([&s] { core::detach(s.set_allow_any_host(false)); });
+         w.sim.group().control().execute([&s] { core::detach(s.access().set_allow_any_host(false)); });
      }},
     {"the subsystem is deleted",
      [](nvmf_fixture& w, subsystem&, host&) {
@@ -41,8 +41,8 @@ const ending endings[] = {
     {"the host is thought dead",
      [](nvmf_fixture& w, subsystem& s, host&) {
          w.sim.group().control().execute([&s] {
-             if (!s.controllers().empty())
-                 s.controllers().begin()->second->on_keep_alive_timeout();
+             if (!s.controllers().all().empty())
+                 s.controllers().all().begin()->second->on_keep_alive_timeout();
          });
      }},
     {"the connection is lost", [](nvmf_fixture&, subsystem&, host& h) { h.admin->drop(); }},

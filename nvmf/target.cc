@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/target.h"
 
-#include "bdev/uuid.h"
 #include "core/log.h"
-#include "nvme/fabrics.h"
 #include "nvme/nqn.h"
 #include "nvmf/model/subsystem.h"
 
@@ -11,42 +9,6 @@
 #include <utility>
 
 namespace causeway::nvmf {
-
-using namespace std::chrono_literals;
-
-namespace {
-
-/// Each core keeps a pointer for every nsid up to the highest in use.
-constexpr std::uint32_t max_namespaces = 65536;
-
-bool is_ascii(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
-
-/// 20 hexadecimal digits. Hosts make links of a disk's serial number and nsid, so no two subsystems have the same; but
-/// one subsystem on several gateways has, or hosts would not take them for paths to the same disks.
-std::string serial_number_of(std::string_view nqn) {
-    const bdev::uuid hash = bdev::uuid_of_name(nqn);
-    return fmt::format("{:02X}", fmt::join(hash.begin(), hash.begin() + 10, ""));
-}
-
-core::result<> check(const subsystem_options& o) {
-    if (!nvme::valid_nqn(o.nqn))
-        return core::fail(EINVAL, "not an NVMe qualified name", o.nqn);
-    if (o.serial_number.size() > 20 || !is_ascii(o.serial_number))
-        return core::fail(EINVAL, "a serial number is at most 20 ASCII characters", o.serial_number);
-    if (o.model_number.empty() || o.model_number.size() > 40 || !is_ascii(o.model_number))
-        return core::fail(EINVAL, "a model number is 1 to 40 ASCII characters", o.model_number);
-    if (o.min_cntlid < 1 || o.max_cntlid > nvme::cntlid_max || o.min_cntlid > o.max_cntlid)
-        return core::fail(EINVAL, "cntlids must be from 1 to 65519, and min_cntlid not above max_cntlid", o.nqn);
-    if (o.max_namespaces > max_namespaces)
-        return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", max_namespaces), o.nqn);
-    if (o.wzsl > 40)  // beyond, the size in bytes overflows
-        return core::fail(EINVAL, "wzsl is at most 40", o.nqn);
-    return {};
-}
-
-}  // namespace
 
 target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
     : group_(group), options_(options), environment_(group, devices, options.discovery, options.crdt),
@@ -69,11 +31,11 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "a transport of this type already exists", t->trtype());
     for (const auto& s : environment_.subsystems)
-        for (const auto& [nsid, ns] : s->namespaces())
+        for (const auto& [nsid, ns] : s->namespaces().all())
             if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
                 return fits;
     for (const auto& s : environment_.subsystems)
-        for (const auto& [hostnqn, psk] : s->hosts())
+        for (const auto& [hostnqn, psk] : s->access().hosts())
             if (psk)
                 if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
                     core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
@@ -110,12 +72,10 @@ void target::release_core(core::reactor& r) noexcept {
 // ---- Subsystems.
 
 core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options options) {
-    if (options.max_namespaces == 0)
-        options.max_namespaces = subsystem_options().max_namespaces;
-    if (options.serial_number.empty())
-        options.serial_number = serial_number_of(options.nqn);
-    if (auto good = check(options); !good)
-        co_return tl::make_unexpected(std::move(good.error()));
+    auto complete = completed(std::move(options));
+    if (!complete)
+        co_return tl::make_unexpected(std::move(complete.error()));
+    options = std::move(*complete);
     if (closing_ || options.discovery)
         co_return core::fail(EINVAL,
                              closing_ ? "the target is shutting down" : "there can be only one discovery subsystem",

@@ -345,7 +345,7 @@ subsystem& nvmf_fixture::make_subsystem(std::string nqn) {
     o.allow_any_host = true;
     auto s = run(target.create_subsystem(o));
     EXPECT_TRUE(s);
-    EXPECT_TRUE(run((*s)->add_listener(here)));
+    EXPECT_TRUE(run((*s)->listeners().add(here)));
     return **s;
 }
 
@@ -353,7 +353,7 @@ std::uint32_t nvmf_fixture::add(subsystem& s, std::string bdev, std::uint32_t ns
     namespace_params p;
     p.bdev_name = std::move(bdev);
     p.nsid = nsid;
-    auto added = run(s.add_namespace(std::move(p)));
+    auto added = run(s.namespaces().add(std::move(p)));
     EXPECT_TRUE(added) << added.error().text();
     return added.value_or(0);
 }

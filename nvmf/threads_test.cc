@@ -134,7 +134,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
     o.nqn = subsystem_nqn;
     o.allow_any_host = true;
     subsystem& s = *control<core::result<subsystem*>>([&] { return target.create_subsystem(o); }).value();
-    ASSERT_TRUE(control<core::result<>>([&] { return s.add_listener(here); }));
+    ASSERT_TRUE(control<core::result<>>([&] { return s.listeners().add(here); }));
     core::thread_runner::call(group.control(), [&] { listening = fabric.port_at(here); });
     core::thread_runner::call(group.control(), [&] {
         for (const char* name : {"still", "restless"})
@@ -142,7 +142,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
                 group, name, bdev::device_geometry{.block_size = 512, .blocks = 1000}, bdev::uuid_of_name(name))));
     });
     ASSERT_TRUE(
-        control<core::result<std::uint32_t>>([&] { return s.add_namespace({.bdev_name = "still", .nsid = 1}); }));
+        control<core::result<std::uint32_t>>([&] { return s.namespaces().add({.bdev_name = "still", .nsid = 1}); }));
 
     std::uint32_t cntlid = 0, ignored = 0;
     busy_qpair& admin_queue = connect_queue(1, 0, 0xffff, cntlid);
@@ -171,11 +171,11 @@ TEST_F(threads, io_admin_and_control_at_once) {
         q.home().execute([&] { &q == &admin_queue ? q.work(admin_mix) : q.work(io_mix); });
     for (int round = 0; round < 30; ++round) {
         EXPECT_TRUE(control<core::result<std::uint32_t>>(
-            [&] { return s.add_namespace({.bdev_name = "restless", .nsid = 2}); }));
+            [&] { return s.namespaces().add({.bdev_name = "restless", .nsid = 2}); }));
         core::thread_runner::call(group.control(),
                                   [&] { devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round)); });
-        EXPECT_TRUE(control<core::result<>>([&] { return s.remove_namespace(2); }));
-        core::thread_runner::call(group.control(), [&] { s.controllers().begin()->second->qpairs(); });
+        EXPECT_TRUE(control<core::result<>>([&] { return s.namespaces().remove(2); }));
+        core::thread_runner::call(group.control(), [&] { s.controllers().all().begin()->second->qpairs(); });
     }
     EXPECT_TRUE(core::test::eventually(
         [&] { return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.answers > 1000; }); }));

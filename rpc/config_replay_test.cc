@@ -173,7 +173,8 @@ TEST_F(config_replay_test, a_hung_cluster_is_waited_for_once_and_by_nobody_else)
         core::detach(replay.run(std::move(calls), config_replay::on_failure::keep_trying),
                      [&](core::result<> r) { ended = std::move(r); });
     });
-    ASSERT_TRUE(w.sim.run_until([&] { return w.fabric && !w.nvmf.target->subsystems().back()->listeners().empty(); }));
+    ASSERT_TRUE(
+        w.sim.run_until([&] { return w.fabric && !w.nvmf.target->subsystems().back()->listeners().all().empty(); }));
     EXPECT_LT(seconds_since(begin), 5s) << "a subsystem of another cluster does not wait";
     EXPECT_FALSE(ended);
     ASSERT_TRUE(w.sim.run_until([&] { return ended.has_value(); }));

@@ -31,7 +31,7 @@ answer add_host(nvmf_service& service, const add_host_params& p) {
         if (!psk)
             return refuse_parameters("no such key: " + *p.psk);
     }
-    const auto added = (*s)->add_host(p.host, std::move(psk));
+    const auto added = (*s)->access().add_host(p.host, std::move(psk));
     return added ? ok() : answer(refuse_as(error_code::parameters, added.error()));
 }
 
@@ -51,7 +51,7 @@ core::task<answer> remove_host(nvmf_service& service, remove_host_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto removed = co_await (*s)->remove_host(std::move(p.host));
+    const auto removed = co_await (*s)->access().remove_host(std::move(p.host));
     co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
 }
 
@@ -70,7 +70,7 @@ core::task<answer> allow_any_host(nvmf_service& service, allow_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    co_await (*s)->set_allow_any_host(p.allow_any_host);
+    co_await (*s)->access().set_allow_any_host(p.allow_any_host);
     co_return ok();
 }
 
@@ -99,7 +99,7 @@ core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto listening = co_await (*s)->add_listener(p.at.normal(), {.secure_channel = p.secure_channel});
+    const auto listening = co_await (*s)->listeners().add(p.at.normal(), {.secure_channel = p.secure_channel});
     co_return listening ? ok() : answer(refuse_as(error_code::parameters, listening.error()));
 }
 
@@ -118,7 +118,7 @@ core::task<answer> remove_listener(nvmf_service& service, remove_listener_params
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto removed = co_await (*s)->remove_listener(p.at.normal());
+    const auto removed = co_await (*s)->listeners().remove(p.at.normal());
     co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
 }
 
@@ -136,7 +136,7 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
     if (!s)
         return tl::make_unexpected(s.error());
     json all = json::array();
-    for (const auto& l : (*s)->listeners())
+    for (const auto& l : (*s)->listeners().all())
         all.push_back(json{{"address", to_json(l->at)}});
     return all;
 }

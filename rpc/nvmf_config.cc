@@ -24,7 +24,7 @@ void write_settings(const nvmf::target_options& o, json& calls) {
 json create_params(const nvmf::subsystem& s) {
     const auto& o = s.options();
     json params = {{"nqn", o.nqn},
-                   {"allow_any_host", s.allow_any_host()},
+                   {"allow_any_host", s.access().allow_any_host()},
                    {"serial_number", o.serial_number},
                    {"model_number", o.model_number},
                    {"max_namespaces", o.max_namespaces},
@@ -73,12 +73,12 @@ void write_host(const nvmf::keyring& keys, const std::string& nqn, const std::st
 void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& calls) {
     if (!s.is_discovery())
         calls.push_back(saved_config::call("nvmf_create_subsystem", create_params(s)));
-    else if (!s.allow_any_host())
+    else if (!s.access().allow_any_host())
         calls.push_back(
             saved_config::call("nvmf_subsystem_allow_any_host", {{"nqn", s.nqn()}, {"allow_any_host", false}}));
-    for (const auto& [host, psk] : s.hosts())
+    for (const auto& [host, psk] : s.access().hosts())
         write_host(keys, s.nqn(), host, psk, calls);
-    for (const auto& [nsid, ns] : s.namespaces())
+    for (const auto& [nsid, ns] : s.namespaces().all())
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
 }
 
@@ -96,7 +96,7 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
             write_subsystem(service.keys, *s, calls);
         // Last of all: a host that comes finds everything.
         for (const auto& s : service.target->subsystems())
-            for (const auto& l : s->listeners())
+            for (const auto& l : s->listeners().all())
                 calls.push_back(
                     saved_config::call("nvmf_subsystem_add_listener", {{"nqn", s->nqn()},
                                                                        {"listen_address", to_json(l->at)},

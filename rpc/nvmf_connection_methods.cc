@@ -31,7 +31,7 @@ using controllers = std::vector<std::shared_ptr<nvmf::controller>>;
 
 controllers controllers_of(const nvmf::subsystem& s) {
     controllers all;
-    for (const auto& [cntlid, c] : s.controllers())
+    for (const auto& [cntlid, c] : s.controllers().all())
         all.push_back(c);
     return all;
 }

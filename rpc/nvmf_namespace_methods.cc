@@ -81,7 +81,7 @@ core::task<answer> add(nvmf_service& service, add_params p) {
     params.nguid = value_of<std::array<std::uint8_t, 16>>(p.ns.nguid);
     params.eui64 = value_of<std::array<std::uint8_t, 8>>(p.ns.eui64);
     params.uuid = p.ns.uuid;
-    const auto nsid = co_await (*s)->add_namespace(std::move(params));
+    const auto nsid = co_await (*s)->namespaces().add(std::move(params));
     if (!nsid)
         co_return refuse_as(error_code::parameters, nsid.error());
     co_return json(*nsid);
@@ -102,7 +102,7 @@ core::task<answer> remove(nvmf_service& service, remove_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto removed = co_await (*s)->remove_namespace(p.nsid);
+    const auto removed = co_await (*s)->namespaces().remove(p.nsid);
     co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
 }
 

@@ -127,10 +127,10 @@ json namespace_to_json(const nvmf::nvm_namespace& ns) {
 
 json subsystem_to_json(const nvmf::subsystem& s) {
     json listeners = json::array();
-    for (const auto& l : s.listeners())
+    for (const auto& l : s.listeners().all())
         listeners.push_back(to_json(l->at));
     json hosts = json::array();
-    for (const auto& [nqn, psk] : s.hosts()) {
+    for (const auto& [nqn, psk] : s.access().hosts()) {
         json host = {{"nqn", nqn}};
         if (psk)
             host["psk"] = psk->name;
@@ -139,7 +139,7 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     json all = {{"nqn", s.nqn()},
                 {"subtype", s.is_discovery() ? "Discovery" : "NVMe"},
                 {"listen_addresses", std::move(listeners)},
-                {"allow_any_host", s.allow_any_host()},
+                {"allow_any_host", s.access().allow_any_host()},
                 {"hosts", std::move(hosts)}};
     if (s.is_discovery())
         return all;
@@ -155,7 +155,7 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     all["dmrsl"] = o.dmrsl;
     all["wzsl"] = o.wzsl;
     json namespaces = json::array();
-    for (const auto& [nsid, ns] : s.namespaces())
+    for (const auto& [nsid, ns] : s.namespaces().all())
         namespaces.push_back(namespace_to_json(*ns));
     all["namespaces"] = std::move(namespaces);
     return all;

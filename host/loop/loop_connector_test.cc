@@ -324,7 +324,7 @@ TEST_P(over_loop, requests_end_when_the_target_disconnects) {
 
 TEST_P(over_loop, a_lost_path_loses_no_command) {
     auto& subsystem = *gate.target->find_subsystem(loop::test::subnqn);
-    ASSERT_TRUE(wait(subsystem.add_listener(loop::test::nowhere)));
+    ASSERT_TRUE(wait(subsystem.listeners().add(loop::test::nowhere)));
     std::vector<std::unique_ptr<connector>> ways;
     for (const auto& way : {first_way, second_way})
         ways.push_back(std::make_unique<loop_connector>(*gate.transport, way));
@@ -342,7 +342,7 @@ TEST_P(over_loop, a_lost_path_loses_no_command) {
     });
     settle();
     EXPECT_EQ(gate.disk().hung(), 16u);
-    ASSERT_TRUE(wait(subsystem.remove_listener(loop::test::nowhere)));
+    ASSERT_TRUE(wait(subsystem.listeners().remove(loop::test::nowhere)));
     break_connections(second_way);
     settle();
     heal();
@@ -361,7 +361,7 @@ TEST_P(over_loop, a_lost_path_loses_no_command) {
     for (auto r = reads.begin(), w = all.begin(); r != reads.end(); ++r, ++w)
         EXPECT_EQ(r->memory, w->memory);
 
-    ASSERT_TRUE(wait(subsystem.add_listener(loop::test::nowhere)));
+    ASSERT_TRUE(wait(subsystem.listeners().add(loop::test::nowhere)));
     EXPECT_TRUE(run.run_until([&] { return paths.alive() == 2; })) << "and the connection is made again";
     wait(paths.stop());
 }

@@ -205,7 +205,7 @@ TEST_F(copy_command, a_namespace_that_goes_while_sources_are_fetched_is_not_writ
     h.queues[0]->hold = true;
     auto& c = h.queues[0]->send(copy(1, 100, 1), sources({{0, 1}}));
     EXPECT_TRUE(w.until([&] { return c.held; }));
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     h.queues[0]->execute_held(c);
     EXPECT_TRUE(w.until([&] { return c.answered; }));
     EXPECT_TRUE(c.status().is(sc::invalid_namespace_or_format));

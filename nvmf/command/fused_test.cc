@@ -224,7 +224,7 @@ TEST_F(fused_commands, of_a_namespace_that_goes_meanwhile_fail) {
     auto& c = send(compare());
     auto& d = send(write());
     EXPECT_TRUE(w.until([&] { return d.held; }));
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     q->execute_held(c);
     q->execute_held(d);
     wait({&c, &d});
@@ -240,7 +240,7 @@ TEST_F(fused_commands, of_another_namespace_with_the_same_nsid_are_no_pair) {
     q->hold = true;
     auto& c = send(compare(0, 8));
     EXPECT_TRUE(w.until([&] { return c.held; }));
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     EXPECT_EQ(w.add(s, "large", 1), 1u);
     auto& d = q->send(write(0, 8), filled(8 * 4096, 7));
     EXPECT_TRUE(w.until([&] { return d.answered; }));

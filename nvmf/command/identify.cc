@@ -94,7 +94,7 @@ nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) 
 
 /// The active namespace of the command's NSID; nullptr: it is free. REQUIRES: valid(nsid).
 const nvm_namespace* find(const controller& c, std::uint32_t nsid) {
-    const auto& all = c.subsystem().namespaces();
+    const auto& all = c.subsystem().namespaces().all();
     const auto it = all.find(nsid);
     return it != all.end() && it->second->active() ? it->second.get() : nullptr;
 }
@@ -138,7 +138,7 @@ outcome active_namespaces(controller& c, request& r) {
         return invalid_nsid;
     nvme::namespace_list list{};
     std::size_t n = 0;
-    const auto& all = c.subsystem().namespaces();
+    const auto& all = c.subsystem().namespaces().all();
     for (auto it = all.upper_bound(above); it != all.end() && n < std::size(list.nsid); ++it)
         if (it->second->active())
             list.nsid[n++] = it->first;

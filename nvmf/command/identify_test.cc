@@ -22,7 +22,7 @@ class identify_command : public testing::Test {
         o.model_number = "Test disk";
         o.max_namespaces = 200;
         s = *w.run(w.target.create_subsystem(o));
-        ASSERT_TRUE(w.run(s->add_listener(here)));
+        ASSERT_TRUE(w.run(s->listeners().add(here)));
         h = w.make_host(host_a, 0);
     }
 
@@ -278,7 +278,7 @@ TEST_F(identify_command, describes_a_namespace_by_all_its_names) {
     namespace_params p;
     p.bdev_name = "disk";
     p.eui64 = {{1, 2, 3, 4, 5, 6, 7, 8}};
-    ASSERT_TRUE(w.run(s->add_namespace(p)));
+    ASSERT_TRUE(w.run(s->namespaces().add(p)));
     const capsule& c = h.admin->call(identify(cns::ns_id_descriptors, 1));
     const auto uuid = bdev::uuid_of_name("disk");
     bytes expected;

@@ -155,7 +155,7 @@ TEST_F(io_commands, write_zeroes_has_a_limit_of_its_own) {
     o.wzsl = 1;  // 8 KiB: 16 blocks
     o.dmrsl = 20;
     auto& limited = **w.run(w.target.create_subsystem(o));
-    ASSERT_TRUE(w.run(limited.add_listener(here)));
+    ASSERT_TRUE(w.run(limited.listeners().add(here)));
     w.make_memory("other");
     w.add(limited, "other");
     host g = w.make_host(host_a, 1, o.nqn);
@@ -244,11 +244,11 @@ TEST_F(io_commands, verify_and_copy_are_on_offer_where_every_device_serves_them)
     EXPECT_EQ(offered(), 0);
     EXPECT_TRUE(call(io(io_opcode::verify, 3)).status().is(sc::invalid_opcode));
     EXPECT_EQ(call(io(io_opcode::verify, 1)).status(), sc::success) << "where it can be done it is done";
-    EXPECT_TRUE(w.run(s.remove_namespace(3)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(3)));
     EXPECT_EQ(offered(), 0x80);
-    EXPECT_TRUE(w.run(s.remove_namespace(2)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(2)));
     EXPECT_EQ(offered(), 0x180);
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     EXPECT_EQ(offered(), 0) << "nobody knows what comes";
 }
 
@@ -317,7 +317,7 @@ TEST_F(io_commands, flush_of_all_survives_namespaces_that_come_and_go) {
     auto& flush = h.queues[0]->send(io(io_opcode::flush, ~0u));
     EXPECT_TRUE(w.until([&] { return slow->hung() == 1; }));
     w.add(s, "later", 3);
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     slow->clear_rules();
     w.run(slow->release_hung());
     EXPECT_TRUE(w.until([&] { return flush.answered; }));

@@ -111,13 +111,13 @@ TEST_F(async_events, that_are_disabled_before_there_is_a_request_are_not_sent) {
 TEST_F(async_events, that_are_disabled_do_not_take_others_along) {
     host d = w.make_host(host_b, 0, std::string(nvme::discovery_nqn));
     d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
-    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    EXPECT_TRUE(w.run(s.listeners().add(elsewhere)));
     settle();
     d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));  // again, and nothing changes
     auto& request = ask(d);
     EXPECT_TRUE(w.until([&] { return request.answered; }));
     d.admin->call(get_log_page(lid::discovery, 1024));
-    EXPECT_TRUE(w.run(s.remove_listener(elsewhere)));
+    EXPECT_TRUE(w.run(s.listeners().remove(elsewhere)));
     settle();
     d.admin->call(set_features(nvme::fid::async_event_configuration, 0));
     auto& none = ask(d);
@@ -165,7 +165,7 @@ TEST_F(async_events, of_all_kinds_of_namespace_changes) {
     expect_event("shrinks");
     w.at_control([&] { disk->set_blocks(2048); });
     expect_event("grows");
-    EXPECT_TRUE(w.run(s.remove_namespace(7)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(7)));
     expect_event("goes");
     w.add(s, "disk", 7);
     expect_event("comes back");
@@ -175,17 +175,17 @@ TEST_F(async_events, of_all_kinds_of_namespace_changes) {
 
 TEST_F(async_events, too_many_changes_are_one_entry) {
     w.at_control([&] {
-        auto& c = *s.controllers().begin()->second;
+        auto& c = *s.controllers().all().begin()->second;
         for (std::uint32_t nsid = 1; nsid <= 1024; ++nsid)
             c.namespace_changed(nsid);
     });
     EXPECT_EQ(changed(true).size(), 1024u) << "a full page";
-    w.at_control([&] { s.controllers().begin()->second->namespace_changed(1024); });
+    w.at_control([&] { s.controllers().all().begin()->second->namespace_changed(1024); });
     EXPECT_EQ(changed(true).size(), 1024u) << "the same one again";
-    w.at_control([&] { s.controllers().begin()->second->namespace_changed(1025); });
+    w.at_control([&] { s.controllers().all().begin()->second->namespace_changed(1025); });
     EXPECT_EQ(changed(), std::vector{0xffffffffu});
     EXPECT_EQ(changed(), std::vector<std::uint32_t>());
-    w.at_control([&] { s.controllers().begin()->second->namespace_changed(3); });
+    w.at_control([&] { s.controllers().all().begin()->second->namespace_changed(3); });
     EXPECT_EQ(changed(), std::vector{3u});
 }
 
@@ -226,13 +226,13 @@ TEST_F(async_events, discovery_controllers_hear_of_every_change_of_the_log) {
         EXPECT_EQ(request.dw0(), discovery_changed_dw0);
         d.admin->call(get_log_page(lid::discovery, 1024));
     };
-    expect_event("a listener comes", [&] { EXPECT_TRUE(w.run(s.add_listener(elsewhere))); });
-    expect_event("a listener goes", [&] { EXPECT_TRUE(w.run(s.remove_listener(elsewhere))); });
-    expect_event("hosts are shut out", [&] { w.run(s.set_allow_any_host(false)); });
-    expect_event("a host is let in", [&] { EXPECT_TRUE(s.add_host(host_b)); });
-    expect_event("a host is shut out", [&] { EXPECT_TRUE(w.run(s.remove_host(host_b))); });
+    expect_event("a listener comes", [&] { EXPECT_TRUE(w.run(s.listeners().add(elsewhere))); });
+    expect_event("a listener goes", [&] { EXPECT_TRUE(w.run(s.listeners().remove(elsewhere))); });
+    expect_event("hosts are shut out", [&] { w.run(s.access().set_allow_any_host(false)); });
+    expect_event("a host is let in", [&] { EXPECT_TRUE(s.access().add_host(host_b)); });
+    expect_event("a host is shut out", [&] { EXPECT_TRUE(w.run(s.access().remove_host(host_b))); });
     d.admin->call(get_log_page(lid::discovery, 1024));
-    EXPECT_TRUE(s.add_host(host_b));
+    EXPECT_TRUE(s.access().add_host(host_b));
     settle();
     d.admin->call(get_log_page(lid::discovery, 1024));
     expect_event("a subsystem goes", [&] { EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn))); });

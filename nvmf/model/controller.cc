@@ -124,7 +124,7 @@ void controller::end(disconnect_reason why) {
     discovery_.reset();
     for (queue& q : queues_)
         close(q, why);
-    subsystem_->remove_controller(*this);
+    subsystem_->controllers().remove(*this);
 }
 
 // ---- Properties: CC and what follows from it.

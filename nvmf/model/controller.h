@@ -130,7 +130,6 @@ class controller final : public std::enable_shared_from_this<controller> {
     unsigned aborts_running = 0;
 
   private:
-    friend class subsystem;
     void close(queue& q, disconnect_reason why);
     void close_io_queues(disconnect_reason why);
     void reset();

@@ -156,7 +156,7 @@ std::shared_ptr<const discovery_log::page> discovery_log::page_of(const view_key
     made->generation = generation_of(v);
     made->entries.push_back(v.itself);
     for (const auto& s : environment_.subsystems)
-        if (!s->is_discovery() && s->allows(key.first))
+        if (!s->is_discovery() && s->access().allows(key.first))
             for (const entry& e : entries_of(*s, v.local))
                 made->entries.push_back(e);
     v.newest = made;
@@ -170,7 +170,7 @@ const std::vector<discovery_log::entry>& discovery_log::entries_of(const subsyst
                                                                    const transport_address& asked_at) {
     const auto [it, is_new] = entries_[&s].try_emplace(asked_at.text());
     if (is_new)
-        for (const auto& l : s.listeners())
+        for (const auto& l : s.listeners().all())
             if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
                 it->second.push_back(
                     std::make_shared<entry_type>(describe(s, *l->port.get(), *at, environment_.transports)));
@@ -188,24 +188,24 @@ void discovery_log::mark(const std::string& host_nqn) {
 void discovery_log::changed(const subsystem& s) {
     ++generation_;
     entries_.erase(&s);
-    if (s.allow_any_host()) {
+    if (s.access().allow_any_host()) {
         changed_for_all_ = generation_;
     } else {
-        for (const auto& [host_nqn, psk] : s.hosts())
+        for (const auto& [host_nqn, psk] : s.access().hosts())
             mark(host_nqn);
     }
     announce();
 }
 
 void discovery_log::removed(const subsystem& s) {
-    if (s.listeners().empty())
+    if (s.listeners().all().empty())
         entries_.erase(&s);
     else
         changed(s);
 }
 
 void discovery_log::changed(const subsystem& s, const std::string& host_nqn) {
-    if (s.listeners().empty())
+    if (s.listeners().all().empty())
         return;
     ++generation_;
     mark(host_nqn);
@@ -213,11 +213,11 @@ void discovery_log::changed(const subsystem& s, const std::string& host_nqn) {
 }
 
 void discovery_log::changed_for_unlisted(const subsystem& s) {
-    if (s.listeners().empty())
+    if (s.listeners().all().empty())
         return;
     ++generation_;
     for (auto& [key, v] : views_)
-        if (!s.hosts().contains(key.first))
+        if (!s.access().hosts().contains(key.first))
             v.changed = generation_;
     announce();
 }
@@ -237,7 +237,7 @@ core::task<> discovery_log::notify(std::shared_ptr<discovery_log> self) {
         unsigned cost = 0;
         while (next <= nvme::cntlid_max) {
             co_await core::in_background(cost);
-            const auto& all = self->environment_.discovery().controllers();
+            const auto& all = self->environment_.discovery().controllers().all();
             auto it = all.lower_bound(static_cast<std::uint16_t>(next));
             cost = 0;
             for (unsigned looked = 0; it != all.end() && looked < controllers_looked_at_in_a_slice; ++it, ++looked)

@@ -18,8 +18,8 @@ struct big_log {
         for (unsigned i = 0; i < 1000; ++i) {
             subsystem& s = w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));
             if (i % 2) {
-                w.run(s.set_allow_any_host(false));
-                w.at_control([&] { EXPECT_TRUE(s.add_host(host_b)); });
+                w.run(s.access().set_allow_any_host(false));
+                w.at_control([&] { EXPECT_TRUE(s.access().add_host(host_b)); });
             }
         }
     }

@@ -32,7 +32,7 @@ class discovery : public testing::Test {
 
 TEST_F(discovery, has_an_entry_for_each_listener_byte_by_byte) {
     auto& s = w.make_subsystem();
-    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv6", "fe80::1", "4421"})));
+    ASSERT_TRUE(w.run(s.listeners().add({"FAKE", "IPv6", "fe80::1", "4421"})));
     host d = ask(host_a);
     const log l = read(d);
     EXPECT_EQ(l.header.recfmt, 0u);
@@ -72,7 +72,7 @@ TEST_F(discovery, has_an_entry_of_its_own) {
 
 TEST_F(discovery, says_which_listeners_are_secured) {
     auto& s = w.make_subsystem();
-    ASSERT_TRUE(w.run(s.add_listener(elsewhere, {.secure_channel = true})));
+    ASSERT_TRUE(w.run(s.listeners().add(elsewhere, {.secure_channel = true})));
     host d = ask(host_a);
     const log l = read(d);
     ASSERT_EQ(l.entries.size(), 2u);
@@ -83,8 +83,8 @@ TEST_F(discovery, says_which_listeners_are_secured) {
 
 TEST_F(discovery, a_wildcard_is_the_address_by_which_the_host_came) {
     auto& s = w.make_subsystem();
-    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv4", "0.0.0.0", "4421"})));
-    ASSERT_TRUE(w.run(s.add_listener({"FAKE", "IPv6", "::", "4421"})));
+    ASSERT_TRUE(w.run(s.listeners().add({"FAKE", "IPv4", "0.0.0.0", "4421"})));
+    ASSERT_TRUE(w.run(s.listeners().add({"FAKE", "IPv6", "::", "4421"})));
     const auto seen_from = [&](const transport_address& at) {
         host d;
         d.admin = &w.connect_to(0, at);
@@ -107,15 +107,15 @@ TEST_F(discovery, a_wildcard_is_the_address_by_which_the_host_came) {
 TEST_F(discovery, shows_a_host_what_it_may_use) {
     auto& open = w.make_subsystem();
     auto& closed = w.make_subsystem("nqn.2024-01.io.example:closed");
-    w.run(closed.set_allow_any_host(false));
-    EXPECT_TRUE(closed.add_host(host_b));
+    w.run(closed.access().set_allow_any_host(false));
+    EXPECT_TRUE(closed.access().add_host(host_b));
     host a = ask(host_a), b = ask(host_b);
     EXPECT_EQ(read(a).entries.size(), 1u);
     EXPECT_EQ(read(b).entries.size(), 2u);
     EXPECT_EQ(read(b).entries[0].portid, read(b).entries[1].portid) << "the same port";
-    EXPECT_TRUE(w.run(closed.remove_host(host_b)));
+    EXPECT_TRUE(w.run(closed.access().remove_host(host_b)));
     EXPECT_EQ(read(b).entries.size(), 1u);
-    EXPECT_TRUE(w.run(open.remove_listener(here)));
+    EXPECT_TRUE(w.run(open.listeners().remove(here)));
     EXPECT_EQ(read(a).entries.size(), 0u);
 }
 
@@ -128,19 +128,19 @@ TEST_F(discovery, generation_moves_with_every_change) {
         const std::uint64_t now = read(d).header.genctr;
         return std::exchange(last, now) < now;
     };
-    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    EXPECT_TRUE(w.run(s.listeners().add(elsewhere)));
     EXPECT_TRUE(moved());
-    EXPECT_TRUE(w.run(s.remove_listener(elsewhere)));
+    EXPECT_TRUE(w.run(s.listeners().remove(elsewhere)));
     EXPECT_TRUE(moved());
-    w.run(s.set_allow_any_host(false));
+    w.run(s.access().set_allow_any_host(false));
     EXPECT_TRUE(moved());
-    EXPECT_TRUE(s.add_host(host_a));
+    EXPECT_TRUE(s.access().add_host(host_a));
     EXPECT_TRUE(moved());
-    EXPECT_TRUE(w.run(s.remove_host(host_a)));
+    EXPECT_TRUE(w.run(s.access().remove_host(host_a)));
     EXPECT_TRUE(moved());
-    EXPECT_TRUE(s.add_host(host_b));
+    EXPECT_TRUE(s.access().add_host(host_b));
     EXPECT_FALSE(moved()) << "it is another host's";
-    EXPECT_TRUE(s.add_host(host_a));
+    EXPECT_TRUE(s.access().add_host(host_a));
     EXPECT_TRUE(moved());
     EXPECT_TRUE(w.run(w.target.delete_subsystem(subsystem_nqn)));
     EXPECT_TRUE(moved());
@@ -182,7 +182,7 @@ TEST_F(discovery, parts_of_a_log_fit_together_whatever_changes_between_them) {
 
 TEST_F(discovery, is_put_together_once_for_a_change_that_concerns_the_host) {
     auto& s = w.make_subsystem();
-    w.run(s.set_allow_any_host(false));
+    w.run(s.access().set_allow_any_host(false));
     host a = ask(host_a), again = ask(host_a), b = ask(host_b);
     for (host* h : {&a, &again, &b})
         read(*h);
@@ -195,10 +195,10 @@ TEST_F(discovery, is_put_together_once_for_a_change_that_concerns_the_host) {
         return w.target.discovery_log().pages_built() - before;
     };
     EXPECT_EQ(built_by([] {}), 0u);
-    EXPECT_EQ(built_by([&] { EXPECT_TRUE(s.add_host(host_a)); }), 1u) << "for both controllers of one host";
-    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.add_listener(elsewhere))); }), 1u) << "the other may not see it";
-    EXPECT_EQ(built_by([&] { w.run(s.set_allow_any_host(true)); }), 1u) << "it was on the list before";
-    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.remove_listener(elsewhere))); }), 2u);
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(s.access().add_host(host_a)); }), 1u) << "for both controllers of one host";
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.listeners().add(elsewhere))); }), 1u) << "the other may not see it";
+    EXPECT_EQ(built_by([&] { w.run(s.access().set_allow_any_host(true)); }), 1u) << "it was on the list before";
+    EXPECT_EQ(built_by([&] { EXPECT_TRUE(w.run(s.listeners().remove(elsewhere))); }), 2u);
     EXPECT_EQ(built_by([&] {
                   subsystem_options o;
                   o.nqn = "nqn.2024-01.io.example:nowhere";
@@ -211,19 +211,19 @@ TEST_F(discovery, is_put_together_once_for_a_change_that_concerns_the_host) {
 
 TEST_F(discovery, tells_only_hosts_whose_log_has_changed) {
     auto& s = w.make_subsystem();
-    w.run(s.set_allow_any_host(false));
-    EXPECT_TRUE(s.add_host(host_a));
+    w.run(s.access().set_allow_any_host(false));
+    EXPECT_TRUE(s.access().add_host(host_a));
     host a = ask(host_a), b = ask(host_b);
     capsule* waiting[2];
     for (host* h : {&a, &b}) {
         h->admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
         waiting[h == &b] = &h->admin->send(admin(nvme::admin_opcode::async_event_request));
     }
-    EXPECT_TRUE(w.run(s.add_listener(elsewhere)));
+    EXPECT_TRUE(w.run(s.listeners().add(elsewhere)));
     EXPECT_TRUE(w.until([&] { return waiting[0]->answered; }));
     w.pass(std::chrono::seconds(1));
     EXPECT_FALSE(waiting[1]->answered) << "it may not use the subsystem";
-    EXPECT_TRUE(s.add_host(host_b));
+    EXPECT_TRUE(s.access().add_host(host_b));
     EXPECT_TRUE(w.until([&] { return waiting[1]->answered; }));
 }
 
@@ -291,8 +291,8 @@ TEST_F(discovery, has_a_list_of_hosts_like_any_subsystem) {
     auto& s = w.make_subsystem();
     auto& d = w.target.discovery();
     host a = ask(host_a), b = ask(host_b);
-    EXPECT_TRUE(d.add_host(host_a));
-    w.run(d.set_allow_any_host(false));
+    EXPECT_TRUE(d.access().add_host(host_a));
+    w.run(d.access().set_allow_any_host(false));
     EXPECT_FALSE(a.admin->closed);
     EXPECT_EQ(b.admin->closed, disconnect_reason::host_removed);
     const auto asks = [&](const std::string& nqn) {
@@ -300,8 +300,8 @@ TEST_F(discovery, has_a_list_of_hosts_like_any_subsystem) {
     };
     EXPECT_EQ(asks(host_a), sc::success);
     EXPECT_TRUE(asks(host_b).is(sc::connect_invalid_host));
-    EXPECT_TRUE(s.allows(host_b)) << "a list of its own";
-    w.run(d.set_allow_any_host(true));
+    EXPECT_TRUE(s.access().allows(host_b)) << "a list of its own";
+    w.run(d.access().set_allow_any_host(true));
     EXPECT_EQ(asks(host_b), sc::success);
 }
 

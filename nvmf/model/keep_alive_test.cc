@@ -27,7 +27,7 @@ TEST_F(keep_alive, a_silent_host_loses_its_connections_after_kato_and_soon) {
     EXPECT_LT(now() - last, 20s + 100ms);
     for (connection* q : h.queues)
         EXPECT_EQ(q->closed, disconnect_reason::keep_alive_timeout);
-    EXPECT_TRUE(s.controllers().empty());
+    EXPECT_TRUE(s.controllers().all().empty());
 }
 
 TEST_F(keep_alive, a_host_that_is_heard_of_stays) {
@@ -232,7 +232,7 @@ TEST_F(keep_alive, io_hung_in_a_device_holds_nothing_up) {
     EXPECT_FALSE(stuck.answered);
     w.pass(11s);
     EXPECT_TRUE(all_closed(h));
-    EXPECT_TRUE(s.controllers().empty());
+    EXPECT_TRUE(s.controllers().all().empty());
     EXPECT_FALSE(h.queues[0]->gone) << "its buffer is still the device's";
     w.run(disk->release_hung());
     EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));

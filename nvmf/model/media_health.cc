@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/media_health.h"
 
-#include "nvmf/model/subsystem.h"
+#include "nvmf/model/namespaces.h"
 
 #include <algorithm>
 #include <set>
@@ -47,14 +47,14 @@ void add_spare(bdev::health& all, const bdev::health& one) {
 
 }  // namespace
 
-bdev::health media_health(const subsystem& s) {
+bdev::health media_health(const namespaces& of) {
     constexpr std::uint16_t room_kelvin = 300;  // no sensor: an inconspicuous value
     bdev::health all{};
     all.composite_temperature = room_kelvin;
     all.available_spare = 100;
     bool any_temperature = false;
     std::set<const bdev::health*> seen;
-    for (const auto& [nsid, ns] : s.namespaces()) {
+    for (const auto& [nsid, ns] : of.all()) {
         const bdev::health* one = ns->active() ? ns->device().medium_health() : nullptr;
         if (!one || !seen.insert(one).second)
             continue;

@@ -5,7 +5,7 @@
 
 namespace causeway::nvmf {
 
-class subsystem;
+class namespaces;
 
 /// The health of all media of a subsystem's namespaces, combined into one: what hosts see in the SMART page, except for
 /// the counters of their own I/O. Control reactor.
@@ -13,6 +13,6 @@ class subsystem;
 /// Warnings are those of all; temperature, wear and age the highest, with the sensors of the hottest; spare the lowest,
 /// with the threshold of the same medium; errors and losses of power are summed up. A medium under several namespaces
 /// counts once. A device without health information counts as healthy.
-bdev::health media_health(const subsystem& s);
+bdev::health media_health(const namespaces& of);
 
 }  // namespace causeway::nvmf

@@ -233,7 +233,7 @@ TEST_F(media_health, a_namespace_that_comes_brings_its_warnings_and_takes_them_a
     auto d = add("ailing", 0x04);
     EXPECT_EQ(told(first), reliability);
     EXPECT_EQ(smart().critical_warning, 4u);
-    EXPECT_TRUE(w.run(s.remove_namespace(2)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(2)));
     EXPECT_EQ(smart().critical_warning, 0u);
     auto& second = ask();
     warn(*d, 0x05);

@@ -14,7 +14,7 @@ class namespaces : public testing::Test {
     subsystem& s = w.make_subsystem();
 
     int code(namespace_params p) {
-        const auto added = w.run(s.add_namespace(std::move(p)));
+        const auto added = w.run(s.namespaces().add(std::move(p)));
         return added ? 0 : added.error().code;
     }
     static capsule& read(host& h, std::uint32_t nsid) {
@@ -29,7 +29,7 @@ TEST_F(namespaces, get_the_lowest_free_nsid_or_the_one_asked_for) {
     EXPECT_EQ(w.add(s, "b", 3), 3u);
     EXPECT_EQ(w.add(s, "c"), 2u);
     EXPECT_EQ(w.add(s, "d"), 4u);
-    EXPECT_TRUE(w.run(s.remove_namespace(2)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(2)));
     EXPECT_EQ(w.add(s, "c"), 2u);
 }
 
@@ -54,14 +54,14 @@ TEST_F(namespaces, are_refused_for_a_reason) {
     EXPECT_EQ(code({.bdev_name = "b", .nguid = nguid()}), EINVAL);
     EXPECT_EQ(code({.bdev_name = "b", .eui64 = eui64()}), EINVAL);
     EXPECT_EQ(w.devices.find("b")->claimed_by(), nullptr) << "a refusal leaves no claim";
-    EXPECT_FALSE(w.run(s.remove_namespace(7)));
-    const auto on_discovery = w.run(w.target.discovery().add_namespace({.bdev_name = "b"}));
+    EXPECT_FALSE(w.run(s.namespaces().remove(7)));
+    const auto on_discovery = w.run(w.target.discovery().namespaces().add({.bdev_name = "b"}));
     EXPECT_EQ(on_discovery.error().code, EINVAL);
     EXPECT_EQ(code({.bdev_name = "b", .eui64 = eui64{1}}), 0);
     w.make_memory("c");
     namespace_params same{.bdev_name = "c"};
     same.eui64 = eui64{1};
-    EXPECT_EQ(w.run(other.add_namespace(same)).error().code, EEXIST);
+    EXPECT_EQ(w.run(other.namespaces().add(same)).error().code, EEXIST);
 }
 
 TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
@@ -77,7 +77,7 @@ TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
     target other(w.sim.group(), w.devices);
     const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
     ASSERT_TRUE(made);
-    EXPECT_TRUE(w.run((*made)->add_namespace({.bdev_name = "large"})));
+    EXPECT_TRUE(w.run((*made)->namespaces().add({.bdev_name = "large"})));
     const auto add = [&](std::uint32_t max_io_size) {
         auto fabric = std::make_unique<fake_transport>();
         fabric->options_.max_io_size = max_io_size;
@@ -104,11 +104,11 @@ TEST_F(namespaces, of_one_kind_asked_for_twice_at_once_are_one) {
     std::vector<core::result<std::uint32_t>> results;
     w.at_control([&] {
         for (int i = 0; i < 2; ++i)
-            core::detach(s.add_namespace({.bdev_name = "a"}), [&](auto r) { results.push_back(std::move(r)); });
+            core::detach(s.namespaces().add({.bdev_name = "a"}), [&](auto r) { results.push_back(std::move(r)); });
     });
     EXPECT_TRUE(w.until([&] { return results.size() == 2; }));
     EXPECT_EQ(results[0].has_value() + results[1].has_value(), 1);
-    EXPECT_EQ(s.namespaces().size(), 1u);
+    EXPECT_EQ(s.namespaces().all().size(), 1u);
 }
 
 TEST_F(namespaces, that_go_are_gone_for_new_io_and_finish_the_old) {
@@ -123,8 +123,8 @@ TEST_F(namespaces, that_go_are_gone_for_new_io_and_finish_the_old) {
 
     bool removed = false;
     w.at_control([&] {
-        core::detach(s.remove_namespace(1), [&](auto r) { removed = r.has_value(); });
-        EXPECT_FALSE(s.namespaces().contains(1)) << "at once, for whoever asks";
+        core::detach(s.namespaces().remove(1), [&](auto r) { removed = r.has_value(); });
+        EXPECT_FALSE(s.namespaces().all().contains(1)) << "at once, for whoever asks";
     });
     w.pass(10ms);
     EXPECT_FALSE(removed);
@@ -149,7 +149,7 @@ TEST_F(namespaces, on_a_device_that_hangs_hold_up_nobody) {
     auto& stuck = h.queues[0]->send(io(io_opcode::write, 1), filled(512, 1));
     EXPECT_TRUE(w.until([&] { return disk->hung() == 1; }));
     const auto before = w.sim.time().now();
-    EXPECT_TRUE(w.run(s.remove_namespace(1))) << "answered, though the device is not free yet";
+    EXPECT_TRUE(w.run(s.namespaces().remove(1))) << "answered, though the device is not free yet";
     EXPECT_LT(w.sim.time().now() - before, 2'000'000'000u);
     EXPECT_EQ(w.add(s, "other", 1), 1u) << "another takes its place";
     EXPECT_EQ(read(h, 1).status(), sc::success);
@@ -173,7 +173,7 @@ TEST_F(namespaces, a_command_that_waited_for_a_buffer_does_not_land_on_another_d
     dsm.cdw11 = 4;
     auto& deallocate = h.queues[0]->send(dsm, raw(nvme::dsm_range{.nlb = 1, .slba = 0}));
     EXPECT_TRUE(w.until([&] { return write.held && deallocate.held; }));
-    EXPECT_TRUE(w.run(s.remove_namespace(1)));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
     w.add(s, "second", 1);
     h.queues[0]->execute_held(write);
     h.queues[0]->execute_held(deallocate);
@@ -207,7 +207,7 @@ TEST_F(namespaces, go_with_their_device) {
     w.add(s, "disk");
     host h = w.make_host(host_a, 1);
     EXPECT_TRUE(w.run(w.devices.remove("disk")));
-    EXPECT_TRUE(s.namespaces().empty());
+    EXPECT_TRUE(s.namespaces().all().empty());
     EXPECT_TRUE(read(h, 1).status().is(sc::invalid_namespace_or_format));
 }
 
@@ -217,11 +217,11 @@ TEST_F(namespaces, that_are_added_while_their_device_goes_leave_nothing_behind) 
         auto& t = v.make_subsystem();
         auto disk = v.make_memory("disk");
         bool added = false, removed = false;
-        v.at_control([&] { core::detach(t.add_namespace({.bdev_name = "disk"}), [&](auto) { added = true; }); });
+        v.at_control([&] { core::detach(t.namespaces().add({.bdev_name = "disk"}), [&](auto) { added = true; }); });
         v.pass(std::chrono::nanoseconds(seed * 100));
         v.at_control([&] { core::detach(v.devices.remove("disk"), [&](auto) { removed = true; }); });
         EXPECT_TRUE(v.until([&] { return added && removed; }));
-        EXPECT_TRUE(t.namespaces().empty());
+        EXPECT_TRUE(t.namespaces().all().empty());
         EXPECT_EQ(disk->claimed_by(), nullptr);
     }
 }
@@ -244,10 +244,10 @@ TEST_F(namespaces, come_and_go_under_load) {
                         q->send(io(nsid % 2 ? io_opcode::read : io_opcode::write, nsid, round), bytes(512));
             const auto pick = static_cast<std::uint32_t>(v.sim.random().below(3)) + 1;
             v.at_control([&] {
-                if (t.namespaces().contains(pick))
-                    core::detach(t.remove_namespace(pick), [](auto) {});
+                if (t.namespaces().all().contains(pick))
+                    core::detach(t.namespaces().remove(pick), [](auto) {});
                 else
-                    core::detach(t.add_namespace({.bdev_name = "d" + std::to_string(pick - 1), .nsid = pick}),
+                    core::detach(t.namespaces().add({.bdev_name = "d" + std::to_string(pick - 1), .nsid = pick}),
                                  [](auto) {});
             });
         }

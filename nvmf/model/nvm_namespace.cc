@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/nvm_namespace.h"
 
-#include "nvmf/model/subsystem.h"
+#include "nvmf/model/namespaces.h"
 
 #include <bit>
 
@@ -49,8 +49,8 @@ void namespace_table::remove(const core_namespace& ns) noexcept {
         slots_[ns.nsid - 1] = nullptr;
 }
 
-nvm_namespace::nvm_namespace(subsystem& s, identity id, std::shared_ptr<bdev::device> device)
-    : subsystem_(&s), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()) {
+nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, std::shared_ptr<bdev::device> device)
+    : owner_(&owner), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()) {
     const std::uint64_t generation = next_generation();
     for (std::size_t i = 0; i < cores_.size(); ++i) {
         core_namespace& c = cores_.on(i);
@@ -59,8 +59,8 @@ nvm_namespace::nvm_namespace(subsystem& s, identity id, std::shared_ptr<bdev::de
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
         c.read_only = device_->capabilities().read_only;
-        c.max_zeroes = zeroes_limit(s.options().wzsl, c.block_shift);
-        c.max_deallocate = s.options().dmrsl;
+        c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
+        c.max_deallocate = l.dmrsl;
     }
 }
 
@@ -68,18 +68,28 @@ nvm_namespace::~nvm_namespace() = default;
 
 void nvm_namespace::resized(bdev::device&, std::uint64_t) {
     // The data path reads the device's own size: only hosts have to be notified.
-    if (subsystem_ && active_)
-        subsystem_->namespace_changed(id_.nsid);
+    if (owner_ && active_)
+        owner_->announce_change(id_.nsid);
 }
 
 void nvm_namespace::health_changed(bdev::device&) {
-    if (subsystem_ && active_)
-        subsystem_->health_changed();
+    if (owner_ && active_)
+        owner_->announce_health();
 }
 
 void nvm_namespace::removed(bdev::device&) {
-    if (subsystem_)
-        core::detach(subsystem_->remove_namespace(id_.nsid), [](core::result<>) {});
+    if (owner_)
+        core::detach(owner_->remove(id_.nsid), [](core::result<>) {});
+}
+
+void nvm_namespace::remove() noexcept {
+    active_ = false;
+    owner_ = nullptr;
+}
+
+void nvm_namespace::release_device() {
+    device_->release(*this);
+    released_.set();
 }
 
 core::task<> nvm_namespace::drain() {

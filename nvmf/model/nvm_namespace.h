@@ -15,7 +15,7 @@
 
 namespace causeway::nvmf {
 
-class subsystem;
+class namespaces;
 
 using nguid = std::array<std::uint8_t, 16>;
 using eui64 = std::array<std::uint8_t, 8>;
@@ -66,7 +66,13 @@ class nvm_namespace final : public bdev::observer {
         bdev::uuid uuid{};
     };
 
-    nvm_namespace(subsystem& s, identity id, std::shared_ptr<bdev::device> device);
+    /// What its subsystem allows of one command.
+    struct limits {
+        std::uint8_t wzsl = 0;    ///< of Write Zeroes: 2^n pages of 4 KiB; 0: no limit
+        std::uint32_t dmrsl = 0;  ///< of one range of Dataset Management, in blocks; 0: no limit
+    };
+
+    nvm_namespace(namespaces& owner, identity id, const limits& l, std::shared_ptr<bdev::device> device);
     ~nvm_namespace() override;
 
     std::uint32_t nsid() const noexcept { return id_.nsid; }
@@ -79,21 +85,33 @@ class nvm_namespace final : public bdev::observer {
     /// Hosts see it: all cores know it.
     bool active() const noexcept { return active_; }
 
-  private:
-    friend class subsystem;
+    // ---- What happens to it, as `namespaces` decides, in this order.
 
+    /// EBUSY: something else has claimed the device.
+    core::result<> claim_device() { return device_->claim(*this); }
+    /// What the table of one core refers to. Only that core accesses it.
+    core_namespace& on_core(std::size_t core) noexcept { return cores_.on(core); }
+    void activate() noexcept { active_ = true; }
+    /// It is not listed any more; nothing that its device reports concerns anybody. May come before activate().
+    void remove() noexcept;
+    bool is_removed() const noexcept { return !owner_; }
+    /// Ends when no core has a command on it. REQUIRES: no table has it any more.
+    core::task<> drain();
+    void release_device();
+    /// No core has a command on it any more, and its device is free.
+    core::event& released() noexcept { return released_; }
+
+  private:
     void resized(bdev::device& d, std::uint64_t blocks) override;
     void health_changed(bdev::device& d) override;
     void removed(bdev::device& d) override;
-    /// Ends when no core has a command on it. REQUIRES: no table has it any more.
-    core::task<> drain();
 
-    subsystem* subsystem_;  ///< nullptr once it is removed
+    namespaces* owner_;  ///< nullptr once it is removed
     const identity id_;
     const std::shared_ptr<bdev::device> device_;
     core::per_core<core_namespace> cores_;
     bool active_ = false;
-    core::event released_;  ///< no core has a command on it any more, and its device is free
+    core::event released_;
 };
 
 }  // namespace causeway::nvmf

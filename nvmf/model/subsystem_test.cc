@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/test_fixture.h"
+#include "nvmf/model/subsystem_test.h"
 
 namespace causeway::nvmf::test {
 namespace {
@@ -49,192 +49,12 @@ TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
     EXPECT_EQ(codes, (std::vector{0, 0, ENOSPC}));
 }
 
-class subsystem_control : public testing::Test {
-  protected:
-    nvmf_fixture w;
-    subsystem& s = w.make_subsystem();
-
-    bool admitted(const std::string& nqn) {
-        return w.connect_to(0).call(connect(0), raw(connect_data(subsystem_nqn, nqn))).status().ok();
-    }
-    template <class R>
-    static int code(const R& r) {
-        return r ? 0 : r.error().code;
-    }
-    static std::vector<transport_address> addresses(const subsystem& of) {
-        std::vector<transport_address> all;
-        for (const auto& l : of.listeners())
-            all.push_back(l->at);
-        return all;
-    }
-};
-
-TEST_F(subsystem_control, hosts_come_onto_the_list_and_off_it) {
-    w.run(s.set_allow_any_host(false));
-    EXPECT_FALSE(admitted(host_a));
-    EXPECT_EQ(code(s.add_host(host_a)), 0);
-    EXPECT_EQ(code(s.add_host(host_a)), EEXIST);
-    EXPECT_EQ(code(s.add_host("")), EINVAL);
-    EXPECT_EQ(code(s.add_host("some\nbody")), EINVAL);
-    EXPECT_EQ(code(s.add_host(std::string(224, 'n'))), EINVAL);
-    EXPECT_TRUE(admitted(host_a));
-    EXPECT_FALSE(admitted(host_b));
-    EXPECT_EQ(code(w.run(s.remove_host(host_b))), ENOENT);
-    EXPECT_EQ(code(w.run(s.remove_host(host_a))), 0);
-    EXPECT_FALSE(admitted(host_a));
-}
-
-TEST_F(subsystem_control, a_name_that_may_connect_where_any_host_may_can_be_on_a_list) {
-    for (const std::string nqn :
-         {"nqn.2014-08.org.nvmexpress", "iqn.2016-06.io.spdk:host", "me", "nqn.2024-01.io.example:h"}) {
-        SCOPED_TRACE(nqn);
-        w.run(s.set_allow_any_host(true));
-        EXPECT_TRUE(admitted(nqn));
-        w.run(s.set_allow_any_host(false));
-        EXPECT_FALSE(admitted(nqn));
-        EXPECT_TRUE(s.add_host(nqn));
-        EXPECT_TRUE(admitted(nqn));
-    }
-}
-
-TEST_F(subsystem_control, a_host_without_a_name_is_let_in_where_any_host_is) {
-    EXPECT_TRUE(admitted("")) << "the perf tool of the established target is one";
-    w.run(s.set_allow_any_host(false));
-    EXPECT_FALSE(admitted(""));
-    EXPECT_TRUE(s.controllers().empty());
-}
-
 TEST_F(subsystem_control, serial_numbers_differ_and_are_the_same_on_every_gateway) {
     nvmf_fixture other(2);
     const std::string mine = s.options().serial_number;
     EXPECT_EQ(mine.size(), 20u);
     EXPECT_EQ(other.make_subsystem().options().serial_number, mine);
     EXPECT_NE(w.make_subsystem("nqn.2024-01.io.example:other").options().serial_number, mine);
-}
-
-std::shared_ptr<const key> make_key(std::string_view text) {
-    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
-}
-
-TEST_F(subsystem_control, transports_learn_the_keys_of_hosts_and_forget_them) {
-    using keys = std::map<std::string, std::string>;
-    EXPECT_EQ(code(s.add_host(host_a, make_key("a key"))), 0);
-    EXPECT_EQ(code(s.add_host(host_b, make_key("no key"))), EINVAL);
-    EXPECT_FALSE(s.hosts().contains(host_b)) << "a transport has refused its key";
-    EXPECT_EQ(code(s.add_host(host_b)), 0);
-    EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "a key"}}));
-    EXPECT_EQ(code(w.run(s.remove_host(host_a))), 0);
-    EXPECT_TRUE(w.fabric->admitted.empty());
-
-    EXPECT_EQ(code(s.add_host(host_a, make_key("another key"))), 0);
-    EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "another key"}}));
-    EXPECT_EQ(code(w.run(w.target.delete_subsystem(subsystem_nqn))), 0);
-    EXPECT_TRUE(w.fabric->admitted.empty());
-}
-
-TEST_F(subsystem_control, a_transport_that_comes_later_learns_the_keys_that_are_there) {
-    target other(w.sim.group(), w.devices);
-    const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
-    ASSERT_TRUE(made);
-    EXPECT_EQ(code((*made)->add_host(host_a, make_key("a key"))), 0);
-    EXPECT_EQ(code((*made)->add_host(host_b, make_key("no key"))), 0) << "nobody has looked at it";
-    auto fabric = std::make_unique<fake_transport>();
-    const auto& admitted = fabric->admitted;
-    EXPECT_EQ(code(other.add_transport(std::move(fabric))), 0);
-    EXPECT_EQ(admitted, (std::map<std::string, std::string>{{host_a + " " + subsystem_nqn, "a key"}}));
-    EXPECT_EQ(code(w.run(other.delete_subsystem(subsystem_nqn))), 0);
-    EXPECT_TRUE(admitted.empty());
-}
-
-TEST_F(subsystem_control, a_host_that_is_removed_loses_its_connections_and_others_keep_theirs) {
-    EXPECT_TRUE(s.add_host(host_a));
-    EXPECT_TRUE(s.add_host(host_b));
-    w.run(s.set_allow_any_host(false));
-    host a = w.make_host(host_a, 2);
-    host a2 = w.make_host(host_a, 1);
-    host b = w.make_host(host_b, 1);
-    EXPECT_TRUE(w.run(s.remove_host(host_a)));
-    for (connection* c : {a.admin, a.queues[0], a.queues[1], a2.admin, a2.queues[0]})
-        EXPECT_EQ(c->closed, disconnect_reason::host_removed);
-    EXPECT_EQ(s.controllers().size(), 1u);
-    EXPECT_FALSE(b.admin->closed);
-    EXPECT_EQ(b.admin->call(identify(nvme::cns::controller)).status(), sc::success);
-}
-
-TEST_F(subsystem_control, the_list_means_nothing_while_any_host_is_allowed) {
-    EXPECT_TRUE(s.add_host(host_a));
-    host a = w.make_host(host_a, 1);
-    host b = w.make_host(host_b, 1);
-    EXPECT_TRUE(w.run(s.remove_host(host_a)));
-    EXPECT_FALSE(a.admin->closed);
-    EXPECT_TRUE(s.add_host(host_a));
-    w.run(s.set_allow_any_host(false));
-    EXPECT_FALSE(a.admin->closed);
-    EXPECT_EQ(b.admin->closed, disconnect_reason::host_removed) << "it was never on the list";
-    EXPECT_EQ(b.queues[0]->closed, disconnect_reason::host_removed);
-}
-
-TEST_F(subsystem_control, listeners) {
-    EXPECT_EQ(code(w.run(s.add_listener(here))), EEXIST);
-    EXPECT_EQ(code(w.run(s.add_listener({"RDMA", "IPv4", "10.0.0.1", "4420"}))), ENODEV);
-    EXPECT_EQ(code(w.run(s.add_listener({"FAKE", "IPv4", "in use", "4420"}))), EADDRINUSE);
-    EXPECT_EQ(s.listeners().size(), 1u);
-    EXPECT_EQ(code(w.run(s.remove_listener(elsewhere))), ENOENT);
-    EXPECT_EQ(code(w.run(s.add_listener(elsewhere))), 0);
-    EXPECT_EQ(w.fabric->listening, (std::vector{here, elsewhere}));
-    host h = w.make_host(host_a, 1);
-    EXPECT_EQ(code(w.run(s.remove_listener(here))), 0);
-    EXPECT_EQ(w.fabric->listening, std::vector{elsewhere});
-    EXPECT_EQ(h.admin->closed, disconnect_reason::listener_removed);
-    EXPECT_FALSE(admitted(host_a)) << "but no new one comes in there";
-}
-
-TEST_F(subsystem_control, subsystems_share_a_port_until_the_last_leaves_it) {
-    auto& t = w.make_subsystem("nqn.2024-01.io.example:other");
-    EXPECT_EQ(w.fabric->listening, std::vector{here});
-    EXPECT_TRUE(w.run(s.remove_listener(here)));
-    EXPECT_EQ(w.fabric->listening, std::vector{here});
-    EXPECT_TRUE(w.run(t.remove_listener(here)));
-    EXPECT_TRUE(w.fabric->listening.empty());
-}
-
-TEST_F(subsystem_control, subsystems_that_share_a_port_agree_on_its_secure_channel) {
-    auto& t = w.make_subsystem("nqn.2024-01.io.example:other");
-    ASSERT_TRUE(w.run(s.add_listener(elsewhere, {.secure_channel = true})));
-    EXPECT_EQ(code(w.run(t.add_listener(elsewhere))), EINVAL);
-    EXPECT_TRUE(w.run(t.add_listener(elsewhere, {.secure_channel = true})));
-    EXPECT_TRUE(w.run(t.remove_listener(here)));
-    EXPECT_EQ(code(w.run(t.add_listener(here, {.secure_channel = true}))), EINVAL);
-}
-
-TEST_F(subsystem_control, a_transport_that_cannot_encrypt_is_not_asked_to) {
-    w.fabric->secures = false;
-    EXPECT_EQ(code(w.run(s.add_listener(elsewhere, {.secure_channel = true}))), EINVAL);
-    EXPECT_EQ(w.fabric->listening, std::vector{here});
-}
-
-TEST_F(subsystem_control, listeners_that_start_and_stop_at_once_end_up_right) {
-    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        nvmf_fixture v(seed);
-        auto& a = v.make_subsystem();
-        auto& b = v.make_subsystem("nqn.2024-01.io.example:other");
-        int ended = 0;
-        v.at_control([&] {
-            const auto done = [&](auto) { ++ended; };
-            core::detach(a.add_listener(elsewhere), done);
-            core::detach(b.add_listener(elsewhere), done);
-            core::detach(a.remove_listener(elsewhere), done);
-            core::detach(a.remove_listener(here), done);
-            core::detach(a.add_listener(here), done);
-            core::detach(b.remove_listener(here), done);
-        });
-        EXPECT_TRUE(v.until([&] { return ended == 6; }));
-        EXPECT_EQ(addresses(a), std::vector{here});
-        EXPECT_EQ(addresses(b), std::vector{elsewhere});
-        std::sort(v.fabric->listening.begin(), v.fabric->listening.end(),
-                  [](auto& x, auto& y) { return x.traddr < y.traddr; });
-        EXPECT_EQ(v.fabric->listening, (std::vector{here, elsewhere})) << seed;
-    }
 }
 
 TEST_F(subsystem_control, deleted_while_hosts_use_it) {
@@ -302,19 +122,19 @@ TEST_F(subsystem_control, several_hosts_and_controllers_each_with_their_own_queu
     std::vector<host> hosts;
     for (int i = 0; i < 10; ++i)
         hosts.push_back(w.make_host(i % 2 ? host_a : host_b, 3));
-    EXPECT_EQ(s.controllers().size(), 10u);
+    EXPECT_EQ(s.controllers().all().size(), 10u);
     for (std::size_t i = 0; i < hosts.size(); ++i)
         for (connection* q : hosts[i].queues)
             EXPECT_EQ(q->call(io(io_opcode::write, 1, i), filled(512, static_cast<unsigned char>(i))).status(),
                       sc::success);
     hosts[3].admin->drop();
     EXPECT_TRUE(w.until([&] { return hosts[3].queues[2]->gone; })) << "I/O queues do not outlive their admin queue";
-    EXPECT_EQ(s.controllers().size(), 9u);
-    EXPECT_FALSE(s.controllers().contains(hosts[3].cntlid));
+    EXPECT_EQ(s.controllers().all().size(), 9u);
+    EXPECT_FALSE(s.controllers().all().contains(hosts[3].cntlid));
     for (std::size_t i = 0; i < hosts.size(); ++i)
         EXPECT_EQ(hosts[0].queues[0]->call(io(io_opcode::read, 1, i), bytes(512)).data[0], static_cast<std::byte>(i));
 
-    const auto views = s.controllers().at(hosts[5].cntlid)->qpairs();
+    const auto views = s.controllers().all().at(hosts[5].cntlid)->qpairs();
     ASSERT_EQ(views.size(), 4u);
     for (std::uint16_t qid = 0; qid < 4; ++qid) {
         EXPECT_EQ(views[qid].qid, qid);

@@ -250,7 +250,7 @@ core::task<nvmf::subsystem*> make_subsystem(two_core_gateway& g, std::string nqn
     o.nqn = std::move(nqn);
     o.allow_any_host = true;
     auto* const made = need(co_await g.target().create_subsystem(o));
-    need(co_await made->add_listener(first_address));
+    need(co_await made->listeners().add(first_address));
     co_return made;
 }
 
@@ -259,7 +259,7 @@ core::task<> build(two_core_gateway& g, const settings& s, std::shared_ptr<insta
     auto* const data = co_await make_subsystem(g, data_nqn);
     nvmf::namespace_params p;
     p.bdev_name = disk->name();
-    need(co_await data->add_namespace(p));
+    need(co_await data->namespaces().add(p));
     for (unsigned n = 0; n < s.subsystems; ++n)
         co_await make_subsystem(g, "nqn.2024-01.io.example:disk" + std::to_string(n));
 }
@@ -267,9 +267,9 @@ core::task<> build(two_core_gateway& g, const settings& s, std::shared_ptr<insta
 core::task<> change(two_core_gateway& g, bool add) {
     nvmf::subsystem& s = *g.target().find_subsystem(changed_nqn);
     if (add)
-        need(co_await s.add_listener(second_address));
+        need(co_await s.listeners().add(second_address));
     else
-        need(co_await s.remove_listener(second_address));
+        need(co_await s.listeners().remove(second_address));
 }
 
 void measure(const settings& s) {

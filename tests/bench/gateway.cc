@@ -56,7 +56,7 @@ core::task<> gateway::build() {
     o.allow_any_host = true;
     auto made = co_await target_->create_subsystem(o);
     auto* const s = need(std::move(made));
-    auto listening = co_await s->add_listener(address);
+    auto listening = co_await s->listeners().add(address);
     need(std::move(listening));
 }
 
@@ -82,12 +82,12 @@ core::task<> gateway::add(std::shared_ptr<bdev::device> d, std::uint32_t nsid) {
     nvmf::namespace_params p;
     p.bdev_name = name;
     p.nsid = nsid;
-    auto added = co_await target_->find_subsystem(nqn)->add_namespace(p);
+    auto added = co_await target_->find_subsystem(nqn)->namespaces().add(p);
     need(std::move(added));
 }
 
 core::task<> gateway::remove_namespace(std::uint32_t nsid) {
-    auto removed = co_await target_->find_subsystem(nqn)->remove_namespace(nsid);
+    auto removed = co_await target_->find_subsystem(nqn)->namespaces().remove(nsid);
     need(std::move(removed));
 }
 

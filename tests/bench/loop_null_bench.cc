@@ -72,10 +72,10 @@ class bench {
         o.nqn = "nqn.2024-01.io.causeway:bench";
         o.allow_any_host = true;
         const auto subsystem = co_await target_.create_subsystem(o);
-        must(co_await (*subsystem)->add_listener(address));
+        must(co_await (*subsystem)->listeners().add(address));
         nvmf::namespace_params p;
         p.bdev_name = "Null0";
-        (void)co_await (*subsystem)->add_namespace(p);
+        (void)co_await (*subsystem)->namespaces().add(p);
         host_ = std::make_unique<loop::host_controller>(*transport_);
         loop::host_options h;
         h.at = address;

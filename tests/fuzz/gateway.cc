@@ -75,12 +75,12 @@ core::task<> gateway::build(const char* trtype, transport_factory make, std::uin
         need(devices_.add(need(bdev::memory_device::create(group_.control(), name, shape, bdev::random_uuid()))));
         nvmf::namespace_params p;
         p.bdev_name = name;
-        auto added = co_await subsystem->add_namespace(p);
+        auto added = co_await subsystem->namespaces().add(p);
         need(std::move(added));
     }
     // Named first: g++ 12 destroys a braced argument of co_await twice.
     nvmf::transport_address at{trtype, "IPv4", address, std::to_string(port)};
-    auto listening = co_await subsystem->add_listener(std::move(at));
+    auto listening = co_await subsystem->listeners().add(std::move(at));
     need(listening);
 }
 

@@ -23,7 +23,8 @@ neighbourhood::neighbourhood(seam_maker make_seam, std::uint64_t seed) : run(see
 
 neighbourhood::~neighbourhood() {
     EXPECT_TRUE(run.run_until([&] { return everything_is_given_back(); }, 200'000))
-        << by->connections() << " connections and " << subsystem().controllers().size() << " controllers are left";
+        << by->connections() << " connections and " << subsystem().controllers().all().size()
+        << " controllers are left";
     EXPECT_EQ(bad->hung() + other_bad->hung() + good->hung(), 0u);
     wait(tear_down());
     wait(managed.stop());
@@ -34,7 +35,8 @@ neighbourhood::~neighbourhood() {
 
 bool neighbourhood::everything_is_given_back() {
     const auto& counts = target().counters().on(0);
-    return by->connections() == 0 && subsystem().controllers().empty() && target().discovery().controllers().empty() &&
+    return by->connections() == 0 && subsystem().controllers().all().empty() &&
+           target().discovery().controllers().all().empty() &&
            counts.current_admin_qpairs.get() + counts.current_io_qpairs.get() == 0 &&
            counts.current_unassociated_qpairs.get() == 0;
 }
@@ -46,7 +48,7 @@ core::task<> neighbourhood::build() {
     o.nqn = subnqn;
     o.allow_any_host = true;
     const auto subsystem = co_await target().create_subsystem(o);
-    const auto listening = co_await (*subsystem)->add_listener(by->address());
+    const auto listening = co_await (*subsystem)->listeners().add(by->address());
     EXPECT_TRUE(listening);
     bad = make_disk("bad");
     co_await add_namespace("bad");
@@ -80,7 +82,7 @@ std::shared_ptr<bdev::fault_device> neighbourhood::make_disk(const std::string& 
 core::task<> neighbourhood::add_namespace(std::string disk) {
     nvmf::namespace_params p;
     p.bdev_name = std::move(disk);
-    const auto added = co_await subsystem().add_namespace(p);
+    const auto added = co_await subsystem().namespaces().add(p);
     EXPECT_TRUE(added);
 }
 

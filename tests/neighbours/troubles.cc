@@ -196,11 +196,11 @@ class operator_who_cannot_decide : public busy_task {
     core::task<bool> once() override {
         nvmf::namespace_params p;
         p.bdev_name = "spare";
-        const auto nsid = co_await at_.subsystem().add_namespace(p);
+        const auto nsid = co_await at_.subsystem().namespaces().add(p);
         if (!nsid)
             co_return false;
         co_await core::yield();
-        const auto removed = co_await at_.subsystem().remove_namespace(*nsid);
+        const auto removed = co_await at_.subsystem().namespaces().remove(*nsid);
         co_return removed.has_value();
     }
 };
@@ -306,7 +306,7 @@ std::vector<trouble> troubles_everywhere() {
     all.push_back({"a_host_connects_and_never_enables",
                    [](neighbourhood& n) { return std::make_unique<host_that_holds_queues>(n, true); },
                    [](neighbourhood& n, const party& p) {
-                       return p.failed() == 0 && p.done() > 4 && n.subsystem().controllers().size() >= 3;
+                       return p.failed() == 0 && p.done() > 4 && n.subsystem().controllers().all().size() >= 3;
                    }});
     all.push_back(
         {"strangers_come_and_never_connect",

@@ -97,7 +97,7 @@ core::task<> gateway_operator::move_namespace() {
     d->absent.begin();
     system_.trace("operator: removes namespace {} of subsystem {}", d->nsid, d->subsystem);
     auto* const s = system_.target().find_subsystem(system_.subsystems()[d->subsystem].nqn);
-    if (const auto removed = co_await s->remove_namespace(d->nsid); !removed)
+    if (const auto removed = co_await s->namespaces().remove(d->nsid); !removed)
         system_.fail("cannot remove namespace {}: {}", d->nsid, removed.error().text());
     co_await core::sleep_for(system_.some_time(5ms));
     const std::size_t other = system_.random().below(system_.subsystems().size());
@@ -153,13 +153,13 @@ core::task<> gateway_operator::shut_hosts_out() {
     s->unreachable.begin();
     system_.trace("operator: {} may not use {}", nqn, s->nqn);
     auto* const made = system_.target().find_subsystem(s->nqn);
-    if (const auto removed = co_await made->remove_host(nqn); !removed)
+    if (const auto removed = co_await made->access().remove_host(nqn); !removed)
         system_.fail("cannot remove host {}: {}", nqn, removed.error().text());
-    for (const auto& [cntlid, c] : made->controllers())
+    for (const auto& [cntlid, c] : made->controllers().all())
         if (c->host_nqn() == nqn)
             system_.fail("{} was removed from {}, and still is controller {}", nqn, s->nqn, cntlid);
     co_await core::sleep_for(system_.some_time(5ms));
-    if (const auto added = made->add_host(nqn); !added)
+    if (const auto added = made->access().add_host(nqn); !added)
         system_.fail("cannot add host {}: {}", nqn, added.error().text());
     system_.trace("operator: {} may use {}", nqn, s->nqn);
     s->unreachable.end(system_.now());
@@ -173,10 +173,10 @@ core::task<> gateway_operator::stop_listening() {
     s->unreachable.begin();
     system_.trace("operator: {} does not listen", s->nqn);
     auto* const made = system_.target().find_subsystem(s->nqn);
-    if (const auto removed = co_await made->remove_listener(s->at); !removed)
+    if (const auto removed = co_await made->listeners().remove(s->at); !removed)
         system_.fail("cannot remove the listener: {}", removed.error().text());
     co_await core::sleep_for(system_.some_time(5ms));
-    if (const auto added = co_await made->add_listener(s->at); !added)
+    if (const auto added = co_await made->listeners().add(s->at); !added)
         system_.fail("cannot listen: {}", added.error().text());
     system_.trace("operator: {} listens", s->nqn);
     s->unreachable.end(system_.now());

@@ -83,9 +83,9 @@ core::task<> simulated_system::make_subsystem(std::size_t s) {
         co_return;
     }
     for (std::size_t h = 0; h < plan_.hosts.size() + 1; ++h)  // the auditor is the last one
-        if (const auto added = (*made)->add_host(host_nqn(h)); !added)
+        if (const auto added = (*made)->access().add_host(host_nqn(h)); !added)
             fail("cannot add a host: {}", added.error().text());
-    if (const auto listening = co_await (*made)->add_listener(subsystems_[s].at); !listening)
+    if (const auto listening = co_await (*made)->listeners().add(subsystems_[s].at); !listening)
         fail("cannot listen: {}", listening.error().text());
 }
 
@@ -107,7 +107,7 @@ core::task<bool> simulated_system::add_namespace(disk& d, std::size_t s) {
     nvmf::namespace_params p;
     p.bdev_name = d.name;
     p.nsid = d.nsid;
-    const auto added = co_await at->add_namespace(p);
+    const auto added = co_await at->namespaces().add(p);
     if (!added) {
         trace("no namespace {}: {}", d.nsid, added.error().text());
         co_return false;

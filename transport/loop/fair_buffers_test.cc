@@ -32,7 +32,7 @@ class fair_buffers : public ::testing::Test {
         (*made)->add_rule({.what = bdev::fault_rule::kind::delay, .delay = 100us});
         nvmf::namespace_params p;
         p.bdev_name = "other";
-        const auto added = co_await gate.target->find_subsystem(subnqn)->add_namespace(p);
+        const auto added = co_await gate.target->find_subsystem(subnqn)->namespaces().add(p);
         EXPECT_TRUE(added);
     }
     core::task<> take_down() {

@@ -50,11 +50,11 @@ class gateway {
         o.nqn = subnqn;
         o.allow_any_host = true;
         const auto subsystem = co_await target->create_subsystem(o);
-        const auto listening = co_await (*subsystem)->add_listener(here);
+        const auto listening = co_await (*subsystem)->listeners().add(here);
         EXPECT_TRUE(listening);
         nvmf::namespace_params p;
         p.bdev_name = "disk";
-        const auto added = co_await (*subsystem)->add_namespace(p);
+        const auto added = co_await (*subsystem)->namespaces().add(p);
         EXPECT_TRUE(added);
     }
     core::task<> tear_down() {

@@ -154,7 +154,7 @@ TEST(device_faults, a_device_without_connections_and_listeners_can_fail) {
     rdma_fixture w(1, small_options(), d);
     EXPECT_EQ(w.open(0, 32)->end().is, host_end::state::rejected);
     for (const std::string& s : {nqn, slow_nqn})
-        ASSERT_TRUE(w.run(w.target.find_subsystem(s)->remove_listener(w.here)));
+        ASSERT_TRUE(w.run(w.target.find_subsystem(s)->listeners().remove(w.here)));
     w.fabric.fail_device();
     EXPECT_TRUE(w.until([&] { return all_given_back(w); }));
 }

@@ -250,21 +250,21 @@ TEST(life, subsystems_share_an_address_and_the_last_one_closes_it) {
     rdma_fixture w;
     auto* first = w.target.find_subsystem(nqn);
     auto* second = w.target.find_subsystem(slow_nqn);
-    EXPECT_TRUE(w.run(first->remove_listener(w.here)));
+    EXPECT_TRUE(w.run(first->listeners().remove(w.here)));
     EXPECT_EQ(w.fabric.objects["id"], 1);
-    EXPECT_TRUE(w.run(second->remove_listener(w.here)));
+    EXPECT_TRUE(w.run(second->listeners().remove(w.here)));
     EXPECT_EQ(w.fabric.objects["id"], 0);
-    EXPECT_TRUE(w.run(first->add_listener(w.here))) << "and it can be opened again";
+    EXPECT_TRUE(w.run(first->listeners().add(w.here))) << "and it can be opened again";
     w.make_host();
 }
 
 TEST(life, addresses_that_cannot_be) {
     rdma_fixture w;
     auto* s = w.target.find_subsystem(nqn);
-    const auto no_device = w.run(s->add_listener({"RDMA", "IPv4", "192.168.1.1", "4420"}));
+    const auto no_device = w.run(s->listeners().add({"RDMA", "IPv4", "192.168.1.1", "4420"}));
     ASSERT_FALSE(no_device);
     EXPECT_EQ(no_device.error().code, ENODEV);
-    const auto no_address = w.run(s->add_listener({"RDMA", "IPv4", "ten", "4420"}));
+    const auto no_address = w.run(s->listeners().add({"RDMA", "IPv4", "ten", "4420"}));
     ASSERT_FALSE(no_address);
     EXPECT_EQ(no_address.error().code, EINVAL);
 }

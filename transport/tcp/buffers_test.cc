@@ -30,7 +30,7 @@ class buffers : public tcp_fixture {
         EXPECT_TRUE(memory && devices.add(*memory));
         nvmf::namespace_params p;
         p.bdev_name = "memory";
-        EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->add_namespace(p)));
+        EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->namespaces().add(p)));
         hung_disk->add_rule({.what = bdev::fault_rule::kind::hang});
     }
     ~buffers() override {
@@ -192,7 +192,7 @@ struct many_buffers : buffers {
         (*made)->add_rule({.what = bdev::fault_rule::kind::delay, .delay = std::chrono::microseconds(100)});
         nvmf::namespace_params p;
         p.bdev_name = "delayed";
-        EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->add_namespace(p)));
+        EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->namespaces().add(p)));
         return *made;
     }
     /// Virtual time for so many reads of 512 bytes, 32 at a time.

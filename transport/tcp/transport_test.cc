@@ -83,7 +83,7 @@ nvme::command read_of(std::uint64_t lba, std::uint32_t blocks) {
 /// The cores of a controller's I/O queues, by qid.
 std::vector<unsigned> cores_of_io_queues(tcp_fixture& f) {
     std::vector<unsigned> cores;
-    for (const auto& q : f.target->find_subsystem(subsystem_nqn)->controllers().at(f.cntlid)->qpairs())
+    for (const auto& q : f.target->find_subsystem(subsystem_nqn)->controllers().all().at(f.cntlid)->qpairs())
         if (q.qid != 0)
             cores.push_back(q.reactor);
     return cores;

@@ -183,8 +183,8 @@ void rdma_fixture::add_subsystem(const std::string& subnqn, const std::string& d
     ASSERT_TRUE(s);
     nvmf::namespace_params p;
     p.bdev_name = device;
-    ASSERT_TRUE(run((*s)->add_namespace(p)));
-    const auto listening = run((*s)->add_listener(here));
+    ASSERT_TRUE(run((*s)->namespaces().add(p)));
+    const auto listening = run((*s)->listeners().add(here));
     ASSERT_TRUE(listening) << listening.error().text();
 }
 

@@ -182,7 +182,7 @@ core::task<> tcp_fixture::build(transport_options options, connection_limits lim
     o.allow_any_host = true;
     auto subsystem = co_await target->create_subsystem(o);
     nvmf::transport_address at{"TCP", "IPv4", "127.0.0.1", std::to_string(port)};
-    EXPECT_TRUE(co_await (*subsystem)->add_listener(std::move(at)));
+    EXPECT_TRUE(co_await (*subsystem)->listeners().add(std::move(at)));
 }
 
 std::shared_ptr<bdev::fault_device> tcp_fixture::add_disk() {
@@ -193,7 +193,7 @@ std::shared_ptr<bdev::fault_device> tcp_fixture::add_disk() {
     EXPECT_TRUE(made && devices.add(*made));
     nvmf::namespace_params p;
     p.bdev_name = "disk";
-    EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->add_namespace(p)));
+    EXPECT_TRUE(run(target->find_subsystem(subsystem_nqn)->namespaces().add(p)));
     return *made;
 }
 

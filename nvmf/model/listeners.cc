@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nvmf/model/listeners.h"
+
+#include "core/log.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/discovery.h"
+#include "nvmf/model/environment.h"
+#include "nvmf/model/subsystem.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf {
+
+std::vector<std::shared_ptr<listener>>::const_iterator listeners::find(const transport_address& at) const noexcept {
+    return std::find_if(all_.begin(), all_.end(), [&](const auto& l) { return l->at == at; });
+}
+
+core::task<core::result<>> listeners::add(transport_address at, listen_options options) {
+    const auto keep = subsystem_.shared_from_this();
+    environment& shared = subsystem_.environment();
+    if (subsystem_.closing())
+        co_return core::fail(ENODEV, "the subsystem is being deleted", subsystem_.nqn());
+    transport* const fabric = shared.transports.find(at.trtype);
+    if (!fabric)
+        co_return core::fail(ENODEV, "no such transport: create it first", at.trtype);
+    auto normal = fabric->normalized(std::move(at));
+    if (!normal)
+        co_return tl::make_unexpected(std::move(normal.error()));
+    at = std::move(*normal);
+    if (find(at) != all_.end())
+        co_return core::fail(EEXIST, "the subsystem already has this listener", at.text());
+    // In the list before it listens: hosts that come with the first packet find it.
+    const auto added = std::make_shared<listener>(listener{at, options});
+    all_.push_back(added);
+    auto listening = co_await shared.ports.lease(*fabric, at, options, added->port);
+    if (!listening) {
+        std::erase(all_, added);
+        co_return listening;
+    }
+    if (std::find(all_.begin(), all_.end(), added) == all_.end()) {
+        added->port = {};
+        co_await shared.ports.close_unused(*fabric);
+        co_return core::fail(ENODEV, "the listener or its subsystem was removed meanwhile", at.text());
+    }
+    core::log::info("{}: listens at {}{}", subsystem_.nqn(), at.text(), options.secure_channel ? ", secured" : "");
+    shared.discovery_log->changed(subsystem_);
+    co_return core::result<>();
+}
+
+core::task<core::result<>> listeners::remove(transport_address at) {
+    const auto keep = subsystem_.shared_from_this();
+    environment& shared = subsystem_.environment();
+    transport* const fabric = shared.transports.find(at.trtype);
+    if (!fabric)
+        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    auto normal = fabric->normalized(std::move(at));
+    if (!normal)
+        co_return tl::make_unexpected(std::move(normal.error()));
+    at = std::move(*normal);
+    const auto it = find(at);
+    if (it == all_.end())
+        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    const std::shared_ptr<const port> left = (*it)->port.shared();
+    // Its lease goes with it, or, where add() is still at work, when that has seen it gone.
+    all_.erase(it);
+    shared.discovery_log->changed(subsystem_);
+    co_await shared.ports.close_unused(*fabric);
+    controllers& connected = subsystem_.controllers();
+    auto ending = connected.where([&](const controller& c) { return left && c.came_by(*left); });
+    co_await connected.end(std::move(ending), disconnect_reason::listener_removed);
+    co_return core::result<>();
+}
+
+core::task<> listeners::remove_all() {
+    const auto keep = subsystem_.shared_from_this();
+    environment& shared = subsystem_.environment();
+    all_.clear();
+    for (std::size_t i = 0; i < shared.transports.all().size(); ++i)
+        co_await shared.ports.close_unused(*shared.transports.all()[i]);
+}
+
+bool listeners::admit(const port* p) const noexcept {
+    return subsystem_.is_discovery() ||
+           (p && std::any_of(all_.begin(), all_.end(), [&](const auto& l) { return l->port.get() == p; }));
+}
+
+}  // namespace causeway::nvmf

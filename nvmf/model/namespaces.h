@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "nvmf/model/nvm_namespace.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace causeway::nvmf {
+
+class subsystem;
+
+struct namespace_params {
+    std::string bdev_name;
+    std::uint32_t nsid = 0;  ///< 0: the lowest free one
+    std::optional<nvmf::nguid> nguid;
+    std::optional<nvmf::eui64> eui64;
+    std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
+};
+
+/// The namespaces of one subsystem, which owns this. Control reactor; each core has its own table of them for the data
+/// path.
+///
+/// Nothing here waits for a device, except the end of a removal. What an operator removes disappears at once for hosts
+/// and for management clients. I/O that is still in flight ends in the background; if it hangs, it delays nothing else.
+class namespaces {
+  public:
+    using map = std::map<std::uint32_t, std::shared_ptr<nvm_namespace>>;  ///< by nsid
+
+    explicit namespaces(subsystem& owner);
+
+    /// The nsid. ENODEV (no such device), EBUSY (claimed), EEXIST (nsid or an identifier is taken), ENOSPC,
+    /// EINVAL.
+    core::task<core::result<std::uint32_t>> add(namespace_params p);
+    /// Hosts and all() no longer have it when the task first suspends. Ends when the device's claim is released, or
+    /// after a second if the device hangs: the claim is released later then. ENODEV.
+    core::task<core::result<>> remove(std::uint32_t nsid);
+    /// As remove(), for all at once.
+    core::task<> remove_all();
+
+    const map& all() const noexcept { return all_; }
+    bool have_volatile_write_cache() const noexcept;
+    /// There are namespaces, and the devices of all of them serve `o`.
+    bool all_serve(bdev::op o) const noexcept;
+    /// Of one core, which alone may look into it.
+    const namespace_table& table(std::size_t core) const noexcept { return tables_.on(core); }
+
+    // ---- What controllers report to their hosts.
+
+    void announce_change(std::uint32_t nsid);
+    void announce_health();
+
+  private:
+    core::result<nvm_namespace::identity> identify(const namespace_params& p, const bdev::device& d) const;
+    core::result<> check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const;
+    std::uint32_t free_nsid() const noexcept;
+    std::shared_ptr<nvm_namespace> begin_removal(std::uint32_t nsid);
+    core::task<> tear_down(std::shared_ptr<nvm_namespace> ns);
+    core::task<> wait_for_removals(std::vector<std::shared_ptr<nvm_namespace>> going) const;
+
+    subsystem& subsystem_;
+    map all_;
+    core::per_core<namespace_table> tables_;
+};
+
+}  // namespace causeway::nvmf
