@@ -67,7 +67,7 @@ bytes firmware_slots(controller&) {
 }
 
 bytes changed_namespaces(controller& c) {
-    return bytes_of(c.changed_namespaces());
+    return bytes_of(c.changed_namespaces().page());
 }
 
 bytes commands_effects(controller& c) {

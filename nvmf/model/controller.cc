@@ -27,7 +27,7 @@ controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, co
     : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
       host_number_lease_(subsystem_->environment().host_numbers.of(id_.host_nqn)), host_number_(*host_number_lease_),
       is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(fabric.type())),
-      born_(subsystem_->environment().group.time().now()),
+      born_(subsystem_->environment().group.time().now()), properties_(is_discovery_),
       keep_alive_(subsystem_->environment().group.control(), admin_queue) {}
 
 controller::~controller() = default;
@@ -118,7 +118,7 @@ void controller::end(disconnect_reason why) {
     if (std::exchange(ended_, true))
         return;
     core::log::info("{}: controller {:#06x} of {} ends: {}", subsystem_->nqn(), cntlid(), host_nqn(), to_string(why));
-    ready_.store(false, std::memory_order_relaxed);
+    properties_.end();
     keep_alive_.stop();
     events_.end();
     discovery_.reset();
@@ -138,61 +138,30 @@ nvme::cap controller::cap() const noexcept {
         .set_crwms(true);
 }
 
-bool controller::enable_is_valid() const noexcept {
-    if (cc_.css() != nvme::cc::css_nvm || cc_.mps() != 0 || cc_.ams() != 0)
-        return false;
-    // Hosts differ in what they write for discovery controllers, which have no I/O queues.
-    return is_discovery_ || (cc_.iosqes() == 6 && cc_.iocqes() == 4);
-}
-
 void controller::set_cc(nvme::cc value) {
-    const nvme::cc old = std::exchange(cc_, value);
-    if (old.en() && !value.en())
-        return reset();
-    using shutdown = nvme::cc::shutdown;
-    if (value.shn() != shutdown::none && old.shn() == shutdown::none) {
-        csts_.set_shst(nvme::csts::shutdown::occurring);
-        close_io_queues(disconnect_reason::controller_shutdown);
-    } else if (value.shn() == shutdown::none && !old.en() && value.en()) {
-        csts_.set_shst(nvme::csts::shutdown::none);
+    switch (properties_.write_cc(value)) {
+    case controller_properties::consequence::none: break;
+    case controller_properties::consequence::reset:
+        lose_state();
+        close_io_queues(disconnect_reason::controller_reset);
+        break;
+    case controller_properties::consequence::shutdown: close_io_queues(disconnect_reason::controller_shutdown); break;
     }
     settle();
 }
 
-/// A Controller Level Reset. The admin queue stays.
-void controller::reset() {
-    resetting_ = true;
-    ready_.store(false, std::memory_order_relaxed);
+/// For a Controller Level Reset. The admin queue stays, and so does what Connect has set.
+void controller::lose_state() {
     events_.end();
     events_.configure(0);
     features_ = {};
     changed_namespaces_.clear();
-    too_many_changed_ = false;
-    csts_.set_cfs(false);
-    csts_.set_shst(nvme::csts::shutdown::none);
-    close_io_queues(disconnect_reason::controller_reset);
-    settle();
 }
 
-/// Reset and shutdown are complete when no command of the I/O queues is at work any more: only then may a
-/// host send its writes by another path without fear that an older one lands on top of them.
 void controller::settle() {
     if (io_queues_ == 0)
-        complete_reset_and_shutdown();
+        properties_.settle();
     follow_keep_alive();
-}
-
-void controller::complete_reset_and_shutdown() {
-    if (csts_.shst() == nvme::csts::shutdown::occurring)
-        csts_.set_shst(nvme::csts::shutdown::complete);
-    if (std::exchange(resetting_, false))
-        csts_.set_rdy(false);
-    if (cc_.en() && !csts_.rdy() && !csts_.cfs()) {
-        const bool valid = enable_is_valid();
-        csts_.set_cfs(!valid);
-        csts_.set_rdy(valid);
-        ready_.store(valid && !ended_, std::memory_order_relaxed);
-    }
 }
 
 // ---- Keep alive.
@@ -208,8 +177,7 @@ void controller::set_kato(std::uint32_t kato_ms) {
 /// The Keep Alive Timer is active while CC.EN and CSTS.RDY are set and no shutdown has begun, and begins anew each time
 /// that it becomes active (Base 2.0, "Keep Alive").
 void controller::follow_keep_alive() {
-    const bool active =
-        cc_.en() && csts_.rdy() && cc_.shn() == nvme::cc::shutdown::none && csts_.shst() == nvme::csts::shutdown::none;
+    const bool active = properties_.is_active();
     if (std::exchange(keep_alive_active_, active) != active && !ended_)
         start_keep_alive();
 }
@@ -228,7 +196,7 @@ void controller::start_keep_alive() {
 void controller::on_keep_alive_timeout() {
     if (ended_)
         return;
-    csts_.set_cfs(true);
+    properties_.set_fatal();
     core::log::peer_warning(keep_alive_limiter,
                             "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",
                             subsystem_->nqn(), host_nqn(), cntlid(),
@@ -246,28 +214,13 @@ bool controller::notify_discovery_change() {
 }
 
 void controller::namespace_changed(std::uint32_t nsid) {
-    if (!too_many_changed_)
-        changed_namespaces_.insert(nsid);
-    if (changed_namespaces_.size() > std::size(nvme::changed_namespace_list{}.nsid)) {
-        too_many_changed_ = true;
-        changed_namespaces_.clear();
-    }
+    changed_namespaces_.add(nsid);
     events_.raise(async_events::namespace_attribute);
 }
 
-nvme::changed_namespace_list controller::changed_namespaces() const {
-    nvme::changed_namespace_list list{};
-    if (too_many_changed_)
-        list.nsid[0] = nvme::broadcast_nsid;
-    std::copy(changed_namespaces_.begin(), changed_namespaces_.end(), list.nsid);
-    return list;
-}
-
 void controller::log_page_read(nvme::lid page) {
-    if (page == nvme::lid::changed_namespace_list) {
+    if (page == nvme::lid::changed_namespace_list)
         changed_namespaces_.clear();
-        too_many_changed_ = false;
-    }
     events_.page_read(page);
 }
 

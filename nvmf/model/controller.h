@@ -2,8 +2,9 @@
 #pragma once
 
 #include "core/condition_variable.h"
-#include "nvme/properties.h"
 #include "nvmf/model/async_events.h"
+#include "nvmf/model/changed_namespaces.h"
+#include "nvmf/model/controller_properties.h"
 #include "nvmf/model/discovery.h"
 #include "nvmf/model/error_log.h"
 #include "nvmf/model/feature_values.h"
@@ -12,10 +13,8 @@
 #include "nvmf/transport.h"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -89,11 +88,11 @@ class controller final : public std::enable_shared_from_this<controller> {
     // ---- Properties.
 
     nvme::cap cap() const noexcept;
-    nvme::cc cc() const noexcept { return cc_; }
-    nvme::csts csts() const noexcept { return csts_; }
+    nvme::cc cc() const noexcept { return properties_.cc(); }
+    nvme::csts csts() const noexcept { return properties_.csts(); }
     void set_cc(nvme::cc value);
     /// Any reactor: enabled, commands run.
-    bool ready() const noexcept { return ready_.load(std::memory_order_relaxed); }
+    bool ready() const noexcept { return properties_.ready(); }
 
     // ---- Keep alive.
 
@@ -117,7 +116,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     /// True: there was a change, which is reported to the host if it has enabled the event.
     bool notify_discovery_change();
     void namespace_changed(std::uint32_t nsid);
-    nvme::changed_namespace_list changed_namespaces() const;  ///< the log page
+    const nvmf::changed_namespaces& changed_namespaces() const noexcept { return changed_namespaces_; }
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
     void log_page_read(nvme::lid page);
 
@@ -132,12 +131,10 @@ class controller final : public std::enable_shared_from_this<controller> {
   private:
     void close(queue& q, disconnect_reason why);
     void close_io_queues(disconnect_reason why);
-    void reset();
+    void lose_state();
     void settle();
-    void complete_reset_and_shutdown();
     void follow_keep_alive();
     void start_keep_alive();
-    bool enable_is_valid() const noexcept;
 
     const std::shared_ptr<nvmf::subsystem> subsystem_;
     transport& fabric_;
@@ -154,11 +151,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     totals past_;             ///< of queues that are gone
     bool ended_ = false;
 
-    nvme::cc cc_;
-    nvme::csts csts_;
-    bool resetting_ = false;  ///< CC.EN was cleared, I/O queues are still closing
-    std::atomic<bool> ready_{false};
-
+    controller_properties properties_;
     keep_alive keep_alive_;
     std::uint32_t kato_ms_ = 0;
     bool keep_alive_active_ = false;
@@ -166,8 +159,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     async_events events_;
     error_log errors_;
     std::unique_ptr<discovery_log::reader> discovery_;
-    std::set<std::uint32_t> changed_namespaces_;
-    bool too_many_changed_ = false;
+    nvmf::changed_namespaces changed_namespaces_;
 };
 
 }  // namespace causeway::nvmf

@@ -23,8 +23,8 @@ struct subsystem_options {
     std::string admin_label;
 };
 
-/// These, with what was left out filled in (a serial number; max_namespaces of 0 is the default). EINVAL: one of them is
-/// outside its range.
+/// These, with what was left out filled in (a serial number; max_namespaces of 0 is the default). EINVAL: one of them
+/// is outside its range.
 core::result<subsystem_options> completed(subsystem_options o);
 
 }  // namespace causeway::nvmf
