@@ -4,6 +4,7 @@
 #include "nvmf/command/admin_commands.h"
 #include "nvmf/command/io_commands.h"
 #include "nvmf/target.h"
+#include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
 
@@ -21,27 +22,29 @@ verdict check_io(request& r) noexcept {
         return {nvme::sc::invalid_opcode.with_dnr(), at_opcode};
     if (r.command.psdt() != nvme::psdt::sgl) [[unlikely]]
         return wrong_field(at_flags, 6);
+    request_target_side& mine = side_of(r);
     r.transfer = c.direction;
-    r.run = c.run;
+    mine.run = c.run;
     const std::uint32_t nsid = r.command.nsid;
-    const core_namespace* ns = r.qpair->namespaces->find(nsid);
+    const core_namespace* ns = side_of(*r.qpair).namespaces->find(nsid);
     if (!ns) [[unlikely]] {
         if (c.allows_broadcast_nsid && nsid == nvme::broadcast_nsid)
             return {};
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
-    r.ns_generation = ns->generation;
+    mine.ns_generation = ns->generation;
     return c.check(r, *ns);
 }
 
 nvme::status target::begin(request& r) noexcept {
-    qpair& q = *r.qpair;
+    const qpair_target_side& q = side_of(*r.qpair);
+    request_target_side& mine = side_of(r);
     r.transfer = transfer::none;
     r.length = 0;
     r.completion.set_result64(0);
-    r.fused = nullptr;
-    r.waits_for_fused = false;
-    r.stall_epoch = q.stall_epoch;
+    mine.fused = nullptr;
+    mine.waits_for_fused = false;
+    mine.stall_epoch = r.qpair->stall_epoch;
     if (!q.namespaces || r.command.opcode == nvme::fabrics_opcode) [[unlikely]]
         return begin_admin(r);
     if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]
@@ -52,12 +55,11 @@ nvme::status target::begin(request& r) noexcept {
 }
 
 nvme::status target::begin_admin(request& r) noexcept {
-    qpair& q = *r.qpair;
-    if (!q.target) {
+    if (qpair_target_side& q = side_of(*r.qpair); !q.target) {
         q.target = this;
-        q.counters = &counters_.on(q.home().index());
+        q.counters = &counters_.on(r.qpair->home().index());
     }
-    cancel_expected_second(q);
+    cancel_expected_second(*r.qpair);
     const verdict v = r.command.opcode == nvme::fabrics_opcode ? check_fabrics(r) : check_admin(r);
     return v.ok() ? v.status : refuse(r, v);
 }
@@ -67,8 +69,8 @@ void target::abandon(request& r) noexcept {
 }
 
 void target::execute(request& r) noexcept {
-    ++r.qpair->executing;
-    r.run(r);
+    ++side_of(*r.qpair).executing;
+    side_of(r).run(r);
 }
 
 }  // namespace causeway::nvmf

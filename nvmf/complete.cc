@@ -3,6 +3,7 @@
 
 #include "nvmf/core_counters.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
 
@@ -10,8 +11,8 @@ namespace {
 
 /// Where a command with this opcode has an LBA. Fabrics and admin commands have none.
 std::uint64_t lba_of(const request& r) noexcept {
-    return r.qpair->qid != 0 && r.command.opcode != nvme::fabrics_opcode ? nvme::block_command_view{r.command}.slba()
-                                                                         : 0;
+    return r.qpair->qid() != 0 && r.command.opcode != nvme::fabrics_opcode ? nvme::block_command_view{r.command}.slba()
+                                                                           : 0;
 }
 
 /// Nothing went wrong with these: a waiter exists.
@@ -22,7 +23,7 @@ bool taken_back(nvme::status s) noexcept {
 }  // namespace
 
 nvme::status log_error(request& r, verdict v) noexcept {
-    qpair& q = *r.qpair;
+    const qpair_target_side& q = side_of(*r.qpair);
     if (!q.controller || taken_back(v.status))
         return v.status;
     const nvme::status s = v.status.with_more();
@@ -39,22 +40,23 @@ nvme::status log_error(request& r, verdict v) noexcept {
 }
 
 nvme::status refuse(request& r, verdict v) noexcept {
-    r.qpair->counters->refused_commands.add();
+    side_of(*r.qpair).counters->refused_commands.add();
     return log_error(r, v);
 }
 
 void finish(request& r, nvme::status s) noexcept {
     qpair& q = *r.qpair;
     r.set_status(s);
-    --q.executing;
+    qpair_target_side& side = side_of(q);
+    --side.executing;
     q.respond(r);  // r may carry the next command now
-    if (q.drained && q.executing == 0) [[unlikely]]
-        q.home().post(*std::exchange(q.drained, nullptr));
+    if (side.drained && side.executing == 0) [[unlikely]]
+        q.home().post(*std::exchange(side.drained, nullptr));
 }
 
 void finish_logged(request& r, verdict v) noexcept {
     if (!v.ok()) [[unlikely]] {
-        r.qpair->counters->failed_commands.add();
+        side_of(*r.qpair).counters->failed_commands.add();
         v.status = log_error(r, v);
     }
     finish(r, v.status);
@@ -66,7 +68,7 @@ void finish_on_home_core(request& r, verdict v) noexcept {
     r.handle = [](core::message& m) noexcept {
         request& r = static_cast<request&>(m);
         if (!r.status().ok())
-            r.qpair->counters->failed_commands.add();
+            side_of(*r.qpair).counters->failed_commands.add();
         finish(r, r.status());
     };
     r.qpair->home().post(r);

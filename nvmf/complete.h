@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "nvmf/transport.h"
+#include "nvmf/request.h"
 #include "nvmf/verdict.h"
 
 namespace causeway::nvmf {

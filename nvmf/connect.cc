@@ -15,6 +15,7 @@
 #include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
+#include "nvmf/target_side.h"
 
 #include <algorithm>
 #include <bit>
@@ -212,7 +213,8 @@ core::task<connect_result> decide(const connect_request& a, target& t) {
     co_return co_await admit_io(a, *s);
 }
 
-void install(qpair& q, const connect_request& a, std::shared_ptr<controller> c) {
+void install(qpair& on, const connect_request& a, std::shared_ptr<controller> c) {
+    qpair_target_side& q = side_of(on);
     subsystem& s = c->subsystem();
     q.qid = a.qid();
     q.sq_flow_control = !(a.command.cattr & nvme::cattr_disable_sq_flow_control);
@@ -228,11 +230,11 @@ void install(qpair& q, const connect_request& a, std::shared_ptr<controller> c) 
         return;
     q.phase = qpair::state::enabled;
     if (q.qid != 0)
-        q.namespaces = &s.namespaces().table(q.home().index());
+        q.namespaces = &s.namespaces().table(on.home().index());
 }
 
 core::task<> connect(request& r) {
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
     target& t = *q.target;
     q.connect_runs = true;
     q.counters->current_unassociated_qpairs.add();
@@ -247,13 +249,13 @@ core::task<> connect(request& r) {
         core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
                                 a.hostnqn(), a.peer.text(), given.why);
     }
-    co_await core::switch_to(q.home());
+    co_await core::switch_to(r.qpair->home());
 
     q.counters->current_unassociated_qpairs.sub();
     q.connect_runs = false;
     r.completion.dw0 = given.dw0;
     if (given.owner)
-        install(q, a, std::move(given.owner));
+        install(*r.qpair, a, std::move(given.owner));
     finish_logged(r, given.result);
 }
 

@@ -82,7 +82,7 @@ TEST(connect, refuses_an_admin_queue_for_a_reason) {
         const capsule& c = a.make(w);
         EXPECT_TRUE(c.status().is(r.answer)) << nvme::to_string(c.status());
         EXPECT_EQ(c.dw0(), r.dw0);
-        EXPECT_EQ(c.of->qpair->controller, nullptr);
+        EXPECT_FALSE(c.of->qpair->is_connected());
         EXPECT_TRUE(s.controllers().all().empty());
     }
     attempt good(0, host_a, 0xffff);
@@ -182,9 +182,9 @@ TEST(connect, leaves_flow_control_out_where_the_host_asks) {
     auto command = std::bit_cast<nvme::connect_command>(connect(0));
     command.cattr = nvme::cattr_disable_sq_flow_control;
     auto& c = w.connect_to(0);
-    EXPECT_TRUE(c.qpair->sq_flow_control);
+    EXPECT_TRUE(c.qpair->sq_flow_control());
     c.call(std::bit_cast<nvme::command>(command), raw(connect_data(subsystem_nqn, host_a)));
-    EXPECT_FALSE(c.qpair->sq_flow_control);
+    EXPECT_FALSE(c.qpair->sq_flow_control());
 }
 
 TEST(connect, a_wildcard_listener_is_every_address) {

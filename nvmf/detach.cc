@@ -6,6 +6,7 @@
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
+#include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
 
@@ -19,7 +20,7 @@ class [[nodiscard]] next_drained : private core::message {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) noexcept {
         handle_ = h;
-        qpair_.drained = this;
+        side_of(qpair_).drained = this;
     }
     void await_resume() const noexcept {}
 
@@ -32,31 +33,32 @@ class [[nodiscard]] next_drained : private core::message {
 }  // namespace
 
 core::task<> target::detach(qpair& q) {
-    q.phase = qpair::state::disconnecting;
+    qpair_target_side& side = side_of(q);
+    side.phase = qpair::state::disconnecting;
     end_fused(q);
-    while (q.connect_runs)
+    while (side.connect_runs)
         co_await next_drained(q);
 
-    const std::uint16_t qid = q.qid;
-    if (q.controller) {
+    const std::uint16_t qid = side.qid;
+    if (side.controller) {
         // The controller releases the queue pair first, whatever hangs: hosts and operators see it gone.
         co_await core::switch_to(group_.control());
-        q.controller->remove(q);
+        side.controller->remove(q);
         co_await core::switch_to(q.home());
         // Messages that control has sent to this queue pair before are handled by now, or with the next turn where
         // control is this reactor: nothing refers to it any more.
         co_await core::yield();
-        (qid == 0 ? q.counters->current_admin_qpairs : q.counters->current_io_qpairs).sub();
+        (qid == 0 ? side.counters->current_admin_qpairs : side.counters->current_io_qpairs).sub();
     }
-    while (q.executing != 0)
+    while (side.executing != 0)
         co_await next_drained(q);
 
-    q.namespaces = nullptr;
-    q.subsystem = nullptr;
-    if (std::shared_ptr<controller> c = std::move(q.controller)) {
+    side.namespaces = nullptr;
+    side.subsystem = nullptr;
+    if (std::shared_ptr<controller> c = std::move(side.controller)) {
         co_await core::switch_to(group_.control());
-        q.control_queue.leave_party();
-        c->drained(qid, q.counts);
+        side.control_queue.leave_party();
+        c->drained(qid, side.counts);
         c.reset();  // here, where the last one must go
         co_await core::switch_to(q.home());
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/device.h"
+#include "nvmf/target_side.h"
 #include "nvmf/test_fixture.h"
 
 #include <benchmark/benchmark.h>
@@ -49,8 +50,9 @@ void command(benchmark::State& state, nvme::command c) {
     w.add(s, "instant");
     test::host h = w.make_host(test::host_a, 1);
 
-    silent_qpair q(w.sim[0]);
-    qpair& connected = *h.queues[0]->qpair;
+    silent_qpair silent(w.sim[0]);
+    qpair_target_side& q = side_of(silent);
+    const qpair_target_side& connected = side_of(*h.queues[0]->qpair);
     q.target = connected.target;
     q.counters = connected.counters;
     q.controller = connected.controller;
@@ -60,7 +62,7 @@ void command(benchmark::State& state, nvme::command c) {
     q.qid = 1;
     std::vector<std::byte> data(4096);
     request r;
-    r.qpair = &q;
+    r.qpair = &silent;
     r.command = c;
     r.segments[0] = {data.data(), data.size()};
     r.segment_count = 1;

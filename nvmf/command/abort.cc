@@ -7,6 +7,7 @@
 #include "nvmf/command/admin_commands.h"
 #include "nvmf/command/io_commands.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
 
@@ -20,7 +21,7 @@ bool abort_waiting_command(qpair& q, std::uint16_t cid) noexcept {
         return true;
     // The transport cannot know of fused pairs: half of one taken back would leave the other waiting for
     // ever.
-    return q.fused_begun == 0 && q.abort_waiting(cid);
+    return side_of(q).fused_begun == 0 && q.abort_waiting(cid);
 }
 
 /// The queue pair outlives the visit: see target::detach().

@@ -7,6 +7,7 @@
 #include "nvmf/model/controller.h"
 #include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/target_side.h"
 
 #include <algorithm>
 #include <bit>
@@ -37,14 +38,15 @@ constexpr admin_command list[] = {
 /// wait for their own.
 template <outcome (*Run)(controller&, request&)>
 void run_at_control(request& r) noexcept {
-    r.qpair->controller->traffic();
+    qpair_target_side& q = side_of(*r.qpair);
+    q.controller->traffic();
     r.handle = [](core::message& m) noexcept {
         request& r = static_cast<request&>(m);
-        if (const outcome o = Run(*r.qpair->controller, r))
+        if (const outcome o = Run(*side_of(*r.qpair).controller, r))
             finish_on_home_core(r, *o);
     };
-    r.queue = &r.qpair->control_queue;
-    r.qpair->controller->subsystem().environment().group.control().post_background(r);
+    r.queue = &q.control_queue;
+    q.controller->subsystem().environment().group.control().post_background(r);
 }
 
 outcome run_by_table(controller& c, request& r) {
@@ -56,7 +58,7 @@ outcome run_by_table(controller& c, request& r) {
 
 /// On the queue's own core, whatever the control reactor is doing.
 void run_keep_alive(request& r) noexcept {
-    r.qpair->controller->refresh_keep_alive();
+    side_of(*r.qpair).controller->refresh_keep_alive();
     finish(r, nvme::sc::success);
 }
 
@@ -68,9 +70,9 @@ void run_disconnect(request& r) noexcept {
 
 verdict check_connect(request& r) noexcept {
     qpair& q = *r.qpair;
-    if (q.phase == qpair::state::enabled)
+    if (q.phase() == qpair::state::enabled)
         return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
-    if (q.phase == qpair::state::disconnecting || q.connect_runs)
+    if (q.phase() == qpair::state::disconnecting || side_of(q).connect_runs)
         return {nvme::sc::command_sequence_error, at_fctype};
     if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
         static core::log::limiter refusals;
@@ -80,16 +82,16 @@ verdict check_connect(request& r) noexcept {
     }
     r.transfer = transfer::from_host;
     r.length = sizeof(nvme::connect_data);
-    r.run = run_connect;
+    side_of(r).run = run_connect;
     return {};
 }
 
 verdict check_disconnect(request& r) noexcept {
-    if (r.qpair->qid == 0)
+    if (r.qpair->qid() == 0)
         return {nvme::sc::invalid_queue_type.with_dnr(), at_fctype};
     if (std::bit_cast<nvme::disconnect_command>(r.command).recfmt != 0)
         return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::disconnect_command, recfmt)};
-    r.run = run_disconnect;
+    side_of(r).run = run_disconnect;
     return {};
 }
 
@@ -109,22 +111,21 @@ outcome async_event_request(controller& c, request& r) {
 }
 
 verdict check_fabrics(request& r) noexcept {
-    qpair& q = *r.qpair;
     const auto type = std::bit_cast<nvme::fabrics_command>(r.command).fctype();
     if (type == nvme::fctype::connect)
         return check_connect(r);
-    if (!q.controller)
+    if (!r.qpair->is_connected())
         return {nvme::sc::command_sequence_error, at_fctype};
     switch (type) {
-    case nvme::fctype::property_get: r.run = run_at_control<property_get>; return check_property(r);
-    case nvme::fctype::property_set: r.run = run_at_control<property_set>; return check_property(r);
+    case nvme::fctype::property_get: side_of(r).run = run_at_control<property_get>; return check_property(r);
+    case nvme::fctype::property_set: side_of(r).run = run_at_control<property_set>; return check_property(r);
     case nvme::fctype::disconnect: return check_disconnect(r);
     default: return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};
     }
 }
 
 verdict check_admin(request& r) noexcept {
-    qpair& q = *r.qpair;
+    const qpair_target_side& q = side_of(*r.qpair);
     // Not final: before Connect, while disabled, or in its last moment, a controller runs no command, but the host may
     // have one that does at the next try. Linux would remove a disk whose Identify is answered for good.
     if (!q.controller || q.qid != 0 || !q.controller->ready())
@@ -140,7 +141,7 @@ verdict check_admin(request& r) noexcept {
         if (const verdict v = c.check(r); !v.ok())
             return v;
     r.transfer = r.length ? c.direction : transfer::none;
-    r.run = c.run ? run_at_control<run_by_table> : run_keep_alive;
+    side_of(r).run = c.run ? run_at_control<run_by_table> : run_keep_alive;
     return {};
 }
 

@@ -24,7 +24,7 @@ verdict check_range(const nvme::block_command_view& c, const core_namespace& ns)
 verdict check_transfer(request& r, const core_namespace& ns) noexcept {
     const nvme::block_command_view c{r.command};
     const std::uint64_t bytes = std::uint64_t{c.blocks()} << ns.block_shift;
-    if (bytes > r.qpair->max_io_bytes) [[unlikely]]
+    if (bytes > side_of(*r.qpair).max_io_bytes) [[unlikely]]
         return wrong_field(at_nlb);
     r.length = static_cast<std::uint32_t>(bytes);
     return check_range(c, ns);
@@ -37,21 +37,22 @@ verdict check_writable(const core_namespace& ns) noexcept {
 }
 
 template <op Op>
-void count(qpair& q, std::uint64_t units) noexcept {
+void count(qpair_io_counts& c, std::uint64_t units) noexcept {
     if constexpr (Op == op::read || Op == op::compare || Op == op::verify) {
-        q.counts.read_commands.add();
-        q.counts.read_units.add(units);
+        c.read_commands.add();
+        c.read_units.add(units);
     } else {
-        q.counts.write_commands.add();
+        c.write_commands.add();
         if constexpr (Op == op::write)  // as SMART wants it: data that came from the host
-            q.counts.write_units.add(units);
+            c.write_units.add(units);
     }
 }
 
 /// Of 512 bytes. What is verified is read, although it does not come to us.
 template <op Op>
 std::uint64_t units_of(const request& r) noexcept {
-    return Op == op::verify ? r.io.length_blocks * (r.io.owner->geometry().block_size >> 9) : r.length >> 9;
+    const bdev::io& io = side_of(r).io;
+    return Op == op::verify ? io.length_blocks * (io.owner->geometry().block_size >> 9) : r.length >> 9;
 }
 
 template <op Op>
@@ -61,8 +62,8 @@ void done(bdev::io& i) noexcept {
     release_namespace(r);
     if (!s.ok()) [[unlikely]]
         return finish_logged(r, s);
-    qpair& q = *r.qpair;
-    count<Op>(q, units_of<Op>(r));
+    qpair_target_side& q = side_of(*r.qpair);
+    count<Op>(q.counts, units_of<Op>(r));
     q.counters->completed_nvme_io.add();
     finish(r, s);
 }
@@ -73,15 +74,16 @@ void run(request& r) noexcept {
     if (!ns) [[unlikely]]
         return;
     const nvme::block_command_view c{r.command};
-    r.io.operation = Op;
-    r.io.force_unit_access = c.fua();
-    r.io.offset_blocks = c.slba();
-    r.io.length_blocks = c.blocks();
+    bdev::io& io = side_of(r).io;
+    io.operation = Op;
+    io.force_unit_access = c.fua();
+    io.offset_blocks = c.slba();
+    io.length_blocks = c.blocks();
     constexpr bool has_data = Op != op::write_zeroes && Op != op::verify;
-    r.io.data = has_data ? r.data() : std::span<const iovec>();
-    r.io.done = done<Op>;
-    r.io.context = &r;
-    ns->device->start(r.io);
+    io.data = has_data ? r.data() : std::span<const iovec>();
+    io.done = done<Op>;
+    io.context = &r;
+    ns->device->start(io);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ void done(bdev::io& i) noexcept {
     // them again.
     if (!s.ok())
         return finish_logged(r, s);
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
     q.counts.write_commands.add();
     q.counters->completed_nvme_io.add();
     finish(r, s);
@@ -56,20 +56,21 @@ void run_copy(request& r) noexcept {
     if (!ns)
         return;
     const nvme::copy_view c{r.command};
-    r.io.operation = bdev::op::copy;
-    r.io.force_unit_access = c.fua();
-    r.io.offset_blocks = c.sdlba();
-    r.io.length_blocks = 0;
+    request_target_side& mine = side_of(r);
+    mine.io.operation = bdev::op::copy;
+    mine.io.force_unit_access = c.fua();
+    mine.io.offset_blocks = c.sdlba();
+    mine.io.length_blocks = 0;
     for (std::uint32_t i = 0; i < c.ranges(); ++i) {
         const auto range = range_at<nvme::copy_range>(r, i);
-        r.copy_sources[i] = {range.slba, range.nlb + 1u};
-        r.io.length_blocks += range.nlb + 1u;
+        mine.copy_sources[i] = {range.slba, range.nlb + 1u};
+        mine.io.length_blocks += range.nlb + 1u;
     }
-    r.io.sources = {r.copy_sources.data(), c.ranges()};
-    r.io.data = {};
-    r.io.done = done;
-    r.io.context = &r;
-    ns->device->start(r.io);  // which checks every range before it touches the first
+    mine.io.sources = {mine.copy_sources.data(), c.ranges()};
+    mine.io.data = {};
+    mine.io.done = done;
+    mine.io.context = &r;
+    ns->device->start(mine.io);  // which checks every range before it touches the first
 }
 
 }  // namespace causeway::nvmf

@@ -25,7 +25,7 @@ verdict check_ranges(const request& r, const core_namespace& ns) noexcept {
 
 void end(request& r, nvme::status s) noexcept {
     release_namespace(r);
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
     if (s.ok()) {
         q.counters->completed_nvme_io.add();
         q.counts.write_commands.add();
@@ -35,32 +35,33 @@ void end(request& r, nvme::status s) noexcept {
 
 /// False: the host may have given the command up while a range was under way, and may have written elsewhere since.
 bool may_go_on(const request& r) noexcept {
-    return !is_stale(r) && r.qpair->phase == qpair::state::enabled;
+    return !is_stale(r) && r.qpair->phase() == qpair::state::enabled;
 }
 
 bdev::device* next_range(request& r) noexcept {
     const nvme::dsm_view c{r.command};
-    if (r.cursor > 0 && !may_go_on(r)) [[unlikely]]
+    request_target_side& mine = side_of(r);
+    if (mine.cursor > 0 && !may_go_on(r)) [[unlikely]]
         return nullptr;
-    while (r.cursor < c.ranges()) {
-        const auto range = range_at<nvme::dsm_range>(r, r.cursor++);
+    while (mine.cursor < c.ranges()) {
+        const auto range = range_at<nvme::dsm_range>(r, mine.cursor++);
         if (range.nlb == 0)
             continue;
-        r.io.operation = bdev::op::unmap;
-        r.io.offset_blocks = range.slba;
-        r.io.length_blocks = range.nlb;
-        r.io.data = {};
-        return r.ns->device;
+        mine.io.operation = bdev::op::unmap;
+        mine.io.offset_blocks = range.slba;
+        mine.io.length_blocks = range.nlb;
+        mine.io.data = {};
+        return mine.ns->device;
     }
     return nullptr;
 }
 
 /// Where ranges are left, somebody who is still there has to send the command again.
 void end_ranges(request& r, nvme::status s) noexcept {
-    if (!s.ok() || r.cursor == nvme::dsm_view{r.command}.ranges())
+    if (!s.ok() || side_of(r).cursor == nvme::dsm_view{r.command}.ranges())
         return end(r, s);
     if (is_stale(r))
-        r.qpair->counters->stale_commands.add();
+        side_of(*r.qpair).counters->stale_commands.add();
     end(r, nvme::sc::command_interrupted);
 }
 
@@ -85,8 +86,8 @@ void run_dsm(request& r) noexcept {
     // Deallocation is advice: a device that cannot follow it has not failed.
     if (!nvme::dsm_view{r.command}.deallocate() || !ns->device->capabilities().supports(bdev::op::unmap))
         return end(r, nvme::sc::success);
-    r.io.force_unit_access = false;
-    r.cursor = 0;
+    side_of(r).io.force_unit_access = false;
+    side_of(r).cursor = 0;
     run_io_sequence<next_range, end_ranges>(r);
 }
 

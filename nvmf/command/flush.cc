@@ -9,18 +9,19 @@ namespace causeway::nvmf {
 namespace {
 
 void end(request& r, nvme::status s) noexcept {
-    if (r.ns)
+    if (side_of(r).ns)
         release_namespace(r);
-    r.qpair->counters->completed_nvme_io.add(s.ok());
+    side_of(*r.qpair).counters->completed_nvme_io.add(s.ok());
     finish_logged(r, s);
 }
 
 bdev::device* prepare(request& r) noexcept {
-    r.io.operation = bdev::op::flush;
-    r.io.offset_blocks = 0;
-    r.io.length_blocks = 0;
-    r.io.data = {};
-    return r.ns->device;
+    request_target_side& mine = side_of(r);
+    mine.io.operation = bdev::op::flush;
+    mine.io.offset_blocks = 0;
+    mine.io.length_blocks = 0;
+    mine.io.data = {};
+    return mine.ns->device;
 }
 
 /// What has no cache has nothing to flush.
@@ -29,18 +30,20 @@ bool wants_flush(const core_namespace& ns) noexcept {
 }
 
 bdev::device* the_one(request& r) noexcept {
-    return std::exchange(r.cursor, 1) == 0 && wants_flush(*r.ns) ? prepare(r) : nullptr;
+    request_target_side& mine = side_of(r);
+    return std::exchange(mine.cursor, 1) == 0 && wants_flush(*mine.ns) ? prepare(r) : nullptr;
 }
 
 /// Namespaces may come and go meanwhile: `cursor` is the nsid of the last one.
 bdev::device* the_next(request& r) noexcept {
-    if (r.ns)
+    request_target_side& mine = side_of(r);
+    if (mine.ns)
         release_namespace(r);
-    while (core_namespace* ns = r.qpair->namespaces->after(r.cursor)) {
-        r.cursor = ns->nsid;
+    while (core_namespace* ns = side_of(*r.qpair).namespaces->after(mine.cursor)) {
+        mine.cursor = ns->nsid;
         if (!wants_flush(*ns))
             continue;
-        r.ns = ns;
+        mine.ns = ns;
         ++ns->in_flight;
         return prepare(r);
     }
@@ -54,8 +57,9 @@ verdict check_flush(request&, const core_namespace&) noexcept {
 }
 
 void run_flush(request& r) noexcept {
-    r.cursor = 0;
-    r.ns = nullptr;
+    request_target_side& mine = side_of(r);
+    mine.cursor = 0;
+    mine.ns = nullptr;
     if (r.command.nsid == nvme::broadcast_nsid)
         run_io_sequence<the_next, end>(r);
     else if (acquire_namespace(r))

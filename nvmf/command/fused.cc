@@ -15,22 +15,22 @@ namespace {
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
 
 void unlist(request& r) noexcept {
-    for (request** at = &r.qpair->fused_waiting; *at; at = &(*at)->next) {
+    for (request** at = &side_of(*r.qpair).fused_waiting; *at; at = &side_of(**at).next) {
         if (*at == &r) {
-            *at = std::exchange(r.next, nullptr);
+            *at = std::exchange(side_of(r).next, nullptr);
             break;
         }
     }
-    r.waits_for_fused = false;
+    side_of(r).waits_for_fused = false;
 }
 
 void done(bdev::io& i) noexcept {
     request& first = *static_cast<request*>(i.context);
-    request& second = *first.fused;
+    request& second = *side_of(first).fused;
     const nvme::status s = i.status;
     release_namespace(first);
     if (s.ok()) {
-        qpair& q = *first.qpair;
+        qpair_target_side& q = side_of(*first.qpair);
         q.counters->completed_nvme_io.add(2);
         q.counts.read_commands.add();
         q.counts.write_commands.add();
@@ -45,27 +45,28 @@ void done(bdev::io& i) noexcept {
 
 void run_pair(request& first, request& second) noexcept {
     if (is_stale(first) || is_stale(second)) [[unlikely]] {
-        first.qpair->counters->stale_commands.add(2);
+        side_of(*first.qpair).counters->stale_commands.add(2);
         finish_logged(first, nvme::sc::command_interrupted);
         return finish_logged(second, nvme::sc::aborted_failed_fused);
     }
-    core_namespace* ns = first.qpair->namespaces->find(first.command.nsid);
-    if (!ns || ns->generation != first.ns_generation) {
+    core_namespace* ns = side_of(*first.qpair).namespaces->find(first.command.nsid);
+    if (!ns || ns->generation != side_of(first).ns_generation) {
         finish_logged(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
         return finish_logged(second, nvme::sc::aborted_failed_fused);
     }
     ++ns->in_flight;
-    first.ns = ns;
+    side_of(first).ns = ns;
+    bdev::io& io = side_of(first).io;
     const nvme::block_command_view c{second.command};
-    first.io.operation = bdev::op::compare_and_write;
-    first.io.force_unit_access = c.fua();
-    first.io.offset_blocks = c.slba();
-    first.io.length_blocks = c.blocks();
-    first.io.data = first.data();
-    first.io.write_data = second.data();
-    first.io.done = done;
-    first.io.context = &first;
-    ns->device->start(first.io);
+    io.operation = bdev::op::compare_and_write;
+    io.force_unit_access = c.fua();
+    io.offset_blocks = c.slba();
+    io.length_blocks = c.blocks();
+    io.data = first.data();
+    io.write_data = second.data();
+    io.done = done;
+    io.context = &first;
+    ns->device->start(io);
 }
 
 bool is_first(const request& r) noexcept {
@@ -73,38 +74,39 @@ bool is_first(const request& r) noexcept {
 }
 
 void run_half(request& r) noexcept {
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
+    request_target_side& mine = side_of(r);
     --q.fused_begun;
-    request* const other = r.fused;
-    if (other && other->waits_for_fused) {
+    request* const other = mine.fused;
+    if (other && side_of(*other).waits_for_fused) {
         unlist(*other);
         return is_first(r) ? run_pair(r, *other) : run_pair(*other, r);
     }
-    r.waits_for_fused = true;
-    r.next = std::exchange(q.fused_waiting, &r);
+    mine.waits_for_fused = true;
+    mine.next = std::exchange(q.fused_waiting, &r);
 }
 
 /// What a half runs whose other half has come to nothing; the status is set.
 void run_to_failure(request& r) noexcept {
-    --r.qpair->fused_begun;
+    --side_of(*r.qpair).fused_begun;
     finish_logged(r, r.status());
 }
 
 /// A half whose other half will not run any more. It may not have been executed yet.
 void fail_half(request& half, nvme::status s) noexcept {
-    if (half.waits_for_fused) {
+    if (side_of(half).waits_for_fused) {
         unlist(half);
         return finish_logged(half, s);
     }
     half.set_status(s);
-    half.run = run_to_failure;
+    side_of(half).run = run_to_failure;
 }
 
 bool same_range(const request& a, const request& b) noexcept {
     const nvme::block_command_view x{a.command}, y{b.command};
     // Of the same namespace, not only of the same nsid: both halves may share a buffer that is sized by the first one.
-    return a.command.nsid == b.command.nsid && a.ns_generation == b.ns_generation && a.length == b.length &&
-           x.slba() == y.slba() && x.nlb() == y.nlb();
+    return a.command.nsid == b.command.nsid && side_of(a).ns_generation == side_of(b).ns_generation &&
+           a.length == b.length && x.slba() == y.slba() && x.nlb() == y.nlb();
 }
 
 /// A first half is good if a whole Compare and Write of its range would be.
@@ -113,23 +115,23 @@ verdict check_first(request& r) noexcept {
         return wrong_field(at_flags);
     if (const verdict v = check_io(r); !v.ok())
         return v;
-    const bdev::device& device = *r.qpair->namespaces->find(r.command.nsid)->device;
+    const bdev::device& device = *side_of(*r.qpair).namespaces->find(r.command.nsid)->device;
     if (!device.capabilities().supports(bdev::op::compare_and_write))
         return wrong_field(at_flags);
     // Its two halves share one buffer, so that neither can wait for what the other one holds.
     if (nvme::block_command_view{r.command}.blocks() > device.geometry().atomic_compare_and_write_blocks ||
-        r.length > r.qpair->max_io_bytes / 2)
+        r.length > side_of(*r.qpair).max_io_bytes / 2)
         return {nvme::sc::atomic_write_unit_exceeded.with_dnr(), offsetof(nvme::command, cdw12)};
     return {};
 }
 
 nvme::status begin_first(request& r) noexcept {
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
     if (const verdict v = check_first(r); !v.ok()) {
         q.fused_first_failed = true;
         return refuse(r, v);
     }
-    r.run = run_half;
+    side_of(r).run = run_half;
     ++q.fused_begun;
     q.held_fused = &r;
     return {};
@@ -152,44 +154,46 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
         fail_half(*first, nvme::sc::aborted_failed_fused);
         return refuse(r, v);
     }
-    r.run = run_half;
-    ++r.qpair->fused_begun;
-    r.fused = first;
-    first->fused = &r;
+    side_of(r).run = run_half;
+    ++side_of(*r.qpair).fused_begun;
+    side_of(r).fused = first;
+    side_of(*first).fused = &r;
     return {};
 }
 
 }  // namespace
 
 void abandon_half(request& r) noexcept {
-    qpair& q = *r.qpair;
-    if (r.run != run_half && r.run != run_to_failure)
+    qpair_target_side& q = side_of(*r.qpair);
+    request_target_side& mine = side_of(r);
+    if (mine.run != run_half && mine.run != run_to_failure)
         return;
     --q.fused_begun;
     if (q.held_fused == &r) {
         q.held_fused = nullptr;
         q.fused_first_failed = true;
     }
-    if (request* other = std::exchange(r.fused, nullptr)) {
-        other->fused = nullptr;
+    if (request* other = std::exchange(mine.fused, nullptr)) {
+        side_of(*other).fused = nullptr;
         fail_half(*other, nvme::sc::aborted_failed_fused);
     }
 }
 
-void cancel_expected_second(qpair& q) noexcept {
+void cancel_expected_second(qpair& on) noexcept {
+    qpair_target_side& q = side_of(on);
     q.fused_first_failed = false;
     if (request* first = std::exchange(q.held_fused, nullptr))
         fail_half(*first, nvme::sc::aborted_missing_fused);
 }
 
 nvme::status begin_unusual(request& r) noexcept {
-    qpair& q = *r.qpair;
+    qpair_target_side& q = side_of(*r.qpair);
     const nvme::fuse fuse = r.command.fuse();
     if (fuse == nvme::fuse::second) {
         request* const first = std::exchange(q.held_fused, nullptr);
         return begin_second(r, first, std::exchange(q.fused_first_failed, false));
     }
-    cancel_expected_second(q);
+    cancel_expected_second(*r.qpair);
     if (fuse == nvme::fuse::first)
         return begin_first(r);
     if (fuse == nvme::fuse::reserved)
@@ -199,10 +203,11 @@ nvme::status begin_unusual(request& r) noexcept {
     return {};
 }
 
-bool abort_fused(qpair& q, std::uint16_t cid) noexcept {
-    for (request* r = q.fused_waiting; r; r = r->next) {
+bool abort_fused(qpair& on, std::uint16_t cid) noexcept {
+    qpair_target_side& q = side_of(on);
+    for (request* r = q.fused_waiting; r; r = side_of(*r).next) {
         // One that has its other half in the transport's hands stays: that half will be here soon.
-        if (r->command.cid != cid || r->fused)
+        if (r->command.cid != cid || side_of(*r).fused)
             continue;
         q.held_fused = nullptr;
         q.fused_first_failed = true;
@@ -213,14 +218,15 @@ bool abort_fused(qpair& q, std::uint16_t cid) noexcept {
     return false;
 }
 
-void end_fused(qpair& q) noexcept {
+void end_fused(qpair& on) noexcept {
+    qpair_target_side& q = side_of(on);
     q.held_fused = nullptr;
     while (request* r = q.fused_waiting) {
         unlist(*r);
-        if (request* other = std::exchange(r->fused, nullptr)) {
-            other->fused = nullptr;
+        if (request* other = std::exchange(side_of(*r).fused, nullptr)) {
+            side_of(*other).fused = nullptr;
             other->set_status(nvme::sc::aborted_sq_deletion);
-            other->run = run_to_failure;
+            side_of(*other).run = run_to_failure;
         }
         finish_logged(*r, nvme::sc::aborted_sq_deletion);
     }

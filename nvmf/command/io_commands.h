@@ -6,6 +6,7 @@
 #include "nvmf/complete.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/model/nvm_namespace.h"
+#include "nvmf/target_side.h"
 
 #include <algorithm>
 #include <array>
@@ -55,7 +56,7 @@ verdict check_copy(request& r, const core_namespace& ns) noexcept;
 void run_copy(request& r) noexcept;
 /// Sources of one Copy: as many as the device takes, and a request has room for.
 inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
-    return std::min<std::uint32_t>(d.geometry().copy_sources, request::max_copy_sources);
+    return std::min<std::uint32_t>(d.geometry().copy_sources, request_target_side::max_copy_sources);
 }
 
 // fused.cc
@@ -110,27 +111,27 @@ inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t bl
 /// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
 /// meanwhile, the request has been answered.
 inline core_namespace* acquire_namespace(request& r) noexcept {
-    core_namespace* ns = r.qpair->namespaces->find(r.command.nsid);
-    if (!ns || ns->generation != r.ns_generation) [[unlikely]] {
+    core_namespace* ns = side_of(*r.qpair).namespaces->find(r.command.nsid);
+    if (!ns || ns->generation != side_of(r).ns_generation) [[unlikely]] {
         finish_logged(r, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
         return nullptr;
     }
     ++ns->in_flight;
-    r.ns = ns;
+    side_of(r).ns = ns;
     return ns;
 }
 
 /// Whether a command that changes content may have been overtaken: its core has stalled since its host sent it. A host
 /// that has given this connection up meanwhile may have written elsewhere, and a late write would land on newer data.
 inline bool is_stale(const request& r) noexcept {
-    return r.stall_epoch != r.qpair->home().stalls();
+    return side_of(r).stall_epoch != r.qpair->home().stalls();
 }
 
 /// As enter(), for a command that changes content. nullptr, too, if it is stale: a host that is still there sends it
 /// again.
 inline core_namespace* acquire_namespace_to_change(request& r) noexcept {
     if (is_stale(r)) [[unlikely]] {
-        r.qpair->counters->stale_commands.add();
+        side_of(*r.qpair).counters->stale_commands.add();
         finish_logged(r, nvme::sc::command_interrupted);
         return nullptr;
     }
@@ -138,7 +139,7 @@ inline core_namespace* acquire_namespace_to_change(request& r) noexcept {
 }
 
 inline void release_namespace(request& r) noexcept {
-    core_namespace& ns = *std::exchange(r.ns, nullptr);
+    core_namespace& ns = *std::exchange(side_of(r).ns, nullptr);
     if (--ns.in_flight == 0 && ns.drained) [[unlikely]]
         r.qpair->home().post(*std::exchange(ns.drained, nullptr));
 }

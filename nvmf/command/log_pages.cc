@@ -12,6 +12,7 @@
 #include "nvmf/model/controller.h"
 #include "nvmf/model/media_health.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
 
@@ -154,7 +155,7 @@ const log_page* find(const controller& c, nvme::lid id) noexcept {
 
 verdict check_get_log_page(request& r) noexcept {
     const nvme::get_log_page_view command{r.command};
-    if (command.length_bytes() > r.qpair->max_io_bytes)
+    if (command.length_bytes() > side_of(*r.qpair).max_io_bytes)
         return wrong_field(at_numdl);
     if (command.offset_is_index())
         return wrong_field(at_index_offset, 7);

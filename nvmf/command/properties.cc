@@ -39,7 +39,7 @@ bool size_fits(std::uint8_t attrib, nvme::property p) noexcept {
 }  // namespace
 
 verdict check_property(request& r) noexcept {
-    if (r.qpair->qid != 0)
+    if (r.qpair->qid() != 0)
         return {nvme::sc::invalid_queue_type.with_dnr(), at_fctype};
     return {};
 }

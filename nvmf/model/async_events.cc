@@ -2,6 +2,7 @@
 #include "nvmf/model/async_events.h"
 
 #include "nvmf/complete.h"
+#include "nvmf/target_side.h"
 
 #include <utility>
 
@@ -41,8 +42,8 @@ bool async_events::wait(request& r) {
     ++waiting_;
     request** last = &oldest_;
     while (*last)
-        last = &(*last)->next;
-    r.next = nullptr;
+        last = &side_of(**last).next;
+    side_of(r).next = nullptr;
     *last = &r;
     report();
     return true;
@@ -92,7 +93,7 @@ void async_events::report() {
         if (states_[k] != state::pending)
             continue;
         states_[k] = state::reported;
-        request& r = *std::exchange(oldest_, oldest_->next);
+        request& r = *std::exchange(oldest_, side_of(*oldest_).next);
         --waiting_;
         r.completion.dw0 = dw0_of(static_cast<kind>(k));
         finish_on_home_core(r, {});
@@ -108,11 +109,11 @@ void async_events::page_read(nvme::lid page) noexcept {
 }
 
 bool async_events::abort(std::uint16_t cid) noexcept {
-    for (request** at = &oldest_; *at; at = &(*at)->next) {
+    for (request** at = &oldest_; *at; at = &side_of(**at).next) {
         request& r = **at;
         if (r.command.cid != cid)
             continue;
-        *at = r.next;
+        *at = side_of(r).next;
         --waiting_;
         finish_on_home_core(r, nvme::sc::aborted_by_request);
         return true;
@@ -122,7 +123,7 @@ bool async_events::abort(std::uint16_t cid) noexcept {
 
 void async_events::end() noexcept {
     while (oldest_) {
-        request& r = *std::exchange(oldest_, oldest_->next);
+        request& r = *std::exchange(oldest_, side_of(*oldest_).next);
         finish_on_home_core(r, nvme::sc::aborted_sq_deletion);
     }
     waiting_ = 0;

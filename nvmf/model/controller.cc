@@ -5,6 +5,7 @@
 #include "nvme/discovery.h"
 #include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/target_side.h"
 
 #include <algorithm>
 
@@ -88,10 +89,11 @@ void controller::drained(std::uint16_t qid, const qpair::io_counts& counts) {
 controller::totals controller::io_totals() const noexcept {
     totals t = past_;
     for (const queue& q : queues_) {
-        t.read_commands += q.qpair->counts.read_commands.get();
-        t.write_commands += q.qpair->counts.write_commands.get();
-        t.read_units += q.qpair->counts.read_units.get();
-        t.write_units += q.qpair->counts.write_units.get();
+        const qpair_io_counts& counts = side_of(*q.qpair).counts;
+        t.read_commands += counts.read_commands.get();
+        t.write_commands += counts.write_commands.get();
+        t.read_units += counts.read_units.get();
+        t.write_units += counts.write_units.get();
     }
     return t;
 }

@@ -23,7 +23,9 @@ struct big_log {
             }
         }
     }
-    auto reader() { return std::move(w.target.discovery_log().admit(host_a, here, elsewhere).value()); }
+    auto reader() {
+        return std::move(w.target.discovery_log().admit(host_a, port{.at = here}, here, elsewhere).value());
+    }
     nvmf_fixture w;
 };
 

@@ -94,7 +94,7 @@ bool idle_state::closing() const {
     if (!g)
         return false;
     for (const auto& [number, q] : g->*member(qpairs_of()))
-        if (q->phase == nvmf::qpair::state::disconnecting)
+        if (q->phase() == nvmf::qpair::state::disconnecting)
             return true;
     return (g->*member(qpairs_of())).size() != connections();
 }

@@ -41,7 +41,7 @@ MAY_INCLUDE = {
 }
 
 # The seam between a transport and the target stands in nvmf/, below the model. Whoever may include nvmf may include it.
-SEAM = re.compile(r"nvmf/((transport|transport_options|request|qpair)\.(h|cc)|(complete|core_counters|host_addresses|verdict)\.h)$")
+SEAM = re.compile(r"nvmf/((transport|transport_options|request|qpair|port)\.(h|cc)|(complete|core_counters|host_addresses|target_side|verdict)\.h)$")
 
 # Headers of other people's parts, and the folders that are there to know of them.
 FOREIGN = [
@@ -54,6 +54,11 @@ FOREIGN = [
     (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
      {"wire/tcp", "wire/tls", "transport/ip", "transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
 ]
+
+# Headers that a folder keeps to itself, and the folders that may include them. This holds for tests beside the sources, too.
+INTERNAL = {
+    "nvmf/target_side.h": {"nvmf", "tests"},
+}
 
 # Programs beside the files they test, and what only they include, may use any floor.
 FREE = re.compile(r"_(test|bench|fuzz)\.(cc|h)$|(^|/)(testing/|test_[^/]*\.h$)")
@@ -115,6 +120,13 @@ def offences_of_line(floor: str, line: str):
             return
 
 
+def offences_with_internals(folder: str, line: str):
+    match = INCLUDE.match(line)
+    owners = INTERNAL.get(match.group(2)) if match else None
+    if owners and folder not in owners:
+        yield f'"{match.group(2)}" is internal: only {", ".join(sorted(owners))} may include it'
+
+
 def check_includes(root: Path) -> list[str]:
     offences = []
     for path, name in sources(root):
@@ -127,8 +139,9 @@ def check_includes(root: Path) -> list[str]:
         if path.suffix == ".h" and not any(line.strip() == "#pragma once" for line in lines):
             offences.append(f"{name}:1: no #pragma once")
         for number, line in enumerate(lines, 1):
-            for why in () if free else offences_of_line(floor, line):
-                offences.append(f"{name}:{number}: {why}")
+            whys = [] if free else list(offences_of_line(floor, line))
+            whys += offences_with_internals(folder_of(name), line)
+            offences += [f"{name}:{number}: {why}" for why in whys]
     return offences
 
 

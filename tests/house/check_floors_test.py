@@ -63,6 +63,9 @@ ROWS = [
     ("every folder has a floor", "attic/a.cc", "", 1),
     ("and so has each transport", "transport/attic/a.cc", "", 1),
     ("a header is guarded", "core/a.h", "int f();", 1),
+    ("the target's side is the target's", "nvmf/command/a.cc", '#include "nvmf/target_side.h"', 0),
+    ("no transport touches the target's side", "transport/tcp/a.cc", '#include "nvmf/target_side.h"', 1),
+    ("not even in a unit test", "transport/tcp/a_test.cc", '#include "nvmf/target_side.h"', 1),
     ("comments include nothing", "core/a.cc", '// #include "bdev/io.h"', 0),
 ]
 

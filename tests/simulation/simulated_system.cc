@@ -4,6 +4,7 @@
 #include "bdev/uuid.h"
 #include "core/task.h"
 #include "nvmf/model/controller.h"
+#include "nvmf/target_side.h"
 #include "transport/loop/loop_qpair.h"
 
 #include <cstdio>
@@ -219,8 +220,8 @@ std::string simulated_system::what_is_left() const {
         text += fmt::format("; core {}: {} commands wait for buffers, {} buffers taken", c, loop.pending.get(),
                             loop.buffers ? loop.buffers->taken() : 0);
         for (const auto* q = loop.qpairs; q; q = q->next)
-            text += fmt::format("; queue {} of {}: phase {}, {} executing", q->qid, q->peer_address().trsvcid,
-                                static_cast<int>(q->phase), q->executing);
+            text += fmt::format("; queue {} of {}: phase {}, {} executing", q->qid(), q->peer_address().trsvcid,
+                                static_cast<int>(q->phase()), nvmf::side_of(*q).executing);
     }
     for (const auto& d : disks_)
         text += fmt::format("; {}: {} in flight, {} of them at the base", d->name,

@@ -120,7 +120,7 @@ void loop_qpair::borrow_memory(slot& s) noexcept {
 /// What must not wait for the buffers that I/O holds: admin commands and Connect, so that hosts can connect while a
 /// disk is slow; and the second half of a fused pair, for the first one keeps its buffer until the second has come.
 bool loop_qpair::has_private_buffer(const slot& s) const noexcept {
-    return !namespaces || s.request.command.fuse() == nvme::fuse::second;
+    return !is_io_queue() || s.request.command.fuse() == nvme::fuse::second;
 }
 
 void loop_qpair::find_buffer(slot& s) noexcept {
@@ -180,7 +180,7 @@ void loop_qpair::send_response(slot& s) noexcept {
     if (closing_)
         return;
     nvme::completion& c = s.request.completion;
-    c.sqhd = sq_flow_control ? sq_head_ : nvme::sqhd_without_flow_control;
+    c.sqhd = sq_flow_control() ? sq_head_ : nvme::sqhd_without_flow_control;
     c.sqid = 0;
     c.cid = s.cid;
     c.set_status(s.request.status());

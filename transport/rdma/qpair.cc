@@ -37,7 +37,7 @@ qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_
       local_(std::move(local)), peer_(std::move(peer)), on_closed_by_us_(std::move(on_closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
-                         if (!controller)
+                         if (!is_connected())
                              violation("no Connect command in time");
                      }),
       queue_(qp, limits.send_requests, limits.reads), claim_(receive_pool::first_claim(limits.depth)),
@@ -161,8 +161,7 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
 
 void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
-    // The buffer of a fused pair is the host's, too, until the data of both halves are here.
-    if (r.command.fuse() == nvme::fuse::normal || (r.fused && r.fused->waits_for_fused))
+    if (r.starts_when_executed())
         buffers_.transfer_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
@@ -236,7 +235,7 @@ void qpair::post_response(request& r) noexcept {
     sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
     r.completion.cid = r.command.cid;
     r.completion.sqid = std::uint16_t{0};
-    r.completion.sqhd = sq_flow_control ? sqhd_ : nvme::sqhd_without_flow_control;
+    r.completion.sqhd = sq_flow_control() ? sqhd_ : nvme::sqhd_without_flow_control;
     r.completion.set_status(r.status());
 
     work_arena::work& w = group_.arena().take();
@@ -358,7 +357,7 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
     progress_.notify_all();
     if (std::exchange(stopping_, true))
         return;
-    phase = state::disconnecting;
+    set_disconnecting();
     connect_limit_.cancel();
     on_closed_by_us_(why);
 }
@@ -380,7 +379,7 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
 
 void qpair::begin_close() noexcept {
     stopping_ = true;
-    phase = state::disconnecting;
+    set_disconnecting();
     connect_limit_.cancel();
     buffers_.stop();
     requests_.for_each([this](request& r) {

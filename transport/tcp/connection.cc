@@ -79,7 +79,7 @@ void connection::close(nvmf::disconnect_reason why) {
 
 core::task<> connection::tear_down() {
     co_await core::switch_to(*home_);
-    core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid,
+    core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid(),
                      nvmf::to_string(why_));
     qpair_->begin_close();
     // What has been said before goes out first: a refused Connect should say why.

@@ -30,7 +30,7 @@ qpair::qpair(poll_group& group, handshake_result e, std::function<void(nvmf::dis
       on_closed_by_us_(std::move(on_closed_by_us)),
       connect_limit_(group.home(),
                      [this] {
-                         if (!controller) {
+                         if (!is_connected()) {
                              log_violation("no Connect command in time");
                              disconnect(nvmf::disconnect_reason::protocol_violation);
                          }
@@ -168,8 +168,7 @@ void qpair::begin_command(request& r) noexcept {
 
 void qpair::execute(request& r) noexcept {
     r.at = request::step::executing;
-    // The buffer of a fused pair is the host's, too, until the data of both halves are here.
-    if (r.command.fuse() == nvme::fuse::normal || (r.fused && r.fused->waits_for_fused))
+    if (r.starts_when_executed())
         buffers_.transfer_to(r.buffer, core::buffer_user::ns);
     group_.target().execute(r);
 }
@@ -223,7 +222,7 @@ void qpair::send_response(request& r, bool with_data) noexcept {
     bool success = false;
     if (with_data) {
         // Without a CapsuleResp the host does not get SQHD, nor results other than data.
-        success = group_.c2h_success() && !sq_flow_control && r.completion.result64() == 0;
+        success = group_.c2h_success() && !sq_flow_control() && r.completion.result64() == 0;
         nvme::tcp_data h{};
         h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::c2h_data);
         h.common.flags = static_cast<std::uint8_t>(nvme::tcp_last_pdu | (success ? nvme::tcp_success : 0));
@@ -237,7 +236,7 @@ void qpair::send_response(request& r, bool with_data) noexcept {
         h.cqe = r.completion;
         h.cqe.cid = r.command.cid;
         h.cqe.sqid = std::uint16_t{0};
-        h.cqe.sqhd = sq_flow_control ? sqhd_ : nvme::sqhd_without_flow_control;
+        h.cqe.sqhd = sq_flow_control() ? sqhd_ : nvme::sqhd_without_flow_control;
         h.cqe.set_status(r.status());
         r.out.add(h, header_digest);
     }
@@ -260,7 +259,7 @@ void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
         broken_ = true;
     if (std::exchange(stopping_, true))
         return;
-    phase = state::disconnecting;
+    set_disconnecting();
     connect_limit_.cancel();
     on_closed_by_us_(why);
 }
@@ -278,7 +277,7 @@ bool qpair::abort_waiting(std::uint16_t cid) noexcept {
 
 void qpair::begin_close() noexcept {
     stopping_ = true;
-    phase = state::disconnecting;
+    set_disconnecting();
     connect_limit_.cancel();
     unparsed_ = {};
     buffers_.stop();

@@ -53,14 +53,13 @@ void qpair::find_buffer(request& r) noexcept {
     if (!connected_)
         return make_room(r, r.length) ? on_buffer(r) : abort_request(r, sc::internal_error);
     r.at = request::step::waiting_buffer;
-    if (auto* const first = static_cast<request*>(r.fused);
+    if (auto* const first = static_cast<request*>(r.other_half());
         first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
         if (buffers_.share(r.buffer, first->buffer, r.length))
             on_buffer(r);
         return;
     }
-    const std::uint32_t bytes = held_fused == &r ? 2 * r.length : r.length;
-    if (buffers_.take(r.buffer, bytes, nvmf::buffer_holders_of(*this, r.command)))
+    if (buffers_.take(r.buffer, buffer_length_of(r), nvmf::buffer_holders_of(*this, r.command)))
         on_buffer(r);
     else
         buffers_.wait(r.buffer);

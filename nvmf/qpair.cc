@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/transport.h"
-
-#include <fmt/format.h>
+#include "nvmf/qpair.h"
 
 namespace causeway::nvmf {
-
-std::string transport_address::text() const {
-    if (trsvcid.empty())
-        return fmt::format("{} {}", trtype, traddr);
-    if (traddr.find(':') != std::string::npos)
-        return fmt::format("{} [{}]:{}", trtype, traddr, trsvcid);
-    return fmt::format("{} {}:{}", trtype, traddr, trsvcid);
-}
 
 std::string_view to_string(disconnect_reason r) noexcept {
     switch (r) {
