@@ -2,6 +2,7 @@
 // What transports call for each command: begin() and execute(). Runs on the qpair's core.
 
 #include "nvmf/command/admin_commands.h"
+#include "nvmf/command/fabrics_commands.h"
 #include "nvmf/command/io_commands.h"
 #include "nvmf/target.h"
 #include "nvmf/target_side.h"

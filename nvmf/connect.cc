@@ -8,7 +8,8 @@
 
 #include "core/log.h"
 #include "nvme/nqn.h"
-#include "nvmf/command/admin_commands.h"
+#include "nvmf/command/fabrics_commands.h"
+#include "nvmf/complete.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/discovery.h"

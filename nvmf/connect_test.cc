@@ -268,19 +268,5 @@ TEST(disconnect, closes_an_io_queue_after_its_answer) {
     EXPECT_TRUE(h.admin->call(std::bit_cast<nvme::command>(d)).status().is(sc::invalid_queue_type));
 }
 
-TEST(fabrics, knows_no_other_commands) {
-    nvmf_fixture w;
-    w.make_subsystem();
-    host h = w.make_host(host_a, 1);
-    nvme::fabrics_command f{};
-    f.opcode = nvme::fabrics_opcode;
-    for (const unsigned type : {0x02u, 0x03u, 0x05u, 0x06u, 0x07u, 0x09u, 0xc0u, 0xffu}) {
-        SCOPED_TRACE(type);
-        f.type = static_cast<std::uint8_t>(type);
-        EXPECT_TRUE(h.admin->call(std::bit_cast<nvme::command>(f)).status().is(sc::invalid_opcode));
-        EXPECT_TRUE(h.queues[0]->call(std::bit_cast<nvme::command>(f)).status().is(sc::invalid_opcode));
-    }
-}
-
 }  // namespace
 }  // namespace causeway::nvmf::test

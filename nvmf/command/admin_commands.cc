@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/command/admin_commands.h"
 
-#include "core/log.h"
-#include "nvme/fabrics.h"
-#include "nvmf/command/io_commands.h"
+#include "nvmf/command/control_work.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/model/environment.h"
-#include "nvmf/model/subsystem.h"
 #include "nvmf/target_side.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace causeway::nvmf {
@@ -20,7 +15,6 @@ namespace {
 constexpr std::uint32_t runs = nvme::effect_supported;  // and none changes a namespace
 
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
-constexpr unsigned at_fctype = offsetof(nvme::fabrics_command, type);
 
 // clang-format off
 constexpr admin_command list[] = {
@@ -34,21 +28,6 @@ constexpr admin_command list[] = {
 };
 // clang-format on
 
-/// The request is its own message: nothing is allocated, and it cannot fail. Hosts may send any amount of these, and
-/// wait for their own.
-template <outcome (*Run)(controller&, request&)>
-void run_at_control(request& r) noexcept {
-    qpair_target_side& q = side_of(*r.qpair);
-    q.controller->traffic();
-    r.handle = [](core::message& m) noexcept {
-        request& r = static_cast<request&>(m);
-        if (const outcome o = Run(*side_of(*r.qpair).controller, r))
-            finish_on_home_core(r, *o);
-    };
-    r.queue = &q.control_queue;
-    q.controller->subsystem().environment().group.control().post_background(r);
-}
-
 outcome run_by_table(controller& c, request& r) {
     // A reset or the end of the controller has come first. Not final: the host's next controller runs it.
     if (!c.ready())
@@ -60,39 +39,6 @@ outcome run_by_table(controller& c, request& r) {
 void run_keep_alive(request& r) noexcept {
     side_of(*r.qpair).controller->refresh_keep_alive();
     finish(r, nvme::sc::success);
-}
-
-void run_disconnect(request& r) noexcept {
-    qpair& q = *r.qpair;
-    finish(r, nvme::sc::success);
-    q.disconnect(disconnect_reason::host_asked);
-}
-
-verdict check_connect(request& r) noexcept {
-    qpair& q = *r.qpair;
-    if (q.phase() == qpair::state::enabled)
-        return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
-    if (q.phase() == qpair::state::disconnecting || side_of(q).connect_runs)
-        return {nvme::sc::command_sequence_error, at_fctype};
-    if (const std::uint16_t format = std::bit_cast<nvme::connect_command>(r.command).recfmt; format != 0) {
-        static core::log::limiter refusals;
-        core::log::peer_warning(refusals, "rejecting {}: its Connect has record format {}, only 0 is supported",
-                                q.peer_address().text(), format);
-        return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::connect_command, recfmt)};
-    }
-    r.transfer = transfer::from_host;
-    r.length = sizeof(nvme::connect_data);
-    side_of(r).run = run_connect;
-    return {};
-}
-
-verdict check_disconnect(request& r) noexcept {
-    if (r.qpair->qid() == 0)
-        return {nvme::sc::invalid_queue_type.with_dnr(), at_fctype};
-    if (std::bit_cast<nvme::disconnect_command>(r.command).recfmt != 0)
-        return {nvme::sc::connect_incompatible_format.with_dnr(), offsetof(nvme::disconnect_command, recfmt)};
-    side_of(r).run = run_disconnect;
-    return {};
 }
 
 }  // namespace
@@ -108,20 +54,6 @@ outcome async_event_request(controller& c, request& r) {
     if (!c.events().wait(r))
         return verdict(nvme::sc::async_event_limit_exceeded);
     return {};
-}
-
-verdict check_fabrics(request& r) noexcept {
-    const auto type = std::bit_cast<nvme::fabrics_command>(r.command).fctype();
-    if (type == nvme::fctype::connect)
-        return check_connect(r);
-    if (!r.qpair->is_connected())
-        return {nvme::sc::command_sequence_error, at_fctype};
-    switch (type) {
-    case nvme::fctype::property_get: side_of(r).run = run_at_control<property_get>; return check_property(r);
-    case nvme::fctype::property_set: side_of(r).run = run_at_control<property_set>; return check_property(r);
-    case nvme::fctype::disconnect: return check_disconnect(r);
-    default: return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};
-    }
 }
 
 verdict check_admin(request& r) noexcept {

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "nvmf/complete.h"
+#include "nvmf/command/outcome.h"
+#include "nvmf/request.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string_view>
 
 namespace causeway::nvmf {
-
-class controller;
-
-/// The outcome of an admin command; nullopt: it completes later.
-using outcome = std::optional<verdict>;
 
 /// An admin command: what begin() checks on the queue's core, what runs on the control reactor, and what the
 /// Commands Supported and Effects log page says of it.
@@ -31,9 +28,8 @@ struct admin_command {
 
 extern const std::array<admin_command, 256> admin_commands;
 
-/// What begin() does on an admin queue and with fabrics commands.
+/// What begin() does with the commands of an admin queue.
 verdict check_admin(request& r) noexcept;
-verdict check_fabrics(request& r) noexcept;
 
 // Each in the file of its name.
 verdict check_identify(request& r) noexcept;
@@ -46,10 +42,6 @@ verdict check_get_features(request& r) noexcept;
 outcome get_features(controller& c, request& r);
 outcome async_event_request(controller& c, request& r);
 outcome abort(controller& c, request& r);
-verdict check_property(request& r) noexcept;
-outcome property_get(controller& c, request& r);
-outcome property_set(controller& c, request& r);
-void run_connect(request& r) noexcept;
 
 /// Copies a page, or the part of it from `offset`, into the request's data; zeroes follow where the page ends
 /// first.

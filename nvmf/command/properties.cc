@@ -4,7 +4,7 @@
 #include "nvme/properties.h"
 
 #include "nvme/fabrics.h"
-#include "nvmf/command/admin_commands.h"
+#include "nvmf/command/fabrics_commands.h"
 #include "nvmf/command/version.h"
 #include "nvmf/model/controller.h"
 
@@ -14,7 +14,6 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr unsigned at_fctype = offsetof(nvme::fabrics_command, type);
 constexpr unsigned at_attrib = offsetof(nvme::property_get_command, attrib);
 constexpr unsigned at_offset = offsetof(nvme::property_get_command, ofst);
 constexpr unsigned at_value = offsetof(nvme::property_set_command, value);
@@ -37,12 +36,6 @@ bool size_fits(std::uint8_t attrib, nvme::property p) noexcept {
 }
 
 }  // namespace
-
-verdict check_property(request& r) noexcept {
-    if (r.qpair->qid() != 0)
-        return {nvme::sc::invalid_queue_type.with_dnr(), at_fctype};
-    return {};
-}
 
 outcome property_get(controller& c, request& r) {
     const auto command = std::bit_cast<nvme::property_get_command>(r.command);
