@@ -34,6 +34,9 @@ verdict check_io(request& r) noexcept {
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
     mine.ns_generation = ns->generation;
+    if (ns->gate != 0) [[unlikely]]
+        if (const verdict v = check_gate(r, *ns); !v.ok())
+            return v;
     return c.check(r, *ns);
 }
 

@@ -30,12 +30,6 @@ verdict check_transfer(request& r, const core_namespace& ns) noexcept {
     return check_range(c, ns);
 }
 
-verdict check_writable(const core_namespace& ns) noexcept {
-    if (ns.read_only) [[unlikely]]
-        return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
-    return {};
-}
-
 template <op Op>
 void count(qpair_io_counts& c, std::uint64_t units) noexcept {
     if constexpr (Op == op::read || Op == op::compare || Op == op::verify) {
@@ -100,15 +94,11 @@ verdict check_write(request& r, const core_namespace& ns) noexcept {
     // Directives are not supported: no streams.
     if (nvme::block_command_view{r.command}.dtype() != 0) [[unlikely]]
         return wrong_field(at_dtype, 4);
-    if (const verdict v = check_writable(ns); !v.ok()) [[unlikely]]
-        return v;
     return check_transfer(r, ns);
 }
 
 verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept {
     const nvme::block_command_view c{r.command};
-    if (const verdict v = check_writable(ns); !v.ok())
-        return v;
     if (ns.max_zeroes && c.blocks() > ns.max_zeroes)
         return wrong_field(at_nlb);
     return check_range(c, ns);

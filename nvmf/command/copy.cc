@@ -41,8 +41,6 @@ verdict check_copy(request& r, const core_namespace& ns) noexcept {
         return wrong_field(at_format);
     if (c.dtype() != 0)  // directives are not supported: no streams
         return wrong_field(at_dtype, 4);
-    if (ns.read_only)
-        return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
     if (c.ranges() > max_copy_sources(*ns.device))
         return {nvme::sc::command_size_limit_exceeded.with_dnr(), at_ranges};
     if (!holds(ns, c.sdlba(), c.ranges()))  // a block of each at least; the device sees how many there are

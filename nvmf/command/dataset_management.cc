@@ -67,11 +67,8 @@ void end_ranges(request& r, nvme::status s) noexcept {
 
 }  // namespace
 
-verdict check_dsm(request& r, const core_namespace& ns) noexcept {
-    const nvme::dsm_view c{r.command};
-    if (c.deallocate() && ns.read_only)
-        return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
-    r.length = c.ranges() * sizeof(nvme::dsm_range);
+verdict check_dsm(request& r, const core_namespace&) noexcept {
+    r.length = nvme::dsm_view{r.command}.ranges() * sizeof(nvme::dsm_range);
     return {};
 }
 

@@ -82,7 +82,7 @@ nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) 
     id.nsze = id.ncap = id.nuse = ns.blocks();
     id.nmic = nvme::nmic_shared;
     id.dlfeat = nvme::dlfeat_write_zeroes_deac;
-    id.nsattr = ns.device().capabilities().read_only ? nvme::nsattr_write_protected : 0;
+    id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
     describe_performance(id, g, c.fabric().options().max_io_size);
     describe_copy(id, ns.device());
     std::copy(ns.nguid().begin(), ns.nguid().end(), id.nguid);
@@ -126,7 +126,7 @@ outcome namespace_data_independent(controller& c, request& r) {
     return namespace_page<nvme::identify_namespace_independent>(c, r, [](const nvm_namespace& ns) {
         nvme::identify_namespace_independent id{};
         id.nmic = nvme::nmic_shared;
-        id.nsattr = ns.device().capabilities().read_only ? nvme::nsattr_write_protected : 0;
+        id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
         id.nstat = nvme::nstat_ready;
         return id;
     });

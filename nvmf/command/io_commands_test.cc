@@ -264,28 +264,6 @@ TEST_F(io_commands, a_device_that_fails_says_so_and_the_host_hears_it) {
     EXPECT_EQ(counters().failed_commands.get(), 1u);
 }
 
-TEST_F(io_commands, a_read_only_device_takes_no_writes) {
-    struct read_only final : bdev::device {
-        using device::device;
-        std::string_view product_name() const noexcept override { return "read-only"; }
-        void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
-    };
-    ASSERT_TRUE(w.devices.add(std::make_shared<read_only>(
-        w.sim.group(), "ro", bdev::device_geometry{.block_size = 512, .blocks = 100},
-        bdev::device_capabilities{.ops = bdev::null_device::served, .read_only = true}, bdev::uuid_of_name("ro"))));
-    w.add(s, "ro", 2);
-    nvme::command dsm = command(0x09, 2);
-    dsm.cdw11 = 4;
-    for (const nvme::command& c : {io(io_opcode::write, 2), io(io_opcode::write_zeroes, 2), dsm}) {
-        const capsule& answer = call(c, bytes(512));
-        EXPECT_TRUE(answer.status().is(sc::namespace_is_write_protected)) << int{c.opcode};
-        EXPECT_TRUE(answer.refused);
-    }
-    EXPECT_EQ(call(io(io_opcode::read, 2), bytes(512)).status(), sc::success);
-    EXPECT_EQ(call(io(io_opcode::compare, 2), bytes(512)).status(), sc::success);
-    EXPECT_EQ(call(io(io_opcode::flush, 2)).status(), sc::success);
-}
-
 TEST_F(io_commands, flush_of_all_reaches_every_device_that_has_a_cache) {
     auto first = w.make_faulty("first");
     auto second = w.make_faulty("second");

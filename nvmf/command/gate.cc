@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the bits of a namespace's gate refuse, and with which status. Runs on the qpair's core, if a bit is set.
+
+#include "nvmf/command/io_commands.h"
+
+namespace causeway::nvmf {
+
+namespace {
+
+/// Whether a write-protected namespace accepts it. NVM Express Base Specification 2.0, "Namespace Write Protection".
+bool leaves_content_alone(const nvme::command& c) noexcept {
+    switch (c.as_io()) {
+    case nvme::io_opcode::read:
+    case nvme::io_opcode::compare:
+    case nvme::io_opcode::verify:
+    case nvme::io_opcode::flush: return true;
+    case nvme::io_opcode::dataset_management: return !nvme::dsm_view{c}.deallocate();
+    default: return false;
+    }
+}
+
+verdict check_read_only(const request& r) noexcept {
+    if (leaves_content_alone(r.command))
+        return {};
+    return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
+}
+
+struct gate_bit {
+    std::uint8_t bit;
+    verdict (*check)(const request& r) noexcept;
+};
+
+/// In the order in which they are asked: the first that refuses gives the status.
+constexpr gate_bit bits[] = {
+    {gate::read_only, check_read_only},
+};
+
+}  // namespace
+
+verdict check_gate(const request& r, const core_namespace& ns) noexcept {
+    // What the device does not know is Invalid Opcode, whatever its gate says: the command's own check refuses it.
+    if (const auto op = io_commands[r.command.opcode].required_op; op && !ns.device->capabilities().supports(*op))
+        return {};
+    for (const gate_bit& b : bits)
+        if (ns.gate & b.bit)
+            if (const verdict v = b.check(r); !v.ok())
+                return v;
+    return {};
+}
+
+}  // namespace causeway::nvmf
