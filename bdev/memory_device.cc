@@ -36,7 +36,7 @@ void zero(std::byte* begin, std::byte* end) noexcept {
 
 }  // namespace
 
-core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor& home, std::string name,
+core::result<std::shared_ptr<memory_device>> memory_device::create(core::core_lease home, std::string name,
                                                                    device_geometry g, uuid id) {
     if (!std::has_single_bit(g.block_size) || g.block_size < 512)
         return core::fail(EINVAL, "the block size is a power of two from 512", name);
@@ -49,27 +49,20 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::reactor
     if (memory == MAP_FAILED)
         return core::fail(ENOMEM, "there is not enough memory for this disk", name);
     return std::shared_ptr<memory_device>(
-        new memory_device(home, std::move(name), completed(g), id, static_cast<std::byte*>(memory), bytes));
+        new memory_device(std::move(home), std::move(name), completed(g), id, static_cast<std::byte*>(memory), bytes));
 }
 
-core::result<std::shared_ptr<memory_device>> memory_device::create(core_lease home, std::string name, device_geometry g,
-                                                                   uuid id) {
-    auto made = create(home.reactor(), std::move(name), g, id);
-    if (made)
-        (*made)->core_lease_.emplace(std::move(home));
-    return made;
-}
-
-memory_device::memory_device(core::reactor& home, std::string name, device_geometry g, uuid id, std::byte* memory,
+memory_device::memory_device(core::core_lease home, std::string name, device_geometry g, uuid id, std::byte* memory,
                              std::size_t bytes)
-    : device(home.group(), std::move(name), g, {.ops = served}, id), home_(home), memory_(memory), bytes_(bytes) {}
+    : device(home.home().group(), std::move(name), g, {.ops = served}, id), lease_(std::move(home)), memory_(memory),
+      bytes_(bytes) {}
 
 memory_device::~memory_device() {
     ::munmap(memory_, bytes_ + copy_bytes);
 }
 
 void memory_device::submit(io& i) noexcept {
-    if (i.origin == &home_) {
+    if (i.origin == &lease_.home()) {
         run(i);
         return;
     }
@@ -77,7 +70,7 @@ void memory_device::submit(io& i) noexcept {
         io& i = static_cast<io&>(m);
         static_cast<memory_device*>(i.owner)->run(i);
     };
-    home_.post(i);
+    lease_.home().post(i);
 }
 
 void memory_device::run(io& i) noexcept {
@@ -118,7 +111,7 @@ void memory_device::zero_piece(io& i) noexcept {
         io& i = static_cast<io&>(m);
         static_cast<memory_device*>(i.owner)->zero_piece(i);
     };
-    home_.post(i);
+    lease_.home().post(i);
 }
 
 /// All sources are read before the first block is written: a source may overlap where the copy goes.
@@ -134,7 +127,7 @@ void memory_device::copy(const io& i) noexcept {
 }
 
 void memory_device::end(io& i, nvme::status s) noexcept {
-    if (i.origin == &home_)
+    if (i.origin == &lease_.home())
         i.complete(s);
     else
         i.complete_from_anywhere(s);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev/core_lease.h"
 #include "bdev/device.h"
-
-#include <optional>
+#include "core/placement.h"
 
 namespace causeway::bdev {
 
@@ -27,18 +25,15 @@ class memory_device final : public device {
     static constexpr std::uint32_t copy_bytes = 256 * 1024;
 
     /// Control reactor. ENOMEM, EINVAL (a block size that is not a power of two from 512, no blocks).
-    static core::result<std::shared_ptr<memory_device>> create(core::reactor& home, std::string name, device_geometry g,
-                                                               uuid id);
-    /// The same, with a main thread from a placement, released with the device.
-    static core::result<std::shared_ptr<memory_device>> create(core_lease home, std::string name, device_geometry g,
-                                                               uuid id);
+    static core::result<std::shared_ptr<memory_device>> create(core::core_lease home, std::string name,
+                                                               device_geometry g, uuid id);
     ~memory_device() override;
 
     std::string_view product_name() const noexcept override { return "Malloc disk"; }
-    core::reactor* home() const noexcept override { return &home_; }
+    core::reactor* home() const noexcept override { return &lease_.home(); }
 
   private:
-    memory_device(core::reactor& home, std::string name, device_geometry g, uuid id, std::byte* memory,
+    memory_device(core::core_lease home, std::string name, device_geometry g, uuid id, std::byte* memory,
                   std::size_t bytes);
     void submit(io& i) noexcept override;
 
@@ -49,8 +44,7 @@ class memory_device final : public device {
     void end(io& i, nvme::status s) noexcept;
     std::byte* at(std::uint64_t block) const noexcept { return memory_ + block * geometry().block_size; }
 
-    std::optional<core_lease> core_lease_;
-    core::reactor& home_;
+    const core::core_lease lease_;
     std::byte* const memory_;  ///< `bytes_` of blocks, then copy_bytes where copies are put together
     const std::size_t bytes_;
 };

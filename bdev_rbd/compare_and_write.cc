@@ -83,7 +83,7 @@ void rbd_device::librbd_compared(rbd_completion_t c, void* arg) noexcept {
                 auto& i = static_cast<bdev::io&>(m);
                 owner_of(i).compare_and_write_in_two_steps(i);
             };
-            return self.home_.post(i);
+            return self.lease_.home().post(i);
         }
     }
     self.written(i, r);
@@ -116,7 +116,7 @@ void rbd_device::object_is_current(rbd_completion_t c, void* arg) noexcept {
         auto& i = static_cast<bdev::io&>(m);
         owner_of(i).compare_and_write_object(i);
     };
-    self.home_.post(i);
+    self.lease_.home().post(i);
 }
 
 void rbd_device::compare_and_write_object(bdev::io& i) noexcept {

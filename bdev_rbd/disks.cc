@@ -101,7 +101,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
     o.block_size = params.block_size;
     o.id = params.uuid.value_or(opened->disk_identity(params.block_size));
     o.alias = !devices_.find(params.image.text());  // two clusters may have the same names
-    auto made = rbd_device::create(std::move(o), opened, bdev::core_lease(homes_));
+    auto made = rbd_device::create(std::move(o), opened, homes_.lease(core::lease_kind::disk));
     if (!made) {
         close_on_cluster_threads(std::move(opened));
         co_return tl::make_unexpected(made.error());

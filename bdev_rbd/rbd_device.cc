@@ -74,7 +74,7 @@ const char* reason_of(int error) noexcept {
 }  // namespace
 
 core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::unique_ptr<image>& opened,
-                                                             bdev::core_lease home) {
+                                                             core::core_lease home) {
     const std::uint64_t stripe = opened->info().layout.stripe_bytes;
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || stripe % o.block_size != 0)
         return core::fail(EINVAL,
@@ -89,15 +89,15 @@ core::result<std::shared_ptr<rbd_device>> rbd_device::create(options o, std::uni
 }
 
 rbd_device::rbd_device(options o, bdev::device_geometry g, bdev::device_capabilities c, std::unique_ptr<image> opened,
-                       bdev::core_lease home)
-    : device(home.reactor().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)),
-      handle_(image_->handle()), home_(home.reactor()),
-      block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))), flush_after_fua_(image_->info().cache),
-      spec_(image_->spec()), info_(image_->info()),
+                       core::core_lease home)
+    : device(home.home().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)), handle_(image_->handle()),
+      lease_(std::move(home)), block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))),
+      flush_after_fua_(image_->info().cache), spec_(image_->spec()), info_(image_->info()),
       queue_(
-          home_, image_->owner().operations(), [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
+          lease_.home(), image_->owner().operations(),
+          [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
           [](bdev::io& i) noexcept { owner_of(i).issue(i); }),
-      age_limit_(home_), core_lease_(std::move(home)), journaling_(info_.journaling()), held_(home_) {
+      age_limit_(lease_.home()), journaling_(info_.journaling()), held_(lease_.home()) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_by_image();
@@ -115,7 +115,7 @@ rbd_device::rbd_device(options o, bdev::device_geometry g, bdev::device_capabili
 }
 
 void rbd_device::confirm_by_image() {
-    to_confirm_.emplace(image_->existence(), home_, [](bdev::io& i, int look_result) noexcept {
+    to_confirm_.emplace(image_->existence(), lease_.home(), [](bdev::io& i, int look_result) noexcept {
         owner_of(i).answer(i, look_result < 0 ? look_result : confirmed_result(i));
     });
 }
@@ -129,7 +129,7 @@ rbd_device::~rbd_device() {
 void rbd_device::submit(bdev::io& i) noexcept {
     i.back_end = nullptr;
     i.back_end_value = 0;
-    if (i.origin == &home_)
+    if (i.origin == &lease_.home())
         queue_.submit(i);
     else
         queue_at_home(i);
@@ -140,7 +140,7 @@ void rbd_device::queue_at_home(bdev::io& i) noexcept {
         auto& i = static_cast<bdev::io&>(m);
         owner_of(i).queue_.submit(i);
     };
-    home_.post(i);
+    lease_.home().post(i);
 }
 
 /// In RADOS operations: one for each object. Of a long range of zeroes, that of the piece which comes next.
@@ -269,7 +269,7 @@ void rbd_device::compare_ended(rbd_completion_t c, void* arg) noexcept {
 
 /// librbd is done with the I/O. On whatever thread.
 void rbd_device::end(bdev::io& i, std::int64_t librbd_result) noexcept {
-    if (needs_the_image(i, librbd_result) && !image_->existence().certain(home_.time())) [[unlikely]]
+    if (needs_the_image(i, librbd_result) && !image_->existence().certain(lease_.home().time())) [[unlikely]]
         confirm(i, librbd_result);
     else
         answer(i, librbd_result);
@@ -284,7 +284,7 @@ void rbd_device::confirm(bdev::io& i, std::int64_t librbd_result) noexcept {
         auto& i = static_cast<bdev::io&>(m);
         owner_of(i).to_confirm_->add(i);
     };
-    home_.post(i);
+    lease_.home().post(i);
 }
 
 /// Zeroing keeps there how far it has come, which its cost depends on; all of its results are 0.
@@ -403,7 +403,7 @@ core::task<> rbd_device::close() {
         const auto threads = image_->owner().threads();
         co_await core::run_on(*threads, [this] { return image_.reset(), true; });
     }
-    core_lease_.reset();
+    lease_.release();
     if (auto f = std::exchange(on_closed, nullptr))
         f();
 }

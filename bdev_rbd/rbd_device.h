@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "bdev/core_lease.h"
 #include "bdev/device.h"
 #include "bdev_rbd/age_limit.h"
 #include "bdev_rbd/held_io.h"
@@ -9,6 +8,7 @@
 #include "bdev_rbd/issue_queue.h"
 #include "bdev_rbd/resize_rules.h"
 #include "core/condition_variable.h"
+#include "core/placement.h"
 
 #include <functional>
 #include <memory>
@@ -36,11 +36,11 @@ class rbd_device final : public bdev::device {
 
     /// EINVAL (the block size does not suit the image); `opened` is taken only if all is well.
     static core::result<std::shared_ptr<rbd_device>> create(options o, std::unique_ptr<image>& opened,
-                                                            bdev::core_lease home);
+                                                            core::core_lease home);
     ~rbd_device() override;
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
-    core::reactor* home() const noexcept override { return &home_; }
+    core::reactor* home() const noexcept override { return &lease_.home(); }
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::attributes& info() const noexcept { return info_; }
     /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any
@@ -87,7 +87,7 @@ class rbd_device final : public bdev::device {
     };
 
     rbd_device(options o, bdev::device_geometry g, bdev::device_capabilities c, std::unique_ptr<image> opened,
-               bdev::core_lease home);
+               core::core_lease home);
 
     // The way of an I/O, a function for each step. Those with a completion run on a thread of librbd's.
     void submit(bdev::io& i) noexcept override;
@@ -132,14 +132,13 @@ class rbd_device final : public bdev::device {
 
     std::unique_ptr<image> image_;
     std::atomic<rbd_image_t> handle_;  ///< nullptr: inaccessible. Written on the home reactor
-    core::reactor& home_;
+    core::core_lease lease_;           ///< until close() has ended
     const unsigned block_shift_;
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::attributes info_;
     issue_queue queue_;
     age_limit age_limit_;
-    std::optional<bdev::core_lease> core_lease_;
     std::optional<io_to_confirm> to_confirm_;
 
     std::atomic<bool> fenced_{false};

@@ -22,7 +22,7 @@ bool same_disk(const image::attributes& a, const image::attributes& b) noexcept 
 
 core::task<> rbd_device::suspend() {
     fenced_.store(true, std::memory_order_relaxed);
-    co_await core::switch_to(home_);
+    co_await core::switch_to(lease_.home());
     handle_.store(nullptr, std::memory_order_relaxed);
     co_await core::switch_to(group().control());
 }
@@ -59,7 +59,7 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
         co_return watching;
     auto old = std::exchange(image_, std::move(fresh));
 
-    co_await core::switch_to(home_);
+    co_await core::switch_to(lease_.home());
     confirm_by_image();
     handle_.store(image_->handle(), std::memory_order_relaxed);
     fenced_.store(false, std::memory_order_relaxed);
@@ -87,7 +87,7 @@ void rbd_device::resume_held_io() noexcept {
 
 /// Of the I/Os that have not ended, all are held, or on their way there. REQUIRES: suspended.
 core::task<bool> rbd_device::wait_for_librbd() {
-    co_await core::switch_to(home_);
+    co_await core::switch_to(lease_.home());
     const bool none = in_flight() == held_.size();
     co_await core::switch_to(group().control());
     co_return none;

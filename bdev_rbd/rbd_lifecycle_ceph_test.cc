@@ -28,7 +28,8 @@ class RbdLifecycle : public CephTest {
         for (std::size_t n = 0; n < count; ++n)
             EXPECT_TRUE(remove("Ceph" + std::to_string(n)));
         std::size_t left = 0;
-        on_control([&] { left = homes_.count_on(0) + homes_.count_on(1); });
+        on_control(
+            [&] { left = homes_.count_on(0, core::lease_kind::disk) + homes_.count_on(1, core::lease_kind::disk); });
         EXPECT_EQ(left, 0u) << "places are given back";
         return placed;
     }

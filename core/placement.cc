@@ -36,33 +36,76 @@ std::string_view to_string(placement_policy p) noexcept {
     return {};
 }
 
-placement::placement(const reactor_group& group, placement_policy policy)
+void core_lease::release() noexcept {
+    if (placement* const from = std::exchange(from_, nullptr))
+        from->end(kind_, *home_);
+}
+
+placement::placement(reactor_group& group, placement_policy policy)
     : group_(group), policy_(policy), counts_(group.size()) {}
 
-std::size_t placement::choose() noexcept {
+core_lease placement::lease(lease_kind kind, const predicate& has_room) {
+    const auto core = choose(kind, has_room);
+    if (!core)
+        return {};
+    ++counts_[*core][index(kind)];
+    return core_lease(*this, kind, group_[*core]);
+}
+
+unsigned placement::count(lease_kind kind) const noexcept {
+    unsigned all = 0;
+    for (const auto& of_core : counts_)
+        all += of_core[index(kind)];
+    return all;
+}
+
+void placement::end(lease_kind kind, const reactor& home) noexcept {
+    unsigned& count = counts_[home.index()][index(kind)];
+    assert(count > 0);
+    --count;
+}
+
+std::optional<std::size_t> placement::choose(lease_kind kind, const predicate& has_room) {
+    const auto no_difference = [](std::size_t) { return 0; };
+    const auto queues_on = [this](std::size_t core) {
+        return count_on(core, lease_kind::admin_queue) + count_on(core, lease_kind::io_queue);
+    };
+    const auto disks_on = [this](std::size_t core) {
+        return std::pair(count_on(core, lease_kind::disk), busy_share(group_[core]));
+    };
+    switch (kind) {
+    case lease_kind::admin_queue: return next_in_turn(kind, has_room);
+    case lease_kind::io_queue: return lightest(has_room, queues_on);
+    case lease_kind::disk: break;
+    }
     switch (policy_) {
-    case placement_policy::first: return 0;
-    case placement_policy::round_robin: return next_++ % counts_.size();
-    case placement_policy::least_loaded: break;
+    case placement_policy::round_robin: return next_in_turn(kind, has_room);
+    case placement_policy::least_loaded: return lightest(has_room, disks_on);
+    case placement_policy::first: break;
     }
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < counts_.size(); ++i) {
-        if (counts_[i] < counts_[best] ||
-            (counts_[i] == counts_[best] && busy_share(group_[i]) < busy_share(group_[best])))
-            best = i;
+    return lightest(has_room, no_difference);
+}
+
+std::optional<std::size_t> placement::next_in_turn(lease_kind kind, const predicate& has_room) {
+    std::size_t& next = next_[index(kind)];
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        const std::size_t core = (next + i) % counts_.size();
+        if (has_room && !has_room(group_[core]))
+            continue;
+        next = (core + 1) % counts_.size();
+        return core;
     }
+    return std::nullopt;
+}
+
+/// The first of the lightest.
+template <class Weight>
+std::optional<std::size_t> placement::lightest(const predicate& has_room, Weight weight_of) const {
+    std::optional<std::size_t> best;
+    for (std::size_t core = 0; core < counts_.size(); ++core)
+        if ((!best || weight_of(core) < weight_of(*best)) && (!has_room || has_room(group_[core])))
+            best = core;
     return best;
-}
-
-reactor& placement::pick() noexcept {
-    const std::size_t core = choose();
-    ++counts_[core];
-    return group_[core];
-}
-
-void placement::release(const reactor& r) noexcept {
-    assert(counts_[r.index()] > 0);
-    --counts_[r.index()];
 }
 
 }  // namespace causeway::core

@@ -80,8 +80,8 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
                  rpc::socket_path socket, std::vector<rpc::config_call> calls)
     : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
-      group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), devices_(group_),
-      homes_(group_, o.placement), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
+      group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), homes_(group_, o.placement),
+      devices_(group_), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
       disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
       dispatcher_(group_.control(), methods_, cycle_), replay_(group_.control(), methods_, dispatcher_, cycle_) {
     add_methods();
@@ -127,7 +127,7 @@ void gateway::leave(std::string_view why) {
 }
 
 core::task<core::result<>> gateway::initialize() {
-    nvmf_.target = std::make_unique<nvmf::target>(group_, devices_, nvmf_.options);
+    nvmf_.target = std::make_unique<nvmf::target>(homes_, devices_, nvmf_.options);
     co_return core::result<>{};
 }
 

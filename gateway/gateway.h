@@ -66,8 +66,8 @@ class gateway {
     core::reactor_group group_;
     core::lcore_runner runner_;
 
-    bdev::registry devices_;
     core::placement homes_;
+    bdev::registry devices_;
     ceph::clusters clusters_;
     bdev_rbd::disks disks_;
     const std::unique_ptr<bdev_nvme::bus> pci_;

@@ -10,9 +10,9 @@
 
 namespace causeway::nvmf {
 
-target::target(core::reactor_group& group, bdev::registry& devices, target_options options)
-    : group_(group), options_(options), environment_(group, devices, options.discovery, options.crdt),
-      counters_(group.size()), qpair_counts_(group.size()) {
+target::target(core::placement& homes, bdev::registry& devices, target_options options)
+    : group_(homes.group()), homes_(homes), options_(options),
+      environment_(group_, devices, options.discovery, options.crdt), counters_(group_.size()) {
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;
@@ -44,29 +44,8 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     return {};
 }
 
-core::reactor& target::assign_core(std::uint16_t qid) noexcept {
-    return *assign_core(qid, [](const core::reactor&) { return true; });
-}
-
-core::reactor* target::assign_core(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room) {
-    // Admin queues in turn, for they do little; I/O queues where the fewest queues are.
-    core::reactor* best = nullptr;
-    for (std::size_t i = 0; i < group_.size(); ++i) {
-        core::reactor& r = group_[qid == 0 ? (next_core_ + i) % group_.size() : i];
-        if ((best && (qid == 0 || qpair_counts_[r.index()] >= qpair_counts_[best->index()])) || !has_room(r))
-            continue;
-        best = &r;
-    }
-    if (!best)
-        return nullptr;
-    if (qid == 0)
-        next_core_ = (best->index() + 1) % group_.size();
-    ++qpair_counts_[best->index()];
-    return best;
-}
-
-void target::release_core(core::reactor& r) noexcept {
-    --qpair_counts_[r.index()];
+core::core_lease target::assign_core(std::uint16_t qid, const core::placement::predicate& has_room) {
+    return homes_.lease(qid == 0 ? core::lease_kind::admin_queue : core::lease_kind::io_queue, has_room);
 }
 
 // ---- Subsystems.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bdev/registry.h"
+#include "core/placement.h"
 #include "core/reactor_group.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/host_addresses.h"
@@ -10,7 +11,6 @@
 #include "nvmf/transport.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,17 +31,15 @@ struct target_options {
 /// control reactor but for the data path's begin(), execute() and detach(), which run on a qpair's.
 class target {
   public:
-    target(core::reactor_group& group, bdev::registry& devices, target_options options = {});
+    /// `homes` assigns queue pairs their cores.
+    target(core::placement& homes, bdev::registry& devices, target_options options = {});
     ~target();
 
     // ---- What transports call, on the qpair's reactor.
 
-    /// Chooses the core for queue pair `qid`: admin queues round-robin, I/O queues on the core with the fewest. Counted
-    /// there until release_core(). Control reactor.
-    core::reactor& assign_core(std::uint16_t qid) noexcept;
-    /// The same among the cores for which `has_room` returns true; nullptr: no such core.
-    core::reactor* assign_core(std::uint16_t qid, const std::function<bool(const core::reactor&)>& has_room);
-    void release_core(core::reactor& r) noexcept;
+    /// The core for queue pair `qid`, among those for which `has_room` returns true. Empty: no such core. Control
+    /// reactor.
+    core::core_lease assign_core(std::uint16_t qid, const core::placement::predicate& has_room = {});
 
     /// Step 1. Parses and checks `r.command`, fills transfer and length.
     ///
@@ -94,12 +92,11 @@ class target {
     nvme::status begin_admin(request& r) noexcept;
 
     core::reactor_group& group_;
+    core::placement& homes_;
     const target_options options_;
     environment environment_;
     host_addresses host_addresses_;
     core::per_core<core_counters> counters_;
-    std::vector<unsigned> qpair_counts_;
-    std::size_t next_core_ = 0;
     bool closing_ = false;
 };
 

@@ -277,7 +277,7 @@ nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnq
 // ---- The world.
 
 nvmf_fixture::nvmf_fixture(std::uint64_t seed, std::size_t cores, target_options options)
-    : sim(seed, cores), devices(sim.group()), target(sim.group(), devices, options) {
+    : sim(seed, cores), homes(sim.group()), devices(sim.group()), target(homes, devices, options) {
     auto t = std::make_unique<fake_transport>();
     fabric = t.get();
     EXPECT_TRUE(target.add_transport(std::move(t)));

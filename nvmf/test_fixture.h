@@ -217,6 +217,7 @@ class nvmf_fixture {
 
     std::string hosts_come_from = "10.0.0.99";  ///< that connect from now on
     core::simulation sim;
+    core::placement homes;
     bdev::registry devices;
     nvmf::target target;
     fake_transport* fabric;

@@ -96,8 +96,9 @@ class threads : public testing::Test {
     core::tsc_clock time;
     core::test::inline_executor blocking;
     core::reactor_group group{{0, 1, 2}, time, blocking};
+    core::placement homes{group};
     bdev::registry devices{group};
-    nvmf::target target{group, devices};
+    nvmf::target target{homes, devices};
     core::thread_runner runner{group};
     std::deque<busy_qpair> qpairs;
     std::shared_ptr<const port> listening;

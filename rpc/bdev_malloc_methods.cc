@@ -55,8 +55,8 @@ answer create(bdev_service& service, create_params p) {
     g.block_size = p.block_size;
     g.blocks = p.num_blocks;
     g.physical_block_size = p.physical_block_size;
-    auto made =
-        bdev::memory_device::create(bdev::core_lease(service.homes), p.name, g, p.uuid ? *p.uuid : bdev::random_uuid());
+    auto made = bdev::memory_device::create(service.homes.lease(core::lease_kind::disk), p.name, g,
+                                            p.uuid ? *p.uuid : bdev::random_uuid());
     if (!made)
         return refuse(made.error());
     if (const auto added = service.devices.add(std::move(*made), std::move(*name)); !added)

@@ -87,9 +87,9 @@ TEST_F(bdev_methods, disks_get_their_main_threads_in_turn_and_give_them_back) {
         good("bdev_malloc_create", R"({"block_size": 512, "num_blocks": 8, "name": ")" + std::string(name) + "\"}");
     EXPECT_EQ(devices_.find("a")->home()->index(), 0u);
     EXPECT_EQ(devices_.find("b")->home()->index(), 1u);
-    EXPECT_EQ(homes_.count_on(0), 2u);
+    EXPECT_EQ(homes_.count_on(0, core::lease_kind::disk), 2u);
     good("bdev_malloc_delete", R"({"name": "a"})");
-    EXPECT_EQ(homes_.count_on(0), 1u);
+    EXPECT_EQ(homes_.count_on(0, core::lease_kind::disk), 1u);
 }
 
 struct wrong_row {

@@ -106,12 +106,13 @@ class method_fixture {
     }
 
     core::simulation sim;
+    core::placement homes{sim.group()};
     bdev::registry devices{sim.group()};
     nvmf_service nvmf;
     saved_config config;
     method_table methods;
     lifecycle cycle{[this]() -> core::task<core::result<>> {
-        nvmf.target = std::make_unique<nvmf::target>(sim.group(), devices, nvmf.options);
+        nvmf.target = std::make_unique<nvmf::target>(homes, devices, nvmf.options);
         co_return core::result<>{};
     }};
     rpc::dispatcher dispatcher{sim.group().control(), methods, cycle};

@@ -21,7 +21,7 @@ core::task<core::result<>> host_queue::open(nvmf::transport_address at, std::uin
     const auto made = transport_.make_link(*this, *home_, at, qid, entries);
     if (made) {
         link& l = **made;
-        co_await core::switch_to(l.target_home);
+        co_await core::switch_to(l.target_home());
         link_ = &l;  // before this hop home, which is before any `severed` from there
         l.accept();
     }
@@ -52,7 +52,7 @@ bool host_queue::submit(host_request& r) noexcept {
     s.host_data = r.data;
     s.request.command = r.command;
     s.handle = &arrive;
-    link_->target_home.post(s);
+    link_->target_home().post(s);
     return true;
 }
 
@@ -90,7 +90,7 @@ void host_queue::disconnect() noexcept {
     if (phase_ != state::open)
         return;
     phase_ = state::closing;
-    link_->target_home.post(link_->hang_up);
+    link_->target_home().post(link_->hang_up);
 }
 
 void host_queue::severed() noexcept {

@@ -74,7 +74,7 @@ TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
     EXPECT_EQ(code({.bdev_name = "large"}), EINVAL);
     EXPECT_EQ(w.devices.find("large")->claimed_by(), nullptr);
 
-    target other(w.sim.group(), w.devices);
+    target other(w.homes, w.devices);
     const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
     ASSERT_TRUE(made);
     EXPECT_TRUE(w.run((*made)->namespaces().add({.bdev_name = "large"})));

@@ -36,7 +36,8 @@ TEST(subsystem_options, are_checked) {
 TEST(subsystem_options, subsystems_are_no_more_than_max_subsystems) {
     core::simulation sim(1);
     bdev::registry devices(sim.group());
-    target t(sim.group(), devices, {.max_subsystems = 2});
+    core::placement homes(sim.group());
+    target t(homes, devices, {.max_subsystems = 2});
     std::vector<int> codes;
     for (const char* nqn : {"nqn.2024-01.io.example:1", "nqn.2024-01.io.example:2", "nqn.2024-01.io.example:3"}) {
         subsystem_options o;
@@ -166,20 +167,14 @@ TEST_F(subsystem_control, counts_queues_by_core) {
     EXPECT_EQ(sum(&core_counters::io_qpairs), 3u);
 }
 
-TEST(target, places_admin_queues_in_turn_and_io_queues_where_the_fewest_are) {
+TEST(target, places_admin_queues_and_io_queues_by_their_own_rules) {
     nvmf_fixture w;
     w.at_control([&] {
-        auto& t = w.target;
-        EXPECT_EQ(t.assign_core(0).index(), 0u);
-        EXPECT_EQ(t.assign_core(0).index(), 1u);
-        EXPECT_EQ(t.assign_core(1).index(), 2u);
-        EXPECT_EQ(t.assign_core(2).index(), 0u);
-        EXPECT_EQ(t.assign_core(3).index(), 1u);
-        EXPECT_EQ(t.assign_core(4).index(), 2u);
-        t.release_core(w.sim[1]);
-        t.release_core(w.sim[1]);
-        EXPECT_EQ(t.assign_core(5).index(), 1u);
-        EXPECT_EQ(t.assign_core(0).index(), 2u);
+        const core::core_lease admin = w.target.assign_core(0);
+        const core::core_lease io = w.target.assign_core(7);
+        EXPECT_EQ(w.homes.count_on(0, core::lease_kind::admin_queue), 1u);
+        EXPECT_EQ(w.homes.count_on(1, core::lease_kind::io_queue), 1u);
+        EXPECT_FALSE(w.target.assign_core(8, [](const core::reactor&) { return false; })) << "no core has room";
     });
 }
 

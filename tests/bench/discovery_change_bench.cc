@@ -89,7 +89,7 @@ double cpu_us() noexcept {
 /// A gateway on two reactors, and how long the turns of the first one take.
 class two_core_gateway {
   public:
-    explicit two_core_gateway(const nvmf::target_options& o) : target_(group_, devices_, o) {
+    explicit two_core_gateway(const nvmf::target_options& o) : target_(homes_, devices_, o) {
         auto loop = need(loop::loop_transport::create(target_));
         transport_ = loop.get();
         need(target_.add_transport(std::move(loop)));
@@ -133,6 +133,7 @@ class two_core_gateway {
     core::tsc_clock clock_;
     core::blocking_pool blocking_;
     core::reactor_group group_{{0, 1}, clock_, blocking_};
+    core::placement homes_{group_};
     bdev::registry devices_{group_};
     nvmf::target target_;
     loop::loop_transport* transport_ = nullptr;

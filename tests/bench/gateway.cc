@@ -42,7 +42,8 @@ gateway::gateway(const std::string& lcores, core::reactor_options options) : env
     group_ = std::make_unique<core::reactor_group>(environment_.cpus(), clock_, blocking_, options);
     runner_ = std::make_unique<core::lcore_runner>(environment_, *group_);
     devices_ = std::make_unique<bdev::registry>(*group_);
-    target_ = std::make_unique<nvmf::target>(*group_, *devices_);
+    homes_ = std::make_unique<core::placement>(*group_);
+    target_ = std::make_unique<nvmf::target>(*homes_, *devices_);
     auto loop = need(loop::loop_transport::create(*target_));
     transport_ = loop.get();
     need(target_->add_transport(std::move(loop)));

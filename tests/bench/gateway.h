@@ -47,6 +47,7 @@ class gateway {
     core::blocking_pool blocking_;
     std::unique_ptr<core::reactor_group> group_;
     std::unique_ptr<core::lcore_runner> runner_;
+    std::unique_ptr<core::placement> homes_;
     std::unique_ptr<bdev::registry> devices_;
     std::unique_ptr<nvmf::target> target_;
     loop::loop_transport* transport_ = nullptr;

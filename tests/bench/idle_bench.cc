@@ -34,8 +34,8 @@ core::task<> open_disks(gateway& g, const settings& s, bdev_rbd::disks& images, 
         std::shared_ptr<bdev::device> disk;
         if (s.image.empty()) {
             const std::string name = "Malloc" + std::to_string(n);
-            disk = need(bdev::memory_device::create(homes.pick(), name, {.block_size = 512, .blocks = 1 << 14},
-                                                    bdev::uuid_of_name(name)));
+            disk = need(bdev::memory_device::create(homes.lease(core::lease_kind::disk), name,
+                                                    {.block_size = 512, .blocks = 1 << 14}, bdev::uuid_of_name(name)));
         } else {
             bdev_rbd::disk_params p;
             p.image.pool = "rbd";

@@ -100,8 +100,9 @@ class bench {
     core::tsc_clock clock_;
     core::blocking_pool blocking_;
     core::reactor_group group_{{0}, clock_, blocking_};
+    core::placement homes_{group_};
     bdev::registry devices_{group_};
-    nvmf::target target_{group_, devices_};
+    nvmf::target target_{homes_, devices_};
     loop::loop_transport* transport_ = nullptr;
     std::unique_ptr<loop::host_controller> host_;
     std::unique_ptr<load> load_;

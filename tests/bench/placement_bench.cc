@@ -31,32 +31,32 @@ using namespace std::chrono_literals;
 /// A disk that keeps nothing, and whose submission burns so many rounds on its home core.
 class burning_device final : public bdev::device {
   public:
-    burning_device(core::reactor& home, std::string name, std::uint64_t rounds)
-        : device(home.group(), name, {.block_size = 512, .blocks = 1 << 20},
+    burning_device(core::core_lease home, std::string name, std::uint64_t rounds)
+        : device(home.home().group(), name, {.block_size = 512, .blocks = 1 << 20},
                  {.ops = bdev::ops({bdev::op::read, bdev::op::write})}, bdev::uuid_of_name(name)),
-          home_(home), rounds_(rounds) {}
+          lease_(std::move(home)), rounds_(rounds) {}
     std::string_view product_name() const noexcept override { return "Burning disk"; }
-    core::reactor* home() const noexcept override { return &home_; }
+    core::reactor* home() const noexcept override { return &lease_.home(); }
 
   private:
     void submit(bdev::io& i) noexcept override {
-        if (core::reactor::current() == &home_)
+        if (core::reactor::current() == &lease_.home())
             return run(i);
         i.handle = [](core::message& m) noexcept {
             auto& i = static_cast<bdev::io&>(m);
             static_cast<burning_device*>(i.owner)->run(i);
         };
-        home_.post(i);
+        lease_.home().post(i);
     }
     void run(bdev::io& i) noexcept {
         burn(rounds_);
-        if (i.origin == &home_)
+        if (i.origin == &lease_.home())
             i.complete(nvme::sc::success);
         else
             i.complete_from_anywhere(nvme::sc::success);
     }
 
-    core::reactor& home_;
+    const core::core_lease lease_;
     const std::uint64_t rounds_;
 };
 
@@ -108,7 +108,9 @@ core::task<> measure(gateway& g, const settings& s, core::placement_policy polic
     core::reactor_group& group = g.group();
     core::placement homes(group, policy);
     for (unsigned d = 0; d < s.disks; ++d)
-        co_await g.add(std::make_shared<burning_device>(homes.pick(), "Burning" + std::to_string(d), rounds), d + 1);
+        co_await g.add(std::make_shared<burning_device>(homes.lease(core::lease_kind::disk),
+                                                        "Burning" + std::to_string(d), rounds),
+                       d + 1);
 
     std::vector<std::unique_ptr<client>> clients;
     for (unsigned n = 0; n < s.hosts; ++n) {

@@ -53,7 +53,7 @@ void fail(const std::string& what) {
 const std::string gateway::nqn = "nqn.2024-01.io.causeway:fuzz";
 
 gateway::gateway(const char* trtype, transport_factory make, std::uint16_t port, pace p)
-    : pace_(p), group_({0}, clock_, executor_), devices_(group_), target_(group_, devices_) {
+    : pace_(p), group_({0}, clock_, executor_), devices_(group_), target_(homes_, devices_) {
     core::log::set_level(core::log::level::error);
     bool built = false;
     group_.control().execute([&] { core::detach(build(trtype, make, port), [&] { built = true; }); });

@@ -66,6 +66,7 @@ class gateway {
     core::virtual_clock clock_;
     executor executor_;
     core::reactor_group group_;
+    core::placement homes_{group_};
     bdev::registry devices_;
     nvmf::target target_;
     nvmf::transport* transport_ = nullptr;

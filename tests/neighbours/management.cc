@@ -18,9 +18,9 @@ std::filesystem::path make_folder() {
 }  // namespace
 
 management::management(core::simulation& s, bdev::registry& devices)
-    : run_(s), devices_(devices), folder_(make_folder()), path_(folder_ / "s"),
+    : run_(s), homes_(s.group()), devices_(devices), folder_(make_folder()), path_(folder_ / "s"),
       cycle_([this]() -> core::task<core::result<>> {
-          nvmf.target = std::make_unique<nvmf::target>(run_.group(), devices_);
+          nvmf.target = std::make_unique<nvmf::target>(homes_, devices_);
           co_return core::result<>{};
       }),
       dispatcher_(run_.group().control(), methods_, cycle_) {

@@ -30,6 +30,7 @@ class management {
 
   private:
     core::simulation& run_;
+    core::placement homes_;
     bdev::registry& devices_;
     const std::filesystem::path folder_;
     const std::string path_;

@@ -22,8 +22,8 @@ constexpr std::uint64_t max_steps = 3'000'000;
 }  // namespace
 
 simulated_system::simulated_system(std::uint64_t seed, bool tracing)
-    : plan_(seed), tracing_(tracing), simulation_(seed, plan_.reactors), devices_(simulation_.group()),
-      target_(std::make_unique<nvmf::target>(simulation_.group(), devices_)) {
+    : plan_(seed), tracing_(tracing), simulation_(seed, plan_.reactors), homes_(simulation_.group()),
+      devices_(simulation_.group()), target_(std::make_unique<nvmf::target>(homes_, devices_)) {
     for (std::size_t s = 0; s < plan_.subsystems; ++s)
         subsystems_.push_back(
             {"nqn.2024-01.io.causeway:sub" + std::to_string(s), {"LOOP", "", "here", std::to_string(4420 + s)}});

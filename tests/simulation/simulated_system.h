@@ -123,6 +123,7 @@ class simulated_system {
     const plan plan_;
     const bool tracing_;
     core::simulation simulation_;
+    core::placement homes_;
     bdev::registry devices_;
     std::unique_ptr<nvmf::target> target_;
     loop::loop_transport* transport_ = nullptr;

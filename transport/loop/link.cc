@@ -22,7 +22,7 @@ void on_hang_up(core::message& m) noexcept {
 void on_severed(core::message& m) noexcept {
     link& l = of(m);
     std::exchange(l.host, nullptr)->severed();
-    l.target_home.post(l.bye);
+    l.target_home().post(l.bye);
 }
 
 void on_host_done(core::message& m) noexcept {
@@ -42,9 +42,9 @@ void arrive(core::message& m) noexcept {
         s.of->qpair->receive(s);
 }
 
-link::link(loop_transport& t, host_end& h, core::reactor& host_reactor, core::reactor& target_reactor,
+link::link(loop_transport& t, host_end& h, core::reactor& host_reactor, core::core_lease target,
            std::shared_ptr<const nvmf::port> by, std::uint64_t n, std::uint16_t count)
-    : transport(t), host_home(host_reactor), target_home(target_reactor), port(std::move(by)), number(n),
+    : transport(t), host_home(host_reactor), target_lease(std::move(target)), port(std::move(by)), number(n),
       entries(count), slots(std::make_unique<slot[]>(count)), host(&h) {
     for (std::uint16_t i = 0; i < entries; ++i) {
         slots[i].of = this;
@@ -70,7 +70,7 @@ void link::accept() {
 
 void link::destroy_if_done() noexcept {
     if (host_is_done && detached)
-        target_home.group().control().post(gone);
+        target_home().group().control().post(gone);
 }
 
 }  // namespace causeway::loop

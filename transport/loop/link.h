@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/buffer_pool.h"
+#include "core/placement.h"
 #include "core/reactor_group.h"
 #include "nvmf/transport.h"
 
@@ -72,13 +73,14 @@ void arrive(core::message& m) noexcept;
 /// before `severed`, and whatever the host sent arrives before `bye`.
 class link {
   public:
-    link(loop_transport& t, host_end& host, core::reactor& host_home, core::reactor& target_home,
+    link(loop_transport& t, host_end& host, core::reactor& host_home, core::core_lease target_lease,
          std::shared_ptr<const nvmf::port> port, std::uint64_t number, std::uint16_t entries);
     ~link();
 
     loop_transport& transport;
     core::reactor& host_home;
-    core::reactor& target_home;
+    const core::core_lease target_lease;
+    core::reactor& target_home() const noexcept { return target_lease.home(); }
     const std::shared_ptr<const nvmf::port> port;  ///< where the target listens
     const std::uint64_t number;                    ///< of all connections, from 1
     const std::uint16_t entries;                   ///< slots; one fewer may be outstanding

@@ -52,7 +52,7 @@ void copy(std::byte* buffer, std::span<const iovec> pieces, std::size_t bytes, b
 
 }  // namespace
 
-loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home), link_(l), buffers_(buffers_of(l)) {
+loop_qpair::loop_qpair(link& l) : nvmf::qpair(l.target_home()), link_(l), buffers_(buffers_of(l)) {
     port = l.port;
     sq_entries = l.entries;
     auto& mine = link_.transport.local();
@@ -228,7 +228,7 @@ core::task<> loop_qpair::tear_down() {
     if (!borrowed)
         l.host_home.post(l.severed);
     co_await l.transport.target().detach(*this);
-    co_await core::switch_to(l.target_home);
+    co_await core::switch_to(l.target_home());
     if (borrowed)
         l.host_home.post(l.severed);
     l.qpair.reset();  // *this

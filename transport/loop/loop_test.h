@@ -32,7 +32,7 @@ inline constexpr std::uint64_t blocks = 1024;
 class gateway {
   public:
     gateway(core::reactor_group& group, data_path path, nvmf::transport_options options = {})
-        : devices(group), target(std::make_unique<nvmf::target>(group, devices)) {
+        : homes(group), devices(group), target(std::make_unique<nvmf::target>(homes, devices)) {
         auto made = loop_transport::create(*target, options, path);
         transport = made->get();
         EXPECT_TRUE(target->add_transport(std::move(*made)));
@@ -59,6 +59,7 @@ class gateway {
     }
     core::task<> tear_down() {
         co_await target->shutdown();
+        EXPECT_EQ(homes.count(core::lease_kind::admin_queue) + homes.count(core::lease_kind::io_queue), 0u);
         disk_.reset();
         const auto removed = co_await devices.remove("disk");
         EXPECT_TRUE(removed);
@@ -75,6 +76,7 @@ class gateway {
         return o;
     }
 
+    core::placement homes;
     bdev::registry devices;
     std::unique_ptr<nvmf::target> target;
     loop_transport* transport = nullptr;

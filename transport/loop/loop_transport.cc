@@ -66,13 +66,12 @@ core::result<link*> loop_transport::make_link(host_end& host, core::reactor& hos
     const std::uint32_t most = qid ? options_.max_queue_depth : options_.max_aq_depth;
     if (entries < 2 || entries > most)
         return core::fail(EINVAL, "a queue has 2 to " + std::to_string(most) + " entries", at.text());
-    core::reactor& home = target_.assign_core(qid);
-    links_.push_back(std::make_unique<link>(*this, host, host_home, home, *port, ++links_made_, entries));
+    links_.push_back(
+        std::make_unique<link>(*this, host, host_home, target_.assign_core(qid), *port, ++links_made_, entries));
     return links_.back().get();
 }
 
 void loop_transport::remove_link(link& l) noexcept {
-    target_.release_core(l.target_home);
     if (on_connection_gone)
         on_connection_gone(l.number);
     std::erase_if(links_, [&](const auto& each) { return each.get() == &l; });

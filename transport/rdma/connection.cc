@@ -78,7 +78,7 @@ core::task<> connection::accept() {
         co_return;
     }
 
-    co_await core::switch_to(*home_);
+    co_await core::switch_to(lease_.home());
     auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
     qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses), local_,
                                      peer_, on_close);
@@ -91,8 +91,8 @@ core::task<> connection::accept() {
     if (!accepted)
         core::log::warning("rdma: {}: {}", peer_.text(), accepted.error().text());
     state_ = state::live;
-    core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, home_->index(),
-                     limits_.depth);
+    core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid,
+                     lease_.home().index(), limits_.depth);
     const bool wanted = !std::exchange(cancelled_, false);
     if (!accepted || !wanted)
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
@@ -112,29 +112,29 @@ core::task<core::result<>> connection::settle() {
         return !tried[r.index()] && quota.has_room(r.index(), limits_.depth);
     };
     while (!cancelled_ && !device_.lost()) {
-        core::reactor* const candidate = target.assign_core(asked_.qid, has_room);
+        core::core_lease candidate = target.assign_core(asked_.qid, has_room);
         if (!candidate)
             break;
-        tried[candidate->index()] = true;
-        quota.take(candidate->index(), peer_.traddr, limits_.depth);
-        const core::result<poll_group*> group = co_await device_.group_on(*candidate);
+        const std::size_t index = candidate.home().index();
+        tried[index] = true;
+        quota.take(index, peer_.traddr, limits_.depth);
+        const core::result<poll_group*> group = co_await device_.group_on(candidate.home());
         core::result<receive_pool*> admitted = core::fail(ENODEV, "the device is gone", device_.name());
         if (group) {
-            co_await core::switch_to(*candidate);
+            co_await core::switch_to(candidate.home());
             admitted = co_await (*group)->admit(limits_);
             co_await core::switch_to(control());
         } else {
             admitted = tl::make_unexpected(group.error());
         }
         if (admitted) {
-            home_ = candidate;
+            lease_ = std::move(candidate);
             group_ = *group;
             receives_ = *admitted;
             co_return cancelled_ ? core::fail(ECANCELED, "the host has gone") : core::result<>{};
         }
         settled = tl::make_unexpected(admitted.error());
-        quota.release(candidate->index(), peer_.traddr, limits_.depth);
-        target.release_core(*candidate);
+        quota.release(index, peer_.traddr, limits_.depth);
     }
     co_return settled;
 }
@@ -202,11 +202,10 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
     state_ = state::closing;
     co_await core::run_blocking(transport_.target().group(), reject);
     if (receives_) {
-        co_await core::switch_to(*home_);
+        co_await core::switch_to(lease_.home());
         group_->cancel(*receives_, limits_);
         co_await core::switch_to(control());
-        device_.quota().release(home_->index(), peer_.traddr, limits_.depth);
-        transport_.target().release_core(*home_);
+        device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth);
     }
     device_hold_.release();
     transport_.remove(*this);
@@ -227,7 +226,7 @@ void connection::close(nvmf::disconnect_reason why) {
 
 core::task<> connection::tear_down() {
     core::reactor_group& group = transport_.target().group();
-    co_await core::switch_to(*home_);
+    co_await core::switch_to(lease_.home());
     qpair_->begin_close();
     // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why.
     const auto in_vain = [this] {
@@ -258,17 +257,17 @@ core::task<> connection::tear_down() {
     co_await core::run_blocking(group, release);
     const std::uint32_t held = qpair_->release_unused();
     co_await core::switch_to(control());
-    device_.quota().release(home_->index(), peer_.traddr, limits_.depth - held);
-    transport_.target().release_core(*home_);
+    device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth - held);
+    lease_.release();
     device_hold_.release();
 
     // What still executes may take its time: it holds its own memory and receives, and nothing of the device.
-    co_await core::switch_to(*home_);
+    co_await core::switch_to(lease_.home());
     co_await transport_.target().detach(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
     core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
-    device_.quota().release(home_->index(), peer_.traddr, held);
+    device_.quota().release(lease_.home().index(), peer_.traddr, held);
     transport_.remove(*this);
 }
 
@@ -284,7 +283,7 @@ core::task<> connection::drain() {
 
 /// What tear_down() waits for there may have come.
 void connection::wake_home() {
-    if (state_ != state::closing || !home_)
+    if (state_ != state::closing || !lease_)
         return;
     const auto wake = [this] {
         if (qpair_)
@@ -292,10 +291,10 @@ void connection::wake_home() {
     };
     // On another reactor it runs before the end of tear_down(), which goes there once more after the last event. On
     // this one tear_down() does not leave any more, and a message could come after its end.
-    if (home_ == core::reactor::current())
+    if (&lease_.home() == core::reactor::current())
         wake();
     else
-        home_->execute(wake);
+        lease_.home().execute(wake);
 }
 
 void connection::on_event(const cm_event& e) {

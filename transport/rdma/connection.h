@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/placement.h"
 #include "core/task.h"
 #include "transport/rdma/cm_channel.h"
 #include "transport/rdma/cm_private.h"
@@ -57,7 +58,7 @@ class connection final : public cm_owner {
     bool cancelled_ = false;               ///< closed while it was being accepted
     std::atomic<bool> peer_gone_ = false;  ///< said on the control reactor, of interest at home
     nvmf::disconnect_reason why_{};
-    core::reactor* home_ = nullptr;
+    core::core_lease lease_;  ///< where it is admitted
     poll_group* group_ = nullptr;
     receive_pool* receives_ = nullptr;  ///< of the group, where it is admitted
     std::unique_ptr<qpair> qpair_;      ///< home reactor's

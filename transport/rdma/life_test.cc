@@ -136,6 +136,26 @@ TEST(life, hosts_that_go_while_they_are_accepted) {
     }
 }
 
+TEST(life, a_core_is_counted_back_when_the_listener_goes_while_a_connection_is_accepted) {
+    unsigned accepting = 0;
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        rdma_fixture w(seed);
+        nvme::rdma_cm_request r{};
+        r.hrqsize = std::uint16_t{32};
+        r.hsqsize = std::uint16_t{31};
+        host_end* const end = w.fabric.request("10.0.0.1", 4420, r);
+        ASSERT_TRUE(w.until([&] { return w.homes.count(core::lease_kind::admin_queue) == 1; }));
+        w.pass(core::nanoseconds(w.sim.random().below(50'000)));
+        accepting += end->is == host_end::state::requesting;
+        for (const std::string& subnqn : {nqn, slow_nqn})
+            EXPECT_TRUE(w.run(w.target.find_subsystem(subnqn)->remove_listener(w.here)));
+        ASSERT_TRUE(w.until([&] { return end->is != host_end::state::requesting; }));
+        end->disconnect();
+        EXPECT_TRUE(w.until([&] { return w.homes.count(core::lease_kind::admin_queue) == 0; }));
+    }
+    EXPECT_GT(accepting, 0u);
+}
+
 /// What a dying queue pair leaves in its completion queue may hold receives. None may be lost, or there would be fewer
 /// after each connection.
 TEST(life, no_receive_is_lost_however_many_hosts_come_and_go) {

@@ -51,6 +51,7 @@ TEST(room, a_queue_goes_to_a_core_that_has_room_and_is_refused_when_none_has) {
     const auto last = w.open(1, 8);
     EXPECT_EQ(last->end().is, host_end::state::rejected);
     EXPECT_EQ(last->end().status, nvme::to_underlying(nvme::rdma_cm_status::no_resources));
+    EXPECT_EQ(w.homes.count(core::lease_kind::io_queue), held.size()) << "the refused one counts on no core";
 }
 
 TEST(room, a_core_that_cannot_grow_sends_connections_to_the_next) {
@@ -60,6 +61,8 @@ TEST(room, a_core_that_cannot_grow_sends_connections_to_the_next) {
     const auto ends = open_many(w, 150);
     EXPECT_EQ(std::count_if(ends.begin(), ends.end(), [](host_end* e) { return e->is == host_end::state::accepted; }),
               3 * (16384 / (128 + 2 * 128 + 16)));
+    EXPECT_EQ(w.homes.count(core::lease_kind::io_queue), 3u * (16384 / (128 + 2 * 128 + 16)))
+        << "nor does one that no core has admitted";
 }
 
 TEST(room, one_address_leaves_room_for_others) {

@@ -29,14 +29,13 @@ core::reactor& connection::control() const noexcept {
 }
 
 core::task<> connection::begin() {
-    nvmf::target& target = transport_.target();
     const std::uint16_t qid = handshake_.qid;
-    home_ = &target.assign_core(qid);
-    auto group = co_await transport_.group_on(*home_);
+    lease_ = transport_.target().assign_core(qid);
+    auto group = co_await transport_.group_on(lease_.home());
     core::result<> joined;
     if (group && !cancelled_) {
         group_ = *group;
-        co_await core::switch_to(*home_);
+        co_await core::switch_to(lease_.home());
         auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
         try {
             qpair_ = std::make_unique<qpair>(*group_, std::move(handshake_), on_close);
@@ -53,12 +52,11 @@ core::task<> connection::begin() {
     if (!qpair_) {
         if (!group || !joined)
             core::log::error("tcp: rejecting a connection: {}", (group ? joined.error() : group.error()).text());
-        target.release_core(*home_);
         transport_.remove(*this);
         co_return;
     }
     state_ = state::live;
-    core::log::debug(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, home_->index());
+    core::log::debug(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, lease_.home().index());
     if (cancelled_)
         close(why_);
 }
@@ -78,7 +76,7 @@ void connection::close(nvmf::disconnect_reason why) {
 }
 
 core::task<> connection::tear_down() {
-    co_await core::switch_to(*home_);
+    co_await core::switch_to(lease_.home());
     core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid(),
                      nvmf::to_string(why_));
     qpair_->begin_close();
@@ -91,11 +89,11 @@ core::task<> connection::tear_down() {
     stream.reset();
     qpair_->permit.reset();
     co_await core::switch_to(control());
-    transport_.target().release_core(*home_);
+    lease_.release();
 
     // What still executes may take its time: it holds its requests and their buffers, and nothing else that others
     // might want.
-    co_await core::switch_to(*home_);
+    co_await core::switch_to(lease_.home());
     co_await transport_.target().detach(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());

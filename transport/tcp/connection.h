@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/placement.h"
 #include "core/task.h"
 #include "transport/tcp/qpair.h"
 
@@ -33,7 +34,7 @@ class connection {
     state state_ = state::beginning;
     bool cancelled_ = false;  ///< closed while it began
     nvmf::disconnect_reason why_{};
-    core::reactor* home_ = nullptr;
+    core::core_lease lease_;
     poll_group* group_ = nullptr;
     std::unique_ptr<qpair> qpair_;  ///< home reactor's
 };

@@ -145,6 +145,26 @@ TEST_F(life, a_connection_may_be_lost_before_its_connect_succeeds) {
     raw_host again = connect(1);
 }
 
+TEST_F(life, a_core_is_counted_for_a_refused_connection_until_it_is_closed) {
+    std::optional<raw_host> h(initialize());
+    h->send_connect({.subnqn = "nqn.2024-01.io.example:nothing", .hostnqn = host_nqn});
+    const auto refused = response(*h);
+    ASSERT_TRUE(refused && !refused->status().ok());
+    EXPECT_EQ(homes.count(core::lease_kind::admin_queue), 1u);
+    h.reset();
+    EXPECT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 0; }));
+}
+
+TEST_F(life, a_core_is_counted_back_when_the_listener_goes_while_a_connection_begins) {
+    std::optional<raw_host> h(initialize());
+    h->send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
+    ASSERT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 1; }));
+    auto* const subsystem = target->find_subsystem(subsystem_nqn);
+    EXPECT_TRUE(run(subsystem->remove_listener({"TCP", "IPv4", "127.0.0.1", std::to_string(port)})));
+    h.reset();
+    EXPECT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 0; }));
+}
+
 // ---- Before Connect.
 
 transport_options one_buffer() {

@@ -127,7 +127,7 @@ status host_queue::connect(const std::string& subnqn, std::uint16_t sqsize, std:
 }
 
 rdma_fixture::rdma_fixture(std::uint64_t seed, transport_options options, device_options device)
-    : sim(seed, 3), fabric(sim, std::move(device)), devices(sim.group()), target(sim.group(), devices) {
+    : sim(seed, 3), fabric(sim, std::move(device)), homes(sim.group()), devices(sim.group()), target(homes, devices) {
     core::log::set_level(core::log::level::error);
     sim.group().control().execute([&] {
         auto made = make_rdma_transport(target, options);
@@ -163,6 +163,7 @@ rdma_fixture::~rdma_fixture() {
         }(*this, done));
     });
     EXPECT_TRUE(until([&] { return done; })) << "it does not come to an end";
+    EXPECT_EQ(homes.count(core::lease_kind::admin_queue) + homes.count(core::lease_kind::io_queue), 0u);
 }
 
 void rdma_fixture::run(core::task<> t) {

@@ -109,6 +109,7 @@ class rdma_fixture {
 
     core::simulation sim;
     class fabric fabric;
+    core::placement homes;
     bdev::registry devices;
     std::shared_ptr<bdev::fault_device> slow;
     nvmf::target target;

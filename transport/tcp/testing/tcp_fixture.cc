@@ -162,9 +162,9 @@ void raw_host::take(std::span<const std::byte> pdu) {
 // ---- A gateway.
 
 tcp_fixture::tcp_fixture(std::size_t cores, transport_options options, connection_limits limits)
-    : group(numbers_below(cores), clock, blocking), devices(group), port(free_port()) {
+    : group(numbers_below(cores), clock, blocking), homes(group), devices(group), port(free_port()) {
     core::log::set_print_level(core::log::level::error);
-    target.emplace(group, devices);
+    target.emplace(homes, devices);
     run(build(options, limits));
 }
 
@@ -225,6 +225,7 @@ void tcp_fixture::run(core::task<> t) {
 
 void tcp_fixture::stop() {
     run(target->shutdown());
+    EXPECT_EQ(homes.count(core::lease_kind::admin_queue) + homes.count(core::lease_kind::io_queue), 0u);
     while (!devices.all().empty())
         EXPECT_TRUE(run(devices.remove(devices.all().back()->name())));
     target.reset();

@@ -98,6 +98,7 @@ class tcp_fixture : public ::testing::Test {
     core::virtual_clock clock;
     core::test::inline_executor blocking;
     core::reactor_group group;
+    core::placement homes;
     bdev::registry devices;
     std::optional<nvmf::target> target;
     tcp_transport* fabric = nullptr;
