@@ -232,6 +232,44 @@ TEST_F(bdev_methods, iostat_adds_up_the_cores_or_shows_them) {
     EXPECT_EQ(devices_.find("n")->in_flight(), 0u);
 }
 
+/// To the byte: clients read it by position and by name.
+TEST_F(bdev_methods, iostat_keeps_its_members_and_their_order) {
+    good("bdev_null_create", R"({"name": "n", "block_size": 512, "num_blocks": 4096})");
+    std::string data(4096, '\0');
+    io("n", 0, request(op::read, 0, 8, cut(data, 4096)));
+    io("n", 1, request(op::write, 0, 2, cut(data, 1024)));
+    request both(op::compare_and_write, 0, 1, cut(data, 512));
+    const auto written = cut(data, 512);
+    both.write_data = written;
+    io("n", 1, std::move(both));
+    // Virtual time stands still meanwhile: the latencies are set by hand.
+    auto& ops = devices_.find("n")->stats().on(1).ops;
+    ops[unsigned(op::read)].count.set(1);
+    for (const auto o : {op::read, op::write, op::compare_and_write}) {
+        ops[unsigned(o)].ticks.set(100 + unsigned(o));
+        ops[unsigned(o)].slowest.set(70 + unsigned(o));
+        ops[unsigned(o)].fastest.set(30 + unsigned(o));
+    }
+    const std::string numbers =
+        R"("bytes_read":4096,"num_read_ops":2,"bytes_written":1536,"num_write_ops":2,"bytes_unmapped":0,)"
+        R"("num_unmap_ops":0,"bytes_copied":0,"num_copy_ops":0,)"
+        R"("read_latency_ticks":100,"max_read_latency_ticks":70,"min_read_latency_ticks":30,)"
+        R"("write_latency_ticks":207,"max_write_latency_ticks":76,"min_write_latency_ticks":31,)"
+        R"("unmap_latency_ticks":0,"max_unmap_latency_ticks":0,"min_unmap_latency_ticks":0,)"
+        R"("copy_latency_ticks":0,"max_copy_latency_ticks":0,"min_copy_latency_ticks":0)";
+    EXPECT_EQ(good("bdev_get_iostat")["bdevs"].dump(), R"([{"name":"n",)" + numbers + "}]");
+
+    io("n", 0, request(op::read, 4096, 1), nvme::sc::lba_out_of_range.with_dnr());
+    std::string other(512, 'x');
+    io("n", 1, request(op::compare, 0, 1, cut(other, 512)), nvme::sc::compare_failure.with_dnr());
+    EXPECT_EQ(good("bdev_get_iostat", R"({"name": "n"})")["bdevs"].dump(),
+              R"([{"name":"n",)" + numbers + R"(,"io_error":{"nvme_error":1,"miscompare":1}}])");
+    json cores = good("bdev_get_iostat", R"({"name": "n", "per_channel": true})");
+    cores.erase("ticks");
+    const std::string head = R"({"tick_rate":1000000000,"name":"n","channels":[{"thread_id":1,"bytes_read":4096,)";
+    EXPECT_EQ(cores.dump().substr(0, head.size()), head);
+}
+
 TEST_F(bdev_methods, faults_by_the_interfaces_words) {
     good("bdev_malloc_create", R"({"name": "m", "block_size": 512, "num_blocks": 8})");
     good("bdev_error_create", R"({"base_name": "m"})");

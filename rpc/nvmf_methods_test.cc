@@ -159,6 +159,43 @@ TEST_F(nvmf_methods, the_hosts_that_are_connected_are_listed) {
     }(host));
 }
 
+/// To the byte: clients read it by position and by name.
+TEST_F(nvmf_methods, statistics_keep_their_members_and_their_order) {
+    w.furnish();
+    const auto group = [](const char* name) {
+        return std::string(R"({"name":")") + name +
+               R"(","admin_qpairs":0,"io_qpairs":0,"current_admin_qpairs":0,"current_io_qpairs":0,)"
+               R"("current_unassociated_qpairs":0,"stale_commands":0,"pending_bdev_io":0,"completed_nvme_io":0,)"
+               R"("transports":[{"trtype":"LOOP","pending_data_buffer":0,"devices":[{"name":"loop","commands":0,)"
+               R"("answers":0,"refused":0,"dropped":0,"pending_data_buffer":0}]}]})";
+    };
+    EXPECT_EQ(w.result("nvmf_get_stats").dump(),
+              R"({"tick_rate":1000000000,"poll_groups":[)" + group("nvmf_tgt_poll_group_000") + "," +
+                  group("nvmf_tgt_poll_group_001") + R"(],"discovery":{"controllers":0,"refused":0}})");
+}
+
+TEST_F(nvmf_methods, each_core_counts_its_own_queues_and_commands) {
+    w.furnish();
+    loop::host_controller host(*w.fabric);
+    loop::host_options o;
+    o.at = {"LOOP", "", "here", ""};
+    o.subnqn = "nqn.2024-01.io.example:a";
+    o.hostnqn = "nqn.2024-01.io.example:h";
+    o.io_queues = 2;
+    const auto connected = w.run(host.connect(o));
+    ASSERT_TRUE(connected) << connected.error().text();
+    const json groups = w.result("nvmf_get_stats")["poll_groups"];
+    for (std::size_t core = 0; core < groups.size(); ++core) {
+        EXPECT_EQ(groups[core]["io_qpairs"], 1u) << core;
+        EXPECT_GT(groups[core]["transports"][0]["devices"][0]["commands"], 0u) << core;
+    }
+    EXPECT_EQ(groups[0]["admin_qpairs"].get<unsigned>() + groups[1]["admin_qpairs"].get<unsigned>(), 1u);
+    w.run([](loop::host_controller& h) -> core::task<bool> {
+        co_await h.disconnect();
+        co_return true;
+    }(host));
+}
+
 TEST_F(nvmf_methods, settings_are_made_before_the_start) {
     EXPECT_EQ(w.result("nvmf_set_max_subsystems", R"({"max_subsystems": 2})"), json(true));
     EXPECT_EQ(w.result("nvmf_set_crdt", R"({"crdt1": 5, "crdt3": 7})"), json(true));
