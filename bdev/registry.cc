@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/registry.h"
 
+#include "bdev/device_counters.h"
+
 #include <algorithm>
 #include <cassert>
 
@@ -31,6 +33,10 @@ core::result<> registry::add(std::shared_ptr<device> d) {
     }
     if (taken(d->name()))
         return core::fail(EEXIST, "a device of this name is being made or removed", d->name());
+    auto counted = counter_list_.add(counters_of(*d));
+    if (!counted)
+        return tl::make_unexpected(std::move(counted.error()));
+    counted_.emplace(d.get(), std::move(*counted));
     devices_.push_back(std::move(d));
     added_.notify_all();
     return {};
@@ -84,6 +90,7 @@ core::task<core::result<>> registry::remove(std::string name) {
     if (!d)
         co_return core::fail(ENODEV, name);
     std::erase(devices_, d);
+    counted_.erase(d.get());
     // Its name stays reserved until the back end is closed: the same image is not opened a second time meanwhile.
     reserved_.push_back(d->name());
     const reservation until_closed(*this, d->name());

@@ -3,10 +3,12 @@
 
 #include "bdev/device.h"
 #include "core/condition_variable.h"
+#include "core/counter_registry.h"
 
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace causeway::bdev {
@@ -51,12 +53,17 @@ class registry {
     core::task<core::result<>> remove(std::string name);
 
     core::reactor_group& group() const noexcept { return group_; }
+    /// The gateway's list of counters: those of the devices, and of all that is built on them. It is here because
+    /// this is the lowest of the control objects that a gateway has one of.
+    core::counter_registry& counter_list() noexcept { return counter_list_; }
 
   private:
     bool taken(std::string_view name) const;
 
     core::reactor_group& group_;
+    core::counter_registry counter_list_;
     std::vector<std::shared_ptr<device>> devices_;
+    std::unordered_map<const device*, core::counter_registration> counted_;  ///< of all of them
     std::vector<std::string> reserved_;
     core::condition_variable added_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/registry.h"
 
+#include "bdev/device_counters.h"
 #include "bdev/null_device.h"
 #include "bdev/test_support.h"
 
@@ -56,6 +57,27 @@ TEST_F(RegistryTest, finds_a_device_by_name_alias_and_uuid) {
     EXPECT_EQ(all.find(to_string(d->id())), d);
     EXPECT_EQ(all.find("Ceph1"), nullptr);
     EXPECT_EQ(all.find(to_string(random_uuid())), nullptr);
+}
+
+TEST_F(RegistryTest, the_counters_of_a_device_are_listed_as_long_as_the_device) {
+    const auto listed = [&] {
+        std::string names;
+        all.counter_list().visit("bdev", [&](const core::counter_group& g) { names += g.label("bdev"); });
+        return names;
+    };
+    const auto d = null("a");
+    EXPECT_TRUE(all.add(d));
+    EXPECT_FALSE(all.add(null("a"))) << "the name is in use";
+    EXPECT_TRUE(all.add(null("b")));
+    EXPECT_EQ(listed(), "ab");
+    d->stats().on(1).failed.set(3);
+    const auto* counters = all.counter_list().find(device_counters, {{"bdev", "a"}});
+    ASSERT_TRUE(counters);
+    EXPECT_EQ(counters->value(failed_operations(), 0, 2), 3u);
+    EXPECT_EQ(failed_operations().name, "causeway_bdev_failed_operations_total");
+    EXPECT_EQ(miscompared_operations().name, "causeway_bdev_miscompared_operations_total");
+    EXPECT_TRUE(test::run(s, all.remove("a")));
+    EXPECT_EQ(listed(), "b");
 }
 
 TEST_F(RegistryTest, a_device_that_is_still_to_come_is_waited_for) {

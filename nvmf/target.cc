@@ -6,6 +6,7 @@
 #include "nvmf/model/subsystem.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace causeway::nvmf {
@@ -13,6 +14,10 @@ namespace causeway::nvmf {
 target::target(core::placement& homes, bdev::registry& devices, target_options options)
     : group_(homes.group()), homes_(homes), options_(options),
       environment_(group_, devices, options.discovery, options.crdt), counters_(group_.size()) {
+    auto counted = counter_list().add({core_counter_table, {}, counters_});
+    assert(counted);  // a list has one target
+    if (counted)
+        counted_ = std::move(*counted);
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;

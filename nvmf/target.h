@@ -84,6 +84,8 @@ class target {
 
     using core_counters = nvmf::core_counters;
     core::per_core<core_counters>& counters() noexcept { return counters_; }
+    /// Where transports register theirs: labels "transport" and "device".
+    core::counter_registry& counter_list() const noexcept { return devices().counter_list(); }
 
     /// Ends all connections and removes all subsystems.
     core::task<> shutdown();
@@ -97,6 +99,7 @@ class target {
     environment environment_;
     host_addresses host_addresses_;
     core::per_core<core_counters> counters_;
+    core::counter_registration counted_;
     bool closing_ = false;
 };
 

@@ -122,7 +122,6 @@ class fake_transport final : public transport {
     core::task<core::result<>> listen(std::shared_ptr<const port> at) override;
     core::task<> stop_listening(std::shared_ptr<const port> at) override;
     core::task<> stop() override;
-    std::vector<device_statistics> statistics(std::size_t) const override { return {}; }
     std::uint64_t pending_data_buffers(std::size_t) const override { return 0; }
     std::uint32_t sgls() const noexcept override { return nvme::sgls_supported | nvme::sgls_address_offset; }
     std::uint8_t msdbd() const noexcept override { return 1; }

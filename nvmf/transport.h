@@ -69,12 +69,8 @@ class transport {
     /// Control reactor. The host has no key for this subsystem any more; connections that exist stay.
     virtual void subsystem_remove_host(const std::string& /*subnqn*/, const std::string& /*hostnqn*/) noexcept {}
 
-    /// What nvmf_get_stats says of one core; plain numbers by name, in the established target's names.
-    struct device_statistics {
-        std::string name;
-        std::vector<std::pair<std::string_view, std::uint64_t>> counters;
-    };
-    virtual std::vector<device_statistics> statistics(std::size_t core) const = 0;
+    // Its counters are in target::counter_list(), under the subject "transport".
+    /// Commands on `core` that have ever had to wait for a buffer.
     virtual std::uint64_t pending_data_buffers(std::size_t core) const = 0;
 
     /// The keyed-SGL bits of Identify Controller's SGLS, and its MSDBD and IOCCSZ/IORCSZ in 16-byte units.

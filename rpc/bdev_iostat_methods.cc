@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What devices have done: bdev_get_iostat, bdev_reset_iostat.
 
+#include "bdev/device_counters.h"
 #include "rpc/bdev_service.h"
 #include "rpc/reactor_methods.h"
 #include "rpc/slices.h"
@@ -9,7 +10,6 @@ namespace causeway::rpc {
 
 namespace {
 
-using bdev::op;
 using devices = std::vector<std::shared_ptr<bdev::device>>;
 
 enum class reset_mode : std::uint8_t { none, all, maxmin, error };
@@ -20,63 +20,26 @@ const std::initializer_list<std::pair<std::string_view, reset_mode>> reset_modes
     {"none", reset_mode::none},
 };
 
-/// Sums of one or more cores.
-struct sums {
-    struct per_op {
-        std::uint64_t count = 0, blocks = 0, ticks = 0, slowest = 0, fastest = 0;
-    };
-    per_op read, write, unmap, copy;
-    std::uint64_t failed = 0, miscompared = 0;
-
-    void add(const bdev::core_statistics& core) {
-        const auto of = [&](op o) -> const auto& { return core.ops[static_cast<unsigned>(o)]; };
-        add(read, of(op::read));
-        add(write, of(op::write));
-        add(write, of(op::compare_and_write));
-        add(unmap, of(op::unmap));
-        add(copy, of(op::copy));
-        failed += core.failed.get();
-        miscompared += core.miscompared.get();
+/// Of `count` cores from `first` on. Rows of one JSON name are one number: a compare-and-write is a write.
+void write_members(json& to, const bdev::device& d, std::size_t first, std::size_t count) {
+    const core::counter_group counters = bdev::counters_of(d);
+    for (const core::metric& m : counters.rows()) {
+        if (m.json_name.empty())
+            continue;
+        std::uint64_t value = counters.value(m, first, count);
+        if (m.unit == core::metric_unit::blocks)
+            value *= d.geometry().block_size;
+        json& member = to[std::string(m.json_name)];
+        member = member.is_null() ? value : core::combined(m.kind, member.get<std::uint64_t>(), value);
     }
-
-  private:
-    static void add(per_op& to, const bdev::core_statistics::per_op& from) {
-        if (from.count.get() == 0)
-            return;
-        to.count += from.count.get();
-        to.blocks += from.blocks.get();
-        to.ticks += from.ticks.get();
-        to.slowest = std::max(to.slowest, from.slowest.get());
-        const auto fastest = from.fastest.get();
-        if (fastest && (to.fastest == 0 || fastest < to.fastest))
-            to.fastest = fastest;
-    }
-};
-
-void write_members(json& to, const sums& s, std::uint32_t block_size) {
-    const auto add_counts = [&](const char* bytes, const char* ops, const sums::per_op& o) {
-        to[bytes] = o.blocks * block_size;
-        to[ops] = o.count;
-    };
-    const auto add_latency = [&](const std::string& name, const sums::per_op& o) {
-        to[name + "_latency_ticks"] = o.ticks;
-        to["max_" + name + "_latency_ticks"] = o.slowest;
-        to["min_" + name + "_latency_ticks"] = o.fastest;
-    };
-    add_counts("bytes_read", "num_read_ops", s.read);
-    add_counts("bytes_written", "num_write_ops", s.write);
-    add_counts("bytes_unmapped", "num_unmap_ops", s.unmap);
-    add_counts("bytes_copied", "num_copy_ops", s.copy);
-    add_latency("read", s.read);
-    add_latency("write", s.write);
-    add_latency("unmap", s.unmap);
-    add_latency("copy", s.copy);
-    if (s.failed) {
+    const std::uint64_t failed = counters.value(bdev::failed_operations(), first, count);
+    const std::uint64_t miscompared = counters.value(bdev::miscompared_operations(), first, count);
+    if (failed) {
         json errors = json::object();
-        if (s.failed > s.miscompared)
-            errors["nvme_error"] = s.failed - s.miscompared;
-        if (s.miscompared)
-            errors["miscompare"] = s.miscompared;
+        if (failed > miscompared)
+            errors["nvme_error"] = failed - miscompared;
+        if (miscompared)
+            errors["miscompare"] = miscompared;
         to["io_error"] = std::move(errors);
     }
 }
@@ -132,11 +95,8 @@ constexpr unsigned us_of_a_device = 30;  ///< to add its counters up and to writ
 core::task<json> by_device(const bdev_service& service, devices of) {
     json all = header(service);
     json list = co_await array_in_slices(std::move(of), us_of_a_device, [](const auto& d) {
-        sums s;
-        for (std::size_t core = 0; core < d->stats().size(); ++core)
-            s.add(d->stats().on(core));
         json one = {{"name", d->name()}};
-        write_members(one, s, d->geometry().block_size);
+        write_members(one, *d, 0, d->stats().size());
         return one;
     });
     all["bdevs"] = std::move(list);
@@ -148,10 +108,8 @@ json by_core(const bdev_service& service, const bdev::device& d) {
     all["name"] = d.name();
     json list = json::array();
     for (const auto& r : service.devices.group()) {
-        sums s;
-        s.add(d.stats().on(r->index()));
         json one = {{"thread_id", thread_number(*r)}};
-        write_members(one, s, d.geometry().block_size);
+        write_members(one, d, r->index(), 1);
         list.push_back(std::move(one));
     }
     all["channels"] = std::move(list);

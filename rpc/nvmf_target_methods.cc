@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/nvmf_service.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 namespace causeway::rpc {
 
@@ -48,35 +50,39 @@ const fields<config_params> config_fields = {
     optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}}),
 };
 
-json transport_stats(const nvmf::transport& t, std::size_t core) {
+void add_counters(json& to, const core::counter_group& from, std::size_t core) {
+    for (const core::metric& m : from.rows())
+        if (!m.json_name.empty())
+            to[std::string(m.json_name)] = from.value(m, core);
+}
+
+json transport_stats(const nvmf::target& target, const nvmf::transport& t, std::size_t core) {
     json all = {{"trtype", t.trtype()}, {"pending_data_buffer", t.pending_data_buffers(core)}};
     json devices = json::array();
-    for (const auto& d : t.statistics(core)) {
-        json device = {{"name", d.name}};
-        for (const auto& [name, value] : d.counters)
-            device[std::string(name)] = value;
-        devices.push_back(std::move(device));
-    }
+    target.counter_list().visit("transport", [&](const core::counter_group& g) {
+        if (g.label("transport") != t.trtype() || !g.has(core))
+            return;
+        const auto name = g.label("device");
+        auto device = std::ranges::find_if(devices, [&](const json& d) { return d["name"] == name; });
+        if (device == devices.end()) {
+            devices.push_back({{"name", name}});
+            device = std::prev(devices.end());
+        }
+        add_counters(*device, g, core);
+    });
     if (!devices.empty())
         all["devices"] = std::move(devices);
     return all;
 }
 
-json poll_group_stats(nvmf::target& target, std::size_t core) {
-    const auto& c = target.counters().on(core);
+json poll_group_stats(const nvmf::target& target, std::size_t core) {
+    json all = {{"name", fmt::format("nvmf_tgt_poll_group_{:03}", core)}};
+    target.counter_list().visit("nvmf", [&](const core::counter_group& g) { add_counters(all, g, core); });
     json transports = json::array();
     for (const auto& t : target.transports())
-        transports.push_back(transport_stats(*t, core));
-    return {{"name", fmt::format("nvmf_tgt_poll_group_{:03}", core)},
-            {"admin_qpairs", c.admin_qpairs.get()},
-            {"io_qpairs", c.io_qpairs.get()},
-            {"current_admin_qpairs", c.current_admin_qpairs.get()},
-            {"current_io_qpairs", c.current_io_qpairs.get()},
-            {"current_unassociated_qpairs", c.current_unassociated_qpairs.get()},
-            {"stale_commands", c.stale_commands.get()},  // ours
-            {"pending_bdev_io", c.pending_bdev_io.get()},
-            {"completed_nvme_io", c.completed_nvme_io.get()},
-            {"transports", std::move(transports)}};
+        transports.push_back(transport_stats(target, *t, core));
+    all["transports"] = std::move(transports);
+    return all;
 }
 
 answer get_stats(const nvmf_service& service, const target_params& p) {

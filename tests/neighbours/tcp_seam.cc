@@ -54,10 +54,8 @@ std::uint16_t tcp_seam::port() const {
 }
 
 std::uint64_t tcp_seam::counter(std::string_view name) const {
-    for (const auto& device : transport_->statistics(0))
-        for (const auto& [each, value] : device.counters)
-            if (each == name)
-                return value;
+    if (const auto value = transport_->target().counter_list().total("transport", name))
+        return *value;
     ADD_FAILURE() << "there is no such counter: " << name;
     return 0;
 }

@@ -7,9 +7,34 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
 #include <utility>
 
 namespace causeway::loop {
+
+namespace {
+
+using counts = loop_transport::core_counts;
+
+/// JSON names are members of nvmf_get_stats, in its order.
+constexpr core::metric rows[] = {
+    {"causeway_loop_commands_total", "commands", core::metric_kind::counter, "Commands that were received.",
+     offsetof(counts, commands)},
+    {"causeway_loop_answers_total", "answers", core::metric_kind::counter, "Responses that were sent.",
+     offsetof(counts, answers)},
+    {"causeway_loop_refused_total", "refused", core::metric_kind::counter, "Commands that the target refused.",
+     offsetof(counts, refused)},
+    {"causeway_loop_dropped_total", "dropped", core::metric_kind::counter,
+     "Commands whose connection ended before they were executed.", offsetof(counts, dropped)},
+    {"causeway_loop_pending_data_buffer", "pending_data_buffer", core::metric_kind::gauge,
+     "Commands that wait for a buffer.", offsetof(counts, pending)},
+    {"causeway_loop_broken_rules_total", "", core::metric_kind::counter,
+     "Rules of the transport seam that the target has broken.", offsetof(counts, broken)},
+};
+static_assert(core::lists_each_counter(rows, sizeof(counts)));
+constexpr core::metric_table<counts> table{"transport", rows};
+
+}  // namespace
 
 core::result<std::unique_ptr<loop_transport>> loop_transport::create(nvmf::target& t, nvmf::transport_options options,
                                                                      data_path path) {
@@ -20,6 +45,12 @@ core::result<std::unique_ptr<loop_transport>> loop_transport::create(nvmf::targe
             return tl::make_unexpected(std::move(buffers.error()));
         made->cores_.on(core).buffers.emplace(std::move(*buffers));
     }
+    auto counted = t.counter_list().add({table, {{"transport", "LOOP"}, {"device", "loop"}}, t.group().size()});
+    if (!counted)
+        return tl::make_unexpected(std::move(counted.error()));
+    made->counted_ = std::move(*counted);
+    for (std::size_t core = 0; core < t.group().size(); ++core)
+        made->counted_.attach<counts>(table, core, made->cores_.on(core));
     return made;
 }
 
@@ -76,16 +107,6 @@ void loop_transport::remove_link(link& l) noexcept {
         on_connection_gone(l.number);
     std::erase_if(links_, [&](const auto& each) { return each.get() == &l; });
     link_gone_.notify_all();
-}
-
-std::vector<nvmf::transport::device_statistics> loop_transport::statistics(std::size_t core) const {
-    const core_state& c = core_(core);
-    return {{"loop",
-             {{"commands", c.commands.get()},
-              {"answers", c.answers.get()},
-              {"refused", c.refused.get()},
-              {"dropped", c.dropped.get()},
-              {"pending_data_buffer", c.pending.get()}}}};
 }
 
 }  // namespace causeway::loop

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/condition_variable.h"
-#include "core/counter.h"
+#include "core/counter_registry.h"
 #include "core/reactor_group.h"
 #include "nvmf/transport.h"
 #include "transport/loop/data_buffers.h"
@@ -38,7 +38,6 @@ class loop_transport final : public nvmf::transport {
     core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
-    std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override { return core_(core).pending.get(); }
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override { return 1; }
@@ -60,14 +59,17 @@ class loop_transport final : public nvmf::transport {
                                   std::uint16_t qid, std::uint16_t entries);
     void remove_link(link& l) noexcept;
 
-    /// What a core has. Touched by that core, counters read by any.
-    struct core_state {
-        std::optional<data_buffers> buffers;
-        loop_qpair* qpairs = nullptr;
-        bool stopping = false;  ///< a connection that only now comes here is closed
+    /// What a core counts. Written by that core, read by any thread.
+    struct core_counts {
         core::counter pending;  ///< commands that wait for a buffer
         core::counter commands, answers, refused, dropped;
         core::counter broken;  ///< rules of the seam that the target has broken: answered twice, or unasked
+    };
+    /// What a core has. Touched by that core.
+    struct core_state : core_counts {
+        std::optional<data_buffers> buffers;
+        loop_qpair* qpairs = nullptr;
+        bool stopping = false;  ///< a connection that only now comes here is closed
     };
     core_state& local() noexcept { return cores_.local(); }
     /// While the core does not run.
@@ -85,6 +87,7 @@ class loop_transport final : public nvmf::transport {
     core::condition_variable link_gone_;
     std::uint64_t links_made_ = 0;
     core::per_core<core_state> cores_;
+    core::counter_registration counted_;
 };
 
 }  // namespace causeway::loop

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "nvmf/target.h"
+#include "transport/rdma/counters.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -28,6 +29,7 @@ device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvm
     : context_(context), name_(ibv_get_device_name(context->device)), pd_(std::move(pd)), limits_(limits),
       quota_(target.group().size(), limits.receives_per_core), target_(target), options_(options),
       handlers_(std::move(handlers)), groups_(target.group().size()) {
+    register_counters();
     watch_.emplace(target.group().control(), context->async_fd, EPOLLIN, [this](std::uint32_t) { take_events(); });
     core::log::notice("rdma: {}: {} receives per core, {} RDMA READs per connection{}", name_,
                       limits_.receives_per_core, limits_.reads,
@@ -35,6 +37,21 @@ device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvm
 }
 
 device::~device() = default;
+
+/// The instance before it, if there was one, has been lost and is not listed any more.
+void device::register_counters() {
+    const core::labels labels{{"transport", "RDMA"}, {"device", name_}};
+    if (auto listed = target_.counter_list().add({poll_group_table, labels, groups_.size()}))
+        counted_groups_ = std::move(*listed);
+    if (auto listed = target_.counter_list().add({receive_table, labels, groups_.size()}))
+        counted_receives_ = std::move(*listed);
+}
+
+void device::mark_lost() noexcept {
+    lost_ = true;
+    counted_groups_ = {};
+    counted_receives_ = {};
+}
 
 core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
     core::reactor* const home = &r;
@@ -48,6 +65,8 @@ core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
         co_await core::switch_to(*home);
         groups_[home->index()]->start();
         co_await core::switch_to(target_.group().control());
+        counted_groups_.attach(poll_group_table, home->index(), groups_[home->index()]->stats());
+        counted_receives_.attach(receive_table, home->index(), groups_[home->index()]->receive_stats());
     }
     if (lost_)
         co_return core::fail(ENODEV, "the device is gone", name_);

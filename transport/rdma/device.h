@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/async_mutex.h"
+#include "core/counter_registry.h"
 #include "core/gate.h"
 #include "core/reactor.h"
 #include "core/task.h"
@@ -44,7 +45,7 @@ class device {
     const poll_group* group(std::size_t core) const noexcept { return groups_[core].get(); }
 
     /// No new work starts on it.
-    void mark_lost() noexcept { lost_ = true; }
+    void mark_lost() noexcept;
     bool lost() const noexcept { return lost_; }
     /// Releases all verbs objects; memory that commands may still use stays. REQUIRES: no connection has a queue pair.
     core::task<> release_verbs();
@@ -63,6 +64,7 @@ class device {
   private:
     device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvmf::target& target,
            const transport_options& options, events handlers);
+    void register_counters();
     void take_events() noexcept;
     void handle(const ibv_async_event& e);
 
@@ -78,6 +80,7 @@ class device {
     core::gate queue_pairs_;
     core::async_mutex making_;
     std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
+    core::counter_registration counted_groups_, counted_receives_;
     std::optional<core::fd_watch> watch_;
 };
 

@@ -193,32 +193,6 @@ std::vector<std::byte> rdma_transport::tsas(const nvmf::listen_options&) const {
     return bytes;
 }
 
-std::vector<nvmf::transport::device_statistics> rdma_transport::statistics(std::size_t core) const {
-    std::vector<device_statistics> all;
-    for (const auto& d : devices_) {
-        const poll_group* g = d->group(core);
-        if (!g)
-            continue;
-        const poll_group::statistics& s = g->stats();
-        const receive_pool::statistics& r = g->receive_stats();
-        all.push_back({d->name(),
-                       {{"polls", s.polls.get()},
-                        {"idle_polls", s.idle_polls.get()},
-                        {"completions", s.completions.get()},
-                        {"requests", s.requests.get()},
-                        {"request_latency", s.request_latency.get()},
-                        {"pending_free_request", s.pending_free_request.get()},
-                        {"pending_rdma_read", s.pending_rdma_read.get()},
-                        {"pending_rdma_write", s.pending_rdma_write.get()},
-                        {"pending_rdma_send", s.pending_rdma_send.get()},
-                        {"total_send_wrs", s.total_send_wrs.get()},
-                        {"send_doorbell_updates", s.send_doorbell_updates.get()},
-                        {"total_recv_wrs", r.posted.get()},
-                        {"recv_doorbell_updates", r.doorbells.get()}}});
-    }
-    return all;
-}
-
 nvmf::own_option_list rdma_transport::own_options() const {
     auto all = nvmf::list_own_options(rdma::own_options, options_);
     if (options_.num_cqe == 0)  // as the established target does

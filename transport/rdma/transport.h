@@ -34,7 +34,6 @@ class rdma_transport final : public nvmf::transport {
     core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
     core::task<> stop() override;
-    std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override;

@@ -5,6 +5,7 @@
 #include "nvme/discovery.h"
 #include "nvme/identify.h"
 #include "nvmf/target.h"
+#include "transport/tcp/counters.h"
 #include "transport/tcp/tcp_transport.h"
 
 #include <algorithm>
@@ -41,7 +42,18 @@ core::result<> check(const transport_options& o) {
 
 tcp_transport::tcp_transport(nvmf::target& target, transport_options options, const connection_limits& limits)
     : target_(target), options_(std::move(options)), limiter_(limits), groups_(target.group().size()),
-      handshakes_(target.group().size()) {}
+      handshakes_(target.group().size()) {
+    register_counters();
+}
+
+/// A second transport of this type is not listed: target::add_transport() refuses it.
+void tcp_transport::register_counters() {
+    const core::labels labels{{"transport", "TCP"}, {"device", "tcp"}};
+    if (auto listed = target_.counter_list().add({handshake_table, labels, handshakes_}))
+        counted_handshakes_ = std::move(*listed);
+    if (auto listed = target_.counter_list().add({poll_group_table, labels, groups_.size()}))
+        counted_groups_ = std::move(*listed);
+}
 
 tcp_transport::~tcp_transport() {
     assert(connections_.empty() && listeners_.empty());
@@ -97,6 +109,7 @@ core::task<> tcp_transport::stop() {
         if (groups_[r.index()])
             groups_[r.index()]->stop();
     });
+    counted_groups_.detach();
     groups_.clear();
 }
 
@@ -121,6 +134,7 @@ core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& hom
             co_await core::switch_to(home);
             group_slot->start();
             co_await core::switch_to(target_.group().control());
+            counted_groups_.attach(poll_group_table, home.index(), group_slot->stats());
         } else {
             good = tl::make_unexpected(made.error());
         }
@@ -160,27 +174,6 @@ std::vector<std::byte> tcp_transport::tsas(const nvmf::listen_options& options) 
     t.sectype = nvme::to_underlying(options.secure_channel ? nvme::tcp_security::tls13 : nvme::tcp_security::none);
     const auto bytes = std::as_bytes(std::span(&t, 1));
     return {bytes.begin(), bytes.end()};
-}
-
-std::vector<nvmf::transport::device_statistics> tcp_transport::statistics(std::size_t core) const {
-    const handshake_statistics& h = handshakes_.on(core);
-    device_statistics all{"tcp",
-                          {{"accepted", h.accepted.get()},
-                           {"handshakes_refused", h.refused.get()},
-                           {"handshakes_timed_out", h.timed_out.get()},
-                           {"handshakes_lost", h.lost.get()},
-                           {"evicting", h.evicting.get()},
-                           {"no_memory", h.no_memory.get()},
-                           {"accept_pauses", h.pauses.get()}}};
-    if (const auto& g = groups_[core]) {
-        const poll_group::statistics& s = g->stats();
-        const std::pair<std::string_view, std::uint64_t> of_group[] = {
-            {"polls", s.polls.get()},          {"idle_polls", s.idle_polls.get()}, {"requests", s.requests.get()},
-            {"receives", s.receives.get()},    {"sends", s.sends.get()},           {"blocked_sends", s.blocked.get()},
-            {"violations", s.violations.get()}};
-        all.counters.insert(all.counters.end(), std::begin(of_group), std::end(of_group));
-    }
-    return {all};
 }
 
 std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {

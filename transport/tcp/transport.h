@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/async_mutex.h"
+#include "core/counter_registry.h"
 #include "nvmf/transport.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
@@ -38,7 +39,6 @@ class tcp_transport final : public nvmf::transport {
     core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
                                       std::string_view key) override;
     void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
-    std::vector<device_statistics> statistics(std::size_t core) const override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override { return 1; }
@@ -58,6 +58,8 @@ class tcp_transport final : public nvmf::transport {
     void remove(connection& c);
 
   private:
+    void register_counters();
+
     nvmf::target& target_;
     const transport_options options_;
     connection_limiter limiter_;
@@ -70,6 +72,7 @@ class tcp_transport final : public nvmf::transport {
     std::vector<std::unique_ptr<connection>> connections_;
     core::one_shot<bool>* empty_ = nullptr;  ///< of connections
     core::per_core<handshake_statistics> handshakes_;
+    core::counter_registration counted_handshakes_, counted_groups_;
 };
 
 }  // namespace causeway::tcp

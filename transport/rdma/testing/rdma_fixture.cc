@@ -238,13 +238,7 @@ void rdma_fixture::hang(bool on) {
 }
 
 std::uint64_t rdma_fixture::counter(std::string_view name) {
-    std::uint64_t sum = 0;
-    for (std::size_t core = 0; core < sim.group().size(); ++core)
-        for (const auto& d : transport().statistics(core))
-            for (const auto& [n, value] : d.counters)
-                if (n == name)
-                    sum += value;
-    return sum;
+    return target.counter_list().total("transport", name).value_or(0);
 }
 
 }  // namespace causeway::rdma::test

@@ -272,13 +272,7 @@ void tcp_fixture::enable(raw_host& admin) {
 }
 
 std::size_t tcp_fixture::counter(std::string_view name) const {
-    std::size_t total = 0;
-    for (std::size_t core = 0; core < group.size(); ++core)
-        for (const auto& device : fabric->statistics(core))
-            for (const auto& [each, value] : device.counters)
-                if (each == name)
-                    total += value;
-    return total;
+    return target->counter_list().total("transport", name).value_or(0);
 }
 
 }  // namespace causeway::tcp::test

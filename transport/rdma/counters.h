@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of RDMA's counters. JSON names are members of nvmf_get_stats, in its order, with SPDK's names.
+#pragma once
+
+#include "core/counter_registry.h"
+#include "transport/rdma/poll_group.h"
+#include "transport/rdma/receive_pool.h"
+
+#include <cstddef>
+
+namespace causeway::rdma {
+
+inline constexpr core::metric poll_group_rows[] = {
+    {"causeway_rdma_polls_total", "polls", core::metric_kind::counter, "Polls of a completion queue.",
+     offsetof(poll_group::statistics, polls)},
+    {"causeway_rdma_idle_polls_total", "idle_polls", core::metric_kind::counter, "Polls that found nothing.",
+     offsetof(poll_group::statistics, idle_polls)},
+    {"causeway_rdma_completions_total", "completions", core::metric_kind::counter, "Work completions.",
+     offsetof(poll_group::statistics, completions)},
+    {"causeway_rdma_requests_total", "requests", core::metric_kind::counter, "Commands that were received.",
+     offsetof(poll_group::statistics, requests)},
+    {"causeway_rdma_request_latency_ticks_total", "request_latency", core::metric_kind::counter,
+     "Time from the capsule to the response.", offsetof(poll_group::statistics, request_latency),
+     core::metric_unit::ticks},
+    {"causeway_rdma_pending_free_request_total", "pending_free_request", core::metric_kind::counter,
+     "Commands that had to wait for a request.", offsetof(poll_group::statistics, pending_free_request)},
+    {"causeway_rdma_pending_read_total", "pending_rdma_read", core::metric_kind::counter,
+     "Commands that had to wait for an RDMA READ.", offsetof(poll_group::statistics, pending_rdma_read)},
+    {"causeway_rdma_pending_write_total", "pending_rdma_write", core::metric_kind::counter,
+     "Commands that had to wait for an RDMA WRITE.", offsetof(poll_group::statistics, pending_rdma_write)},
+    {"causeway_rdma_pending_send_total", "pending_rdma_send", core::metric_kind::counter,
+     "Commands that had to wait for a SEND.", offsetof(poll_group::statistics, pending_rdma_send)},
+    {"causeway_rdma_send_work_requests_total", "total_send_wrs", core::metric_kind::counter,
+     "Work requests that were posted to send queues.", offsetof(poll_group::statistics, total_send_wrs)},
+    {"causeway_rdma_send_doorbells_total", "send_doorbell_updates", core::metric_kind::counter,
+     "Calls that posted them.", offsetof(poll_group::statistics, send_doorbell_updates)},
+};
+static_assert(core::lists_each_counter(poll_group_rows, sizeof(poll_group::statistics)));
+inline constexpr core::metric_table<poll_group::statistics> poll_group_table{"transport", poll_group_rows};
+
+inline constexpr core::metric receive_rows[] = {
+    {"causeway_rdma_receive_work_requests_total", "total_recv_wrs", core::metric_kind::counter,
+     "Work requests that were posted to receive queues.", offsetof(receive_pool::statistics, posted)},
+    {"causeway_rdma_receive_doorbells_total", "recv_doorbell_updates", core::metric_kind::counter,
+     "Calls that posted them.", offsetof(receive_pool::statistics, doorbells)},
+    {"causeway_rdma_failed_receive_posts_total", "", core::metric_kind::counter,
+     "Calls of these that the device refused.", offsetof(receive_pool::statistics, failed)},
+};
+static_assert(core::lists_each_counter(receive_rows, sizeof(receive_pool::statistics)));
+inline constexpr core::metric_table<receive_pool::statistics> receive_table{"transport", receive_rows};
+
+}  // namespace causeway::rdma
