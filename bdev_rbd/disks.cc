@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/disks.h"
 
-#include "core/log.h"
+#include "core/trace.h"
 
 namespace causeway::bdev_rbd {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+core::log::flag trace_images("bdev_rbd");
 
 core::error cancelled(const std::string& name) {
     return {ECANCELED, "the device was deleted while its image was being opened", name};
@@ -76,7 +78,10 @@ core::task<core::result<std::unique_ptr<image>>> disks::open(progress& p, const 
     }
 
     const auto client_id = with->id();
+    CAUSEWAY_TRACE(trace_images, "{}: opening image {}", params.name, params.image.text());
     auto opened = co_await open_image(std::move(with), params.image, p.opening);
+    CAUSEWAY_TRACE(trace_images, "{}: image {}: {}", params.name, params.image.text(),
+                   opened ? "opened" : opened.error().text());
     if (!opened && opened.error().code == ESHUTDOWN && lease)
         recovery_.fenced(params.cluster_name, client_id);
     co_return opened;
@@ -115,6 +120,7 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
     recovery_.add(device, params.cluster_name, params.client);
     device->on_closed = [this, identity, d = device.get(),
                          keep = std::make_shared<std::optional<ceph::clusters::lease>>(std::move(lease))] {
+        CAUSEWAY_TRACE(trace_images, "{}: image {}: closed", d->name(), d->spec().text());
         recovery_.remove(*d);
         open_images_.erase(identity);
         keep->reset();

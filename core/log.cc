@@ -35,6 +35,13 @@ spdlog::logger& sink() {
     return *logger;
 }
 
+void write_line(std::chrono::system_clock::time_point at, level l, std::string_view text) {
+    // Names that peers chose stand in messages.
+    const std::string line =
+        fmt::format("{}: {}", to_string(l), is_printable(text) ? text : std::string_view(printable(text)));
+    sink().log(at, spdlog::source_loc{}, spdlog::level::critical, line);
+}
+
 std::uint64_t seconds() noexcept {
     timespec t;
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
@@ -95,14 +102,13 @@ bool flag::set(std::string_view name, bool on) {
 }
 
 void write(level l, std::string_view text) {
-    // A debug message has passed its flag already, and that is switch enough.
-    if (l != level::debug && (l > get_level() || l > get_print_level()))
+    if (l > get_level() || l > get_print_level())
         return;
-    // Names that peers chose stand in messages.
-    if (is_printable(text))
-        sink().log(spdlog::level::critical, "{}: {}", to_string(l), text);
-    else
-        sink().log(spdlog::level::critical, "{}: {}", to_string(l), printable(text));
+    write_line(std::chrono::system_clock::now(), l, text);
+}
+
+void write_trace(std::chrono::system_clock::time_point at, std::string_view text) {
+    write_line(at, level::debug, text);  // its flag is on, and that is switch enough
 }
 
 bool limiter::pass(std::uint64_t& held_back) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <fmt/format.h>
 #include <optional>
@@ -25,7 +26,7 @@ void set_print_level(level l) noexcept;
 level get_print_level() noexcept;
 void set_timestamps(bool on);
 
-/// A component whose debug messages can be enabled by name (`-L nvmf`, log_set_flag). Static storage.
+/// A component whose trace points (core/trace.h) can be enabled by name (`-L nvmf`, log_set_flag). Static storage.
 class flag {
   public:
     explicit flag(std::string_view name) noexcept;
@@ -43,6 +44,8 @@ class flag {
 
 /// Any thread. Never blocks on more than a write to stderr. One line: control characters are shown as `\x0a`.
 void write(level l, std::string_view text);
+/// The line of a trace point, whatever the levels are; `at` is when it was passed. For core/trace.cc.
+void write_trace(std::chrono::system_clock::time_point at, std::string_view text);
 
 template <class... Args>
 void error(fmt::format_string<Args...> f, Args&&... args) {
@@ -63,13 +66,6 @@ void info(fmt::format_string<Args...> f, Args&&... args) {
     if (get_level() >= level::info)
         write(level::info, fmt::format(f, std::forward<Args>(args)...));
 }
-/// Only while the flag is on, and then whatever the levels are.
-template <class... Args>
-void debug(const flag& of, fmt::format_string<Args...> f, Args&&... args) {
-    if (of.on())
-        write(level::debug, fmt::format("{}: {}", of.name(), fmt::format(f, std::forward<Args>(args)...)));
-}
-
 /// For messages that a peer can provoke: at most ten a second pass; what was held back is counted and said
 /// with the next one that passes. Static storage, any thread.
 class limiter {

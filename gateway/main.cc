@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/log.h"
+#include "core/trace.h"
 #include "gateway/config_file.h"
 #include "gateway/gateway.h"
 
@@ -37,7 +37,7 @@ std::vector<unsigned> without(std::vector<unsigned> cpus, const std::vector<unsi
 int start(const gateway::options& o) {
     for (const auto& name : o.log_flags)
         if (!core::log::flag::set(name, true))
-            return refuse("--logflag: no such log flag: " + name);
+            return refuse("--logflag: no such log flag: " + name + ": use one of all, " + core::trace::flag_names());
 
     std::vector<rpc::config_call> calls;
     if (!o.config_file.empty()) {

@@ -6,6 +6,7 @@
 #include "nvmf/command/io_commands.h"
 #include "nvmf/target.h"
 #include "nvmf/target_side.h"
+#include "nvmf/trace.h"
 
 namespace causeway::nvmf {
 
@@ -14,6 +15,16 @@ namespace {
 constexpr unsigned at_opcode = offsetof(nvme::command, opcode);
 constexpr unsigned at_flags = offsetof(nvme::command, flags);
 constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
+
+void run(request& r) noexcept {
+    ++side_of(*r.qpair).executing;
+    side_of(r).run(r);
+}
+
+[[gnu::cold, gnu::noinline]] void run_traced(request& r) noexcept {
+    print_state(r, "executes");
+    run(r);
+}
 
 }  // namespace
 
@@ -41,6 +52,7 @@ verdict check_io(request& r) noexcept {
 }
 
 nvme::status target::begin(request& r) noexcept {
+    trace_state(r, "begins");
     const qpair_target_side& q = side_of(*r.qpair);
     request_target_side& mine = side_of(r);
     r.transfer = transfer::none;
@@ -73,8 +85,9 @@ void target::abandon(request& r) noexcept {
 }
 
 void target::execute(request& r) noexcept {
-    ++side_of(*r.qpair).executing;
-    side_of(r).run(r);
+    if (trace_requests.on()) [[unlikely]]
+        return run_traced(r);  // not a call in between, for which the others would need a frame
+    run(r);
 }
 
 }  // namespace causeway::nvmf

@@ -4,6 +4,7 @@
 #include "nvmf/core_counters.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/target_side.h"
+#include "nvmf/trace.h"
 
 namespace causeway::nvmf {
 
@@ -23,6 +24,7 @@ bool taken_back(nvme::status s) noexcept {
 }  // namespace
 
 nvme::status log_error(request& r, verdict v) noexcept {
+    trace_refused(r, v);
     const qpair_target_side& q = side_of(*r.qpair);
     if (!q.controller || taken_back(v.status))
         return v.status;
@@ -47,6 +49,7 @@ nvme::status refuse(request& r, verdict v) noexcept {
 void finish(request& r, nvme::status s) noexcept {
     qpair& q = *r.qpair;
     r.set_status(s);
+    trace_completion(r);
     qpair_target_side& side = side_of(q);
     --side.executing;
     q.respond(r);  // r may carry the next command now

@@ -17,6 +17,7 @@
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
 #include "nvmf/target_side.h"
+#include "nvmf/trace.h"
 
 #include <algorithm>
 #include <bit>
@@ -245,6 +246,8 @@ core::task<> connect(request& r) {
     co_await core::background_turn(t.group().control(), q.control_queue);  // after a restart hosts come by the thousand
     core::reactor::current()->spend(us_of_a_connect);
     connect_result given = co_await decide(a, t);
+    CAUSEWAY_TRACE(trace_commands, "{}: queue {} of host '{}' from {}: Connect {}{}", a.subnqn(), a.qid(), a.hostnqn(),
+                   a.peer.text(), given.owner ? "accepted" : "refused: ", given.why);
     if (!given.owner) {
         q.control_queue.leave_party();
         core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),

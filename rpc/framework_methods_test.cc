@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/test_support.h"
 
-#include "core/log.h"
+#include "core/trace.h"
 
 #include <algorithm>
 #include <gmock/gmock.h>
@@ -107,7 +107,13 @@ TEST_F(framework_methods, log_levels_and_flags) {
     EXPECT_TRUE(flag.on());
     EXPECT_EQ(w.result("log_clear_flag", R"({"flag": "rpc_test"})"), json(true));
     EXPECT_FALSE(flag.on());
-    EXPECT_EQ(w.call("log_set_flag", R"({"flag": "nothing"})").error().message, "no such log flag: nothing");
+    for (const char* method : {"log_set_flag", "log_clear_flag"})
+        EXPECT_EQ(w.call(method, R"({"flag": "nothing"})").error().message,
+                  "no such log flag: nothing: use one of all, " + core::trace::flag_names());
+    const json flags = w.result("log_get_flags");
+    for (const char* name : {"nvmf", "requests", "bdev_rbd"})
+        EXPECT_EQ(flags[name], false) << name;
+    EXPECT_NE(core::trace::flag_names().find("bdev_rbd, nvmf, requests, rpc_test"), std::string::npos);
 }
 
 TEST_F(framework_methods, the_version_in_words_and_numbers) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/log_methods.h"
 
-#include "core/log.h"
+#include "core/trace.h"
 #include "rpc/params.h"
 
 namespace causeway::rpc {
@@ -29,7 +29,7 @@ const fields<flag_params> flag_fields = {required("flag", &flag_params::flag)};
 
 answer set_flag(const std::string& name, bool on) {
     if (!log::flag::set(name, on))
-        return refuse_parameters("no such log flag: " + name);
+        return refuse_parameters("no such log flag: " + name + ": use one of all, " + core::trace::flag_names());
     return ok();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/rdma/connection.h"
 
-#include "core/log.h"
+#include "core/trace.h"
 #include "nvmf/target.h"
 #include "transport/ip/address.h"
 #include "transport/rdma/transport.h"
@@ -91,8 +91,8 @@ core::task<> connection::accept() {
     if (!accepted)
         core::log::warning("rdma: {}: {}", peer_.text(), accepted.error().text());
     state_ = state::live;
-    core::log::debug(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid,
-                     lease_.home().index(), limits_.depth);
+    CAUSEWAY_TRACE(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, lease_.home().index(),
+                   limits_.depth);
     const bool wanted = !std::exchange(cancelled_, false);
     if (!accepted || !wanted)
         close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
@@ -220,7 +220,7 @@ void connection::close(nvmf::disconnect_reason why) {
         return;
     }
     state_ = state::closing;
-    core::log::debug(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
+    CAUSEWAY_TRACE(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
     core::detach_deferred(tear_down());
 }
 
@@ -266,7 +266,7 @@ core::task<> connection::tear_down() {
     co_await transport_.target().detach(*qpair_);
     qpair_.reset();
     co_await core::switch_to(control());
-    core::log::debug(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
+    CAUSEWAY_TRACE(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
     device_.quota().release(lease_.home().index(), peer_.traddr, held);
     transport_.remove(*this);
 }
@@ -308,7 +308,7 @@ void connection::on_event(const cm_event& e) {
         close(nvmf::disconnect_reason::host_asked);
         break;
     default:
-        core::log::debug(flag, "{} queue {}: {}", peer_.text(), asked_.qid, rdma_event_str(e.type));
+        CAUSEWAY_TRACE(flag, "{} queue {}: {}", peer_.text(), asked_.qid, rdma_event_str(e.type));
         close(nvmf::disconnect_reason::transport_error);
         break;
     }
@@ -325,7 +325,7 @@ void connection::on_event(ibv_event_type e) {
             rdma_notify(id_, e);
         return;
     }
-    core::log::debug(flag, "{} queue {}: {}", peer_.text(), asked_.qid, ibv_event_type_str(e));
+    CAUSEWAY_TRACE(flag, "{} queue {}: {}", peer_.text(), asked_.qid, ibv_event_type_str(e));
     close(nvmf::disconnect_reason::transport_error);
 }
 

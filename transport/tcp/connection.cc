@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/connection.h"
 
-#include "core/log.h"
+#include "core/trace.h"
 #include "nvmf/target.h"
 #include "transport/tcp/linger_close.h"
 #include "transport/tcp/poll_group.h"
@@ -56,7 +56,7 @@ core::task<> connection::begin() {
         co_return;
     }
     state_ = state::live;
-    core::log::debug(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, lease_.home().index());
+    CAUSEWAY_TRACE(flag, "{} queue {}: on core {}", qpair_->peer_address().text(), qid, lease_.home().index());
     if (cancelled_)
         close(why_);
 }
@@ -77,8 +77,8 @@ void connection::close(nvmf::disconnect_reason why) {
 
 core::task<> connection::tear_down() {
     co_await core::switch_to(lease_.home());
-    core::log::debug(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid(),
-                     nvmf::to_string(why_));
+    CAUSEWAY_TRACE(flag, "{} queue {}: closing: {}", qpair_->peer_address().text(), qpair_->qid(),
+                   nvmf::to_string(why_));
     qpair_->begin_close();
     // What has been said before goes out first: a refused Connect should say why.
     co_await qpair_->wait_sent(term_req_timeout);

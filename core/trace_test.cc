@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/trace.h"
+
+#include "core/unique_fd.h"
+
+#include <array>
+#include <fcntl.h>
+#include <functional>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace causeway::core {
+namespace {
+
+log::flag trace_flag("trace_test");
+
+std::string printed(const std::function<void()>& f) {
+    ::testing::internal::CaptureStderr();
+    f();
+    EXPECT_TRUE(trace::flush());
+    return ::testing::internal::GetCapturedStderr();
+}
+
+struct trace_test : ::testing::Test {
+    trace_test() { log::set_timestamps(false); }
+    ~trace_test() override {
+        log::flag::set("trace_test", false);
+        log::set_timestamps(true);
+    }
+};
+
+TEST_F(trace_test, a_flag_that_is_on_prints_the_arguments) {
+    log::flag::set("trace_test", true);
+    EXPECT_EQ(printed([] { CAUSEWAY_TRACE(trace_flag, "cid {:#06x} on queue {}", 0x17, 3); }),
+              "DEBUG: trace_test: cid 0x0017 on queue 3\n");
+    EXPECT_EQ(printed([] {
+                  CAUSEWAY_TRACE(trace_flag, "one");
+                  CAUSEWAY_TRACE(trace_flag, "host {}", "a\nb");
+              }),
+              "DEBUG: trace_test: one\nDEBUG: trace_test: host a\\x0ab\n")
+        << "in order, and one line each";
+}
+
+TEST_F(trace_test, a_flag_that_is_off_evaluates_nothing) {
+    int evaluated = 0;
+    const auto trace_it = [&] { CAUSEWAY_TRACE(trace_flag, "{}", ++evaluated); };
+    EXPECT_EQ(printed(trace_it), "");
+    EXPECT_EQ(evaluated, 0);
+    log::flag::set("trace_test", true);
+    EXPECT_EQ(printed(trace_it), "DEBUG: trace_test: 1\n");
+    log::flag::set("trace_test", false);
+    EXPECT_EQ(printed(trace_it), "");
+    EXPECT_EQ(evaluated, 1);
+}
+
+/// Stderr is a pipe that is full until it is read.
+TEST_F(trace_test, a_log_that_nobody_reads_blocks_nobody) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    const unique_fd reader(ends[0]);
+    {
+        const unique_fd pipe(ends[1]), stderr_before(::dup(STDERR_FILENO));
+        ASSERT_EQ(::dup2(pipe.get(), STDERR_FILENO), STDERR_FILENO);
+        log::flag::set("trace_test", true);
+        const std::string text(4000, 'x');
+        for (std::size_t bytes = 0; bytes < 2 * trace::max_pending_bytes; bytes += text.size())
+            CAUSEWAY_TRACE(trace_flag, "{}", text);  // returns, or this test never ends
+        log::flag::set("trace_test", false);
+
+        std::string last;
+        std::vector<char> buffer(1 << 16);
+        while (last.find("lines were lost, because the log was not read") == std::string::npos) {
+            const auto n = ::read(reader.get(), buffer.data(), buffer.size());
+            ASSERT_GT(n, 0);
+            last = last.substr(last.size() - std::min<std::size_t>(last.size(), 200)) +
+                   std::string(buffer.data(), static_cast<std::size_t>(n));
+        }
+        EXPECT_TRUE(trace::flush());
+        ASSERT_EQ(::dup2(stderr_before.get(), STDERR_FILENO), STDERR_FILENO);
+    }
+}
+
+TEST_F(trace_test, the_names_of_all_flags_are_listed) {
+    const std::string names = trace::flag_names();
+    EXPECT_NE(names.find("trace_test"), std::string::npos) << names;
+}
+
+}  // namespace
+}  // namespace causeway::core
