@@ -15,7 +15,6 @@ namespace causeway::rdma {
 namespace {
 
 constexpr std::size_t arena_size = 512;  // work requests of one turn; more only means another doorbell
-constexpr std::uint32_t small_buffer = 8192;
 /// Own buffers that are spare before more are made: enough until these are there.
 constexpr std::size_t min_own_buffers = 4;
 // A command has two completions and more. And in a turn the control reactor takes as many admin commands as a poller
@@ -32,19 +31,7 @@ core::result<comp_channel_ptr> make_channel(ibv_context* context) {
     return channel;
 }
 
-std::vector<core::buffer_pool::size_class> buffer_classes(const nvmf::transport_options& o) {
-    if (o.max_io_size <= small_buffer)
-        return {{o.max_io_size, o.large_buffers}};
-    return {{small_buffer, o.small_buffers}, {o.max_io_size, o.large_buffers}};
-}
-
 }  // namespace
-
-core::result<> poll_group::check_memory(const nvmf::transport_options& options, std::size_t cores) {
-    nvmf::transport_options with_own = options;
-    with_own.large_buffers += own_buffers_in_region;
-    return core::buffer_pool::check(buffer_classes(with_own), cores);
-}
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
                                                              const device_limits& limits,
@@ -74,11 +61,11 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
 poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
                        const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq,
                        core::buffer_pool buffers, mr_ptr buffers_mr, registered_memory own_buffers)
-    : home_(home), target_(target), pd_(pd), limits_(limits), max_io_size_(options.max_io_size),
-      in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)), cq_(std::move(cq)),
-      completions_(static_cast<std::uint32_t>(cq_->cqe)), lower_claims_(home, [this] { lower_claims(); }),
-      buffers_(std::move(buffers)), buffers_mr_(std::move(buffers_mr)),
-      own_buffers_(min_own_buffers, [this] { want_own_buffers(); }), arena_(arena_size) {
+    : common::poll_group(home, target, options.max_io_size, std::move(buffers), min_own_buffers,
+                         [this] { want_own_buffers(); }),
+      pd_(pd), limits_(limits), in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)),
+      cq_(std::move(cq)), completions_(static_cast<std::uint32_t>(cq_->cqe)),
+      lower_claims_(home, [this] { lower_claims(); }), buffers_mr_(std::move(buffers_mr)), arena_(arena_size) {
     add_own_buffers(std::move(own_buffers));
 }
 
@@ -175,20 +162,16 @@ void poll_group::take_completions() noexcept {
 
 void poll_group::handle(const ibv_wc& wc) noexcept {
     const wr_id id = wr_id::decode(wc.wr_id);
-    if (id.kind == work_kind::receive) {
-        handle_receive(wc, id.index);
+    if (id.kind != work_kind::receive) {
+        if (id.kind == work_kind::none || id.qpair >= qpair_slots_.size())
+            return;
+        const qpair_slot& p = qpair_slots_[id.qpair];
+        if (p.occupant && p.generation == id.generation)
+            p.occupant->on_send_completion(id, wc.status);
         return;
     }
-    if (id.kind == work_kind::none || id.qpair >= qpair_slots_.size())
-        return;
-    const qpair_slot& p = qpair_slots_[id.qpair];
-    if (p.occupant && p.generation == id.generation)
-        p.occupant->on_send_completion(id, wc.status);
-}
-
-void poll_group::handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept {
-    const std::size_t pool = index >> slot_bits;
-    const std::uint32_t slot = index & slot_mask;
+    const std::size_t pool = id.index >> slot_bits;
+    const std::uint32_t slot = id.index & slot_mask;
     if (pool >= pools_.size() || !pools_[pool]->valid(slot))
         return;
     const auto it = by_number_.find(wc.qp_num);
@@ -224,7 +207,13 @@ void poll_group::flush() noexcept {
             p->flush();
     for (qpair* q : dirty_) {
         q->marked_dirty = false;
-        q->post();
+        send_queue& queue = q->queue();
+        if (!queue.dirty())
+            continue;
+        stats_.total_send_wrs.add(queue.chained());
+        stats_.send_doorbell_updates.add();
+        if (const int code = queue.post(); code != 0)
+            q->on_post_refused(code);
     }
     dirty_.clear();
     arena_.clear();

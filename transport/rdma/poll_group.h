@@ -2,13 +2,9 @@
 #pragma once
 
 #include "core/async_mutex.h"
-#include "core/buffer_pool.h"
-#include "core/buffer_reserve.h"
-#include "core/counter.h"
-#include "core/poller.h"
-#include "core/reactor.h"
 #include "core/task.h"
 #include "core/timer.h"
+#include "transport/common/poll_group.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
@@ -19,10 +15,6 @@
 #include <optional>
 #include <unordered_map>
 #include <vector>
-
-namespace causeway::nvmf {
-class target;
-}
 
 namespace causeway::rdma {
 
@@ -37,13 +29,11 @@ inline constexpr std::size_t own_buffers_in_region = 8;
 
 /// All that one core does on one device: a completion queue, shared receive queues, data buffers, and the queue pairs
 /// that use them. Lives on its reactor; made by create() where blocking is allowed.
-class poll_group final : public core::poller {
+class poll_group final : public common::poll_group {
   public:
     static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target, ibv_pd* pd,
                                                             const device_limits& limits,
                                                             const nvmf::transport_options& options);
-    /// Control path. ENOMEM: there is no memory for the buffers of so many cores, on one device.
-    static core::result<> check_memory(const nvmf::transport_options& options, std::size_t cores);
     ~poll_group() override;
 
     // On the home reactor.
@@ -70,12 +60,7 @@ class poll_group final : public core::poller {
     bool arm() noexcept override;
 
     // For queue pairs.
-    core::reactor& home() const noexcept { return home_; }
-    nvmf::target& target() const noexcept { return target_; }
-    core::buffer_pool& buffers() noexcept { return buffers_; }
     std::uint32_t buffers_lkey() const noexcept { return buffers_mr_ ? buffers_mr_->lkey : 0; }
-    core::buffer_reserve& own_buffers() noexcept { return own_buffers_; }
-    std::uint32_t max_io_size() const noexcept { return max_io_size_; }
     bool send_with_invalidate() const noexcept { return limits_.send_with_invalidate; }
     /// Makes sure that the arena has room for `n` pieces of work. May post all chains.
     void make_room(std::size_t n) noexcept;
@@ -89,9 +74,8 @@ class poll_group final : public core::poller {
     void release_verbs() noexcept;
 
     /// In the names of nvmf_get_stats.
-    struct statistics {
-        core::counter polls, idle_polls, completions;
-        core::counter requests, request_latency;
+    struct statistics : common::poll_statistics {
+        core::counter completions, request_latency;
         core::counter pending_free_request, pending_rdma_read, pending_rdma_write, pending_rdma_send;
         core::counter total_send_wrs, send_doorbell_updates;
     };
@@ -100,7 +84,6 @@ class poll_group final : public core::poller {
     const receive_pool::statistics& receive_stats() const noexcept { return receive_stats_; }
     /// What reactor::stalls() said when the completion queue was last found empty: see nvmf::qpair::stall_epoch.
     std::uint32_t stall_epoch() const noexcept { return stall_epoch_; }
-    std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   private:
     poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
@@ -116,14 +99,10 @@ class poll_group final : public core::poller {
     core::task<> make_own_buffers();
     void add_own_buffers(registered_memory region);
     void handle(const ibv_wc& wc) noexcept;
-    void handle_receive(const ibv_wc& wc, std::uint32_t index) noexcept;
     void take_channel_events() noexcept;
 
-    core::reactor& home_;
-    nvmf::target& target_;
     ibv_pd* const pd_;
     const device_limits limits_;
-    const std::uint32_t max_io_size_;
     const std::uint32_t in_capsule_data_size_;
 
     comp_channel_ptr channel_;
@@ -137,10 +116,8 @@ class poll_group final : public core::poller {
     std::vector<std::unique_ptr<receive_pool>> pools_;
     receive_pool::statistics receive_stats_;
     core::timer lower_claims_;
-    core::buffer_pool buffers_;
     mr_ptr buffers_mr_;
     std::vector<registered_memory> own_memory_;
-    core::buffer_reserve own_buffers_;
     bool making_own_buffers_ = false;
     work_arena arena_;
 

@@ -3,7 +3,6 @@
 
 #include "core/log.h"
 #include "nvme/fabrics.h"
-#include "nvmf/target.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/receive_pool.h"
 
@@ -20,9 +19,6 @@ namespace {
 
 namespace sc = nvme::sc;
 
-/// Hosts send Connect at once. A host that does not would use receives for nothing.
-constexpr auto connect_time_limit = std::chrono::seconds(15);
-
 bool is_flush(ibv_wc_status s) noexcept {
     return s == IBV_WC_WR_FLUSH_ERR;
 }
@@ -32,43 +28,18 @@ bool is_flush(ibv_wc_status s) noexcept {
 qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
              registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
              std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid),
-      limits_(limits), responses_(std::move(responses)), buffers_(group.buffers(), group.own_buffers()),
-      local_(std::move(local)), peer_(std::move(peer)), on_closed_by_us_(std::move(on_closed_by_us)),
-      connect_limit_(group.home(),
-                     [this] {
-                         if (!is_connected())
-                             violation("no Connect command in time");
-                     }),
-      queue_(qp, limits.send_requests, limits.reads), claim_(receive_pool::first_claim(limits.depth)),
-      sq_size_(limits.depth), requests_(std::size_t{2} * limits.depth) {
+    : common::qpair<qpair, request>(group, limits.depth, std::move(local), std::move(peer), std::move(on_closed_by_us)),
+      group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid), limits_(limits),
+      responses_(std::move(responses)), queue_(qp, limits.send_requests, limits.reads),
+      claim_(receive_pool::first_claim(limits.depth)) {
     assert(limits.send_requests > max_descriptors);
     sq_entries = limits.depth;
-    free_.reserve(std::size_t{2} * limits.depth + request_table::chunk_size);
     parked_.reserve(limits.depth);
-    make_requests();
-    connect_limit_.arm_after(connect_time_limit);
+    // Where there is no memory for more than one, commands wait for that one.
+    static_cast<void>(requests_.allow(std::uint32_t{2} * limits.depth));
 }
 
 qpair::~qpair() = default;
-
-/// A chunk more of them. False: there are as many as there may be, or there is no memory.
-bool qpair::make_requests() noexcept {
-    const request* const first = requests_.grow();
-    if (!first)
-        return false;
-    for (std::size_t i = request_table::chunk_size; i-- > 0;) {
-        request& r = *requests_.find(first->index + i);
-        r.qpair = this;
-        r.buffer.owner = &r;
-        r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
-            request& waited = *static_cast<request::buffer_claim&>(c).owner;
-            static_cast<qpair&>(*waited.qpair).on_buffer(waited);
-        };
-        free_.push_back(&r);
-    }
-    return true;
-}
 
 void qpair::reached_peak() noexcept {
     peak_ = outstanding_;
@@ -78,7 +49,7 @@ void qpair::reached_peak() noexcept {
     const std::uint32_t more = std::min<std::uint32_t>(claim_, limits_.depth - claim_);
     claim_ += more;
     if (!group_.raise(receives_, more))
-        violation("no memory for the receives of its commands");
+        terminate("no memory for the receives of its commands");
 }
 
 bool qpair::lower_claim() noexcept {
@@ -94,22 +65,21 @@ void qpair::on_receive(std::uint32_t slot, std::uint32_t bytes) noexcept {
     if (stopping_ || bytes < sizeof(nvme::command) || outstanding_ >= limits_.depth) {
         receives_.recycle(slot);
         if (bytes < sizeof(nvme::command))
-            violation("a capsule shorter than a command");
+            terminate("a capsule shorter than a command");
         else if (outstanding_ >= limits_.depth)
-            violation("more commands outstanding than the queue depth");
+            terminate("more commands outstanding than the queue depth");
         return;
     }
     if (++outstanding_ > peak_) [[unlikely]]
         reached_peak();
-    if ((free_.empty() && !make_requests()) || !parked_.empty()) {
+    request* const r = parked_.empty() ? requests_.take() : nullptr;
+    if (!r) [[unlikely]] {
         // Responses are out whose completions are not in yet. Commands begin in the order in which they came.
         group_.stats().pending_free_request.add();
         parked_.push_back({slot, bytes, group_.stall_epoch()});
         return;
     }
-    request& r = *free_.back();
-    free_.pop_back();
-    begin_command(r, {slot, bytes, group_.stall_epoch()});
+    begin_command(*r, {slot, bytes, group_.stall_epoch()});
 }
 
 void qpair::begin_command(request& r, const parked& capsule) noexcept {
@@ -117,7 +87,7 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
     stall_epoch = epoch;
     r.arrived = home().now();
     r.slot = slot;
-    r.at = request::step::executing;
+    r.at = step::executing;
     r.reads_outstanding = 0;
     r.next_read = r.read_offset = 0;
     r.segment_count = 0;
@@ -126,7 +96,7 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
     r.has_data_to_send = false;
     std::memcpy(&r.command, receives_.command(slot), sizeof r.command);
 
-    const nvme::status begun = group_.target().begin(r);
+    const nvme::status begun = target_.begin(r);
     if (!begun.ok())
         return respond_with_status(r, begun);
     if (const auto c = std::bit_cast<nvme::connect_command>(r.command);
@@ -156,50 +126,17 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
         return use_buffer(r, receives_.data(slot), receives_.lkey(slot));
     }
     release_slot(r);
-    find_buffer(r);
-}
-
-void qpair::execute(request& r) noexcept {
-    r.at = request::step::executing;
-    if (r.starts_when_executed())
-        buffers_.transfer_to(r.buffer, core::buffer_user::ns);
-    group_.target().execute(r);
-}
-
-void qpair::respond(nvmf::request& done) noexcept {
-    auto& r = static_cast<request&>(done);
-    assert(r.at == request::step::executing);
-    r.has_data_to_send = r.has_data_for_host() && r.length > 0;
-    buffers_.transfer_to(r.buffer, core::buffer_user::host);
-    if (nvme::is_connect(r.command) && r.status().ok())
-        sq_size_ = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
-    send_response(r);
-}
-
-/// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
-void qpair::respond_with_status(request& r, nvme::status s) noexcept {
-    r.set_status(s);
-    r.has_data_to_send = false;
-    send_response(r);
-}
-
-void qpair::abort_request(request& r, nvme::status s) noexcept {
-    group_.target().abandon(r);
-    respond_with_status(r, s);
-}
-
-/// The same without an answer.
-void qpair::abandon_request(request& r) noexcept {
-    group_.target().abandon(r);
-    complete_request(r);
+    if (find_buffer(r))
+        use_buffer(r, r.buffer.data, lkey_of(r));
 }
 
 std::uint32_t qpair::sends_needed(const request& r) const noexcept {
     return (r.has_data_to_send ? r.location.remote_count : 0) + 1;
 }
 
-void qpair::send_response(request& r) noexcept {
-    if (!r.has_data_to_send)
+void qpair::send_response(request& r, bool with_data) noexcept {
+    r.has_data_to_send = with_data;
+    if (!with_data)
         buffers_.release(r.buffer);
     release_slot(r);
     group_.make_room(max_descriptors + 1);
@@ -208,7 +145,7 @@ void qpair::send_response(request& r) noexcept {
     if (send_waiters_.empty() && queue_.room() >= sends_needed(r))
         return post_response(r);
     (r.has_data_to_send ? group_.stats().pending_rdma_write : group_.stats().pending_rdma_send).add();
-    r.at = request::step::waiting_send;
+    r.at = step::waiting_send;
     send_waiters_.push_back(r);
 }
 
@@ -216,7 +153,7 @@ void qpair::send_response(request& r) noexcept {
 /// the host has the data when it sees the response.
 void qpair::post_response(request& r) noexcept {
     const std::uint32_t needed = sends_needed(r);
-    r.at = request::step::sending;
+    r.at = step::sending;
     --outstanding_;
     ++sending_;
 
@@ -232,11 +169,8 @@ void qpair::post_response(request& r) noexcept {
         offset += to.length;
     }
 
-    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
-    r.completion.cid = r.command.cid;
-    r.completion.sqid = std::uint16_t{0};
-    r.completion.sqhd = sq_flow_control() ? sqhd_ : nvme::sqhd_without_flow_control;
-    r.completion.set_status(r.status());
+    sq_head_.advance();
+    sq_head_.complete(r);
 
     work_arena::work& w = group_.arena().take();
     w.request.wr_id =
@@ -257,13 +191,6 @@ void qpair::post_response(request& r) noexcept {
     }
     queue_.append(w);
     group_.mark_dirty(*this);
-}
-
-void qpair::complete_request(request& r) noexcept {
-    buffers_.release(r.buffer);
-    release_slot(r);
-    r.at = request::step::free;
-    free_.push_back(&r);
 }
 
 void qpair::on_send_completion(const wr_id& id, ibv_wc_status status) noexcept {
@@ -299,7 +226,7 @@ void qpair::on_send_completion(const wr_id& id, ibv_wc_status status) noexcept {
 
 void qpair::on_receive_error(ibv_wc_status status) noexcept {
     if (status == IBV_WC_LOC_LEN_ERR)
-        return violation("a capsule longer than announced");
+        return terminate("a capsule longer than announced");
     disconnect(nvmf::disconnect_reason::transport_error);
 }
 
@@ -316,23 +243,17 @@ void qpair::pump() noexcept {
 }
 
 void qpair::unpark() noexcept {
-    while (!stopping_ && !parked_.empty() && !free_.empty()) {
+    while (!stopping_ && !parked_.empty()) {
+        request* const r = requests_.take();
+        if (!r)
+            return;
         const parked oldest = parked_.front();
         parked_.erase(parked_.begin());
-        request& r = *free_.back();
-        free_.pop_back();
-        begin_command(r, oldest);
+        begin_command(*r, oldest);
     }
 }
 
-void qpair::post() noexcept {
-    if (!queue_.dirty())
-        return;
-    group_.stats().total_send_wrs.add(queue_.chained());
-    group_.stats().send_doorbell_updates.add();
-    const int code = queue_.post();
-    if (code == 0)
-        return;
+void qpair::on_post_refused(int code) noexcept {
     // The device may have taken RDMA READs and WRITEs of a request whose last work request it refused. So no request is
     // over: their buffers stay theirs until the queue pair is destroyed, and then abandon_posted() ends them.
     if (!stopping_) {
@@ -343,53 +264,10 @@ void qpair::post() noexcept {
     disconnect(nvmf::disconnect_reason::transport_error);
 }
 
-void qpair::violation(std::string_view what) noexcept {
-    if (!stopping_) {
-        static core::log::limiter limit;
-        core::log::peer_warning(limit, "rdma: {}: {}", peer_.text(), what);
-    }
-    disconnect(nvmf::disconnect_reason::protocol_violation);
-}
-
-void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
-    if (why == nvmf::disconnect_reason::transport_error)
-        broken_ = true;
-    progress_.notify_all();
-    if (std::exchange(stopping_, true))
-        return;
-    set_disconnecting();
-    connect_limit_.cancel();
-    on_closed_by_us_(why);
-}
-
-bool qpair::abort_waiting(std::uint16_t cid) noexcept {
-    request* const r = requests_.find_if([cid](const request& r) {
-        return r.command.cid == cid &&
-               (r.at == request::step::waiting_buffer || (r.at == request::step::waiting_read && r.next_read == 0));
-    });
-    if (!r)
-        return false;
-    if (r->at == request::step::waiting_buffer)
-        buffers_.cancel(r->buffer);
-    else
-        read_waiters_.remove(*r);
-    abort_request(*r, sc::aborted_by_request);
-    return true;
-}
-
 void qpair::begin_close() noexcept {
-    stopping_ = true;
-    set_disconnecting();
-    connect_limit_.cancel();
-    buffers_.stop();
-    requests_.for_each([this](request& r) {
-        if (r.at == request::step::waiting_buffer) {
-            buffers_.cancel(r.buffer);
-            abandon_request(r);
-        }
-    });
+    begin_closing();
     while (request* r = read_waiters_.pop_front()) {
-        r->at = request::step::reading;
+        r->at = step::fetching;
         if (r->reads_outstanding == 0)
             abandon_request(*r);
     }
@@ -406,9 +284,9 @@ void qpair::stop_sending() noexcept {
 
 void qpair::abandon_posted() noexcept {
     requests_.for_each([this](request& r) {
-        if (r.at == request::step::sending)
+        if (r.at == step::sending)
             complete_request(r);
-        else if (r.at == request::step::reading)
+        else if (r.at == step::fetching)
             abandon_request(r);
     });
 }
@@ -418,8 +296,7 @@ std::uint32_t qpair::release_unused() noexcept {
     requests_.for_each([&](const request& r) { held += r.slot != request::no_slot; });
     left_ = true;
     receives_.leave(limits_.depth - held, claim_ - held);
-    free_.clear();
-    requests_.release_free();
+    requests_.close();
     responses_.memory = {};
     return held;
 }

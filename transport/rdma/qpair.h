@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/buffer_share.h"
-#include "core/condition_variable.h"
 #include "core/fifo.h"
-#include "core/timer.h"
-#include "nvmf/transport.h"
-#include "transport/rdma/request_table.h"
+#include "transport/common/qpair.h"
+#include "transport/rdma/request.h"
 #include "transport/rdma/send_queue.h"
 #include "transport/rdma/verbs.h"
 
@@ -35,7 +32,7 @@ struct qpair_limits {
 /// counts, and what may not exceed the depth. Its receive goes back to the shared queue before that response goes out,
 /// so a host that keeps to its depth always finds one. The request lives on until the SEND has completed, so there may
 /// be up to twice as many requests as commands outstanding.
-class qpair final : public nvmf::qpair {
+class qpair final : public common::qpair<qpair, request> {
   public:
     /// `responses`: memory of responses_size(), empty where the device takes responses inline.
     qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
@@ -43,12 +40,6 @@ class qpair final : public nvmf::qpair {
           std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
-    // nvmf::qpair
-    void respond(nvmf::request& r) noexcept override;
-    void disconnect(nvmf::disconnect_reason why) noexcept override;
-    bool abort_waiting(std::uint16_t cid) noexcept override;
-    nvmf::transport_address local_address() const override { return local_; }
-    nvmf::transport_address peer_address() const override { return peer_; }
     std::string_view transport_name() const noexcept override { return "RDMA"; }
 
     // The poll group's.
@@ -56,8 +47,9 @@ class qpair final : public nvmf::qpair {
     void on_send_completion(const wr_id& id, ibv_wc_status status) noexcept;
     /// A receive of this queue pair has failed.
     void on_receive_error(ibv_wc_status status) noexcept;
-    /// Posts the turn's chain. Where the device refuses it, or the end of it, the connection is over.
-    void post() noexcept;
+    send_queue& queue() noexcept { return queue_; }
+    /// The device has refused the turn's chain, or the end of it: the connection is over. `code`: an errno.
+    void on_post_refused(int code) noexcept;
 
     // The connection's, in this order.
     /// No new commands begin, and commands that have not been executed are dropped. Responses are still sent.
@@ -66,10 +58,8 @@ class qpair final : public nvmf::qpair {
     bool responses_out() const noexcept { return broken_ || (send_waiters_.empty() && sending_ == 0); }
     /// Nothing is posted any more.
     void stop_sending() noexcept;
-    /// True: the device is done with all that was posted.
+    /// True: the device is done with all that was posted. progress() says when.
     bool drained() const noexcept { return queue_.outstanding() == 0; }
-    /// Notified when responses_out() or drained() may have become true.
-    core::condition_variable& progress() noexcept { return progress_; }
     /// The device's queue pair is destroyed: nothing of it will complete any more.
     void abandon_posted() noexcept;
     /// The device was removed, or is being removed: what is registered with it is released. May block.
@@ -95,6 +85,9 @@ class qpair final : public nvmf::qpair {
     bool marked_dirty = false;
 
   private:
+    friend class common::qpair<qpair, request>;
+
+    static constexpr std::string_view log_name = "rdma";
     struct parked {
         std::uint32_t slot;
         std::uint32_t bytes;
@@ -102,28 +95,24 @@ class qpair final : public nvmf::qpair {
     };
 
     // qpair.cc: a command's way
-    bool make_requests() noexcept;
     void reached_peak() noexcept;
     void begin_command(request& r, const parked& capsule) noexcept;
-    void respond_with_status(request& r, nvme::status s) noexcept;
-    void abort_request(request& r, nvme::status s) noexcept;
-    void abandon_request(request& r) noexcept;
-    void execute(request& r) noexcept;
-    void send_response(request& r) noexcept;
+    void send_response(request& r, bool with_data) noexcept;
     void post_response(request& r) noexcept;
-    void complete_request(request& r) noexcept;
     void pump() noexcept;
     void unpark() noexcept;
-    void violation(std::string_view what) noexcept;
+    void on_connected(std::uint32_t /*entries*/) noexcept {}
 
     // qpair_data.cc: buffers and RDMA READs
-    void find_buffer(request& r) noexcept;
     void on_buffer(request& r) noexcept;
     void use_buffer(request& r, std::byte* data, std::uint32_t lkey) noexcept;
+    std::uint32_t lkey_of(const request& r) const noexcept;
+    void release_resources(request& r) noexcept;
     void release_slot(request& r) noexcept;
     void read(request& r) noexcept;
     void pump_reads() noexcept;
     void on_read_done(request& r, const wr_id& id, bool ok) noexcept;
+    bool cancel_fetch(request& r) noexcept;
     std::uint32_t sends_needed(const request& r) const noexcept;
 
     poll_group& group_;
@@ -133,25 +122,14 @@ class qpair final : public nvmf::qpair {
     const std::uint16_t asked_qid_;  ///< by the connection request
     const qpair_limits limits_;
     registered_memory responses_;  ///< one for each request
-    core::buffer_share buffers_;
-    const nvmf::transport_address local_, peer_;
-    std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
-    core::timer connect_limit_;
 
     send_queue queue_;
-    bool stopping_ = false;          ///< disconnect() has been called: nothing new begins
-    bool broken_ = false;            ///< the device's queue pair is in error, or about to be: nothing is posted
     bool left_ = false;              ///< the receive pool counts it no more, but for each receive that a command holds
     std::uint32_t outstanding_ = 0;  ///< commands received and not answered
     std::uint32_t claim_;            ///< of the receives, at least as many as it has outstanding
     std::uint32_t peak_ = 0;         ///< of `outstanding_`, since lower_claim()
     std::uint32_t sending_ = 0;      ///< responses posted, not completed
-    core::condition_variable progress_;
-    std::uint32_t sq_size_;  ///< as Connect asked for
-    std::uint16_t sqhd_ = 0;
 
-    request_table requests_;
-    std::vector<request*> free_;
     std::vector<parked> parked_;  ///< capsules that wait for a request, oldest first
     core::fifo<request> read_waiters_;
     core::fifo<request> send_waiters_;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/buffer_holders.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/qpair.h"
 #include "transport/rdma/receive_pool.h"
@@ -9,23 +8,12 @@
 
 namespace causeway::rdma {
 
-/// One buffer is enough for both halves of a fused pair, so that none of them can wait for what the other one holds.
-void qpair::find_buffer(request& r) noexcept {
-    r.at = request::step::waiting_buffer;
-    if (auto* const first = static_cast<request*>(r.other_half());
-        first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
-        if (buffers_.share(r.buffer, first->buffer, r.length))
-            on_buffer(r);
-        return;
-    }
-    if (buffers_.take(r.buffer, buffer_length_of(r), nvmf::buffer_holders_of(*this, r.command)))
-        on_buffer(r);
-    else
-        buffers_.wait(r.buffer);
+std::uint32_t qpair::lkey_of(const request& r) const noexcept {
+    return r.buffer.is_own() ? buffers_.own_key() : group_.buffers_lkey();
 }
 
 void qpair::on_buffer(request& r) noexcept {
-    use_buffer(r, r.buffer.data, r.buffer.is_own() ? buffers_.own_key() : group_.buffers_lkey());
+    use_buffer(r, r.buffer.data, lkey_of(r));
 }
 
 void qpair::use_buffer(request& r, std::byte* data, std::uint32_t lkey) noexcept {
@@ -39,6 +27,11 @@ void qpair::use_buffer(request& r, std::byte* data, std::uint32_t lkey) noexcept
         execute(r);
 }
 
+void qpair::release_resources(request& r) noexcept {
+    buffers_.release(r.buffer);
+    release_slot(r);
+}
+
 void qpair::release_slot(request& r) noexcept {
     const std::uint32_t slot = std::exchange(r.slot, request::no_slot);
     if (slot == request::no_slot)
@@ -49,7 +42,7 @@ void qpair::release_slot(request& r) noexcept {
 }
 
 void qpair::read(request& r) noexcept {
-    r.at = request::step::waiting_read;
+    r.at = step::waiting_fetch;
     if (stopping_)
         return abandon_request(r);
     if (!read_waiters_.empty() || queue_.read_room() == 0 || queue_.room() == 0)
@@ -86,13 +79,20 @@ void qpair::pump_reads() noexcept {
         if (r.next_read < r.location.remote_count)
             return;
         read_waiters_.remove(r);
-        r.at = request::step::reading;
+        r.at = step::fetching;
     }
+}
+
+bool qpair::cancel_fetch(request& r) noexcept {
+    if (r.next_read != 0)
+        return false;
+    read_waiters_.remove(r);
+    return true;
 }
 
 void qpair::on_read_done(request& r, const wr_id& id, bool ok) noexcept {
     r.reads_outstanding -= id.retires;
-    if (r.reads_outstanding != 0 || r.at != request::step::reading)
+    if (r.reads_outstanding != 0 || r.at != step::fetching)
         return;
     if (!ok || stopping_)
         abandon_request(r);

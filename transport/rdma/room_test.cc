@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who has room, how much memory that takes, and what comes back from whom.
 
-#include "transport/rdma/request_table.h"
+#include "transport/rdma/qpair.h"
 #include "transport/rdma/testing/rdma_fixture.h"
 
 #include <algorithm>
@@ -134,7 +134,7 @@ TEST(room, an_idle_queue_of_depth_128_costs_little_and_a_busy_one_what_it_uses) 
     const std::size_t before = registered(w);
     open_many(w, 240);
     ASSERT_EQ(w.fabric.objects["qp"], 300);
-    const std::size_t idle = (registered(w) - before) / 240 + request_table::chunk_size * sizeof(request);
+    const std::size_t idle = (registered(w) - before) / 240 + sizeof(qpair);
     RecordProperty("bytes_of_an_idle_queue", std::to_string(idle));
     RecordProperty("bytes_of_a_request", std::to_string(sizeof(request)));
     EXPECT_LT(idle, 105'000u);

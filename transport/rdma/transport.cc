@@ -216,7 +216,8 @@ core::result<std::unique_ptr<nvmf::transport>> make_rdma_transport(nvmf::target&
                                                                    rdma::transport_options options) {
     if (auto good = rdma::check(options); !good)
         return tl::make_unexpected(good.error());
-    if (auto enough = rdma::poll_group::check_memory(options, target.group().size()); !enough)
+    if (auto enough = common::poll_group::check_memory(options, target.group().size(), rdma::own_buffers_in_region);
+        !enough)
         return tl::make_unexpected(enough.error());
     auto channel = rdma::cm_channel::open(target.group().control());
     if (!channel)

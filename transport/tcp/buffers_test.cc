@@ -5,6 +5,7 @@
 #include "nvmf/model/subsystem.h"
 #include "transport/tcp/testing/tcp_fixture.h"
 
+#include <algorithm>
 #include <array>
 
 namespace causeway::tcp {
@@ -86,6 +87,48 @@ TEST_F(buffers, data_that_is_asked_for_may_stand_behind_capsules_that_find_no_bu
     io.send_data(data);
     for (int i = 0; i < 11; ++i)
         expect_success(io);
+}
+
+nvme::command abort_of(std::uint16_t sqid, std::uint16_t cid) {
+    nvme::command c{};
+    c.opcode = nvme::to_underlying(nvme::admin_opcode::abort);
+    c.cdw10 = sqid | std::uint32_t{cid} << 16;
+    return c;
+}
+
+TEST_F(buffers, a_write_can_be_aborted_until_its_host_has_been_asked_for_its_data) {
+    constexpr std::uint16_t write_cid = 200, reads = 100;
+    raw_host admin = connect(), io = connect(1, 128);
+    const auto write = block_command(nvme::io_opcode::write, good_ns, 512, write_cid);
+    const auto is_aborted = [&] {
+        admin.send(abort_of(1, write_cid));
+        const auto c = response(admin);
+        return c && (c->dw0 & 1) == 0;
+    };
+
+    io.send(write);
+    ASSERT_TRUE(r2t_for(io));
+    EXPECT_FALSE(is_aborted()) << "its data may be on its way";
+    io.send_data(std::span(data).first(512));
+    expect_success(io);
+
+    // The host takes nothing, so what asks for the data of another one stays where it is.
+    const std::size_t before = counter("requests");
+    for (std::uint16_t cid = 0; cid < reads; ++cid)
+        io.send(block_command(nvme::io_opcode::read, good_ns, 131072, cid));
+    ASSERT_TRUE(until([&] { return counter("blocked_sends") > 0; }));
+    io.send(write);
+    ASSERT_TRUE(until([&] { return counter("requests") == before + reads + 1; }));
+    EXPECT_TRUE(is_aborted());
+    ASSERT_TRUE(until([&] {
+        io.receive();
+        return io.responses.size() == reads + 1u;
+    }));
+    const auto of_write =
+        std::find_if(io.responses.begin(), io.responses.end(), [](const auto& c) { return c.cid == write_cid; });
+    ASSERT_NE(of_write, io.responses.end());
+    EXPECT_TRUE(of_write->status().is(nvme::sc::aborted_by_request)) << nvme::to_string(of_write->status());
+    EXPECT_TRUE(io.r2ts.empty());
 }
 
 TEST_F(buffers, a_fused_pair_is_served_while_a_strangers_disk_hangs) {

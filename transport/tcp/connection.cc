@@ -81,7 +81,7 @@ core::task<> connection::tear_down() {
                    nvmf::to_string(why_));
     qpair_->begin_close();
     // What has been said before goes out first: a refused Connect should say why.
-    co_await qpair_->wait_sent(term_req_timeout);
+    co_await qpair_->progress().wait_for(term_req_timeout, [this] { return qpair_->responses_out(); });
     group_->leave(*qpair_);
     auto stream = qpair_->stop_sending();
     if (why_ == nvmf::disconnect_reason::protocol_violation)

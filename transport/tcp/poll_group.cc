@@ -14,7 +14,6 @@ namespace causeway::tcp {
 
 namespace {
 
-constexpr std::uint32_t small_buffer = 8192;
 constexpr std::size_t scratch_size = 64 * 1024;
 // With more connections than these, asking for all of them at once is cheaper than asking each.
 constexpr std::size_t max_hot = 8;
@@ -24,17 +23,7 @@ constexpr unsigned max_quiet_polls = 256;
 constexpr unsigned turns_between_all = 16;
 constexpr int max_events = 64;
 
-std::vector<core::buffer_pool::size_class> buffer_classes(const transport_options& o) {
-    if (o.max_io_size <= small_buffer)
-        return {{o.max_io_size, o.large_buffers}};
-    return {{small_buffer, o.small_buffers}, {o.max_io_size, o.large_buffers}};
-}
-
 }  // namespace
-
-core::result<> poll_group::check_memory(const transport_options& options, std::size_t cores) {
-    return core::buffer_pool::check(buffer_classes(options), cores);
-}
 
 core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home, nvmf::target& target,
                                                              const transport_options& options) {
@@ -49,9 +38,8 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
 
 poll_group::poll_group(core::reactor& home, nvmf::target& target, const transport_options& options, int epoll_fd,
                        core::buffer_pool buffers)
-    : home_(home), target_(target), max_io_size_(options.max_io_size), c2h_success_(options.c2h_success),
-      epoll_fd_(epoll_fd), buffers_(std::move(buffers)), own_buffers_(1, [this] { make_own_buffer(); }),
-      scratch_(scratch_size) {}
+    : common::poll_group(home, target, options.max_io_size, std::move(buffers), 1, [this] { make_own_buffer(); }),
+      c2h_success_(options.c2h_success), epoll_fd_(epoll_fd), scratch_(scratch_size) {}
 
 /// When there is none to spare. Where there is no memory, connections share those that are there.
 void poll_group::make_own_buffer() noexcept {

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/buffer_pool.h"
-#include "core/buffer_reserve.h"
-#include "core/counter.h"
-#include "core/poller.h"
-#include "core/reactor.h"
 #include "core/unique_fd.h"
-#include "nvmf/transport.h"
+#include "transport/common/poll_group.h"
 #include "transport/tcp/options.h"
 
 #include <cstddef>
@@ -22,13 +17,11 @@ class qpair;
 
 /// The connections of one core. Connections that have just had something to say are received from directly, which costs
 /// one system call; the others are asked for with epoll, all at once, and so are all before the core sleeps.
-class poll_group final : public core::poller {
+class poll_group final : public common::poll_group {
   public:
     /// Any thread; takes its time. ENOMEM, EMFILE.
     static core::result<std::unique_ptr<poll_group>> create(core::reactor& home, nvmf::target& target,
                                                             const transport_options& options);
-    /// Control path. ENOMEM: there is no memory for the buffers of so many cores.
-    static core::result<> check_memory(const transport_options& options, std::size_t cores);
     ~poll_group() override;
 
     // On the home reactor from here on.
@@ -54,17 +47,10 @@ class poll_group final : public core::poller {
     /// that had nothing have been read to their end by then. See nvmf::qpair::stall_epoch.
     std::uint32_t quiet_epoch() const noexcept { return quiet_epoch_; }
 
-    core::reactor& home() const noexcept { return home_; }
-    nvmf::target& target() const noexcept { return target_; }
-    core::buffer_pool& buffers() noexcept { return buffers_; }
-    core::buffer_reserve& own_buffers() noexcept { return own_buffers_; }
-    std::uint32_t max_io_size() const noexcept { return max_io_size_; }
     bool c2h_success() const noexcept { return c2h_success_; }
 
     /// Written by this core, read by any thread.
-    struct statistics {
-        core::counter polls, idle_polls;
-        core::counter requests;
+    struct statistics : common::poll_statistics {
         core::counter receives;    ///< system calls that got something
         core::counter sends;       ///< system calls
         core::counter blocked;     ///< sends that the network did not take whole
@@ -72,7 +58,6 @@ class poll_group final : public core::poller {
     };
     statistics& stats() noexcept { return stats_; }
     const statistics& stats() const noexcept { return stats_; }
-    std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   private:
     poll_group(core::reactor& home, nvmf::target& target, const transport_options& options, int epoll_fd,
@@ -84,16 +69,11 @@ class poll_group final : public core::poller {
     void mark_hot(qpair& q) noexcept;
     void mark_cold(std::size_t i) noexcept;
 
-    core::reactor& home_;
-    nvmf::target& target_;
-    const std::uint32_t max_io_size_;
     const bool c2h_success_;
     const core::unique_fd epoll_fd_;
     std::optional<core::fd_watch> watch_;
     core::poller_registration registration_;
-    core::buffer_pool buffers_;
     std::vector<std::unique_ptr<std::byte[]>> own_memory_;
-    core::buffer_reserve own_buffers_;
     std::vector<std::byte> scratch_;
 
     std::vector<qpair*> hot_;

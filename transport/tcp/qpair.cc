@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/qpair.h"
 
-#include "core/log.h"
 #include "nvme/fabrics.h"
-#include "nvmf/target.h"
 #include "transport/tcp/poll_group.h"
 #include "transport/tcp/sgl.h"
 #include "wire/tls/psk.h"
@@ -19,39 +17,18 @@ namespace {
 
 namespace sc = nvme::sc;
 
-/// Hosts send Connect at once, and its header has come already.
-constexpr auto connect_time_limit = std::chrono::seconds(15);
-
 }  // namespace
 
+// Before Connect says how deep the queue is, its head is counted in a number that is as large as any.
 qpair::qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
-    : nvmf::qpair(group.home()), group_(group), stream_(std::move(e.stream)),
-      proven_identity_(stream_->proven_identity()), local_(std::move(e.local)), peer_(std::move(e.peer)),
-      on_closed_by_us_(std::move(on_closed_by_us)),
-      connect_limit_(group.home(),
-                     [this] {
-                         if (!is_connected()) {
-                             log_violation("no Connect command in time");
-                             disconnect(nvmf::disconnect_reason::protocol_violation);
-                         }
-                     }),
+    : common::qpair<qpair, request>(group, 1u << 16, std::move(e.local), std::move(e.peer), std::move(on_closed_by_us)),
+      group_(group), stream_(std::move(e.stream)), proven_identity_(stream_->proven_identity()),
       data_alignment_(e.data_alignment), max_parts_(std::min(e.max_r2ts, request::max_parts)), reader_(*this),
-      unparsed_(std::move(e.first)), requests_([this](request& r) { prepare(r); }),
-      buffers_(group.buffers(), group.own_buffers()) {
+      unparsed_(std::move(e.first)) {
     port = std::move(e.port);
     reader_.negotiated = e.negotiated;
     permit = std::move(e.permit);
     permit->watch(home(), [this] { disconnect(nvmf::disconnect_reason::transport_error); });
-    connect_limit_.arm_after(connect_time_limit);
-}
-
-void qpair::prepare(request& r) noexcept {
-    r.qpair = this;
-    r.buffer.owner = &r;
-    r.buffer.granted = [](core::buffer_share::claim& c) noexcept {
-        request& waited = *static_cast<request::buffer_claim&>(c).owner;
-        static_cast<qpair&>(*waited.qpair).on_buffer(waited);
-    };
 }
 
 nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_view subnqn) const {
@@ -61,14 +38,12 @@ nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_vie
                                                                : nvmf::host_identity::another;
 }
 
-qpair::~qpair() {
-    assert(requests_.taken() == 0);
-}
+qpair::~qpair() = default;
 
 void qpair::begin() noexcept {
     const auto first = std::move(unparsed_);
     unparsed_.clear();
-    take(first);
+    reader_.feed(first);
 }
 
 std::variant<std::byte*, violation> qpair::begin(const pdu& p) noexcept {
@@ -105,23 +80,21 @@ void qpair::violated(const violation& v, std::span<const std::byte> header) noex
     if (stopping_)
         return;
     group_.stats().violations.add();
-    log_violation("a PDU violates the protocol");
     term_req_.set(nvme::tcp_pdu_type::c2h_term_req, v, header);
     group_.mark_dirty(*this);
-    disconnect(nvmf::disconnect_reason::protocol_violation);
+    terminate("a PDU violates the protocol");
 }
 
 /// A request for it, and room for what comes with it.
 std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept {
     current_ = requests_.take();
     if (!current_) {
-        log_violation(requests_.exhausted() ? "more commands outstanding than the queue depth"
-                                            : "no memory for its commands");
-        disconnect(nvmf::disconnect_reason::protocol_violation);
+        terminate(requests_.exhausted() ? "more commands outstanding than the queue depth"
+                                        : "no memory for its commands");
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
     request& r = *current_;
-    r.at = request::step::arriving;
+    r.at = step::arriving;
     r.has_digest_error = false;
     r.segment_count = 0;
     r.in_capsule = p.data_length();
@@ -133,8 +106,7 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
         return nullptr;
     }
     if (!allocate_capsule_data(r)) {
-        log_violation("no memory for the data of its commands");
-        disconnect(nvmf::disconnect_reason::transport_error);
+        terminate("no memory for the data of its commands", nvmf::disconnect_reason::transport_error);
         return violation{nvme::tcp_fatal_error::pdu_sequence_error};
     }
     return r.data;
@@ -143,8 +115,8 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
 /// Its capsule is complete.
 void qpair::begin_command(request& r) noexcept {
     group_.stats().requests.add();
-    r.at = request::step::executing;
-    if (const nvme::status begun = group_.target().begin(r); !begun.ok())
+    r.at = step::executing;
+    if (const nvme::status begun = target_.begin(r); !begun.ok())
         return respond_with_status(r, begun);
     if (r.transfer == nvmf::transfer::none || r.length == 0)
         return execute(r);
@@ -161,63 +133,33 @@ void qpair::begin_command(request& r) noexcept {
         return execute(r);
     }
     // What else came with the capsule is of no use to this command.
-    release_buffer(r);
+    release_resources(r);
     r.has_digest_error = false;
-    find_buffer(r);
-}
-
-void qpair::execute(request& r) noexcept {
-    r.at = request::step::executing;
-    if (r.starts_when_executed())
-        buffers_.transfer_to(r.buffer, core::buffer_user::ns);
-    group_.target().execute(r);
-}
-
-void qpair::respond(nvmf::request& done) noexcept {
-    auto& r = static_cast<request&>(done);
-    assert(r.at == request::step::executing);
-    if (!connected_ && !broken_ && nvme::is_connect(r.command) && r.status().ok())
-        connected(std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u);
-    buffers_.transfer_to(r.buffer, core::buffer_user::host);
-    send_response(r, r.has_data_for_host() && r.length > 0);
+    // Unknown hosts get no shared resources of the core.
+    if (!connected_ && !make_room(r, r.length))
+        return abort_request(r, sc::internal_error);
+    if (!connected_ || find_buffer(r))
+        on_buffer(r);
 }
 
 /// The target has let the host in, and has read what Connect said.
-void qpair::connected(std::uint32_t entries) noexcept {
+void qpair::on_connected(std::uint32_t entries) noexcept {
+    if (connected_ || broken_)
+        return;
     connected_ = true;
     permit->connected();
-    sq_size_ = entries;
-    if (!requests_.allow(entries)) {
-        log_violation("no memory for its commands");
-        disconnect(nvmf::disconnect_reason::transport_error);
-    }
-}
-
-/// Of a command that the target has not begun, or has had back. The completion's dw0 and dw1 stand.
-void qpair::respond_with_status(request& r, nvme::status s) noexcept {
-    r.set_status(s);
-    send_response(r, false);
-}
-
-void qpair::abort_request(request& r, nvme::status s) noexcept {
-    group_.target().abandon(r);
-    respond_with_status(r, s);
-}
-
-/// The same without an answer.
-void qpair::abandon_request(request& r) noexcept {
-    group_.target().abandon(r);
-    complete_request(r);
+    if (!requests_.allow(entries))
+        terminate("no memory for its commands", nvmf::disconnect_reason::transport_error);
 }
 
 void qpair::send_response(request& r, bool with_data) noexcept {
     if (!with_data)
-        release_buffer(r);
+        release_resources(r);
     if (broken_)
         return complete_request(r);
-    sqhd_ = static_cast<std::uint16_t>((sqhd_ + 1u) % sq_size_);
+    sq_head_.advance();
     const bool header_digest = reader_.negotiated.header_digest;
-    r.at = request::step::sending;
+    r.at = step::sending;
     r.out.clear();
     bool success = false;
     if (with_data) {
@@ -233,64 +175,23 @@ void qpair::send_response(request& r, bool with_data) noexcept {
     if (!success) {
         nvme::tcp_capsule_resp h{};
         h.common.type = nvme::to_underlying(nvme::tcp_pdu_type::capsule_resp);
+        sq_head_.complete(r);
         h.cqe = r.completion;
-        h.cqe.cid = r.command.cid;
-        h.cqe.sqid = std::uint16_t{0};
-        h.cqe.sqhd = sq_flow_control() ? sqhd_ : nvme::sqhd_without_flow_control;
-        h.cqe.set_status(r.status());
         r.out.add(h, header_digest);
     }
     enqueue(r);
 }
 
-void qpair::complete_request(request& r) noexcept {
-    release_buffer(r);
-    requests_.release(r);
-}
-
-void qpair::log_violation(std::string_view what) noexcept {
-    static core::log::limiter limit;
-    if (!stopping_)
-        core::log::peer_warning(limit, "tcp: {}: {}", peer_.text(), what);
-}
-
-void qpair::disconnect(nvmf::disconnect_reason why) noexcept {
-    if (why == nvmf::disconnect_reason::transport_error)
-        broken_ = true;
-    if (std::exchange(stopping_, true))
-        return;
-    set_disconnecting();
-    connect_limit_.cancel();
-    on_closed_by_us_(why);
-}
-
-bool qpair::abort_waiting(std::uint16_t cid) noexcept {
-    return requests_.any_of([&](request& r) {
-        // One that has asked its host for data cannot be taken back: they are on their way.
-        if (r.command.cid != cid || r.at != request::step::waiting_buffer)
-            return false;
-        buffers_.cancel(r.buffer);
-        abort_request(r, sc::aborted_by_request);
-        return true;
-    });
-}
-
 void qpair::begin_close() noexcept {
-    stopping_ = true;
-    set_disconnecting();
-    connect_limit_.cancel();
+    begin_closing();
     unparsed_ = {};
-    buffers_.stop();
+    permit->unwatch();
     if (request* r = std::exchange(current_, nullptr))
         complete_request(*r);  // the target has never heard of it
-    permit->unwatch();
-    // Where an R2T is being sent, that comes to its end first: see asked().
-    requests_.any_of([&](request& r) {
-        if (r.at == request::step::waiting_buffer || (r.at == request::step::receiving && !r.queued)) {
-            buffers_.cancel(r.buffer);
+    // Where an R2T is being sent, that comes to its end first: see on_r2t_sent().
+    requests_.for_each([this](request& r) {
+        if (r.at == step::fetching && !r.queued)
             abandon_request(r);
-        }
-        return false;
     });
 }
 

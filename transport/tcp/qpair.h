@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/buffer_share.h"
 #include "core/fifo.h"
-#include "core/task.h"
-#include "core/timer.h"
-#include "nvmf/transport.h"
+#include "transport/common/qpair.h"
 #include "transport/tcp/handshake_result.h"
-#include "transport/tcp/request_table.h"
+#include "transport/tcp/request.h"
 #include "transport/tcp/term_req.h"
 #include "wire/tcp/pdu_reader.h"
 
@@ -28,18 +25,12 @@ class poll_group;
 ///
 /// Before Connect has succeeded the host is unknown, so no shared resources of the core are used: there is one request
 /// and room for Connect's data, and other in-capsule data is dropped.
-class qpair final : public nvmf::qpair, private pdu_sink {
+class qpair final : public common::qpair<qpair, request>, private pdu_sink {
   public:
     /// `on_closed_by_us` is called once, on this reactor.
     qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
-    // nvmf::qpair
-    void respond(nvmf::request& r) noexcept override;
-    void disconnect(nvmf::disconnect_reason why) noexcept override;
-    bool abort_waiting(std::uint16_t cid) noexcept override;
-    nvmf::transport_address local_address() const override { return local_; }
-    nvmf::transport_address peer_address() const override { return peer_; }
     std::string_view transport_name() const noexcept override { return "TCP"; }
     nvmf::host_identity identity_of(std::string_view hostnqn, std::string_view subnqn) const override;
 
@@ -65,8 +56,8 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void begin() noexcept;
     /// No new commands begin, and commands that have not been executed are dropped. Responses are still sent.
     void begin_close() noexcept;
-    /// Ends when all has been sent that can be, or `limit` has passed.
-    core::task<> wait_sent(core::nanoseconds limit);
+    /// True: all has been sent that can be.
+    bool responses_out() const noexcept { return broken_ || all_sent(); }
     /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should
     /// be.
     std::unique_ptr<stream> stop_sending() noexcept;
@@ -81,7 +72,9 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint32_t registered_interest = 0;  ///< to epoll
 
   private:
-    friend class poll_group;
+    friend class common::qpair<qpair, request>;
+
+    static constexpr std::string_view log_name = "tcp";
 
     // pdu_sink
     std::variant<std::byte*, violation> begin(const pdu& p) noexcept override;
@@ -89,31 +82,23 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     void violated(const violation& v, std::span<const std::byte> header) noexcept override;
 
     // qpair.cc: a command's way
-    void prepare(request& r) noexcept;
     std::variant<std::byte*, violation> begin_capsule(const pdu& p) noexcept;
     void begin_command(request& r) noexcept;
-    void respond_with_status(request& r, nvme::status s) noexcept;
-    void abort_request(request& r, nvme::status s) noexcept;
-    void abandon_request(request& r) noexcept;
-    void execute(request& r) noexcept;
     void send_response(request& r, bool with_data) noexcept;
-    void complete_request(request& r) noexcept;
-    void log_violation(std::string_view what) noexcept;
-    void connected(std::uint32_t entries) noexcept;
+    void on_connected(std::uint32_t entries) noexcept;
 
     // qpair_data.cc: buffers and data that the host is asked for
     bool allocate_capsule_data(request& r) noexcept;
     bool make_room(request& r, std::uint32_t bytes) noexcept;
-    void find_buffer(request& r) noexcept;
     void on_buffer(request& r) noexcept;
-    void release_buffer(request& r) noexcept;
+    void release_resources(request& r) noexcept;
     void send_r2ts(request& r) noexcept;
     void on_r2t_sent(request& r) noexcept;
+    bool cancel_fetch(request& r) noexcept;
     std::variant<std::byte*, violation> begin_data(const nvme::tcp_data& h) noexcept;
     void end_data(const nvme::tcp_data& h, bool intact) noexcept;
 
     // qpair_stream.cc: bytes in and out
-    void take(std::span<const std::byte> bytes) noexcept;
     void follow_quiet_epoch() noexcept;
     void read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end) noexcept;
     void enqueue(request& r) noexcept;
@@ -123,19 +108,12 @@ class qpair final : public nvmf::qpair, private pdu_sink {
 
     poll_group& group_;
     std::unique_ptr<stream> stream_;
-    const std::string proven_identity_;  ///< as the stream says
-    const nvmf::transport_address local_, peer_;
-    std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
-    core::timer connect_limit_;
+    const std::string proven_identity_;   ///< as the stream says
     const std::uint32_t data_alignment_;  ///< bytes
     const std::uint32_t max_parts_;       ///< of a command that are asked for at a time
 
-    bool stopping_ = false;             ///< nothing new begins
-    bool broken_ = false;               ///< nothing is sent any more
-    bool blocked_ = false;              ///< the network takes no more now
-    bool connected_ = false;            ///< Connect has succeeded
-    std::uint32_t sq_size_ = 1u << 16;  ///< as Connect asked for
-    std::uint16_t sqhd_ = 0;
+    bool blocked_ = false;    ///< the network takes no more now
+    bool connected_ = false;  ///< Connect has succeeded
 
     pdu_reader reader_;
     std::vector<std::byte> unparsed_;   ///< received with the handshake
@@ -144,13 +122,9 @@ class qpair final : public nvmf::qpair, private pdu_sink {
     std::uint32_t receiving_ = 0;       ///< requests whose data is being received
     request* current_ = nullptr;        ///< of the capsule that is being read
 
-    request_table requests_;
-    core::buffer_share buffers_;
-
     core::fifo<request> send_queue_;  ///< to be sent, in order
     std::size_t sent_ = 0;            ///< bytes of the first one
     tcp::term_req term_req_;
-    core::one_shot<bool>* wait_sent_ = nullptr;
 };
 
 }  // namespace causeway::tcp

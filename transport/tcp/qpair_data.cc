@@ -47,38 +47,20 @@ bool qpair::make_room(request& r, std::uint32_t bytes) noexcept {
     return r.data != nullptr;
 }
 
-/// For data that did not come with the capsule. One buffer is enough for both halves of a fused pair, so that none of
-/// them can wait for what the other one holds.
-void qpair::find_buffer(request& r) noexcept {
-    if (!connected_)
-        return make_room(r, r.length) ? on_buffer(r) : abort_request(r, sc::internal_error);
-    r.at = request::step::waiting_buffer;
-    if (auto* const first = static_cast<request*>(r.other_half());
-        first && (first->buffer.has_buffer() || first->buffer.is_waiting())) {
-        if (buffers_.share(r.buffer, first->buffer, r.length))
-            on_buffer(r);
-        return;
-    }
-    if (buffers_.take(r.buffer, buffer_length_of(r), nvmf::buffer_holders_of(*this, r.command)))
-        on_buffer(r);
-    else
-        buffers_.wait(r.buffer);
-}
-
 void qpair::on_buffer(request& r) noexcept {
     r.data = r.own_room ? r.own_room.get() : r.buffer.data;
     r.segments[0] = {r.data, r.length};
     r.segment_count = 1;
     if (r.transfer == nvmf::transfer::to_host)
         return execute(r);
-    r.at = request::step::receiving;
+    r.at = step::waiting_fetch;
     r.asked = r.received = 0;
     r.parts = {};
     ++receiving_;
     send_r2ts(r);
 }
 
-void qpair::release_buffer(request& r) noexcept {
+void qpair::release_resources(request& r) noexcept {
     r.own_room.reset();
     buffers_.release(r.buffer);
 }
@@ -108,16 +90,30 @@ void qpair::send_r2ts(request& r) noexcept {
 void qpair::on_r2t_sent(request& r) noexcept {
     if (stopping_)
         return abandon_request(r);
+    r.at = step::fetching;
     for (request::part& p : r.parts)
         if (p.at == request::part::step::asking)
             p.at = request::part::step::receiving;
     send_r2ts(r);
 }
 
+/// Its R2T must be queued whole: nothing of it has been sent, or been taken by the stream to be sent.
+bool qpair::cancel_fetch(request& r) noexcept {
+    std::size_t before = 0;
+    for (const request* other = send_queue_.front(); other != &r; other = other->after)
+        before += other->out.size();
+    if (before < sent_ + stream_->begun())
+        return false;
+    send_queue_.remove(r);
+    r.queued = false;
+    --receiving_;
+    return true;
+}
+
 std::variant<std::byte*, violation> qpair::begin_data(const nvme::tcp_data& h) noexcept {
     using header = nvme::tcp_data;
     request* const asked = requests_.find(h.ttag / request::max_parts);
-    if (!asked || asked->at != request::step::receiving)
+    if (!asked || asked->at != step::fetching)
         return invalid_field(offsetof(header, ttag));
     request& r = *asked;
     request::part& p = r.parts[h.ttag % request::max_parts];

@@ -40,9 +40,9 @@ unsigned qpair::receive() noexcept {
         received += got.bytes;
         if (const std::size_t in_place = std::min(destination.size(), got.bytes)) {
             reader_.received_in_place(in_place);
-            take(scratch.first(got.bytes - in_place));
+            reader_.feed(scratch.first(got.bytes - in_place));
         } else {
-            take(scratch.first(got.bytes));
+            reader_.feed(scratch.first(got.bytes));
         }
         if (got.after != stream::state::open)
             on_connection_lost(got.after);
@@ -76,10 +76,6 @@ void qpair::read_after_stall(std::uint32_t epoch, std::size_t bytes, bool at_end
         stall_epoch = epoch;
         read_since_stall_ = 0;
     }
-}
-
-void qpair::take(std::span<const std::byte> bytes) noexcept {
-    reader_.feed(bytes);
 }
 
 void qpair::enqueue(request& r) noexcept {
@@ -117,8 +113,8 @@ bool qpair::transmit() noexcept {
         if (bytes >= turn_budget)
             break;
     }
-    if (wait_sent_ && (broken_ || all_sent()))
-        std::exchange(wait_sent_, nullptr)->set(true);
+    if (stopping_) [[unlikely]]
+        progress_.notify_all();
     return !blocked_ && !broken_ && !all_sent();
 }
 
@@ -134,10 +130,10 @@ void qpair::on_sent(std::size_t bytes) noexcept {
         sent_ = 0;
         send_queue_.remove(r);
         r.queued = false;
-        if (r.at == request::step::receiving)
-            on_r2t_sent(r);
-        else
+        if (r.at == step::sending)
             complete_request(r);
+        else
+            on_r2t_sent(r);
     }
     term_req_.sent(bytes);
 }
@@ -155,27 +151,14 @@ std::uint32_t qpair::interest() const noexcept {
     return (stopping_ ? 0 : std::uint32_t{EPOLLIN}) | (blocked_ || wants_to_send() ? std::uint32_t{EPOLLOUT} : 0);
 }
 
-core::task<> qpair::wait_sent(core::nanoseconds limit) {
-    if (broken_ || all_sent())
-        co_return;
-    core::one_shot<bool> done;
-    wait_sent_ = &done;
-    core::timer late(home(), [this] {
-        if (wait_sent_)
-            std::exchange(wait_sent_, nullptr)->set(false);
-    });
-    late.arm_after(limit);
-    co_await done;
-}
-
 std::unique_ptr<stream> qpair::stop_sending() noexcept {
     broken_ = true;
     while (request* r = send_queue_.pop_front()) {
         r->queued = false;
-        if (r->at == request::step::receiving)
-            abandon_request(*r);
-        else
+        if (r->at == step::sending)
             complete_request(*r);
+        else
+            abandon_request(*r);
     }
     sent_ = 0;
     requests_.close();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/buffer_share.h"
-#include "nvmf/transport.h"
+#include "transport/common/request.h"
 #include "transport/tcp/outgoing.h"
 
 #include <array>
@@ -11,21 +10,12 @@
 
 namespace causeway::tcp {
 
+using common::step;
+
 /// One command of a queue pair, from its capsule until its response is handed to the network.
-struct request final : nvmf::request {
-    enum class step : std::uint8_t {
-        free,
-        arriving,        ///< its capsule's data are on their way
-        waiting_buffer,  ///< waiting for a buffer
-        receiving,       ///< data that was asked for with R2Ts
-        executing,       ///< the target's
-        sending,         ///< its response is queued
-    };
-    step at = step::free;
+struct request final : common::request<request> {
     bool has_digest_error = false;  ///< a data digest was wrong
     bool queued = false;            ///< `out` is being sent
-    std::uint16_t index = 0;        ///< in its queue pair
-    std::byte* data = nullptr;      ///< in `buffer` or `own_room`
     std::uint32_t in_capsule = 0;   ///< bytes that came with the capsule
 
     /// A piece of the data that the host has been asked for.
@@ -43,14 +33,8 @@ struct request final : nvmf::request {
 
     outgoing out;
 
-    struct buffer_claim final : core::buffer_share::claim {
-        request* owner = nullptr;
-    } buffer;
     /// For data that came with the capsule when the pool had no room for it, and for Connect's.
     std::unique_ptr<std::byte[]> own_room;
-
-    request* before = nullptr;  ///< fifo's
-    request* after = nullptr;
 };
 
 }  // namespace causeway::tcp

@@ -188,7 +188,7 @@ core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& 
                                                                   const tcp::connection_limits& limits) {
     if (auto good = tcp::check(options); !good)
         return tl::make_unexpected(good.error());
-    if (auto enough = tcp::poll_group::check_memory(options, target.group().size()); !enough)
+    if (auto enough = common::poll_group::check_memory(options, target.group().size()); !enough)
         return tl::make_unexpected(enough.error());
     return std::make_unique<tcp::tcp_transport>(target, std::move(options), limits);
 }

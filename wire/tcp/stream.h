@@ -37,6 +37,9 @@ class stream {
     /// Takes what there is room for, from the beginning. REQUIRES: at most IOV_MAX pieces. What was not taken comes
     /// again.
     virtual outcome send(std::span<const iovec> from) noexcept = 0;
+    /// Bytes that the last send() has not told as taken and that are on their way all the same: what comes again must
+    /// begin with the same ones.
+    virtual std::size_t begun() const noexcept { return 0; }
     /// True: receive() has data that the socket's readiness does not show.
     virtual bool holds_more() const noexcept { return false; }
     /// True: something of its own waits for the socket, and cannot go on before that takes it. Then receive() wants to

@@ -79,6 +79,7 @@ class tls_stream : public stream {
   public:
     outcome receive(std::span<const iovec> to) noexcept override;
     outcome send(std::span<const iovec> from) noexcept override;
+    std::size_t begun() const noexcept override { return begun_; }
     bool holds_more() const noexcept override { return holds_more_; }
     bool wants_to_send() const noexcept override { return state_ != state::broken && bio_.kept() != 0; }
     void end_sending() noexcept override;

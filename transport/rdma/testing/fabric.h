@@ -189,7 +189,10 @@ class fabric {
     host_end* end_of(const rdma_cm_id* id) const;
 
     std::set<fake_id*> ids;
-    std::set<fake_qp*> qps;
+    struct by_number {
+        bool operator()(const fake_qp* a, const fake_qp* b) const noexcept { return a->qp_num < b->qp_num; }
+    };
+    std::set<fake_qp*, by_number> qps;  ///< so that a seed says which one is next, whatever memory they lie in
     std::set<fake_srq*> srqs;
     std::map<std::uint32_t, ibv_mr*> regions;
     std::deque<fake_event*> events;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "transport/tcp/request.h"
+#include "transport/common/request.h"
 
 #include <algorithm>
 #include <array>
@@ -12,23 +12,25 @@
 #include <new>
 #include <utility>
 
-namespace causeway::tcp {
+namespace causeway::common {
 
 /// The requests of one queue pair. On its core.
 ///
 /// A queue is as deep as its host has asked for, and hardly ever used to its depth. So there is one request at first,
 /// for Connect, and the others are made in groups when a command first needs them. They stay until the connection
 /// closes; then each group goes as soon as the last command in it has ended.
+template <class Request>
 class request_table {
   public:
     static constexpr std::uint32_t group_size = 8;
 
     /// `prepare` is called once for each request when it is made; its index is set.
-    explicit request_table(std::function<void(request&)> prepare) : prepare_(std::move(prepare)) { make(first_, 0); }
+    explicit request_table(std::function<void(Request&)> prepare) : prepare_(std::move(prepare)) { make(first_, 0); }
     request_table(const request_table&) = delete;
     request_table& operator=(const request_table&) = delete;
 
-    /// So many may be taken at a time from now on. False: there is no memory for them. Called once.
+    /// So many may be taken at a time from now on, at most 65536; their indexes are below that. False: there is no
+    /// memory for them. Called once.
     bool allow(std::uint32_t entries) noexcept {
         assert(!groups_ && entries > 0);
         const std::uint32_t count = (entries - 1 + group_size - 1) / group_size;
@@ -43,14 +45,15 @@ class request_table {
     bool exhausted() const noexcept { return taken_ >= allowed_; }
     std::uint32_t taken() const noexcept { return taken_; }
     /// nullptr: exhausted(), or there is no memory for more.
-    request* take() noexcept {
+    Request* take() noexcept {
         if (exhausted() || (!free_ && !make_group())) [[unlikely]]
             return nullptr;
         ++taken_;
         return std::exchange(free_, free_->after);
     }
-    void release(request& r) noexcept {
-        r.at = request::step::free;
+    /// REQUIRES: it is taken. After close() it may be gone when this returns.
+    void release(Request& r) noexcept {
+        r.at = step::free;
         r.after = std::exchange(free_, &r);
         --taken_;
         if (closing_) [[unlikely]]
@@ -58,7 +61,7 @@ class request_table {
     }
 
     /// nullptr: there is none of that index, or it has never been taken.
-    request* find(std::size_t index) noexcept {
+    Request* find(std::size_t index) noexcept {
         if (index == 0)
             return &first_;
         const std::size_t g = (index - 1) / group_size;
@@ -69,9 +72,16 @@ class request_table {
     bool any_of(F f) {
         const std::size_t end = 1 + std::size_t{made_} * group_size;
         for (std::size_t i = 0; i < end; ++i)
-            if (request* r = find(i); r && f(*r))
+            if (Request* r = find(i); r && f(*r))
                 return true;
         return false;
+    }
+    template <class F>
+    void for_each(F f) {
+        any_of([&](Request& r) {
+            f(r);
+            return false;
+        });
     }
 
     /// Nothing is taken any more: what is free goes now, the rest as it is released.
@@ -91,9 +101,9 @@ class request_table {
     }
 
   private:
-    using group = std::array<request, group_size>;
+    using group = std::array<Request, group_size>;
 
-    void make(request& r, std::size_t index) {
+    void make(Request& r, std::size_t index) {
         r.index = static_cast<std::uint16_t>(index);
         prepare_(r);
         r.after = std::exchange(free_, &r);
@@ -109,24 +119,24 @@ class request_table {
             make((*made)[i], begin + i);
         return true;
     }
-    void release_group_of(const request& r) noexcept {
+    void release_group_of(const Request& r) noexcept {
         free_ = nullptr;
         if (r.index > 0)
             release(groups_[(r.index - 1) / group_size]);
     }
     static void release(std::unique_ptr<group>& g) noexcept {
-        const auto is_free = [](const request& r) { return r.at == request::step::free; };
+        const auto is_free = [](const Request& r) { return r.at == step::free; };
         if (g && std::all_of(g->begin(), g->end(), is_free))
             g.reset();
     }
 
-    const std::function<void(request&)> prepare_;
-    request first_;
+    const std::function<void(Request&)> prepare_;
+    Request first_;
     std::unique_ptr<std::unique_ptr<group>[]> groups_;  ///< the others, in the order of their indexes
     std::uint32_t group_count_ = 0, made_ = 0;          ///< groups
     std::uint32_t allowed_ = 1, taken_ = 0;             ///< requests
-    request* free_ = nullptr;                           ///< linked by `after`; the last one back first
+    Request* free_ = nullptr;                           ///< linked by `after`; the last one back first
     bool closing_ = false;
 };
 
-}  // namespace causeway::tcp
+}  // namespace causeway::common
