@@ -20,6 +20,21 @@ class target;
 
 namespace causeway::common {
 
+/// How long commands have taken, summed, in ticks of the clock as it was when each turn of the core began. Written by
+/// this core, read by any thread.
+struct latency_sums {
+    core::counter fetch;    ///< from the capsule to execute(): waiting for a buffer, and for the host's data
+    core::counter execute;  ///< with the target, and its disk
+    core::counter request;  ///< from the capsule until the response has gone out
+};
+
+/// What all fabrics count on a core. Written by this core, read by any thread.
+struct poll_statistics {
+    core::counter polls, idle_polls;
+    core::counter requests;
+    latency_sums latencies;
+};
+
 /// What one core has for its connections over one fabric, whatever that is: data buffers, and the counts. A fabric
 /// derives from it and polls. Lives on its reactor.
 class poll_group : public core::poller {
@@ -37,27 +52,26 @@ class poll_group : public core::poller {
     core::buffer_reserve& own_buffers() noexcept { return own_buffers_; }
     std::uint32_t max_io_size() const noexcept { return max_io_size_; }
 
+    latency_sums& latencies() noexcept { return latencies_; }
+
     // Any thread.
     std::uint64_t buffer_waits() const noexcept { return buffers_.waits(); }
 
   protected:
-    /// Own buffers: core::buffer_reserve's arguments.
-    poll_group(core::reactor& home, nvmf::target& target, std::uint32_t max_io_size, core::buffer_pool buffers,
-               std::size_t min_own_buffers, std::function<void()> make_own_buffers)
+    /// `latencies` are among the fabric's statistics. Own buffers: core::buffer_reserve's arguments.
+    poll_group(core::reactor& home, nvmf::target& target, std::uint32_t max_io_size, latency_sums& latencies,
+               core::buffer_pool buffers, std::size_t min_own_buffers, std::function<void()> make_own_buffers)
         : home_(home), target_(target), max_io_size_(max_io_size), buffers_(std::move(buffers)),
-          own_buffers_(min_own_buffers, std::move(make_own_buffers)) {}
+          own_buffers_(min_own_buffers, std::move(make_own_buffers)), latencies_(latencies) {}
 
     core::reactor& home_;
     nvmf::target& target_;
     const std::uint32_t max_io_size_;
     core::buffer_pool buffers_;
     core::buffer_reserve own_buffers_;
-};
 
-/// What all fabrics count on a core, in the names of nvmf_get_stats. Written by this core, read by any thread.
-struct poll_statistics {
-    core::counter polls, idle_polls;
-    core::counter requests;
+  private:
+    latency_sums& latencies_;
 };
 
 }  // namespace causeway::common

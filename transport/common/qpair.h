@@ -30,7 +30,7 @@ namespace causeway::common {
 ///
 ///     static constexpr std::string_view log_name;      "tcp", in front of what is logged
 ///     void on_buffer(Request& r)                       `r` has waited and has its buffer: its data may move
-///     bool cancel_fetch(Request& r)                    `r` waits to fetch; false: some of its data is on its way already
+///     bool cancel_fetch(Request& r)                    `r` waits to fetch; false: data of it is on its way already
 ///     void send_response(Request& r, bool with_data)   the completion's dw0, dw1 and the status stand
 ///     void release_resources(Request& r)               whatever it holds, its buffer among it
 ///     void on_connected(std::uint32_t entries)         Connect has succeeded, and asked for so many entries
@@ -55,6 +55,12 @@ class qpair : public nvmf::qpair {
           std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override { assert(requests_.taken() == 0); }
 
+    /// A capsule has come: checks it. REQUIRES: `command` is what it says.
+    nvme::status begin_request(Request& r) noexcept {
+        r.at = step::executing;
+        r.received = home().now();
+        return target_.begin(r);
+    }
     /// A buffer for the data of `r`, which is not here yet. False: on_buffer() is called when there is one. One buffer
     /// is enough for both halves of a fused pair, so that none of them can wait for what the other one holds.
     [[nodiscard]] bool find_buffer(Request& r) noexcept;
@@ -73,6 +79,11 @@ class qpair : public nvmf::qpair {
     /// The same without a response.
     void abandon_request(Request& r) noexcept {
         target_.abandon(r);
+        complete_request(r);
+    }
+    /// Its response has gone out, so it is over. It may be gone when this returns.
+    void complete_answered(Request& r) noexcept {
+        latencies_.request.add(home().now() - r.received);
         complete_request(r);
     }
     /// It is over. It may be gone when this returns.
@@ -108,6 +119,7 @@ class qpair : public nvmf::qpair {
         connect_limit_.cancel();
     }
 
+    latency_sums& latencies_;
     std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
     core::timer connect_limit_;
 };
@@ -117,7 +129,7 @@ qpair<Qpair, Request>::qpair(poll_group& group, std::uint32_t entries, nvmf::tra
                              nvmf::transport_address peer, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
     : nvmf::qpair(group.home()), target_(group.target()), local_(std::move(local)), peer_(std::move(peer)),
       buffers_(group.buffers(), group.own_buffers()), sq_head_(entries), requests_([this](Request& r) { prepare(r); }),
-      on_closed_by_us_(std::move(on_closed_by_us)), connect_limit_(group.home(), [this] {
+      latencies_(group.latencies()), on_closed_by_us_(std::move(on_closed_by_us)), connect_limit_(group.home(), [this] {
           if (!is_connected())
               terminate("no Connect command in time");
       }) {
@@ -149,6 +161,8 @@ bool qpair<Qpair, Request>::find_buffer(Request& r) noexcept {
 template <class Qpair, class Request>
 void qpair<Qpair, Request>::execute(Request& r) noexcept {
     r.at = step::executing;
+    r.submitted = home().now();
+    latencies_.fetch.add(r.submitted - r.received);
     if (r.starts_when_executed())
         buffers_.transfer_to(r.buffer, core::buffer_user::ns);
     target_.execute(r);
@@ -158,6 +172,7 @@ template <class Qpair, class Request>
 void qpair<Qpair, Request>::respond(nvmf::request& done) noexcept {
     Request& r = static_cast<Request&>(done);
     assert(r.at == step::executing);
+    latencies_.execute.add(home().now() - r.submitted);
     if (nvme::is_connect(r.command) && r.status().ok()) [[unlikely]] {
         const std::uint32_t entries = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
         sq_head_.set_entries(entries);

@@ -11,9 +11,10 @@ namespace causeway::common {
 
 /// Where a command is on its way through a connection.
 ///
-///     free ─▶ arriving ─┬─▶ waiting_buffer ─┬─▶ waiting_fetch ─▶ fetching ─┬─▶ executing ─▶ waiting_send ─▶ sending ─▶ free
-///                       │                   └──── (to the host) ───────────┤
-///                       └──── (no data, or it came with the capsule) ──────┘
+///     free ─▶ arriving ─┬─▶ waiting_buffer ─┬─▶ waiting_fetch ─▶ fetching ─┬─▶ executing
+///                       │                   └──── (to the host) ───────────┤       │
+///                       └──── (no data, or it came with the capsule) ──────┘       ▼
+///     free ◀────────────────────────────────────────── sending ◀───────────── waiting_send
 ///
 /// A fabric leaves out what it has no need of. Up to `waiting_fetch` nothing of the command is on its way to or from
 /// the host, so it can be aborted.
@@ -34,6 +35,8 @@ struct request : nvmf::request {
     step at = step::free;
     std::uint16_t index = 0;    ///< in its queue pair
     std::byte* data = nullptr;  ///< in `buffer`, or where its fabric has room for it
+    core::ticks received = 0;   ///< its capsule, whole
+    core::ticks submitted = 0;  ///< to the target, its data being here
 
     struct buffer_claim final : core::buffer_share::claim {
         Request* owner = nullptr;

@@ -61,7 +61,7 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
 poll_group::poll_group(core::reactor& home, nvmf::target& target, ibv_pd* pd, const device_limits& limits,
                        const nvmf::transport_options& options, comp_channel_ptr channel, cq_ptr cq,
                        core::buffer_pool buffers, mr_ptr buffers_mr, registered_memory own_buffers)
-    : common::poll_group(home, target, options.max_io_size, std::move(buffers), min_own_buffers,
+    : common::poll_group(home, target, options.max_io_size, stats_.latencies, std::move(buffers), min_own_buffers,
                          [this] { want_own_buffers(); }),
       pd_(pd), limits_(limits), in_capsule_data_size_(options.in_capsule_data_size), channel_(std::move(channel)),
       cq_(std::move(cq)), completions_(static_cast<std::uint32_t>(cq_->cqe)),

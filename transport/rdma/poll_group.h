@@ -75,7 +75,7 @@ class poll_group final : public common::poll_group {
 
     /// In the names of nvmf_get_stats.
     struct statistics : common::poll_statistics {
-        core::counter completions, request_latency;
+        core::counter completions;
         core::counter pending_free_request, pending_rdma_read, pending_rdma_write, pending_rdma_send;
         core::counter total_send_wrs, send_doorbell_updates;
     };

@@ -85,9 +85,7 @@ void qpair::on_receive(std::uint32_t slot, std::uint32_t bytes) noexcept {
 void qpair::begin_command(request& r, const parked& capsule) noexcept {
     const auto [slot, bytes, epoch] = capsule;
     stall_epoch = epoch;
-    r.arrived = home().now();
     r.slot = slot;
-    r.at = step::executing;
     r.reads_outstanding = 0;
     r.next_read = r.read_offset = 0;
     r.segment_count = 0;
@@ -96,7 +94,7 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
     r.has_data_to_send = false;
     std::memcpy(&r.command, receives_.command(slot), sizeof r.command);
 
-    const nvme::status begun = target_.begin(r);
+    const nvme::status begun = begin_request(r);
     if (!begun.ok())
         return respond_with_status(r, begun);
     if (const auto c = std::bit_cast<nvme::connect_command>(r.command);
@@ -212,9 +210,8 @@ void qpair::on_send_completion(const wr_id& id, ibv_wc_status status) noexcept {
         if (id.kind == work_kind::read) {
             on_read_done(r, id, ok);
         } else {
-            group_.stats().request_latency.add(home().now() - r.arrived);
             --sending_;
-            complete_request(r);
+            complete_answered(r);
         }
     }
     if (!ok)

@@ -22,7 +22,6 @@ struct request final : common::request<request> {
     std::uint32_t next_read = 0;          ///< of location.remote
     std::uint32_t read_offset = 0;        ///< in data
     std::uint32_t reads_outstanding = 0;  ///< posted, not retired
-    core::ticks arrived = 0;
 };
 
 }  // namespace causeway::rdma

@@ -63,6 +63,9 @@ class buffers : public tcp_fixture {
             return !h.r2ts.empty();
         });
     }
+    void pass(core::nanoseconds time) {
+        run([](core::nanoseconds t) -> core::task<> { co_await core::sleep_for(t); }(time));
+    }
     void expect_success(raw_host& h) {
         const auto c = response(h);
         ASSERT_TRUE(c);
@@ -129,6 +132,37 @@ TEST_F(buffers, a_write_can_be_aborted_until_its_host_has_been_asked_for_its_dat
     ASSERT_NE(of_write, io.responses.end());
     EXPECT_TRUE(of_write->status().is(nvme::sc::aborted_by_request)) << nvme::to_string(of_write->status());
     EXPECT_TRUE(io.r2ts.empty());
+}
+
+TEST_F(buffers, latencies_say_whether_a_host_or_a_disk_is_slow) {
+    constexpr auto delay = std::chrono::milliseconds(10);
+    const std::size_t ticks = group.control().time().to_ticks(delay);
+    raw_host admin = connect(), io = connect(1);
+    const auto grown = [this](std::string_view name, std::size_t& last) {
+        const std::size_t now = counter(name);
+        return now - std::exchange(last, now);
+    };
+    std::size_t fetch = 0, execute = 0, request = 0;
+    for (const auto& [name, last] : {std::pair{"fetch_latency", &fetch}, std::pair{"execute_latency", &execute},
+                                     std::pair{"request_latency", &request}})
+        grown(name, *last);
+
+    io.send(block_command(nvme::io_opcode::write, good_ns, 4096, 1));
+    ASSERT_TRUE(r2t_for(io));
+    pass(delay);
+    io.send_data(data);
+    expect_success(io);
+    EXPECT_GE(grown("fetch_latency", fetch), ticks);
+    EXPECT_LT(grown("execute_latency", execute), ticks);
+    EXPECT_GE(grown("request_latency", request), ticks);
+
+    hang(io, 1);
+    pass(delay);
+    run(hung_disk->release_hung());
+    expect_success(io);
+    EXPECT_LT(grown("fetch_latency", fetch), ticks);
+    EXPECT_GE(grown("execute_latency", execute), ticks);
+    EXPECT_GE(grown("request_latency", request), ticks);
 }
 
 TEST_F(buffers, a_fused_pair_is_served_while_a_strangers_disk_hangs) {

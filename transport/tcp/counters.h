@@ -44,6 +44,15 @@ inline constexpr core::metric poll_group_rows[] = {
      "Sends that the network did not take whole.", offsetof(poll_group::statistics, blocked)},
     {"causeway_tcp_violations_total", "violations", core::metric_kind::counter,
      "Connections that were closed for a violation of the protocol.", offsetof(poll_group::statistics, violations)},
+    {"causeway_tcp_request_latency_ticks_total", "request_latency", core::metric_kind::counter,
+     "Time from the capsule until the response has gone out.", offsetof(poll_group::statistics, latencies.request),
+     core::metric_unit::ticks},
+    {"causeway_tcp_fetch_latency_ticks_total", "fetch_latency", core::metric_kind::counter,
+     "Time from the capsule until a command has its buffer and its data.",
+     offsetof(poll_group::statistics, latencies.fetch), core::metric_unit::ticks},
+    {"causeway_tcp_execute_latency_ticks_total", "execute_latency", core::metric_kind::counter,
+     "Time with the target and its disk.", offsetof(poll_group::statistics, latencies.execute),
+     core::metric_unit::ticks},
 };
 static_assert(core::lists_each_counter(poll_group_rows, sizeof(poll_group::statistics)));
 inline constexpr core::metric_table<poll_group::statistics> poll_group_table{"transport", poll_group_rows};

@@ -38,7 +38,8 @@ core::result<std::unique_ptr<poll_group>> poll_group::create(core::reactor& home
 
 poll_group::poll_group(core::reactor& home, nvmf::target& target, const transport_options& options, int epoll_fd,
                        core::buffer_pool buffers)
-    : common::poll_group(home, target, options.max_io_size, std::move(buffers), 1, [this] { make_own_buffer(); }),
+    : common::poll_group(home, target, options.max_io_size, stats_.latencies, std::move(buffers), 1,
+                         [this] { make_own_buffer(); }),
       c2h_success_(options.c2h_success), epoll_fd_(epoll_fd), scratch_(scratch_size) {}
 
 /// When there is none to spare. Where there is no memory, connections share those that are there.

@@ -115,8 +115,7 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
 /// Its capsule is complete.
 void qpair::begin_command(request& r) noexcept {
     group_.stats().requests.add();
-    r.at = step::executing;
-    if (const nvme::status begun = target_.begin(r); !begun.ok())
+    if (const nvme::status begun = begin_request(r); !begun.ok())
         return respond_with_status(r, begun);
     if (r.transfer == nvmf::transfer::none || r.length == 0)
         return execute(r);

@@ -131,7 +131,7 @@ void qpair::on_sent(std::size_t bytes) noexcept {
         send_queue_.remove(r);
         r.queued = false;
         if (r.at == step::sending)
-            complete_request(r);
+            complete_answered(r);
         else
             on_r2t_sent(r);
     }
