@@ -27,24 +27,20 @@ constexpr std::uint32_t max_depth = 32768;
 constexpr std::uint8_t min_rnr_timer = 12;
 // A queue pair in error gives all its work back within microseconds. One whose device is gone may never.
 constexpr auto drain_limit = std::chrono::seconds(3);
-constexpr auto last_words_limit = std::chrono::milliseconds(200);
 
 }  // namespace
 
 connection::connection(rdma_transport& transport, device& on, rdma_cm_id* id, std::shared_ptr<const nvmf::port> port,
                        nvmf::transport_address local, const connect_request& asked)
-    : transport_(transport), device_(on), id_(id), port_(std::move(port)), local_(std::move(local)),
-      peer_(ip::address_of("RDMA", *rdma_get_peer_addr(id))), asked_(asked) {
+    : common::connection<connection, qpair>(transport.target(), flag, asked.qid), transport_(transport), device_(on),
+      id_(id), port_(std::move(port)), local_(std::move(local)), peer_(ip::address_of("RDMA", *rdma_get_peer_addr(id))),
+      asked_(asked) {
     id_->context = static_cast<cm_owner*>(this);
     ++device_.connections;
 }
 
 connection::~connection() {
     --device_.connections;
-}
-
-core::reactor& connection::control() const noexcept {
-    return transport_.target().group().control();
 }
 
 core::task<> connection::accept() {
@@ -79,9 +75,8 @@ core::task<> connection::accept() {
     }
 
     co_await core::switch_to(lease_.home());
-    auto on_close = [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
     qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses), local_,
-                                     peer_, on_close);
+                                     peer_, on_closed_by_qpair());
     qpair_->port = port_;
     group_->join(*qpair_);
     co_await core::switch_to(control());
@@ -90,12 +85,9 @@ core::task<> connection::accept() {
     auto accepted = co_await core::run_blocking(target.group(), accept);
     if (!accepted)
         core::log::warning("rdma: {}: {}", peer_.text(), accepted.error().text());
-    state_ = state::live;
-    CAUSEWAY_TRACE(flag, "{} queue {}: accepted on core {}, depth {}", peer_.text(), asked_.qid, lease_.home().index(),
-                   limits_.depth);
-    const bool wanted = !std::exchange(cancelled_, false);
-    if (!accepted || !wanted)
-        close(accepted ? why_ : nvmf::disconnect_reason::transport_error);
+    if (!accepted)
+        close(nvmf::disconnect_reason::transport_error);
+    become_live();
 }
 
 /// Finds a core that has room: the one where the queue pair should live, or else the next one.
@@ -211,28 +203,12 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
     transport_.remove(*this);
 }
 
-void connection::close(nvmf::disconnect_reason why) {
-    if (state_ == state::closing || cancelled_)
-        return;
-    why_ = why;
-    if (state_ == state::accepting) {
-        cancelled_ = true;
-        return;
-    }
-    state_ = state::closing;
-    CAUSEWAY_TRACE(flag, "{} queue {}: closing: {}", peer_.text(), asked_.qid, nvmf::to_string(why));
-    core::detach_deferred(tear_down());
+bool connection::peer_is_gone() const noexcept {
+    return peer_gone_.load(std::memory_order_relaxed) || why_ == nvmf::disconnect_reason::transport_error;
 }
 
-core::task<> connection::tear_down() {
-    core::reactor_group& group = transport_.target().group();
-    co_await core::switch_to(lease_.home());
-    qpair_->begin_close();
-    // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why.
-    const auto in_vain = [this] {
-        return peer_gone_.load(std::memory_order_relaxed) || why_ == nvmf::disconnect_reason::transport_error;
-    };
-    co_await qpair_->progress().wait_for(last_words_limit, [&] { return in_vain() || qpair_->responses_out(); });
+core::task<> connection::end_link() {
+    core::reactor_group& group = target_.group();
     qpair_->stop_sending();
 
     auto to_error = [this] {
@@ -255,19 +231,16 @@ core::task<> connection::tear_down() {
         rdma_destroy_id(id_);
     };
     co_await core::run_blocking(group, release);
-    const std::uint32_t held = qpair_->release_unused();
-    co_await core::switch_to(control());
-    device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth - held);
-    lease_.release();
-    device_hold_.release();
+    held_ = qpair_->release_unused();
+}
 
-    // What still executes may take its time: it holds its own memory and receives, and nothing of the device.
-    co_await core::switch_to(lease_.home());
-    co_await transport_.target().detach(*qpair_);
-    qpair_.reset();
-    co_await core::switch_to(control());
-    CAUSEWAY_TRACE(flag, "{} queue {}: gone", peer_.text(), asked_.qid);
-    device_.quota().release(lease_.home().index(), peer_.traddr, held);
+void connection::on_link_ended() {
+    device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth - held_);
+    device_hold_.release();
+}
+
+void connection::on_gone() {
+    device_.quota().release(lease_.home().index(), peer_.traddr, held_);
     transport_.remove(*this);
 }
 

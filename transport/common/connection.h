@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/log.h"
+#include "core/placement.h"
+#include "core/task.h"
+#include "core/trace.h"
+#include "nvmf/target.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace causeway::common {
+
+/// The control side of a connection: it begins, lives and ends once, in one order for all fabrics. The data path is its
+/// qpair. Lives on the control reactor, until all of its resources are released.
+///
+/// A fabric derives from it, `class connection final : public common::connection<connection, qpair>`, and has:
+///
+///     bool peer_is_gone() const     nothing that is sent arrives any more: on the home reactor
+///     core::task<> end_link()       begins and ends on the home reactor: after it nothing comes, nothing goes, and no
+///                                   device touches memory
+///     void on_link_ended()          on the control reactor: gives back what the link had
+///     void on_gone()                on the control reactor, last of all: gives back the rest, and destroys this
+template <class Connection, class Qpair>
+class connection {
+  public:
+    connection(const connection&) = delete;
+    connection& operator=(const connection&) = delete;
+
+    /// Begins to close it, once. Closing ends with on_gone(), which never happens within this call.
+    void close(nvmf::disconnect_reason why) {
+        if (state_ == state::closing || cancelled_)
+            return;
+        why_ = why;
+        if (state_ == state::beginning) {
+            cancelled_ = true;
+            return;
+        }
+        state_ = state::closing;
+        CAUSEWAY_TRACE(flag_, "{} queue {}: closing: {}", qpair_->peer_address().text(), qid_, nvmf::to_string(why));
+        // With nothing to wait for it would be over before this returns, and this object gone.
+        core::detach_deferred(tear_down());
+    }
+
+  protected:
+    enum class state : std::uint8_t { beginning, live, closing };
+
+    connection(nvmf::target& target, const core::log::flag& flag, std::uint16_t qid) noexcept
+        : target_(target), flag_(flag), qid_(qid) {}
+    ~connection() = default;
+
+    core::reactor& control() const noexcept { return target_.group().control(); }
+    /// What a queue pair calls on its reactor when it closes.
+    auto on_closed_by_qpair() noexcept {
+        return [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
+    }
+    /// The queue pair is at work. Closes the connection if it was closed while it began.
+    void become_live() {
+        state_ = state::live;
+        CAUSEWAY_TRACE(flag_, "{} queue {}: on core {}", qpair_->peer_address().text(), qid_, lease_.home().index());
+        if (std::exchange(cancelled_, false))
+            close(why_);
+    }
+
+    nvmf::target& target_;
+    state state_ = state::beginning;
+    bool cancelled_ = false;  ///< closed while it began
+    nvmf::disconnect_reason why_{};
+    core::core_lease lease_;        ///< empty until it is admitted
+    std::unique_ptr<Qpair> qpair_;  ///< home reactor's
+
+  private:
+    static constexpr auto last_responses_limit = std::chrono::milliseconds(200);
+
+    Connection& self() noexcept { return static_cast<Connection&>(*this); }
+    core::task<> tear_down();
+
+    const core::log::flag& flag_;
+    const std::uint16_t qid_;
+};
+
+template <class Connection, class Qpair>
+core::task<> connection<Connection, Qpair>::tear_down() {
+    co_await core::switch_to(lease_.home());
+    qpair_->begin_close();
+    // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why.
+    co_await qpair_->progress().wait_for(last_responses_limit,
+                                         [this] { return self().peer_is_gone() || qpair_->responses_out(); });
+    co_await self().end_link();
+    co_await core::switch_to(control());
+    self().on_link_ended();
+    lease_.release();
+
+    // What still executes may take its time: it holds its requests and their buffers, and nothing else that others
+    // might want.
+    co_await core::switch_to(lease_.home());
+    co_await target_.detach(*qpair_);
+    qpair_.reset();
+    co_await core::switch_to(control());
+    CAUSEWAY_TRACE(flag_, "queue {}: gone", qid_);
+    self().on_gone();
+}
+
+}  // namespace causeway::common
