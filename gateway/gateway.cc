@@ -77,7 +77,7 @@ std::shared_ptr<ceph::client_file> open_client_file(const std::string& rpc_socke
 }  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
-                 rpc::socket_path socket, std::vector<rpc::config_call> calls)
+                 net::unix_listener socket, std::vector<rpc::config_call> calls)
     : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), homes_(group_, o.placement),

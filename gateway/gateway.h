@@ -13,6 +13,7 @@
 #include "core/timer.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
+#include "net/unix_listener.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/bdev_service.h"
@@ -31,7 +32,7 @@ namespace causeway::gateway {
 class gateway {
   public:
     /// `spare_cpus`: where threads that may block run; empty: anywhere.
-    gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus, rpc::socket_path socket,
+    gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus, net::unix_listener socket,
             std::vector<rpc::config_call> calls);
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
@@ -57,7 +58,7 @@ class gateway {
     [[noreturn]] void leave(std::string_view why);
 
     const options options_;
-    std::optional<rpc::socket_path> socket_;  ///< until the server has it
+    std::optional<net::unix_listener> socket_;  ///< until the server has it
     std::vector<rpc::config_call> calls_;
 
     core::tsc_clock clock_;

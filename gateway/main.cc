@@ -47,7 +47,7 @@ int start(const gateway::options& o) {
         calls = std::move(*read);
     }
     // Before memory is taken and cores are pinned: a second gateway ends here.
-    auto socket = rpc::socket_path::listen(o.rpc_socket);
+    auto socket = net::unix_listener::listen(o.rpc_socket);
     if (!socket)
         return refuse(socket.error().text());
 

@@ -3,10 +3,11 @@
 
 #include "core/reactor.h"
 #include "core/timer.h"
+#include "net/byte_connection.h"
 #include "rpc/dispatcher.h"
 #include "rpc/json_scanner.h"
-#include "rpc/socket_path.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,66 +40,62 @@ struct unread_total {
 ///
 /// Lives on the control reactor. Held by the server; a request that runs holds it weakly, so that a client may go at
 /// any time: the request then ends without a client.
-class connection : public std::enable_shared_from_this<connection> {
+class connection final : public std::enable_shared_from_this<connection>, private net::byte_connection::user {
   public:
     using gone_function = std::function<void(connection&)>;
 
     /// `gone` is called once, when the connection has closed itself.
     connection(core::reactor& r, core::unique_fd fd, dispatcher& requests, connection_limits limits,
                unread_total& total, gone_function gone);
+    ~connection() { bytes_->abandon(); }
 
     /// No more requests are read; closes when those that run are answered.
     void finish();
     /// Closes at once. Requests that run end without an answer.
-    void close();
+    void close() { bytes_->close(); }
     /// Nothing is being done for it, though part of a request may have come.
     bool is_quiet() const noexcept { return running_ == 0 && unsent() == 0; }
     /// When it came, last began a request, or last took an answer.
-    core::ticks last_active() const noexcept { return last_active_; }
-    std::size_t unsent() const noexcept { return out_.size() - sent_; }
+    core::ticks last_active() const noexcept { return std::max(last_begun_, bytes_->last_taken()); }
+    std::size_t unsent() const noexcept { return bytes_->unsent(); }
 
   private:
-    void on_events(std::uint32_t events);
+    bool wants_bytes() const noexcept override;
+    void on_bytes(std::string_view bytes) override;
+    void on_end() override;
+    void on_sent() override;
+    void on_closed() override;
+
     void advance();
-    bool read_some();
     void process();
     void start(std::string text);
     void answered(dispatcher::reply r);
     void fail(rpc_error e);
-    void send();
-    void update_events();
+    void send(std::string_view text);
+    void close_if_done();
     void watch_incomplete_request();
     void account() noexcept;
 
-    bool wants_input() const noexcept;
+    bool reads_on() const noexcept { return !bytes_->closed() && !bytes_->input_ended(); }
 
     core::reactor& reactor_;
-    core::unique_fd fd_;
     dispatcher& requests_;
     const connection_limits limits_;
     unread_total& total_;
     gone_function gone_;
-    std::unique_ptr<core::fd_watch> watch_;
-    std::uint32_t watched_ = 0;
-    core::timer stalled_;
+    const std::shared_ptr<net::byte_connection> bytes_;
     core::timer incomplete_;  // while part of a request has come
-    core::ticks last_active_;
+    core::ticks last_begun_;
 
     json_scanner scanner_;
     std::string in_;           // what has been read and not been served
     std::size_t scanned_ = 0;  // of that, how much the scanner has seen
 
-    std::string out_;
-    std::size_t sent_ = 0;       // of out_
     std::size_t accounted_ = 0;  // in total_
 
     unsigned running_ = 0;
-    bool input_ended_ = false;         // no more requests are read
-    bool peer_reads_no_more_ = false;  // the client reads no more: answers are dropped
-    bool hung_up_ = false;             // the client is gone, its last requests perhaps not
     bool processing_ = false;
     bool resumption_due_ = false;
-    bool closed_ = false;
 };
 
 }  // namespace causeway::rpc

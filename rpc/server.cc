@@ -4,10 +4,7 @@
 #include "core/log.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 namespace causeway::rpc {
 
@@ -18,8 +15,8 @@ core::log::limiter evictions;
 
 }  // namespace
 
-server::server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options)
-    : control_(control), requests_(requests), socket_(std::move(socket)), options_(options),
+server::server(core::reactor& control, dispatcher& requests, net::unix_listener listener, server_options options)
+    : control_(control), requests_(requests), listener_(std::move(listener)), options_(options),
       unread_{.limit = options.unread_bytes, .relieve = [this] { drop_slowest_reader(); }},
       retry_(control, [this] { watch_for_clients(true); }) {
     watch_for_clients(true);
@@ -31,8 +28,8 @@ void server::watch_for_clients(bool on) {
     if (!on)
         watch_.reset();
     else if (!watch_ && !stopping_)
-        watch_ =
-            std::make_unique<core::fd_watch>(control_, socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
+        watch_ = std::make_unique<core::fd_watch>(control_, listener_.fd(), EPOLLIN,
+                                                  [this](std::uint32_t) { accept_some(); });
 }
 
 /// Level-triggered: clients that are left in the backlog are told of again.
@@ -49,23 +46,21 @@ void server::accept_some() {
             retry_.arm_after(retry_after);
             return;
         }
-        core::unique_fd fd(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        auto fd = listener_.accept();
         if (!fd) {
-            if (errno == EAGAIN)
-                return;
-            if (errno == EINTR || errno == ECONNABORTED)
-                continue;
-            core::log::error("{}: cannot accept a client: {}", socket_.path(), std::strerror(errno));
+            core::log::error("cannot accept a client: {}", fd.error().text());
             watch_for_clients(false);  // or it would be ready again at once
             retry_.arm_after(retry_after);
             return;
         }
+        if (!*fd)
+            return;
         if (victim) {
             core::log::peer_warning(evictions, "{}: {} clients: closing the one that has been {} for longest",
-                                    socket_.path(), connections_.size(), victim->is_quiet() ? "idle" : "waiting");
+                                    listener_.path(), connections_.size(), victim->is_quiet() ? "idle" : "waiting");
             victim->close();
         }
-        add_client(std::move(fd));
+        add_client(std::move(*fd));
     }
 }
 
@@ -98,7 +93,7 @@ void server::drop_slowest_reader() {
         return;
     const auto victim = slowest->second;
     core::log::peer_warning(evictions, "{}: closing a client that does not read its answers of {} bytes",
-                            socket_.path(), victim->unsent());
+                            listener_.path(), victim->unsent());
     victim->close();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/condition_variable.h"
+#include "net/unix_listener.h"
 #include "rpc/connection.h"
 
 #include <memory>
@@ -25,7 +26,7 @@ struct server_options {
 class server {
   public:
     /// Clients that have come to the socket before wait there.
-    server(core::reactor& control, dispatcher& requests, socket_path socket, server_options options = {});
+    server(core::reactor& control, dispatcher& requests, net::unix_listener listener, server_options options = {});
     server(const server&) = delete;
     server& operator=(const server&) = delete;
     ~server();
@@ -34,7 +35,7 @@ class server {
     core::task<> stop(core::nanoseconds grace);
 
     std::size_t connections() const noexcept { return connections_.size(); }
-    const std::string& path() const noexcept { return socket_.path(); }
+    const std::string& path() const noexcept { return listener_.path(); }
 
   private:
     void accept_some();
@@ -45,7 +46,7 @@ class server {
 
     core::reactor& control_;
     dispatcher& requests_;
-    socket_path socket_;
+    net::unix_listener listener_;
     const server_options options_;
     unread_total unread_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;

@@ -2,54 +2,31 @@
 #include "rpc/server.h"
 
 #include "core/clock.h"
+#include "net/test_support.h"
 #include "rpc/params.h"
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <set>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <thread>
-#include <unistd.h>
 
 namespace causeway::rpc {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
 
 struct sized {
     std::uint32_t bytes = 0;
 };
 const fields<sized> sized_fields = {required("bytes", &sized::bytes)};
 
-class scratch_directory {
-  public:
-    scratch_directory() {
-        std::string name = (fs::temp_directory_path() / "causeway-rpc-XXXXXX").string();
-        path_ = ::mkdtemp(name.data());
-    }
-    ~scratch_directory() { fs::remove_all(path_); }
-    std::string operator/(const char* name) const { return (path_ / name).string(); }
-    bool empty() const { return fs::is_empty(path_); }
-
-  private:
-    fs::path path_;
-};
-
 /// A client that blocks, as most do.
 class client {
   public:
-    explicit client(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
-        EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    }
+    explicit client(const std::string& path) : fd_(net::test::connect_to(path)) {}
 
     void send(std::string_view text) {
         while (!text.empty()) {
@@ -112,7 +89,7 @@ class rpc_server : public ::testing::Test {
     ~rpc_server() override { stop(); }
 
     void start(server_options options = {}) {
-        auto s = socket_path::listen(path_);
+        auto s = net::unix_listener::listen(path_);
         ASSERT_TRUE(s) << s.error().text();
         server_ = std::make_unique<server>(group_.control(), dispatcher_, std::move(*s), options);
         thread_ = std::thread([this] { group_.control().run(); });
@@ -149,7 +126,7 @@ class rpc_server : public ::testing::Test {
         return false;
     }
 
-    scratch_directory directory_;
+    net::test::scratch_directory directory_;
     const std::string path_ = directory_ / "s";
     std::atomic<int> pings_{0}, slow_begun_{0}, slow_ended_{0};
     std::atomic<bool> let_go_{false};
@@ -444,45 +421,6 @@ TEST_F(rpc_server, stop_lets_what_runs_be_answered) {
     EXPECT_EQ(busy.line(), "end");
     stopper.join();
     EXPECT_TRUE(directory_.empty()) << "socket and lock are gone";
-}
-
-TEST_F(rpc_server, the_path_of_a_living_process_is_refused) {
-    start();
-    const auto second = socket_path::listen(path_);
-    ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().code, EADDRINUSE);
-    client c(path_);
-    c.send(ping);
-    EXPECT_EQ(c.line(), pong) << "the first is unharmed";
-}
-
-TEST_F(rpc_server, the_socket_of_a_dead_process_is_replaced) {
-    {
-        core::unique_fd left(::socket(AF_UNIX, SOCK_STREAM, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path_.copy(address.sun_path, sizeof address.sun_path - 1);
-        ASSERT_EQ(::bind(left.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-        std::ofstream(path_ + ".lock");
-    }
-    start();
-    client c(path_);
-    c.send(ping);
-    EXPECT_EQ(c.line(), pong);
-}
-
-TEST_F(rpc_server, a_file_that_is_no_socket_is_left_alone) {
-    std::ofstream(path_) << "precious";
-    const auto s = socket_path::listen(path_);
-    ASSERT_FALSE(s);
-    EXPECT_EQ(s.error().code, EEXIST);
-    EXPECT_TRUE(fs::is_regular_file(path_));
-    EXPECT_FALSE(fs::exists(path_ + ".lock"));
-}
-
-TEST_F(rpc_server, a_path_that_cannot_be_is_refused) {
-    EXPECT_EQ(socket_path::listen(std::string(108, 'x')).error().code, EINVAL);
-    EXPECT_EQ(socket_path::listen(directory_ / "no/such").error().code, ENOENT);
 }
 
 }  // namespace

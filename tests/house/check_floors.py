@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "nvme": set(),
     "wire/tcp": {"core", "nvme"},
     "wire/tls": {"core", "nvme", "wire/tcp"},
+    "net": {"core"},
     "ceph": {"core"},
     "bdev": {"core", "nvme"},
     "bdev_rbd": {"core", "nvme", "ceph", "bdev"},
@@ -33,7 +34,7 @@ MAY_INCLUDE = {
     "transport/loop": {"core", "nvme", "nvmf"},
     "transport/rdma": {"core", "nvme", "nvmf", "transport/common", "transport/ip"},
     "transport/tcp": {"core", "nvme", "nvmf", "transport/common", "transport/ip", "wire/*"},
-    "rpc": {"core", "nvme", "ceph", "bdev", "bdev_rbd", "bdev_nvme", "nvmf", "nvmf/model"},
+    "rpc": {"core", "nvme", "net", "ceph", "bdev", "bdev_rbd", "bdev_nvme", "nvmf", "nvmf/model"},
     "host": {"core", "nvme", "wire/*"},
     "host/loop": {"core", "nvme", "nvmf seam", "transport/loop", "host"},
     "tools": {"core", "nvme", "host"},
@@ -53,7 +54,7 @@ FOREIGN = [
     (r"rte_", {"core", "bdev_nvme", "gateway"}),
     (r"openssl/", {"wire/tls"}),
     (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
-     {"wire/tcp", "wire/tls", "transport/ip", "transport/rdma", "transport/tcp", "rpc", "host", "tools", "gateway"}),
+     {"wire/tcp", "wire/tls", "net", "transport/ip", "transport/rdma", "transport/tcp", "host", "tools", "gateway"}),
 ]
 
 # Headers that a folder keeps to itself, and the folders that may include them. This holds for tests beside the sources, too.

@@ -51,6 +51,8 @@ ROWS = [
     ("unit tests are free", "nvmf/a_test.cc", '#include "transport/loop/qp.h"', 0),
     ("no socket in the target", "nvmf/a.cc", "#include <sys/socket.h>", 1),
     ("no TLS library beyond its folder", "transport/tcp/a.cc", "#include <openssl/ssl.h>", 1),
+    ("nor in the management methods", "rpc/a.cc", "#include <sys/socket.h>", 1),
+    ("but in the net below them", "net/a.cc", "#include <sys/socket.h>", 0),
     ("no verbs in the target", "nvmf/a.cc", "#include <infiniband/verbs.h>", 1),
     ("no librbd in a transport", "transport/rdma/a.cc", "#include <rbd/librbd.h>", 1),
     ("no PCIe in a transport", "transport/rdma/a.cc", "#include <linux/vfio.h>", 1),

@@ -36,7 +36,7 @@ management::~management() {
 core::task<> management::start() {
     const auto started = co_await cycle_.start();
     EXPECT_TRUE(started);
-    auto socket = rpc::socket_path::listen(path_);
+    auto socket = net::unix_listener::listen(path_);
     EXPECT_TRUE(socket) << socket.error().text();
     server_.emplace(run_.group().control(), dispatcher_, std::move(*socket));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rpc/socket_path.h"
+#include "net/unix_listener.h"
 
+#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace causeway::rpc {
+namespace causeway::net {
 
 namespace {
 
@@ -39,7 +40,7 @@ core::result<core::unique_fd> lock(const std::string& path) {
 
 }  // namespace
 
-core::result<socket_path> socket_path::listen(std::string path, int backlog) {
+core::result<unix_listener> unix_listener::listen(std::string path, int backlog) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
@@ -67,18 +68,28 @@ core::result<socket_path> socket_path::listen(std::string path, int backlog) {
         ::unlink(lock_of(path).c_str());
         return core::fail_errno(why, path);
     }
-    socket_path s;
+    unix_listener s;
     s.path_ = std::move(path);
     s.lock_ = std::move(*locked);
     s.socket_ = std::move(socket);
     return s;
 }
 
-socket_path::~socket_path() {
+core::result<core::unique_fd> unix_listener::accept() {
+    for (;;) {
+        core::unique_fd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (fd || errno == EAGAIN)
+            return fd;
+        if (errno != EINTR && errno != ECONNABORTED)
+            return core::fail_errno(errno, path_);
+    }
+}
+
+unix_listener::~unix_listener() {
     if (!socket_)
         return;
     ::unlink(path_.c_str());
     ::unlink(lock_of(path_).c_str());  // while it is still locked
 }
 
-}  // namespace causeway::rpc
+}  // namespace causeway::net
