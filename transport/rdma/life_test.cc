@@ -148,7 +148,7 @@ TEST(life, a_core_is_counted_back_when_the_listener_goes_while_a_connection_is_a
         w.pass(core::nanoseconds(w.sim.random().below(50'000)));
         accepting += end->is == host_end::state::requesting;
         for (const std::string& subnqn : {nqn, slow_nqn})
-            EXPECT_TRUE(w.run(w.target.find_subsystem(subnqn)->remove_listener(w.here)));
+            EXPECT_TRUE(w.run(w.target.find_subsystem(subnqn)->listeners().remove(w.here)));
         ASSERT_TRUE(w.until([&] { return end->is != host_end::state::requesting; }));
         end->disconnect();
         EXPECT_TRUE(w.until([&] { return w.homes.count(core::lease_kind::admin_queue) == 0; }));

@@ -92,20 +92,14 @@ TEST_F(buffers, data_that_is_asked_for_may_stand_behind_capsules_that_find_no_bu
         expect_success(io);
 }
 
-nvme::command abort_of(std::uint16_t sqid, std::uint16_t cid) {
-    nvme::command c{};
-    c.opcode = nvme::to_underlying(nvme::admin_opcode::abort);
-    c.cdw10 = sqid | std::uint32_t{cid} << 16;
-    return c;
-}
-
 TEST_F(buffers, a_write_can_be_aborted_until_its_host_has_been_asked_for_its_data) {
     constexpr std::uint16_t write_cid = 200, reads = 100;
     raw_host admin = connect(), io = connect(1, 128);
     const auto write = block_command(nvme::io_opcode::write, good_ns, 512, write_cid);
     const auto is_aborted = [&] {
-        admin.send(abort_of(1, write_cid));
+        admin.send(nvme::make_abort(1, write_cid));
         const auto c = response(admin);
+        EXPECT_TRUE(c && c->status().ok());
         return c && (c->dw0 & 1) == 0;
     };
 

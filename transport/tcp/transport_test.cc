@@ -160,7 +160,7 @@ TEST_F(life, a_core_is_counted_back_when_the_listener_goes_while_a_connection_be
     h->send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
     ASSERT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 1; }));
     auto* const subsystem = target->find_subsystem(subsystem_nqn);
-    EXPECT_TRUE(run(subsystem->remove_listener({"TCP", "IPv4", "127.0.0.1", std::to_string(port)})));
+    EXPECT_TRUE(run(subsystem->listeners().remove({"TCP", "IPv4", "127.0.0.1", std::to_string(port)})));
     h.reset();
     EXPECT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 0; }));
 }
