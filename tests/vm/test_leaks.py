@@ -8,7 +8,7 @@ from lab.fabric import RDMA, TCP
 
 pytestmark = pytest.mark.over(RDMA, TCP)
 
-CYCLES = {RDMA: 80, TCP: 40}    # many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp
+CYCLES = 40    # many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp
 WARM_UP = 20
 """Cycles before the first count: pools fill, arenas grow."""
 
@@ -16,11 +16,11 @@ RSS_GROWTH_KIB = 4096
 """A leak of one queue pair's buffers a cycle would be many times this."""
 
 
-def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, host, fabric, own_name):
+def test_connecting_and_disconnecting_leaks_nothing(lab, gateway, host, own_name):
     target = disk.serve(lab, gateway, own_name, "8M")
     host.come_and_go(target, WARM_UP)
     before = gateway.settled_resources()
-    host.come_and_go(target, CYCLES[fabric] - WARM_UP)
+    host.come_and_go(target, CYCLES - WARM_UP)
     after = gateway.settled_resources()
     assert after["rss_kib"] - before["rss_kib"] < RSS_GROWTH_KIB
     del before["rss_kib"], after["rss_kib"]

@@ -4,6 +4,9 @@
 import pytest
 
 from lab import disk, fio
+from lab.fabric import RDMA, TCP
+
+pytestmark = pytest.mark.over(RDMA, TCP)    # a host hears of it by its admin queue, which digests do not change
 
 MIB = 1 << 20
 
