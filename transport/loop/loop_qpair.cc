@@ -96,6 +96,7 @@ void loop_qpair::receive(slot& s) noexcept {
     if (r.transfer == nvmf::transfer::none)
         return run(s, nullptr);
     if (bytes_of(s.host_data) < r.length) {
+        link_.transport.target().abandon(r);
         r.set_status(nvme::sc::data_sgl_length_invalid.with_dnr());
         mine.refused.add();
         return send_response(s);
@@ -203,6 +204,7 @@ void loop_qpair::abandon_waiting(slot& s) noexcept {
     auto& mine = link_.transport.local();
     mine.buffers->cancel(s.claim);
     mine.pending.sub();
+    link_.transport.target().abandon(s.request);
 }
 
 void loop_qpair::disconnect(nvmf::disconnect_reason) noexcept {

@@ -330,6 +330,22 @@ TEST_P(scarce_test, one_that_waits_can_be_aborted) {
     wait(c.disconnect());
 }
 
+TEST_P(scarce_test, half_of_a_fused_pair_with_too_little_room_takes_the_other_half_along) {
+    host_controller c(*gate.transport);
+    ASSERT_EQ(connect(c, gateway::host()), 0);
+    command_in_memory first(block_size), second(block_size / 2);
+    first.command = make_block_command(nvme::io_opcode::compare, 1, 9, 1, block_size, nvme::fuse::first);
+    second.command = make_block_command(nvme::io_opcode::write, 1, 9, 1, block_size, nvme::fuse::second);
+    now([&] {
+        EXPECT_TRUE(c.io(0).submit(first));
+        EXPECT_TRUE(c.io(0).submit(second));
+    });
+    settle();
+    EXPECT_TRUE(first.status().is(nvme::sc::aborted_failed_fused)) << nvme::to_string(first.status());
+    EXPECT_TRUE(second.status().is(nvme::sc::data_sgl_length_invalid)) << nvme::to_string(second.status());
+    wait(c.disconnect());
+}
+
 TEST_P(scarce_test, those_that_wait_go_with_their_connection) {
     host_controller c(*gate.transport);
     ASSERT_EQ(connect(c, gateway::host()), 0);
