@@ -21,6 +21,11 @@ void run(request& r) noexcept {
     side_of(r).run(r);
 }
 
+[[gnu::cold, gnu::noinline]] verdict check_gated(request& r, const core_namespace& ns) noexcept {
+    const verdict v = check_gate(r, ns);
+    return v.ok() ? io_commands[r.command.opcode].check(r, ns) : v;
+}
+
 [[gnu::cold, gnu::noinline]] void run_traced(request& r) noexcept {
     print_state(r, "executes");
     run(r);
@@ -46,13 +51,11 @@ verdict check_io(request& r) noexcept {
     }
     mine.ns_generation = ns->generation;
     if (ns->gate != 0) [[unlikely]]
-        if (const verdict v = check_gate(r, *ns); !v.ok())
-            return v;
+        return check_gated(r, *ns);  // a call in between would cost all others a frame
     return c.check(r, *ns);
 }
 
 nvme::status target::begin(request& r) noexcept {
-    trace_state(r, "begins");
     const qpair_target_side& q = side_of(*r.qpair);
     request_target_side& mine = side_of(r);
     r.transfer = transfer::none;
@@ -63,6 +66,7 @@ nvme::status target::begin(request& r) noexcept {
     mine.stall_epoch = r.qpair->stall_epoch;
     if (!q.namespaces || r.command.opcode == nvme::fabrics_opcode) [[unlikely]]
         return begin_admin(r);
+    trace_state(r, "begins");  // here `this` need not outlive the call
     if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]
         return begin_unusual(r);
     if (const verdict v = check_io(r); !v.ok()) [[unlikely]]
@@ -71,6 +75,7 @@ nvme::status target::begin(request& r) noexcept {
 }
 
 nvme::status target::begin_admin(request& r) noexcept {
+    trace_state(r, "begins");
     if (qpair_target_side& q = side_of(*r.qpair); !q.target) {
         q.target = this;
         q.counters = &counters_.on(r.qpair->home().index());
