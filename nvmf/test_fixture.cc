@@ -274,7 +274,7 @@ nvme::connect_data connect_data(std::string_view subnqn, std::string_view hostnq
     return d;
 }
 
-// ---- The world.
+// ---- The fixture.
 
 nvmf_fixture::nvmf_fixture(std::uint64_t seed, std::size_t cores, target_options options)
     : sim(seed, cores), homes(sim.group()), devices(sim.group()), target(homes, devices, options) {

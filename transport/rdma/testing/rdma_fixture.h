@@ -69,7 +69,7 @@ struct host {
     std::unique_ptr<host_queue> admin, io;
 };
 
-/// The defaults, but for memory, which each world takes and clears.
+/// The defaults, but for memory, which each fixture takes and clears.
 inline transport_options small_options() {
     transport_options o;
     o.max_srq_depth = 512;
