@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Long commands in the background, one after another, beside what else there is to do.
 
-Each lane has a loopback device of its own where we are root: servers choose ports that are free, and between the choice
-and the use another lane could take them.
+A lane may have a loopback device of its own, and nothing else of a network: servers choose ports that are free, and
+between the choice and the use another lane could take them.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +28,11 @@ class Ended:
 class Lane:
     """Commands run in the order in which they are added. Each writes into a log of its own."""
 
-    def __init__(self):
+    def __init__(self, own_loopback: bool = False):
+        """`own_loopback`: where we are root. Commands in such a lane cannot download anything."""
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._closing = threading.Event()
-        self._network = Loopback() if os.geteuid() == 0 else None
+        self._network = Loopback() if own_loopback and os.geteuid() == 0 else None
 
     def add(self, argv, log: Path, minutes: float) -> "Future[Ended]":
         """`minutes`: when it is ended at the latest, counted from its own beginning."""
@@ -59,10 +59,3 @@ class Lane:
             return Ended(1 if process.returncode is None else process.returncode, time.monotonic() - began)
         finally:
             processes.end(process, grace=30)
-
-
-@contextlib.contextmanager
-def lanes(count: int) -> Iterator[list[Lane]]:
-    """Ends what still runs there with the block."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(contextlib.closing(Lane())) for _ in range(count)]

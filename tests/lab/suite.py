@@ -8,6 +8,7 @@
     long     all of that with more seeds and longer fuzzing, and the release build's unit tests as well
 """
 
+import contextlib
 import os
 import sys
 import xml.etree.ElementTree as ET
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from . import places, processes
 from .building import build, logged
-from .lane import Ended, Lane, lanes
+from .lane import Ended, Lane
 from .progress import Progress
 
 NEEDS_CEPH = "ceph"
@@ -77,7 +78,9 @@ class Suite:
         """An emulated guest keeps one core busy, and what runs natively mostly waits: both leave room for the rest."""
         if not self.built("release", ONLY_IN_RELEASE, (*PROGRAMS, *ALSO_IN_RELEASE)):
             return
-        with lanes(3) as (guest, first, second):
+        with contextlib.ExitStack() as lanes:
+            guest, first, second = (lanes.enter_context(contextlib.closing(lane))
+                                    for lane in (Lane(), Lane(own_loopback=True), Lane(own_loopback=True)))
             beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"),
                       self.natively_in(first, "release", "not asan and not tsan")]
             built = ["release"]
