@@ -52,7 +52,7 @@ def main() -> int:
                     return 1
             broken = sound.replace(old, new)
             path.write_text("#include <algorithm>\n#include <vector>\n" + broken if path.suffix == ".cc" else broken)
-            said = outcome(copy, preset, command) if build(copy, preset, target) else "!!  does not build"
+            said = outcome(copy, command) if build(copy, preset, target) else "!!  does not build"
             path.write_text(sound)
             os.utime(path)
             missed += not said.startswith("ok")
@@ -63,9 +63,12 @@ def main() -> int:
 def breaks(seeds: int):
     """All of them: what, file, old text, new text, preset, target to build, command that should fail."""
     for each in simulation.BREAKS:
-        yield *each, "release", "simulation_run", ["tests/simulation/simulation_run", "--seeds", str(seeds)]
-    for what, file, old, new, preset, program, test in suite.BREAKS:
-        yield what, file, old, new, preset, program, [program, f"--gtest_filter={test}"]
+        run = ["build/release/tests/simulation/simulation_run", "--seeds", str(seeds)]
+        yield *each, "release", "simulation_run", run
+    for *what, preset, target, test in suite.BREAKS:
+        native = ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", preset, test]
+        yield *what, preset, target, (native if test.startswith("tests/")
+                                      else [f"build/{preset}/{target}", f"--gtest_filter={test}"])
 
 
 def check() -> int:
@@ -84,15 +87,15 @@ def build(copy, preset, target) -> bool:
     return run(["ninja", "-C", f"build/{preset}", "-j2", target], copy).returncode == 0
 
 
-def outcome(copy, preset, command) -> str:
+def outcome(copy, command) -> str:
     """"ok" if it noticed, and the first line that says so."""
     try:
-        done = subprocess.run([f"build/{preset}/{command[0]}", *command[1:]], cwd=copy, capture_output=True, text=True,
-                              errors="replace", timeout=SECONDS)
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, errors="replace", timeout=SECONDS,
+                              env={**os.environ, "PYTHONPATH": "tests"})
     except subprocess.TimeoutExpired:
         return "ok  it never ends"
     lines = (done.stderr + done.stdout).splitlines()
-    telling = [line for line in lines if "seed" in line or "[  FAILED  ]" in line or "ERROR: AddressSanitizer" in line
+    telling = [line for line in lines if "seed" in line or "[  FAILED  ]" in line or line.startswith("FAILED") or "ERROR: AddressSanitizer" in line
                or "WARNING: ThreadSanitizer" in line]
     if done.returncode == 0:
         return f"!!  not noticed: {(lines or ['?'])[-1][:150]}"
