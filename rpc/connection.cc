@@ -56,6 +56,7 @@ void connection::on_sent() {
 }
 
 void connection::on_closed() {
+    const auto self = shared_from_this();  // the server lets go of it within the call
     account();
     incomplete_.cancel();
     gone_(*this);

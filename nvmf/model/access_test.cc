@@ -62,7 +62,8 @@ TEST_F(access_control, transports_learn_the_keys_of_hosts_and_forget_them) {
 }
 
 TEST_F(access_control, a_transport_that_comes_later_learns_the_keys_that_are_there) {
-    target other(w.homes, w.devices);
+    bdev::registry devices(w.sim.group());
+    target other(w.homes, devices);
     const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
     ASSERT_TRUE(made);
     EXPECT_EQ(code((*made)->access().add_host(host_a, make_key("a key"))), 0);

@@ -65,16 +65,18 @@ TEST_F(namespaces, are_refused_for_a_reason) {
 }
 
 TEST_F(namespaces, have_blocks_that_a_command_over_every_transport_can_carry) {
+    bdev::registry devices(w.sim.group());
     w.at_control([&] {
-        EXPECT_TRUE(w.devices.add(std::make_shared<bdev::null_device>(
-            w.sim.group(), "large", bdev::device_geometry{.block_size = 16384, .blocks = 100},
-            bdev::uuid_of_name("large"))));
+        for (bdev::registry* each : {&w.devices, &devices})
+            EXPECT_TRUE(each->add(std::make_shared<bdev::null_device>(
+                w.sim.group(), "large", bdev::device_geometry{.block_size = 16384, .blocks = 100},
+                bdev::uuid_of_name("large"))));
     });
     w.fabric->options_.max_io_size = 8192;
     EXPECT_EQ(code({.bdev_name = "large"}), EINVAL);
     EXPECT_EQ(w.devices.find("large")->claimed_by(), nullptr);
 
-    target other(w.homes, w.devices);
+    target other(w.homes, devices);
     const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
     ASSERT_TRUE(made);
     EXPECT_TRUE(w.run((*made)->namespaces().add({.bdev_name = "large"})));
