@@ -25,8 +25,9 @@ struct qpairs_of {
     using type = std::unordered_map<std::uint32_t, rdma::qpair*> rdma::poll_group::*;
     friend constexpr type member(qpairs_of);
 };
+using common_qpair = common::qpair<rdma::qpair, rdma::request>;
 struct requests_of {
-    using type = rdma::request_table rdma::qpair::*;
+    using type = common::request_table<rdma::request> common_qpair::*;
     friend constexpr type member(requests_of);
 };
 struct pools_of {
@@ -46,7 +47,7 @@ template struct exposed<connections_of, &rdma::rdma_transport::connections_>;
 template struct exposed<devices_of, &rdma::rdma_transport::devices_>;
 template struct exposed<groups_of, &rdma::device::groups_>;
 template struct exposed<qpairs_of, &rdma::poll_group::by_number_>;
-template struct exposed<requests_of, &rdma::qpair::requests_>;
+template struct exposed<requests_of, &common_qpair::requests_>;
 template struct exposed<pools_of, &rdma::poll_group::pools_>;
 template struct exposed<slots_of, &rdma::receive_pool::slots_>;
 template struct exposed<spare_of, &rdma::receive_pool::spare_>;
@@ -58,8 +59,15 @@ rdma::poll_group* group(rdma::rdma_transport& t) noexcept {
     return devices.empty() ? nullptr : (devices.front().get()->*member(groups_of())).front().get();
 }
 
-bool in_use(const rdma::request& r) noexcept {
-    return r.at != rdma::request::step::free;
+/// nullptr: none.
+const rdma::request* find_in_use(rdma::qpair& q) noexcept {
+    const rdma::request* found = nullptr;
+    (q.*member(requests_of())).any_of([&](rdma::request& r) {
+        if (r.at != rdma::step::free)
+            found = &r;
+        return found != nullptr;
+    });
+    return found;
 }
 
 std::string lost_receives(const rdma::poll_group& g, std::uint64_t taken) {
@@ -104,8 +112,8 @@ std::string idle_state::leaks(std::size_t live, std::uint64_t receives_taken) co
     if (connections() != live)
         return fmt::format("the transport has {} connections instead of {}", connections(), live);
     for (const auto& [number, q] : g->*member(qpairs_of()))
-        if (const rdma::request* const r = (q->*member(requests_of())).find_if(in_use))
-            return fmt::format("queue {} has a request in use: opcode {:#x}, cid {:#x}, step {}", q->qid,
+        if (const rdma::request* const r = find_in_use(*q))
+            return fmt::format("queue {} has a request in use: opcode {:#x}, cid {:#x}, step {}", q->qid(),
                                r->command.opcode, r->command.cid.value(), static_cast<unsigned>(r->at));
     if (const auto n = g->buffers().free_buffers(1); n != small_buffers)
         return fmt::format("{} of {} small buffers are free", n, small_buffers);
