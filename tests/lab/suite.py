@@ -40,10 +40,10 @@ FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp
 
 NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
-UNIT_MINUTES = 10
-FUZZ_MINUTES = 5
+UNIT_MINUTES = 25    # beside the lanes
+FUZZ_MINUTES = 12
 NATIVE_MINUTES = 45    # of each build
-GUEST_MINUTES = 60
+GUEST_MINUTES = 75
 
 LONG = "CAUSEWAY_LONG"
 """Set in the environment of `./test long`: tests that only repeat do so more often."""
