@@ -33,12 +33,14 @@ class writer {
     void add(std::string_view component, std::string text) {
         const auto now = log_clock::now();
         const std::size_t bytes = sizeof(entry) + text.size();
+        // Empty for want of memory: then it is only counted.
+        std::string whole = text.empty() ? std::string() : fmt::format("{}: {}", component, text);
         std::lock_guard lock(mutex_);
-        if (text.empty() || bytes_ + bytes > max_pending_bytes) {
+        if (whole.empty() || bytes_ + bytes > max_pending_bytes) {
             ++lost_;
             return;
         }
-        waiting_.push_back({now, fmt::format("{}: {}", component, text)});
+        waiting_.push_back({now, std::move(whole)});
         bytes_ += bytes;
         wanted_.notify_one();
     }

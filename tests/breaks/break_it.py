@@ -5,7 +5,8 @@
     break_it.py [--only WORD] [--kind simulation|suite] [--seeds N]
     break_it.py --check     changes nothing: looks whether each place to break is still there
 
-Works in a copy of the last commit, in a folder of its own that goes when it ends. Ends with 1 if a break was not noticed.
+Works in a copy of the last commit, in a folder of its own that goes when it ends. Ends with 1 if a break was not
+noticed.
 """
 
 import argparse
@@ -37,7 +38,8 @@ def main() -> int:
         archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "x", "-C", copy], input=archive, check=True)
         for what, file, old, new, preset, target, command in breaks(wanted.seeds):
-            if wanted.only not in what or wanted.kind not in (None, "simulation" if target == "simulation_run" else "suite"):
+            kind = "simulation" if target == "simulation_run" else "suite"
+            if wanted.only not in what or wanted.kind not in (None, kind):
                 continue
             path = copy / file
             sound = path.read_text()
@@ -95,8 +97,8 @@ def outcome(copy, command) -> str:
     except subprocess.TimeoutExpired:
         return "ok  it never ends"
     lines = (done.stderr + done.stdout).splitlines()
-    telling = [line for line in lines if "seed" in line or "[  FAILED  ]" in line or line.startswith("FAILED") or "ERROR: AddressSanitizer" in line
-               or "WARNING: ThreadSanitizer" in line]
+    signs = ("seed", "[  FAILED  ]", "ERROR: AddressSanitizer", "WARNING: ThreadSanitizer")
+    telling = [line for line in lines if line.startswith("FAILED") or any(sign in line for sign in signs)]
     if done.returncode == 0:
         return f"!!  not noticed: {(lines or ['?'])[-1][:150]}"
     return f"ok  {(telling or lines or ['?'])[0][:150]}"
