@@ -5,7 +5,7 @@
 
 #include "bdev/memory_device.h"
 #include "bdev/null_device.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <benchmark/benchmark.h>
 

@@ -2,7 +2,7 @@
 #include "bdev/device.h"
 
 #include "bdev/null_device.h"
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 
 #include <list>
 

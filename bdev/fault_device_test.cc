@@ -2,7 +2,7 @@
 #include "bdev/fault_device.h"
 
 #include "bdev/registry.h"
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 
 namespace causeway::bdev {
 namespace {

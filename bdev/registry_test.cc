@@ -3,7 +3,7 @@
 
 #include "bdev/device_counters.h"
 #include "bdev/null_device.h"
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 
 #include <map>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/controllers.h"
 
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 #include "bdev_nvme/testing/model_fixture.h"
 #include "nvme/make_command.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 #include "bdev_nvme/controllers.h"
 #include "bdev_nvme/testing/model_fixture.h"
 

@@ -2,7 +2,7 @@
 // One queue pair for each core, no lock and no shared cache line on the way of an I/O: counted. The driver, the
 // devices' contract and the reactors are compiled to tell of every access (testing/access_log.h); the model is not.
 
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 #include "bdev_nvme/controllers.h"
 #include "bdev_nvme/testing/access_log.h"
 #include "bdev_nvme/testing/model_fixture.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/held_io.h"
 
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 #include "core/simulation.h"
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a client is configured with, and whose settings win.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <filesystem>
 #include <fstream>

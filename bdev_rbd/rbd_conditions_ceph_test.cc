@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a cluster or another client may do to an image under a running gateway, and what hosts are told then.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <filesystem>
 #include <rados/librados.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clusters and images coming and going: names, places, sizes, refusals.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an image costs: README.md has the numbers that this prints.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <fstream>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // I/O that goes to librbd in several parts, when the cluster or the gateway stands still between them.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 namespace causeway::bdev_rbd {
 namespace {

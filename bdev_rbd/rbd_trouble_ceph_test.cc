@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cluster that is out of reach, hangs, or has thrown us out: what else runs must not feel it.
 
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <filesystem>
 #include <fstream>

@@ -3,7 +3,7 @@
 
 #include "core/blocking_pool.h"
 #include "core/simulation.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <atomic>
 #include <gmock/gmock.h>

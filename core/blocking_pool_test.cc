@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/blocking_pool.h"
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <atomic>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 #include "core/bulkhead.h"
 
 #include "core/blocking_pool.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <atomic>
 #include <gtest/gtest.h>

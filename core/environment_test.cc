@@ -5,7 +5,7 @@
 #include "core/dma_memory.h"
 #include "core/lcore_runner.h"
 #include "core/task.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <atomic>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 #include "core/fd_wait.h"
 
 #include "core/task.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/unique_fd.h"
 
 #include <cerrno>

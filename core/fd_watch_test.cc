@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/reactor.h"
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/placement.h"
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>

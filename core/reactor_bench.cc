@@ -3,7 +3,7 @@
 #include "core/mailbox.h"
 #include "core/reactor.h"
 #include "core/reactor_group.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/thread_runner.h"
 
 #include <atomic>

@@ -2,7 +2,7 @@
 #include "core/reactor.h"
 
 #include "core/reactor_group.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/thread_runner.h"
 
 #include <deque>

@@ -4,7 +4,7 @@
 #include "core/blocking_pool.h"
 #include "core/result.h"
 #include "core/simulation.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/thread_runner.h"
 
 #include <atomic>

@@ -3,7 +3,7 @@
 
 #include "core/random.h"
 #include "core/reactor.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <gtest/gtest.h>
 #include <limits>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The options that RDMA and TCP have of their own, as operators meet them: by nvmf_create_transport.
-#include "rpc/test_support.h"
+#include "rpc/testing/rpc_fixture.h"
 #include "transport/rdma/rdma_transport.h"
 #include "transport/tcp/tcp_transport.h"
 

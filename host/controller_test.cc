@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/thread_runner.h"
 #include "host/controller.h"
 #include "host/log_pages.h"

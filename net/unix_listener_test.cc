@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/unix_listener.h"
 
-#include "net/test_support.h"
+#include "net/testing/net_fixture.h"
 
 #include <cerrno>
 #include <filesystem>

@@ -4,7 +4,7 @@
 
 #include "nvme/discovery.h"
 
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/device.h"
 #include "nvmf/target_side.h"
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 #include <benchmark/benchmark.h>
 

@@ -2,7 +2,7 @@
 // What a host is told in a controller's last moment. Do Not Retry is final: Linux removes a disk whose Identify says
 // it, and gives an association up. So no status that comes of what passes has it.
 
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

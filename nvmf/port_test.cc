@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // By which port a host comes in, and what it has to have proved there.
 
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

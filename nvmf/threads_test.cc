@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same as elsewhere here, but on threads: for what only ThreadSanitizer can see.
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "core/thread_runner.h"
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 #include <atomic>
 #include <deque>

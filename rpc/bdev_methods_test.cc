@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/fault_device.h"
-#include "bdev/test_support.h"
+#include "bdev/testing/bdev_fixture.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/bdev_service.h"
 

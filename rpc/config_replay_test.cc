@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/config_replay.h"
 
-#include "rpc/test_support.h"
+#include "rpc/testing/rpc_fixture.h"
 
 #include <gmock/gmock.h>
 

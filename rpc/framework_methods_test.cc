@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rpc/test_support.h"
+#include "rpc/testing/rpc_fixture.h"
 
 #include "core/trace.h"
 

@@ -3,7 +3,7 @@
 // from a seed. Whatever comes of it, calls end, and what is listed is what there is.
 
 #include "core/random.h"
-#include "rpc/test_support.h"
+#include "rpc/testing/rpc_fixture.h"
 
 #include <filesystem>
 #include <fmt/format.h>

@@ -2,7 +2,7 @@
 #include "rpc/server.h"
 
 #include "core/clock.h"
-#include "net/test_support.h"
+#include "net/testing/net_fixture.h"
 #include "rpc/params.h"
 
 #include <atomic>

@@ -5,7 +5,7 @@
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/config_replay.h"
-#include "rpc/test_support.h"
+#include "rpc/testing/rpc_fixture.h"
 
 #include <gmock/gmock.h>
 

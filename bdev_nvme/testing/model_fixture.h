@@ -4,7 +4,7 @@
 #include "bdev/registry.h"
 #include "bdev_nvme/testing/model_bus.h"
 #include "core/task.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <optional>
 

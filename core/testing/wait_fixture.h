@@ -5,7 +5,7 @@
 #include "core/event.h"
 #include "core/gate.h"
 #include "core/task.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <coroutine>
 #include <gtest/gtest.h>

@@ -7,7 +7,7 @@
 #include "host/path_set.h"
 #include "nvme/make_command.h"
 #include "transport/loop/loop_qpair.h"
-#include "transport/loop/loop_test.h"
+#include "transport/loop/testing/loop_fixture.h"
 
 #include <algorithm>
 #include <functional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "host/tcp_queue_pair.h"
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 
 #include "nvmf/model/discovery.h"
 
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 #include <benchmark/benchmark.h>
 

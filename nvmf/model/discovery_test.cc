@@ -2,7 +2,7 @@
 #include "nvme/discovery.h"
 
 #include "nvme/text.h"
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev/null_device.h"
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

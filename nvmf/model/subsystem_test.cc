@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/model/subsystem_test.h"
+#include "nvmf/testing/subsystem_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {

@@ -75,7 +75,7 @@ def floor_of(path: str) -> str | None:
     if SEAM.match(path):
         return "nvmf seam"
     parts = Path(path).parts
-    return "/".join(parts[:2]) if len(parts) > 2 and parts[0] == "nvmf" else folder_of(path)
+    return "/".join(parts[:2]) if len(parts) > 2 and parts[0] == "nvmf" and parts[1] != "testing" else folder_of(path)
 
 
 def folder_of(path: str) -> str | None:

@@ -20,8 +20,8 @@ ROWS = [
     ("a header, too", "nvmf/a.h", LOOP, 1),
     ("what is in a comment sleeps not", "nvmf/a.cc", "int f();  // not sleep_for(1ms)", 0),
     ("unit tests are free", "nvmf/a_test.cc", LOOP, 0),
-    ("and what they share", "nvmf/test_fixture.cc", LOOP, 0),
-    ("fixtures", "bdev_rbd/ceph_fixture.cc", LOOP, 0),
+    ("and what they share", "nvmf/testing/target_fixture.cc", LOOP, 0),
+    ("fixtures", "bdev_rbd/testing/ceph_fixture.cc", LOOP, 0),
     ("whole-system tests", "tests/simulation/host.cc", LOOP, 0),
     ("an event", "nvmf/a.cc", "co_await gone_.wait();", 0),
 ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buffers are shared by namespaces and hosts that may hang, and by those that do not.
 
-#include "transport/loop/loop_test.h"
+#include "transport/loop/testing/loop_fixture.h"
 
 #include <deque>
 #include <functional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fabric without a network, in virtual time: a target on one side, hosts on the other.
 
-#include "transport/loop/loop_test.h"
+#include "transport/loop/testing/loop_fixture.h"
 
 #include <deque>
 

@@ -3,7 +3,7 @@
 
 #include "core/blocking_pool.h"
 #include "core/thread_runner.h"
-#include "transport/loop/loop_test.h"
+#include "transport/loop/testing/loop_fixture.h"
 
 #include <future>
 

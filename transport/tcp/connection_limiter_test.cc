@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/connection_limiter.h"
 
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

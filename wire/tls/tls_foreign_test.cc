@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hosts and targets whose TLS is not ours.
 
-#include "wire/tls/tls_test.h"
+#include "wire/tls/testing/tls_fixture.h"
 
 #include <arpa/inet.h>
 #include <array>

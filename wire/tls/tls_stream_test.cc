@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire/tls/tls_test.h"
+#include "wire/tls/testing/tls_fixture.h"
 
 #include <array>
 #include <functional>

@@ -6,7 +6,7 @@
 
 #include "bdev/fault_device.h"
 #include "bdev/registry.h"
-#include "core/test_support.h"
+#include "core/testing/core_fixture.h"
 #include "nvme/fabrics.h"
 #include "nvme/make_command.h"
 #include "nvme/tcp.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bdev_rbd/ceph_fixture.h"
+#include "bdev_rbd/testing/ceph_fixture.h"
 
 #include <csignal>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "nvmf/test_fixture.h"
+#include "nvmf/testing/target_fixture.h"
 
 namespace causeway::nvmf::test {
 
