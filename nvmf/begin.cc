@@ -21,8 +21,8 @@ void run(request& r) noexcept {
     side_of(r).run(r);
 }
 
-[[gnu::cold, gnu::noinline]] verdict check_gated(request& r, const core_namespace& ns) noexcept {
-    const verdict v = check_gate(r, ns);
+[[gnu::cold, gnu::noinline]] verdict check_refusalsd(request& r, const core_namespace& ns) noexcept {
+    const verdict v = check_refusals(r, ns);
     return v.ok() ? io_commands[r.command.opcode].check(r, ns) : v;
 }
 
@@ -50,8 +50,8 @@ verdict check_io(request& r) noexcept {
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
     mine.ns_generation = ns->generation;
-    if (ns->gate != 0) [[unlikely]]
-        return check_gated(r, *ns);  // a call in between would cost all others a frame
+    if (ns->refusals != 0) [[unlikely]]
+        return check_refusalsd(r, *ns);  // a call in between would cost all others a frame
     return c.check(r, *ns);
 }
 

@@ -13,8 +13,8 @@
 #include "nvmf/core_counters.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/discovery.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 #include "nvmf/target.h"
 #include "nvmf/target_side.h"
 #include "nvmf/trace.h"
@@ -153,7 +153,7 @@ connect_result admit_admin(const connect_request& a, subsystem& s, transport& fa
     std::unique_ptr<discovery_log::reader> reader;
     if (s.is_discovery()) {
         const port at = a.by ? *a.by : port{.at = a.local};
-        auto admitted = s.environment().discovery_log->admit(std::string(a.hostnqn()), at, a.local, a.peer);
+        auto admitted = s.target().discovery_log->admit(std::string(a.hostnqn()), at, a.local, a.peer);
         if (!admitted)
             return refused_with(nvme::sc::connect_controller_busy, admitted.error().text());
         reader = std::move(*admitted);

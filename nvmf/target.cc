@@ -12,8 +12,8 @@
 namespace causeway::nvmf {
 
 target::target(core::placement& homes, bdev::registry& devices, target_options options)
-    : group_(homes.group()), homes_(homes), options_(options),
-      environment_(group_, devices, options.discovery, options.crdt), counters_(group_.size()) {
+    : group_(homes.group()), homes_(homes), options_(options), state_(group_, devices, options.discovery, options.crdt),
+      counters_(group_.size()) {
     auto counted = counter_list().add({core_counter_table, {}, counters_});
     assert(counted);  // a list has one target
     if (counted)
@@ -23,7 +23,7 @@ target::target(core::placement& homes, bdev::registry& devices, target_options o
     discovery.discovery = true;
     discovery.allow_any_host = true;
     discovery.max_namespaces = 0;
-    environment_.subsystems.push_back(std::make_shared<subsystem>(environment_, std::move(discovery)));
+    state_.subsystems.push_back(std::make_shared<subsystem>(state_, std::move(discovery)));
 }
 
 target::~target() = default;
@@ -35,17 +35,17 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
         return core::fail(ESHUTDOWN, "the target is shutting down", t->trtype());
     if (find_transport(t->trtype()))
         return core::fail(EEXIST, "a transport of this type already exists", t->trtype());
-    for (const auto& s : environment_.subsystems)
+    for (const auto& s : state_.subsystems)
         for (const auto& [nsid, ns] : s->namespaces().all())
             if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
                 return fits;
-    for (const auto& s : environment_.subsystems)
+    for (const auto& s : state_.subsystems)
         for (const auto& [hostnqn, psk] : s->access().hosts())
             if (psk)
                 if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
                     core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
                                      t->trtype(), admitted.error().text());
-    environment_.transports.add(std::move(t));
+    state_.transports.add(std::move(t));
     return {};
 }
 
@@ -66,29 +66,29 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
                              options.nqn);
     if (find_subsystem(options.nqn))
         co_return core::fail(EEXIST, "a subsystem with this NQN already exists", options.nqn);
-    if (environment_.subsystems.size() > options_.max_subsystems)  // discovery does not count
+    if (state_.subsystems.size() > options_.max_subsystems)  // discovery does not count
         co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, the maximum", options_.max_subsystems),
                              options.nqn);
-    environment_.subsystems.push_back(std::make_shared<subsystem>(environment_, std::move(options)));
-    co_return environment_.subsystems.back().get();
+    state_.subsystems.push_back(std::make_shared<subsystem>(state_, std::move(options)));
+    co_return state_.subsystems.back().get();
 }
 
 core::task<core::result<>> target::delete_subsystem(std::string nqn) {
-    const auto it = std::find_if(environment_.subsystems.begin(), environment_.subsystems.end(),
+    const auto it = std::find_if(state_.subsystems.begin(), state_.subsystems.end(),
                                  [&](const auto& s) { return s->nqn() == nqn; });
-    if (it == environment_.subsystems.end())
+    if (it == state_.subsystems.end())
         co_return core::fail(ENODEV, "no such subsystem", nqn);
     if ((*it)->is_discovery())
         co_return core::fail(EINVAL, "the discovery subsystem cannot be deleted", nqn);
     const std::shared_ptr<subsystem> s = *it;
-    environment_.subsystems.erase(it);
-    environment_.discovery_log->removed(*s);
+    state_.subsystems.erase(it);
+    state_.discovery_log->removed(*s);
     co_await s->close(disconnect_reason::subsystem_deleted);
     co_return core::result<>();
 }
 
 subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
-    for (const auto& s : environment_.subsystems)
+    for (const auto& s : state_.subsystems)
         if (s->nqn() == nqn)
             return s.get();
     return nullptr;
@@ -97,9 +97,9 @@ subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
 core::task<> target::shutdown() {
     closing_ = true;
     // At the same time: a device that hangs delays the hosts of its own subsystem only.
-    const std::vector<std::shared_ptr<subsystem>> closing = environment_.subsystems;
-    environment_.subsystems.erase(environment_.subsystems.begin() + 1,
-                                  environment_.subsystems.end());  // discovery stays
+    const std::vector<std::shared_ptr<subsystem>> closing = state_.subsystems;
+    state_.subsystems.erase(state_.subsystems.begin() + 1,
+                            state_.subsystems.end());  // discovery stays
     std::size_t left = closing.size();
     core::one_shot<bool> all_closed;
     for (const auto& s : closing)
@@ -108,7 +108,7 @@ core::task<> target::shutdown() {
                 all_closed.set(true);
         });
     co_await all_closed;
-    for (const auto& t : environment_.transports.all())  // no more of them come any more
+    for (const auto& t : state_.transports.all())  // no more of them come any more
         co_await t->stop();
 }
 

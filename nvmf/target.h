@@ -7,7 +7,7 @@
 #include "nvmf/core_counters.h"
 #include "nvmf/host_addresses.h"
 #include "nvmf/model/discovery.h"
-#include "nvmf/model/environment.h"
+#include "nvmf/model/target_state.h"
 #include "nvmf/transport.h"
 
 #include <cstdint>
@@ -62,8 +62,8 @@ class target {
     /// Passes all host keys to it. EEXIST; ESHUTDOWN (the target ends); EINVAL: it cannot carry a block of one of the
     /// namespaces.
     core::result<> add_transport(std::unique_ptr<transport> t);
-    transport* find_transport(std::string_view trtype) const noexcept { return environment_.transports.find(trtype); }
-    const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return environment_.transports.all(); }
+    transport* find_transport(std::string_view trtype) const noexcept { return state_.transports.find(trtype); }
+    const std::vector<std::unique_ptr<transport>>& transports() const noexcept { return state_.transports.all(); }
 
     /// EEXIST, EINVAL, ENOSPC.
     core::task<core::result<subsystem*>> create_subsystem(subsystem_options options);
@@ -71,14 +71,14 @@ class target {
     /// when its connections are gone.
     core::task<core::result<>> delete_subsystem(std::string nqn);
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
-    const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return environment_.subsystems; }
-    subsystem& discovery() const noexcept { return environment_.discovery(); }
+    const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return state_.subsystems; }
+    subsystem& discovery() const noexcept { return state_.discovery(); }
 
     core::reactor_group& group() const noexcept { return group_; }
-    bdev::registry& devices() const noexcept { return environment_.devices; }
+    bdev::registry& devices() const noexcept { return state_.devices; }
     const target_options& options() const noexcept { return options_; }
 
-    nvmf::discovery_log& discovery_log() const noexcept { return *environment_.discovery_log; }
+    nvmf::discovery_log& discovery_log() const noexcept { return *state_.discovery_log; }
 
     host_addresses& addresses_of_hosts() noexcept { return host_addresses_; }
 
@@ -96,7 +96,7 @@ class target {
     core::reactor_group& group_;
     core::placement& homes_;
     const target_options options_;
-    environment environment_;
+    target_state state_;
     host_addresses host_addresses_;
     core::per_core<core_counters> counters_;
     core::counter_registration counted_;

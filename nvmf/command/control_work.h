@@ -4,8 +4,8 @@
 #include "nvmf/command/outcome.h"
 #include "nvmf/complete.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 #include "nvmf/target_side.h"
 
 namespace causeway::nvmf {
@@ -24,7 +24,7 @@ void run_at_control(request& r) noexcept {
             finish_on_home_core(r, *o);
     };
     r.queue = &q.control_queue;
-    q.controller->subsystem().environment().group.control().post_background(r);
+    q.controller->subsystem().target().group.control().post_background(r);
 }
 
 }  // namespace causeway::nvmf

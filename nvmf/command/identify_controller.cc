@@ -5,8 +5,8 @@
 #include "nvmf/command/version.h"
 #include "nvmf/model/async_events.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 
 #include <algorithm>
 #include <bit>
@@ -51,7 +51,7 @@ void describe_discovery(nvme::identify_controller& id) {
 }
 
 void describe_io(nvme::identify_controller& id, const controller& c) {
-    const auto& crdt = c.subsystem().environment().crdt;
+    const auto& crdt = c.subsystem().target().crdt;
     id.rab = 6;
     id.cmic = nvme::cmic_multi_port | nvme::cmic_multi_controller;
     id.oaes = nvme::oaes_namespace_attribute;

@@ -59,9 +59,9 @@ inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
     return std::min<std::uint32_t>(d.geometry().copy_sources, request_target_side::max_copy_sources);
 }
 
-// gate.cc
-/// Whether the namespace's gate, which is not 0, lets the command pass.
-verdict check_gate(const request& r, const core_namespace& ns) noexcept;
+// refusals.cc
+/// Whether the refusals of the namespace, which are not 0, let the command pass.
+verdict check_refusals(const request& r, const core_namespace& ns) noexcept;
 
 // fused.cc
 /// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other

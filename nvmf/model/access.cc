@@ -4,8 +4,8 @@
 #include "nvme/nqn.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/discovery.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 
 #include <utility>
 
@@ -25,7 +25,7 @@ core::result<> access::add_host(std::string host_nqn, std::shared_ptr<const key>
         return core::fail(EINVAL, "a host NQN is 1 to 223 bytes of printable UTF-8", host_nqn);
     if (hosts_.contains(host_nqn))
         return core::fail(EEXIST, "the host is already allowed", host_nqn);
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     if (psk)
         if (auto admitted = shared.transports.add_host_key(subsystem_.nqn(), host_nqn, *psk); !admitted)
             return admitted;
@@ -43,7 +43,7 @@ core::result<> access::add_host(std::string host_nqn, std::shared_ptr<const key>
 
 core::task<core::result<>> access::remove_host(std::string host_nqn) {
     const auto keep = subsystem_.shared_from_this();
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     const auto host = hosts_.find(host_nqn);
     if (host == hosts_.end())
         co_return core::fail(ENOENT, "the host is not an allowed host", host_nqn);
@@ -62,14 +62,14 @@ core::task<core::result<>> access::remove_host(std::string host_nqn) {
 void access::remove_all_hosts() {
     for (const auto& [host_nqn, psk] : std::exchange(hosts_, {}))
         if (psk)
-            subsystem_.environment().transports.remove_host_key(subsystem_.nqn(), host_nqn);
+            subsystem_.target().transports.remove_host_key(subsystem_.nqn(), host_nqn);
 }
 
 core::task<> access::set_allow_any_host(bool allow) {
     const auto keep = subsystem_.shared_from_this();
     if (std::exchange(allow_any_host_, allow) == allow)
         co_return;
-    subsystem_.environment().discovery_log->changed_for_unlisted(subsystem_);
+    subsystem_.target().discovery_log->changed_for_unlisted(subsystem_);
     controllers& connected = subsystem_.controllers();
     auto ending = connected.where([&](const controller& c) { return !allows(c.host_nqn()); });
     co_await connected.end(std::move(ending), disconnect_reason::host_removed);

@@ -3,8 +3,8 @@
 
 #include "core/log.h"
 #include "nvme/discovery.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 #include "nvmf/target_side.h"
 
 #include <algorithm>
@@ -26,10 +26,10 @@ constexpr std::chrono::milliseconds inactive_timeout = 2 * ready_timeout * 500ms
 
 controller::controller(std::shared_ptr<nvmf::subsystem> s, transport& fabric, core::reactor& admin_queue, identity id)
     : subsystem_(std::move(s)), fabric_(fabric), id_(std::move(id)),
-      host_number_lease_(subsystem_->environment().host_numbers.of(id_.host_nqn)), host_number_(*host_number_lease_),
+      host_number_lease_(subsystem_->target().host_numbers.of(id_.host_nqn)), host_number_(*host_number_lease_),
       is_discovery_(subsystem_->is_discovery()), trtype_(nvme::to_underlying(fabric.type())),
-      born_(subsystem_->environment().group.time().now()), properties_(is_discovery_),
-      keep_alive_(subsystem_->environment().group.control(), admin_queue) {}
+      born_(subsystem_->target().group.time().now()), properties_(is_discovery_),
+      keep_alive_(subsystem_->target().group.control(), admin_queue) {}
 
 controller::~controller() = default;
 
@@ -99,7 +99,7 @@ controller::totals controller::io_totals() const noexcept {
 }
 
 std::uint64_t controller::age_hours() const noexcept {
-    const core::clock& time = subsystem_->environment().group.time();
+    const core::clock& time = subsystem_->target().group.time();
     return static_cast<std::uint64_t>(time.to_nanoseconds(time.now() - born_) / std::chrono::hours(1));
 }
 

@@ -6,8 +6,8 @@
 #include "nvme/text.h"
 #include "nvmf/model/advertised_address.h"
 #include "nvmf/model/controller.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 
 #include <algorithm>
 #include <cstring>
@@ -96,8 +96,7 @@ core::result<std::unique_ptr<discovery_log::reader>> discovery_log::admit(const 
     // A new view has seen nothing: whatever was changed before concerns it.
     const auto [seen, is_new] =
         views_.try_emplace({host_nqn, local.text()}, view{.local = local, .changed = generation_});
-    seen->second.itself =
-        std::make_shared<entry_type>(describe(environment_.discovery(), by, local, environment_.transports));
+    seen->second.itself = std::make_shared<entry_type>(describe(state_.discovery(), by, local, state_.transports));
     return std::make_unique<reader>(shared_from_this(), seen, peer.traddr);
 }
 
@@ -155,14 +154,13 @@ std::shared_ptr<const discovery_log::page> discovery_log::page_of(const view_key
     const auto made = std::make_shared<page>();
     made->generation = generation_of(v);
     made->entries.push_back(v.itself);
-    for (const auto& s : environment_.subsystems)
+    for (const auto& s : state_.subsystems)
         if (!s->is_discovery() && s->access().allows(key.first))
             for (const entry& e : entries_of(*s, v.local))
                 made->entries.push_back(e);
     v.newest = made;
     ++pages_built_;
-    core::reactor::current()->spend(
-        static_cast<unsigned>(environment_.subsystems.size() / subsystems_looked_at_in_1us));
+    core::reactor::current()->spend(static_cast<unsigned>(state_.subsystems.size() / subsystems_looked_at_in_1us));
     return made;
 }
 
@@ -172,8 +170,7 @@ const std::vector<discovery_log::entry>& discovery_log::entries_of(const subsyst
     if (is_new)
         for (const auto& l : s.listeners().all())
             if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
-                it->second.push_back(
-                    std::make_shared<entry_type>(describe(s, *l->port.get(), *at, environment_.transports)));
+                it->second.push_back(std::make_shared<entry_type>(describe(s, *l->port.get(), *at, state_.transports)));
     return it->second;
 }
 
@@ -230,14 +227,14 @@ void discovery_log::announce() {
 
 /// In slices: there may be thousands. By cntlid, for controllers come and go between them.
 core::task<> discovery_log::notify(std::shared_ptr<discovery_log> self) {
-    co_await core::switch_to(self->environment_.group.control());
+    co_await core::switch_to(self->state_.group.control());
     do {
         self->changed_again_ = false;
         std::uint32_t next = 0;
         unsigned cost = 0;
         while (next <= nvme::cntlid_max) {
             co_await core::in_background(cost);
-            const auto& all = self->environment_.discovery().controllers().all();
+            const auto& all = self->state_.discovery().controllers().all();
             auto it = all.lower_bound(static_cast<std::uint16_t>(next));
             cost = 0;
             for (unsigned looked = 0; it != all.end() && looked < controllers_looked_at_in_a_slice; ++it, ++looked)

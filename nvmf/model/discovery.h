@@ -19,7 +19,7 @@
 namespace causeway::nvmf {
 
 class subsystem;
-struct environment;
+struct target_state;
 
 /// How many discovery controllers there may be at a time. Any client can create them, so they need a bound; a host that
 /// is refused may try again.
@@ -41,7 +41,7 @@ struct discovery_limits {
 /// reactor. Control reactor.
 class discovery_log : public std::enable_shared_from_this<discovery_log> {
   public:
-    discovery_log(const environment& e, discovery_limits limits) : environment_(e), limits_(limits) {}
+    discovery_log(const target_state& e, discovery_limits limits) : state_(e), limits_(limits) {}
 
     class reader;
     /// The part of a controller that is about to be made for this host. EBUSY: there are too many.
@@ -91,7 +91,7 @@ class discovery_log : public std::enable_shared_from_this<discovery_log> {
     void announce();
     static core::task<> notify(std::shared_ptr<discovery_log> self);
 
-    const environment& environment_;
+    const target_state& state_;
     const discovery_limits limits_;
     std::map<view_key, view> views_;
     /// By the address where hosts ask, as far as they are up to date.

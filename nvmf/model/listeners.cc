@@ -4,8 +4,8 @@
 #include "core/log.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/discovery.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 
 #include <algorithm>
 
@@ -17,7 +17,7 @@ std::vector<std::shared_ptr<listener>>::const_iterator listeners::find(const tra
 
 core::task<core::result<>> listeners::add(transport_address at, listen_options options) {
     const auto keep = subsystem_.shared_from_this();
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     if (subsystem_.closing())
         co_return core::fail(ENODEV, "the subsystem is being deleted", subsystem_.nqn());
     transport* const fabric = shared.transports.find(at.trtype);
@@ -49,7 +49,7 @@ core::task<core::result<>> listeners::add(transport_address at, listen_options o
 
 core::task<core::result<>> listeners::remove(transport_address at) {
     const auto keep = subsystem_.shared_from_this();
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     transport* const fabric = shared.transports.find(at.trtype);
     if (!fabric)
         co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
@@ -73,7 +73,7 @@ core::task<core::result<>> listeners::remove(transport_address at) {
 
 core::task<> listeners::remove_all() {
     const auto keep = subsystem_.shared_from_this();
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     all_.clear();
     for (std::size_t i = 0; i < shared.transports.all().size(); ++i)
         co_await shared.ports.close_unused(*shared.transports.all()[i]);

@@ -4,9 +4,9 @@
 #include "nvmf/model/namespaces.h"
 
 #include "core/log.h"
-#include "nvmf/model/environment.h"
 #include "nvmf/model/media_health.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/model/target_state.h"
 
 #include <algorithm>
 
@@ -14,7 +14,7 @@ namespace causeway::nvmf {
 
 using namespace std::chrono_literals;
 
-namespaces::namespaces(subsystem& owner) : subsystem_(owner), tables_(owner.environment().group.size()) {}
+namespaces::namespaces(subsystem& owner) : subsystem_(owner), tables_(owner.target().group.size()) {}
 
 // ---- Identity.
 
@@ -53,7 +53,7 @@ core::result<nvm_namespace::identity> namespaces::identify(const namespace_param
 core::result<> namespaces::check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const {
     if (id.uuid == bdev::uuid() || id.nguid == nvmf::nguid() || id.eui64 == nvmf::eui64())
         return core::fail(EINVAL, "an identifier must not be all zeroes: give another one, or leave it out", d.name());
-    for (const auto& s : subsystem_.environment().subsystems)
+    for (const auto& s : subsystem_.target().subsystems)
         for (const auto& [nsid, other] : s->namespaces().all())
             if (&other->device() != &d &&  // the driver that has it reports it itself
                 (other->nguid() == id.nguid || other->uuid() == id.uuid || (id.eui64 && other->eui64() == id.eui64)))
@@ -73,7 +73,7 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
         co_return core::fail(EINVAL,
                              "cannot add a namespace: the subsystem is a discovery subsystem, or is being deleted",
                              subsystem_.nqn());
-    environment& shared = subsystem_.environment();
+    target_state& shared = subsystem_.target();
     const std::shared_ptr<bdev::device> device = shared.devices.find(p.bdev_name);
     if (!device)
         co_return core::fail(ENODEV, "no such device", p.bdev_name);
@@ -117,7 +117,7 @@ std::shared_ptr<nvm_namespace> namespaces::begin_removal(std::uint32_t nsid) {
 /// free.
 core::task<> namespaces::tear_down(std::shared_ptr<nvm_namespace> ns) {
     const auto keep = subsystem_.shared_from_this();
-    co_await core::for_each_reactor(subsystem_.environment().group,
+    co_await core::for_each_reactor(subsystem_.target().group,
                                     [&](core::reactor& r) { tables_.on(r.index()).remove(ns->on_core(r.index())); });
     announce_change(ns->nsid());
     announce_health();
@@ -126,7 +126,7 @@ core::task<> namespaces::tear_down(std::shared_ptr<nvm_namespace> ns) {
 }
 
 core::task<> namespaces::wait_for_removals(std::vector<std::shared_ptr<nvm_namespace>> going) const {
-    const core::clock& time = subsystem_.environment().group.time();
+    const core::clock& time = subsystem_.target().group.time();
     const core::ticks end = time.now() + time.to_ticks(1s);  // for all of them
     for (const auto& ns : going) {
         const core::ticks now = time.now();

@@ -58,7 +58,7 @@ nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, st
         c.generation = generation;
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
-        c.gate = read_only() ? gate::read_only : 0;
+        c.refusals = read_only() ? refusal::read_only : 0;
         c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
         c.max_deallocate = l.dmrsl;
     }

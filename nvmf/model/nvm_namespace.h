@@ -20,16 +20,16 @@ class namespaces;
 using nguid = std::array<std::uint8_t, 16>;
 using eui64 = std::array<std::uint8_t, 8>;
 
-/// Why I/O commands on a namespace may have to be refused: a bit each in the gate byte of its entry on every core. The
-/// byte is compared with 0 where a command enters, and that is all while the gate is open; check_gate() explains a bit
-/// that is set.
+/// Why I/O commands on a namespace may have to be refused: a bit each in the byte `refusals` of its entry on every
+/// core. The byte is compared with 0 where a command enters, and that is all while no bit is set; check_refusals() says
+/// what a bit that is set refuses.
 ///
 /// Each bit has one owner on the control reactor, who knows all reasons for it, decides whether it is set, and visits
 /// every core when that changes: cores count nothing. The names `inaccessible` (ANA), `reservation_conflict`,
 /// `throttled` (QoS) and `suspended` (moves of a disk) are reserved for the owners to come.
-namespace gate {
+namespace refusal {
 inline constexpr std::uint8_t read_only = 1 << 0;  ///< its device cannot be written, as long as it lives
-}  // namespace gate
+}  // namespace refusal
 
 /// What one core needs to run I/O on a namespace. Only that core accesses it.
 struct core_namespace {
@@ -37,7 +37,7 @@ struct core_namespace {
     std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 0;
-    std::uint8_t gate = 0;
+    std::uint8_t refusals = 0;         ///< bits of `refusal`
     std::uint64_t max_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
     std::uint64_t max_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
 

@@ -3,8 +3,8 @@
 
 namespace causeway::nvmf {
 
-subsystem::subsystem(nvmf::environment& shared, subsystem_options options)
-    : environment_(shared), options_(std::move(options)), namespaces_(*this), listeners_(*this),
+subsystem::subsystem(target_state& shared, subsystem_options options)
+    : state_(shared), options_(std::move(options)), namespaces_(*this), listeners_(*this),
       access_(*this, options_.allow_any_host), controllers_(*this, options_.min_cntlid) {}
 
 subsystem::~subsystem() = default;

@@ -12,7 +12,7 @@
 
 namespace causeway::nvmf {
 
-struct environment;
+struct target_state;
 
 /// One NVM subsystem, in four parts: its namespaces, where it can be reached, the hosts that may use it, and its
 /// controllers. Control reactor.
@@ -20,14 +20,14 @@ struct environment;
 /// Each part keeps its own rules and refers to the others by this class. What a part awaits keeps the subsystem alive.
 class subsystem : public std::enable_shared_from_this<subsystem> {
   public:
-    subsystem(nvmf::environment& shared, subsystem_options options);
+    subsystem(target_state& shared, subsystem_options options);
     ~subsystem();
 
     /// As it was made; access() knows whether any host is allowed now.
     const subsystem_options& options() const noexcept { return options_; }
     const std::string& nqn() const noexcept { return options_.nqn; }
     bool is_discovery() const noexcept { return options_.discovery; }
-    nvmf::environment& environment() const noexcept { return environment_; }
+    target_state& target() const noexcept { return state_; }
 
     nvmf::namespaces& namespaces() noexcept { return namespaces_; }
     const nvmf::namespaces& namespaces() const noexcept { return namespaces_; }
@@ -44,7 +44,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     bool closing() const noexcept { return closing_; }
 
   private:
-    nvmf::environment& environment_;
+    target_state& state_;
     const subsystem_options options_;
     nvmf::namespaces namespaces_;
     nvmf::listeners listeners_;

@@ -23,10 +23,10 @@ using retry_delays = std::array<std::uint16_t, 3>;
 
 /// What the subsystems of a target share: where they live, what they are reached by, and each other. The target makes
 /// and fills it; it outlives every subsystem. Control reactor.
-struct environment {
-    environment(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
-                const retry_delays& crdt);
-    ~environment();
+struct target_state {
+    target_state(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
+                 const retry_delays& crdt);
+    ~target_state();
 
     subsystem& discovery() const noexcept { return *subsystems.front(); }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nvmf/model/environment.h"
+#include "nvmf/model/target_state.h"
 
 #include "nvmf/model/discovery.h"
 #include "nvmf/model/subsystem.h"
 
 namespace causeway::nvmf {
 
-environment::environment(core::reactor_group& all, bdev::registry& registry, const discovery_limits& limits,
-                         const retry_delays& delays)
+target_state::target_state(core::reactor_group& all, bdev::registry& registry, const discovery_limits& limits,
+                           const retry_delays& delays)
     : group(all), devices(registry), crdt(delays), discovery_log(std::make_shared<nvmf::discovery_log>(*this, limits)) {
 }
 
-environment::~environment() = default;
+target_state::~target_state() = default;
 
 }  // namespace causeway::nvmf

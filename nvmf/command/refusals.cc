@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bits of a namespace's gate refuse, and with which status. Runs on the qpair's core, if a bit is set.
+// What the refusal bits of a namespace refuse, and with which status. Runs on the qpair's core, if a bit is set.
 
 #include "nvmf/command/io_commands.h"
 
@@ -25,24 +25,24 @@ verdict check_read_only(const request& r) noexcept {
     return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
 }
 
-struct gate_bit {
+struct refusal_bit {
     std::uint8_t bit;
     verdict (*check)(const request& r) noexcept;
 };
 
 /// In the order in which they are asked: the first that refuses gives the status.
-constexpr gate_bit bits[] = {
-    {gate::read_only, check_read_only},
+constexpr refusal_bit bits[] = {
+    {refusal::read_only, check_read_only},
 };
 
 }  // namespace
 
-verdict check_gate(const request& r, const core_namespace& ns) noexcept {
-    // What the device does not know is Invalid Opcode, whatever its gate says: the command's own check refuses it.
+verdict check_refusals(const request& r, const core_namespace& ns) noexcept {
+    // What the device does not know is Invalid Opcode, whatever else refuses it: the command's own check refuses it.
     if (const auto op = io_commands[r.command.opcode].required_op; op && !ns.device->capabilities().supports(*op))
         return {};
-    for (const gate_bit& b : bits)
-        if (ns.gate & b.bit)
+    for (const refusal_bit& b : bits)
+        if (ns.refusals & b.bit)
             if (const verdict v = b.check(r); !v.ok())
                 return v;
     return {};

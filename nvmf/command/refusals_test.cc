@@ -49,9 +49,9 @@ const row rows[] = {
     {"nothing is copied to it", copy(), bytes(32), write_protected},
 };
 
-class namespace_gate : public testing::Test {
+class namespace_refusals : public testing::Test {
   protected:
-    namespace_gate() {
+    namespace_refusals() {
         add_device("writable", writable, ~0u, false);
         add_device("read only", read_only, ~0u, true);
         add_device("without copy", read_only_without_copy, ~(1u << nvme::to_underlying(bdev::op::copy)), true);
@@ -74,7 +74,7 @@ class namespace_gate : public testing::Test {
     host h = w.make_host(host_a, 1);
 };
 
-TEST_F(namespace_gate, of_a_read_only_device_refuses_what_changes_content) {
+TEST_F(namespace_refusals, of_a_read_only_device_refuses_what_changes_content) {
     for (const row& r : rows) {
         SCOPED_TRACE(r.sentence);
         const capsule& c = call(r, read_only);
@@ -84,12 +84,12 @@ TEST_F(namespace_gate, of_a_read_only_device_refuses_what_changes_content) {
     }
 }
 
-TEST_F(namespace_gate, does_not_hide_that_a_command_is_unknown) {
+TEST_F(namespace_refusals, does_not_hide_that_a_command_is_unknown) {
     EXPECT_EQ(call({"", copy(), bytes(32), {}}, read_only_without_copy).status().with_more(false),
               sc::invalid_opcode.with_dnr());
 }
 
-TEST_F(namespace_gate, fails_both_halves_of_a_compare_and_write) {
+TEST_F(namespace_refusals, fails_both_halves_of_a_compare_and_write) {
     capsule& compare = h.queues[0]->send(fused(io(io_opcode::compare, read_only), nvme::fuse::first), bytes(512));
     capsule& write = h.queues[0]->call(fused(io(io_opcode::write, read_only), nvme::fuse::second), bytes(512));
     EXPECT_TRUE(w.until([&] { return compare.answered; }));
@@ -97,7 +97,7 @@ TEST_F(namespace_gate, fails_both_halves_of_a_compare_and_write) {
     EXPECT_FALSE(write.status().ok());
 }
 
-TEST_F(namespace_gate, shows_in_identify_namespace) {
+TEST_F(namespace_refusals, shows_in_identify_namespace) {
     const auto attributes = [&](std::uint32_t nsid) {
         return h.admin->call(identify(nvme::cns::ns, nsid)).page<nvme::identify_namespace>().nsattr;
     };
