@@ -21,7 +21,7 @@ void run(request& r) noexcept {
     side_of(r).run(r);
 }
 
-[[gnu::cold, gnu::noinline]] verdict check_refusalsd(request& r, const core_namespace& ns) noexcept {
+[[gnu::cold, gnu::noinline]] verdict check_refused(request& r, const core_namespace& ns) noexcept {
     const verdict v = check_refusals(r, ns);
     return v.ok() ? io_commands[r.command.opcode].check(r, ns) : v;
 }
@@ -51,7 +51,7 @@ verdict check_io(request& r) noexcept {
     }
     mine.ns_generation = ns->generation;
     if (ns->refusals != 0) [[unlikely]]
-        return check_refusalsd(r, *ns);  // a call in between would cost all others a frame
+        return check_refused(r, *ns);  // a call in between would cost all others a frame
     return c.check(r, *ns);
 }
 
