@@ -18,8 +18,9 @@ from pathlib import Path
 MAY_INCLUDE = {
     "core": set(),
     "nvme": set(),
+    "wire/auth": {"core", "nvme"},
     "wire/tcp": {"core", "nvme"},
-    "wire/tls": {"core", "nvme", "wire/tcp"},
+    "wire/tls": {"core", "nvme", "wire/auth", "wire/tcp"},
     "net": {"core"},
     "ceph": {"core"},
     "bdev": {"core", "nvme"},
@@ -52,7 +53,7 @@ FOREIGN = [
     (r"rbd/", {"bdev_rbd"}),
     (r"linux/vfio\.h|linux/pci_regs\.h|rte_(bus_)?pci|rte_vfio", {"core", "bdev_nvme"}),
     (r"rte_", {"core", "bdev_nvme", "gateway"}),
-    (r"openssl/", {"wire/tls"}),
+    (r"openssl/", {"wire/auth", "wire/tls"}),
     (r"sys/socket\.h|sys/un\.h|netinet/|arpa/inet\.h|netdb\.h|net/if",
      {"wire/tcp", "wire/tls", "net", "transport/ip", "transport/rdma", "transport/tcp", "host", "tools", "gateway"}),
 ]
