@@ -27,7 +27,7 @@ NEEDS_CEPH = "ceph"
 UNDER_TSAN = ("core", "ceph", "bdev", "bdev_rbd", "bdev_nvme", "tests/softrdma")
 """Folders whose unit tests run under ThreadSanitizer: what is shared between threads is written there."""
 
-PROGRAMS = ("causewayd", "causeway", "hostile_client", "scripted_host", "rdma_load", "softrdma_rdmacm")
+PROGRAMS = ("causewayd", "causeway", "conformance", "hostile_client", "scripted_host", "rdma_load", "softrdma_rdmacm")
 """Programs that whole-system tests run, in each build that they use."""
 
 ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "transport/loop")
