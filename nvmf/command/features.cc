@@ -61,7 +61,7 @@ verdict set_error_recovery(controller& c, request& r) {
 }
 
 bool has_write_cache(controller& c) {
-    return c.subsystem().namespaces().have_volatile_write_cache();
+    return c.subsystem().namespaces().have_volatile_write_cache(c);
 }
 std::uint32_t write_cache(controller& c) {
     return has_write_cache(c) ? nvme::volatile_write_cache_enable : 0;
@@ -103,7 +103,7 @@ verdict set_async_events(controller& c, request& r) {
     c.features().async_event_configuration = r.command.cdw11;
     c.events().configure(r.command.cdw11);
     if (!c.is_discovery())  // a host that enables warnings gets the current ones
-        c.events().warn(media_health(c.subsystem().namespaces()).critical_warning);
+        c.events().warn(media_health(c).critical_warning);
     return {};
 }
 

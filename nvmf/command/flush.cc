@@ -41,7 +41,7 @@ bdev::device* the_next(request& r) noexcept {
         release_namespace(r);
     while (core_namespace* ns = side_of(*r.qpair).namespaces->after(mine.cursor)) {
         mine.cursor = ns->nsid;
-        if (!wants_flush(*ns))
+        if (!wants_flush(*ns) || ns->is_hidden_from(side_of(*r.qpair).host_number))
             continue;
         mine.ns = ns;
         ++ns->in_flight;

@@ -92,13 +92,6 @@ nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) 
     return id;
 }
 
-/// The active namespace of the command's NSID; nullptr: it is free. REQUIRES: valid(nsid).
-const nvm_namespace* find(const controller& c, std::uint32_t nsid) {
-    const auto& all = c.subsystem().namespaces().all();
-    const auto it = all.find(nsid);
-    return it != all.end() && it->second->active() ? it->second.get() : nullptr;
-}
-
 bool valid(const controller& c, std::uint32_t nsid) noexcept {
     return nsid != 0 && nsid <= c.subsystem().options().max_namespaces;
 }
@@ -108,7 +101,7 @@ template <class Page, class Fill>
 outcome namespace_page(const controller& c, request& r, Fill fill) {
     if (!valid(c, r.command.nsid))
         return invalid_nsid;
-    const nvm_namespace* ns = find(c, r.command.nsid);
+    const nvm_namespace* ns = find_visible(c, r.command.nsid);
     set_response_struct(r, ns ? fill(*ns) : Page{});
     return verdict();
 }
@@ -140,7 +133,7 @@ outcome active_namespaces(controller& c, request& r) {
     std::size_t n = 0;
     const auto& all = c.subsystem().namespaces().all();
     for (auto it = all.upper_bound(above); it != all.end() && n < std::size(list.nsid); ++it)
-        if (it->second->active())
+        if (visible(c, *it->second))
             list.nsid[n++] = it->first;
     set_response_struct(r, list);
     return verdict();
@@ -162,7 +155,7 @@ class descriptor_list {
 };
 
 outcome namespace_descriptors(controller& c, request& r) {
-    const nvm_namespace* ns = valid(c, r.command.nsid) ? find(c, r.command.nsid) : nullptr;
+    const nvm_namespace* ns = valid(c, r.command.nsid) ? find_visible(c, r.command.nsid) : nullptr;
     if (!ns)
         return invalid_nsid;
     descriptor_list list;

@@ -67,15 +67,15 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
     id.cqes = 4 << 4 | 4;
     id.nn = c.subsystem().options().max_namespaces;
     id.oncs = nvme::oncs_compare | nvme::oncs_dataset_management | nvme::oncs_write_zeroes | nvme::oncs_save_select;
-    if (c.subsystem().namespaces().all_serve(bdev::op::verify))
+    if (c.subsystem().namespaces().all_serve(bdev::op::verify, c))
         id.oncs = id.oncs | nvme::oncs_verify;
-    if (c.subsystem().namespaces().all_serve(bdev::op::copy)) {
+    if (c.subsystem().namespaces().all_serve(bdev::op::copy, c)) {
         id.oncs = id.oncs | nvme::oncs_copy;
         id.cdfs = nvme::cdfs_format_0;
     }
     id.fuses = nvme::fuses_compare_and_write;
     id.vwc = nvme::vwc_flush_all_supported;
-    if (c.subsystem().namespaces().have_volatile_write_cache())
+    if (c.subsystem().namespaces().have_volatile_write_cache(c))
         id.vwc |= nvme::vwc_present;
     id.ofcs = nvme::ofcs_disconnect;
 }

@@ -50,7 +50,7 @@ nvme::le128 wide(std::uint64_t n) {
 
 bytes smart(controller& c) {
     const controller::totals t = c.io_totals();
-    nvme::smart_log log = media_health(c.subsystem().namespaces());
+    nvme::smart_log log = media_health(c);
     log.data_units_read = data_units(t.read_units);
     log.data_units_written = data_units(t.write_units);
     log.host_read_commands = wide(t.read_commands);
@@ -79,7 +79,7 @@ bytes commands_effects(controller& c) {
     log.admin[nvme::fabrics_opcode] = nvme::effect_supported;
     if (!c.is_discovery()) {
         for (const io_command& i : io_commands)
-            if (!i.name.empty() && (!i.required_op || c.subsystem().namespaces().all_serve(*i.required_op)))
+            if (!i.name.empty() && (!i.required_op || c.subsystem().namespaces().all_serve(*i.required_op, c)))
                 log.io[i.opcode] = i.effects;
         log.io[nvme::fabrics_opcode] = nvme::effect_supported;
     }

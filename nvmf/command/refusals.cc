@@ -38,6 +38,8 @@ constexpr refusal_bit bits[] = {
 }  // namespace
 
 verdict check_refusals(const request& r, const core_namespace& ns) noexcept {
+    if (ns.is_hidden_from(side_of(*r.qpair).host_number))  // before all else: as where there is no namespace
+        return {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)};
     // What the device does not know is Invalid Opcode, whatever else refuses it: the command's own check refuses it.
     if (const auto op = io_commands[r.command.opcode].required_op; op && !ns.device->capabilities().supports(*op))
         return {};

@@ -2,6 +2,7 @@
 #include "nvmf/model/controllers.h"
 
 #include "nvmf/model/controller.h"
+#include "nvmf/model/media_health.h"
 #include "nvmf/model/subsystem.h"
 
 namespace causeway::nvmf {
@@ -42,14 +43,16 @@ core::task<> controllers::end_all(disconnect_reason why) {
     co_await end(std::move(ending), why);
 }
 
-void controllers::announce_namespace_change(std::uint32_t nsid) {
+void controllers::announce_namespace_change(const nvm_namespace& ns) {
     for (const auto& [cntlid, c] : all_)
-        c->namespace_changed(nsid);
+        if (ns.visibility().shows_to(c->host_number()))
+            c->namespace_changed(ns.nsid());
 }
 
-void controllers::announce_warnings(std::uint8_t critical_warnings) {
+void controllers::announce_warnings(const namespaces& of) {
+    const auto media = namespaces_with_media(of);  // once: there may be thousands of both
     for (const auto& [cntlid, c] : all_)
-        c->events().warn(critical_warnings);
+        c->events().warn(media_health(media, *c).critical_warning);
 }
 
 }  // namespace causeway::nvmf

@@ -14,6 +14,8 @@
 namespace causeway::nvmf {
 
 class controller;
+class namespaces;
+class nvm_namespace;
 class subsystem;
 
 /// The controllers of one subsystem, which owns this: the hosts that are connected. Control reactor.
@@ -45,9 +47,10 @@ class controllers {
     core::task<> end(std::vector<std::shared_ptr<controller>> ending, disconnect_reason why);
     core::task<> end_all(disconnect_reason why);
 
-    void announce_namespace_change(std::uint32_t nsid);
-    /// The critical warnings of the subsystem's media as they are now.
-    void announce_warnings(std::uint8_t critical_warnings);
+    /// To the hosts that see it, or saw it until it was removed.
+    void announce_namespace_change(const nvm_namespace& ns);
+    /// The critical warnings, as they are now, of the media that each host sees.
+    void announce_warnings(const namespaces& of);
 
   private:
     subsystem& subsystem_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/media_health.h"
 
-#include "nvmf/model/namespaces.h"
+#include "nvmf/model/controller.h"
+#include "nvmf/model/subsystem.h"
 
 #include <algorithm>
 #include <set>
@@ -47,16 +48,28 @@ void add_spare(bdev::health& all, const bdev::health& one) {
 
 }  // namespace
 
-bdev::health media_health(const namespaces& of) {
+std::vector<const nvm_namespace*> namespaces_with_media(const namespaces& of) {
+    std::vector<const nvm_namespace*> found;
+    for (const auto& [nsid, ns] : of.all())
+        if (ns->active() && ns->device().medium_health())
+            found.push_back(ns.get());
+    return found;
+}
+
+bdev::health media_health(const controller& seen_by) {
+    return media_health(namespaces_with_media(seen_by.subsystem().namespaces()), seen_by);
+}
+
+bdev::health media_health(const std::vector<const nvm_namespace*>& of, const controller& seen_by) {
     constexpr std::uint16_t room_kelvin = 300;  // no sensor: an inconspicuous value
     bdev::health all{};
     all.composite_temperature = room_kelvin;
     all.available_spare = 100;
     bool any_temperature = false;
     std::set<const bdev::health*> seen;
-    for (const auto& [nsid, ns] : of.all()) {
-        const bdev::health* one = ns->active() ? ns->device().medium_health() : nullptr;
-        if (!one || !seen.insert(one).second)
+    for (const nvm_namespace* ns : of) {
+        const bdev::health* one = ns->device().medium_health();
+        if (!visible(seen_by, *ns) || !seen.insert(one).second)
             continue;
         all.critical_warning |= one->critical_warning;
         add_temperature(all, *one, !any_temperature);

@@ -4,7 +4,6 @@
 #include "nvmf/model/namespaces.h"
 
 #include "core/log.h"
-#include "nvmf/model/media_health.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/model/target_state.h"
 
@@ -83,7 +82,8 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
     if (!id)
         co_return tl::make_unexpected(std::move(id.error()));
     const nvm_namespace::limits limits{.wzsl = subsystem_.options().wzsl, .dmrsl = subsystem_.options().dmrsl};
-    const auto ns = std::make_shared<nvm_namespace>(*this, *id, limits, device);
+    const auto ns = std::make_shared<nvm_namespace>(
+        *this, *id, limits, p.auto_visible ? visible_hosts::all() : visible_hosts::only({}), device);
     if (auto claimed = ns->claim_device(); !claimed)
         co_return tl::make_unexpected(std::move(claimed.error()));
     all_.emplace(id->nsid, ns);
@@ -94,7 +94,7 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
         co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
     ns->activate();
     core::log::info("{}: namespace {} is {}", subsystem_.nqn(), id->nsid, device->name());
-    announce_change(id->nsid);
+    announce_change(*ns);
     announce_health();
     co_return id->nsid;
 }
@@ -119,7 +119,7 @@ core::task<> namespaces::tear_down(std::shared_ptr<nvm_namespace> ns) {
     const auto keep = subsystem_.shared_from_this();
     co_await core::for_each_reactor(subsystem_.target().group,
                                     [&](core::reactor& r) { tables_.on(r.index()).remove(ns->on_core(r.index())); });
-    announce_change(ns->nsid());
+    announce_change(*ns);
     announce_health();
     co_await ns->drain();
     ns->release_device();
@@ -156,23 +156,30 @@ core::task<> namespaces::remove_all() {
 
 // ---- What hosts are told.
 
-void namespaces::announce_change(std::uint32_t nsid) {
-    subsystem_.controllers().announce_namespace_change(nsid);
+void namespaces::announce_change(const nvm_namespace& ns) {
+    subsystem_.controllers().announce_namespace_change(ns);
 }
 
 void namespaces::announce_health() {
-    subsystem_.controllers().announce_warnings(media_health(*this).critical_warning);
+    subsystem_.controllers().announce_warnings(*this);
 }
 
-bool namespaces::have_volatile_write_cache() const noexcept {
-    return std::any_of(all_.begin(), all_.end(),
-                       [](const auto& entry) { return entry.second->device().capabilities().volatile_write_cache; });
-}
-
-bool namespaces::all_serve(bdev::op o) const noexcept {
-    return !all_.empty() && std::all_of(all_.begin(), all_.end(), [o](const auto& entry) {
-        return entry.second->device().capabilities().supports(o);
+bool namespaces::have_volatile_write_cache(const controller& c) const noexcept {
+    return std::any_of(all_.begin(), all_.end(), [&](const auto& entry) {
+        return visible(c, *entry.second) && entry.second->device().capabilities().volatile_write_cache;
     });
+}
+
+bool namespaces::all_serve(bdev::op o, const controller& c) const noexcept {
+    bool any = false;
+    for (const auto& [nsid, ns] : all_) {
+        if (!visible(c, *ns))
+            continue;
+        if (!ns->device().capabilities().supports(o))
+            return false;
+        any = true;
+    }
+    return any;
 }
 
 }  // namespace causeway::nvmf

@@ -12,6 +12,7 @@
 
 namespace causeway::nvmf {
 
+class controller;
 class subsystem;
 
 struct namespace_params {
@@ -20,6 +21,7 @@ struct namespace_params {
     std::optional<nvmf::nguid> nguid;
     std::optional<nvmf::eui64> eui64;
     std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
+    bool auto_visible = true;        ///< false: no host sees it until hosts are added to it
 };
 
 /// The namespaces of one subsystem, which owns this. Control reactor; each core has its own table of them for the data
@@ -43,21 +45,34 @@ class namespaces {
     core::task<> remove_all();
 
     const map& all() const noexcept { return all_; }
-    bool have_volatile_write_cache() const noexcept;
-    /// There are namespaces, and the devices of all of them serve `o`.
-    bool all_serve(bdev::op o) const noexcept;
+    /// Any that the host of `c` sees.
+    bool have_volatile_write_cache(const controller& c) const noexcept;
+    /// The host of `c` sees namespaces, and the devices of all of them serve `o`.
+    bool all_serve(bdev::op o, const controller& c) const noexcept;
     /// Of one core, which alone may look into it.
     const namespace_table& table(std::size_t core) const noexcept { return tables_.on(core); }
 
+    // ---- Which hosts see a namespace (visibility.cc). Each ends when all cores know the change. Nobody is paused.
+
+    /// Visible to all hosts, whoever was added before; or to no host until hosts are added. ENODEV.
+    core::task<core::result<>> set_auto_visible(std::uint32_t nsid, bool auto_visible);
+    /// For hosts that are connected and those to come. ENODEV; EPERM: all hosts see it; EINVAL: not a host NQN. One
+    /// that is there already is fine, and so is one that is not.
+    core::task<core::result<>> add_host(std::uint32_t nsid, std::string host_nqn);
+    core::task<core::result<>> remove_host(std::uint32_t nsid, std::string host_nqn);
+
     // ---- What controllers report to their hosts.
 
-    void announce_change(std::uint32_t nsid);
+    void announce_change(const nvm_namespace& ns);
     void announce_health();
 
   private:
     core::result<nvm_namespace::identity> identify(const namespace_params& p, const bdev::device& d) const;
     core::result<> check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const;
     std::uint32_t free_nsid() const noexcept;
+    core::result<std::shared_ptr<nvm_namespace>> find(std::uint32_t nsid) const;
+    core::task<core::result<>> change_visible_hosts(std::uint32_t nsid, std::string host_nqn, bool visible);
+    core::task<> show_to(std::shared_ptr<nvm_namespace> ns, visible_hosts hosts);
     std::shared_ptr<nvm_namespace> begin_removal(std::uint32_t nsid);
     core::task<> tear_down(std::shared_ptr<nvm_namespace> ns);
     core::task<> wait_for_removals(std::vector<std::shared_ptr<nvm_namespace>> going) const;

@@ -38,6 +38,12 @@ class [[nodiscard]] idle : private core::message {
 
 }  // namespace
 
+void core_namespace::show_to(std::shared_ptr<const visible_hosts> hosts) noexcept {
+    const auto others = static_cast<std::uint8_t>(refusals & ~refusal::masked);
+    refusals = static_cast<std::uint8_t>(others | (hosts->are_all() ? 0 : refusal::masked));
+    seen_by = std::move(hosts);
+}
+
 void namespace_table::insert(core_namespace& ns) {
     if (slots_.size() < ns.nsid)
         slots_.resize(ns.nsid);
@@ -49,8 +55,10 @@ void namespace_table::remove(const core_namespace& ns) noexcept {
         slots_[ns.nsid - 1] = nullptr;
 }
 
-nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, std::shared_ptr<bdev::device> device)
-    : owner_(&owner), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()) {
+nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, visible_hosts seen_by,
+                             std::shared_ptr<bdev::device> device)
+    : owner_(&owner), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()),
+      visibility_(std::move(seen_by)) {
     const std::uint64_t generation = next_generation();
     for (std::size_t i = 0; i < cores_.size(); ++i) {
         core_namespace& c = cores_.on(i);
@@ -59,6 +67,7 @@ nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, st
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
         c.refusals = read_only() ? refusal::read_only : 0;
+        c.show_to(visibility_.shared_hosts());
         c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
         c.max_deallocate = l.dmrsl;
     }
@@ -69,7 +78,7 @@ nvm_namespace::~nvm_namespace() = default;
 void nvm_namespace::resized(bdev::device&, std::uint64_t) {
     // The data path reads the device's own size: only hosts have to be notified.
     if (owner_ && active_)
-        owner_->announce_change(id_.nsid);
+        owner_->announce_change(*this);
 }
 
 void nvm_namespace::health_changed(bdev::device&) {

@@ -5,6 +5,7 @@
 #include "core/event.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
+#include "nvmf/model/visibility.h"
 
 #include <array>
 #include <cstdint>
@@ -29,6 +30,7 @@ using eui64 = std::array<std::uint8_t, 8>;
 /// `throttled` (QoS) and `suspended` (moves of a disk) are reserved for the owners to come.
 namespace refusal {
 inline constexpr std::uint8_t read_only = 1 << 0;  ///< its device cannot be written, as long as it lives
+inline constexpr std::uint8_t masked = 1 << 3;     ///< not all hosts see it: `seen_by` says which do
 }  // namespace refusal
 
 /// What one core needs to run I/O on a namespace. Only that core accesses it.
@@ -43,6 +45,13 @@ struct core_namespace {
 
     std::uint32_t in_flight = 0;       ///< commands of this core
     core::message* drained = nullptr;  ///< posted when in_flight falls to 0
+
+    std::shared_ptr<const visible_hosts> seen_by{};
+
+    void show_to(std::shared_ptr<const visible_hosts> hosts) noexcept;
+    bool is_hidden_from(std::uint64_t host_number) const noexcept {
+        return (refusals & refusal::masked) && !seen_by->contains(host_number);
+    }
 };
 
 /// The namespaces of a subsystem by nsid, as one core's I/O sees them. Changed on that core.
@@ -83,7 +92,8 @@ class nvm_namespace final : public bdev::observer {
         std::uint32_t dmrsl = 0;  ///< of one range of Dataset Management, in blocks; 0: no limit
     };
 
-    nvm_namespace(namespaces& owner, identity id, const limits& l, std::shared_ptr<bdev::device> device);
+    nvm_namespace(namespaces& owner, identity id, const limits& l, visible_hosts seen_by,
+                  std::shared_ptr<bdev::device> device);
     ~nvm_namespace() override;
 
     std::uint32_t nsid() const noexcept { return id_.nsid; }
@@ -94,8 +104,10 @@ class nvm_namespace final : public bdev::observer {
     std::uint64_t blocks() const noexcept { return device_->blocks(); }
     bool read_only() const noexcept { return device_->capabilities().read_only; }
 
-    /// Hosts see it: all cores know it.
+    /// All cores know it: those hosts see it that its visibility includes.
     bool active() const noexcept { return active_; }
+    nvmf::visibility& visibility() noexcept { return visibility_; }
+    const nvmf::visibility& visibility() const noexcept { return visibility_; }
 
     // ---- What happens to it, as `namespaces` decides, in this order.
 
@@ -122,6 +134,7 @@ class nvm_namespace final : public bdev::observer {
     const identity id_;
     const std::shared_ptr<bdev::device> device_;
     core::per_core<core_namespace> cores_;
+    nvmf::visibility visibility_;
     bool active_ = false;
     core::event released_;
 };
