@@ -97,6 +97,13 @@ void add_parts_of_subsystem(std::string_view method, const json& params, config_
         add(names.makes, "export", nqn + " " + text(ns, "bdev_name"));
     } else if (method == "nvmf_subsystem_remove_ns") {
         add(names.removes, "namespace", numbered_namespace(params, params));
+    } else if (method == "nvmf_ns_add_host") {
+        add(names.needs, "namespace", numbered_namespace(params, params));
+        add(names.makes, "viewer", numbered_namespace(params, params) + " " + text(params, "host"));
+    } else if (method == "nvmf_ns_remove_host") {
+        add(names.removes, "viewer", numbered_namespace(params, params) + " " + text(params, "host"));
+    } else if (method == "nvmf_subsystem_set_ns_visibility") {
+        add(names.needs, "namespace", numbered_namespace(params, params));
     } else if (method == "nvmf_subsystem_add_host") {
         add(names.makes, "host", nqn + " " + text(params, "host"));
     } else if (method == "nvmf_subsystem_remove_host") {
@@ -165,8 +172,9 @@ config_names names_in(std::string_view method, const json& params) {
 }
 
 bool contains_its_users(std::string_view name) {
-    return std::ranges::any_of(std::initializer_list<std::string_view>{"subsystem ", "bdev ", "controller "},
-                               [&](std::string_view kind) { return name.starts_with(kind); });
+    return std::ranges::any_of(
+        std::initializer_list<std::string_view>{"subsystem ", "bdev ", "controller ", "namespace "},
+        [&](std::string_view kind) { return name.starts_with(kind); });
 }
 
 }  // namespace causeway::rpc

@@ -27,7 +27,7 @@ struct config_names {
 config_names names_in(std::string_view method, const json& params);
 
 /// Whether a name is that of a thing whose removal takes what needs it along: a subsystem its hosts and namespaces, a
-/// device its namespaces.
+/// device its namespaces, a namespace the hosts that see it.
 bool contains_its_users(std::string_view name);
 
 }  // namespace causeway::rpc

@@ -43,6 +43,13 @@ TEST(config_names, of_a_namespace_are_its_subsystem_and_its_device) {
             << no_namespace;
 }
 
+TEST(config_names, of_a_host_that_sees_a_namespace_are_both) {
+    const char* const params = R"({"nqn": "s", "nsid": 3, "host": "h"})";
+    EXPECT_THAT(names("nvmf_ns_add_host", params).needs, ElementsAre("subsystem s", "namespace s 3"));
+    EXPECT_EQ(names("nvmf_ns_add_host", params).makes, names("nvmf_ns_remove_host", params).removes);
+    EXPECT_TRUE(contains_its_users("namespace s 3"));
+}
+
 TEST(config_names, of_a_listener_let_it_come_after_all_of_its_subsystem) {
     const auto n =
         names("nvmf_subsystem_add_listener",

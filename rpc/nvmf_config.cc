@@ -45,6 +45,8 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
     if (ns.eui64())
         inner["eui64"] = upper_hex(*ns.eui64());
     inner["uuid"] = bdev::to_string(ns.uuid());
+    if (!ns.visibility().hosts().are_all())
+        inner["no_auto_visible"] = true;
     return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
 }
 
@@ -78,8 +80,11 @@ void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& 
             saved_config::call("nvmf_subsystem_allow_any_host", {{"nqn", s.nqn()}, {"allow_any_host", false}}));
     for (const auto& [host, psk] : s.access().hosts())
         write_host(keys, s.nqn(), host, psk, calls);
-    for (const auto& [nsid, ns] : s.namespaces().all())
+    for (const auto& [nsid, ns] : s.namespaces().all()) {
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
+        for (const auto& [host, number] : ns->visibility().hosts().list())
+            calls.push_back(saved_config::call("nvmf_ns_add_host", {{"nqn", s.nqn()}, {"nsid", nsid}, {"host", host}}));
+    }
 }
 
 }  // namespace

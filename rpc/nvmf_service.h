@@ -29,6 +29,7 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_transport_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_visibility_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
 /// And what framework_get_config says of "keyring", a subsystem that is there and comes before "nvmf".

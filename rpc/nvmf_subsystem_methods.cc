@@ -122,6 +122,12 @@ json namespace_to_json(const nvmf::nvm_namespace& ns) {
     if (ns.eui64())
         all["eui64"] = upper_hex(*ns.eui64());
     all["uuid"] = bdev::to_string(ns.uuid());
+    if (const auto& seen_by = ns.visibility().hosts(); !seen_by.are_all()) {
+        all["no_auto_visible"] = true;
+        json& hosts = all["hosts"] = json::array();
+        for (const auto& [nqn, number] : seen_by.list())
+            hosts.push_back({{"nqn", nqn}});
+    }
     return all;
 }
 

@@ -63,6 +63,9 @@ class operators : public ::testing::Test {
             all.push_back({"nvmf_delete_subsystem", {{"nqn", nqn}}});
             all.push_back({"nvmf_subsystem_remove_host", {{"nqn", nqn}, {"host", nqns[i] + "-host"}}});
             all.push_back({"nvmf_subsystem_allow_any_host", {{"nqn", nqn}, {"allow_any_host", false}}});
+            all.push_back({"nvmf_subsystem_set_ns_visibility", {{"nqn", nqn}, {"nsid", 1u}, {"auto_visible", i == 0}}});
+            for (const char* method : {"nvmf_ns_add_host", "nvmf_ns_remove_host"})
+                all.push_back({method, {{"nqn", nqn}, {"nsid", 1u}, {"host", nqns[i] + "-host"}}});
             all.push_back({"nvmf_subsystem_remove_ns", {{"nqn", nqn}, {"nsid", 1u}}});
             all.push_back({"nvmf_subsystem_remove_listener", listener(nqn, "shared")});
             all.push_back({"nvmf_subsystem_remove_listener", listener(nqn, i ? "b" : "a")});
