@@ -49,7 +49,7 @@ verdict check_io(request& r) noexcept {
             return {};
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
-    mine.ns_generation = ns->generation;
+    mine.ns_admission = ns->admission;
     if (ns->refusals != 0) [[unlikely]]
         return check_refused(r, *ns);  // a call in between would cost all others a frame
     return c.check(r, *ns);

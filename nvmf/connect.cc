@@ -164,6 +164,8 @@ connect_result admit_admin(const connect_request& a, subsystem& s, transport& fa
         return refused_with(nvme::sc::connect_controller_busy, "the subsystem has no free controller identifier");
     core::log::info("{}: {} connects from {} as controller {:#06x}", s.nqn(), a.hostnqn(), a.peer.text(), c->cntlid());
     c->read_discovery_log(std::move(reader));
+    if (const listener* const by = s.listeners().of(a.by.get()); by && by->ana)
+        c->read_ana_states(by->ana);
     c->set_kato(a.command.kato);
     return admit(a, c);
 }
@@ -178,6 +180,9 @@ std::optional<connect_result> io_refusal(const connect_request& a, const control
                             "of this queue and its admin queue, only one uses a secure channel");
     if (a.transport_name != c.fabric().trtype())
         return bad_data(at_cntlid, "its controller uses another transport");
+    // ANA states are those of a listener.
+    if (const controller::queue* const admin = c.find_queue(0); c.ana() && (!admin || admin->by != a.by))
+        return bad_command(at_qid, "it came by another listener than its admin queue");
     if (!c.ready())
         return bad_command(at_qid, "its controller is not enabled");
     if (const std::uint16_t most = c.fabric().options().max_io_qpairs_per_ctrlr; a.qid() > most)

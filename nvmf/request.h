@@ -41,7 +41,7 @@ struct request_target_side {
     void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
     core_namespace* ns = nullptr;              ///< that it executes on
     std::uint32_t stall_epoch = 0;             ///< its qpair's when it began
-    std::uint64_t ns_generation = 0;           ///< of the namespace that it was checked against
+    std::uint64_t ns_admission = 0;            ///< of the namespace that it was checked against, at that time
     request* fused = nullptr;                  ///< the other half of a fused pair
     request* next = nullptr;                   ///< in a list of the target's
     std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os

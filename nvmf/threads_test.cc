@@ -134,6 +134,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
     subsystem_options o;
     o.nqn = subsystem_nqn;
     o.allow_any_host = true;
+    o.ana_reporting = true;
     subsystem& s = *control<core::result<subsystem*>>([&] { return target.create_subsystem(o); }).value();
     ASSERT_TRUE(control<core::result<>>([&] { return s.listeners().add(here); }));
     core::thread_runner::call(group.control(), [&] { listening = fabric.port_at(here); });
@@ -159,12 +160,13 @@ TEST_F(threads, io_admin_and_control_at_once) {
         return n % 5 ? io(nvme::io_opcode::read, nsid, n % 1000) : io(nvme::io_opcode::flush, ~0u);
     };
     const auto admin_mix = [n = 0u]() mutable {
-        switch (++n % 6) {
+        switch (++n % 7) {
         case 0: return get_log_page(nvme::lid::error_information, 4096);
         case 1: return get_log_page(nvme::lid::smart, 512);
         case 2: return get_log_page(nvme::lid::changed_namespace_list, 4096);
         case 3: return abort(static_cast<std::uint16_t>(n % 5), 1);
         case 4: return admin(nvme::admin_opcode::keep_alive);
+        case 5: return get_log_page(nvme::lid::ana, 512);
         default: return identify(nvme::cns::ns, 2);
         }
     };
@@ -175,6 +177,9 @@ TEST_F(threads, io_admin_and_control_at_once) {
             [&] { return s.namespaces().add({.bdev_name = "restless", .nsid = 2}); }));
         core::thread_runner::call(group.control(),
                                   [&] { devices.find("restless")->set_blocks(500 + static_cast<unsigned>(round)); });
+        const auto state = round % 2 ? nvme::ana_state::optimized : nvme::ana_state::inaccessible;
+        EXPECT_TRUE(control<core::result<>>([&] { return s.ana().set_state(here, state, 0); }));
+        EXPECT_TRUE(control<core::result<>>([&] { return s.ana().move_namespace(1, 1 + round % 3); }));
         EXPECT_TRUE(control<core::result<>>([&] { return s.namespaces().remove(2); }));
         core::thread_runner::call(group.control(), [&] { s.controllers().all().begin()->second->qpairs(); });
     }

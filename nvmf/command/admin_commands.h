@@ -36,6 +36,8 @@ verdict check_identify(request& r) noexcept;
 outcome identify(controller& c, request& r);
 verdict check_get_log_page(request& r) noexcept;
 outcome get_log_page(controller& c, request& r);
+/// LID 0Ch. REQUIRES: c.ana().
+outcome ana_log(controller& c, request& r);
 verdict check_set_features(request& r) noexcept;
 outcome set_features(controller& c, request& r);
 verdict check_get_features(request& r) noexcept;

@@ -33,15 +33,19 @@ void end(request& r, nvme::status s) noexcept {
     finish_logged(r, s);
 }
 
-/// False: the host may have given the command up while a range was under way, and may have written elsewhere since.
-bool may_go_on(const request& r) noexcept {
-    return !is_stale(r) && r.qpair->phase() == qpair::state::enabled;
+/// Whether the next range may be touched: the host may have given the command up while one was under way, or may have
+/// been told to use another path, and may have written there since.
+verdict check_next_range(request& r) noexcept {
+    if (is_stale(r) || r.qpair->phase() != qpair::state::enabled)
+        return nvme::sc::command_interrupted;
+    const core_namespace& ns = *side_of(r).ns;
+    return ns.admission == side_of(r).ns_admission ? verdict() : check_again(r, &ns);
 }
 
 bdev::device* next_range(request& r) noexcept {
     const nvme::dsm_view c{r.command};
     request_target_side& mine = side_of(r);
-    if (mine.cursor > 0 && !may_go_on(r)) [[unlikely]]
+    if (mine.cursor > 0 && !check_next_range(r).ok()) [[unlikely]]
         return nullptr;
     while (mine.cursor < c.ranges()) {
         const auto range = range_at<nvme::dsm_range>(r, mine.cursor++);
@@ -62,7 +66,7 @@ void end_ranges(request& r, nvme::status s) noexcept {
         return end(r, s);
     if (is_stale(r))
         side_of(*r.qpair).counters->stale_commands.add();
-    end(r, nvme::sc::command_interrupted);
+    end(r, check_next_range(r).status);
 }
 
 }  // namespace

@@ -95,7 +95,8 @@ constexpr std::uint32_t io_events = nvme::async_config_smart_mask | nvme::async_
 constexpr std::uint32_t discovery_events = nvme::async_config_discovery_log_change;
 
 verdict set_async_events(controller& c, request& r) {
-    const std::uint32_t known = c.is_discovery() ? discovery_events : io_events;
+    const std::uint32_t known =
+        c.is_discovery() ? discovery_events : io_events | (c.ana() ? nvme::async_config_ana_change : 0);
     if (const std::uint32_t unknown = r.command.cdw11 & ~known) {
         const unsigned bit = static_cast<unsigned>(std::countr_zero(unknown));
         return wrong_field(at_value + bit / 8, bit % 8);

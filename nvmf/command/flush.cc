@@ -50,6 +50,18 @@ bdev::device* the_next(request& r) noexcept {
     return nullptr;
 }
 
+/// Of all namespaces that the host sees, before the first is flushed: a host that hears of success relies on them all.
+verdict check_all(const request& r) noexcept {
+    const qpair_target_side& q = side_of(*r.qpair);
+    for (const core_namespace* ns = q.namespaces->after(0); ns; ns = q.namespaces->after(ns->nsid)) {
+        if (ns->refusals == 0 || ns->is_hidden_from(q.host_number))
+            continue;
+        if (const verdict v = check_refusals(r, *ns); !v.ok())
+            return v;
+    }
+    return {};
+}
+
 }  // namespace
 
 verdict check_flush(request&, const core_namespace&) noexcept {
@@ -60,9 +72,11 @@ void run_flush(request& r) noexcept {
     request_target_side& mine = side_of(r);
     mine.cursor = 0;
     mine.ns = nullptr;
-    if (r.command.nsid == nvme::broadcast_nsid)
+    if (r.command.nsid == nvme::broadcast_nsid) {
+        if (const verdict v = check_all(r); !v.ok())
+            return finish_logged(r, v);
         run_io_sequence<the_next, end>(r);
-    else if (acquire_namespace(r))
+    } else if (acquire_namespace(r))
         run_io_sequence<the_one, end>(r);
 }
 

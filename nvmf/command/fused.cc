@@ -50,9 +50,13 @@ void run_pair(request& first, request& second) noexcept {
         return finish_logged(second, nvme::sc::aborted_failed_fused);
     }
     core_namespace* ns = side_of(*first.qpair).namespaces->find(first.command.nsid);
-    if (!ns || ns->generation != side_of(first).ns_generation) {
-        finish_logged(first, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
-        return finish_logged(second, nvme::sc::aborted_failed_fused);
+    for (request* half : {&first, &second}) {
+        if (ns && ns->admission == side_of(*half).ns_admission) [[likely]]
+            continue;
+        if (const verdict v = check_again(*half, ns); !v.ok()) {
+            finish_logged(first, v);
+            return finish_logged(second, nvme::sc::aborted_failed_fused);
+        }
     }
     ++ns->in_flight;
     side_of(first).ns = ns;
@@ -102,11 +106,15 @@ void fail_half(request& half, nvme::status s) noexcept {
     side_of(half).run = run_to_failure;
 }
 
+/// REQUIRES: `b` has just been checked.
 bool same_range(const request& a, const request& b) noexcept {
     const nvme::block_command_view x{a.command}, y{b.command};
+    if (a.command.nsid != b.command.nsid)
+        return false;
     // Of the same namespace, not only of the same nsid: both halves may share a buffer that is sized by the first one.
-    return a.command.nsid == b.command.nsid && side_of(a).ns_generation == side_of(b).ns_generation &&
-           a.length == b.length && x.slba() == y.slba() && x.nlb() == y.nlb();
+    const core_namespace& ns = *side_of(*b.qpair).namespaces->find(b.command.nsid);
+    return side_of(a).ns_admission >= ns.generation && a.length == b.length && x.slba() == y.slba() &&
+           x.nlb() == y.nlb();
 }
 
 /// A first half is good if a whole Compare and Write of its range would be.

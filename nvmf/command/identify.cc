@@ -76,11 +76,21 @@ void describe_copy(nvme::identify_namespace& id, const bdev::device& d) {
     id.msrc = static_cast<std::uint8_t>(zero_based(max_copy_sources(d)));
 }
 
+/// "ANA effects on Command Processing": what cannot be known where another path serves the namespace.
+bool hides_capacity(nvme::ana_state s) noexcept {
+    return s == nvme::ana_state::inaccessible || s == nvme::ana_state::persistent_loss;
+}
+
 nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) {
     const bdev::device_geometry& g = ns.device().geometry();
     nvme::identify_namespace id{};
     id.nsze = id.ncap = id.nuse = ns.blocks();
     id.nmic = nvme::nmic_shared;
+    if (c.ana()) {
+        id.anagrpid = ns.ana_group();
+        if (hides_capacity(c.ana()->states().state(ns.ana_group())))
+            id.nuse = std::uint64_t{0};
+    }
     id.dlfeat = nvme::dlfeat_write_zeroes_deac;
     id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
     describe_performance(id, g, c.fabric().options().max_io_size);
@@ -116,9 +126,11 @@ outcome namespace_data_nvm(controller& c, request& r) {
 }
 
 outcome namespace_data_independent(controller& c, request& r) {
-    return namespace_page<nvme::identify_namespace_independent>(c, r, [](const nvm_namespace& ns) {
+    return namespace_page<nvme::identify_namespace_independent>(c, r, [&](const nvm_namespace& ns) {
         nvme::identify_namespace_independent id{};
         id.nmic = nvme::nmic_shared;
+        if (c.ana())
+            id.anagrpid = ns.ana_group();
         id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
         id.nstat = nvme::nstat_ready;
         return id;

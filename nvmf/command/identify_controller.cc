@@ -50,6 +50,19 @@ void describe_discovery(nvme::identify_controller& id) {
     id.lpa = nvme::lpa_commands_effects | nvme::lpa_extended_data | nvme::lpa_supported_log_pages;
 }
 
+constexpr std::uint8_t ana_transition_seconds = 10;  // the established target's figure; hosts wait twice as long
+
+void describe_ana(nvme::identify_controller& id, const ana_groups& groups) {
+    id.cmic |= nvme::cmic_ana;
+    id.oaes = id.oaes | nvme::oaes_ana_change;
+    id.anatt = ana_transition_seconds;
+    // Operators move namespaces from group to group, so that their ANAGRPID is not static.
+    id.anacap = nvme::anacap_optimized | nvme::anacap_non_optimized | nvme::anacap_inaccessible |
+                nvme::anacap_persistent_loss | nvme::anacap_change;
+    id.anagrpmax = id.nanagrpid = groups.count();
+    id.mnan = groups.count();  // Linux disables ANA where there is none
+}
+
 void describe_io(nvme::identify_controller& id, const controller& c) {
     const auto& crdt = c.subsystem().target().crdt;
     id.rab = 6;
@@ -73,6 +86,8 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
         id.oncs = id.oncs | nvme::oncs_copy;
         id.cdfs = nvme::cdfs_format_0;
     }
+    if (c.ana())
+        describe_ana(id, c.subsystem().ana());
     id.fuses = nvme::fuses_compare_and_write;
     id.vwc = nvme::vwc_flush_all_supported;
     if (c.subsystem().namespaces().have_volatile_write_cache(c))

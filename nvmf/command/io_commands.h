@@ -62,6 +62,9 @@ inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
 // refusals.cc
 /// Whether the refusals of the namespace, which are not 0, let the command pass.
 verdict check_refusals(const request& r, const core_namespace& ns) noexcept;
+/// For a command that is about to run, or to go on, and was checked under another admission than that of `ns`: whether
+/// it may still run there. `ns` is what its nsid is now; nullptr: nothing.
+verdict check_again(request& r, const core_namespace* ns) noexcept;
 
 // fused.cc
 /// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other
@@ -76,7 +79,7 @@ bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
 /// At the end of a connection: no half waits any longer.
 void end_fused(qpair& q) noexcept;
 
-/// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_generation.
+/// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_admission.
 verdict check_io(request& r) noexcept;
 
 /// By opcode. What is absent here is refused, and absent from the effects log page.
@@ -112,13 +115,15 @@ inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t bl
     return blocks <= size && slba <= size - blocks;
 }
 
-/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone
-/// meanwhile, the request has been answered.
+/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone meanwhile, or
+/// refuses the command now; the request has been answered.
 inline core_namespace* acquire_namespace(request& r) noexcept {
     core_namespace* ns = side_of(*r.qpair).namespaces->find(r.command.nsid);
-    if (!ns || ns->generation != side_of(r).ns_generation) [[unlikely]] {
-        finish_logged(r, {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)});
-        return nullptr;
+    if (!ns || ns->admission != side_of(r).ns_admission) [[unlikely]] {
+        if (const verdict v = check_again(r, ns); !v.ok()) {
+            finish_logged(r, v);
+            return nullptr;
+        }
     }
     ++ns->in_flight;
     side_of(r).ns = ns;

@@ -128,11 +128,14 @@ constexpr log_page pages[] = {
     {nvme::lid::changed_namespace_list, true, false, whole<changed_namespaces>},
     {nvme::lid::commands_effects, true, true, whole<commands_effects>},
     {nvme::lid::feature_effects, true, true, whole<feature_effects_page>},
+    {nvme::lid::ana, true, false, ana_log},
     {nvme::lid::mi_commands_effects, true, true, whole<mi_effects>},
     {nvme::lid::discovery, false, true, discovery},
 };
 
 bool has(const controller& c, const log_page& p) noexcept {
+    if (p.id == nvme::lid::ana && !c.ana())
+        return false;
     return c.is_discovery() ? p.for_discovery : p.for_io;
 }
 

@@ -2,6 +2,7 @@
 // What the refusal bits of a namespace refuse, and with which status. Runs on the qpair's core, if a bit is set.
 
 #include "nvmf/command/io_commands.h"
+#include "nvmf/model/controller.h"
 
 namespace causeway::nvmf {
 
@@ -19,19 +20,25 @@ bool leaves_content_alone(const nvme::command& c) noexcept {
     }
 }
 
-verdict check_read_only(const request& r) noexcept {
+verdict check_read_only(const request& r, const core_namespace&) noexcept {
     if (leaves_content_alone(r.command))
         return {};
     return {nvme::sc::namespace_is_write_protected.with_dnr(), offsetof(nvme::command, nsid)};
 }
 
+verdict check_ana(const request& r, const core_namespace& ns) noexcept {
+    const ana_reader* const states = side_of(*r.qpair).controller->ana();
+    return states ? verdict(states->access(ns.ana_group)) : verdict();
+}
+
 struct refusal_bit {
     std::uint8_t bit;
-    verdict (*check)(const request& r) noexcept;
+    verdict (*check)(const request& r, const core_namespace& ns) noexcept;
 };
 
 /// In the order in which they are asked: the first that refuses gives the status.
 constexpr refusal_bit bits[] = {
+    {refusal::ana, check_ana},
     {refusal::read_only, check_read_only},
 };
 
@@ -45,8 +52,19 @@ verdict check_refusals(const request& r, const core_namespace& ns) noexcept {
         return {};
     for (const refusal_bit& b : bits)
         if (ns.refusals & b.bit)
-            if (const verdict v = b.check(r); !v.ok())
+            if (const verdict v = b.check(r, ns); !v.ok())
                 return v;
+    return {};
+}
+
+[[gnu::cold]] verdict check_again(request& r, const core_namespace* ns) noexcept {
+    request_target_side& mine = side_of(r);
+    if (!ns || mine.ns_admission < ns->generation)
+        return {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)};
+    if (ns->refusals != 0)
+        if (const verdict v = check_refusals(r, *ns); !v.ok())
+            return v;
+    mine.ns_admission = ns->admission;
     return {};
 }
 

@@ -20,6 +20,8 @@ struct description {
 constexpr description descriptions[] = {
     {nvme::async_config_namespace_attribute, nvme::async_event_type::notice,
      nvme::to_underlying(nvme::notice_event::namespace_attribute_changed), nvme::lid::changed_namespace_list},
+    {nvme::async_config_ana_change, nvme::async_event_type::notice, nvme::to_underlying(nvme::notice_event::ana_change),
+     nvme::lid::ana},
     {nvme::async_config_discovery_log_change, nvme::async_event_type::notice,
      nvme::to_underlying(nvme::notice_event::discovery_log_change), nvme::lid::discovery},
     {nvme::async_config_smart_mask, nvme::async_event_type::smart, 0, nvme::lid::smart},

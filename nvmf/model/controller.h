@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/condition_variable.h"
+#include "nvmf/model/ana_states.h"
 #include "nvmf/model/async_events.h"
 #include "nvmf/model/changed_namespaces.h"
 #include "nvmf/model/controller_properties.h"
@@ -15,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -115,6 +117,11 @@ class controller final : public std::enable_shared_from_this<controller> {
     discovery_log::reader* discovery() noexcept { return discovery_.get(); }
     /// True: there was a change, which is reported to the host if it has enabled the event.
     bool notify_discovery_change();
+    /// The ANA states of the listener that its admin queue came by. Before it gets its first queue.
+    void read_ana_states(std::shared_ptr<ana_states> of) { ana_.emplace(std::move(of)); }
+    /// nullptr: its subsystem does not report ANA. Any reactor.
+    ana_reader* ana() noexcept { return ana_ ? &*ana_ : nullptr; }
+    const ana_reader* ana() const noexcept { return ana_ ? &*ana_ : nullptr; }
     void namespace_changed(std::uint32_t nsid);
     const nvmf::changed_namespaces& changed_namespaces() const noexcept { return changed_namespaces_; }
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
@@ -159,6 +166,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     async_events events_;
     error_log errors_;
     std::unique_ptr<discovery_log::reader> discovery_;
+    std::optional<ana_reader> ana_;
     nvmf::changed_namespaces changed_namespaces_;
 };
 

@@ -11,11 +11,11 @@
 
 namespace causeway::nvmf {
 
-std::vector<std::shared_ptr<listener>>::const_iterator listeners::find(const transport_address& at) const noexcept {
+listeners::list::const_iterator listeners::find(const transport_address& at) const noexcept {
     return std::find_if(all_.begin(), all_.end(), [&](const auto& l) { return l->at == at; });
 }
 
-core::task<core::result<>> listeners::add(transport_address at, listen_options options) {
+core::task<core::result<>> listeners::add(transport_address at, listen_options options, nvme::ana_state initial) {
     const auto keep = subsystem_.shared_from_this();
     target_state& shared = subsystem_.target();
     if (subsystem_.closing())
@@ -29,9 +29,14 @@ core::task<core::result<>> listeners::add(transport_address at, listen_options o
     at = std::move(*normal);
     if (find(at) != all_.end())
         co_return core::fail(EEXIST, "the subsystem already has this listener", at.text());
+    if (!subsystem_.ana().reported() && initial != nvme::ana_state::optimized)
+        co_return core::fail(EINVAL, "the subsystem was made without ana_reporting: every path is optimized",
+                             at.text());
     // In the list before it listens: hosts that come with the first packet find it.
-    const auto added = std::make_shared<listener>(listener{at, options});
+    const auto added = std::make_shared<listener>(listener{at, options, {}, subsystem_.ana().make_states(initial)});
     all_.push_back(added);
+    if (added->ana)
+        co_await subsystem_.ana().settle();  // before the first of them comes
     auto listening = co_await shared.ports.lease(*fabric, at, options, added->port);
     if (!listening) {
         std::erase(all_, added);
@@ -50,16 +55,11 @@ core::task<core::result<>> listeners::add(transport_address at, listen_options o
 core::task<core::result<>> listeners::remove(transport_address at) {
     const auto keep = subsystem_.shared_from_this();
     target_state& shared = subsystem_.target();
-    transport* const fabric = shared.transports.find(at.trtype);
-    if (!fabric)
-        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
-    auto normal = fabric->normalized(std::move(at));
-    if (!normal)
-        co_return tl::make_unexpected(std::move(normal.error()));
-    at = std::move(*normal);
-    const auto it = find(at);
-    if (it == all_.end())
-        co_return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    const auto found = find_listener(std::move(at));
+    if (!found)
+        co_return tl::make_unexpected(found.error());
+    const auto it = *found;
+    transport* const fabric = shared.transports.find((*it)->at.trtype);
     const std::shared_ptr<const port> left = (*it)->port.shared();
     // Its lease goes with it, or, where add() is still at work, when that has seen it gone.
     all_.erase(it);
@@ -80,8 +80,25 @@ core::task<> listeners::remove_all() {
 }
 
 bool listeners::admit(const port* p) const noexcept {
-    return subsystem_.is_discovery() ||
-           (p && std::any_of(all_.begin(), all_.end(), [&](const auto& l) { return l->port.get() == p; }));
+    return subsystem_.is_discovery() || of(p);
+}
+
+const listener* listeners::of(const port* p) const noexcept {
+    const auto it = std::find_if(all_.begin(), all_.end(), [&](const auto& l) { return p && l->port.get() == p; });
+    return it == all_.end() ? nullptr : it->get();
+}
+
+core::result<listeners::list::const_iterator> listeners::find_listener(transport_address at) const {
+    transport* const fabric = subsystem_.target().transports.find(at.trtype);
+    if (!fabric)
+        return core::fail(ENOENT, "the subsystem has no such listener", at.text());
+    auto normal = fabric->normalized(std::move(at));
+    if (!normal)
+        return tl::make_unexpected(std::move(normal.error()));
+    const auto it = find(*normal);
+    if (it == all_.end())
+        return core::fail(ENOENT, "the subsystem has no such listener", normal->text());
+    return it;
 }
 
 }  // namespace causeway::nvmf

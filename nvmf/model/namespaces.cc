@@ -81,18 +81,23 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
     auto id = identify(p, *device);
     if (!id)
         co_return tl::make_unexpected(std::move(id.error()));
+    const std::uint32_t group = p.ana_group ? p.ana_group : id->nsid;
+    if (auto good = subsystem_.ana().check_group_of_namespace(p.ana_group); !good)
+        co_return tl::make_unexpected(std::move(good.error()));
     const nvm_namespace::limits limits{.wzsl = subsystem_.options().wzsl, .dmrsl = subsystem_.options().dmrsl};
     const auto ns = std::make_shared<nvm_namespace>(
         *this, *id, limits, p.auto_visible ? visible_hosts::all() : visible_hosts::only({}), device);
     if (auto claimed = ns->claim_device(); !claimed)
         co_return tl::make_unexpected(std::move(claimed.error()));
     all_.emplace(id->nsid, ns);
+    subsystem_.ana().join(*ns, group);
 
     co_await core::for_each_reactor(shared.group,
                                     [&](core::reactor& r) { tables_.on(r.index()).insert(ns->on_core(r.index())); });
     if (ns->is_removed())  // its device, or its subsystem, went away meanwhile
         co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
     ns->activate();
+    subsystem_.ana().namespaces_changed(ns->ana_group());
     core::log::info("{}: namespace {} is {}", subsystem_.nqn(), id->nsid, device->name());
     announce_change(*ns);
     announce_health();
@@ -108,6 +113,7 @@ std::shared_ptr<nvm_namespace> namespaces::begin_removal(std::uint32_t nsid) {
     std::shared_ptr<nvm_namespace> ns = it->second;
     all_.erase(it);
     ns->remove();
+    subsystem_.ana().namespaces_changed(ns->ana_group());
     core::log::info("{}: removing namespace {} ({})", subsystem_.nqn(), nsid, ns->device().name());
     core::detach(tear_down(ns));
     return ns;

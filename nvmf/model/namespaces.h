@@ -22,6 +22,7 @@ struct namespace_params {
     std::optional<nvmf::eui64> eui64;
     std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
     bool auto_visible = true;        ///< false: no host sees it until hosts are added to it
+    std::uint32_t ana_group = 0;     ///< 0: the one with the number of the nsid
 };
 
 /// The namespaces of one subsystem, which owns this. Control reactor; each core has its own table of them for the data

@@ -14,11 +14,6 @@ std::uint64_t zeroes_limit(std::uint8_t wzsl, unsigned block_shift) {
     return wzsl ? (std::uint64_t{4096} << wzsl) >> block_shift : 0;
 }
 
-std::uint64_t next_generation() {
-    static std::uint64_t last = 0;  // control reactor
-    return ++last;
-}
-
 /// `co_await idle(ns)`: continues on this core when it has no command on `ns` any more.
 class [[nodiscard]] idle : private core::message {
   public:
@@ -37,6 +32,11 @@ class [[nodiscard]] idle : private core::message {
 };
 
 }  // namespace
+
+std::uint64_t next_admission() noexcept {
+    static std::uint64_t last = 0;  // control reactor
+    return ++last;
+}
 
 void core_namespace::show_to(std::shared_ptr<const visible_hosts> hosts) noexcept {
     const auto others = static_cast<std::uint8_t>(refusals & ~refusal::masked);
@@ -59,11 +59,11 @@ nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, vi
                              std::shared_ptr<bdev::device> device)
     : owner_(&owner), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()),
       visibility_(std::move(seen_by)) {
-    const std::uint64_t generation = next_generation();
+    const std::uint64_t generation = next_admission();
     for (std::size_t i = 0; i < cores_.size(); ++i) {
         core_namespace& c = cores_.on(i);
         c.device = device_.get();
-        c.generation = generation;
+        c.generation = c.admission = generation;
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
         c.refusals = read_only() ? refusal::read_only : 0;

@@ -26,20 +26,36 @@ using eui64 = std::array<std::uint8_t, 8>;
 /// what a bit that is set refuses.
 ///
 /// Each bit has one owner on the control reactor, who knows all reasons for it, decides whether it is set, and visits
-/// every core when that changes: cores count nothing. The names `inaccessible` (ANA), `reservation_conflict`,
-/// `throttled` (QoS) and `suspended` (moves of a disk) are reserved for the owners to come.
+/// every core when that changes: cores count nothing. Where commands that were checked before must not run unchecked,
+/// the visit also gives the entry a new `admission`. The names `reservation_conflict`, `throttled` (QoS) and
+/// `suspended` (moves of a disk) are reserved for the owners to come.
 namespace refusal {
 inline constexpr std::uint8_t read_only = 1 << 0;  ///< its device cannot be written, as long as it lives
+inline constexpr std::uint8_t ana = 1 << 1;        ///< some controller may not use its ANA group: see ana_groups
 inline constexpr std::uint8_t masked = 1 << 3;     ///< not all hosts see it: `seen_by` says which do
 }  // namespace refusal
+
+/// Control reactor. A number for core_namespace::admission that has not been used before.
+std::uint64_t next_admission() noexcept;
+
+/// What a core knows of a namespace's ANA group.
+struct ana_access {
+    std::uint32_t group = 0;
+    bool may_refuse = false;      ///< some controller may not use the group
+    std::uint64_t admission = 0;  ///< a new one
+};
 
 /// What one core needs to run I/O on a namespace. Only that core accesses it.
 struct core_namespace {
     bdev::device* device = nullptr;
     std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
+    /// A command that was checked keeps this, and is checked again if it has changed when the command executes. From
+    /// the same numbers as `generation`, and at least that.
+    std::uint64_t admission = 0;
     std::uint32_t nsid = 0;
     std::uint8_t block_shift = 0;
-    std::uint8_t refusals = 0;         ///< bits of `refusal`
+    std::uint8_t refusals = 0;  ///< bits of `refusal`
+    std::uint32_t ana_group = 0;
     std::uint64_t max_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
     std::uint64_t max_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
 
@@ -51,6 +67,11 @@ struct core_namespace {
     void show_to(std::shared_ptr<const visible_hosts> hosts) noexcept;
     bool is_hidden_from(std::uint64_t host_number) const noexcept {
         return (refusals & refusal::masked) && !seen_by->contains(host_number);
+    }
+    void set(const ana_access& a) noexcept {
+        refusals = static_cast<std::uint8_t>((refusals & ~refusal::ana) | (a.may_refuse ? refusal::ana : 0));
+        ana_group = a.group;
+        admission = a.admission;
     }
 };
 
@@ -109,6 +130,17 @@ class nvm_namespace final : public bdev::observer {
     nvmf::visibility& visibility() noexcept { return visibility_; }
     const nvmf::visibility& visibility() const noexcept { return visibility_; }
 
+    // ---- Its ANA group, as `ana_groups` changes it.
+
+    std::uint32_t ana_group() const noexcept { return ana_group_; }
+    void set_ana_group(std::uint32_t group) noexcept { ana_group_ = group; }
+    bool ana_may_refuse() const noexcept { return ana_may_refuse_; }
+    /// What every core has to be told now.
+    ana_access change_ana_access(bool may_refuse) noexcept {
+        ana_may_refuse_ = may_refuse;
+        return {ana_group_, may_refuse, next_admission()};
+    }
+
     // ---- What happens to it, as `namespaces` decides, in this order.
 
     /// EBUSY: something else has claimed the device.
@@ -135,6 +167,8 @@ class nvm_namespace final : public bdev::observer {
     const std::shared_ptr<bdev::device> device_;
     core::per_core<core_namespace> cores_;
     nvmf::visibility visibility_;
+    std::uint32_t ana_group_ = 0;
+    bool ana_may_refuse_ = false;  ///< as cores know it, or are being told
     bool active_ = false;
     core::event released_;
 };

@@ -4,7 +4,7 @@
 namespace causeway::nvmf {
 
 subsystem::subsystem(target_state& shared, subsystem_options options)
-    : state_(shared), options_(std::move(options)), namespaces_(*this), listeners_(*this),
+    : state_(shared), options_(std::move(options)), namespaces_(*this), ana_(*this), listeners_(*this),
       access_(*this, options_.allow_any_host), controllers_(*this, options_.min_cntlid) {}
 
 subsystem::~subsystem() = default;

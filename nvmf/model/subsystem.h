@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nvmf/model/access.h"
+#include "nvmf/model/ana_groups.h"
 #include "nvmf/model/controllers.h"
 #include "nvmf/model/listeners.h"
 #include "nvmf/model/namespaces.h"
@@ -14,8 +15,8 @@ namespace causeway::nvmf {
 
 struct target_state;
 
-/// One NVM subsystem, in four parts: its namespaces, where it can be reached, the hosts that may use it, and its
-/// controllers. Control reactor.
+/// One NVM subsystem, in five parts: its namespaces, their ANA groups, where it can be reached, the hosts that may use
+/// it, and its controllers. Control reactor.
 ///
 /// Each part keeps its own rules and refers to the others by this class. What a part awaits keeps the subsystem alive.
 class subsystem : public std::enable_shared_from_this<subsystem> {
@@ -31,6 +32,8 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     nvmf::namespaces& namespaces() noexcept { return namespaces_; }
     const nvmf::namespaces& namespaces() const noexcept { return namespaces_; }
+    nvmf::ana_groups& ana() noexcept { return ana_; }
+    const nvmf::ana_groups& ana() const noexcept { return ana_; }
     nvmf::listeners& listeners() noexcept { return listeners_; }
     const nvmf::listeners& listeners() const noexcept { return listeners_; }
     nvmf::access& access() noexcept { return access_; }
@@ -47,6 +50,7 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
     target_state& state_;
     const subsystem_options options_;
     nvmf::namespaces namespaces_;
+    nvmf::ana_groups ana_;  ///< outlives the listeners, whose states it knows
     nvmf::listeners listeners_;
     nvmf::access access_;
     nvmf::controllers controllers_;

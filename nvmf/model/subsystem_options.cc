@@ -17,6 +17,9 @@ namespace {
 /// Each core keeps a pointer for every nsid up to the highest in use.
 constexpr std::uint32_t max_namespaces = 65536;
 
+/// As many as the ANA log page can count.
+constexpr std::uint32_t max_ana_groups = 65535;
+
 bool is_ascii(std::string_view text) noexcept {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
@@ -39,6 +42,9 @@ core::result<> check(const subsystem_options& o) {
         return core::fail(EINVAL, "cntlids must be from 1 to 65519, and min_cntlid not above max_cntlid", o.nqn);
     if (o.max_namespaces > max_namespaces)
         return core::fail(EINVAL, fmt::format("max_namespaces is at most {}", max_namespaces), o.nqn);
+    if (o.ana_reporting && o.max_namespaces > max_ana_groups)
+        return core::fail(EINVAL, fmt::format("max_namespaces is at most {} with ana_reporting", max_ana_groups),
+                          o.nqn);
     if (o.wzsl > 40)  // beyond, the size in bytes overflows
         return core::fail(EINVAL, "wzsl is at most 40", o.nqn);
     return {};

@@ -16,6 +16,7 @@ struct subsystem_options {
     std::string model_number = "Causeway Controller";
     std::uint32_t max_namespaces = 32;
     bool allow_any_host = false;
+    bool ana_reporting = false;
     std::uint16_t min_cntlid = 1;
     std::uint16_t max_cntlid = 0xffef;
     std::uint32_t dmrsl = 2097152;  ///< blocks of one discard range

@@ -366,13 +366,13 @@ connection& nvmf_fixture::connect_to(std::size_t core, transport_address at) {
 host nvmf_fixture::make_host(std::string nqn, unsigned io_queues, std::string subnqn, std::uint32_t kato_ms) {
     host h;
     h.nqn = nqn;
-    h.admin = &connect_to(connections.size());
+    h.admin = &connect_to(connections.size(), hosts_connect_to);
     const capsule& c = h.admin->call(connect(0, 31, kato_ms), raw(connect_data(subnqn, nqn)));
     EXPECT_EQ(c.status(), sc::success) << nvme::to_string(c.status());
     h.cntlid = static_cast<std::uint16_t>(c.dw0());
     enable(h);
     for (unsigned i = 0; i < io_queues; ++i) {
-        h.queues.push_back(&connect_to(connections.size()));
+        h.queues.push_back(&connect_to(connections.size(), hosts_connect_to));
         const capsule& q = h.queues.back()->call(connect(static_cast<std::uint16_t>(i + 1), 127),
                                                  raw(connect_data(subnqn, nqn, h.cntlid)));
         EXPECT_EQ(q.status(), sc::success) << nvme::to_string(q.status());

@@ -215,6 +215,7 @@ class nvmf_fixture {
     void enable(host& h);
 
     std::string hosts_come_from = "10.0.0.99";  ///< that connect from now on
+    transport_address hosts_connect_to = here;  ///< likewise, in make_host()
     core::simulation sim;
     core::placement homes;
     bdev::registry devices;
