@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "rpc/ana_state_param.h"
 #include "rpc/nvmf_service.h"
 
 namespace causeway::rpc {
@@ -76,20 +77,18 @@ core::task<answer> allow_any_host(nvmf_service& service, allow_params p) {
 
 // ---- Listeners.
 
-enum class ana_state { optimized };
 struct add_listener_params {
     std::string tgt_name = target_name;
     std::string nqn;
     listen_address at;
-    ana_state access{};
+    nvme::ana_state ana_state = nvme::ana_state::optimized;
     bool secure_channel = false;
 };
 const fields<add_listener_params> add_listener_fields = {
     required("nqn", &add_listener_params::nqn),
     required("listen_address", &add_listener_params::at, listen_address_fields),
     optional("tgt_name", &add_listener_params::tgt_name),
-    // Without ANA every path is an optimized one.
-    optional("ana_state", &add_listener_params::access, {{"optimized", ana_state::optimized}}),
+    optional("ana_state", &add_listener_params::ana_state),
     optional("secure_channel", &add_listener_params::secure_channel),
     unsupported<add_listener_params>("sock_impl", "there is only one socket implementation"),
     only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
@@ -99,7 +98,8 @@ core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
-    const auto listening = co_await (*s)->listeners().add(p.at.normal(), {.secure_channel = p.secure_channel});
+    const nvmf::listen_options required_of_hosts{.secure_channel = p.secure_channel};
+    const auto listening = co_await (*s)->listeners().add(p.at.normal(), required_of_hosts, p.ana_state);
     co_return listening ? ok() : answer(refuse_as(error_code::parameters, listening.error()));
 }
 
@@ -131,13 +131,24 @@ const fields<get_listeners_params> get_listeners_fields = {
     optional("tgt_name", &get_listeners_params::tgt_name),
 };
 
+json ana_states_to_json(const nvmf::ana_states& states) {
+    json all = json::array();
+    for (std::uint32_t group = 1; group <= states.groups(); ++group)
+        all.push_back({{"ana_group", group}, {"ana_state", nvmf::to_string(states.state(group))}});
+    return all;
+}
+
 answer get_listeners(const nvmf_service& service, const get_listeners_params& p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         return tl::make_unexpected(s.error());
     json all = json::array();
-    for (const auto& l : (*s)->listeners().all())
-        all.push_back(json{{"address", to_json(l->at)}});
+    for (const auto& l : (*s)->listeners().all()) {
+        json one = {{"address", to_json(l->at)}};
+        if (l->ana)
+            one["ana_states"] = ana_states_to_json(*l->ana);
+        all.push_back(std::move(one));
+    }
     return all;
 }
 

@@ -32,7 +32,7 @@ json create_params(const nvmf::subsystem& s) {
                    {"max_cntlid", o.max_cntlid},
                    {"dmrsl", o.dmrsl},
                    {"wzsl", o.wzsl},
-                   {"ana_reporting", false}};
+                   {"ana_reporting", o.ana_reporting}};
     if (!o.admin_label.empty())
         params["admin_label"] = o.admin_label;
     return params;
@@ -47,6 +47,8 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
     inner["uuid"] = bdev::to_string(ns.uuid());
     if (!ns.visibility().hosts().are_all())
         inner["no_auto_visible"] = true;
+    if (s.ana().reported())
+        inner["anagrpid"] = ns.ana_group();
     return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
 }
 
@@ -87,6 +89,30 @@ void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& 
     }
 }
 
+/// A listener, with its ANA states. Where they differ it is made inaccessible, and then given one state after the
+/// other: a host that comes meanwhile must not use a path that it has not.
+void write_listener(const nvmf::subsystem& s, const nvmf::listener& l, json& calls) {
+    json params = {{"nqn", s.nqn()}, {"listen_address", to_json(l.at)}, {"secure_channel", l.options.secure_channel}};
+    if (!l.ana) {
+        calls.push_back(saved_config::call("nvmf_subsystem_add_listener", std::move(params)));
+        return;
+    }
+    const nvmf::ana_states& states = *l.ana;
+    bool differ = false;
+    for (std::uint32_t group = 2; group <= states.groups(); ++group)
+        differ |= states.state(group) != states.state(1);
+    const nvme::ana_state first = differ ? nvme::ana_state::inaccessible : states.state(1);
+    params["ana_state"] = nvmf::to_string(first);
+    calls.push_back(saved_config::call("nvmf_subsystem_add_listener", std::move(params)));
+    for (std::uint32_t group = 1; group <= states.groups(); ++group)
+        if (states.state(group) != first)
+            calls.push_back(saved_config::call("nvmf_subsystem_listener_set_ana_state",
+                                               {{"nqn", s.nqn()},
+                                                {"listen_address", to_json(l.at)},
+                                                {"ana_state", nvmf::to_string(states.state(group))},
+                                                {"anagrpid", group}}));
+}
+
 }  // namespace
 
 void add_nvmf_config(saved_config& config, nvmf_service& service) {
@@ -102,10 +128,7 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
         // Last of all: a host that comes finds everything.
         for (const auto& s : service.target->subsystems())
             for (const auto& l : s->listeners().all())
-                calls.push_back(
-                    saved_config::call("nvmf_subsystem_add_listener", {{"nqn", s->nqn()},
-                                                                       {"listen_address", to_json(l->at)},
-                                                                       {"secure_channel", l->options.secure_channel}}));
+                write_listener(*s, *l, calls);
     });
 }
 

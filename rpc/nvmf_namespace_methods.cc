@@ -43,6 +43,7 @@ struct nvm_namespace {
     std::optional<hex_id<8>> eui64;
     std::optional<bdev::uuid> uuid;
     bool no_auto_visible = false;
+    std::uint32_t anagrpid = 0;
 };
 const fields<nvm_namespace> namespace_fields = {
     required("bdev_name", &nvm_namespace::bdev_name),
@@ -50,9 +51,9 @@ const fields<nvm_namespace> namespace_fields = {
     optional("nguid", &nvm_namespace::nguid),
     optional("eui64", &nvm_namespace::eui64),
     optional("uuid", &nvm_namespace::uuid),
+    optional("anagrpid", &nvm_namespace::anagrpid),
     optional("no_auto_visible", &nvm_namespace::no_auto_visible),
     unsupported<nvm_namespace>("ptpl_file", "reservations do not persist"),
-    only<nvm_namespace>("anagrpid", 0, "asymmetric namespace access is not supported"),
     only<nvm_namespace>("hide_metadata", false, "there is no metadata to hide"),
 };
 
@@ -83,6 +84,7 @@ core::task<answer> add(nvmf_service& service, add_params p) {
     params.eui64 = value_of<std::array<std::uint8_t, 8>>(p.ns.eui64);
     params.uuid = p.ns.uuid;
     params.auto_visible = !p.ns.no_auto_visible;
+    params.ana_group = p.ns.anagrpid;
     const auto nsid = co_await (*s)->namespaces().add(std::move(params));
     if (!nsid)
         co_return refuse_as(error_code::parameters, nsid.error());

@@ -31,6 +31,7 @@ void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_visibility_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_ana_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
 /// And what framework_get_config says of "keyring", a subsystem that is there and comes before "nvmf".
 void add_keyring_methods(method_table& methods, saved_config& config, nvmf_service& service);

@@ -37,13 +37,13 @@ const fields<create_params> create_fields = {
     option("admin_label", &options::admin_label),
     option("max_namespaces", &options::max_namespaces),
     option("allow_any_host", &options::allow_any_host),
+    option("ana_reporting", &options::ana_reporting),
     option("min_cntlid", &options::min_cntlid),
     option("max_cntlid", &options::max_cntlid),
     option("dmrsl", &options::dmrsl),
     option("wzsl", &options::wzsl),
     optional("max_discard_size_kib", &create_params::max_discard_size_kib),
     optional("max_write_zeroes_size_kib", &create_params::max_write_zeroes_size_kib),
-    only<create_params>("ana_reporting", false, "asymmetric namespace access is not supported"),
     only<create_params>("passthrough", false, "commands are not passed through to devices"),
     only<create_params>("enable_nssr", false, "hosts cannot reset the subsystem"),
 };
@@ -114,7 +114,7 @@ const fields<get_params> get_fields = {
     optional("tgt_name", &get_params::tgt_name),
 };
 
-json namespace_to_json(const nvmf::nvm_namespace& ns) {
+json namespace_to_json(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
     const auto& device = ns.device().name();
     json all = {{"nsid", ns.nsid()}, {"bdev_name", device}, {"name", device}};
     if (std::ranges::any_of(ns.nguid(), [](auto b) { return b != 0; }))
@@ -128,6 +128,8 @@ json namespace_to_json(const nvmf::nvm_namespace& ns) {
         for (const auto& [nqn, number] : seen_by.list())
             hosts.push_back({{"nqn", nqn}});
     }
+    if (s.ana().reported())
+        all["anagrpid"] = ns.ana_group();
     return all;
 }
 
@@ -162,7 +164,7 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     all["wzsl"] = o.wzsl;
     json namespaces = json::array();
     for (const auto& [nsid, ns] : s.namespaces().all())
-        namespaces.push_back(namespace_to_json(*ns));
+        namespaces.push_back(namespace_to_json(s, *ns));
     all["namespaces"] = std::move(namespaces);
     return all;
 }
