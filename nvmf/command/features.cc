@@ -8,6 +8,7 @@
 #include "nvmf/model/subsystem.h"
 
 #include <bit>
+#include <optional>
 
 namespace causeway::nvmf {
 
@@ -75,6 +76,52 @@ verdict set_write_cache(controller& c, request& r) {
     return {};
 }
 
+/// Of the host's media as they are now.
+void warn(controller& c) {
+    c.events().warn(media_health(c).critical_warning);
+}
+
+/// The threshold that a command is about. Nothing: it is reserved, or there is no such sensor.
+struct temperature_threshold {
+    unsigned sensor;
+    temperature_thresholds::side side;
+};
+std::optional<temperature_threshold> threshold_of(controller& c, std::uint32_t value) {
+    const unsigned sensor = nvme::bits<19, 16>(value), side = nvme::bits<21, 20>(value);
+    if (side > 1 || !temperature_thresholds::is_there(sensor, media_health(c)))
+        return std::nullopt;
+    return temperature_threshold{sensor, static_cast<temperature_thresholds::side>(side)};
+}
+
+constexpr unsigned at_temperature_select = at_value + 2;
+constexpr unsigned all_sensors = 0xf;  // in TMPSEL
+
+verdict set_temperature_threshold(controller& c, request& r) {
+    const std::uint32_t value = r.command.cdw11;
+    const auto kelvin = static_cast<std::uint16_t>(nvme::bits<15, 0>(value));
+    if (nvme::bits<19, 16>(value) == all_sensors && nvme::bits<21, 20>(value) <= 1) {
+        for (unsigned sensor = 0; sensor < temperature_thresholds::sensors; ++sensor)
+            c.features().temperature.set(sensor, static_cast<temperature_thresholds::side>(nvme::bits<21, 20>(value)),
+                                         kelvin);
+    } else if (const auto t = threshold_of(c, value)) {
+        c.features().temperature.set(t->sensor, t->side, kelvin);
+    } else {
+        return wrong_field(at_temperature_select);
+    }
+    warn(c);
+    return {};
+}
+
+/// Which one is asked for stands where Set Features has the value.
+outcome get_temperature_threshold(controller& c, request& r, bool current) {
+    const auto t = threshold_of(c, nvme::features_view{r.command}.value());
+    if (!t)
+        return wrong_field(at_temperature_select);
+    const temperature_thresholds& all = current ? c.features().temperature : temperature_thresholds{};
+    r.completion.dw0 = all.get(t->sensor, t->side);
+    return verdict();
+}
+
 std::uint32_t queues(controller& c) {
     const std::uint32_t n = c.fabric().options().max_io_qpairs_per_ctrlr;
     return nvme::number_of_queues(n, n);
@@ -104,7 +151,7 @@ verdict set_async_events(controller& c, request& r) {
     c.features().async_event_configuration = r.command.cdw11;
     c.events().configure(r.command.cdw11);
     if (!c.is_discovery())  // a host that enables warnings gets the current ones
-        c.events().warn(media_health(c).critical_warning);
+        warn(c);
     return {};
 }
 
@@ -143,7 +190,7 @@ using v = feature_values;
 constexpr feature features[] = {
     word<&v::arbitration, 0xffffff07>(fid::arbitration),
     {fid::power_management, true, false, zero, zero, set_power_management},
-    word<&v::temperature_threshold, 0x003fffff>(fid::temperature_threshold),
+    {fid::temperature_threshold, true, false, zero, zero, set_temperature_threshold},  // see get_features()
     {fid::error_recovery, true, false, kept<&v::error_recovery>, zero, set_error_recovery},
     {fid::volatile_write_cache, false, false, write_cache, write_cache, set_write_cache},
     {fid::number_of_queues, true, false, queues, queues, set_queues},
@@ -210,6 +257,8 @@ outcome get_features(controller& c, request& r) {
         r.completion.dw0 = f->changeable ? nvme::feature_changeable : 0;
         return verdict();
     }
+    if (f->id == fid::temperature_threshold)
+        return get_temperature_threshold(c, r, current);
     if (f->id == fid::host_behavior_support)
         set_response_struct(r, current ? c.features().host_behavior : nvme::host_behavior_support{});
     if (f->id == fid::host_identifier) {

@@ -7,6 +7,7 @@
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/model/target_state.h"
+#include "nvmf/model/temperature_thresholds.h"
 
 #include <algorithm>
 #include <bit>
@@ -15,10 +16,8 @@ namespace causeway::nvmf {
 
 namespace {
 
-constexpr unsigned min_page_size = 4096;         // of CAP.MPSMIN
-constexpr std::uint8_t abort_limit = 3;          // 0's based
-constexpr std::uint16_t warning_kelvin = 0x157;  // a gateway has no sensor that could come near
-constexpr std::uint16_t critical_kelvin = 0x175;
+constexpr unsigned min_page_size = 4096;  // of CAP.MPSMIN
+constexpr std::uint8_t abort_limit = 3;   // 0's based
 
 /// What both kinds of controller say.
 void describe_any(nvme::identify_controller& id, const controller& c) {

@@ -110,6 +110,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     // ---- The rest of what the host has set or may ask for.
 
     feature_values& features() noexcept { return features_; }
+    const feature_values& features() const noexcept { return features_; }
     async_events& events() noexcept { return events_; }
     error_log& errors() noexcept { return errors_; }  ///< any reactor
     /// For a discovery controller; nullptr for others. It is released when the controller ends.

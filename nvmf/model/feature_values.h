@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nvme/features.h"
+#include "nvmf/model/temperature_thresholds.h"
 
 #include <cstdint>
 
@@ -11,7 +12,7 @@ namespace causeway::nvmf {
 struct feature_values {
     std::uint32_t arbitration = 0;
     std::uint32_t power_management = 0;
-    std::uint32_t temperature_threshold = 0;
+    temperature_thresholds temperature{};
     std::uint32_t error_recovery = 0;
     std::uint32_t write_atomicity = 0;
     std::uint32_t async_event_configuration = 0;

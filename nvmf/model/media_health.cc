@@ -84,6 +84,7 @@ bdev::health media_health(const std::vector<const nvm_namespace*>& of, const con
         raise_to(all.warning_temperature_time, one->warning_temperature_time);
         raise_to(all.critical_temperature_time, one->critical_temperature_time);
     }
+    all.critical_warning = seen_by.features().temperature.warnings(all);
     return all;
 }
 

@@ -64,6 +64,9 @@ void add_feature_rows(std::vector<row>& to, const target_info&) {
         setter.fails("FID " + hex(f.id) + ": " + f.name, set(f.id, 0), invalid_field, at_cdw10);
     setter.works("FID 02h: power state 0", set(0x02, 0));
     setter.fails("FID 02h: power state 1", set(0x02, 1), invalid_field, at_cdw11).note = "there is one power state";
+    setter.works("FID 04h: the composite temperature, over", set(0x04, 343));
+    setter.fails("FID 04h: a sensor that is not there", set(0x04, 7u << 16 | 343), invalid_field, 46);
+    setter.fails("FID 04h: THSEL 2, reserved", set(0x04, 2u << 20 | 343), invalid_field, 46);
     setter.fails("FID 05h: DULBE", set(0x05, 1u << 16), invalid_field, 46).note =
         "no namespace reports deallocated blocks";
     setter.fails("FID 06h: no volatile write cache", set(0x06, 0), invalid_field, at_cdw10);
