@@ -59,6 +59,7 @@ find_library(RBD_LIBRARY rbd REQUIRED)
 find_library(RADOS_LIBRARY rados REQUIRED)
 
 include(GoogleTest)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # causeway_library(NAME SOURCES ... LINKS ...)
 # The target of one folder. LINKS are the floors below it and the parts that it alone uses.
@@ -77,16 +78,45 @@ function(causeway_library name)
     endif()
 endfunction()
 
-# causeway_test(NAME SOURCES ... LINKS ... [LABELS ...])
-# One GoogleTest program of a folder, every case known to ctest.
+# causeway_test(NAME SOURCES ... LINKS ... [LABELS ...] [PROCESS_PER_CASE])
+# One GoogleTest program of a folder. ctest knows each case; under a sanitizer, where processes cost more than cases, it knows the
+# program, unless what is tested wants a new process for each case (PROCESS_PER_CASE).
 function(causeway_test name)
-    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+    cmake_parse_arguments(ARG "PROCESS_PER_CASE" "" "SOURCES;LINKS;LABELS" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
     # Tests are not optimized: what they test is, and they compile in three quarters of the time.
     target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O0>)
-    gtest_discover_tests(${name} TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+    if(CAUSEWAY_SANITIZE AND NOT ARG_PROCESS_PER_CASE)
+        causeway_test_entry(${name} ${name} LABELS ${ARG_LABELS})
+    else()
+        gtest_discover_tests(${name} TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
+                             PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+    endif()
+endfunction()
+
+# causeway_test_entry(ENTRY PROGRAM [ARGUMENTS ...] [LABELS ...])
+# All cases of a GoogleTest program, or those that its arguments choose, as one entry of ctest. A report of the cases is
+# cases/ENTRY.xml in the build folder, where ./test reads it. If the program is not built, the entry is called ENTRY_NOT_BUILT.
+function(causeway_test_entry entry program)
+    cmake_parse_arguments(ARG "" "" "ARGUMENTS;LABELS" ${ARGN})
+    string(MAKE_C_IDENTIFIER ${entry} file)
+    set(file ${CMAKE_CURRENT_BINARY_DIR}/${file}_entry.cmake)
+    set(arguments "")
+    foreach(argument IN LISTS ARG_ARGUMENTS)
+        string(APPEND arguments " \"${argument}\"")
+    endforeach()
+    file(GENERATE OUTPUT ${file} CONTENT
+"if(EXISTS \"$<TARGET_FILE:${program}>\")
+    add_test(\"${entry}\" \"${Python3_EXECUTABLE}\" -B -m lab.gtest_cases \"${CMAKE_BINARY_DIR}/cases/${entry}.xml\"
+             \"$<TARGET_FILE:${program}>\"${arguments})
+    set_tests_properties(\"${entry}\" PROPERTIES TIMEOUT 1500 LABELS \"${ARG_LABELS}\"
+                         ENVIRONMENT \"PYTHONPATH=${CMAKE_SOURCE_DIR}/tests\")
+else()
+    add_test(\"${entry}_NOT_BUILT\" \"${entry}_NOT_BUILT\")
+endif()
+")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
 endfunction()
 
 # causeway_bench(NAME SOURCES ... LINKS ...)

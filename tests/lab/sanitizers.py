@@ -17,6 +17,10 @@ _REPORT = re.compile(r"^(==\d+==ERROR: |==\d+==WARNING: |WARNING: ThreadSanitize
 
 def reports(log: Path) -> str:
     """From the first report in a program's log to the log's end; nothing if there is none."""
-    text = log.read_text(errors="replace")
+    return reports_in(log.read_text(errors="replace"))
+
+
+def reports_in(text: str) -> str:
+    """The same of what a program has written."""
     found = _REPORT.search(text)
     return text[found.start():] if found else ""

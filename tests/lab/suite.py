@@ -10,6 +10,7 @@
 
 import contextlib
 import os
+import shutil
 import sys
 import xml.etree.ElementTree as ET
 from concurrent.futures import Future, TimeoutError
@@ -54,11 +55,14 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: list[str] = field(default_factory=list)
+    """The names of those that failed."""
 
     def __iadd__(self, other: "Counts") -> "Counts":
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.failures += other.failures
         return self
 
     def __str__(self) -> str:
@@ -136,10 +140,12 @@ class Suite:
 
     def ctest(self, preset: str, partial: bool) -> None:
         """Runs ctest, less what needs a cluster; `partial`: less what was not built, too."""
-        absent = "_NOT_BUILT$" + ("|^(simulation|neighbours)/" if partial and preset != "release" else "")
+        absent = "_NOT_BUILT$" + ("|^simulation/" if partial and preset != "release" else "")
+        cases = places.CHECKOUT / "build" / preset / "cases"
+        shutil.rmtree(cases, ignore_errors=True)    # an older run's
         self.tests(f"unit tests, {preset}", f"unit-{preset}", UNIT_MINUTES, lambda report: [
             "ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count(), "-LE", NEEDS_CEPH, "-E", absent,
-            "--output-on-failure", "--output-junit", report])
+            "--output-on-failure", "--output-junit", report], cases)
 
     def built(self, preset: str, folders: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> bool:
         log = self.run.logs / f"build-{preset}.log"
@@ -149,11 +155,14 @@ class Suite:
         self.show(log)
         return False
 
-    def tests(self, title: str, name: str, minutes: float, command) -> None:
-        """Runs a test command that writes a JUnit report; shows the end of its log if anything failed."""
+    def tests(self, title: str, name: str, minutes: float, command, cases: Path | None = None) -> None:
+        """Runs a test command that writes a JUnit report; shows the end of its log if anything failed.
+
+        `cases`: a folder where programs report their cases (gtest_cases.py).
+        """
         log, report = self.files(name)
         with self.progress.step(title) as step:
-            self.count(step, logged(command(report), log, self.progress, minutes), report)
+            self.count(step, logged(command(report), log, self.progress, minutes), report, cases)
         if step.failed:
             self.show(log)
 
@@ -161,13 +170,15 @@ class Suite:
         """A step's log and its report."""
         return self.run.logs / f"{name}.log", self.run.folder / f"{name}.xml"
 
-    def count(self, step, status: int, report: Path) -> None:
+    def count(self, step, status: int, report: Path, cases: Path | None = None) -> None:
         """Adds a report's counts; a command that failed without saying where, or never came to report, is a failure."""
-        counts = read_report(report) if report.exists() else Counts()
+        counts = read_report(report, cases) if report.exists() else Counts()
         if status != 0 and counts.failed == 0:
             counts.failed = 1
         step.note, step.failed = str(counts), counts.failed > 0
         self.counts += counts
+        if counts.failures:
+            self.progress.say("\n".join(f"     failed: {name}" for name in counts.failures))
 
     def show(self, log: Path) -> None:
         self.progress.say(f"\n---- from {log}\n{relevant(log)}\n----\n")
@@ -193,16 +204,22 @@ def relevant(log: Path, lines: int = 60) -> str:
     return "\n".join(text[-lines:] if broke is None else text[broke:broke + lines])
 
 
-def read_report(path: Path) -> Counts:
-    """Counts of a JUnit file, as ctest and pytest write it."""
+def read_report(path: Path, cases: Path | None = None) -> Counts:
+    """Counts of a JUnit file, as ctest and pytest write it; for a program that has reported its cases, these."""
     counts = Counts()
     for case in ET.parse(path).getroot().iter("testcase"):
-        if case.find("failure") is not None or case.find("error") is not None:
-            counts.failed += 1
-        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
-            counts.skipped += 1
-        else:
-            counts.passed += 1
+        name, failed = case.get("name"), case.find("failure") is not None or case.find("error") is not None
+        own = cases / f"{name}.xml" if cases else None
+        if own and own.exists():
+            of_program = read_report(own)
+            of_program.failures = [f"{name}/{failure}" for failure in of_program.failures]
+            counts += of_program
+            failed = failed and not of_program.failed    # said already
+        elif not failed:
+            skipped = case.find("skipped") is not None or case.get("status") in ("notrun", "disabled")
+            counts += Counts(skipped=1) if skipped else Counts(passed=1)
+        if failed:
+            counts += Counts(failed=1, failures=[name])
     return counts
 
 
