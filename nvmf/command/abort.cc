@@ -19,8 +19,8 @@ constexpr unsigned limit = 4;  // ACL says so, 0's based
 bool abort_waiting_command(qpair& q, std::uint16_t cid) noexcept {
     if (abort_fused(q, cid))
         return true;
-    // The transport cannot know of fused pairs: half of one taken back would leave the other waiting for
-    // ever.
+    // The halves of a fused pair may wait together for one buffer, by the first one's claim: if that was aborted, the
+    // second would wait for ever (core/buffer_share.h).
     return side_of(q).fused_begun == 0 && q.abort_waiting(cid);
 }
 
