@@ -3,10 +3,10 @@
 
     PYTHONPATH=tests python3 -m lab.gtest_cases REPORT.xml PROGRAM [ARGUMENT ...]
 
-Under a sanitizer the start and the end of a process cost more than most cases take, so ctest starts a program once there,
-through this, and not for each case. Nothing is lost by that: a case that ends its process fails by name, and the cases behind it
-run in another process; a case that takes too long is ended in the same way; and what the sanitizer reports when the process ends
-(a leak) is a failure of its own. REPORT.xml is in JUnit's form, one entry for each case.
+Under a sanitizer the start and the end of a process cost more than most cases take, so ctest starts a program once
+there, through this, and not for each case. Nothing is lost by that: a case that ends its process fails by name, and
+the cases behind it run in another process; a case that takes too long is ended in the same way; and what the sanitizer
+reports when the process ends (a leak) is a failure of its own. REPORT.xml is in JUnit's form, one entry for each case.
 """
 
 import os

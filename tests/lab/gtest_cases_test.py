@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No case of a program is lost, however its process ends: programs that behave like GoogleTest's, with one fault each."""
+"""No case of a program is lost, however its process ends: programs that behave like GoogleTest's, one fault each."""
 
 import contextlib
 import io
