@@ -15,8 +15,8 @@ std::size_t raise_descriptor_limit() noexcept {
     return limit.rlim_cur;
 }
 
-tcp::connection_limits host_connection_limits(std::size_t descriptors) noexcept {
-    tcp::connection_limits limits;
+common::connection_limits host_connection_limits(std::size_t descriptors) noexcept {
+    common::connection_limits limits;
     limits.total = std::clamp<std::size_t>(descriptors / 2, 1, limits.total);
     return limits;
 }

@@ -13,6 +13,6 @@ std::size_t raise_descriptor_limit() noexcept;
 /// How many descriptors host connections may use: half of `descriptors`. The others are for the management socket and
 /// its clients, the log, devices, and the sockets that librados has for each storage daemon: their needs are unknown in
 /// advance, and host connections must not use up their descriptors.
-tcp::connection_limits host_connection_limits(std::size_t descriptors) noexcept;
+common::connection_limits host_connection_limits(std::size_t descriptors) noexcept;
 
 }  // namespace causeway::gateway

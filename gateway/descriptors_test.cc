@@ -10,7 +10,7 @@ namespace {
 TEST(descriptors, hosts_have_half_of_them) {
     EXPECT_EQ(host_connection_limits(1024).total, 512u);
     EXPECT_EQ(host_connection_limits(1).total, 1u);
-    EXPECT_EQ(host_connection_limits(RLIM_INFINITY).total, tcp::connection_limits().total);
+    EXPECT_EQ(host_connection_limits(RLIM_INFINITY).total, common::connection_limits().total);
 }
 
 TEST(descriptors, the_soft_limit_becomes_the_hard_one) {

@@ -48,10 +48,10 @@ class no_bus final : public bdev_nvme::bus {
     core::result<std::string> normalized(const std::string& address) override { return address; }
 };
 
-tcp::connection_limits connection_limits() {
+common::connection_limits connection_limits() {
     const std::size_t descriptors = raise_descriptor_limit();
-    const tcp::connection_limits limits = host_connection_limits(descriptors);
-    if (limits.total < tcp::connection_limits().total)
+    const common::connection_limits limits = host_connection_limits(descriptors);
+    if (limits.total < common::connection_limits().total)
         core::log::notice("hosts may have {} TCP connections, half of this process's descriptors: raise its hard limit "
                           "(ulimit -Hn, systemd's LimitNOFILE) for more",
                           limits.total);

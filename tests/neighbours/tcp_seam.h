@@ -33,7 +33,7 @@ class faulty_stream final : public tcp::stream {
 class tcp_seam final : public seam {
   public:
     /// Few, so that strangers are seen to reach the limit.
-    static constexpr tcp::connection_limits limits{.total = 400, .pending = 64, .pending_per_address = 32};
+    static constexpr common::connection_limits limits{.total = 400, .pending = 64, .pending_per_address = 32};
 
     tcp_seam();
     core::result<std::unique_ptr<nvmf::transport>> make_transport(nvmf::target& t) override;

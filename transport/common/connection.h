@@ -6,6 +6,7 @@
 #include "core/task.h"
 #include "core/trace.h"
 #include "nvmf/target.h"
+#include "transport/common/connection_limiter.h"
 
 #include <chrono>
 #include <cstdint>
@@ -53,6 +54,11 @@ class connection {
     ~connection() = default;
 
     core::reactor& control() const noexcept { return target_.group().control(); }
+    /// Its slot among the connections, until its link has ended. If it has to make room for others, it is closed.
+    void hold(std::unique_ptr<connection_permit> permit) {
+        permit_ = std::move(permit);
+        permit_->watch(control(), [this] { close(nvmf::disconnect_reason::transport_error); });
+    }
     /// What a queue pair calls on its reactor when it closes.
     auto on_closed_by_qpair() noexcept {
         return [this](nvmf::disconnect_reason why) { control().execute([this, why] { close(why); }); };
@@ -69,6 +75,7 @@ class connection {
     state state_ = state::beginning;
     bool cancelled_ = false;  ///< closed while it began
     nvmf::disconnect_reason why_{};
+    std::unique_ptr<connection_permit> permit_;
     core::core_lease lease_;        ///< empty until it is admitted
     std::unique_ptr<Qpair> qpair_;  ///< home reactor's
 
@@ -91,6 +98,7 @@ core::task<> connection<Connection, Qpair>::tear_down() {
                                          [this] { return self().peer_is_gone() || qpair_->responses_out(); });
     co_await self().end_link();
     co_await core::switch_to(control());
+    permit_.reset();
     self().on_link_ended();
     lease_.release();
 

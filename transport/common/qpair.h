@@ -8,6 +8,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/buffer_holders.h"
 #include "nvmf/target.h"
+#include "transport/common/connection_limiter.h"
 #include "transport/common/poll_group.h"
 #include "transport/common/request_table.h"
 #include "transport/common/sq_head.h"
@@ -50,9 +51,10 @@ class qpair : public nvmf::qpair {
     core::condition_variable& progress() noexcept { return progress_; }
 
   protected:
-    /// `entries`: of the submission queue, as far as they are known. `on_closed_by_us` is called once, on this reactor.
-    qpair(poll_group& group, std::uint32_t entries, nvmf::transport_address local, nvmf::transport_address peer,
-          std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
+    /// `permit`: its connection's, until nothing is sent any more. `entries`: of the submission queue, as far as they
+    /// are known. `on_closed_by_us` is called once, on this reactor.
+    qpair(poll_group& group, connection_permit& permit, std::uint32_t entries, nvmf::transport_address local,
+          nvmf::transport_address peer, std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override { assert(requests_.taken() == 0); }
 
     /// A capsule has come: checks it. REQUIRES: `command` is what it says.
@@ -119,17 +121,20 @@ class qpair : public nvmf::qpair {
         connect_limit_.cancel();
     }
 
+    connection_permit& permit_;
     latency_sums& latencies_;
     std::function<void(nvmf::disconnect_reason)> on_closed_by_us_;
     core::timer connect_limit_;
 };
 
 template <class Qpair, class Request>
-qpair<Qpair, Request>::qpair(poll_group& group, std::uint32_t entries, nvmf::transport_address local,
-                             nvmf::transport_address peer, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
+qpair<Qpair, Request>::qpair(poll_group& group, connection_permit& permit, std::uint32_t entries,
+                             nvmf::transport_address local, nvmf::transport_address peer,
+                             std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
     : nvmf::qpair(group.home()), target_(group.target()), local_(std::move(local)), peer_(std::move(peer)),
       buffers_(group.buffers(), group.own_buffers()), sq_head_(entries), requests_([this](Request& r) { prepare(r); }),
-      latencies_(group.latencies()), on_closed_by_us_(std::move(on_closed_by_us)), connect_limit_(group.home(), [this] {
+      permit_(permit), latencies_(group.latencies()), on_closed_by_us_(std::move(on_closed_by_us)),
+      connect_limit_(group.home(), [this] {
           if (!is_connected())
               terminate("no Connect command in time");
       }) {
@@ -176,6 +181,8 @@ void qpair<Qpair, Request>::respond(nvmf::request& done) noexcept {
     if (nvme::is_connect(r.command) && r.status().ok()) [[unlikely]] {
         const std::uint32_t entries = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
         sq_head_.set_entries(entries);
+        if (!broken_)
+            permit_.connected();
         self().on_connected(entries);
     }
     buffers_.transfer_to(r.buffer, core::buffer_user::host);

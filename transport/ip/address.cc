@@ -72,4 +72,14 @@ nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a) {
     return {std::string(trtype), a.sa_family == AF_INET6 ? "IPv6" : "IPv4", host, service};
 }
 
+std::uint64_t host_key(const sockaddr& a) noexcept {
+    constexpr std::uint64_t is_ipv4 = std::uint64_t{0xffff} << 32;
+    if (a.sa_family == AF_INET)
+        return is_ipv4 | reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr;
+    const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(a).sin6_addr;
+    std::uint64_t subnet = 0;
+    std::memcpy(&subnet, &six, sizeof subnet);
+    return subnet;
+}
+
 }  // namespace causeway::ip

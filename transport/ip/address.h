@@ -4,6 +4,7 @@
 #include "core/result.h"
 #include "nvmf/transport.h"
 
+#include <cstdint>
 #include <netinet/in.h>
 #include <string_view>
 #include <sys/socket.h>
@@ -26,5 +27,8 @@ core::result<nvmf::transport_address> normalized(nvmf::transport_address a);
 
 /// `trtype` and the spelling of JSON-RPC.
 nvmf::transport_address address_of(std::string_view trtype, const sockaddr& a);
+
+/// Equal for what one machine may have for itself: an IPv4 address, or an IPv6 subnet of 64 bits.
+std::uint64_t host_key(const sockaddr& a) noexcept;
 
 }  // namespace causeway::ip

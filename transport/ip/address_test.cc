@@ -58,5 +58,16 @@ TEST(address, has_one_spelling) {
     EXPECT_FALSE(normalized({"TCP", "", "::1", "4420"})) << "IPv6 has to be said";
 }
 
+TEST(address, of_one_host_is_an_ipv4_address_or_an_ipv6_subnet) {
+    const auto key = [](const char* family, const char* traddr) {
+        auto a = socket_address_of({"TCP", family, traddr, "4420"});
+        return host_key(*a->get());
+    };
+    EXPECT_EQ(key("IPv6", "fd77::1"), key("IPv6", "fd77::1:4"));
+    EXPECT_NE(key("IPv6", "fd77::1"), key("IPv6", "fd77:0:0:1::1"));
+    EXPECT_NE(key("IPv4", "10.0.0.1"), key("IPv4", "10.0.0.2"));
+    EXPECT_NE(key("IPv4", "10.0.0.1"), key("IPv6", "::ffff:10.0.0.1"));
+}
+
 }  // namespace
 }  // namespace causeway::ip

@@ -63,6 +63,8 @@ core::task<> connection::accept() {
     core::result<> built = co_await settle();
     registered_memory responses;
     auto make = [&] { return build(responses); };
+    if (built && cancelled_)
+        built = core::fail(ECANCELED, "the host has gone");
     if (built)
         built = co_await core::run_blocking(target.group(), make);
     if (!built) {
@@ -75,10 +77,12 @@ core::task<> connection::accept() {
     }
 
     co_await core::switch_to(lease_.home());
-    qpair_ = std::make_unique<qpair>(*group_, *receives_, id_->qp, asked_.qid, limits_, std::move(responses), local_,
-                                     peer_, on_closed_by_qpair());
+    qpair_ = std::make_unique<qpair>(*group_, *receives_, *permit_, id_->qp, asked_.qid, limits_, std::move(responses),
+                                     local_, peer_, on_closed_by_qpair());
     qpair_->port = port_;
     group_->join(*qpair_);
+    if (evicting_)
+        group_->stats().evicting.add();
     co_await core::switch_to(control());
 
     auto accept = [this] { return accept_connection(); };
@@ -90,8 +94,27 @@ core::task<> connection::accept() {
     become_live();
 }
 
-/// Finds a core that has room: the one where the queue pair should live, or else the next one.
+/// Finds a core that has room. If none has, connections that have not sent Connect make room one by one: a host sends
+/// it within milliseconds, and devices that cannot enlarge a completion queue have room for a few hundred queue pairs.
 core::task<core::result<>> connection::settle() {
+    // Others that settle now would take the room that is made for this one.
+    const auto lock = co_await device_.settling().lock();
+    const std::uint64_t host = ip::host_key(*rdma_get_peer_addr(id_));
+    core::result<> settled = co_await find_core();
+    while (!settled && !cancelled_ && !device_.lost() && device_.quota().is_within_share(peer_.traddr, limits_.depth)) {
+        const bool more_room = co_await device_.make_room_for(host);
+        if (!more_room)
+            break;
+        evicting_ = true;
+        settled = co_await find_core();
+    }
+    if (settled)
+        hold(device_.limiter().admit(host).permit);
+    co_return settled;
+}
+
+/// The core where the queue pair should live, or else the next one that has room.
+core::task<core::result<>> connection::find_core() {
     nvmf::target& target = transport_.target();
     receive_quota& quota = device_.quota();
     if (!quota.allows(peer_.traddr, limits_.depth))
@@ -123,7 +146,7 @@ core::task<core::result<>> connection::settle() {
             lease_ = std::move(candidate);
             group_ = *group;
             receives_ = *admitted;
-            co_return cancelled_ ? core::fail(ECANCELED, "the host has gone") : core::result<>{};
+            co_return core::result<>{};
         }
         settled = tl::make_unexpected(admitted.error());
         quota.release(index, peer_.traddr, limits_.depth);
@@ -197,7 +220,8 @@ core::task<> connection::refuse(nvme::rdma_cm_status why) {
         co_await core::switch_to(lease_.home());
         group_->cancel(*receives_, limits_);
         co_await core::switch_to(control());
-        device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth);
+        permit_.reset();
+        release_receives(limits_.depth);
     }
     device_hold_.release();
     transport_.remove(*this);
@@ -235,13 +259,19 @@ core::task<> connection::end_link() {
 }
 
 void connection::on_link_ended() {
-    device_.quota().release(lease_.home().index(), peer_.traddr, limits_.depth - held_);
+    release_receives(limits_.depth - held_);
     device_hold_.release();
 }
 
 void connection::on_gone() {
-    device_.quota().release(lease_.home().index(), peer_.traddr, held_);
+    if (held_)
+        release_receives(held_);
     transport_.remove(*this);
+}
+
+void connection::release_receives(std::uint32_t n) {
+    device_.quota().release(lease_.home().index(), peer_.traddr, n);
+    device_.on_room_released();
 }
 
 /// On the home reactor: until the device is done with the queue pair, or there is no hope of it.

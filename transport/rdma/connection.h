@@ -31,6 +31,7 @@ class connection final : public cm_owner, public common::connection<connection, 
     friend class common::connection<connection, qpair>;
 
     core::task<core::result<>> settle();
+    core::task<core::result<>> find_core();
     core::result<> build(registered_memory& responses);
     core::result<> accept_connection();
     core::task<> refuse(nvme::rdma_cm_status why);
@@ -39,6 +40,7 @@ class connection final : public cm_owner, public common::connection<connection, 
     core::task<> drain();
     void on_link_ended();
     void on_gone();
+    void release_receives(std::uint32_t n);
     void wake_home();
 
     rdma_transport& transport_;
@@ -52,6 +54,7 @@ class connection final : public cm_owner, public common::connection<connection, 
     std::atomic<bool> peer_gone_ = false;  ///< said on the control reactor, of interest at home
     poll_group* group_ = nullptr;
     receive_pool* receives_ = nullptr;  ///< of the group, where it is admitted
+    bool evicting_ = false;             ///< others had to make room
     std::uint32_t held_ = 0;            ///< receives, by commands that were executing when its link ended
     std::atomic<bool> last_receive_seen_{false};
 };

@@ -44,6 +44,8 @@ inline constexpr core::metric poll_group_rows[] = {
      "Work requests that were posted to send queues.", offsetof(poll_group::statistics, total_send_wrs)},
     {"causeway_rdma_send_doorbells_total", "send_doorbell_updates", core::metric_kind::counter,
      "Calls that posted them.", offsetof(poll_group::statistics, send_doorbell_updates)},
+    {"causeway_rdma_evicting_connections_total", "", core::metric_kind::counter,
+     "Connections for which others that had not sent Connect had to go.", offsetof(poll_group::statistics, evicting)},
 };
 #pragma GCC diagnostic pop
 static_assert(core::lists_each_counter(poll_group_rows, sizeof(poll_group::statistics)));

@@ -73,6 +73,22 @@ core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
     co_return groups_[home->index()].get();
 }
 
+core::task<bool> device::make_room_for(std::uint64_t host) {
+    const std::uint64_t before = rooms_released_;
+    if (!limiter_.evict_for(host))
+        co_return false;
+    static core::log::limiter limit;
+    core::log::peer_warning(limit, "rdma: {}: no room for a new connection: closing one that has not sent Connect",
+                            name_);
+    co_await room_released_.wait([this, before] { return rooms_released_ != before; });
+    co_return true;
+}
+
+void device::on_room_released() {
+    ++rooms_released_;
+    room_released_.notify_all();
+}
+
 core::task<> device::release_verbs() {
     const auto lock = co_await making_.lock();
     watch_.reset();

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "core/async_mutex.h"
+#include "core/condition_variable.h"
 #include "core/counter_registry.h"
 #include "core/gate.h"
 #include "core/reactor.h"
 #include "core/task.h"
+#include "transport/common/connection_limiter.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/receive_quota.h"
@@ -53,6 +55,16 @@ class device {
     /// Receives of its cores, by the peers that they are promised to.
     receive_quota& quota() noexcept { return quota_; }
 
+    /// Connections that have room on this device: those without a Connect may have to make room for others.
+    common::connection_limiter& limiter() noexcept { return limiter_; }
+    /// Held by the connection that looks for room.
+    core::async_mutex& settling() noexcept { return settling_; }
+    /// For a connection of `host` (ip::host_key): the host that has most connections without a Connect loses the oldest
+    /// of them. Ends when that has released its room. False: none has more of them than `host`.
+    core::task<bool> make_room_for(std::uint64_t host);
+    /// A connection has released receives and completions.
+    void on_room_released();
+
     /// What a connection holds from its beginning until it has released all that is the device's.
     core::gate::holder hold_queue_pair() noexcept { return queue_pairs_.hold(); }
     /// REQUIRES: mark_lost(). Ends when no connection holds anything of the device's.
@@ -73,6 +85,10 @@ class device {
     pd_ptr pd_;
     const device_limits limits_;
     receive_quota quota_;
+    common::connection_limiter limiter_{common::connection_limits{}};
+    core::async_mutex settling_;
+    std::uint64_t rooms_released_ = 0;  ///< times that a connection has
+    core::condition_variable room_released_;
     nvmf::target& target_;
     const transport_options& options_;
     events handlers_;

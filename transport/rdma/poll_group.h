@@ -78,6 +78,7 @@ class poll_group final : public common::poll_group {
         core::counter completions;
         core::counter pending_free_request, pending_rdma_read, pending_rdma_write, pending_rdma_send;
         core::counter total_send_wrs, send_doorbell_updates;
+        core::counter evicting;  ///< connections for which others without a Connect had to go
     };
     statistics& stats() noexcept { return stats_; }
     const statistics& stats() const noexcept { return stats_; }

@@ -25,10 +25,11 @@ bool is_flush(ibv_wc_status s) noexcept {
 
 }  // namespace
 
-qpair::qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
-             registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
-             std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
-    : common::qpair<qpair, request>(group, limits.depth, std::move(local), std::move(peer), std::move(on_closed_by_us)),
+qpair::qpair(poll_group& group, receive_pool& receives, common::connection_permit& permit, ibv_qp* qp,
+             std::uint16_t qid, const qpair_limits& limits, registered_memory responses, nvmf::transport_address local,
+             nvmf::transport_address peer, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
+    : common::qpair<qpair, request>(group, permit, limits.depth, std::move(local), std::move(peer),
+                                    std::move(on_closed_by_us)),
       group_(group), receives_(receives), qp_(qp), qp_num_(qp->qp_num), asked_qid_(qid), limits_(limits),
       responses_(std::move(responses)), queue_(qp, limits.send_requests, limits.reads),
       claim_(receive_pool::first_claim(limits.depth)) {

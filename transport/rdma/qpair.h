@@ -35,9 +35,10 @@ struct qpair_limits {
 class qpair final : public common::qpair<qpair, request> {
   public:
     /// `responses`: memory of responses_size(), empty where the device takes responses inline.
-    qpair(poll_group& group, receive_pool& receives, ibv_qp* qp, std::uint16_t qid, const qpair_limits& limits,
-          registered_memory responses, nvmf::transport_address local, nvmf::transport_address peer,
-          std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
+    /// `permit` and `on_closed_by_us`: see common::qpair.
+    qpair(poll_group& group, receive_pool& receives, common::connection_permit& permit, ibv_qp* qp, std::uint16_t qid,
+          const qpair_limits& limits, registered_memory responses, nvmf::transport_address local,
+          nvmf::transport_address peer, std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
     std::string_view transport_name() const noexcept override { return "RDMA"; }

@@ -23,9 +23,11 @@ class receive_quota {
         return receives <= per_core_ - by_core_[core];
     }
     bool allows(const std::string& peer, std::uint32_t receives) const {
-        const auto it = by_peer_.find(peer);
-        const std::uint64_t held = it == by_peer_.end() ? 0 : it->second;
-        return held + receives <= std::uint64_t{per_core_} * by_core_.size() - promised_;
+        return held_by(peer) + receives <= std::uint64_t{per_core_} * by_core_.size() - promised_;
+    }
+    /// True: so many more do not take it above its share, if all that hold some, and one more, had the same.
+    bool is_within_share(const std::string& peer, std::uint32_t receives) const {
+        return held_by(peer) + receives <= std::uint64_t{per_core_} * by_core_.size() / (by_peer_.size() + 1);
     }
 
     /// REQUIRES: has_room().
@@ -47,6 +49,11 @@ class receive_quota {
     std::uint64_t promised() const noexcept { return promised_; }
 
   private:
+    std::uint64_t held_by(const std::string& peer) const {
+        const auto it = by_peer_.find(peer);
+        return it == by_peer_.end() ? 0 : it->second;
+    }
+
     const std::uint32_t per_core_;
     std::vector<std::uint32_t> by_core_;
     std::map<std::string, std::uint64_t> by_peer_;

@@ -25,15 +25,18 @@ transport_options receives_per_core(std::uint32_t n) {
     return o;
 }
 
-/// I/O queues of depth 128, all asked for at once: before the first of them is closed for not sending Connect.
-std::vector<host_end*> open_many(rdma_fixture& w, unsigned n) {
+constexpr std::uint32_t crowd = 0x0a020001;
+
+/// I/O queues of depth 128 of one address, all asked for at once: before the first of them is closed for not sending
+/// Connect.
+std::vector<host_end*> open_many(rdma_fixture& w, unsigned n, std::uint32_t from = crowd) {
     nvme::rdma_cm_request r{};
     r.qid = std::uint16_t{1};
     r.hrqsize = std::uint16_t{128};
     r.hsqsize = std::uint16_t{127};
     std::vector<host_end*> ends;
     while (ends.size() < n)
-        ends.push_back(w.fabric.request(w.here.traddr, 4420, r));
+        ends.push_back(w.fabric.request(w.here.traddr, 4420, r, 16, from));
     EXPECT_TRUE(w.until([&] {
         return std::none_of(ends.begin(), ends.end(), [](host_end* e) { return e->is == host_end::state::requesting; });
     }));
@@ -43,12 +46,12 @@ std::vector<host_end*> open_many(rdma_fixture& w, unsigned n) {
 TEST(room, a_queue_goes_to_a_core_that_has_room_and_is_refused_when_none_has) {
     rdma_fixture w(1, receives_per_core(64));
     std::vector<std::unique_ptr<host_queue>> held;
-    held.push_back(w.open(1, 64));  // one queue, and its core is full
-    for (int i = 0; i < 16; ++i) {  // the others have more queues, and room
+    held.push_back(w.open(1, 64, 0, 16, crowd));  // one queue, and its core is full
+    for (int i = 0; i < 16; ++i) {                // the others have more queues, and room
         held.push_back(w.open(1, 8));
         ASSERT_TRUE(accepted(held.back())) << i;
     }
-    const auto last = w.open(1, 8);
+    const auto last = w.open(1, 8, 0, 16, crowd);
     EXPECT_EQ(last->end().is, host_end::state::rejected);
     EXPECT_EQ(last->end().status, nvme::to_underlying(nvme::rdma_cm_status::no_resources));
     EXPECT_EQ(w.homes.count(core::lease_kind::io_queue), held.size()) << "the refused one counts on no core";
@@ -65,8 +68,47 @@ TEST(room, a_core_that_cannot_grow_sends_connections_to_the_next) {
         << "nor does one that no core has admitted";
 }
 
+std::ptrdiff_t count(const std::vector<host_end*>& ends, host_end::state s) {
+    return std::count_if(ends.begin(), ends.end(), [s](host_end* e) { return e->is == s; });
+}
+
+/// Of which completion queues that cannot grow have room for 120 queue pairs.
+rdma_fixture with_room_for_120() {
+    device_options d;
+    d.resizes_queues = false;
+    return rdma_fixture(1, receives_per_core(32768), d);
+}
+
+/// In less than the 15 s after which those who do not send Connect are closed.
+TEST(room, strangers_of_one_address_make_room_for_hosts_of_others) {
+    rdma_fixture w = with_room_for_120();
+    const auto strangers = open_many(w, 150);
+    ASSERT_EQ(count(strangers, host_end::state::accepted), 120);
+    const core::ticks before = w.sim.time().now();
+    host newcomer = w.make_host(nqn, 128);
+    EXPECT_TRUE(newcomer.io->call(read(0, 8), 4096));
+    EXPECT_LT(w.sim.time().to_nanoseconds(w.sim.time().now() - before), 1s);
+    EXPECT_GE(count(strangers, host_end::state::closed), 1);
+    EXPECT_LE(count(strangers, host_end::state::closed), 2) << "no more of them go than there are newcomers";
+
+    for (int i = 0; i < 200; ++i)
+        ASSERT_TRUE(accepted(w.open(1, 128, 0, 16, 0x0a030001 + static_cast<std::uint32_t>(i)))) << i;
+    EXPECT_TRUE(newcomer.io->call(read(0, 8), 4096)) << "who has connected stays";
+}
+
+TEST(room, strangers_of_many_addresses_make_room_for_who_has_less_than_its_share) {
+    rdma_fixture w(1, receives_per_core(64));
+    std::vector<std::unique_ptr<host_queue>> held;
+    for (int i = 0; i < 24; ++i)
+        held.push_back(w.open(1, 8));
+    EXPECT_EQ(w.open(1, 8, 0, 16, crowd)->end().is, host_end::state::rejected) << "a share is 7 now";
+    EXPECT_TRUE(accepted(w.open(1, 4, 0, 16, crowd)));
+    EXPECT_TRUE(held[0]->closed());
+    EXPECT_FALSE(held[1]->closed());
+}
+
 TEST(room, one_address_leaves_room_for_others) {
-    constexpr std::uint32_t greedy = 0x0a020001;
+    constexpr std::uint32_t greedy = crowd;
     rdma_fixture w(1, receives_per_core(128));
     std::vector<std::unique_ptr<host_queue>> held;
     for (int i = 0; i < 20; ++i)

@@ -56,7 +56,7 @@ nvmf::transport_address own_address(int socket) {
 
 }  // namespace
 
-acceptor::acceptor(core::reactor& home, connection_limiter& limiter, int listening,
+acceptor::acceptor(core::reactor& home, common::connection_limiter& limiter, int listening,
                    std::shared_ptr<const nvmf::port> port, const transport_options& options, const stream_maker& make,
                    handshake_statistics& stats, std::function<void(handshake_result)> on_established)
     : home_(home), limiter_(limiter), listening_(listening), port_(std::move(port)), options_(options), make_(make),
@@ -104,7 +104,7 @@ void acceptor::begin(int socket, const sockaddr& peer) {
     // Lack of resources affects only the new connection.
     try {
         s = make_(socket);
-        auto [permit, evicted_another] = limiter_.admit(peer);
+        auto [permit, evicted_another] = limiter_.admit(ip::host_key(peer));
         if (evicted_another) {
             static core::log::limiter limit;
             stats_.evicting.add();

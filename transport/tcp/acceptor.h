@@ -11,6 +11,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <sys/socket.h>
 
 namespace causeway::tcp {
 
@@ -33,9 +34,9 @@ struct handshake_statistics {
 class acceptor {
   public:
     /// `established` is called for each one that is. `port`: what `listening` listens for.
-    acceptor(core::reactor& home, connection_limiter& limiter, int listening, std::shared_ptr<const nvmf::port> port,
-             const transport_options& options, const stream_maker& make, handshake_statistics& stats,
-             std::function<void(handshake_result)> on_established);
+    acceptor(core::reactor& home, common::connection_limiter& limiter, int listening,
+             std::shared_ptr<const nvmf::port> port, const transport_options& options, const stream_maker& make,
+             handshake_statistics& stats, std::function<void(handshake_result)> on_established);
 
   private:
     void accept();
@@ -45,7 +46,7 @@ class acceptor {
     void watch();
 
     core::reactor& home_;
-    connection_limiter& limiter_;
+    common::connection_limiter& limiter_;
     const int listening_;
     const std::shared_ptr<const nvmf::port> port_;
     const transport_options& options_;

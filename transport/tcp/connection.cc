@@ -21,7 +21,9 @@ core::log::flag flag("tcp");
 
 connection::connection(tcp_transport& transport, handshake_result e)
     : common::connection<connection, qpair>(transport.target(), flag, e.qid), transport_(transport),
-      handshake_(std::move(e)) {}
+      handshake_(std::move(e)) {
+    hold(std::move(handshake_.permit));
+}
 
 core::task<> connection::begin() {
     lease_ = target_.assign_core(handshake_.qid);
@@ -31,7 +33,7 @@ core::task<> connection::begin() {
         group_ = *group;
         co_await core::switch_to(lease_.home());
         try {
-            qpair_ = std::make_unique<qpair>(*group_, std::move(handshake_), on_closed_by_qpair());
+            qpair_ = std::make_unique<qpair>(*group_, *permit_, std::move(handshake_), on_closed_by_qpair());
             joined = group_->join(*qpair_);
         } catch (const std::bad_alloc&) {
             joined = core::fail_errno(ENOMEM, "a connection");
@@ -57,7 +59,6 @@ core::task<> connection::end_link() {
     if (why_ == nvmf::disconnect_reason::protocol_violation)
         co_await linger_close(std::move(stream), {});
     stream.reset();
-    qpair_->permit.reset();
 }
 
 void connection::on_gone() {

@@ -26,7 +26,7 @@ bool is(const nvme::tcp_common_header& h, nvme::tcp_pdu_type type) noexcept {
 
 }  // namespace
 
-handshake::handshake(core::reactor& home, std::unique_ptr<connection_permit> permit, std::unique_ptr<stream> s,
+handshake::handshake(core::reactor& home, std::unique_ptr<common::connection_permit> permit, std::unique_ptr<stream> s,
                      const nvmf::transport_options& options, std::shared_ptr<const nvmf::port> port,
                      nvmf::transport_address local, nvmf::transport_address peer, function done)
     : options_(options), done_(std::move(done)),

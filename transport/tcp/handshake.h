@@ -29,7 +29,7 @@ class handshake {
     /// Called once, and destroys the handshake.
     using function = std::function<void(handshake& done, outcome how)>;
 
-    handshake(core::reactor& home, std::unique_ptr<connection_permit> permit, std::unique_ptr<stream> s,
+    handshake(core::reactor& home, std::unique_ptr<common::connection_permit> permit, std::unique_ptr<stream> s,
               const nvmf::transport_options& options, std::shared_ptr<const nvmf::port> port,
               nvmf::transport_address local, nvmf::transport_address peer, function done);
 

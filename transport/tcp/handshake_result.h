@@ -2,7 +2,7 @@
 #pragma once
 
 #include "nvmf/transport.h"
-#include "transport/tcp/connection_limiter.h"
+#include "transport/common/connection_limiter.h"
 #include "wire/tcp/pdu_check.h"
 #include "wire/tcp/stream.h"
 
@@ -14,7 +14,7 @@ namespace causeway::tcp {
 
 /// The result of a handshake, with which a connection continues.
 struct handshake_result {
-    std::unique_ptr<connection_permit> permit;  ///< goes after the stream
+    std::unique_ptr<common::connection_permit> permit;  ///< goes after the stream
     std::unique_ptr<tcp::stream> stream;
     negotiated_params negotiated;            ///< of what the host sends
     std::uint32_t data_alignment = 4;        ///< bytes; of what it wants to get (HPDA)

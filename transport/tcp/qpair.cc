@@ -20,15 +20,15 @@ namespace sc = nvme::sc;
 }  // namespace
 
 // Before Connect says how deep the queue is, its head is counted in a number that is as large as any.
-qpair::qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
-    : common::qpair<qpair, request>(group, 1u << 16, std::move(e.local), std::move(e.peer), std::move(on_closed_by_us)),
+qpair::qpair(poll_group& group, common::connection_permit& permit, handshake_result e,
+             std::function<void(nvmf::disconnect_reason)> on_closed_by_us)
+    : common::qpair<qpair, request>(group, permit, 1u << 16, std::move(e.local), std::move(e.peer),
+                                    std::move(on_closed_by_us)),
       group_(group), stream_(std::move(e.stream)), proven_identity_(stream_->proven_identity()),
       data_alignment_(e.data_alignment), max_parts_(std::min(e.max_r2ts, request::max_parts)), reader_(*this),
       unparsed_(std::move(e.first)) {
     port = std::move(e.port);
     reader_.negotiated = e.negotiated;
-    permit = std::move(e.permit);
-    permit->watch(home(), [this] { disconnect(nvmf::disconnect_reason::transport_error); });
 }
 
 nvmf::host_identity qpair::identity_of(std::string_view hostnqn, std::string_view subnqn) const {
@@ -146,7 +146,6 @@ void qpair::on_connected(std::uint32_t entries) noexcept {
     if (connected_ || broken_)
         return;
     connected_ = true;
-    permit->connected();
     if (!requests_.allow(entries))
         terminate("no memory for its commands", nvmf::disconnect_reason::transport_error);
 }
@@ -184,7 +183,6 @@ void qpair::send_response(request& r, bool with_data) noexcept {
 void qpair::begin_close() noexcept {
     begin_closing();
     unparsed_ = {};
-    permit->unwatch();
     if (request* r = std::exchange(current_, nullptr))
         complete_request(*r);  // the target has never heard of it
     // Where an R2T is being sent, that comes to its end first: see on_r2t_sent().

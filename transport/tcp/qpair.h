@@ -27,8 +27,9 @@ class poll_group;
 /// and room for Connect's data, and other in-capsule data is dropped.
 class qpair final : public common::qpair<qpair, request>, private pdu_sink {
   public:
-    /// `on_closed_by_us` is called once, on this reactor.
-    qpair(poll_group& group, handshake_result e, std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
+    /// `permit` and `on_closed_by_us`: see common::qpair.
+    qpair(poll_group& group, common::connection_permit& permit, handshake_result e,
+          std::function<void(nvmf::disconnect_reason)> on_closed_by_us);
     ~qpair() override;
 
     std::string_view transport_name() const noexcept override { return "TCP"; }
@@ -61,9 +62,6 @@ class qpair final : public common::qpair<qpair, request>, private pdu_sink {
     /// Nothing is sent any more, and only what commands still execute with is kept. The stream, to end it as it should
     /// be.
     std::unique_ptr<stream> stop_sending() noexcept;
-
-    /// Goes when its socket has.
-    std::unique_ptr<connection_permit> permit;
 
     // Its slot in the poll group.
     bool marked_dirty = false;

@@ -40,7 +40,7 @@ core::result<> check(const transport_options& o) {
 
 }  // namespace
 
-tcp_transport::tcp_transport(nvmf::target& target, transport_options options, const connection_limits& limits)
+tcp_transport::tcp_transport(nvmf::target& target, transport_options options, const common::connection_limits& limits)
     : target_(target), options_(std::move(options)), limiter_(limits), groups_(target.group().size()),
       handshakes_(target.group().size()) {
     register_counters();
@@ -185,7 +185,7 @@ std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {
 namespace causeway {
 
 core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& target, tcp::transport_options options,
-                                                                  const tcp::connection_limits& limits) {
+                                                                  const common::connection_limits& limits) {
     if (auto good = tcp::check(options); !good)
         return tl::make_unexpected(good.error());
     if (auto enough = common::poll_group::check_memory(options, target.group().size()); !enough)
@@ -193,7 +193,7 @@ core::result<std::unique_ptr<nvmf::transport>> make_tcp_transport(nvmf::target& 
     return std::make_unique<tcp::tcp_transport>(target, std::move(options), limits);
 }
 
-nvmf::transport_kind tcp_transport_kind(const tcp::connection_limits& limits) {
+nvmf::transport_kind tcp_transport_kind(const common::connection_limits& limits) {
     return nvmf::make_transport_kind("TCP", tcp::own_options,
                                      [limits](nvmf::target& t, tcp::transport_options options) {
                                          return make_tcp_transport(t, std::move(options), limits);

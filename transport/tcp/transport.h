@@ -4,9 +4,9 @@
 #include "core/async_mutex.h"
 #include "core/counter_registry.h"
 #include "nvmf/transport.h"
+#include "transport/common/connection_limiter.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
-#include "transport/tcp/connection_limiter.h"
 #include "transport/tcp/listener.h"
 #include "transport/tcp/options.h"
 #include "transport/tcp/poll_group.h"
@@ -21,7 +21,7 @@ namespace causeway::tcp {
 /// which are counters.
 class tcp_transport final : public nvmf::transport {
   public:
-    tcp_transport(nvmf::target& target, transport_options options, const connection_limits& limits);
+    tcp_transport(nvmf::target& target, transport_options options, const common::connection_limits& limits);
     ~tcp_transport() override;
 
     // nvmf::transport
@@ -49,7 +49,7 @@ class tcp_transport final : public nvmf::transport {
     core::task<core::result<poll_group*>> group_on(core::reactor& home);
 
     // Acceptors'. Any core.
-    connection_limiter& limiter() noexcept { return limiter_; }
+    common::connection_limiter& limiter() noexcept { return limiter_; }
     handshake_statistics& handshakes(std::size_t core) noexcept { return handshakes_.on(core); }
     /// Takes over a connection whose handshake is done.
     core::task<> adopt(handshake_result e);
@@ -62,7 +62,7 @@ class tcp_transport final : public nvmf::transport {
 
     nvmf::target& target_;
     const transport_options options_;
-    connection_limiter limiter_;
+    common::connection_limiter limiter_;
     bool stopping_ = false;
     const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();
     const std::shared_ptr<tls_server> tls_ = make_tls_server(keys_);

@@ -161,7 +161,7 @@ void raw_host::take(std::span<const std::byte> pdu) {
 
 // ---- A gateway.
 
-tcp_fixture::tcp_fixture(std::size_t cores, transport_options options, connection_limits limits)
+tcp_fixture::tcp_fixture(std::size_t cores, transport_options options, common::connection_limits limits)
     : group(numbers_below(cores), clock, blocking), homes(group), devices(group), port(free_port()) {
     core::log::set_print_level(core::log::level::error);
     target.emplace(homes, devices);
@@ -173,7 +173,7 @@ tcp_fixture::~tcp_fixture() {
         stop();
 }
 
-core::task<> tcp_fixture::build(transport_options options, connection_limits limits) {
+core::task<> tcp_fixture::build(transport_options options, common::connection_limits limits) {
     auto made = std::make_unique<tcp_transport>(*target, options, limits);
     fabric = made.get();
     EXPECT_TRUE(target->add_transport(std::move(made)));

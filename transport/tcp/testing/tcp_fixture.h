@@ -67,7 +67,7 @@ class raw_host {
 /// A gateway on cores of one thread.
 class tcp_fixture : public ::testing::Test {
   public:
-    explicit tcp_fixture(std::size_t cores = 1, transport_options options = {}, connection_limits limits = {});
+    explicit tcp_fixture(std::size_t cores = 1, transport_options options = {}, common::connection_limits limits = {});
     ~tcp_fixture() override;
 
     /// Turns all cores until `done`, and lets time pass where there is nothing to do. False: it is not so within a
@@ -107,7 +107,7 @@ class tcp_fixture : public ::testing::Test {
 
   private:
     unsigned turn();
-    core::task<> build(transport_options options, connection_limits limits);
+    core::task<> build(transport_options options, common::connection_limits limits);
     void enable(raw_host& admin);
 };
 

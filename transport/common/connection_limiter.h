@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/reactor.h"
-#include "transport/tcp/tcp_transport.h"
+#include "transport/common/connection_limits.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,15 +10,14 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <sys/socket.h>
 #include <unordered_map>
 
-namespace causeway::tcp {
+namespace causeway::common {
 
 class connection_limiter;
 
-/// A connection's slot in the limits, from accept to the end of its socket: pending at first, when only its address is
-/// known, and from its Connect on as a host's. Owned by the object that has the connection, on any core.
+/// A connection's slot in the limits, until its link has ended: pending at first, when only its address is known, and
+/// from its Connect on as a host's. Owned by the object that has the connection, on any core.
 class connection_permit {
   public:
     ~connection_permit();
@@ -54,7 +53,8 @@ class connection_permit {
 ///
 /// A well-behaved host sends Connect within milliseconds. If there are too many pending connections, from one address
 /// or altogether, the oldest of them is evicted for the new one, so a silent client cannot lock others out. Only if
-/// connected hosts use all slots are no more connections accepted.
+/// connected hosts use all slots are no more connections accepted. An address is a number by which hosts differ:
+/// ip::host_key().
 class connection_limiter {
   public:
     explicit connection_limiter(const connection_limits& limits) : limits_(limits) {}
@@ -66,7 +66,10 @@ class connection_limiter {
         bool evicted_another;
     };
     /// REQUIRES: not full() a moment ago. Throws std::bad_alloc.
-    admitted admit(const sockaddr& peer);
+    admitted admit(std::uint64_t address);
+    /// For a connection from `address` that there is no room for: the address that has most pending connections loses
+    /// the oldest of them. False: none has more of them than `address`, so nobody has to go for it.
+    bool evict_for(std::uint64_t address);
     /// True once a minute: log now that the limit is reached.
     bool should_log_full(const core::reactor& here);
 
@@ -88,4 +91,4 @@ class connection_limiter {
     core::ticks next_log_ = 0;
 };
 
-}  // namespace causeway::tcp
+}  // namespace causeway::common

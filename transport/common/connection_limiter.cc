@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/tcp/connection_limiter.h"
+#include "transport/common/connection_limiter.h"
 
 #include <algorithm>
-#include <cstring>
-#include <netinet/in.h>
 #include <utility>
 
-namespace causeway::tcp {
+namespace causeway::common {
 
 namespace {
 
 constexpr auto log_period = std::chrono::minutes(1);
 // The last slots are for new connections while evicted ones are still being closed.
 constexpr std::size_t max_places_for_newcomers = 64;
-
-/// A host is an IPv4 address, or an IPv6 subnet, which is what one machine may have for itself.
-std::uint64_t key_of(const sockaddr& a) noexcept {
-    constexpr std::uint64_t is_ipv4 = std::uint64_t{0xffff} << 32;
-    if (a.sa_family == AF_INET)
-        return is_ipv4 | reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr;
-    const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(a).sin6_addr;
-    std::uint64_t subnet = 0;
-    std::memcpy(&subnet, &six, sizeof subnet);
-    return subnet;
-}
 
 }  // namespace
 
@@ -83,8 +70,7 @@ connection_permit* connection_limiter::connection_to_evict(std::uint64_t address
     return too_many && !pending_.empty() ? pending_.front() : nullptr;
 }
 
-connection_limiter::admitted connection_limiter::admit(const sockaddr& peer) {
-    const std::uint64_t address = key_of(peer);
+connection_limiter::admitted connection_limiter::admit(std::uint64_t address) {
     std::unique_ptr<connection_permit> p(new connection_permit(*this, address));
     const std::lock_guard lock(mutex_);
     ++connections_;
@@ -126,6 +112,21 @@ void connection_limiter::remove_pending(connection_permit& p) noexcept {
         by_address_.erase(same);
 }
 
+bool connection_limiter::evict_for(std::uint64_t address) {
+    const std::lock_guard lock(mutex_);
+    const auto own = by_address_.find(address);
+    std::size_t most = own == by_address_.end() ? 0 : own->second.size();
+    connection_permit* going = nullptr;
+    for (connection_permit* const p : pending_)  // of several such addresses, the one with the oldest
+        if (const std::size_t n = by_address_.find(p->address_)->second.size(); n > most) {
+            most = n;
+            going = p;
+        }
+    if (going)
+        evict(*going);
+    return going != nullptr;
+}
+
 bool connection_limiter::should_log_full(const core::reactor& here) {
     const std::lock_guard lock(mutex_);
     if (here.now() < next_log_)
@@ -134,4 +135,4 @@ bool connection_limiter::should_log_full(const core::reactor& here) {
     return true;
 }
 
-}  // namespace causeway::tcp
+}  // namespace causeway::common
