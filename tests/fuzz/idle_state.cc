@@ -10,7 +10,7 @@
 namespace causeway::fuzz {
 
 struct connections_of {
-    using type = std::vector<std::unique_ptr<rdma::connection>> rdma::rdma_transport::*;
+    using type = common::connections<rdma::connection> rdma::rdma_transport::*;
     friend constexpr type member(connections_of);
 };
 struct devices_of {
@@ -18,7 +18,7 @@ struct devices_of {
     friend constexpr type member(devices_of);
 };
 struct groups_of {
-    using type = std::vector<std::unique_ptr<rdma::poll_group>> rdma::device::*;
+    using type = common::core_groups<rdma::poll_group> rdma::device::*;
     friend constexpr type member(groups_of);
 };
 struct qpairs_of {
@@ -56,7 +56,7 @@ namespace {
 
 rdma::poll_group* group(rdma::rdma_transport& t) noexcept {
     const auto& devices = t.*member(devices_of());
-    return devices.empty() ? nullptr : (devices.front().get()->*member(groups_of())).front().get();
+    return devices.empty() ? nullptr : (devices.front().get()->*member(groups_of())).find(0);
 }
 
 /// nullptr: none.

@@ -17,11 +17,11 @@
 namespace causeway::fuzz {
 
 struct tcp_connections_of {
-    using type = std::vector<std::unique_ptr<tcp::connection>> tcp::tcp_transport::*;
+    using type = common::connections<tcp::connection> tcp::tcp_transport::*;
     friend constexpr type member(tcp_connections_of);
 };
 struct tcp_groups_of {
-    using type = std::vector<std::unique_ptr<tcp::poll_group>> tcp::tcp_transport::*;
+    using type = common::core_groups<tcp::poll_group> tcp::tcp_transport::*;
     friend constexpr type member(tcp_groups_of);
 };
 template struct exposed<tcp_connections_of, &tcp::tcp_transport::connections_>;
@@ -218,7 +218,7 @@ void tcp_session::check_idle() {
     if (!gateway_.wait([&] { return connections() == keepers; }))
         fail(fmt::format("{} connections are left", connections()));
     auto& groups = static_cast<tcp::tcp_transport&>(gateway_.transport()).*member(tcp_groups_of());
-    core::buffer_pool& buffers = groups.front()->buffers();
+    core::buffer_pool& buffers = groups.find(0)->buffers();
     if (const auto n = buffers.free_buffers(1); n != small_buffers)
         fail(fmt::format("{} of {} small buffers are free", n, small_buffers));
     if (const auto n = buffers.free_buffers(max_io_size); n != large_buffers)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/condition_variable.h"
 #include "core/log.h"
 #include "core/placement.h"
 #include "core/task.h"
@@ -8,10 +9,13 @@
 #include "nvmf/target.h"
 #include "transport/common/connection_limiter.h"
 
+#include <cassert>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace causeway::common {
 
@@ -111,5 +115,44 @@ core::task<> connection<Connection, Qpair>::tear_down() {
     CAUSEWAY_TRACE(flag_, "queue {}: gone", qid_);
     self().on_gone();
 }
+
+/// The connections of a fabric, from their beginning until all of their resources are released. Control reactor.
+template <class Connection>
+class connections {
+  public:
+    connections() = default;
+    connections(const connections&) = delete;
+    connections& operator=(const connections&) = delete;
+    ~connections() { assert(all_.empty()); }
+
+    std::size_t size() const noexcept { return all_.size(); }
+
+    Connection& add(std::unique_ptr<Connection> made) {
+        all_.push_back(std::move(made));
+        return *all_.back();
+    }
+    /// Destroys it.
+    void remove(Connection& c) {
+        std::erase_if(all_, [&](const auto& o) { return o.get() == &c; });
+        if (all_.empty())
+            none_left_.notify_all();
+    }
+    /// Closes those for which `f(connection)` is true. Closing a connection never removes it within this call.
+    template <class F>
+    void close_if(nvmf::disconnect_reason why, F f) {
+        for (const auto& c : all_)
+            if (f(*c))
+                c->close(why);
+    }
+    /// Closes all. Ends when none is left.
+    core::task<> close_all(nvmf::disconnect_reason why) {
+        close_if(why, [](const Connection&) { return true; });
+        co_await none_left_.wait([this] { return all_.empty(); });
+    }
+
+  private:
+    std::vector<std::unique_ptr<Connection>> all_;
+    core::condition_variable none_left_;
+};
 
 }  // namespace causeway::common

@@ -28,7 +28,14 @@ device::device(ibv_context* context, pd_ptr pd, const device_limits& limits, nvm
                const transport_options& options, events handlers)
     : context_(context), name_(ibv_get_device_name(context->device)), pd_(std::move(pd)), limits_(limits),
       quota_(target.group().size(), limits.receives_per_core), target_(target), options_(options),
-      handlers_(std::move(handlers)), groups_(target.group().size()) {
+      handlers_(std::move(handlers)),
+      groups_(
+          target.group(),
+          [this](core::reactor& home) { return poll_group::create(home, target_, pd_.get(), limits_, options_); },
+          [this](const poll_group& made) {
+              counted_groups_.attach(poll_group_table, made.home().index(), made.stats());
+              counted_receives_.attach(receive_table, made.home().index(), made.receive_stats());
+          }) {
     register_counters();
     watch_.emplace(target.group().control(), context->async_fd, EPOLLIN, [this](std::uint32_t) { take_events(); });
     core::log::notice("rdma: {}: {} receives per core, {} RDMA READs per connection{}", name_,
@@ -41,36 +48,17 @@ device::~device() = default;
 /// The instance before it, if there was one, has been lost and is not listed any more.
 void device::register_counters() {
     const core::labels labels{{"transport", "RDMA"}, {"device", name_}};
-    if (auto listed = target_.counter_list().add({poll_group_table, labels, groups_.size()}))
+    if (auto listed = target_.counter_list().add({poll_group_table, labels, target_.group().size()}))
         counted_groups_ = std::move(*listed);
-    if (auto listed = target_.counter_list().add({receive_table, labels, groups_.size()}))
+    if (auto listed = target_.counter_list().add({receive_table, labels, target_.group().size()}))
         counted_receives_ = std::move(*listed);
 }
 
 void device::mark_lost() noexcept {
     lost_ = true;
+    groups_.close();
     counted_groups_ = {};
     counted_receives_ = {};
-}
-
-core::task<core::result<poll_group*>> device::group_on(core::reactor& r) {
-    core::reactor* const home = &r;
-    const auto lock = co_await making_.lock();
-    if (!groups_[home->index()] && !lost_) {
-        auto make = [this, home] { return poll_group::create(*home, target_, pd_.get(), limits_, options_); };
-        auto made = co_await core::run_blocking(target_.group(), make);
-        if (!made)
-            co_return tl::make_unexpected(made.error());
-        groups_[home->index()] = std::move(*made);
-        co_await core::switch_to(*home);
-        groups_[home->index()]->start();
-        co_await core::switch_to(target_.group().control());
-        counted_groups_.attach(poll_group_table, home->index(), groups_[home->index()]->stats());
-        counted_receives_.attach(receive_table, home->index(), groups_[home->index()]->receive_stats());
-    }
-    if (lost_)
-        co_return core::fail(ENODEV, "the device is gone", name_);
-    co_return groups_[home->index()].get();
 }
 
 core::task<bool> device::make_room_for(std::uint64_t host) {
@@ -90,18 +78,8 @@ void device::on_room_released() {
 }
 
 core::task<> device::release_verbs() {
-    const auto lock = co_await making_.lock();
     watch_.reset();
-    for (auto& g : groups_) {
-        if (!g)
-            continue;
-        co_await core::switch_to(g->home());
-        co_await g->stop();
-        poll_group* const group = g.get();
-        auto release = [group] { group->release_verbs(); };
-        co_await core::run_blocking(target_.group(), release);
-        co_await core::switch_to(target_.group().control());
-    }
+    co_await groups_.stop();
     pd_.reset();
 }
 

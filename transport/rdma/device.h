@@ -8,6 +8,7 @@
 #include "core/reactor.h"
 #include "core/task.h"
 #include "transport/common/connection_limiter.h"
+#include "transport/common/core_groups.h"
 #include "transport/rdma/device_limits.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/receive_quota.h"
@@ -42,9 +43,8 @@ class device {
     const std::string& name() const noexcept { return name_; }
 
     /// The poll group on `r`, made if there is none yet.
-    core::task<core::result<poll_group*>> group_on(core::reactor& r);
-    /// nullptr: none yet.
-    const poll_group* group(std::size_t core) const noexcept { return groups_[core].get(); }
+    core::task<core::result<poll_group*>> group_on(core::reactor& r) { return groups_.on(r); }
+    std::uint64_t buffer_waits(std::size_t core) const noexcept { return groups_.buffer_waits(core); }
 
     /// No new work starts on it.
     void mark_lost() noexcept;
@@ -94,8 +94,7 @@ class device {
     events handlers_;
     bool lost_ = false;
     core::gate queue_pairs_;
-    core::async_mutex making_;
-    std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
+    common::core_groups<poll_group> groups_;
     core::counter_registration counted_groups_, counted_receives_;
     std::optional<core::fd_watch> watch_;
 };

@@ -20,23 +20,19 @@ void rdma_transport::lose(device& d) {
         return;
     d.mark_lost();
     core::log::error("rdma: {}: device lost, closing {} connections", d.name(), d.connections);
-    for (const auto& c : connections_)
-        if (&c->on() == &d)
-            c->close(nvmf::disconnect_reason::transport_error);
+    connections_.close_if(nvmf::disconnect_reason::transport_error, [&](const connection& c) { return &c.on() == &d; });
     ++background_;
     // The device itself has just said that it failed: it may not go before it returns from that.
     core::detach_deferred(tear_down_device(d));
 }
 
 core::task<> rdma_transport::tear_down_device(device& d) {
-    auto lock = co_await listening_.lock();
-    for (const auto& l : listeners_) {
-        if (l->verbs() != d.context())
-            continue;
-        co_await l->close();
-        l->waiting = true;
-    }
-    lock.unlock();
+    co_await listeners_.visit([&d](listener& l) -> core::task<> {
+        if (l.verbs() == d.context()) {
+            co_await l.close();
+            l.waiting = true;
+        }
+    });
     co_await d.without_queue_pairs();
     co_await d.release_verbs();
     core::log::notice("rdma: {}: released", d.name());
@@ -58,25 +54,21 @@ void rdma_transport::listener_lost(listener& which, bool with_device) {
 }
 
 void rdma_transport::reopen_soon() {
-    const bool wanted = std::any_of(listeners_.begin(), listeners_.end(), [](const auto& l) { return l->waiting; });
-    if (wanted && !stopping_)
+    if (!listeners_.stopping() && listeners_.any_of([](const listener& l) { return l.waiting; }))
         reopen_timer_.arm_after(reopen_period);
 }
 
 core::task<> rdma_transport::reopen_listeners() {
-    auto lock = co_await listening_.lock();
-    for (std::size_t i = 0; i < listeners_.size() && !stopping_; ++i) {
-        listener& l = *listeners_[i];
-        if (!l.waiting)
-            continue;
+    co_await listeners_.visit([this](listener& l) -> core::task<> {
+        if (!l.waiting || listeners_.stopping())
+            co_return;
         co_await l.close();
         auto opened = co_await l.open();
         if (opened) {
             l.waiting = false;
             core::log::notice("rdma: listening at {} again", l.at().text());
         }
-    }
-    lock.unlock();
+    });
     reopen_soon();
     background_ended();
 }

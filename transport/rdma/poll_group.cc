@@ -88,8 +88,11 @@ core::task<> poll_group::stop() {
         p->stop();
     registration_.reset();
     channel_watch_.reset();
+    auto release = [this] { release_verbs(); };
+    co_await core::run_blocking(home_.group(), release);
 }
 
+/// May block.
 void poll_group::release_verbs() noexcept {
     for (const auto& p : pools_)
         p->release_verbs();

@@ -38,7 +38,7 @@ class poll_group final : public common::poll_group {
 
     // On the home reactor.
     void start();         ///< begins to poll
-    core::task<> stop();  ///< ends it, REQUIRES: no queue pair
+    core::task<> stop();  ///< ends it, and releases the device's objects; memory stays. REQUIRES: no queue pair
 
     /// Makes room for a connection: receives, and completions of everything that it may post. ENOMEM, or what the
     /// device says. Given back by leave() of its queue pair, or by cancel().
@@ -70,9 +70,6 @@ class poll_group final : public common::poll_group {
     // For connections.
     ibv_cq* cq() const noexcept { return cq_.get(); }
 
-    /// May block. The device is gone: its objects are released, the memory stays. REQUIRES: stopped.
-    void release_verbs() noexcept;
-
     /// In the names of nvmf_get_stats.
     struct statistics : common::poll_statistics {
         core::counter completions;
@@ -100,6 +97,7 @@ class poll_group final : public common::poll_group {
     core::task<> make_own_buffers();
     void add_own_buffers(registered_memory region);
     void handle(const ibv_wc& wc) noexcept;
+    void release_verbs() noexcept;
     void take_channel_events() noexcept;
 
     ibv_pd* const pd_;

@@ -47,44 +47,14 @@ rdma_transport::rdma_transport(nvmf::target& target, transport_options options, 
       }) {}
 
 rdma_transport::~rdma_transport() {
-    assert(connections_.empty() && background_ == 0);
-}
-
-core::task<core::result<>> rdma_transport::listen(std::shared_ptr<const nvmf::port> at) {
-    const auto lock = co_await listening_.lock();
-    auto made = std::make_unique<listener>(*this, at);
-    core::result<> opened = core::fail(ESHUTDOWN, at->at.text());
-    if (!stopping_)
-        opened = co_await made->open();
-    if (opened) {
-        listeners_.push_back(std::move(made));
-        core::log::notice("rdma: listening at {}", at->at.text());
-    }
-    co_return opened;
-}
-
-core::task<> rdma_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
-    const auto lock = co_await listening_.lock();
-    const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return l->port() == at; });
-    if (it != listeners_.end()) {
-        const auto dying = std::move(*it);
-        listeners_.erase(it);
-        co_await dying->close();
-    }
+    assert(background_ == 0);
 }
 
 core::task<> rdma_transport::stop() {
-    stopping_ = true;
     reopen_timer_.cancel();
-    auto lock = co_await listening_.lock();
-    for (const auto& l : listeners_)
-        co_await l->close();
-    listeners_.clear();
-    lock.unlock();
-
-    for (const auto& c : connections_)
-        c->close(nvmf::disconnect_reason::shutting_down);
-    co_await ended_.wait([this] { return connections_.empty() && background_ == 0; });
+    co_await listeners_.stop();
+    co_await connections_.close_all(nvmf::disconnect_reason::shutting_down);
+    co_await background_ended_.wait([this] { return background_ == 0; });
     for (const auto& d : devices_)
         if (!d->lost())
             co_await d->release_verbs();
@@ -129,15 +99,14 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
                                 ip::address_of("RDMA", *rdma_get_peer_addr(e.id)).text(), nvme::to_underlying(*why));
         return refuse(e.id, *why);
     }
-    device* const d = stopping_ ? nullptr : device_of(e.id->verbs);
+    device* const d = listeners_.stopping() ? nullptr : device_of(e.id->verbs);
     if (!d || to_accept_.size() >= longest_line)
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
     // A wildcard does not say which address the host has come to.
-    connections_.push_back(std::make_unique<connection>(
+    to_accept_.push_back(&connections_.add(std::make_unique<connection>(
         *this, *d, e.id, at.port(),
         at.at().is_wildcard() ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
-        std::get<connect_request>(asked)));
-    to_accept_.push_back(connections_.back().get());
+        std::get<connect_request>(asked))));
     accept_next();
 }
 
@@ -170,8 +139,7 @@ void rdma_transport::refuse(rdma_cm_id* id, nvme::rdma_cm_status why) {
 }
 
 void rdma_transport::remove(connection& c) {
-    std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
-    ended_.notify_all();
+    connections_.remove(c);
     remove_lost_devices();
 }
 
@@ -203,8 +171,7 @@ nvmf::own_option_list rdma_transport::own_options() const {
 std::uint64_t rdma_transport::pending_data_buffers(std::size_t core) const {
     std::uint64_t waits = 0;
     for (const auto& d : devices_)
-        if (const poll_group* g = d->group(core))
-            waits += g->buffer_waits();
+        waits += d->buffer_waits(core);
     return waits;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/async_mutex.h"
 #include "core/condition_variable.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
+#include "transport/common/listeners.h"
 #include "transport/ip/address.h"
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
@@ -31,8 +31,12 @@ class rdma_transport final : public nvmf::transport {
     core::result<nvmf::transport_address> normalized(nvmf::transport_address at) const override {
         return ip::normalized(at);
     }
-    core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
-    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
+    core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override {
+        return listeners_.open(std::make_unique<listener>(*this, std::move(at)));
+    }
+    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override {
+        return listeners_.close(std::move(at));
+    }
     core::task<> stop() override;
     std::uint64_t pending_data_buffers(std::size_t core) const override;
     std::uint32_t sgls() const noexcept override;
@@ -63,20 +67,18 @@ class rdma_transport final : public nvmf::transport {
     void remove_lost_devices();
     void background_ended() {
         --background_;
-        ended_.notify_all();
+        background_ended_.notify_all();
     }
 
     nvmf::target& target_;
     const transport_options options_;
     std::unique_ptr<cm_channel> channel_;
-    bool stopping_ = false;
-    unsigned background_ = 0;         ///< tasks that only stop() waits for
-    core::condition_variable ended_;  ///< one of them, or a connection
+    unsigned background_ = 0;  ///< tasks that only stop() waits for
+    core::condition_variable background_ended_;
 
-    core::async_mutex listening_;
-    std::vector<std::unique_ptr<listener>> listeners_;
+    common::listeners<listener> listeners_{"rdma"};
     std::vector<std::unique_ptr<device>> devices_;
-    std::vector<std::unique_ptr<connection>> connections_;
+    common::connections<connection> connections_;
     std::deque<connection*> to_accept_;
     unsigned accepting_ = 0;
     core::timer reopen_timer_;

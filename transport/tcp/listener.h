@@ -21,7 +21,7 @@ class listener {
 
     core::task<core::result<>> open();  ///< EADDRINUSE, EADDRNOTAVAIL, EINVAL
     core::task<> close();
-    const nvmf::port& port() const noexcept { return *port_; }
+    const std::shared_ptr<const nvmf::port>& port() const noexcept { return port_; }
 
   private:
     tcp_transport& transport_;

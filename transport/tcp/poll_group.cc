@@ -60,9 +60,10 @@ void poll_group::start() {
     registration_ = core::poller_registration(home_, "tcp", *this);
 }
 
-void poll_group::stop() {
+core::task<> poll_group::stop() {
     registration_.reset();
     watch_.reset();
+    co_return;
 }
 
 core::result<> poll_group::join(qpair& q) {

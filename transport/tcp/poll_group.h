@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/task.h"
 #include "core/unique_fd.h"
 #include "transport/common/poll_group.h"
 #include "transport/tcp/options.h"
@@ -26,7 +27,7 @@ class poll_group final : public common::poll_group {
 
     // On the home reactor from here on.
     void start();
-    void stop();
+    core::task<> stop();
 
     core::result<> join(qpair& q);  ///< ENOSPC, ENOMEM
     void leave(qpair& q) noexcept;

@@ -8,9 +8,7 @@
 #include "transport/tcp/counters.h"
 #include "transport/tcp/tcp_transport.h"
 
-#include <algorithm>
 #include <bit>
-#include <cassert>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -41,7 +39,12 @@ core::result<> check(const transport_options& o) {
 }  // namespace
 
 tcp_transport::tcp_transport(nvmf::target& target, transport_options options, const common::connection_limits& limits)
-    : target_(target), options_(std::move(options)), limiter_(limits), groups_(target.group().size()),
+    : target_(target), options_(std::move(options)), limiter_(limits),
+      groups_(
+          target.group(), [this](core::reactor& home) { return poll_group::create(home, target_, options_); },
+          [this](const poll_group& made) {
+              counted_groups_.attach(poll_group_table, made.home().index(), made.stats());
+          }),
       handshakes_(target.group().size()) {
     register_counters();
 }
@@ -51,64 +54,22 @@ void tcp_transport::register_counters() {
     const core::labels labels{{"transport", "TCP"}, {"device", "tcp"}};
     if (auto listed = target_.counter_list().add({handshake_table, labels, handshakes_}))
         counted_handshakes_ = std::move(*listed);
-    if (auto listed = target_.counter_list().add({poll_group_table, labels, groups_.size()}))
+    if (auto listed = target_.counter_list().add({poll_group_table, labels, target_.group().size()}))
         counted_groups_ = std::move(*listed);
 }
 
-tcp_transport::~tcp_transport() {
-    assert(connections_.empty() && listeners_.empty());
-}
-
 core::task<core::result<>> tcp_transport::listen(std::shared_ptr<const nvmf::port> at) {
-    const auto lock = co_await listening_.lock();
-    core::result<> opened;
-    if (stopping_) {
-        opened = core::fail_errno(ESHUTDOWN, at->at.text());
-    } else {
-        stream_maker make = make_plain_stream;
-        if (at->options.secure_channel)
-            make = [tls = tls_](int socket) { return make_tls_server_stream(socket, tls); };
-        auto made = std::make_unique<listener>(*this, at, std::move(make));
-        opened = co_await made->open();
-        if (opened) {
-            listeners_.push_back(std::move(made));
-            core::log::notice("tcp: listening at {}", at->at.text());
-        }
-    }
-    co_return opened;
-}
-
-core::task<> tcp_transport::stop_listening(std::shared_ptr<const nvmf::port> at) {
-    const auto lock = co_await listening_.lock();
-    const auto it =
-        std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& l) { return &l->port() == &*at; });
-    if (it != listeners_.end()) {
-        const auto dying = std::move(*it);
-        listeners_.erase(it);
-        co_await dying->close();
-    }
+    stream_maker make = make_plain_stream;
+    if (at->options.secure_channel)
+        make = [tls = tls_](int socket) { return make_tls_server_stream(socket, tls); };
+    return listeners_.open(std::make_unique<listener>(*this, std::move(at), std::move(make)));
 }
 
 core::task<> tcp_transport::stop() {
-    stopping_ = true;
-    auto lock = co_await listening_.lock();
-    for (const auto& l : listeners_)
-        co_await l->close();
-    listeners_.clear();
-    lock.unlock();
-
+    co_await listeners_.stop();
     // What a core has adopted before its acceptor went is here by now.
-    for (const auto& c : connections_)
-        c->close(nvmf::disconnect_reason::shutting_down);
-    if (!connections_.empty()) {
-        core::one_shot<bool> empty;
-        empty_ = &empty;
-        co_await empty;
-    }
-    co_await core::for_each_reactor(target_.group(), [this](core::reactor& r) {
-        if (groups_[r.index()])
-            groups_[r.index()]->stop();
-    });
+    co_await connections_.close_all(nvmf::disconnect_reason::shutting_down);
+    co_await groups_.stop();
     counted_groups_.detach();
     groups_.clear();
 }
@@ -122,46 +83,18 @@ void tcp_transport::subsystem_remove_host(const std::string& subnqn, const std::
     keys_->remove(subnqn, hostnqn);
 }
 
-core::task<core::result<poll_group*>> tcp_transport::group_on(core::reactor& home) {
-    const auto lock = co_await making_.lock();
-    auto& group_slot = groups_[home.index()];
-    core::result<> good;
-    if (!group_slot) {
-        auto make = [&] { return poll_group::create(home, target_, options_); };
-        auto made = co_await core::run_blocking(target_.group(), make);
-        if (made) {
-            group_slot = std::move(*made);
-            co_await core::switch_to(home);
-            group_slot->start();
-            co_await core::switch_to(target_.group().control());
-            counted_groups_.attach(poll_group_table, home.index(), group_slot->stats());
-        } else {
-            good = tl::make_unexpected(made.error());
-        }
-    }
-    if (!good)
-        co_return tl::make_unexpected(good.error());
-    co_return group_slot.get();
-}
-
 core::task<> tcp_transport::adopt(handshake_result e) {
     co_await core::switch_to(target_.group().control());
-    if (stopping_)
+    if (listeners_.stopping())
         co_return;
     try {
         auto made = std::make_unique<connection>(*this, std::move(e));
         auto beginning = made->begin();
-        connections_.push_back(std::move(made));
+        connections_.add(std::move(made));
         co_await std::move(beginning);
     } catch (const std::bad_alloc&) {
         core::log::peer_warning(refusals, "tcp: rejecting a connection: there is no memory for it");
     }
-}
-
-void tcp_transport::remove(connection& c) {
-    std::erase_if(connections_, [&](const auto& o) { return o.get() == &c; });
-    if (connections_.empty() && empty_)
-        std::exchange(empty_, nullptr)->set(true);
 }
 
 std::uint32_t tcp_transport::sgls() const noexcept {
@@ -174,10 +107,6 @@ std::vector<std::byte> tcp_transport::tsas(const nvmf::listen_options& options) 
     t.sectype = nvme::to_underlying(options.secure_channel ? nvme::tcp_security::tls13 : nvme::tcp_security::none);
     const auto bytes = std::as_bytes(std::span(&t, 1));
     return {bytes.begin(), bytes.end()};
-}
-
-std::uint64_t tcp_transport::pending_data_buffers(std::size_t core) const {
-    return groups_[core] ? groups_[core]->buffer_waits() : 0;
 }
 
 }  // namespace causeway::tcp

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/async_mutex.h"
 #include "core/counter_registry.h"
 #include "nvmf/transport.h"
 #include "transport/common/connection_limiter.h"
+#include "transport/common/core_groups.h"
+#include "transport/common/listeners.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/connection.h"
 #include "transport/tcp/listener.h"
@@ -22,7 +23,6 @@ namespace causeway::tcp {
 class tcp_transport final : public nvmf::transport {
   public:
     tcp_transport(nvmf::target& target, transport_options options, const common::connection_limits& limits);
-    ~tcp_transport() override;
 
     // nvmf::transport
     std::string_view trtype() const noexcept override { return "TCP"; }
@@ -33,20 +33,22 @@ class tcp_transport final : public nvmf::transport {
         return ip::normalized(at);
     }
     core::task<core::result<>> listen(std::shared_ptr<const nvmf::port> at) override;
-    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override;
+    core::task<> stop_listening(std::shared_ptr<const nvmf::port> at) override {
+        return listeners_.close(std::move(at));
+    }
     core::task<> stop() override;
     bool offers_secure_channel() const noexcept override { return true; }
     core::result<> subsystem_add_host(const std::string& subnqn, const std::string& hostnqn,
                                       std::string_view key) override;
     void subsystem_remove_host(const std::string& subnqn, const std::string& hostnqn) noexcept override;
-    std::uint64_t pending_data_buffers(std::size_t core) const override;
+    std::uint64_t pending_data_buffers(std::size_t core) const override { return groups_.buffer_waits(core); }
     std::uint32_t sgls() const noexcept override;
     std::uint8_t msdbd() const noexcept override { return 1; }
     std::vector<std::byte> tsas(const nvmf::listen_options& options) const override;
 
     nvmf::target& target() const noexcept { return target_; }
     /// The poll group of a core, made when it is first wanted. ENOMEM, EMFILE.
-    core::task<core::result<poll_group*>> group_on(core::reactor& home);
+    core::task<core::result<poll_group*>> group_on(core::reactor& home) { return groups_.on(home); }
 
     // Acceptors'. Any core.
     common::connection_limiter& limiter() noexcept { return limiter_; }
@@ -55,7 +57,7 @@ class tcp_transport final : public nvmf::transport {
     core::task<> adopt(handshake_result e);
 
     // Connections'.
-    void remove(connection& c);
+    void remove(connection& c) { connections_.remove(c); }
 
   private:
     void register_counters();
@@ -63,14 +65,11 @@ class tcp_transport final : public nvmf::transport {
     nvmf::target& target_;
     const transport_options options_;
     common::connection_limiter limiter_;
-    bool stopping_ = false;
     const std::shared_ptr<psk_store> keys_ = std::make_shared<psk_store>();
     const std::shared_ptr<tls_server> tls_ = make_tls_server(keys_);
-    core::async_mutex listening_, making_;
-    std::vector<std::unique_ptr<listener>> listeners_;
-    std::vector<std::unique_ptr<poll_group>> groups_;  ///< by core
-    std::vector<std::unique_ptr<connection>> connections_;
-    core::one_shot<bool>* empty_ = nullptr;  ///< of connections
+    common::listeners<listener> listeners_{"tcp"};
+    common::core_groups<poll_group> groups_;
+    common::connections<connection> connections_;
     core::per_core<handshake_statistics> handshakes_;
     core::counter_registration counted_handshakes_, counted_groups_;
 };
