@@ -67,6 +67,16 @@ TEST(config_names, of_a_listener_let_it_come_after_all_of_its_subsystem) {
         << "that subsystem is always there";
 }
 
+TEST(config_names, of_ana_are_the_listener_and_the_namespace) {
+    EXPECT_THAT(names("nvmf_subsystem_listener_set_ana_state",
+                      R"({"nqn": "s", "ana_state": "optimized",
+                          "listen_address": {"trtype": "tcp", "traddr": "10.0.0.1", "trsvcid": "4420"}})")
+                    .needs,
+                ElementsAre("subsystem s", "listener s TCP 10.0.0.1 4420"));
+    EXPECT_THAT(names("nvmf_subsystem_set_ns_ana_group", R"({"nqn": "s", "nsid": 2, "anagrpid": 1})").needs,
+                ElementsAre("subsystem s", "namespace s 2"));
+}
+
 TEST(config_names, of_a_host_are_its_subsystem_and_its_key) {
     const auto n = names("nvmf_subsystem_add_host", R"({"nqn": "s", "host": "h", "psk": "k"})");
     EXPECT_THAT(n.needs, ElementsAre("subsystem s", "key k"));

@@ -80,8 +80,8 @@ def controller_at(host: Initiator, target: Target) -> str:
 
 def ana_log(guest, controller: str) -> list[tuple[int, str, list[int]]]:
     log = json.loads(guest.out(f"nvme ana-log /dev/{controller} -o json"))
-    return [(group["grpid"], group["state"], [entry["nsid"] for entry in group["NSIDS"]])
-            for group in log["ANA DESC LIST "]]
+    groups = next(value for key, value in log.items() if key.startswith("ANA DESC"))
+    return [(group["grpid"], group["state"], [entry["nsid"] for entry in group["NSIDS"]]) for group in groups]
 
 
 def kernel_state(guest, path: Path) -> str:
