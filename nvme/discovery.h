@@ -76,17 +76,26 @@ struct tcp_tsas {
 };
 static_assert(wire_image<tcp_tsas, 256>);
 
-/// Head of the Discovery log page (LID 70h); `numrec` entries follow. NVMe over Fabrics 1.1, "Discovery Log
-/// Page".
+/// LSP bit of the Discovery log page: the host asks for extended entries. The same bit of DLPF says that the page has
+/// them, and that of LIDSP that it can. NVM Express Base Specification 2.0, "Discovery Log Page".
+inline constexpr std::uint8_t discovery_log_extended_entries = 1 << 0;
+
+/// Head of the Discovery log page (LID 70h); `numrec` entries follow. NVM Express Base Specification 2.0, "Discovery
+/// Log Page".
 struct discovery_log_header {
     le64 genctr;  ///< one more for every change of the page; a host that sees it move starts over
     le64 numrec;
-    le16 recfmt;  ///< 0
-    std::uint8_t reserved18[1006];
+    le16 recfmt;        ///< 0
+    std::uint8_t dlpf;  ///< which options of the command the page follows
+    std::uint8_t reserved19;
+    le32 tdlpl;  ///< bytes of the whole page; 0: not reported
+    std::uint8_t reserved24[1000];
 };
 static_assert(wire_image<discovery_log_header, 1024>);
 static_assert(offsetof(discovery_log_header, numrec) == 8);
 static_assert(offsetof(discovery_log_header, recfmt) == 16);
+static_assert(offsetof(discovery_log_header, dlpf) == 18);
+static_assert(offsetof(discovery_log_header, tdlpl) == 20);
 
 /// NVMe over Fabrics 1.1, "Discovery Log Page Entry"; EFLAGS as of NVM Express Base Specification 2.0.
 struct discovery_log_entry {
@@ -114,5 +123,25 @@ static_assert(offsetof(discovery_log_entry, trsvcid) == 32);
 static_assert(offsetof(discovery_log_entry, subnqn) == 256);
 static_assert(offsetof(discovery_log_entry, traddr) == 512);
 static_assert(offsetof(discovery_log_entry, tsas) == 768);
+
+/// What follows a discovery_log_entry in an extended one; `numexat` attributes follow. NVM Express Base Specification
+/// 2.0, "Extended Discovery Log Page Entry".
+struct extended_discovery_entry_tail {
+    le32 tel;  ///< bytes of the whole entry, with its attributes
+    le16 numexat;
+    std::uint8_t reserved6[2];
+};
+static_assert(wire_image<extended_discovery_entry_tail, 8>);
+static_assert(offsetof(extended_discovery_entry_tail, numexat) == 4);
+
+/// EXATTYPE.
+enum class extended_attribute_type : std::uint16_t { host_identifier = 1, admin_label = 2 };
+
+/// Head of an extended attribute; its value follows. NVM Express Base Specification 2.0, "Extended Attribute Format".
+struct extended_attribute_header {
+    le16 exattype;
+    le16 exatlen;  ///< bytes of the value: a multiple of 4
+};
+static_assert(wire_image<extended_attribute_header, 4>);
 
 }  // namespace causeway::nvme

@@ -71,6 +71,7 @@ struct supported_log_pages {
 static_assert(wire_image<supported_log_pages, 1024>);
 
 inline constexpr std::uint32_t log_page_supported = 1u << 0;     ///< LSUPP
+inline constexpr unsigned log_page_lidsp_shift = 16;             ///< what is specific to the page, from here on
 inline constexpr std::uint32_t log_page_index_offset = 1u << 1;  ///< IOS
 
 /// LID 01h, an entry. NVM Express Base Specification 2.0, "Error Information Log Entry Data Structure".

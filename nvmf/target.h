@@ -25,6 +25,7 @@ struct target_options {
     std::uint32_t max_subsystems = 1024;
     retry_delays crdt{};
     discovery_limits discovery{};
+    discovery_filter filter{};  ///< of the discovery log
 };
 
 /// Everything that hosts can see: subsystems, their allowed hosts and listeners, and the transports. Lives on the
@@ -79,6 +80,8 @@ class target {
     const target_options& options() const noexcept { return options_; }
 
     nvmf::discovery_log& discovery_log() const noexcept { return *state_.discovery_log; }
+    nvmf::referrals& referrals() noexcept { return state_.referrals; }
+    const nvmf::referrals& referrals() const noexcept { return state_.referrals; }
 
     host_addresses& addresses_of_hosts() noexcept { return host_addresses_; }
 

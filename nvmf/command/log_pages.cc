@@ -107,7 +107,9 @@ outcome whole(controller& c, request& r) {
 }
 
 outcome discovery(controller& c, request& r) {
-    const auto part = c.discovery()->read(nvme::get_log_page_view{r.command}.offset(), r.length);
+    const nvme::get_log_page_view command{r.command};
+    const bool extended = command.lsp() & nvme::discovery_log_extended_entries;
+    const auto part = c.discovery()->read(command.offset(), r.length, extended);
     if (!part)
         return wrong_field(at_lpol);
     set_response_data(r, *part);
@@ -118,6 +120,7 @@ struct log_page {
     nvme::lid id;
     bool for_io, for_discovery;
     outcome (*answer)(controller& c, request& r);
+    std::uint32_t options = 0;  ///< LIDSP: what of LSP it knows
 };
 
 constexpr log_page pages[] = {
@@ -130,7 +133,7 @@ constexpr log_page pages[] = {
     {nvme::lid::feature_effects, true, true, whole<feature_effects_page>},
     {nvme::lid::ana, true, false, ana_log},
     {nvme::lid::mi_commands_effects, true, true, whole<mi_effects>},
-    {nvme::lid::discovery, false, true, discovery},
+    {nvme::lid::discovery, false, true, discovery, nvme::discovery_log_extended_entries},
 };
 
 bool has(const controller& c, const log_page& p) noexcept {
@@ -143,7 +146,7 @@ bytes supported_pages(controller& c) {
     nvme::supported_log_pages log{};
     for (const log_page& p : pages)
         if (has(c, p))
-            log.page[nvme::to_underlying(p.id)] = nvme::log_page_supported;
+            log.page[nvme::to_underlying(p.id)] = nvme::log_page_supported | p.options << nvme::log_page_lidsp_shift;
     return bytes_of(log);
 }
 

@@ -10,15 +10,11 @@
 #include "nvmf/model/target_state.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 
 namespace causeway::nvmf {
 
 namespace {
-
-using entry_type = nvme::discovery_log_entry;
-static_assert(sizeof(nvme::discovery_log_header) == sizeof(entry_type), "the header takes the place of an entry");
 
 // What control work costs, in microseconds or less: so much of it is done in a turn of the reactor.
 constexpr std::size_t subsystems_looked_at_in_1us = 16;
@@ -26,18 +22,12 @@ constexpr std::size_t bytes_copied_in_1us = 4096;
 constexpr unsigned controllers_looked_at_in_a_slice = 32;
 constexpr unsigned us_of_an_event = 2;
 
-nvme::address_family family_of(const transport_address& a) noexcept {
-    if (a.adrfam == "IPv4")
-        return nvme::address_family::ipv4;
-    if (a.adrfam == "IPv6")
-        return nvme::address_family::ipv6;
-    return nvme::address_family::intra_host;
-}
-
 /// A subsystem that is reached at `at`, an address of `by`.
-nvme::discovery_log_entry describe(const subsystem& s, const port& by, const transport_address& at,
-                                   const transports& fabrics) {
-    nvme::discovery_log_entry e{};
+std::shared_ptr<const discovery_entry> describe(const subsystem& s, const port& by, const transport_address& at,
+                                                const transports& fabrics) {
+    const auto made = std::make_shared<discovery_entry>();
+    made->admin_label = s.options().admin_label;
+    nvme::discovery_log_entry& e = made->fixed;
     e.adrfam = nvme::to_underlying(family_of(at));
     e.subtype =
         nvme::to_underlying(s.is_discovery() ? nvme::subsystem_type::current_discovery : nvme::subsystem_type::nvm);
@@ -60,15 +50,13 @@ nvme::discovery_log_entry describe(const subsystem& s, const port& by, const tra
     nvme::copy_padded(e.trsvcid, at.trsvcid);
     nvme::copy_padded(e.traddr, at.traddr);
     nvme::copy_terminated(e.subnqn, s.nqn());
-    return e;
+    return made;
 }
 
-/// The part of `page`, which lies at `at`, that is within [offset, offset + into.size()).
-void copy_overlap(std::span<std::byte> into, std::uint64_t offset, std::span<const std::byte> page, std::uint64_t at) {
-    const std::uint64_t begin = std::max(offset, at);
-    const std::uint64_t end = std::min(offset + into.size(), at + page.size());
-    if (begin < end)
-        std::memcpy(&into[begin - offset], &page[begin - at], end - begin);
+/// Both lists have the same entries in the same order.
+bool are_equal(const std::vector<std::shared_ptr<const discovery_entry>>& a,
+               const std::vector<std::shared_ptr<const discovery_entry>>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return *x == *y; });
 }
 
 }  // namespace
@@ -93,15 +81,29 @@ core::result<std::unique_ptr<discovery_log::reader>> discovery_log::admit(const 
         ++refused_;
         return core::fail(EBUSY, full + " (see nvmf_set_discovery_limits)");
     }
-    // A new view has seen nothing: whatever was changed before concerns it.
-    const auto [seen, is_new] =
-        views_.try_emplace({host_nqn, local.text()}, view{.local = local, .changed = generation_});
-    seen->second.itself = std::make_shared<entry_type>(describe(state_.discovery(), by, local, state_.transports));
+    const auto seen = view_of(host_nqn, local);
+    seen->second.itself = describe(state_.discovery(), by, local, state_.transports);
     return std::make_unique<reader>(shared_from_this(), seen, peer.traddr);
 }
 
-discovery_log::reader::reader(std::shared_ptr<discovery_log> log, std::map<view_key, view>::iterator seen,
-                              std::string peer)
+discovery_log::views::iterator discovery_log::view_of(const std::string& host_nqn, const transport_address& local) {
+    const std::string text = local.text();
+    if (const auto known = views_.find({host_nqn, text}); known != views_.end())
+        return known;
+    asked_address& from = asked_addresses_.try_emplace(text, asked_address{.at = local}).first->second;
+    ++from.views;
+    // A new view has seen nothing: whatever was changed before concerns it.
+    return views_.try_emplace({host_nqn, text}, view{.from = from, .changed = generation_}).first;
+}
+
+void discovery_log::remove(views::iterator v) {
+    const auto from = asked_addresses_.find(v->first.second);
+    views_.erase(v);
+    if (--from->second.views == 0)
+        asked_addresses_.erase(from);
+}
+
+discovery_log::reader::reader(std::shared_ptr<discovery_log> log, views::iterator seen, std::string peer)
     : log_(std::move(log)), seen_(seen), peer_(std::move(peer)),
       notified_generation_(log_->generation_of(seen_->second)) {
     ++seen_->second.readers;
@@ -119,24 +121,18 @@ discovery_log::reader::~reader() {
     drop(log_->readers_at_, peer_);
     drop(log_->readers_of_, host_key(peer_, seen_->first.first));
     if (--seen_->second.readers == 0)
-        log_->views_.erase(seen_);
+        log_->remove(seen_);
 }
 
-std::optional<std::vector<std::byte>> discovery_log::reader::read(std::uint64_t offset, std::size_t length) {
+std::optional<std::vector<std::byte>> discovery_log::reader::read(std::uint64_t offset, std::size_t length,
+                                                                  bool extended) {
     if (offset == 0 || !page_)
-        page_ = log_->page_of(seen_->first, seen_->second);
-    const std::uint64_t size = sizeof(nvme::discovery_log_header) + page_->entries.size() * sizeof(entry_type);
+        page_ = log_->page_of(seen_->first.first, seen_->second);
+    const std::uint64_t size = page_->size(extended);
     if (offset > size)
         return std::nullopt;
     std::vector<std::byte> part(std::min<std::uint64_t>(length, size - offset));
-    nvme::discovery_log_header header{};
-    header.genctr = page_->generation;
-    header.numrec = page_->entries.size();
-    copy_overlap(part, offset, std::as_bytes(std::span(&header, 1)), 0);
-    for (std::uint64_t i = offset / sizeof(entry_type); i * sizeof(entry_type) < offset + part.size(); ++i)
-        if (i != 0)
-            copy_overlap(part, offset, std::as_bytes(std::span(page_->entries[i - 1].get(), 1)),
-                         i * sizeof(entry_type));
+    page_->copy(part, offset, extended);
     core::reactor::current()->spend(static_cast<unsigned>(part.size() / bytes_copied_in_1us));
     return part;
 }
@@ -148,74 +144,113 @@ bool discovery_log::reader::take_change() noexcept {
 
 // ---- What they see.
 
-std::shared_ptr<const discovery_log::page> discovery_log::page_of(const view_key& key, view& v) {
-    if (auto newest = v.newest.lock(); newest && newest->generation == generation_of(v))
+std::shared_ptr<const discovery_page> discovery_log::page_of(const std::string& host_nqn, view& v) {
+    if (auto newest = v.newest.lock(); newest && newest->generation() == generation_of(v))
         return newest;
-    const auto made = std::make_shared<page>();
-    made->generation = generation_of(v);
-    made->entries.push_back(v.itself);
+    entries all{v.itself};
     for (const auto& s : state_.subsystems)
-        if (!s->is_discovery() && s->access().allows(key.first))
-            for (const entry& e : entries_of(*s, v.local))
-                made->entries.push_back(e);
+        if (s->is_discovery() || s->access().allows(host_nqn))
+            for (const entry& e : listeners_of(*s, v.from))
+                all.push_back(e);
+    for (const entry& e : state_.referrals.entries())
+        all.push_back(e);
+    core::reactor::current()->spend(static_cast<unsigned>(state_.subsystems.size() / subsystems_looked_at_in_1us));
+    const auto made = std::make_shared<const page>(generation_of(v), std::move(all));
     v.newest = made;
     ++pages_built_;
-    core::reactor::current()->spend(static_cast<unsigned>(state_.subsystems.size() / subsystems_looked_at_in_1us));
     return made;
 }
 
-const std::vector<discovery_log::entry>& discovery_log::entries_of(const subsystem& s,
-                                                                   const transport_address& asked_at) {
-    const auto [it, is_new] = entries_[&s].try_emplace(asked_at.text());
+const discovery_log::entries& discovery_log::listeners_of(const subsystem& s, asked_address& at) {
+    const auto [it, is_new] = at.of_listeners.try_emplace(&s);
     if (is_new)
-        for (const auto& l : s.listeners().all())
-            if (const auto at = advertised_address(l->at, asked_at); at && l->port.get())  // else: not yet
-                it->second.push_back(std::make_shared<entry_type>(describe(s, *l->port.get(), *at, state_.transports)));
+        it->second = describe_listeners(s, at.at);
     return it->second;
+}
+
+discovery_log::entries discovery_log::describe_listeners(const subsystem& s, const transport_address& asked_at) const {
+    entries all;
+    for (const auto& l : s.listeners().all()) {
+        const auto at = advertised_address(l->at, asked_at);
+        // A listener that does not listen yet is not listed, and the discovery subsystem, where the host asks, is
+        // listed already.
+        if (at && l->port.get() && lets_pass(*at, asked_at) && !(s.is_discovery() && *at == asked_at))
+            all.push_back(describe(s, *l->port.get(), *at, state_.transports));
+    }
+    return all;
+}
+
+bool discovery_log::lets_pass(const transport_address& listener, const transport_address& asked_at) const noexcept {
+    return (!filter_.transport || listener.trtype == asked_at.trtype) &&
+           (!filter_.address || listener.traddr == asked_at.traddr) &&
+           (!filter_.service || listener.trsvcid == asked_at.trsvcid);
 }
 
 // ---- What changes.
 
-/// REQUIRES: `generation_` is that of the change.
-void discovery_log::mark(const std::string& host_nqn) {
-    for (auto it = views_.lower_bound({host_nqn, {}}); it != views_.end() && it->first.first == host_nqn; ++it)
-        it->second.changed = generation_;
+/// All who ask at `at`, whose address is `text`, and may see `s`. REQUIRES: `generation_` is that of the change.
+void discovery_log::mark(const subsystem& s, const std::string& text, asked_address& at) {
+    if (s.is_discovery() || s.access().allow_any_host()) {
+        at.changed = generation_;
+        return;
+    }
+    for (const auto& [host_nqn, psk] : s.access().hosts())
+        if (const auto v = views_.find({host_nqn, text}); v != views_.end())
+            v->second.changed = generation_;
 }
 
 void discovery_log::changed(const subsystem& s) {
     ++generation_;
-    entries_.erase(&s);
-    if (s.access().allow_any_host()) {
-        changed_for_all_ = generation_;
-    } else {
-        for (const auto& [host_nqn, psk] : s.access().hosts())
-            mark(host_nqn);
+    for (auto& [text, at] : asked_addresses_) {
+        entries now = describe_listeners(s, at.at);
+        entries& seen = at.of_listeners[&s];  // empty, too, where nobody has looked
+        if (are_equal(seen, now))
+            continue;
+        seen = std::move(now);
+        mark(s, text, at);
     }
     announce();
 }
 
 void discovery_log::removed(const subsystem& s) {
-    if (s.listeners().all().empty())
-        entries_.erase(&s);
-    else
-        changed(s);
+    ++generation_;
+    for (auto& [text, at] : asked_addresses_) {
+        if (!listeners_of(s, at).empty())
+            mark(s, text, at);
+        at.of_listeners.erase(&s);
+    }
+    announce();
+}
+
+/// A host that is allowed, or not any more. REQUIRES: `generation_` is that of the change.
+void discovery_log::mark(const subsystem& s, view& of_host) {
+    if (!listeners_of(s, of_host.from).empty())
+        of_host.changed = generation_;
 }
 
 void discovery_log::changed(const subsystem& s, const std::string& host_nqn) {
-    if (s.listeners().all().empty())
+    if (s.is_discovery())  // who may ask changes, and not what anybody sees
         return;
     ++generation_;
-    mark(host_nqn);
+    for (auto it = views_.lower_bound({host_nqn, {}}); it != views_.end() && it->first.first == host_nqn; ++it)
+        mark(s, it->second);
     announce();
 }
 
 void discovery_log::changed_for_unlisted(const subsystem& s) {
-    if (s.listeners().all().empty())
+    if (s.is_discovery())
         return;
     ++generation_;
     for (auto& [key, v] : views_)
         if (!s.access().hosts().contains(key.first))
-            v.changed = generation_;
+            mark(s, v);
+    announce();
+}
+
+void discovery_log::referrals_changed() {
+    ++generation_;
+    for (auto& [text, at] : asked_addresses_)
+        at.changed = generation_;
     announce();
 }
 

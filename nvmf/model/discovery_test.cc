@@ -147,6 +147,151 @@ TEST_F(discovery, generation_moves_with_every_change) {
     EXPECT_FALSE(moved());
 }
 
+TEST_F(discovery, generation_and_events_are_of_what_the_host_sees) {
+    auto& s = w.make_subsystem();
+    auto& closed = w.make_subsystem("nqn.2024-01.io.example:closed");
+    w.run(closed.access().set_allow_any_host(false));
+    EXPECT_TRUE(closed.access().add_host(host_b));
+    host d = ask(host_a);
+    d.admin->call(set_features(nvme::fid::async_event_configuration, 0x80000000));
+    const std::uint64_t before = read(d).header.genctr;
+    const capsule& event = d.admin->send(admin(nvme::admin_opcode::async_event_request));
+    const auto change = [&](const char* sentence, const std::function<void()>& make) {
+        SCOPED_TRACE(sentence);
+        make();
+        w.pass(std::chrono::seconds(1));
+        EXPECT_EQ(read(d).header.genctr, before);
+        EXPECT_FALSE(event.answered);
+    };
+    const transport_address other_family{"FAKE", "IPv6", "::", "4421"};
+    change("at all addresses of the other family", [&] { EXPECT_TRUE(w.run(s.listeners().add(other_family))); });
+    change("and no more", [&] { EXPECT_TRUE(w.run(s.listeners().remove(other_family))); });
+    change("it is not allowed there", [&] { EXPECT_TRUE(w.run(closed.listeners().add(elsewhere))); });
+    change("nor is it now", [&] { EXPECT_TRUE(closed.access().add_host(host_b + "0")); });
+    change("it may ask, as before", [&] { EXPECT_TRUE(w.target.discovery().access().add_host(host_a)); });
+    change("others may not", [&] { w.run(w.target.discovery().access().set_allow_any_host(false)); });
+    change("discovery listens where the host asks",
+           [&] { EXPECT_TRUE(w.run(w.target.discovery().listeners().add(here))); });
+    change("something without a listener", [&] {
+        subsystem_options o;
+        o.nqn = "nqn.2024-01.io.example:nowhere";
+        o.allow_any_host = true;
+        EXPECT_TRUE(w.run(w.target.create_subsystem(o)));
+        EXPECT_TRUE(w.run(w.target.delete_subsystem(o.nqn)));
+    });
+    EXPECT_TRUE(w.run(s.listeners().add(elsewhere)));
+    EXPECT_TRUE(w.until([&] { return event.answered; }));
+    EXPECT_EQ(event.dw0(), 0x0070f002u);
+    EXPECT_GT(read(d).header.genctr, before);
+}
+
+TEST_F(discovery, has_entries_of_listeners_of_its_own) {
+    w.make_subsystem();
+    auto& itself = w.target.discovery();
+    host d = ask(host_a);
+    const std::uint64_t before = read(d).header.genctr;
+    EXPECT_TRUE(w.run(itself.listeners().add(here)));
+    EXPECT_TRUE(w.run(itself.listeners().add(elsewhere)));
+    const log l = read(d);
+    EXPECT_GT(l.header.genctr, before);
+    ASSERT_EQ(l.entries.size(), 2u) << "where the host asks it is listed already";
+    EXPECT_EQ(l.entries[0].subtype, 3u);
+    EXPECT_EQ(l.entries[0].eflags, 2u);
+    EXPECT_EQ(nvme::padded_text(l.entries[0].traddr), elsewhere.traddr);
+    EXPECT_EQ(std::string_view(l.entries[0].subnqn), nvme::discovery_nqn);
+    EXPECT_EQ(l.entries[1].subtype, 2u);
+    EXPECT_TRUE(w.run(itself.listeners().remove(elsewhere)));
+    EXPECT_EQ(read(d).entries.size(), 1u);
+}
+
+struct filter_row {
+    const char* sentence;
+    discovery_filter filter;
+    std::vector<std::string> seen;  ///< by a host that asks at 10.0.0.1:4420
+};
+const filter_row filter_rows[] = {
+    {"no filter", {}, {"10.0.0.1:4420", "10.0.0.1:4421", "10.0.0.2:4420", "10.0.0.1:4422"}},
+    {"the same fabric", {.transport = true}, {"10.0.0.1:4420", "10.0.0.1:4421", "10.0.0.2:4420", "10.0.0.1:4422"}},
+    {"the same address", {.address = true}, {"10.0.0.1:4420", "10.0.0.1:4421", "10.0.0.1:4422"}},
+    {"the same port", {.service = true}, {"10.0.0.1:4420", "10.0.0.2:4420"}},
+    {"both", {.address = true, .service = true}, {"10.0.0.1:4420"}},
+};
+
+TEST(discovery_filter, lets_listeners_pass_that_agree_with_where_the_host_asks) {
+    for (const filter_row& row : filter_rows) {
+        SCOPED_TRACE(row.sentence);
+        nvmf_fixture w(1, 2, {.filter = row.filter});
+        auto& s = w.make_subsystem();
+        for (const transport_address& at : {transport_address{"FAKE", "IPv4", "10.0.0.1", "4421"}, elsewhere,
+                                            transport_address{"FAKE", "IPv4", "0.0.0.0", "4422"}})
+            EXPECT_TRUE(w.run(s.listeners().add(at)));
+        host d = w.make_host(host_a, 0, std::string(nvme::discovery_nqn));
+        const bytes page = d.admin->call(get_log_page(nvme::lid::discovery, 6 * 1024)).data;
+        std::vector<std::string> seen;
+        for (std::size_t at = 2 * 1024; at + 1024 <= page.size(); at += 1024) {
+            nvme::discovery_log_entry e;
+            std::memcpy(&e, &page[at], sizeof e);
+            if (e.subtype == 2)
+                seen.push_back(std::string(nvme::padded_text(e.traddr)) + ":" +
+                               std::string(nvme::padded_text(e.trsvcid)));
+        }
+        EXPECT_EQ(seen, row.seen);
+    }
+}
+
+// ---- Extended entries.
+
+constexpr std::uint32_t extended = 1 << 8;  ///< of CDW10: LSP, EXTDLPE
+
+nvme::command get_extended_log(std::uint32_t length, std::uint64_t offset = 0) {
+    nvme::command c = get_log_page(nvme::lid::discovery, length, offset);
+    c.cdw10 = c.cdw10 | extended;
+    return c;
+}
+
+TEST_F(discovery, can_have_extended_entries_byte_by_byte) {
+    subsystem_options o;
+    o.nqn = subsystem_nqn;
+    o.allow_any_host = true;
+    o.admin_label = "Rack 7";
+    auto labelled = w.run(w.target.create_subsystem(o));
+    ASSERT_TRUE(labelled);
+    EXPECT_TRUE(w.run((*labelled)->listeners().add(here)));
+    host d = ask(host_a);
+    EXPECT_EQ(
+        d.admin->call(get_log_page(nvme::lid::supported_log_pages, 1024)).page<nvme::supported_log_pages>().page[0x70],
+        0x00010001u)
+        << "LSUPP, and EXTDLPES";
+
+    constexpr std::size_t size = 1024 + 1032 + 1044;
+    const capsule& answer = d.admin->call(get_extended_log(size));
+    const bytes& page = answer.data;
+    const bytes plain = d.admin->call(get_log_page(nvme::lid::discovery, 3 * 1024)).data;
+    const auto part = [](const bytes& of, std::size_t at, std::size_t n) {
+        return bytes(of.begin() + static_cast<std::ptrdiff_t>(at), of.begin() + static_cast<std::ptrdiff_t>(at + n));
+    };
+    EXPECT_EQ(part(page, 0, 18), part(plain, 0, 18)) << "GENCTR, NUMREC and RECFMT";
+    EXPECT_EQ(page[18], std::byte{1}) << "DLPF: EXTDLPE";
+    EXPECT_EQ(part(page, 20, 4), raw(nvme::le32(size))) << "TDLPL";
+    EXPECT_EQ(plain[18], std::byte{0});
+    EXPECT_EQ(part(page, 1024, 1024), part(plain, 1024, 1024)) << "discovery itself";
+    EXPECT_EQ(part(page, 2048, 4), raw(nvme::le32(1032))) << "TEL";
+    EXPECT_EQ(part(page, 2052, 4), bytes(4)) << "NUMEXAT";
+    EXPECT_EQ(part(page, 2056, 1024), part(plain, 2048, 1024)) << "the subsystem";
+    EXPECT_EQ(part(page, 3080, 4), raw(nvme::le32(1044))) << "TEL";
+    EXPECT_EQ(part(page, 3084, 4), raw(nvme::le32(1))) << "NUMEXAT";
+    EXPECT_EQ(part(page, 3088, 4), raw(nvme::le32(8 << 16 | 2))) << "EXATTYPE: admin label; EXATLEN";
+    EXPECT_EQ(part(page, 3092, 8), raw(std::to_array({'R', 'a', 'c', 'k', ' ', '7', '\0', '\0'})));
+
+    bytes parts;
+    for (std::uint32_t at = 0; at < size; at += 100) {
+        const bytes next = d.admin->call(get_extended_log(std::min<std::uint32_t>(100, size - at), at)).data;
+        parts.insert(parts.end(), next.begin(), next.end());
+    }
+    EXPECT_EQ(parts, page) << "in parts as at once";
+    EXPECT_TRUE(d.admin->call(get_extended_log(4, size + 4)).status().is(sc::invalid_field));
+}
+
 TEST_F(discovery, a_whole_log_can_be_read_at_once_or_in_parts) {
     for (int i = 0; i < 20; ++i)
         w.make_subsystem("nqn.2024-01.io.example:n" + std::to_string(i));

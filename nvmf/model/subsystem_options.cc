@@ -38,6 +38,8 @@ core::result<> check(const subsystem_options& o) {
         return core::fail(EINVAL, "a serial number is at most 20 ASCII characters", o.serial_number);
     if (o.model_number.empty() || o.model_number.size() > 40 || !is_ascii(o.model_number))
         return core::fail(EINVAL, "a model number is 1 to 40 ASCII characters", o.model_number);
+    if (o.admin_label.size() > 256)  // an attribute of entries of the discovery log
+        return core::fail(EINVAL, "an admin label is at most 256 bytes", o.nqn);
     if (o.min_cntlid < 1 || o.max_cntlid > nvme::cntlid_max || o.min_cntlid > o.max_cntlid)
         return core::fail(EINVAL, "cntlids must be from 1 to 65519, and min_cntlid not above max_cntlid", o.nqn);
     if (o.max_namespaces > max_namespaces)

@@ -5,6 +5,7 @@
 #include "core/reactor_group.h"
 #include "nvmf/model/host_numbers.h"
 #include "nvmf/model/ports.h"
+#include "nvmf/model/referrals.h"
 #include "nvmf/model/transports.h"
 
 #include <array>
@@ -16,6 +17,7 @@ namespace causeway::nvmf {
 
 class discovery_log;
 class subsystem;
+struct discovery_filter;
 struct discovery_limits;
 
 /// CRDT1 to CRDT3 of Identify Controller, in units of 100 ms.
@@ -25,7 +27,7 @@ using retry_delays = std::array<std::uint16_t, 3>;
 /// and fills it; it outlives every subsystem. Control reactor.
 struct target_state {
     target_state(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
-                 const retry_delays& crdt);
+                 const discovery_filter& filter, const retry_delays& crdt);
     ~target_state();
 
     subsystem& discovery() const noexcept { return *subsystems.front(); }
@@ -37,6 +39,7 @@ struct target_state {
     std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first
     nvmf::ports ports;
     nvmf::host_numbers host_numbers;
+    nvmf::referrals referrals;
     const std::shared_ptr<nvmf::discovery_log> discovery_log;
 };
 
