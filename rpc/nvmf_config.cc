@@ -8,6 +8,17 @@ namespace causeway::rpc {
 
 namespace {
 
+json filters_of(const nvmf::discovery_filter& f) {
+    json all = json::array();
+    if (f.transport)
+        all.push_back("transport");
+    if (f.address)
+        all.push_back("address");
+    if (f.service)
+        all.push_back("svcid");
+    return all;
+}
+
 void write_settings(const nvmf::target_options& o, json& calls) {
     const nvmf::target_options unchanged;
     if (o.max_subsystems != unchanged.max_subsystems)
@@ -15,6 +26,8 @@ void write_settings(const nvmf::target_options& o, json& calls) {
     if (!std::ranges::equal(o.crdt, unchanged.crdt))
         calls.push_back(
             saved_config::call("nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
+    if (o.filter != unchanged.filter)
+        calls.push_back(saved_config::call("nvmf_set_config", {{"discovery_filters", filters_of(o.filter)}}));
     if (o.discovery != unchanged.discovery)
         calls.push_back(saved_config::call("nvmf_set_discovery_limits", {{"max_controllers", o.discovery.controllers},
                                                                          {"max_per_address", o.discovery.per_address},
@@ -123,6 +136,8 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
             calls.push_back(saved_config::call("nvmf_create_transport", transport_to_json(*t)));
     });
     config.add_writer("nvmf", config_phase::objects, [&service](json& calls) {
+        for (const nvmf::referral& r : service.target->referrals().all())
+            calls.push_back(saved_config::call("nvmf_discovery_add_referral", to_json(r)));
         for (const auto& s : service.target->subsystems())
             write_subsystem(service.keys, *s, calls);
         // Last of all: a host that comes finds everything.

@@ -70,6 +70,7 @@ void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service&
     add_nvmf_access_methods(methods, service);
     add_nvmf_ana_methods(methods, service);
     add_nvmf_connection_methods(methods, service);
+    add_nvmf_discovery_methods(methods, service);
     add_nvmf_config(config, service);
 }
 

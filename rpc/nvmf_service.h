@@ -33,6 +33,7 @@ void add_nvmf_visibility_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_ana_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_discovery_methods(method_table& methods, nvmf_service& service);
 /// And what framework_get_config says of "keyring", a subsystem that is there and comes before "nvmf".
 void add_keyring_methods(method_table& methods, saved_config& config, nvmf_service& service);
 /// What framework_get_config says of "nvmf". REQUIRES: that subsystem is there.
@@ -64,6 +65,8 @@ struct listen_address {
 extern const fields<listen_address> listen_address_fields;
 
 json to_json(const nvmf::transport_address& a);
+/// An element of nvmf_discovery_get_referrals, and the parameters that make the referral again.
+json to_json(const nvmf::referral& r);
 /// An element of nvmf_get_transports, and the parameters that make the transport again.
 json transport_to_json(const nvmf::transport& t);
 /// "RDMA" of "rdma".

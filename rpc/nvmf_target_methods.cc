@@ -35,16 +35,79 @@ const fields<nvmf::discovery_limits> discovery_limits_fields = {
     optional("max_per_host", &nvmf::discovery_limits::per_host),
 };
 
+/// A name of a filter. False: there is no such filter.
+bool add_filter(std::string_view name, nvmf::discovery_filter& to) {
+    if (name == "transport")
+        to.transport = true;
+    else if (name == "address")
+        to.address = true;
+    else if (name == "svcid")
+        to.service = true;
+    else
+        return false;
+    return true;
+}
+
+constexpr const char* filter_names = "'transport', 'address' and 'svcid'";
+
+/// "match_any", or names with commas between them.
+struct filter_text {
+    nvmf::discovery_filter value;
+};
+/// An array of names.
+struct filter_list {
+    nvmf::discovery_filter value;
+};
+
 enum class dup_host_policy { allow };
 struct config_params {
     dup_host_policy duplicates{};
+    std::optional<filter_text> filter;
+    std::optional<filter_list> filters;
 };
-const json no_filters = json::array();
+
+}  // namespace
+
+template <>
+struct value_reader<filter_text> {
+    static complaint read(const json& v, filter_text& to) {
+        const std::string wrong = fmt::format("must be 'match_any', or {} with commas between them", filter_names);
+        if (!v.is_string())
+            return wrong;
+        std::string_view rest = v.get_ref<const std::string&>();
+        if (rest == "match_any")
+            return {};
+        for (;;) {
+            const std::size_t comma = rest.find(',');
+            if (!add_filter(rest.substr(0, comma), to.value))
+                return wrong;
+            if (comma == std::string_view::npos)
+                return {};
+            rest.remove_prefix(comma + 1);
+        }
+    }
+};
+
+template <>
+struct value_reader<filter_list> {
+    static complaint read(const json& v, filter_list& to) {
+        const std::string wrong = fmt::format("must be a list of {}", filter_names);
+        if (!v.is_array())
+            return wrong;
+        for (const json& name : v)
+            if (!name.is_string() || !add_filter(name.get_ref<const std::string&>(), to.value))
+                return wrong;
+        return {};
+    }
+};
+
+namespace {
+
 const fields<config_params> config_fields = {
     unsupported<config_params>("admin_cmd_passthru", "commands are not passed through to devices"),
     unsupported<config_params>("poll_groups_mask", "queue pairs live on every core"),
-    only<config_params>("discovery_filter", "match_any", "the discovery log is not filtered"),
-    only<config_params>("discovery_filters", no_filters, "the discovery log is not filtered"),
+    optional("discovery_filter", &config_params::filter),
+    optional("discovery_filters", &config_params::filters),
     unsupported<config_params>("dhchap_digests", "hosts cannot authenticate"),
     unsupported<config_params>("dhchap_dhgroups", "hosts cannot authenticate"),
     optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}}),
@@ -125,7 +188,15 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
                     service.options.discovery = p;
                     return ok();
                 });
-    methods.add("nvmf_set_config", states::startup, config_fields, [](const config_params&) { return ok(); });
+    methods.add("nvmf_set_config", states::startup, config_fields, [&service](const config_params& p) -> answer {
+        if (p.filter && p.filters)
+            return refuse_parameters("give 'discovery_filter' or 'discovery_filters', not both");
+        if (p.filter)
+            service.options.filter = p.filter->value;
+        if (p.filters)
+            service.options.filter = p.filters->value;
+        return ok();
+    });
 }
 
 }  // namespace causeway::rpc

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rpc/testing/rpc_fixture.h"
+
+#include <gmock/gmock.h>
+
+namespace causeway::rpc {
+namespace {
+
+using test::method_fixture;
+using test::parsed;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+constexpr const char* to_a_service = R"({"address": {"trtype": "rdma", "adrfam": "ipv4", "traddr": "10.0.0.9",
+                                                     "trsvcid": "8009"}})";
+constexpr const char* to_a_subsystem = R"({"address": {"trtype": "TCP", "traddr": "fd00::9", "trsvcid": "4420"},
+                                           "secure_channel": true, "subnqn": "nqn.2024-01.io.example:far"})";
+
+TEST(discovery_methods, add_list_and_remove_referrals) {
+    method_fixture w;
+    w.start();
+    EXPECT_EQ(w.result("nvmf_discovery_add_referral", to_a_service), json(true));
+    EXPECT_EQ(w.result("nvmf_discovery_add_referral", to_a_subsystem), json(true));
+    EXPECT_EQ(w.result("nvmf_discovery_get_referrals"),
+              parsed(R"([{"address": {"trtype": "RDMA", "adrfam": "IPv4", "traddr": "10.0.0.9", "trsvcid": "8009"},
+                          "secure_channel": false, "subnqn": "nqn.2014-08.org.nvmexpress.discovery"},
+                         {"address": {"trtype": "TCP", "adrfam": "IPv6", "traddr": "fd00::9", "trsvcid": "4420"},
+                          "secure_channel": true, "subnqn": "nqn.2024-01.io.example:far"}])"));
+    EXPECT_EQ(w.result("nvmf_discovery_remove_referral", to_a_service), json(true));
+    EXPECT_EQ(w.result("nvmf_discovery_get_referrals").size(), 1u);
+    const answer again = w.call("nvmf_discovery_remove_referral", to_a_service);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, -32602);
+    EXPECT_THAT(again.error().message, HasSubstr("no such referral"));
+}
+
+struct filter_row {
+    const char* params;
+    json saved;  ///< discovery_filters; null: nothing
+};
+const filter_row filters[] = {
+    {R"({"discovery_filter": "match_any"})", nullptr},
+    {R"({"discovery_filters": []})", nullptr},
+    {R"({"discovery_filter": "address"})", {"address"}},
+    {R"({"discovery_filter": "svcid,transport"})", {"transport", "svcid"}},
+    {R"({"discovery_filters": ["transport", "address", "svcid"]})", {"transport", "address", "svcid"}},
+};
+
+TEST(discovery_methods, set_and_save_the_filter) {
+    for (const filter_row& row : filters) {
+        SCOPED_TRACE(row.params);
+        method_fixture w;
+        EXPECT_EQ(w.result("nvmf_set_config", row.params), json(true));
+        w.start();
+        const json saved = w.result("framework_get_config", R"({"name": "nvmf"})");
+        if (row.saved.is_null()) {
+            EXPECT_EQ(saved, json::array());
+        } else {
+            EXPECT_THAT(saved,
+                        Contains(json{{"method", "nvmf_set_config"}, {"params", {{"discovery_filters", row.saved}}}}));
+        }
+    }
+    method_fixture w;
+    for (const char* wrong : {R"({"discovery_filter": "match_any,address"})", R"({"discovery_filter": "adress"})",
+                              R"({"discovery_filter": ""})", R"({"discovery_filters": ["match_any"]})",
+                              R"({"discovery_filters": "address"})"})
+        EXPECT_FALSE(w.call("nvmf_set_config", wrong)) << wrong;
+}
+
+TEST(discovery_methods, save_referrals) {
+    method_fixture w, again(2);
+    w.start();
+    w.result("nvmf_discovery_add_referral", to_a_service);
+    w.result("nvmf_discovery_add_referral", to_a_subsystem);
+    const json saved = w.result("framework_get_config", R"({"name": "nvmf"})");
+    again.start();
+    for (const json& call : saved)
+        EXPECT_TRUE(again.call(call["method"], call["params"])) << call;
+    EXPECT_EQ(again.result("nvmf_discovery_get_referrals"), w.result("nvmf_discovery_get_referrals"));
+    EXPECT_EQ(again.result("framework_get_config", R"({"name": "nvmf"})"), saved);
+}
+
+}  // namespace
+}  // namespace causeway::rpc
