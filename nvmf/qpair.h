@@ -45,6 +45,13 @@ enum class disconnect_reason : std::uint8_t {
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
+/// Whether a connection that ends for this reason answers the commands that execute, unless a device hangs: an operator
+/// has ended it, and the host goes on elsewhere.
+constexpr bool answers_commands_in_flight(disconnect_reason r) noexcept {
+    return r == disconnect_reason::host_removed || r == disconnect_reason::listener_removed ||
+           r == disconnect_reason::subsystem_deleted;
+}
+
 /// A queue pair as its transport sets it up. On the home reactor.
 struct qpair_transport_side {
     /// The port that accepted the connection; local_address() is where exactly the host came to. Set before the first
@@ -114,7 +121,8 @@ class qpair : public qpair_transport_side {
     /// called for.
     virtual void respond(request& r) noexcept = 0;
     /// Begins to close the connection; the transport calls target::detach() when it may. May be called more
-    /// than once. What respond() has been given before still goes out first.
+    /// than once. What respond() has been given before still goes out first, and where answers_commands_in_flight(),
+    /// for a second at most, what executes.
     virtual void disconnect(disconnect_reason why) noexcept = 0;
     /// A request of this qpair that has not reached execute() yet and carries `cid` is taken back and
     /// answered with Command Abort Requested. False: none such.

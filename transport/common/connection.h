@@ -84,7 +84,7 @@ class connection {
     std::unique_ptr<Qpair> qpair_;  ///< home reactor's
 
   private:
-    static constexpr auto last_responses_limit = std::chrono::milliseconds(200);
+    static constexpr std::chrono::milliseconds last_responses_limit{200}, commands_in_flight_limit{1000};
 
     Connection& self() noexcept { return static_cast<Connection&>(*this); }
     core::task<> tear_down();
@@ -97,9 +97,12 @@ template <class Connection, class Qpair>
 core::task<> connection<Connection, Qpair>::tear_down() {
     co_await core::switch_to(lease_.home());
     qpair_->begin_close();
-    // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why.
-    co_await qpair_->progress().wait_for(last_responses_limit,
-                                         [this] { return self().peer_is_gone() || qpair_->responses_out(); });
+    // Unless the peer is gone, earlier responses are sent first: a refused Connect should say why. Where an operator
+    // has ended the connection, what executes is answered too, unless a disk hangs.
+    const bool answers_all = nvmf::answers_commands_in_flight(why_);
+    co_await qpair_->progress().wait_for(answers_all ? commands_in_flight_limit : last_responses_limit, [&] {
+        return self().peer_is_gone() || (qpair_->responses_out() && !(answers_all && qpair_->has_commands_in_flight()));
+    });
     co_await self().end_link();
     co_await core::switch_to(control());
     permit_.reset();

@@ -47,6 +47,10 @@ class qpair : public nvmf::qpair {
     nvmf::transport_address local_address() const final { return local_; }
     nvmf::transport_address peer_address() const final { return peer_; }
 
+    /// Whether a command is with the target whose response can still be sent.
+    bool has_commands_in_flight() noexcept {
+        return !broken_ && requests_.any_of([](const Request& r) { return r.at == step::executing; });
+    }
     /// For the connection, which closes it: notified when responses may be out, and at other steps of an ending.
     core::condition_variable& progress() noexcept { return progress_; }
 

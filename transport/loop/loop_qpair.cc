@@ -166,7 +166,7 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
         return;
     }
     if (std::byte* buffer = std::exchange(s.buffer, nullptr)) {
-        if (!closing_ && r.has_data_for_host())
+        if (!muted_ && r.has_data_for_host())
             copy(buffer, s.host_data, r.length, true);
         if (s.own_buffer)
             s.own_buffer.reset();
@@ -179,6 +179,8 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
 void loop_qpair::send_response(slot& s) noexcept {
     s.at = slot::step::answered;
     if (closing_)
+        answered_.notify_all();
+    if (muted_)
         return;
     nvme::completion& c = s.request.completion;
     c.sqhd = sq_flow_control() ? sq_head_ : nvme::sqhd_without_flow_control;
@@ -207,7 +209,16 @@ void loop_qpair::abandon_waiting(slot& s) noexcept {
     link_.transport.target().abandon(s.request);
 }
 
-void loop_qpair::disconnect(nvmf::disconnect_reason) noexcept {
+bool loop_qpair::executes() const noexcept {
+    return std::any_of(link_.slots.get(), link_.slots.get() + link_.entries,
+                       [](const slot& s) { return s.at == slot::step::executing; });
+}
+
+void loop_qpair::disconnect(nvmf::disconnect_reason why) noexcept {
+    if (!nvmf::answers_commands_in_flight(why)) {
+        muted_ = true;
+        answered_.notify_all();
+    }
     if (std::exchange(closing_, true))
         return;
     // In a turn of its own: the caller may be in the middle of something that the tear-down destroys.
@@ -226,6 +237,9 @@ core::task<> loop_qpair::tear_down() {
             l.slots[cid].at = slot::step::answered;
         }
     }
+    constexpr auto commands_in_flight_limit = std::chrono::seconds(1);
+    co_await answered_.wait_for(commands_in_flight_limit, [this] { return muted_ || !executes(); });
+    muted_ = true;
     const bool borrowed = l.transport.path() == data_path::borrow;
     if (!borrowed)
         l.host_home.post(l.severed);

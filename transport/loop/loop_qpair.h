@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/condition_variable.h"
 #include "nvmf/transport.h"
 #include "transport/loop/data_buffers.h"
 #include "transport/loop/link.h"
@@ -35,13 +36,16 @@ class loop_qpair final : public nvmf::qpair {
     void run(slot& s, std::byte* buffer) noexcept;
     void send_response(slot& s) noexcept;
     void abandon_waiting(slot& s) noexcept;
+    bool executes() const noexcept;
     core::task<> tear_down();
 
     link& link_;
     data_buffers* const buffers_;  ///< of its core; nullptr: data is borrowed
     core::accounts_at_hand accounts_;
     std::uint16_t sq_head_ = 0;
-    bool closing_ = false;
+    bool closing_ = false;  ///< no new command begins
+    bool muted_ = false;    ///< nor is one answered
+    core::condition_variable answered_;
     struct teardown_message : core::message {
         loop_qpair* of = nullptr;
     } teardown_message_;

@@ -160,6 +160,51 @@ TEST_P(loop_test, no_more_than_the_queue_holds) {
     wait(c.disconnect());
 }
 
+TEST_P(loop_test, what_executes_is_answered_when_the_listener_is_removed) {
+    host_controller c(*gate.transport);
+    ASSERT_EQ(connect(c, gateway::host()), 0);
+    write_command w(0, 1, a);
+    ASSERT_TRUE(submit(c.io(0), w));
+    settle();
+    hang_everything();
+    read_command before(0, 1), after(0, 1);
+    ASSERT_TRUE(submit(c.io(0), before));
+    settle();
+    bool removed = false;
+    now([&] {
+        core::detach(gate.target->find_subsystem(subnqn)->listeners().remove(here),
+                     [&](core::result<> r) { removed = r.has_value(); });
+    });
+    settle();
+    submit(c.io(0), after);
+    settle();
+    EXPECT_FALSE(removed) << "it waits for the disk";
+    EXPECT_EQ(before.answers, 0u);
+    heal();
+    EXPECT_TRUE(run.run_until([&] { return removed; }));
+    settle();
+    EXPECT_TRUE(before.status().ok());
+    EXPECT_TRUE(before.all(a));
+    EXPECT_FALSE(after.status().ok()) << "it came too late";
+    EXPECT_EQ(c.io(0).outstanding(), 0u);
+}
+
+TEST_P(loop_test, a_disk_that_hangs_does_not_keep_a_listener) {
+    host_controller c(*gate.transport);
+    ASSERT_EQ(connect(c, gateway::host()), 0);
+    hang_everything();
+    read_command r(0, 1);
+    ASSERT_TRUE(submit(c.io(0), r));
+    settle();
+    wait([](gateway& g) -> core::task<> {
+        const auto removed = co_await g.target->find_subsystem(subnqn)->listeners().remove(here);
+        EXPECT_TRUE(removed);
+    }(gate));
+    EXPECT_EQ(r.answers, copies() ? 1u : 0u) << "memory that is lent stays so";
+    heal();
+    EXPECT_FALSE(r.status().ok());
+}
+
 TEST_P(loop_test, sqhd_moves_with_every_command_and_wraps) {
     host_controller c(*gate.transport);
     ASSERT_EQ(connect(c, gateway::host(1, 4)), 0);

@@ -278,6 +278,36 @@ TEST(life, subsystems_share_an_address_and_the_last_one_closes_it) {
     w.make_host();
 }
 
+TEST(life, what_executes_is_answered_when_the_listener_is_removed) {
+    for (const bool heals : {true, false}) {
+        SCOPED_TRACE(heals);
+        rdma_fixture w;
+        host h = w.make_host(slow_nqn), other = w.make_host();
+        w.hang(true);
+        const std::uint16_t before = h.io->send(read(0, 1), block);
+        w.pass(20ms);
+        bool removed = false;
+        w.sim.group().control().execute([&] {
+            core::detach(w.target.find_subsystem(slow_nqn)->listeners().remove(w.here),
+                         [&](core::result<> r) { removed = r.has_value(); });
+        });
+        w.pass(20ms);
+        const std::uint16_t after = h.io->send(read(0, 1), block);
+        w.pass(20ms);
+        EXPECT_FALSE(removed) << "it waits for the disk";
+        if (heals)
+            w.hang(false);
+        EXPECT_TRUE(w.until([&] { return removed; })) << "but not for ever";
+        const auto answered = h.io->response(before);
+        EXPECT_EQ(answered && answered->status().ok(), heals);
+        EXPECT_FALSE(h.io->response(after)) << "it came too late";
+        EXPECT_TRUE(h.io->closed() && h.admin->closed());
+        EXPECT_FALSE(other.io->closed()) << "it came by another subsystem's listener";
+        if (!heals)
+            w.hang(false);
+    }
+}
+
 TEST(life, addresses_that_cannot_be) {
     rdma_fixture w;
     auto* s = w.target.find_subsystem(nqn);

@@ -139,7 +139,7 @@ void qpair::send_response(request& r, bool with_data) noexcept {
         buffers_.release(r.buffer);
     release_slot(r);
     group_.make_room(max_descriptors + 1);
-    if (stopping_)
+    if (broken_)
         return complete_request(r);
     if (send_waiters_.empty() && queue_.room() >= sends_needed(r))
         return post_response(r);

@@ -165,6 +165,44 @@ TEST_F(life, a_core_is_counted_back_when_the_listener_goes_while_a_connection_be
     EXPECT_TRUE(until([&] { return homes.count(core::lease_kind::admin_queue) == 0; }));
 }
 
+TEST_F(life, what_executes_is_answered_when_the_listener_is_removed) {
+    const auto disk = add_disk();
+    raw_host admin = connect();
+    raw_host h = connect(1);
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    h.send(read_of(0, 1));
+    ASSERT_TRUE(until([&] { return disk->hung() == 1; }));
+    bool removed = false;
+    group.control().execute([&] {
+        auto& listeners = target->find_subsystem(subsystem_nqn)->listeners();
+        core::detach(listeners.remove({"TCP", "IPv4", "127.0.0.1", std::to_string(port)}),
+                     [&](core::result<> r) { removed = r.has_value(); });
+    });
+    EXPECT_TRUE(until([&] { return admin.receive(), admin.closed; })) << "it has nothing to wait for";
+    EXPECT_FALSE(removed);
+    h.send(read_of(0, 1));
+    disk->clear_rules();
+    run(disk->release_hung());
+    const auto answered = response(h);
+    EXPECT_TRUE(answered && answered->status().ok());
+    EXPECT_EQ(h.data.size(), 4096u);
+    EXPECT_FALSE(response(h)) << "the other one came too late";
+    EXPECT_TRUE(until([&] { return removed; }));
+}
+
+TEST_F(life, a_disk_that_hangs_does_not_keep_a_listener) {
+    const auto disk = add_disk();
+    raw_host admin = connect();
+    raw_host h = connect(1);
+    disk->add_rule({.what = bdev::fault_rule::kind::hang});
+    h.send(read_of(0, 1));
+    ASSERT_TRUE(until([&] { return disk->hung() == 1; }));
+    EXPECT_TRUE(run(
+        target->find_subsystem(subsystem_nqn)->listeners().remove({"TCP", "IPv4", "127.0.0.1", std::to_string(port)})));
+    EXPECT_FALSE(response(h));
+    run(disk->release_hung());
+}
+
 // ---- Before Connect.
 
 transport_options one_buffer() {
