@@ -29,11 +29,11 @@ class Target:
 
 
 class Initiator:
-    """One host. Guests share this machine's files, so each gets its own host NQN here."""
+    """One host. Guests share this machine's files, so each gets its own host NQN here; `name` makes one more of the same guest."""
 
-    def __init__(self, machine: Machine):
+    def __init__(self, machine: Machine, name: str = ""):
         self.machine = machine
-        host = uuid.uuid5(uuid.NAMESPACE_DNS, machine.address)
+        host = uuid.uuid5(uuid.NAMESPACE_DNS, name + machine.address)
         self.host_nqn = f"nqn.2014-08.org.nvmexpress:uuid:{host}"
         self._host = f"-q {self.host_nqn} -I {host}"
 
@@ -76,6 +76,16 @@ class Initiator:
                 [ "$(cat $controller/subsysnqn 2>/dev/null)" = {nqn} ] && echo ${{controller##*/}}
             done
             true""").split()
+
+    def wait_for_paths(self, nqn: str, *nsids: int) -> None:
+        """Waits until the kernel has these namespaces of a subsystem, and no others, by this host's controllers."""
+        self.machine.until(f"""
+            found=$(for controller in /sys/class/nvme/nvme*; do
+                [ "$(cat $controller/subsysnqn 2>/dev/null)" = {nqn} ] || continue
+                [ "$(cat $controller/hostnqn)" = {self.host_nqn} ] || continue
+                cat $controller/nvme*c*n*/nsid
+            done | sort -n | xargs)
+            [ "$found" = "{' '.join(map(str, nsids))}" ]""")
 
     def transport(self, controller: str) -> str:
         """`rdma`, `tcp`."""
