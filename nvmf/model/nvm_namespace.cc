@@ -38,10 +38,11 @@ std::uint64_t next_admission() noexcept {
     return ++last;
 }
 
-void core_namespace::show_to(std::shared_ptr<const visible_hosts> hosts) noexcept {
+void core_namespace::show_to(std::shared_ptr<const visible_hosts> hosts, std::uint64_t new_admission) noexcept {
     const auto others = static_cast<std::uint8_t>(refusals & ~refusal::masked);
     refusals = static_cast<std::uint8_t>(others | (hosts->are_all() ? 0 : refusal::masked));
     seen_by = std::move(hosts);
+    admission = new_admission;
 }
 
 void namespace_table::insert(core_namespace& ns) {
@@ -63,11 +64,11 @@ nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, vi
     for (std::size_t i = 0; i < cores_.size(); ++i) {
         core_namespace& c = cores_.on(i);
         c.device = device_.get();
-        c.generation = c.admission = generation;
+        c.generation = generation;
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
         c.refusals = read_only() ? refusal::read_only : 0;
-        c.show_to(visibility_.shared_hosts());
+        c.show_to(visibility_.shared_hosts(), generation);
         c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
         c.max_deallocate = l.dmrsl;
     }

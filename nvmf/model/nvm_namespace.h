@@ -64,7 +64,7 @@ struct core_namespace {
 
     std::shared_ptr<const visible_hosts> seen_by{};
 
-    void show_to(std::shared_ptr<const visible_hosts> hosts) noexcept;
+    void show_to(std::shared_ptr<const visible_hosts> hosts, std::uint64_t new_admission) noexcept;
     bool is_hidden_from(std::uint64_t host_number) const noexcept {
         return (refusals & refusal::masked) && !seen_by->contains(host_number);
     }

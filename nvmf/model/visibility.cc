@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Namespaces are shown to hosts and hidden from them while hosts use them. No host waits for that: a command that has
-// begun ends as it was admitted.
+// Namespaces are shown to hosts and hidden from them while hosts use them. No host waits for that: a command that
+// executes ends as it was admitted.
 
 #include "nvmf/model/visibility.h"
 
@@ -44,9 +44,10 @@ core::task<> namespaces::show_to(std::shared_ptr<nvm_namespace> ns, visible_host
     const auto after = std::make_shared<const visible_hosts>(std::move(hosts));
     const auto before = of.shared_hosts();
     const bool was_active = ns->active();
+    const std::uint64_t admission = next_admission();
     of.begin(after);
     co_await core::for_each_reactor(subsystem_.target().group,
-                                    [&](core::reactor& r) { ns->on_core(r.index()).show_to(after); });
+                                    [&](core::reactor& r) { ns->on_core(r.index()).show_to(after, admission); });
     if (!ns->is_removed())  // else it appears to nobody any more
         of.complete();
     for (const auto& [cntlid, c] : subsystem_.controllers().all()) {
