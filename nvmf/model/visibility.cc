@@ -48,8 +48,10 @@ core::task<> namespaces::show_to(std::shared_ptr<nvm_namespace> ns, visible_host
     of.begin(after);
     co_await core::for_each_reactor(subsystem_.target().group,
                                     [&](core::reactor& r) { ns->on_core(r.index()).show_to(after, admission); });
-    if (!ns->is_removed())  // else it appears to nobody any more
+    if (!ns->is_removed()) {  // else it appears to nobody any more
         of.complete();
+        subsystem_.ana().namespaces_changed(ns->ana_group());
+    }
     for (const auto& [cntlid, c] : subsystem_.controllers().all()) {
         const bool was_listed = before->contains(c->host_number()), is_listed = after->contains(c->host_number());
         if (was_listed != is_listed && (was_listed ? was_active : ns->active()))

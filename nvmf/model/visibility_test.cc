@@ -3,7 +3,7 @@
 // from one to the other.
 
 #include "core/random.h"
-#include "nvmf/testing/target_fixture.h"
+#include "nvmf/testing/ana_fixture.h"
 
 #include <gmock/gmock.h>
 
@@ -169,6 +169,36 @@ TEST_F(visibility, decides_whose_media_are_in_the_smart_page_and_its_warnings) {
     EXPECT_EQ(warnings(b), 0);
     EXPECT_EQ(show(host_b, 3), 0);
     EXPECT_TRUE(told(of_b)) << "with the namespace come its warnings";
+}
+
+class visibility_of_groups : public ana_fixture {};
+
+TEST_F(visibility_of_groups, decides_which_groups_the_ana_log_lists) {
+    const auto groups = [&](host& h) {
+        const bytes log = read_log(h, 96).data;
+        return std::vector{log[8], log[16], log[52]};  // their number, and the numbers of the first two
+    };
+    const auto changes = [&](host& h) { return read_log(h, 16).page<nvme::ana_log_header>().chgcnt.value(); };
+    const std::uint64_t before = changes(near);
+    EXPECT_TRUE(w.run(s->namespaces().set_auto_visible(1, false)));
+    EXPECT_TRUE(w.run(s->namespaces().add_host(1, host_a)));
+    EXPECT_GT(changes(near), before);
+    EXPECT_THAT(groups(near), ElementsAre(std::byte{2}, std::byte{1}, std::byte{2}));
+    EXPECT_THAT(groups(far), ElementsAre(std::byte{1}, std::byte{2}, std::byte{0}));
+
+    const auto listen = [](host& h) -> capsule& {
+        EXPECT_TRUE(h.admin->call(set_features(nvme::fid::async_event_configuration, 0x800)).status().ok());
+        return h.admin->send(admin(nvme::admin_opcode::async_event_request));
+    };
+    capsule& of_near = listen(near);
+    capsule& of_far = listen(far);
+    for (const transport_address& at : {here, elsewhere})
+        EXPECT_EQ(set(nvme::ana_state::non_optimized, 1, at), 0);
+    EXPECT_TRUE(w.until([&] { return of_near.answered; }));
+    w.pass(std::chrono::milliseconds(1));
+    EXPECT_FALSE(of_far.answered) << "it sees no namespace of that group";
+    EXPECT_EQ(set(nvme::ana_state::inaccessible, 1, elsewhere), 0);
+    EXPECT_EQ(read(far), no_such_namespace) << "and not that it is inaccessible";
 }
 
 // ---- I/O commands.
