@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "nvme/nqn.h"
+#include "nvmf/command/authentication.h"
 #include "nvmf/command/fabrics_commands.h"
 #include "nvmf/complete.h"
 #include "nvmf/core_counters.h"
@@ -56,6 +57,7 @@ struct connect_result {
     std::uint32_t dw0 = 0;
     std::shared_ptr<controller> owner{};  ///< nullptr: it is refused
     std::string why{};                    ///< for the log, where it is
+    bool must_authenticate = false;
 };
 
 // What may be different at the next try, when the gateway has been told of a subsystem or a host, is not
@@ -112,7 +114,7 @@ const char* host_refusal(const connect_request& a, const subsystem& s) {
         return nullptr;
     if (a.by && a.by->options.secure_channel)
         return "it is not authenticated, and the listener requires a secure channel";
-    if (s.access().has_key(a.hostnqn()))
+    if (s.access().has_psk(a.hostnqn()))
         return "it has a key and did not prove it: use a listener with a secure channel, or add it without a key";
     return nullptr;
 }
@@ -144,7 +146,11 @@ std::optional<connect_result> refusal(const connect_request& a, subsystem* s, co
 
 connect_result admit(const connect_request& a, std::shared_ptr<controller> c) {
     c->attach({a.connection, a.qid(), qpair::state::enabled, a.local, a.peer, a.by});
-    return {{}, nvme::connect_success_dw0(c->cntlid()), std::move(c), {}};
+    const bool must_authenticate = c->subsystem().access().has_dhchap_key(c->host_nqn());
+    if (must_authenticate)
+        c->require_authentication(*a.connection);
+    const std::uint32_t dw0 = nvme::connect_success_dw0(c->cntlid(), must_authenticate ? nvme::authreq_in_band : 0);
+    return {{}, dw0, std::move(c), {}, must_authenticate};
 }
 
 connect_result admit_admin(const connect_request& a, subsystem& s, transport& fabric) {
@@ -220,13 +226,12 @@ core::task<connect_result> decide(const connect_request& a, target& t) {
     co_return co_await admit_io(a, *s);
 }
 
-void install(qpair& on, const connect_request& a, std::shared_ptr<controller> c) {
+void install(qpair& on, const connect_request& a, std::shared_ptr<controller> c, bool must_authenticate) {
     qpair_target_side& q = side_of(on);
-    subsystem& s = c->subsystem();
     q.qid = a.qid();
     q.sq_flow_control = !(a.command.cattr & nvme::cattr_disable_sq_flow_control);
     q.max_io_bytes = c->fabric().options().max_io_size;
-    q.subsystem = &s;
+    q.subsystem = &c->subsystem();
     q.host_number = c->host_number();
     q.controller = std::move(c);
     (q.qid == 0 ? q.counters->admin_qpairs : q.counters->io_qpairs).add();
@@ -236,8 +241,10 @@ void install(qpair& on, const connect_request& a, std::shared_ptr<controller> c)
     if (q.phase == qpair::state::disconnecting)
         return;
     q.phase = qpair::state::enabled;
-    if (q.qid != 0)
-        q.namespaces = &s.namespaces().table(on.home().index());
+    if (must_authenticate)
+        q.must_authenticate = true;
+    else
+        enable_commands(on);
 }
 
 core::task<> connect(request& r) {
@@ -264,7 +271,7 @@ core::task<> connect(request& r) {
     q.connect_runs = false;
     r.completion.dw0 = given.dw0;
     if (given.owner)
-        install(*r.qpair, a, std::move(given.owner));
+        install(*r.qpair, a, std::move(given.owner), given.must_authenticate);
     finish_logged(r, given.result);
 }
 

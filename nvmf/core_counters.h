@@ -17,7 +17,9 @@ struct core_counters {
     core::counter refused_commands;  ///< answered with a status before they ran
     /// Not run, because their core stalled after they were received; in failed_commands, too.
     core::counter stale_commands;
-    core::counter failed_commands;  ///< answered with another status than success after they ran
+    core::counter authentications;         ///< in band, that have succeeded
+    core::counter failed_authentications;  ///< or did not end in time
+    core::counter failed_commands;         ///< answered with another status than success after they ran
 };
 
 /// JSON names are members of nvmf_get_stats, in its order.
@@ -39,6 +41,10 @@ inline constexpr core::metric core_counter_rows[] = {
      "I/O that waits between the target and the devices.", offsetof(core_counters, pending_bdev_io)},
     {"causeway_nvmf_completed_io_total", "completed_nvme_io", core::metric_kind::counter,
      "I/O commands that were completed.", offsetof(core_counters, completed_nvme_io)},
+    {"causeway_nvmf_authentications_total", "", core::metric_kind::counter,
+     "Authentications of queues that have succeeded.", offsetof(core_counters, authentications)},
+    {"causeway_nvmf_failed_authentications_total", "", core::metric_kind::counter,
+     "Authentications of queues that have failed.", offsetof(core_counters, failed_authentications)},
     {"causeway_nvmf_refused_commands_total", "", core::metric_kind::counter,
      "Commands that were refused before they were executed.", offsetof(core_counters, refused_commands)},
     {"causeway_nvmf_failed_commands_total", "", core::metric_kind::counter,

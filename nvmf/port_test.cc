@@ -103,7 +103,7 @@ TEST_F(ports, where_a_secure_channel_is_required_nobody_comes_in_who_has_proved_
 TEST_F(ports, a_host_with_a_key_proves_it_everywhere) {
     ASSERT_TRUE(w.run(s.listeners().add(here, secured)));
     ASSERT_TRUE(w.run(s.listeners().add(elsewhere)));
-    ASSERT_TRUE(s.access().add_host(host_a, make_key()));
+    ASSERT_TRUE(s.access().add_host(host_a, {.psk = make_key()}));
     EXPECT_TRUE(not_you(connect_at(elsewhere))) << "anybody could call himself so, with any host allowed";
     EXPECT_TRUE(connect_at(here, subsystem_nqn, true).status().ok());
     w.run(s.access().set_allow_any_host(false));
@@ -118,7 +118,7 @@ TEST_F(ports, a_key_sends_away_who_is_here_under_the_name_without_it) {
     ASSERT_TRUE(w.run(s.listeners().add(elsewhere)));
     connection& impostor = *connect_at(elsewhere).of;
     connection& proven = *connect_at(here, subsystem_nqn, true).of;
-    ASSERT_TRUE(s.access().add_host(host_a, make_key()));
+    ASSERT_TRUE(s.access().add_host(host_a, {.psk = make_key()}));
     EXPECT_TRUE(w.until([&] { return impostor.gone; }));
     EXPECT_EQ(impostor.closed, disconnect_reason::host_removed);
     EXPECT_FALSE(proven.closed);
@@ -164,13 +164,13 @@ TEST_F(ports, a_listener_that_comes_while_its_subsystem_is_deleted_takes_no_othe
 
 TEST_F(ports, a_subsystem_made_again_keeps_its_hosts_keys_while_the_old_one_goes) {
     ASSERT_TRUE(w.run(s.listeners().add(here, secured)));
-    ASSERT_TRUE(s.access().add_host(host_a, make_key("old")));
+    ASSERT_TRUE(s.access().add_host(host_a, {.psk = make_key("old")}));
     bool deleted = false;
     w.at_control([&] {
         core::detach(w.target.delete_subsystem(subsystem_nqn), [&](auto) { deleted = true; });
         core::detach(w.target.create_subsystem({.nqn = subsystem_nqn}), [&](auto made) {
             ASSERT_TRUE(made);
-            EXPECT_TRUE((*made)->access().add_host(host_a, make_key("new")));
+            EXPECT_TRUE((*made)->access().add_host(host_a, {.psk = make_key("new")}));
         });
     });
     EXPECT_TRUE(w.until([&] { return deleted; }));

@@ -15,6 +15,7 @@ std::string_view to_string(disconnect_reason r) noexcept {
     case disconnect_reason::protocol_violation: return "protocol violation";
     case disconnect_reason::transport_error: return "transport error";
     case disconnect_reason::shutting_down: return "the gateway is shutting down";
+    case disconnect_reason::authentication_failed: return "the host has not authenticated";
     case disconnect_reason::stalled: return "the gateway had stalled";
     }
     return "?";

@@ -41,7 +41,8 @@ enum class disconnect_reason : std::uint8_t {
     protocol_violation,
     transport_error,
     shutting_down,  ///< the gateway ends
-    stalled,        ///< the gateway was stopped, and cannot tell which commands were sent before that
+    authentication_failed,
+    stalled,  ///< the gateway was stopped, and cannot tell which commands were sent before that
 };
 std::string_view to_string(disconnect_reason r) noexcept;
 
@@ -84,11 +85,12 @@ struct qpair_target_side {
     qpair_state phase = qpair_state::connecting;
     std::shared_ptr<nvmf::controller> controller;  ///< nullptr until Connect has succeeded
     nvmf::subsystem* subsystem = nullptr;
-    std::uint64_t host_number = 0;  ///< the controller's
+    std::uint64_t host_number = 0;   ///< the controller's
+    bool must_authenticate = false;  ///< until then it runs nothing but authentication commands
 
     nvmf::target* target = nullptr;               ///< since the first command
     core_counters* counters = nullptr;            ///< this core's; likewise
-    const namespace_table* namespaces = nullptr;  ///< this core's; nullptr but for a connected I/O queue
+    const namespace_table* namespaces = nullptr;  ///< this core's; nullptr but for an I/O queue that runs commands
     std::uint32_t max_io_bytes = 0;               ///< as MDTS says
     std::uint32_t executing = 0;                  ///< requests between execute() and respond()
     bool connect_runs = false;
@@ -139,7 +141,8 @@ class qpair : public qpair_transport_side {
 
     /// Connect has succeeded.
     bool is_connected() const noexcept { return target_side_.controller != nullptr; }
-    /// Connect has succeeded, and commands on this queue pair are I/O commands.
+    /// Connect has succeeded, so has the host's authentication where it is required, and commands on this queue pair
+    /// are I/O commands.
     bool is_io_queue() const noexcept { return target_side_.namespaces != nullptr; }
     /// As Connect said; 0 before.
     std::uint16_t qid() const noexcept { return target_side_.qid; }

@@ -13,7 +13,7 @@ namespace causeway::nvmf {
 
 target::target(core::placement& homes, bdev::registry& devices, target_options options)
     : group_(homes.group()), homes_(homes), options_(options),
-      state_(group_, devices, options.discovery, options.filter, options.crdt), counters_(group_.size()) {
+      state_(group_, devices, options.discovery, options.filter, options.crdt, options.auth), counters_(group_.size()) {
     auto counted = counter_list().add({core_counter_table, {}, counters_});
     assert(counted);  // a list has one target
     if (counted)
@@ -40,8 +40,8 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
             if (auto fits = nvmf::check_block_size(ns->device(), *t); !fits)
                 return fits;
     for (const auto& s : state_.subsystems)
-        for (const auto& [hostnqn, psk] : s->access().hosts())
-            if (psk)
+        for (const auto& [hostnqn, keys] : s->access().hosts())
+            if (const auto& psk = keys.psk)
                 if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
                     core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
                                      t->trtype(), admitted.error().text());

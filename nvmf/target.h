@@ -26,6 +26,7 @@ struct target_options {
     retry_delays crdt{};
     discovery_limits discovery{};
     discovery_filter filter{};  ///< of the discovery log
+    auth_algorithms auth{};  ///< for in-band authentication
 };
 
 /// Everything that hosts can see: subsystems, their allowed hosts and listeners, and the transports. Lives on the

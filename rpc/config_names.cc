@@ -106,6 +106,8 @@ void add_parts_of_subsystem(std::string_view method, const json& params, config_
         add(names.needs, "namespace", numbered_namespace(params, params));
     } else if (method == "nvmf_subsystem_add_host") {
         add(names.makes, "host", nqn + " " + text(params, "host"));
+    } else if (method == "nvmf_subsystem_set_keys") {
+        add(names.needs, "host", nqn + " " + text(params, "host"));
     } else if (method == "nvmf_subsystem_remove_host") {
         add(names.removes, "host", nqn + " " + text(params, "host"));
     } else if (method == "nvmf_subsystem_add_listener") {

@@ -11,29 +11,66 @@ namespace {
 struct add_host_params {
     std::string tgt_name = target_name;
     std::string nqn, host;
-    std::optional<std::string> psk;
+    std::optional<std::string> psk, dhchap_key, dhchap_ctrlr_key;
 };
 const fields<add_host_params> add_host_fields = {
     required("nqn", &add_host_params::nqn),
     required("host", &add_host_params::host),
     optional("tgt_name", &add_host_params::tgt_name),
     optional("psk", &add_host_params::psk),
-    unsupported<add_host_params>("dhchap_key", "hosts cannot authenticate"),
-    unsupported<add_host_params>("dhchap_ctrlr_key", "hosts cannot authenticate"),
+    optional("dhchap_key", &add_host_params::dhchap_key),
+    optional("dhchap_ctrlr_key", &add_host_params::dhchap_ctrlr_key),
 };
+
+/// nullptr: none is named. -32602: there is none of that name.
+tl::expected<std::shared_ptr<const nvmf::key>, rpc_error> find_key(const nvmf_service& service,
+                                                                   const std::optional<std::string>& name) {
+    if (!name)
+        return nullptr;
+    auto found = service.keys.find(*name);
+    if (!found)
+        return refuse_parameters("no such key: " + *name);
+    return found;
+}
 
 answer add_host(nvmf_service& service, const add_host_params& p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         return tl::make_unexpected(s.error());
-    std::shared_ptr<const nvmf::key> psk;
-    if (p.psk) {
-        psk = service.keys.find(*p.psk);
-        if (!psk)
-            return refuse_parameters("no such key: " + *p.psk);
-    }
-    const auto added = (*s)->access().add_host(p.host, std::move(psk));
+    const auto psk = find_key(service, p.psk);
+    const auto dhchap = find_key(service, p.dhchap_key);
+    const auto dhchap_ctrlr = find_key(service, p.dhchap_ctrlr_key);
+    for (const auto* k : {&psk, &dhchap, &dhchap_ctrlr})
+        if (!*k)
+            return tl::make_unexpected(k->error());
+    const auto added = (*s)->access().add_host(p.host, {*psk, *dhchap, *dhchap_ctrlr});
     return added ? ok() : answer(refuse_as(error_code::parameters, added.error()));
+}
+
+struct set_keys_params {
+    std::string tgt_name = target_name;
+    std::string nqn, host;
+    std::optional<std::string> dhchap_key, dhchap_ctrlr_key;
+};
+const fields<set_keys_params> set_keys_fields = {
+    required("nqn", &set_keys_params::nqn),
+    required("host", &set_keys_params::host),
+    optional("tgt_name", &set_keys_params::tgt_name),
+    optional("dhchap_key", &set_keys_params::dhchap_key),
+    optional("dhchap_ctrlr_key", &set_keys_params::dhchap_ctrlr_key),
+};
+
+answer set_keys(nvmf_service& service, const set_keys_params& p) {
+    const auto s = find_subsystem(service, p.tgt_name, p.nqn);
+    if (!s)
+        return tl::make_unexpected(s.error());
+    const auto dhchap = find_key(service, p.dhchap_key);
+    const auto dhchap_ctrlr = find_key(service, p.dhchap_ctrlr_key);
+    for (const auto* k : {&dhchap, &dhchap_ctrlr})
+        if (!*k)
+            return tl::make_unexpected(k->error());
+    const auto set = (*s)->access().set_dhchap_keys(p.host, *dhchap, *dhchap_ctrlr);
+    return set ? ok() : answer(refuse_as(error_code::parameters, set.error()));
 }
 
 struct remove_host_params {
@@ -157,6 +194,8 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service) {
     methods.add("nvmf_subsystem_add_host", states::runtime, add_host_fields,
                 [&service](const add_host_params& p) { return add_host(service, p); });
+    methods.add("nvmf_subsystem_set_keys", states::runtime, set_keys_fields,
+                [&service](const set_keys_params& p) { return set_keys(service, p); });
     methods.add("nvmf_subsystem_remove_host", states::runtime, remove_host_fields,
                 [&service](remove_host_params p) { return remove_host(service, std::move(p)); });
     methods.add("nvmf_subsystem_allow_any_host", states::runtime, allow_fields,

@@ -3,6 +3,8 @@
 #include "rpc/nvmf_service.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace causeway::rpc {
 
@@ -19,8 +21,19 @@ json filters_of(const nvmf::discovery_filter& f) {
     return all;
 }
 
+template <class T>
+json names_of(const std::vector<T>& algorithms) {
+    json names = json::array();
+    for (const T a : algorithms)
+        names.push_back(auth::to_string(a));
+    return names;
+}
+
 void write_settings(const nvmf::target_options& o, json& calls) {
     const nvmf::target_options unchanged;
+    if (o.auth != unchanged.auth)
+        calls.push_back(saved_config::call("nvmf_set_config", {{"dhchap_digests", names_of(o.auth.digests)},
+                                                               {"dhchap_dhgroups", names_of(o.auth.dhgroups)}}));
     if (o.max_subsystems != unchanged.max_subsystems)
         calls.push_back(saved_config::call("nvmf_set_max_subsystems", {{"max_subsystems", o.max_subsystems}}));
     if (!std::ranges::equal(o.crdt, unchanged.crdt))
@@ -65,24 +78,30 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
     return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
 }
 
-/// A host, with its key. One that is no longer in the keyring is put there for as long as the host is made: keys are
+/// A host, with its keys. One that is no longer in the keyring is put there for as long as the host is made: keys are
 /// taken out of it when hosts have them, and a configuration that names a key without having it would not load.
-void write_host(const nvmf::keyring& keys, const std::string& nqn, const std::string& host,
-                const std::shared_ptr<const nvmf::key>& psk, json& calls) {
+void write_host(const nvmf::keyring& keyring, const std::string& nqn, const std::string& host,
+                const nvmf::host_keys& keys, json& calls) {
     json params = {{"nqn", nqn}, {"host", host}};
-    if (!psk) {
-        calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
-        return;
-    }
-    const bool removed = keys.find(psk->name) != psk;
-    std::string name = psk->name;
-    while (removed && keys.find(name))  // another key has this name now
-        name += "-removed";
-    params["psk"] = name;
-    if (removed)
-        calls.push_back(saved_config::call("keyring_file_add_key", {{"name", name}, {"path", psk->path}}));
+    std::map<std::string, std::shared_ptr<const nvmf::key>> borrowed;  // by the names that they get
+    const auto name_of = [&](const std::shared_ptr<const nvmf::key>& k) {
+        std::string name = k->name;
+        if (keyring.find(name) == k)
+            return name;
+        const auto is_taken = [&] { return keyring.find(name) || (borrowed.contains(name) && borrowed[name] != k); };
+        while (is_taken())  // another key has this name now
+            name += "-removed";
+        borrowed[name] = k;
+        return name;
+    };
+    for (const auto& [parameter, k] :
+         {std::pair("psk", keys.psk), {"dhchap_key", keys.dhchap}, {"dhchap_ctrlr_key", keys.dhchap_ctrlr}})
+        if (k)
+            params[parameter] = name_of(k);
+    for (const auto& [name, k] : borrowed)
+        calls.push_back(saved_config::call("keyring_file_add_key", {{"name", name}, {"path", k->path}}));
     calls.push_back(saved_config::call("nvmf_subsystem_add_host", std::move(params)));
-    if (removed)
+    for (const auto& [name, k] : borrowed)
         calls.push_back(saved_config::call("keyring_file_remove_key", {{"name", name}}));
 }
 
@@ -93,8 +112,8 @@ void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& 
     else if (!s.access().allow_any_host())
         calls.push_back(
             saved_config::call("nvmf_subsystem_allow_any_host", {{"nqn", s.nqn()}, {"allow_any_host", false}}));
-    for (const auto& [host, psk] : s.access().hosts())
-        write_host(keys, s.nqn(), host, psk, calls);
+    for (const auto& [host, its_keys] : s.access().hosts())
+        write_host(keys, s.nqn(), host, its_keys, calls);
     for (const auto& [nsid, ns] : s.namespaces().all()) {
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
         for (const auto& [host, number] : ns->visibility().hosts().list())

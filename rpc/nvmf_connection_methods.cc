@@ -44,13 +44,19 @@ core::task<answer> get_controllers(const nvmf_service& service, subsystem_params
                                        [](const auto& c) { return controller_to_json(c->subsystem(), *c); });
 }
 
-const char* state_name(nvmf::qpair::state phase) {
-    switch (phase) {
+const char* state_name(const nvmf::controller::qpair_view& q) {
+    switch (q.phase) {
     case nvmf::qpair::state::connecting: return "connecting";
-    case nvmf::qpair::state::enabled: return "enabled";
+    case nvmf::qpair::state::enabled: return q.waits_for_authentication ? "authenticating" : "enabled";
     case nvmf::qpair::state::disconnecting: break;
     }
     return "deactivating";
+}
+
+json auth_to_json(const nvmf::controller::authentication_view& a) {
+    return {{"state", to_string(a.state)},
+            {"digest", a.digest ? auth::to_string(*a.digest) : "unknown"},
+            {"dhgroup", a.dhgroup ? auth::to_string(*a.dhgroup) : "unknown"}};
 }
 
 core::task<answer> get_qpairs(const nvmf_service& service, subsystem_params p) {
@@ -63,13 +69,16 @@ core::task<answer> get_qpairs(const nvmf_service& service, subsystem_params p) {
     json all = json::array();
     for (const auto& c : connected) {
         for (const auto& q : c->qpairs()) {
-            all.push_back({{"cntlid", c->cntlid()},
-                           {"qid", q.qid},
-                           {"state", state_name(q.phase)},
-                           {"thread", group[q.reactor].name()},
-                           {"hostnqn", c->host_nqn()},
-                           {"listen_address", to_json(q.listen_address)},
-                           {"peer_address", to_json(q.peer_address)}});
+            json qpair = {{"cntlid", c->cntlid()},
+                          {"qid", q.qid},
+                          {"state", state_name(q)},
+                          {"thread", group[q.reactor].name()},
+                          {"hostnqn", c->host_nqn()},
+                          {"listen_address", to_json(q.listen_address)},
+                          {"peer_address", to_json(q.peer_address)}};
+            if (q.authentication)
+                qpair["auth"] = auth_to_json(*q.authentication);
+            all.push_back(std::move(qpair));
             co_await slices.did(us_of_a_qpair);
         }
     }

@@ -138,10 +138,14 @@ json subsystem_to_json(const nvmf::subsystem& s) {
     for (const auto& l : s.listeners().all())
         listeners.push_back(to_json(l->at));
     json hosts = json::array();
-    for (const auto& [nqn, psk] : s.access().hosts()) {
+    for (const auto& [nqn, keys] : s.access().hosts()) {
         json host = {{"nqn", nqn}};
-        if (psk)
-            host["psk"] = psk->name;
+        if (keys.psk)
+            host["psk"] = keys.psk->name;
+        if (keys.dhchap)
+            host["dhchap_key"] = keys.dhchap->name;
+        if (keys.dhchap_ctrlr)
+            host["dhchap_ctrlr_key"] = keys.dhchap_ctrlr->name;
         hosts.push_back(std::move(host));
     }
     json all = {{"nqn", s.nqn()},

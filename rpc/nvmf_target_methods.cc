@@ -64,6 +64,7 @@ struct config_params {
     dup_host_policy duplicates{};
     std::optional<filter_text> filter;
     std::optional<filter_list> filters;
+    nvmf::auth_algorithms auth{{}, {}};  ///< empty: not given
 };
 
 }  // namespace
@@ -103,13 +104,34 @@ struct value_reader<filter_list> {
 
 namespace {
 
+/// Names of algorithms, out of `all`.
+template <class T, class All>
+field<config_params> algorithms(std::string_view name, std::vector<T> nvmf::auth_algorithms::*member, const All& all) {
+    return {name, false, [name, member, &all](const json& v, config_params& p) -> std::optional<field_problem> {
+                std::vector<std::string> names;
+                if (auto wrong = value_reader<std::vector<std::string>>::read(v, names); !wrong.empty())
+                    return field_problem{std::string(name), std::move(wrong)};
+                if (names.empty())
+                    return field_problem{std::string(name), "must name at least one: no host could authenticate"};
+                auto& chosen = p.auth.*member;
+                chosen.clear();
+                for (const std::string& n : names) {
+                    const auto found = std::ranges::find_if(all, [&](T a) { return auth::to_string(a) == n; });
+                    if (found == std::end(all))
+                        return field_problem{std::string(name), "does not know '" + n + "'"};
+                    chosen.push_back(*found);
+                }
+                return std::nullopt;
+            }};
+}
+
 const fields<config_params> config_fields = {
     unsupported<config_params>("admin_cmd_passthru", "commands are not passed through to devices"),
     unsupported<config_params>("poll_groups_mask", "queue pairs live on every core"),
     optional("discovery_filter", &config_params::filter),
     optional("discovery_filters", &config_params::filters),
-    unsupported<config_params>("dhchap_digests", "hosts cannot authenticate"),
-    unsupported<config_params>("dhchap_dhgroups", "hosts cannot authenticate"),
+    algorithms("dhchap_digests", &nvmf::auth_algorithms::digests, auth::all_hashes),
+    algorithms("dhchap_dhgroups", &nvmf::auth_algorithms::dhgroups, auth::all_dhgroups),
     optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}}),
 };
 
@@ -195,6 +217,10 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
             service.options.filter = p.filter->value;
         if (p.filters)
             service.options.filter = p.filters->value;
+        if (!p.auth.digests.empty())
+            service.options.auth.digests = p.auth.digests;
+        if (!p.auth.dhgroups.empty())
+            service.options.auth.dhgroups = p.auth.dhgroups;
         return ok();
     });
 }

@@ -58,6 +58,8 @@ outcome async_event_request(controller& c, request& r) {
 
 verdict check_admin(request& r) noexcept {
     const qpair_target_side& q = side_of(*r.qpair);
+    if (q.must_authenticate)
+        return nvme::sc::auth_required;
     // Not final: before Connect, while disabled, or in its last moment, a controller runs no command, but the host may
     // have one that does at the next try. Linux would remove a disk whose Identify is answered for good.
     if (!q.controller || q.qid != 0 || !q.controller->ready())

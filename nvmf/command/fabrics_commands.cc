@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "nvme/fabrics.h"
+#include "nvmf/command/authentication.h"
 #include "nvmf/command/control_work.h"
 #include "nvmf/complete.h"
 #include "nvmf/target_side.h"
@@ -44,20 +45,31 @@ constexpr auto admin = fabrics_command::queue::admin;
 constexpr auto io = fabrics_command::queue::io;
 constexpr auto any = fabrics_command::queue::any;
 constexpr auto before = fabrics_command::phase::before_connect;
-constexpr auto after = fabrics_command::phase::after_connect;
+constexpr auto unproven = fabrics_command::phase::before_authentication;
+constexpr auto after = fabrics_command::phase::after_authentication;
+constexpr auto none = transfer::none;
+constexpr auto from_host = transfer::from_host;
+constexpr auto to_host = transfer::to_host;
 
 constexpr fabrics_command list[] = {
-    {0x00, "property_set", admin, after,  transfer::none,      nullptr,          run_at_control<property_set>},
-    {0x01, "connect",      any,   before, transfer::from_host, check_connect,    run_connect},
-    {0x04, "property_get", admin, after,  transfer::none,      nullptr,          run_at_control<property_get>},
-    {0x08, "disconnect",   io,    after,  transfer::none,      check_disconnect, run_disconnect},
+    {0x00, "property_set",           admin, after,    none,      nullptr,            run_at_control<property_set>},
+    {0x01, "connect",                any,   before,   from_host, check_connect,      run_connect},
+    {0x04, "property_get",           admin, after,    none,      nullptr,            run_at_control<property_get>},
+    {0x05, "authentication_send",    any,   unproven, from_host, check_auth_send,    run_at_control<auth_send>},
+    {0x06, "authentication_receive", any,   unproven, to_host,   check_auth_receive, run_at_control<auth_receive>},
+    {0x08, "disconnect",             io,    after,    none,      check_disconnect,   run_disconnect},
 };
 // clang-format on
 
-/// A second Connect is final; one that comes while another runs, or while the connection closes, is not.
+/// Before Connect, and before authentication where it is required, a host does not learn what else is supported. A
+/// second Connect is final; one that comes while another runs, or while the connection closes, is not.
 verdict check_phase(const fabrics_command& c, const qpair& q) noexcept {
-    if (c.allowed == after)
-        return q.is_connected() ? verdict() : verdict(nvme::sc::command_sequence_error, at_fctype);
+    if (c.allowed != before && !q.is_connected())
+        return {nvme::sc::command_sequence_error, at_fctype};
+    if (c.allowed != before && c.allowed != unproven && side_of(q).must_authenticate)
+        return {nvme::sc::auth_required, at_fctype};
+    if (c.allowed != before)
+        return {};
     if (q.phase() == qpair::state::enabled)
         return {nvme::sc::command_sequence_error.with_dnr(), at_fctype};
     if (q.phase() == qpair::state::disconnecting || side_of(q).connect_runs)
@@ -83,7 +95,7 @@ const std::array<fabrics_command, 256> fabrics_commands = [] {
 verdict check_fabrics(request& r) noexcept {
     const qpair& q = *r.qpair;
     const fabrics_command& c = fabrics_commands[std::bit_cast<nvme::fabrics_command>(r.command).type];
-    if (const verdict v = check_phase(c, q); !v.ok())  // first: before Connect, a host does not learn what is supported
+    if (const verdict v = check_phase(c, q); !v.ok())  // first of all
         return v;
     if (c.name.empty())
         return {nvme::sc::invalid_opcode.with_dnr(), at_fctype};

@@ -14,12 +14,12 @@ namespace causeway::nvmf {
 /// Fabrics 1.1, "Fabrics Commands".
 struct fabrics_command {
     enum class queue : std::uint8_t { admin, io, any };
-    enum class phase : std::uint8_t { before_connect, after_connect };
+    enum class phase : std::uint8_t { before_connect, before_authentication, after_authentication };
 
     std::uint8_t type = 0;    ///< FCTYPE
     std::string_view name{};  ///< empty: not supported
     queue allowed_on = queue::any;
-    phase allowed = phase::after_connect;
+    phase allowed = phase::after_authentication;
     transfer direction = transfer::none;
     /// Sets r.length where data moves. nullptr: nothing to check.
     verdict (*check)(request& r) noexcept = nullptr;

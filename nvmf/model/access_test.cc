@@ -47,15 +47,15 @@ TEST_F(access_control, a_host_without_a_name_is_let_in_where_any_host_is) {
 
 TEST_F(access_control, transports_learn_the_keys_of_hosts_and_forget_them) {
     using keys = std::map<std::string, std::string>;
-    EXPECT_EQ(code(s.access().add_host(host_a, make_key("a key"))), 0);
-    EXPECT_EQ(code(s.access().add_host(host_b, make_key("no key"))), EINVAL);
+    EXPECT_EQ(code(s.access().add_host(host_a, {.psk = make_key("a key")})), 0);
+    EXPECT_EQ(code(s.access().add_host(host_b, {.psk = make_key("no key")})), EINVAL);
     EXPECT_FALSE(s.access().hosts().contains(host_b)) << "a transport has refused its key";
     EXPECT_EQ(code(s.access().add_host(host_b)), 0);
     EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "a key"}}));
     EXPECT_EQ(code(w.run(s.access().remove_host(host_a))), 0);
     EXPECT_TRUE(w.fabric->admitted.empty());
 
-    EXPECT_EQ(code(s.access().add_host(host_a, make_key("another key"))), 0);
+    EXPECT_EQ(code(s.access().add_host(host_a, {.psk = make_key("another key")})), 0);
     EXPECT_EQ(w.fabric->admitted, (keys{{host_a + " " + subsystem_nqn, "another key"}}));
     EXPECT_EQ(code(w.run(w.target.delete_subsystem(subsystem_nqn))), 0);
     EXPECT_TRUE(w.fabric->admitted.empty());
@@ -66,8 +66,8 @@ TEST_F(access_control, a_transport_that_comes_later_learns_the_keys_that_are_the
     target other(w.homes, devices);
     const auto made = w.run(other.create_subsystem({.nqn = subsystem_nqn}));
     ASSERT_TRUE(made);
-    EXPECT_EQ(code((*made)->access().add_host(host_a, make_key("a key"))), 0);
-    EXPECT_EQ(code((*made)->access().add_host(host_b, make_key("no key"))), 0) << "nobody has looked at it";
+    EXPECT_EQ(code((*made)->access().add_host(host_a, {.psk = make_key("a key")})), 0);
+    EXPECT_EQ(code((*made)->access().add_host(host_b, {.psk = make_key("no key")})), 0) << "nobody has looked at it";
     auto fabric = std::make_unique<fake_transport>();
     const auto& admitted = fabric->admitted;
     EXPECT_EQ(code(other.add_transport(std::move(fabric))), 0);

@@ -3,6 +3,8 @@
 
 #include "core/log.h"
 #include "nvme/discovery.h"
+#include "nvmf/core_counters.h"
+#include "nvmf/model/queue_authentication.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/model/target_state.h"
 #include "nvmf/target_side.h"
@@ -35,8 +37,15 @@ controller::~controller() = default;
 
 std::vector<controller::qpair_view> controller::qpairs() const {
     std::vector<qpair_view> all;
-    for (const queue& q : queues_)
-        all.push_back({q.qid, q.phase, q.qpair->home().index(), q.local, q.peer});
+    for (const queue& q : queues_) {
+        qpair_view v{q.qid, q.phase, q.qpair->home().index(), q.local, q.peer, {}, false};
+        if (q.auth) {
+            const auth_exchange& e = q.auth->exchange;
+            v.authentication = authentication_view{e.current(), e.digest(), e.dhgroup()};
+            v.waits_for_authentication = q.auth->is_required() && !e.has_succeeded();
+        }
+        all.push_back(std::move(v));
+    }
     return all;
 }
 
@@ -58,9 +67,16 @@ bool controller::came_by(const port& p) const noexcept {
     return std::any_of(queues_.begin(), queues_.end(), [&](const queue& q) { return q.by.get() == &p; });
 }
 
-void controller::remove(qpair& q) {
+controller::queue* controller::find_queue(const nvmf::qpair& q) noexcept {
     const auto it = std::find_if(queues_.begin(), queues_.end(), [&](const queue& e) { return e.qpair == &q; });
+    return it == queues_.end() ? nullptr : &*it;
+}
+
+void controller::remove(qpair& q) {
+    const auto it = queues_.begin() + (find_queue(q) - queues_.data());
     const std::uint16_t qid = it->qid;
+    if (it->auth)
+        it->auth->end();
     queues_.erase(it);
     queue_removed_.notify_all();
     if (qid == 0)
@@ -101,6 +117,31 @@ controller::totals controller::io_totals() const noexcept {
 std::uint64_t controller::age_hours() const noexcept {
     const core::clock& time = subsystem_->target().group.time();
     return static_cast<std::uint64_t>(time.to_nanoseconds(time.now() - born_) / std::chrono::hours(1));
+}
+
+// ---- Authentication.
+
+void controller::require_authentication(const nvmf::qpair& q) {
+    queue& e = *find_queue(q);
+    e.auth = std::make_shared<queue_authentication>(*this, *e.qpair, e.qid, e.peer.text(), true);
+}
+
+std::shared_ptr<queue_authentication> controller::authentication_of(const nvmf::qpair& q) {
+    queue* const e = find_queue(q);
+    if (!e)
+        return nullptr;
+    // A host that was given a key after it has connected may prove it.
+    if (!e->auth && subsystem_->access().has_dhchap_key(host_nqn()))
+        e->auth = std::make_shared<queue_authentication>(*this, *e->qpair, e->qid, e->peer.text(), false);
+    return e->auth;
+}
+
+void controller::close_unauthenticated(const nvmf::qpair& q) {
+    queue* const e = find_queue(q);
+    if (!e)
+        return;
+    e->qpair->home().execute([qpair = e->qpair] { side_of(*qpair).counters->failed_authentications.add(); });
+    close(*e, disconnect_reason::authentication_failed);
 }
 
 /// The message reaches the queue pair before its transport can destroy it: see target::detach().

@@ -4,6 +4,7 @@
 #include "core/condition_variable.h"
 #include "nvmf/model/ana_states.h"
 #include "nvmf/model/async_events.h"
+#include "nvmf/model/auth_exchange.h"
 #include "nvmf/model/changed_namespaces.h"
 #include "nvmf/model/controller_properties.h"
 #include "nvmf/model/discovery.h"
@@ -21,6 +22,8 @@
 #include <vector>
 
 namespace causeway::nvmf {
+
+class queue_authentication;
 
 /// The association of one host with one subsystem: an admin queue and its I/O queues, with the state that the host
 /// sets. Control reactor, but for what says otherwise.
@@ -50,12 +53,19 @@ class controller final : public std::enable_shared_from_this<controller> {
     transport& fabric() const noexcept { return fabric_; }
     std::uint8_t trtype() const noexcept { return trtype_; }  ///< as the discovery log spells it; any reactor
 
+    struct authentication_view {
+        auth_exchange::state state;
+        std::optional<auth::auth_hash> digest;
+        std::optional<auth::auth_dhgroup> dhgroup;
+    };
     /// A line of nvmf_subsystem_get_qpairs.
     struct qpair_view {
         std::uint16_t qid;
         qpair::state phase;
         unsigned reactor;
         transport_address listen_address, peer_address;
+        std::optional<authentication_view> authentication;  ///< nullopt: the host has not been asked for it
+        bool waits_for_authentication;
     };
     std::vector<qpair_view> qpairs() const;
 
@@ -67,6 +77,7 @@ class controller final : public std::enable_shared_from_this<controller> {
         qpair::state phase;
         transport_address local, peer;
         std::shared_ptr<const port> by;  ///< that accepted its connection
+        std::shared_ptr<queue_authentication> auth{};
     };
     void attach(queue q);
     /// Its connection closes. A controller ends with its admin queue.
@@ -82,6 +93,15 @@ class controller final : public std::enable_shared_from_this<controller> {
     /// Ends when it has no queue.
     core::task<> without_queues();
     bool has_io_queues() const noexcept { return io_queues_ != 0; }
+
+    // ---- Authentication.
+
+    /// From its Connect on, commands of the host wait until it has authenticated. REQUIRES: attached.
+    void require_authentication(const qpair& q);
+    /// nullptr: the queue pair is not attached any more, or the host has no key.
+    std::shared_ptr<queue_authentication> authentication_of(const qpair& q);
+    /// Its time is over.
+    void close_unauthenticated(const qpair& q);
 
     /// Closes every queue and leaves the subsystem. More than once is fine.
     void end(disconnect_reason why);
@@ -137,6 +157,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     unsigned aborts_running = 0;
 
   private:
+    queue* find_queue(const nvmf::qpair& q) noexcept;
     void close(queue& q, disconnect_reason why);
     void close_io_queues(disconnect_reason why);
     void lose_state();

@@ -7,8 +7,9 @@
 namespace causeway::nvmf {
 
 target_state::target_state(core::reactor_group& all, bdev::registry& registry, const discovery_limits& limits,
-                           const discovery_filter& filter, const retry_delays& delays)
-    : group(all), devices(registry), crdt(delays), referrals(*this),
+                           const discovery_filter& filter, const retry_delays& delays,
+                           const auth_algorithms& algorithms)
+    : group(all), devices(registry), crdt(delays), auth(algorithms), referrals(*this),
       discovery_log(std::make_shared<nvmf::discovery_log>(*this, limits, filter)) {}
 
 target_state::~target_state() = default;

@@ -3,6 +3,7 @@
 
 #include "bdev/registry.h"
 #include "core/reactor_group.h"
+#include "nvmf/model/auth_state.h"
 #include "nvmf/model/host_numbers.h"
 #include "nvmf/model/ports.h"
 #include "nvmf/model/referrals.h"
@@ -27,7 +28,7 @@ using retry_delays = std::array<std::uint16_t, 3>;
 /// and fills it; it outlives every subsystem. Control reactor.
 struct target_state {
     target_state(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
-                 const discovery_filter& filter, const retry_delays& crdt);
+                 const discovery_filter& filter, const retry_delays& crdt, const auth_algorithms& algorithms);
     ~target_state();
 
     subsystem& discovery() const noexcept { return *subsystems.front(); }
@@ -35,6 +36,7 @@ struct target_state {
     core::reactor_group& group;
     bdev::registry& devices;
     const retry_delays crdt;
+    auth_state auth;
     nvmf::transports transports;
     std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first
     nvmf::ports ports;
