@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 # Who may include whom, bottom up. A floor may always include itself. "wire/*" is all of wire, "*" is everything. A floor
-# is a folder, except that nvmf/ has four.
+# is a folder, except that nvmf/ has five.
 MAY_INCLUDE = {
     "core": set(),
     "nvme": set(),
@@ -27,9 +27,10 @@ MAY_INCLUDE = {
     "bdev_rbd": {"core", "nvme", "ceph", "bdev"},
     "bdev_nvme": {"core", "nvme", "bdev"},
     "nvmf seam": {"core", "nvme", "bdev"},
-    "nvmf/model": {"core", "nvme", "wire/auth", "bdev", "nvmf seam"},
-    "nvmf/command": {"core", "nvme", "wire/auth", "bdev", "nvmf seam", "nvmf/model"},
-    "nvmf": {"core", "nvme", "wire/auth", "bdev", "nvmf seam", "nvmf/model", "nvmf/command"},
+    "nvmf/reservation": {"core", "nvme", "bdev", "nvmf seam"},
+    "nvmf/model": {"core", "nvme", "wire/auth", "bdev", "nvmf seam", "nvmf/reservation"},
+    "nvmf/command": {"core", "nvme", "wire/auth", "bdev", "nvmf seam", "nvmf/reservation", "nvmf/model"},
+    "nvmf": {"core", "nvme", "wire/auth", "bdev", "nvmf seam", "nvmf/reservation", "nvmf/model", "nvmf/command"},
     "transport/common": {"core", "nvme", "nvmf"},
     "transport/ip": {"core", "nvme", "nvmf"},
     "transport/loop": {"core", "nvme", "nvmf"},
