@@ -13,7 +13,9 @@ namespace causeway::nvmf {
 
 target::target(core::placement& homes, bdev::registry& devices, target_options options)
     : group_(homes.group()), homes_(homes), options_(options),
-      state_(group_, devices, options.discovery, options.filter, options.crdt, options.auth), counters_(group_.size()) {
+      state_(group_, devices, options.discovery, options.filter, options.crdt, options.auth,
+             options.reservation_stores),
+      counters_(group_.size()) {
     auto counted = counter_list().add({core_counter_table, {}, counters_});
     assert(counted);  // a list has one target
     if (counted)

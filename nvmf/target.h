@@ -26,7 +26,9 @@ struct target_options {
     retry_delays crdt{};
     discovery_limits discovery{};
     discovery_filter filter{};  ///< of the discovery log
-    auth_algorithms auth{};  ///< for in-band authentication
+    auth_algorithms auth{};     ///< for in-band authentication
+    /// Where reservations are kept, by device.
+    reservation::store_factory reservation_stores = reservation::make_local_store;
 };
 
 /// Everything that hosts can see: subsystems, their allowed hosts and listeners, and the transports. Lives on the

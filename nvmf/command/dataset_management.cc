@@ -38,7 +38,10 @@ void end(request& r, nvme::status s) noexcept {
 verdict check_next_range(request& r) noexcept {
     if (is_stale(r) || r.qpair->phase() != qpair::state::enabled)
         return nvme::sc::command_interrupted;
-    const core_namespace& ns = *side_of(r).ns;
+    // The table may have another entry of the namespace now, which alone is kept up to date.
+    const core_namespace* const listed = side_of(*r.qpair).namespaces->find(r.command.nsid);
+    const core_namespace& mine = *side_of(r).ns;
+    const core_namespace& ns = listed && listed->generation == mine.generation ? *listed : mine;
     return ns.admission == side_of(r).ns_admission ? verdict() : check_again(r, &ns);
 }
 

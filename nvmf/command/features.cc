@@ -33,6 +33,7 @@ struct feature {
     getter get;
     getter defaults;
     setter set;
+    bool of_reservations = false;  ///< each namespace has its own: reservation_features.cc
 };
 
 std::uint32_t zero(controller&) {
@@ -199,6 +200,8 @@ constexpr feature features[] = {
     {fid::keep_alive_timer, true, true, kato, zero, set_kato},
     {fid::host_behavior_support, true, false, zero, zero, set_host_behavior},
     {fid::host_identifier, false, false, zero, zero, set_host_identifier},
+    {fid::reservation_notification_mask, true, false, zero, zero, nullptr, true},
+    {fid::reservation_persistence, true, false, zero, zero, nullptr, true},
 };
 
 const feature* find(const controller& c, fid id) noexcept {
@@ -208,7 +211,6 @@ const feature* find(const controller& c, fid id) noexcept {
     return nullptr;
 }
 
-/// Namespaces have no features of their own here.
 bool names_a_namespace(const request& r) noexcept {
     return r.command.nsid != 0 && r.command.nsid != nvme::broadcast_nsid;
 }
@@ -228,6 +230,8 @@ outcome set_features(controller& c, request& r) {
         return wrong_field(at_fid);
     if (command.save())
         return verdict(nvme::sc::feature_not_saveable.with_dnr(), at_save, 7);
+    if (f->of_reservations)
+        return set_reservation_feature(c, r);
     if (names_a_namespace(r))
         return verdict(nvme::sc::feature_not_namespace_specific.with_dnr(), at_nsid);
     return f->set(c, r);
@@ -254,11 +258,14 @@ outcome get_features(controller& c, request& r) {
     using nvme::feature_select;
     const bool current = command.select() == feature_select::current;
     if (command.select() == feature_select::capabilities) {
-        r.completion.dw0 = f->changeable ? nvme::feature_changeable : 0;
+        r.completion.dw0 = (f->changeable ? nvme::feature_changeable : 0) |
+                           (f->of_reservations ? nvme::feature_namespace_specific : 0);
         return verdict();
     }
     if (f->id == fid::temperature_threshold)
         return get_temperature_threshold(c, r, current);
+    if (f->of_reservations && current)
+        return get_reservation_feature(c, r);
     if (f->id == fid::host_behavior_support)
         set_response_struct(r, current ? c.features().host_behavior : nvme::host_behavior_support{});
     if (f->id == fid::host_identifier) {
@@ -275,7 +282,8 @@ nvme::feature_effects_log feature_effects(bool discovery) noexcept {
     for (const feature& f : features)
         if (!discovery || f.for_discovery)
             log.feature[nvme::to_underlying(f.id)] =
-                nvme::feature_effect_supported | nvme::feature_effect_scope_controller;
+                nvme::feature_effect_supported |
+                (f.of_reservations ? nvme::feature_effect_scope_namespace : nvme::feature_effect_scope_controller);
     return log;
 }
 

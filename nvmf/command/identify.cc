@@ -91,6 +91,7 @@ nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) 
         if (hides_capacity(c.ana()->states().state(ns.ana_group())))
             id.nuse = std::uint64_t{0};
     }
+    id.rescap = ns.reservation().rescap();
     id.dlfeat = nvme::dlfeat_write_zeroes_deac;
     id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
     describe_performance(id, g, c.fabric().options().max_io_size);
@@ -131,6 +132,7 @@ outcome namespace_data_independent(controller& c, request& r) {
         id.nmic = nvme::nmic_shared;
         if (c.ana())
             id.anagrpid = ns.ana_group();
+        id.rescap = ns.reservation().rescap();
         id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
         id.nstat = nvme::nstat_ready;
         return id;

@@ -87,6 +87,8 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
     }
     if (c.ana())
         describe_ana(id, c.subsystem().ana());
+    if (c.subsystem().namespaces().any_has_reservations(c))  // RESCAP of each says whether it has
+        id.oncs = id.oncs | nvme::oncs_reservations;
     id.fuses = nvme::fuses_compare_and_write;
     id.vwc = nvme::vwc_flush_all_supported;
     if (c.subsystem().namespaces().have_volatile_write_cache(c))

@@ -29,6 +29,7 @@ struct io_command {
     bool allows_broadcast_nsid = false;  ///< NSID FFFFFFFFh means all namespaces
     /// Offered to hosts only if every namespace's device supports it; elsewhere it is Invalid Opcode.
     std::optional<bdev::op> required_op{};
+    bool of_reservations = false;  ///< likewise, by namespaces that have reservations
 };
 
 // block_commands.cc
@@ -58,6 +59,16 @@ void run_copy(request& r) noexcept;
 inline std::uint32_t max_copy_sources(const bdev::device& d) noexcept {
     return std::min<std::uint32_t>(d.geometry().copy_sources, request_target_side::max_copy_sources);
 }
+
+// reservations.cc
+verdict check_reservation_register(request& r, const core_namespace& ns) noexcept;
+verdict check_reservation_report(request& r, const core_namespace& ns) noexcept;
+verdict check_reservation_acquire(request& r, const core_namespace& ns) noexcept;
+verdict check_reservation_release(request& r, const core_namespace& ns) noexcept;
+void run_reservation_register(request& r) noexcept;
+void run_reservation_report(request& r) noexcept;
+void run_reservation_acquire(request& r) noexcept;
+void run_reservation_release(request& r) noexcept;
 
 // refusals.cc
 /// Whether the refusals of the namespace, which are not 0, let the command pass.
@@ -97,6 +108,15 @@ inline constexpr auto io_commands = [] {
         {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm},
         {0x0c, "verify",       transfer::none,      reads,  check_verify,       run_verify, false, bdev::op::verify},
         {0x19, "copy",         transfer::from_host, writes, check_copy,         run_copy,   false, bdev::op::copy},
+
+        {0x0d, "reservation_register", transfer::from_host, reads, check_reservation_register,
+         run_reservation_register, false, {}, true},
+        {0x0e, "reservation_report", transfer::to_host, reads, check_reservation_report, run_reservation_report, false,
+         {}, true},
+        {0x11, "reservation_acquire", transfer::from_host, reads, check_reservation_acquire, run_reservation_acquire,
+         false, {}, true},
+        {0x15, "reservation_release", transfer::from_host, reads, check_reservation_release, run_reservation_release,
+         false, {}, true},
     };
     // clang-format on
     std::array<io_command, 256> table{};

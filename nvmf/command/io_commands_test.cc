@@ -78,7 +78,6 @@ TEST_F(io_commands, fields_out_of_range_are_refused_before_data_moves) {
         {"streams do not exist", io_opcode::write, [](auto& c) { c.cdw12 = c.cdw12 | 1u << 20; }, sc::invalid_field,
          4 << 8 | 50},
         {"nor does a command of this number", io_opcode{0x04}, [](auto&) {}, sc::invalid_opcode, 0},
-        {"nor reservations", io_opcode::reservation_register, [](auto&) {}, sc::invalid_opcode, 0},
     };
     std::uint64_t refused = 0;
     for (const auto& row : rows) {

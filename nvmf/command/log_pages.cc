@@ -79,7 +79,8 @@ bytes commands_effects(controller& c) {
     log.admin[nvme::fabrics_opcode] = nvme::effect_supported;
     if (!c.is_discovery()) {
         for (const io_command& i : io_commands)
-            if (!i.name.empty() && (!i.required_op || c.subsystem().namespaces().all_serve(*i.required_op, c)))
+            if (!i.name.empty() && (!i.required_op || c.subsystem().namespaces().all_serve(*i.required_op, c)) &&
+                (!i.of_reservations || c.subsystem().namespaces().any_has_reservations(c)))
                 log.io[i.opcode] = i.effects;
         log.io[nvme::fabrics_opcode] = nvme::effect_supported;
     }
@@ -88,6 +89,10 @@ bytes commands_effects(controller& c) {
 
 bytes feature_effects_page(controller& c) {
     return bytes_of(feature_effects(c.is_discovery()));
+}
+
+bytes reservation_notification(controller& c) {
+    return bytes_of(c.reservation_notices().page());
 }
 
 /// All zeroes: there is no management interface. Identify's LPA has one bit for this page and three others.
@@ -134,6 +139,7 @@ constexpr log_page pages[] = {
     {nvme::lid::ana, true, false, ana_log},
     {nvme::lid::mi_commands_effects, true, true, whole<mi_effects>},
     {nvme::lid::discovery, false, true, discovery, nvme::discovery_log_extended_entries},
+    {nvme::lid::reservation_notification, true, false, whole<reservation_notification>},
 };
 
 bool has(const controller& c, const log_page& p) noexcept {

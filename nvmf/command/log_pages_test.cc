@@ -38,7 +38,7 @@ TEST_F(log_page_command, supported_pages_are_those_that_answer) {
             }
         }
         if (each == &h)
-            EXPECT_EQ(supported, (std::vector<unsigned>{0, 1, 2, 3, 4, 5, 0x12, 0x13}));
+            EXPECT_EQ(supported, (std::vector<unsigned>{0, 1, 2, 3, 4, 5, 0x12, 0x13, 0x80}));
         else
             EXPECT_EQ(supported, (std::vector<unsigned>{0, 1, 5, 0x12, 0x13, 0x70}));
     }

@@ -14,6 +14,10 @@ bool leaves_content_alone(const nvme::command& c) noexcept {
     case nvme::io_opcode::read:
     case nvme::io_opcode::compare:
     case nvme::io_opcode::verify:
+    case nvme::io_opcode::reservation_register:
+    case nvme::io_opcode::reservation_report:
+    case nvme::io_opcode::reservation_acquire:
+    case nvme::io_opcode::reservation_release:
     case nvme::io_opcode::flush: return true;
     case nvme::io_opcode::dataset_management: return !nvme::dsm_view{c}.deallocate();
     default: return false;
@@ -31,6 +35,13 @@ verdict check_ana(const request& r, const core_namespace& ns) noexcept {
     return states ? verdict(states->access(ns.ana_group)) : verdict();
 }
 
+verdict check_reservation(const request& r, const core_namespace& ns) noexcept {
+    const auto access = reservation::access_of(r.command.as_io());
+    if (access && ns.reservation->refuses(side_of(*r.qpair).controller->host_id(), *access))
+        return nvme::sc::reservation_conflict.with_dnr();
+    return {};
+}
+
 struct refusal_bit {
     std::uint8_t bit;
     verdict (*check)(const request& r, const core_namespace& ns) noexcept;
@@ -40,6 +51,7 @@ struct refusal_bit {
 constexpr refusal_bit bits[] = {
     {refusal::ana, check_ana},
     {refusal::read_only, check_read_only},
+    {refusal::reservation, check_reservation},
 };
 
 }  // namespace

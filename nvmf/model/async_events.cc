@@ -11,7 +11,7 @@ namespace causeway::nvmf {
 namespace {
 
 struct description {
-    std::uint32_t configuration_bits;
+    std::uint32_t configuration_bits;  ///< 0: a host cannot disable it
     nvme::async_event_type type;
     std::uint8_t information;
     nvme::lid page;
@@ -25,8 +25,14 @@ constexpr description descriptions[] = {
     {nvme::async_config_discovery_log_change, nvme::async_event_type::notice,
      nvme::to_underlying(nvme::notice_event::discovery_log_change), nvme::lid::discovery},
     {nvme::async_config_smart_mask, nvme::async_event_type::smart, 0, nvme::lid::smart},
+    {0, nvme::async_event_type::io_command_set,
+     nvme::to_underlying(nvme::io_command_set_event::reservation_log_available), nvme::lid::reservation_notification},
 };
 static_assert(std::size(descriptions) == async_events::kinds);
+
+bool is_enabled(const description& d, std::uint32_t configuration) noexcept {
+    return d.configuration_bits == 0 || (configuration & d.configuration_bits) != 0;
+}
 
 /// One event reports several warnings: it says the worst, the page says the others.
 nvme::smart_event worst_of(std::uint8_t warnings) noexcept {
@@ -56,14 +62,14 @@ void async_events::configure(std::uint32_t enabled) noexcept {
     reported_warnings_ = static_cast<std::uint8_t>(reported_warnings_ & enabled);  // what is listened to anew is news
     pending_warnings_ = static_cast<std::uint8_t>(pending_warnings_ & enabled);
     for (unsigned k = 0; k < kinds; ++k) {
-        const bool wanted = k == health ? pending_warnings_ != 0 : (enabled & descriptions[k].configuration_bits) != 0;
+        const bool wanted = k == health ? pending_warnings_ != 0 : is_enabled(descriptions[k], enabled);
         if (states_[k] == state::pending && !wanted)
             states_[k] = state::armed;
     }
 }
 
 void async_events::raise(kind k) {
-    if (enabled_ & descriptions[k].configuration_bits)
+    if (is_enabled(descriptions[k], enabled_))
         announce(k);
 }
 

@@ -21,7 +21,7 @@ class async_events {
   public:
     static constexpr unsigned limit = 4;  ///< AERL says so, 0's based
 
-    enum kind : std::uint8_t { namespace_attribute, ana_change, discovery_log, health, kinds };
+    enum kind : std::uint8_t { namespace_attribute, ana_change, discovery_log, health, reservation_log, kinds };
 
     /// Completes the request when there is an event. False: as many wait already as AERL allows.
     [[nodiscard]] bool wait(request& r);

@@ -199,6 +199,7 @@ void controller::lose_state() {
     events_.configure(0);
     features_ = {};
     changed_namespaces_.clear();
+    reservation_notices_.reset();
 }
 
 void controller::settle() {
@@ -261,7 +262,14 @@ void controller::namespace_changed(std::uint32_t nsid) {
     events_.raise(async_events::namespace_attribute);
 }
 
+void controller::reservation_changed(const nvm_namespace& ns, nvme::reservation_notice what) {
+    if (reservation_notices_.add(ns.nsid(), ns.generation(), what))
+        events_.raise(async_events::reservation_log);
+}
+
 void controller::log_page_read(nvme::lid page) {
+    if (page == nvme::lid::reservation_notification)
+        reservation_notices_.pop();
     if (page == nvme::lid::changed_namespace_list)
         changed_namespaces_.clear();
     events_.page_read(page);

@@ -12,6 +12,7 @@
 #include "nvmf/model/feature_values.h"
 #include "nvmf/model/host_numbers.h"
 #include "nvmf/model/keep_alive.h"
+#include "nvmf/model/reservation_notices.h"
 #include "nvmf/transport.h"
 
 #include <array>
@@ -23,6 +24,7 @@
 
 namespace causeway::nvmf {
 
+class nvm_namespace;
 class queue_authentication;
 
 /// The association of one host with one subsystem: an admin queue and its I/O queues, with the state that the host
@@ -144,6 +146,8 @@ class controller final : public std::enable_shared_from_this<controller> {
     ana_reader* ana() noexcept { return ana_ ? &*ana_ : nullptr; }
     const ana_reader* ana() const noexcept { return ana_ ? &*ana_ : nullptr; }
     void namespace_changed(std::uint32_t nsid);
+    void reservation_changed(const nvm_namespace& ns, nvme::reservation_notice what);
+    nvmf::reservation_notices& reservation_notices() noexcept { return reservation_notices_; }
     const nvmf::changed_namespaces& changed_namespaces() const noexcept { return changed_namespaces_; }
     /// The host has read it, RAE clear: its event is armed again, and what it lists starts anew.
     void log_page_read(nvme::lid page);
@@ -190,6 +194,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     std::unique_ptr<discovery_log::reader> discovery_;
     std::optional<ana_reader> ana_;
     nvmf::changed_namespaces changed_namespaces_;
+    nvmf::reservation_notices reservation_notices_;
 };
 
 }  // namespace causeway::nvmf

@@ -49,6 +49,13 @@ void controllers::announce_namespace_change(const nvm_namespace& ns) {
             c->namespace_changed(ns.nsid());
 }
 
+void controllers::announce_reservation(const nvm_namespace& ns, const std::vector<reservation::notification>& what) {
+    for (const reservation::notification& n : what)
+        for (const auto& [cntlid, c] : all_)
+            if (c->host_id() == n.host && ns.visibility().shows_to(c->host_number()))
+                c->reservation_changed(ns, n.notice);
+}
+
 void controllers::announce_warnings(const namespaces& of) {
     const auto media = namespaces_with_media(of);  // once: there may be thousands of both
     for (const auto& [cntlid, c] : all_)

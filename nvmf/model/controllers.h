@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/task.h"
+#include "nvmf/reservation/state.h"
 #include "nvmf/transport.h"
 
 #include <array>
@@ -49,6 +50,7 @@ class controllers {
 
     /// To the hosts that see it, or saw it until it was removed.
     void announce_namespace_change(const nvm_namespace& ns);
+    void announce_reservation(const nvm_namespace& ns, const std::vector<reservation::notification>& what);
     /// The critical warnings, as they are now, of the media that each host sees.
     void announce_warnings(const namespaces& of);
 

@@ -64,6 +64,17 @@ core::result<> namespaces::check_identifiers(const nvm_namespace::identity& id, 
     return {};
 }
 
+/// Each would overwrite what the other has stored.
+core::result<> namespaces::check_ptpl_file(const std::string& file) const {
+    for (const auto& s : subsystem_.target().subsystems)
+        for (const auto& [nsid, other] : s->namespaces().all())
+            if (!file.empty() && other->ptpl_file() == file)
+                return core::fail(
+                    EEXIST, fmt::format("namespace {} of {} has the same ptpl_file: name another file", nsid, s->nqn()),
+                    file);
+    return {};
+}
+
 // ---- Coming.
 
 core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
@@ -85,13 +96,26 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
     if (auto good = subsystem_.ana().check_group_of_namespace(p.ana_group); !good)
         co_return tl::make_unexpected(std::move(good.error()));
     const nvm_namespace::limits limits{.wzsl = subsystem_.options().wzsl, .dmrsl = subsystem_.options().dmrsl};
-    const auto ns = std::make_shared<nvm_namespace>(
-        *this, *id, limits, p.auto_visible ? visible_hosts::all() : visible_hosts::only({}), device);
+    if (auto free = check_ptpl_file(p.ptpl_file); !free)
+        co_return tl::make_unexpected(std::move(free.error()));
+    auto reservations = shared.reservation_stores(shared.group, *device, p.ptpl_file);
+    const auto ns = std::make_shared<nvm_namespace>(*this, *id, limits,
+                                                    p.auto_visible ? visible_hosts::all() : visible_hosts::only({}),
+                                                    device, std::move(reservations), p.ptpl_file);
     if (auto claimed = ns->claim_device(); !claimed)
         co_return tl::make_unexpected(std::move(claimed.error()));
     all_.emplace(id->nsid, ns);
     subsystem_.ana().join(*ns, group);
 
+    const auto loaded = co_await ns->reservation().load();
+    if (!loaded && !ns->is_removed()) {
+        all_.erase(id->nsid);
+        ns->remove();
+        ns->release_device();
+        co_return tl::make_unexpected(loaded.error());
+    }
+    if (ns->is_removed())
+        co_return core::fail(ENODEV, "the device was removed meanwhile", p.bdev_name);
     co_await core::for_each_reactor(shared.group,
                                     [&](core::reactor& r) { tables_.on(r.index()).insert(ns->on_core(r.index())); });
     if (ns->is_removed())  // its device, or its subsystem, went away meanwhile
@@ -160,6 +184,19 @@ core::task<> namespaces::remove_all() {
     co_await wait_for_removals(std::move(going));
 }
 
+core::task<bool> namespaces::drain_executing(std::shared_ptr<nvm_namespace> ns, core::nanoseconds limit) {
+    const auto keep = subsystem_.shared_from_this();
+    const auto drained = std::make_shared<core::event>();
+    core::detach(
+        [](namespaces& self, std::shared_ptr<nvm_namespace> ns, std::shared_ptr<core::event> drained) -> core::task<> {
+            const auto keep = self.subsystem_.shared_from_this();
+            co_await ns->drain_executing(self.tables_);
+            drained->set();
+        }(*this, std::move(ns), drained));
+    const bool all = co_await drained->wait_for(limit);
+    co_return all;
+}
+
 // ---- What hosts are told.
 
 void namespaces::announce_change(const nvm_namespace& ns) {
@@ -168,6 +205,16 @@ void namespaces::announce_change(const nvm_namespace& ns) {
 
 void namespaces::announce_health() {
     subsystem_.controllers().announce_warnings(*this);
+}
+
+void namespaces::announce_reservation(const nvm_namespace& ns, const std::vector<reservation::notification>& what) {
+    subsystem_.controllers().announce_reservation(ns, what);
+}
+
+bool namespaces::any_has_reservations(const controller& c) const noexcept {
+    return std::any_of(all_.begin(), all_.end(), [&](const auto& entry) {
+        return visible(c, *entry.second) && entry.second->reservation().is_supported();
+    });
 }
 
 bool namespaces::have_volatile_write_cache(const controller& c) const noexcept {

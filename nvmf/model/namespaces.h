@@ -23,6 +23,7 @@ struct namespace_params {
     std::optional<bdev::uuid> uuid;  ///< of the namespace; the device's own where absent
     bool auto_visible = true;        ///< false: no host sees it until hosts are added to it
     std::uint32_t ana_group = 0;     ///< 0: the one with the number of the nsid
+    std::string ptpl_file{};         ///< where its reservation is kept when it persists; empty: nowhere
 };
 
 /// The namespaces of one subsystem, which owns this. Control reactor; each core has its own table of them for the data
@@ -37,7 +38,7 @@ class namespaces {
     explicit namespaces(subsystem& owner);
 
     /// The nsid. ENODEV (no such device), EBUSY (claimed), EEXIST (nsid or an identifier is taken), ENOSPC,
-    /// EINVAL.
+    /// EINVAL; what its reservation's store says.
     core::task<core::result<std::uint32_t>> add(namespace_params p);
     /// Hosts and all() no longer have it when the task first suspends. Ends when the device's claim is released, or
     /// after a second if the device hangs: the claim is released later then. ENODEV.
@@ -48,8 +49,11 @@ class namespaces {
     const map& all() const noexcept { return all_; }
     /// Any that the host of `c` sees.
     bool have_volatile_write_cache(const controller& c) const noexcept;
+    bool any_has_reservations(const controller& c) const noexcept;
     /// The host of `c` sees namespaces, and the devices of all of them serve `o`.
     bool all_serve(bdev::op o, const controller& c) const noexcept;
+    /// Ends when the commands that cores have on `ns` now have ended; others go on meanwhile. False: `limit` is over.
+    core::task<bool> drain_executing(std::shared_ptr<nvm_namespace> ns, core::nanoseconds limit);
     /// Of one core, which alone may look into it.
     const namespace_table& table(std::size_t core) const noexcept { return tables_.on(core); }
 
@@ -66,10 +70,12 @@ class namespaces {
 
     void announce_change(const nvm_namespace& ns);
     void announce_health();
+    void announce_reservation(const nvm_namespace& ns, const std::vector<reservation::notification>& what);
 
   private:
     core::result<nvm_namespace::identity> identify(const namespace_params& p, const bdev::device& d) const;
     core::result<> check_identifiers(const nvm_namespace::identity& id, const bdev::device& d) const;
+    core::result<> check_ptpl_file(const std::string& file) const;
     std::uint32_t free_nsid() const noexcept;
     core::result<std::shared_ptr<nvm_namespace>> find(std::uint32_t nsid) const;
     core::task<core::result<>> change_visible_hosts(std::uint32_t nsid, std::string host_nqn, bool visible);

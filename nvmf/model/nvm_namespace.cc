@@ -56,19 +56,27 @@ void namespace_table::remove(const core_namespace& ns) noexcept {
         slots_[ns.nsid - 1] = nullptr;
 }
 
+void namespace_table::replace(const core_namespace& ns, core_namespace& by) noexcept {
+    if (find(ns.nsid) == &ns)
+        slots_[ns.nsid - 1] = &by;
+}
+
 nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, visible_hosts seen_by,
-                             std::shared_ptr<bdev::device> device)
-    : owner_(&owner), id_(std::move(id)), device_(std::move(device)), cores_(device_->group().size()),
-      visibility_(std::move(seen_by)) {
-    const std::uint64_t generation = next_admission();
+                             std::shared_ptr<bdev::device> device,
+                             std::unique_ptr<nvmf::reservation::store> reservations, std::string ptpl_file)
+    : owner_(&owner), id_(std::move(id)), device_(std::move(device)), generation_(next_admission()),
+      cores_(device_->group().size()), visibility_(std::move(seen_by)),
+      reservation_(*this, device_->group(), std::move(reservations)), ptpl_file_(std::move(ptpl_file)) {
     for (std::size_t i = 0; i < cores_.size(); ++i) {
-        core_namespace& c = cores_.on(i);
+        cores_.on(i) = std::make_unique<core_namespace>();
+        core_namespace& c = *cores_.on(i);
         c.device = device_.get();
-        c.generation = generation;
+        c.generation = generation_;
+        c.has_reservations = reservation_.is_supported();
         c.nsid = id_.nsid;
         c.block_shift = static_cast<std::uint8_t>(std::countr_zero(device_->geometry().block_size));
         c.refusals = read_only() ? refusal::read_only : 0;
-        c.show_to(visibility_.shared_hosts(), generation);
+        c.show_to(visibility_.shared_hosts(), generation_);
         c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
         c.max_deallocate = l.dmrsl;
     }
@@ -103,12 +111,38 @@ void nvm_namespace::release_device() {
 }
 
 core::task<> nvm_namespace::drain() {
+    co_await draining_executing_.close();
     core::reactor& home = *core::reactor::current();
     for (const auto& r : device_->group()) {
         co_await core::switch_to(*r);
-        co_await idle(cores_.on(r->index()));
+        co_await idle(*cores_.on(r->index()));
     }
     co_await core::switch_to(home);
+}
+
+/// A command in flight counts where it began. So each core gets another entry, in which all that comes later counts,
+/// and the one before ends: commands pay nothing for being waited for.
+core::task<> nvm_namespace::drain_executing(core::per_core<namespace_table>& tables) {
+    const core::gate::holder hold = draining_executing_.hold();
+    if (!hold)
+        co_return;  // it has been removed
+    core::reactor& home = *core::reactor::current();
+    for (const auto& r : device_->group()) {
+        co_await core::switch_to(*r);
+        const std::size_t core = r->index();
+        auto fresh = std::make_unique<core_namespace>(*cores_.on(core));
+        fresh->in_flight = 0;
+        fresh->drained = nullptr;
+        tables.on(core).replace(*cores_.on(core), *fresh);
+        const std::unique_ptr<core_namespace> before = std::exchange(cores_.on(core), std::move(fresh));
+        co_await idle(*before);
+    }
+    co_await core::switch_to(home);
+}
+
+void nvm_namespace::announce_reservation(const std::vector<nvmf::reservation::notification>& what) {
+    if (owner_)
+        owner_->announce_reservation(*this, what);
 }
 
 }  // namespace causeway::nvmf

@@ -3,9 +3,12 @@
 
 #include "bdev/device.h"
 #include "core/event.h"
+#include "core/gate.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
+#include "nvmf/model/namespace_reservation.h"
 #include "nvmf/model/visibility.h"
+#include "nvmf/reservation/enforcement.h"
 
 #include <array>
 #include <cstdint>
@@ -27,12 +30,13 @@ using eui64 = std::array<std::uint8_t, 8>;
 ///
 /// Each bit has one owner on the control reactor, who knows all reasons for it, decides whether it is set, and visits
 /// every core when that changes: cores count nothing. Where commands that were checked before must not run unchecked,
-/// the visit also gives the entry a new `admission`. The names `reservation_conflict`, `throttled` (QoS) and
-/// `suspended` (moves of a disk) are reserved for the owners to come.
+/// the visit also gives the entry a new `admission`. The names `throttled` (QoS) and `suspended` (moves of a disk) are
+/// reserved for the owners to come.
 namespace refusal {
-inline constexpr std::uint8_t read_only = 1 << 0;  ///< its device cannot be written, as long as it lives
-inline constexpr std::uint8_t ana = 1 << 1;        ///< some controller may not use its ANA group: see ana_groups
-inline constexpr std::uint8_t masked = 1 << 3;     ///< not all hosts see it: `seen_by` says which do
+inline constexpr std::uint8_t read_only = 1 << 0;    ///< its device cannot be written, as long as it lives
+inline constexpr std::uint8_t ana = 1 << 1;          ///< some controller may not use its ANA group: see ana_groups
+inline constexpr std::uint8_t reservation = 1 << 2;  ///< a host holds a reservation, or is about to get or lose it
+inline constexpr std::uint8_t masked = 1 << 3;       ///< not all hosts see it: `seen_by` says which do
 }  // namespace refusal
 
 /// Control reactor. A number for core_namespace::admission that has not been used before.
@@ -46,7 +50,7 @@ struct ana_access {
 };
 
 /// What one core needs to run I/O on a namespace. Only that core accesses it.
-struct core_namespace {
+struct alignas(128) core_namespace {  // 128: adjacent lines are fetched in pairs
     bdev::device* device = nullptr;
     std::uint64_t generation = 0;  ///< never used twice: a namespace that is removed and added again is another one
     /// A command that was checked keeps this, and is checked again if it has changed when the command executes. From
@@ -58,12 +62,20 @@ struct core_namespace {
     std::uint32_t ana_group = 0;
     std::uint64_t max_zeroes = 0;      ///< blocks of one Write Zeroes; 0: no limit
     std::uint64_t max_deallocate = 0;  ///< blocks of one range of Dataset Management; 0: no limit
+    bool has_reservations = false;     ///< its reservation commands are served
+    std::shared_ptr<const nvmf::reservation::enforcement> reservation{};  ///< while that bit is set
 
     std::uint32_t in_flight = 0;       ///< commands of this core
     core::message* drained = nullptr;  ///< posted when in_flight falls to 0
 
     std::shared_ptr<const visible_hosts> seen_by{};
 
+    /// `new_admission`: from next_admission().
+    void set(std::shared_ptr<const nvmf::reservation::enforcement> e, std::uint64_t new_admission) noexcept {
+        refusals = static_cast<std::uint8_t>((refusals & ~refusal::reservation) | (e ? refusal::reservation : 0));
+        reservation = std::move(e);
+        admission = new_admission;
+    }
     void show_to(std::shared_ptr<const visible_hosts> hosts, std::uint64_t new_admission) noexcept;
     bool is_hidden_from(std::uint64_t host_number) const noexcept {
         return (refusals & refusal::masked) && !seen_by->contains(host_number);
@@ -92,6 +104,8 @@ class namespace_table {
     void insert(core_namespace& ns);
     /// Does nothing if another namespace has taken the nsid already.
     void remove(const core_namespace& ns) noexcept;
+    /// Likewise.
+    void replace(const core_namespace& ns, core_namespace& by) noexcept;
 
   private:
     std::vector<core_namespace*> slots_;
@@ -114,7 +128,8 @@ class nvm_namespace final : public bdev::observer {
     };
 
     nvm_namespace(namespaces& owner, identity id, const limits& l, visible_hosts seen_by,
-                  std::shared_ptr<bdev::device> device);
+                  std::shared_ptr<bdev::device> device, std::unique_ptr<nvmf::reservation::store> reservations,
+                  std::string ptpl_file);
     ~nvm_namespace() override;
 
     std::uint32_t nsid() const noexcept { return id_.nsid; }
@@ -124,6 +139,13 @@ class nvm_namespace final : public bdev::observer {
     bdev::device& device() const noexcept { return *device_; }
     std::uint64_t blocks() const noexcept { return device_->blocks(); }
     bool read_only() const noexcept { return device_->capabilities().read_only; }
+
+    /// Of its core_namespaces.
+    std::uint64_t generation() const noexcept { return generation_; }
+    namespace_reservation& reservation() noexcept { return reservation_; }
+    const namespace_reservation& reservation() const noexcept { return reservation_; }
+    /// As the operator gave it; empty: none.
+    const std::string& ptpl_file() const noexcept { return ptpl_file_; }
 
     /// All cores know it: those hosts see it that its visibility includes.
     bool active() const noexcept { return active_; }
@@ -146,13 +168,16 @@ class nvm_namespace final : public bdev::observer {
     /// EBUSY: something else has claimed the device.
     core::result<> claim_device() { return device_->claim(*this); }
     /// What the table of one core refers to. Only that core accesses it.
-    core_namespace& on_core(std::size_t core) noexcept { return cores_.on(core); }
+    core_namespace& on_core(std::size_t core) noexcept { return *cores_.on(core); }
     void activate() noexcept { active_ = true; }
     /// It is not listed any more; nothing that its device reports concerns anybody. May come before activate().
     void remove() noexcept;
     bool is_removed() const noexcept { return !owner_; }
     /// Ends when no core has a command on it. REQUIRES: no table has it any more.
     core::task<> drain();
+    /// Ends when the commands that cores have on it now have ended, whatever comes meanwhile. `tables`: what finds it.
+    core::task<> drain_executing(core::per_core<namespace_table>& tables);
+    void announce_reservation(const std::vector<nvmf::reservation::notification>& what);
     void release_device();
     /// No core has a command on it any more, and its device is free.
     core::event& released() noexcept { return released_; }
@@ -165,10 +190,14 @@ class nvm_namespace final : public bdev::observer {
     namespaces* owner_;  ///< nullptr once it is removed
     const identity id_;
     const std::shared_ptr<bdev::device> device_;
-    core::per_core<core_namespace> cores_;
+    const std::uint64_t generation_;
+    core::per_core<std::unique_ptr<core_namespace>> cores_;
     nvmf::visibility visibility_;
     std::uint32_t ana_group_ = 0;
     bool ana_may_refuse_ = false;  ///< as cores know it, or are being told
+    core::gate draining_executing_;
+    namespace_reservation reservation_;
+    const std::string ptpl_file_;
     bool active_ = false;
     core::event released_;
 };

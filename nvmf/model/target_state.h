@@ -8,6 +8,7 @@
 #include "nvmf/model/ports.h"
 #include "nvmf/model/referrals.h"
 #include "nvmf/model/transports.h"
+#include "nvmf/reservation/store.h"
 
 #include <array>
 #include <cstdint>
@@ -28,7 +29,8 @@ using retry_delays = std::array<std::uint16_t, 3>;
 /// and fills it; it outlives every subsystem. Control reactor.
 struct target_state {
     target_state(core::reactor_group& group, bdev::registry& devices, const discovery_limits& limits,
-                 const discovery_filter& filter, const retry_delays& crdt, const auth_algorithms& algorithms);
+                 const discovery_filter& filter, const retry_delays& crdt, const auth_algorithms& algorithms,
+                 reservation::store_factory stores);
     ~target_state();
 
     subsystem& discovery() const noexcept { return *subsystems.front(); }
@@ -37,6 +39,7 @@ struct target_state {
     bdev::registry& devices;
     const retry_delays crdt;
     auth_state auth;
+    const reservation::store_factory reservation_stores;
     nvmf::transports transports;
     std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first
     nvmf::ports ports;
