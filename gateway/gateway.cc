@@ -4,6 +4,7 @@
 #include "bdev_nvme/pci_bus.h"
 #include "core/log.h"
 #include "gateway/descriptors.h"
+#include "gateway/reservation_stores.h"
 #include "rpc/framework_methods.h"
 #include "rpc/log_methods.h"
 #include "rpc/reactor_methods.h"
@@ -127,6 +128,7 @@ void gateway::leave(std::string_view why) {
 }
 
 core::task<core::result<>> gateway::initialize() {
+    nvmf_.options.reservation_stores = make_reservation_store;
     nvmf_.target = std::make_unique<nvmf::target>(homes_, devices_, nvmf_.options);
     co_return core::result<>{};
 }

@@ -75,6 +75,8 @@ json namespace_params(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
         inner["no_auto_visible"] = true;
     if (s.ana().reported())
         inner["anagrpid"] = ns.ana_group();
+    if (!ns.ptpl_file().empty())
+        inner["ptpl_file"] = ns.ptpl_file();
     return {{"nqn", s.nqn()}, {"namespace", std::move(inner)}};
 }
 

@@ -314,9 +314,9 @@ const row refusals[] = {
     {"an unknown parameter of a namespace", "nvmf_subsystem_add_ns",
      R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "x": 1}})", -32602,
      "parameter 'namespace.x' is unknown"},
-    {"reservations that persist", "nvmf_subsystem_add_ns",
-     R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "ptpl_file": "/x"}})", -32602,
-     "parameter 'namespace.ptpl_file' is not supported: reservations do not persist"},
+    {"a reservation file in a folder that is not there", "nvmf_subsystem_add_ns",
+     R"({"nqn": "nqn.2024-01.io.example:a", "namespace": {"bdev_name": "Malloc1", "ptpl_file": "/not/there/x"}})",
+     -32602, ""},
     {"a namespace that is not there", "nvmf_subsystem_remove_ns", R"({"nqn": "nqn.2024-01.io.example:a", "nsid": 9})",
      -32602, ""},
     {"a host without a name", "nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:a", "host": ""})", -32602,
@@ -443,7 +443,10 @@ TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
              R"({"nqn": "nqn.2024-01.io.example:b", "serial_number": "S", "admin_label": "l", "dmrsl": 7, "wzsl": 3})");
     w.result("nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:b", "host": "nqn.2024-01.io.example:h"})");
     w.result("nvmf_subsystem_add_ns", R"({"nqn": "nqn.2024-01.io.example:b", "namespace":
-             {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677"}})");
+             {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677", "ptpl_file": "/tmp/causeway-reservation-of-no-test"}})");
+    EXPECT_EQ(
+        w.result("nvmf_get_subsystems", R"({"nqn": "nqn.2024-01.io.example:b"})")[0]["namespaces"][0]["ptpl_file"],
+        json("/tmp/causeway-reservation-of-no-test"));
     w.result("nvmf_subsystem_add_host",
              R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery", "host": "nqn.2024-01.io.example:h"})");
     w.result("nvmf_subsystem_allow_any_host",

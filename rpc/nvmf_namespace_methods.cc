@@ -44,6 +44,7 @@ struct nvm_namespace {
     std::optional<bdev::uuid> uuid;
     bool no_auto_visible = false;
     std::uint32_t anagrpid = 0;
+    std::string ptpl_file;
 };
 const fields<nvm_namespace> namespace_fields = {
     required("bdev_name", &nvm_namespace::bdev_name),
@@ -53,7 +54,7 @@ const fields<nvm_namespace> namespace_fields = {
     optional("uuid", &nvm_namespace::uuid),
     optional("anagrpid", &nvm_namespace::anagrpid),
     optional("no_auto_visible", &nvm_namespace::no_auto_visible),
-    unsupported<nvm_namespace>("ptpl_file", "reservations do not persist"),
+    optional("ptpl_file", &nvm_namespace::ptpl_file),
     only<nvm_namespace>("hide_metadata", false, "there is no metadata to hide"),
 };
 
@@ -85,6 +86,7 @@ core::task<answer> add(nvmf_service& service, add_params p) {
     params.uuid = p.ns.uuid;
     params.auto_visible = !p.ns.no_auto_visible;
     params.ana_group = p.ns.anagrpid;
+    params.ptpl_file = std::move(p.ns.ptpl_file);
     const auto nsid = co_await (*s)->namespaces().add(std::move(params));
     if (!nsid)
         co_return refuse_as(error_code::parameters, nsid.error());

@@ -130,6 +130,8 @@ json namespace_to_json(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) 
     }
     if (s.ana().reported())
         all["anagrpid"] = ns.ana_group();
+    if (!ns.ptpl_file().empty())
+        all["ptpl_file"] = ns.ptpl_file();
     return all;
 }
 
