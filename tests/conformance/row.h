@@ -60,5 +60,6 @@ void add_feature_rows(std::vector<row>& to, const target_info& t);
 void add_other_admin_rows(std::vector<row>& to, const target_info& t);
 void add_io_rows(std::vector<row>& to, const target_info& t);
 void add_fused_rows(std::vector<row>& to, const target_info& t);
+void add_reservation_rows(std::vector<row>& to, const target_info& t);
 
 }  // namespace causeway::conformance

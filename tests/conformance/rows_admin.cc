@@ -87,7 +87,8 @@ void add_log_page_rows(std::vector<row>& to, const target_info& t) {
              {0x04, "Changed Namespace List", 4096},
              {0x05, "Commands Supported and Effects", 4096},
              {0x12, "Feature Identifiers Supported and Effects", 1024},
-             {0x13, "NVMe-MI Commands Supported and Effects", 4096}})
+             {0x13, "NVMe-MI Commands Supported and Effects", 4096},
+             {0x80, "Reservation Notification", 64}})
         add.works("LID " + hex(lid) + ": " + name, log_page(lid, length), bytes(length));
     for (const auto& [lid, name] : std::initializer_list<numbered>{{0x06, "Device Self-test"},
                                                                    {0x07, "Telemetry Host-Initiated"},
