@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts that connect and disconnect leave nothing behind."""
 
+import os
+
 import pytest
 
 from lab import disk
@@ -8,7 +10,9 @@ from lab.fabric import RDMA, TCP
 
 pytestmark = pytest.mark.over(RDMA, TCP)
 
-CYCLES = 40    # many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp
+CYCLES = 40 if "CAUSEWAY_LONG" in os.environ else 32
+"""Many more natively: over RDMA in tests/softrdma, over TCP in tests/tcp."""
+
 WARM_UP = 20
 """Cycles before the first count: pools fill, arenas grow."""
 
