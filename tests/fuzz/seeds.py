@@ -276,8 +276,22 @@ def controllers():
         yield f"identify_{name}", born(head=0x10) + bytes([7 | cns << 3]) + struct.pack("<HB", at, len(data) - 1) + data + every
 
 
+def exchanges():
+    """Steps of a host that authenticates: none of its messages is spoilt."""
+    receive, unspoilt = b"\0", b"\0\0\0"
+    negotiate, reply, success2, failure2 = (bytes([kind]) + unspoilt for kind in (1, 2, 4, 5))
+    both_ways = negotiate + receive + reply + receive + success2
+    yield "both_ways", both_ways
+    yield "twice", both_ways + both_ways
+    yield "refused", negotiate + receive + reply + receive + failure2
+    yield "early", negotiate + reply
+    yield "spoilt", negotiate + receive + b"\2\x10\0\1" + receive
+    yield "raw", b"\3\x08\0" + bytes([0, 0, 0, 0, 1, 0, 0, 0]) + receive
+
+
 SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests,
-         "tcp_pdu_fuzzer": streams, "tcp_stream_fuzzer": conversations, "nvme_controller_fuzzer": controllers}
+         "tcp_pdu_fuzzer": streams, "tcp_stream_fuzzer": conversations, "nvme_controller_fuzzer": controllers,
+         "auth_exchange_fuzzer": exchanges}
 
 
 def write_seeds(folder: Path) -> None:

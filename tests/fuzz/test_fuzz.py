@@ -12,12 +12,13 @@ from lab import places, processes
 BUILD = places.CHECKOUT / os.environ.get("CAUSEWAY_FUZZ_BUILD", "build/fuzz") / "tests/fuzz"
 
 SECONDS = {"rdma_capsule_fuzzer": 20, "sgl_fuzzer": 5, "rdma_private_data_fuzzer": 5, "tcp_pdu_fuzzer": 5, "tcp_stream_fuzzer": 20,
-           "nvme_controller_fuzzer": 20}
+           "nvme_controller_fuzzer": 20, "auth_exchange_fuzzer": 5}
 if os.environ.get("CAUSEWAY_LONG"):
     SECONDS = {fuzzer: 300 for fuzzer in SECONDS}
 
 LEAST_EXECUTIONS = {"rdma_capsule_fuzzer": 5000, "sgl_fuzzer": 50000, "rdma_private_data_fuzzer": 50000,
-                    "tcp_pdu_fuzzer": 50000, "tcp_stream_fuzzer": 1000, "nvme_controller_fuzzer": 150}
+                    "tcp_pdu_fuzzer": 50000, "tcp_stream_fuzzer": 1000, "nvme_controller_fuzzer": 150,
+                    "auth_exchange_fuzzer": 2000}
 """In that time, on a machine that does much else. Fewer means that it did not do what it is for."""
 
 

@@ -37,7 +37,7 @@ ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "tr
 ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
-           "tcp_stream_fuzzer", "nvme_controller_fuzzer")
+           "tcp_stream_fuzzer", "nvme_controller_fuzzer", "auth_exchange_fuzzer")
 
 NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
