@@ -4,6 +4,7 @@
 #include "nvme/make_command.h"
 
 #include <algorithm>
+#include <bit>
 #include <fmt/format.h>
 
 namespace causeway::host {
@@ -63,7 +64,7 @@ core::task<core::result<>> controller::connect_admin() {
     admin_ = std::move(*q);
     alive_ = true;
     admin_->on_lost = [this] { lost(admin_->trouble()); };
-    const auto cntlid = co_await send_connect_command(*admin_, 0);
+    const auto cntlid = co_await connect_queue(*admin_, 0);
     if (!cntlid)
         co_return tl::make_unexpected(cntlid.error());
     cntlid_ = *cntlid;
@@ -74,7 +75,41 @@ core::task<core::result<>> controller::connect_admin() {
     co_return core::result<>{};
 }
 
-core::task<core::result<std::uint16_t>> controller::send_connect_command(queue_pair& q, std::uint16_t qid) {
+core::task<core::result<std::uint16_t>> controller::connect_queue(queue_pair& q, std::uint16_t qid) {
+    const auto connected = co_await send_connect_command(q, qid);
+    if (!connected)
+        co_return tl::make_unexpected(connected.error());
+    const bool must_authenticate = connected->authreq & nvme::authreq_in_band;
+    if (must_authenticate && !options_.dhchap)
+        co_return core::fail(
+            EACCES, fmt::format("queue {}: the controller asks for authentication (--dhchap-key)", qid), name());
+    if (!must_authenticate && options_.dhchap && options_.dhchap->ctrlr)
+        co_return core::fail(EACCES, fmt::format("queue {}: the controller offers no proof of its key", qid), name());
+    if (must_authenticate)
+        if (auto done = co_await authenticate_queue(q, qid); !done)
+            co_return tl::make_unexpected(done.error());
+    co_return connected->cntlid.value();
+}
+
+core::task<core::result<>> controller::authenticate_queue(queue_pair& q, std::uint16_t qid) {
+    authentication_parties who{options_.hostnqn, options_.subnqn,
+                               next_transaction_.fetch_add(1, std::memory_order_relaxed)};
+    auto done = co_await authenticate(q, *options_.dhchap, std::move(who));
+    if (!done)
+        done = core::fail(done.error().code, fmt::format("authentication of queue {}: {}", qid, done.error().text()),
+                          name());
+    co_return done;
+}
+
+core::task<core::result<>> controller::authenticate_again(std::uint16_t qid) {
+    if (!options_.dhchap)
+        co_return core::fail(EINVAL, "there is no key to authenticate with", name());
+    queue_pair& q = qid == 0 ? *admin_ : *io_[qid - 1u];
+    auto done = co_await authenticate_queue(q, qid);
+    co_return done;
+}
+
+core::task<core::result<nvme::connect_response>> controller::send_connect_command(queue_pair& q, std::uint16_t qid) {
     const nvme::connect_parameters p{.subnqn = options_.subnqn,
                                      .hostnqn = options_.hostnqn,
                                      .hostid = options_.hostid,
@@ -87,7 +122,7 @@ core::task<core::result<std::uint16_t>> controller::send_connect_command(queue_p
     const auto answer =
         co_await q.run(nvme::make_connect_command(p, static_cast<std::uint16_t>(q.depth() + 1)), {&piece, 1});
     if (answer.status().ok())
-        co_return static_cast<std::uint16_t>(answer.dw0.value() & 0xffff);
+        co_return std::bit_cast<nvme::connect_response>(answer.dw0);
     if (!q.trouble().empty())
         co_return core::fail(ECONNRESET, fmt::format("Connect of queue {}: {}", qid, q.trouble()), name());
     std::string what = nvme::to_string(answer.status().with_dnr(false).with_more(false));
@@ -178,7 +213,7 @@ core::task<core::result<>> controller::connect_io(std::size_t i) {
         done = tl::make_unexpected(q.error());
     } else {
         io_[i] = std::move(*q);
-        if (auto connected = co_await send_connect_command(*io_[i], qid); !connected)
+        if (auto connected = co_await connect_queue(*io_[i], qid); !connected)
             done = tl::make_unexpected(connected.error());
         io_[i]->on_lost = [this, i, qid, exists = std::weak_ptr(exists_)] {
             home_->execute([this, exists, why = fmt::format("I/O queue {}: {}", qid, io_[i]->trouble())] {

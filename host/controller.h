@@ -5,12 +5,15 @@
 #include "core/result.h"
 #include "core/task.h"
 #include "core/timer.h"
+#include "host/authentication.h"
 #include "host/queue_pair.h"
+#include "nvme/fabrics.h"
 #include "nvme/identify.h"
 #include "nvme/log_page.h"
 #include "nvme/properties.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +31,8 @@ struct controller_options {
     unsigned admin_depth = 31;                ///< commands outstanding on the admin queue
     unsigned io_depth = 128;                  ///< and on an I/O queue, at most what the controller takes
     std::uint32_t kato_ms = 15000;            ///< 0: no Keep Alive
+    /// For a controller that asks for authentication in band. With the controller's key, one that does not is refused.
+    std::optional<dhchap_credentials> dhchap{};
 };
 
 /// A controller of a subsystem, seen from the host: an admin queue, I/O queues, Keep Alive, asynchronous events.
@@ -45,6 +50,8 @@ class controller {
     /// Connects the admin queue, enables the controller, identifies it, connects the I/O queues. Once. After an error
     /// all is closed.
     core::task<core::result<>> connect();
+    /// Authenticates again on a queue that is open, the I/O queues from 1 on; on its reactor.
+    core::task<core::result<>> authenticate_again(std::uint16_t qid);
     /// Tells the controller to shut down, while it is there, and closes all.
     core::task<> disconnect();
 
@@ -80,7 +87,10 @@ class controller {
     core::task<core::result<>> enable();
     core::task<core::result<>> request_io_queues();
     core::task<core::result<>> connect_io(std::size_t i);
-    core::task<core::result<std::uint16_t>> send_connect_command(queue_pair& q, std::uint16_t qid);
+    core::task<core::result<nvme::connect_response>> send_connect_command(queue_pair& q, std::uint16_t qid);
+    /// Sends Connect, and authenticates if the controller asks for it. The controller's identifier.
+    core::task<core::result<std::uint16_t>> connect_queue(queue_pair& q, std::uint16_t qid);
+    core::task<core::result<>> authenticate_queue(queue_pair& q, std::uint16_t qid);
     core::task<core::result<std::uint64_t>> property(nvme::property p);
     core::task<core::result<>> set_property(nvme::property p, std::uint64_t value);
     template <class F>
@@ -102,6 +112,7 @@ class controller {
     std::uint32_t version_ = 0;
     nvme::cap cap_;
     nvme::identify_controller identity_{};
+    std::atomic<std::uint16_t> next_transaction_{1};  ///< of authentication
     bool alive_ = false;
 
     std::optional<core::timer> keep_alive_timer_;

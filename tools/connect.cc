@@ -19,7 +19,8 @@ host::controller_options controller_options_of(const target_options& o) {
             .hostnqn = std::move(self.hostnqn),
             .hostid = self.hostid,
             .io_reactors = {},
-            .kato_ms = o.kato_ms};
+            .kato_ms = o.kato_ms,
+            .dhchap = o.dhchap};
 }
 
 }  // namespace causeway::tools

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "host/address.h"
+#include "host/authentication.h"
 #include "host/tcp_connector.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@ struct target_options {
     std::string subnqn;
     std::string hostnqn;  ///< empty: this machine's own
     std::uint32_t kato_ms = 15000;
+    std::optional<host::dhchap_credentials> dhchap;
     host::tcp_options tcp;
     host::tcp_connector::stream_maker make_stream = host::tcp_connector::plain;
 };

@@ -57,17 +57,41 @@ void target_arguments::add_to(CLI::App& command, const char* subnqn) {
         ->check(CLI::Range(0.0, 4e6))
         ->capture_default_str();
     command.add_option("--psk", psk_file_, "TLS, with the key in this file, in the PSK interchange format");
+    command.add_option("--dhchap-key", dhchap_file_,
+                       "authenticates (DH-HMAC-CHAP) with the key in this file, as nvme gen-dhchap-key writes it");
+    command.add_option("--dhchap-ctrl-key", dhchap_ctrl_file_, "and has the controller prove the key in this one")
+        ->needs("--dhchap-key");
     command.add_flag("--header-digest", header_digest_, "a CRC of each PDU's header");
     command.add_flag("--data-digest", data_digest_, "and of its data");
+}
+
+namespace {
+
+/// The first line of a file. Throws CLI::ValidationError.
+std::string read_key(const char* option, const std::string& path) {
+    std::ifstream file(path);
+    std::string key;
+    if (!std::getline(file, key))
+        throw CLI::ValidationError(option, "cannot read " + path);
+    return key;
+}
+
+}  // namespace
+
+void target_arguments::authenticate(target_options& o) const {
+    const std::string key = read_key("--dhchap-key", dhchap_file_);
+    const std::string ctrl_key =
+        dhchap_ctrl_file_.empty() ? std::string() : read_key("--dhchap-ctrl-key", dhchap_ctrl_file_);
+    auto keys = host::parse_credentials(key, ctrl_key);
+    if (!keys)
+        throw CLI::ValidationError("--dhchap-key", keys.error().text());
+    o.dhchap = std::move(*keys);
 }
 
 void target_arguments::encrypt(target_options& o) const {
     if (std::ranges::any_of(o.addresses, [](const auto& a) { return a.transport != "tcp"; }))
         throw CLI::ValidationError("--psk", "TLS is for TCP alone");
-    std::ifstream file(psk_file_);
-    std::string key;
-    if (!std::getline(file, key))
-        throw CLI::ValidationError("--psk", "cannot read " + psk_file_);
+    const std::string key = read_key("--psk", psk_file_);
     const std::string hostnqn = o.hostnqn.empty() ? host::own_identity().hostnqn : o.hostnqn;
     auto make = host::tls_streams(key, hostnqn, o.subnqn, o.tcp.timeout);
     if (!make)
@@ -90,6 +114,8 @@ target_options target_arguments::get() const {
     o.tcp.data_digest = data_digest_;
     if (!psk_file_.empty())
         encrypt(o);
+    if (!dhchap_file_.empty())
+        authenticate(o);
     return o;
 }
 

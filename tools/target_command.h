@@ -22,8 +22,10 @@ class target_arguments {
 
   private:
     void encrypt(target_options& o) const;
+    void authenticate(target_options& o) const;
 
     std::string transport_ = "tcp", host_, service_ = "4420", subnqn_, hostnqn_, psk_file_;
+    std::string dhchap_file_, dhchap_ctrl_file_;
     std::vector<std::string> to_;
     double kato_ = 15;
     bool header_digest_ = false, data_digest_ = false;

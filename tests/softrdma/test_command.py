@@ -30,6 +30,26 @@ def test_written_data_reads_back(served, run_program, slower, size, how):
     assert done["verified_blocks"] > 0 and done["failed"] == 0
 
 
+def test_a_host_authenticates(served, run_program, tmp_path):
+    host = "nqn.2024-01.io.causeway:dhchap-host"
+    keys = {"right": "DHHC-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:",
+            "wrong": "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:"}
+    for name, text in keys.items():
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text(text + "\n")
+    served.call("keyring_file_add_key", {"name": "key", "path": str(tmp_path / "right")})
+    served.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": host, "dhchap_key": "key", "dhchap_ctrlr_key": "key"})
+
+    def perf(*options) -> int:
+        status, said = run_program("perf", COMMAND, "perf", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "-q", host, "--verify",
+                                   "--mix", 50, "--count", 400, *options)
+        print(said)
+        return status
+    assert perf("--dhchap-key", tmp_path / "right", "--dhchap-ctrl-key", tmp_path / "right") == 0
+    assert perf("--dhchap-key", tmp_path / "wrong") == 3
+    assert perf() == 3
+
+
 def test_identify_and_discover_report_the_target(served, run_program):
     status, said = run_program("identify", COMMAND, "identify", "-t", "rdma", "-a", "127.0.0.1", "-n", NQN, "--json")
     assert status == 0, said
