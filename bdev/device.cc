@@ -134,6 +134,12 @@ core::task<> device::unclaimed() {
     }
 }
 
+core::task<> device::set_limits(rate_limits limits) {
+    limits_ = limits;
+    if (claimed_by_)
+        co_await claimed_by_->rate_limits_changed(*this);
+}
+
 void device::set_blocks(std::uint64_t blocks) {
     if (blocks_.exchange(blocks, std::memory_order_relaxed) != blocks && claimed_by_)
         claimed_by_->resized(*this, blocks);

@@ -3,6 +3,7 @@
 
 #include "bdev/health.h"
 #include "bdev/io.h"
+#include "bdev/rate_limits.h"
 #include "bdev/statistics.h"
 #include "bdev/uuid.h"
 #include "core/reactor_group.h"
@@ -63,6 +64,8 @@ class observer {
     virtual void resized(device& d, std::uint64_t blocks) = 0;
     /// medium_health() has another critical warning than before.
     virtual void health_changed(device&) {}
+    /// rate_limits() are others than before. Ends when they hold on every core.
+    virtual core::task<> rate_limits_changed(device&) { co_return; }
     /// The device is being removed: release the claim as soon as none of your I/O is in flight on it.
     virtual void removed(device& d) = 0;
 };
@@ -112,6 +115,11 @@ class device {
     /// Ends when it is not claimed. One waiter at a time.
     core::task<> unclaimed();
 
+    /// Control reactor. What whoever has claimed it may start of I/O; the claimant keeps to it, not the device.
+    const rate_limits& limits() const noexcept { return limits_; }
+    /// Control reactor. Ends when they hold.
+    core::task<> set_limits(rate_limits limits);
+
     device_statistics& stats() noexcept { return stats_; }
     const device_statistics& stats() const noexcept { return stats_; }
 
@@ -148,6 +156,7 @@ class device {
     std::atomic<std::uint64_t> blocks_;
     const device_capabilities capabilities_;
     device_statistics stats_;
+    rate_limits limits_;
     observer* claimed_by_ = nullptr;
     core::one_shot<bool>* waiting_for_release_ = nullptr;
 };
