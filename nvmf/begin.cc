@@ -21,9 +21,18 @@ void run(request& r) noexcept {
     side_of(r).run(r);
 }
 
-[[gnu::cold, gnu::noinline]] verdict check_refused(request& r, const core_namespace& ns) noexcept {
-    const verdict v = check_refusals(r, ns);
-    return v.ok() ? io_commands[r.command.opcode].check(r, ns) : v;
+/// Of a namespace that has limits, or that refuses some commands.
+[[gnu::noinline]] verdict check_restricted(request& r, const core_namespace& ns) noexcept {
+    if (ns.refusals != refusal::throttled) [[unlikely]]
+        if (const verdict v = check_refusals(r, ns); !v.ok())
+            return v;
+    if (const verdict v = io_commands[r.command.opcode].check(r, ns); !v.ok()) [[unlikely]]
+        return v;
+    // Last: what is refused has used nothing up.
+    if (!(ns.refusals & refusal::throttled) || admit(r, ns))
+        return {};
+    trace_state(r, "waits for credit");
+    return deferred;
 }
 
 [[gnu::cold, gnu::noinline]] void run_traced(request& r) noexcept {
@@ -51,7 +60,7 @@ verdict check_io(request& r) noexcept {
     }
     mine.ns_admission = ns->admission;
     if (ns->refusals != 0) [[unlikely]]
-        return check_refused(r, *ns);  // a call in between would cost all others a frame
+        return check_restricted(r, *ns);  // a call in between would cost all others a frame
     return c.check(r, *ns);
 }
 
@@ -70,7 +79,7 @@ nvme::status target::begin(request& r) noexcept {
     if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]
         return begin_unusual(r);
     if (const verdict v = check_io(r); !v.ok()) [[unlikely]]
-        return refuse(r, v);
+        return v.status == deferred ? deferred : refuse(r, v);
     return {};
 }
 
@@ -86,6 +95,8 @@ nvme::status target::begin_admin(request& r) noexcept {
 }
 
 void target::abandon(request& r) noexcept {
+    if (side_of(r).flow)
+        cancel_deferred(r);
     abandon_half(r);
 }
 

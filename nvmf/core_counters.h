@@ -19,6 +19,7 @@ struct core_counters {
     core::counter stale_commands;
     core::counter authentications;         ///< in band, that have succeeded
     core::counter failed_authentications;  ///< or did not end in time
+    core::counter throttled_commands;      ///< waited because their namespace had used up a limit
     core::counter failed_commands;         ///< answered with another status than success after they ran
 };
 
@@ -37,6 +38,8 @@ inline constexpr core::metric core_counter_rows[] = {
     {"causeway_nvmf_stale_commands_total", "stale_commands", core::metric_kind::counter,
      "Commands that were not executed, because their core stalled after they were received.",
      offsetof(core_counters, stale_commands)},
+    {"causeway_nvmf_throttled_commands_total", "throttled_commands", core::metric_kind::counter,
+     "Commands that waited because their namespace had used up a limit.", offsetof(core_counters, throttled_commands)},
     {"causeway_nvmf_pending_bdev_io", "pending_bdev_io", core::metric_kind::gauge,
      "I/O that waits between the target and the devices.", offsetof(core_counters, pending_bdev_io)},
     {"causeway_nvmf_completed_io_total", "completed_nvme_io", core::metric_kind::counter,

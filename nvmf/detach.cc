@@ -36,6 +36,7 @@ core::task<> target::detach(qpair& q) {
     qpair_target_side& side = side_of(q);
     side.phase = qpair::state::disconnecting;
     end_fused(q);
+    end_flows(q);
     while (side.connect_runs)
         co_await next_drained(q);
 

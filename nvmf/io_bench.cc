@@ -31,6 +31,7 @@ class silent_qpair final : public qpair {
   public:
     using qpair::qpair;
     void respond(request& r) noexcept override { benchmark::DoNotOptimize(&r); }
+    void resume(request&) noexcept override {}
     void disconnect(disconnect_reason) noexcept override {}
     bool abort_waiting(std::uint16_t) noexcept override { return false; }
     transport_address local_address() const override { return test::here; }

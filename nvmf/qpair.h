@@ -22,6 +22,7 @@ class controller;
 class subsystem;
 class namespace_table;
 struct core_counters;
+struct qos_flow;
 
 /// What a connection has proved about the identity of its host.
 enum class host_identity : std::uint8_t {
@@ -99,6 +100,7 @@ struct qpair_target_side {
     bool fused_first_failed = false;   ///< the command before this one was a first one, and was refused
     std::uint32_t fused_begun = 0;     ///< halves of fused pairs between begin() and execute()
     request* fused_waiting = nullptr;  ///< executed halves that wait for the other one
+    qos_flow* qos_flows = nullptr;     ///< of namespaces on which its commands have waited for credit
 
     qpair_io_counts counts;
     nvmf::control_queue control_queue;  ///< the control reactor's, but for its address
@@ -122,6 +124,9 @@ class qpair : public qpair_transport_side {
     /// Sends the response (and the data before it, where there are some) of a request that execute() was
     /// called for.
     virtual void respond(request& r) noexcept = 0;
+    /// A request that begin() has deferred goes on, as if begin() had returned success now. Not called for requests
+    /// that target::abandon() was called for.
+    virtual void resume(request& r) noexcept = 0;
     /// Begins to close the connection; the transport calls target::detach() when it may. May be called more
     /// than once. What respond() has been given before still goes out first, and where answers_commands_in_flight(),
     /// for a second at most, what executes.

@@ -15,6 +15,15 @@ namespace causeway::nvmf {
 class qpair;
 class request;
 struct core_namespace;
+struct qos_flow;
+
+/// What begin() returns for a request that has to wait, see transport.h: no status that a host can see.
+inline constexpr nvme::status deferred = [] {
+    nvme::status s;
+    s.value = 0x8001;  // bit 15 is the phase tag's
+    return s;
+}();
+static_assert(!deferred.ok());
 
 enum class transfer : std::uint8_t { none, to_host, from_host };
 
@@ -44,6 +53,9 @@ struct request_target_side {
     std::uint64_t ns_admission = 0;            ///< of the namespace that it was checked against, at that time
     request* fused = nullptr;                  ///< the other half of a fused pair
     request* next = nullptr;                   ///< in a list of the target's
+    request* previous = nullptr;               ///< in a flow
+    qos_flow* flow = nullptr;                  ///< that it waits in for credit
+    std::uint64_t metered_bytes = 0;           ///< that it waits for, in a flow
     std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
     bool starting_io = false;                  ///< one of those is being started
     bool completed_inline = false;             ///< and has ended at once

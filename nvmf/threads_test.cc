@@ -18,6 +18,7 @@ class busy_qpair final : public qpair {
     struct slot : request {
         std::vector<std::byte> data = std::vector<std::byte>(8192);
         bool idle = true;
+        bool deferred = false;
     };
 
     busy_qpair(core::reactor& home, nvmf::target& t) : qpair(home), target_(t) {
@@ -52,6 +53,7 @@ class busy_qpair final : public qpair {
                     send(s, next_(), {});
             });
     }
+    void resume(request& r) noexcept override { on_begun(static_cast<slot&>(r), {}); }
     void disconnect(disconnect_reason) noexcept override {
         if (!std::exchange(parting_, true))
             core::detach(part());
@@ -69,17 +71,26 @@ class busy_qpair final : public qpair {
         c.cid = s.command.cid;
         s.command = c;
         s.idle = false;
-        if (const status refused = target_.begin(s); !refused.ok()) {
-            s.set_status(refused);
+        std::copy(data.begin(), data.end(), s.data.begin());
+        on_begun(s, target_.begin(s));
+    }
+    void on_begun(slot& s, nvme::status begun) {
+        s.deferred = begun == deferred;
+        if (s.deferred)
+            return;
+        if (!begun.ok()) {
+            s.set_status(begun);
             return respond(s);
         }
-        std::copy(data.begin(), data.end(), s.data.begin());
         s.segments[0] = {s.data.data(), s.length};
         s.segment_count = 1;
         target_.execute(s);
     }
     core::task<> part() {
         co_await core::yield();
+        for (slot& s : slots_)
+            if (std::exchange(s.deferred, false))
+                target_.abandon(s);
         co_await target_.detach(*this);
         gone = true;
     }
@@ -172,7 +183,15 @@ TEST_F(threads, io_admin_and_control_at_once) {
     };
     for (busy_qpair& q : qpairs)
         q.home().execute([&] { &q == &admin_queue ? q.work(admin_mix) : q.work(io_mix); });
+    const auto limit = [&](const char* name, bdev::rate_limits l) {
+        control<bool>([&]() -> core::task<bool> {
+            co_await devices.find(name)->set_limits(l);
+            co_return true;
+        });
+    };
     for (int round = 0; round < 30; ++round) {
+        limit("still", {.rw_ios_per_sec = round % 3 * 20'000u});
+        limit("restless", {.rw_ios_per_sec = round % 2 * 50'000u});
         EXPECT_TRUE(control<core::result<std::uint32_t>>(
             [&] { return s.namespaces().add({.bdev_name = "restless", .nsid = 2}); }));
         core::thread_runner::call(group.control(),
@@ -183,6 +202,7 @@ TEST_F(threads, io_admin_and_control_at_once) {
         EXPECT_TRUE(control<core::result<>>([&] { return s.namespaces().remove(2); }));
         core::thread_runner::call(group.control(), [&] { s.controllers().all().begin()->second->qpairs(); });
     }
+    limit("still", {.rw_ios_per_sec = 100'000});
     EXPECT_TRUE(core::test::eventually(
         [&] { return std::all_of(qpairs.begin(), qpairs.end(), [](auto& q) { return q.answers > 1000; }); }));
     control<bool>([&]() -> core::task<bool> {

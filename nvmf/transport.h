@@ -9,7 +9,9 @@
 //   1. begin(request)    parse and check. Answers which way data goes and how long it is, or a status: an
 //                        invalid command never costs a transfer. Then the transport answers it, with that
 //                        status and the dw0 and dw1 of request::completion, and the request never reaches
-//                        execute().
+//                        execute(). Or `deferred`: the request has to wait before it takes a buffer, because its
+//                        namespace has used up a limit. The transport keeps it until qpair::resume() goes on with it,
+//                        or gives it up with target::abandon(). What has come with its capsule waits with it.
 //   2. (the transport finds a buffer, and for data from the host fetches it)
 //   3. execute(request)  run it. Ends with qpair::respond(request), on the same reactor, maybe at once.
 //

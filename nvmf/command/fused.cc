@@ -207,7 +207,7 @@ nvme::status begin_unusual(request& r) noexcept {
     if (fuse == nvme::fuse::reserved)
         return refuse(r, wrong_field(at_flags));
     if (const verdict v = check_io(r); !v.ok())
-        return refuse(r, v);
+        return v.status == deferred ? deferred : refuse(r, v);
     return {};
 }
 

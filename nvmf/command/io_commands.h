@@ -16,6 +16,14 @@
 
 namespace causeway::nvmf {
 
+/// What a command takes of its namespace's limits.
+enum class metered : std::uint8_t {
+    no,
+    io,    ///< an I/O that moves no data, or whose data is counted when it runs
+    read,  ///< an I/O, and bytes read
+    write,
+};
+
 /// An I/O command: what begin() checks, what execute() runs, and what the Commands Supported and Effects log
 /// page says of it.
 struct io_command {
@@ -26,6 +34,7 @@ struct io_command {
     /// Sets r.length where data moves.
     verdict (*check)(request& r, const core_namespace& ns) noexcept = nullptr;
     void (*run)(request& r) noexcept = nullptr;
+    metered cost = metered::no;
     bool allows_broadcast_nsid = false;  ///< NSID FFFFFFFFh means all namespaces
     /// Offered to hosts only if every namespace's device supports it; elsewhere it is Invalid Opcode.
     std::optional<bdev::op> required_op{};
@@ -77,6 +86,13 @@ verdict check_refusals(const request& r, const core_namespace& ns) noexcept;
 /// it may still run there. `ns` is what its nsid is now; nullptr: nothing.
 verdict check_again(request& r, const core_namespace* ns) noexcept;
 
+// throttle.cc
+/// Whether a checked command on a throttled namespace may go on now. False: it waits, and begin() returns `deferred`.
+/// Halves of fused pairs always go on: what they take is paid back before the next command goes.
+bool admit(request& r, const core_namespace& ns) noexcept;
+/// What a command turns out to move besides what it was admitted for.
+void charge(const core_namespace& ns, bdev::op o, std::uint64_t blocks) noexcept;
+
 // fused.cc
 /// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other
 /// bits than usual in its flags.
@@ -90,7 +106,8 @@ bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
 /// At the end of a connection: no half waits any longer.
 void end_fused(qpair& q) noexcept;
 
-/// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_admission.
+/// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_admission. `deferred`: it is
+/// good, and waits.
 verdict check_io(request& r) noexcept;
 
 /// By opcode. What is absent here is refused, and absent from the effects log page.
@@ -100,23 +117,23 @@ inline constexpr auto io_commands = [] {
     constexpr std::uint32_t writes = effect_supported | effect_changes_content;
     // clang-format off
     constexpr io_command list[] = {
-        {0x00, "flush",        transfer::none,      writes, check_flush,        run_flush, true},
-        {0x01, "write",        transfer::from_host, writes, check_write,        run_write},
-        {0x02, "read",         transfer::to_host,   reads,  check_read,         run_read},
-        {0x05, "compare",      transfer::from_host, reads,  check_compare,      run_compare},
-        {0x08, "write_zeroes", transfer::none,      writes, check_write_zeroes, run_write_zeroes},
-        {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm},
-        {0x0c, "verify",       transfer::none,      reads,  check_verify,       run_verify, false, bdev::op::verify},
-        {0x19, "copy",         transfer::from_host, writes, check_copy,         run_copy,   false, bdev::op::copy},
+        {0x00, "flush",        transfer::none,      writes, check_flush,        run_flush, metered::no, true},
+        {0x01, "write",        transfer::from_host, writes, check_write,        run_write, metered::write},
+        {0x02, "read",         transfer::to_host,   reads,  check_read,         run_read, metered::read},
+        {0x05, "compare",      transfer::from_host, reads,  check_compare,      run_compare, metered::read},
+        {0x08, "write_zeroes", transfer::none,      writes, check_write_zeroes, run_write_zeroes, metered::io},
+        {0x09, "dsm",          transfer::from_host, writes, check_dsm,          run_dsm, metered::io},
+        {0x0c, "verify",       transfer::none,      reads,  check_verify,       run_verify, metered::read, false, bdev::op::verify},
+        {0x19, "copy",         transfer::from_host, writes, check_copy,         run_copy, metered::io, false, bdev::op::copy},
 
         {0x0d, "reservation_register", transfer::from_host, reads, check_reservation_register,
-         run_reservation_register, false, {}, true},
-        {0x0e, "reservation_report", transfer::to_host, reads, check_reservation_report, run_reservation_report, false,
+         run_reservation_register, metered::no, false, {}, true},
+        {0x0e, "reservation_report", transfer::to_host, reads, check_reservation_report, run_reservation_report, metered::no, false,
          {}, true},
         {0x11, "reservation_acquire", transfer::from_host, reads, check_reservation_acquire, run_reservation_acquire,
-         false, {}, true},
+         metered::no, false, {}, true},
         {0x15, "reservation_release", transfer::from_host, reads, check_reservation_release, run_reservation_release,
-         false, {}, true},
+         metered::no, false, {}, true},
     };
     // clang-format on
     std::array<io_command, 256> table{};

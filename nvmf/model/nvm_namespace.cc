@@ -80,6 +80,8 @@ nvm_namespace::nvm_namespace(namespaces& owner, identity id, const limits& l, vi
         c.max_zeroes = zeroes_limit(l.wzsl, c.block_shift);
         c.max_deallocate = l.dmrsl;
     }
+    if (device_->limits().any())
+        begin_with_limits();
 }
 
 nvm_namespace::~nvm_namespace() = default;
@@ -113,6 +115,7 @@ void nvm_namespace::release_device() {
 core::task<> nvm_namespace::drain() {
     co_await draining_executing_.close();
     core::reactor& home = *core::reactor::current();
+    co_await close_qos();
     for (const auto& r : device_->group()) {
         co_await core::switch_to(*r);
         co_await idle(*cores_.on(r->index()));

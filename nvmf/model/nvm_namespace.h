@@ -2,10 +2,12 @@
 #pragma once
 
 #include "bdev/device.h"
+#include "core/async_mutex.h"
 #include "core/event.h"
 #include "core/gate.h"
 #include "core/reactor_group.h"
 #include "core/task.h"
+#include "nvmf/model/namespace_qos.h"
 #include "nvmf/model/namespace_reservation.h"
 #include "nvmf/model/visibility.h"
 #include "nvmf/reservation/enforcement.h"
@@ -30,13 +32,15 @@ using eui64 = std::array<std::uint8_t, 8>;
 ///
 /// Each bit has one owner on the control reactor, who knows all reasons for it, decides whether it is set, and visits
 /// every core when that changes: cores count nothing. Where commands that were checked before must not run unchecked,
-/// the visit also gives the entry a new `admission`. The names `throttled` (QoS) and `suspended` (moves of a disk) are
-/// reserved for the owners to come.
+/// the visit also gives the entry a new `admission`. The name `suspended` (moves of a disk) is reserved for an owner to
+/// come.
 namespace refusal {
 inline constexpr std::uint8_t read_only = 1 << 0;    ///< its device cannot be written, as long as it lives
 inline constexpr std::uint8_t ana = 1 << 1;          ///< some controller may not use its ANA group: see ana_groups
 inline constexpr std::uint8_t reservation = 1 << 2;  ///< a host holds a reservation, or is about to get or lose it
 inline constexpr std::uint8_t masked = 1 << 3;       ///< not all hosts see it: `seen_by` says which do
+/// It has limits: not a refusal, but commands may have to wait for credit (core_namespace::qos).
+inline constexpr std::uint8_t throttled = 1 << 4;
 }  // namespace refusal
 
 /// Control reactor. A number for core_namespace::admission that has not been used before.
@@ -65,6 +69,7 @@ struct alignas(128) core_namespace {  // 128: adjacent lines are fetched in pair
     bool has_reservations = false;     ///< its reservation commands are served
     std::shared_ptr<const nvmf::reservation::enforcement> reservation{};  ///< while that bit is set
 
+    core_qos* qos = nullptr;           ///< while it is throttled
     std::uint32_t in_flight = 0;       ///< commands of this core
     core::message* drained = nullptr;  ///< posted when in_flight falls to 0
 
@@ -112,7 +117,7 @@ class namespace_table {
 };
 
 /// A device under an nsid of a subsystem. Control reactor, but for its core_namespaces.
-class nvm_namespace final : public bdev::observer {
+class nvm_namespace final : public bdev::observer, public std::enable_shared_from_this<nvm_namespace> {
   public:
     struct identity {
         std::uint32_t nsid = 0;
@@ -186,6 +191,14 @@ class nvm_namespace final : public bdev::observer {
     void resized(bdev::device& d, std::uint64_t blocks) override;
     void health_changed(bdev::device& d) override;
     void removed(bdev::device& d) override;
+    core::task<> rate_limits_changed(bdev::device&) override { return apply_limits(); }
+
+    // ---- nvm_namespace_qos.cc
+    namespace_qos& qos();
+    void begin_with_limits();
+    core::task<> apply_limits();
+    core::task<> close_qos();
+    void show_limits(std::size_t core) noexcept;
 
     namespaces* owner_;  ///< nullptr once it is removed
     const identity id_;
@@ -200,6 +213,8 @@ class nvm_namespace final : public bdev::observer {
     const std::string ptpl_file_;
     bool active_ = false;
     core::event released_;
+    core::async_mutex changing_limits_;
+    std::unique_ptr<namespace_qos> qos_;  ///< since it first had a limit
 };
 
 }  // namespace causeway::nvmf

@@ -17,6 +17,14 @@ void fake_qpair::respond(request& r) noexcept {
     connection_.order.push_back(c.command.cid);
 }
 
+void fake_qpair::resume(request& r) noexcept {
+    auto& c = static_cast<capsule&>(r);
+    EXPECT_EQ(core::reactor::current(), &home());
+    EXPECT_TRUE(c.deferred);
+    c.deferred = false;
+    connection_.on_begun(c, {});
+}
+
 void fake_qpair::disconnect(disconnect_reason why) noexcept {
     EXPECT_EQ(core::reactor::current(), &home());
     if (!connection_.closed)
@@ -27,8 +35,8 @@ void fake_qpair::disconnect(disconnect_reason why) noexcept {
 
 bool fake_qpair::abort_waiting(std::uint16_t cid) noexcept {
     for (const auto& c : connection_.capsules) {
-        if (c->held && c->command.cid == cid) {
-            c->held = false;
+        if ((c->held || c->deferred) && c->command.cid == cid) {
+            c->held = c->deferred = false;
             connection_.of.target.abandon(*c);
             c->set_status(sc::aborted_by_request);
             c->answered = true;
@@ -67,7 +75,15 @@ void connection::arrive(capsule& c) {
     if (parting_ || gone)
         return;
     c.qpair = qpair.get();
-    if (const status s = of.target.begin(c); !s.ok()) {
+    on_begun(c, of.target.begin(c));
+}
+
+void connection::on_begun(capsule& c, status s) {
+    if (s == deferred) {
+        c.deferred = true;
+        return;
+    }
+    if (!s.ok()) {
         c.set_status(s);
         c.refused = true;
         c.answered = true;
@@ -120,7 +136,7 @@ void connection::drop() {
 core::task<> connection::part() {
     co_await core::yield();
     for (const auto& c : capsules)
-        if (std::exchange(c->held, false) && abandons)
+        if ((std::exchange(c->held, false) && abandons) || std::exchange(c->deferred, false))
             of.target.abandon(*c);
     co_await of.target.detach(*qpair);
     EXPECT_EQ(core::reactor::current(), &home);

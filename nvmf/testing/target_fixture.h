@@ -44,8 +44,9 @@ class connection;
 struct capsule final : request {
     connection* of = nullptr;
     bytes data;
-    bool refused = false;  ///< by begin()
-    bool held = false;     ///< between begin() and execute()
+    bool refused = false;   ///< by begin()
+    bool held = false;      ///< between begin() and execute()
+    bool deferred = false;  ///< by begin(), and not resumed yet
     bool answered = false;
     unsigned answers = 0;
 
@@ -63,6 +64,7 @@ class fake_qpair final : public qpair {
   public:
     fake_qpair(core::reactor& home, connection& c) : qpair(home), connection_(c) {}
     void respond(request& r) noexcept override;
+    void resume(request& r) noexcept override;
     void disconnect(disconnect_reason why) noexcept override;
     bool abort_waiting(std::uint16_t cid) noexcept override;
     transport_address local_address() const override;
@@ -110,6 +112,7 @@ class connection {
   private:
     friend class fake_qpair;
     void arrive(capsule& c);
+    void on_begun(capsule& c, status s);
     core::task<> part();
     std::uint16_t next_cid_ = 1;
     bool parting_ = false;

@@ -30,6 +30,8 @@ namespace causeway::common {
 /// The fabric's class has, and may keep private if it befriends this one:
 ///
 ///     static constexpr std::string_view log_name;      "tcp", in front of what is logged
+///     void on_begun(Request& r, nvme::status s)        begin() has returned `s`, or resume() was called
+///     void on_deferred(Request& r)                     it waits, and should hold nothing that others might want
 ///     void on_buffer(Request& r)                       `r` has waited and has its buffer: its data may move
 ///     bool cancel_fetch(Request& r)                    `r` waits to fetch; false: data of it is on its way already
 ///     void send_response(Request& r, bool with_data)   the completion's dw0, dw1 and the status stand
@@ -42,6 +44,7 @@ class qpair : public nvmf::qpair {
   public:
     // nvmf::qpair
     void respond(nvmf::request& done) noexcept final;
+    void resume(nvmf::request& r) noexcept final;
     void disconnect(nvmf::disconnect_reason why) noexcept final;
     bool abort_waiting(std::uint16_t cid) noexcept final;
     nvmf::transport_address local_address() const final { return local_; }
@@ -77,6 +80,13 @@ class qpair : public nvmf::qpair {
         r.set_status(s);
         self().send_response(r, false);
     }
+    /// Of a command with which begin() did not return success: it is answered with that, or waits for resume().
+    void respond_or_defer(Request& r, nvme::status s) noexcept {
+        if (s != nvmf::deferred)
+            return respond_with_status(r, s);
+        r.at = step::deferred;
+        self().on_deferred(r);
+    }
     /// A command that begin() has accepted, and that will not be executed.
     void abort_request(Request& r, nvme::status s) noexcept {
         target_.abandon(r);
@@ -101,7 +111,8 @@ class qpair : public nvmf::qpair {
     /// Says why, and closes the connection.
     void terminate(std::string_view what,
                    nvmf::disconnect_reason why = nvmf::disconnect_reason::protocol_violation) noexcept;
-    /// The first step of an ending: no new commands begin, and commands that wait for a buffer are dropped.
+    /// The first step of an ending: no new commands begin, and commands that are deferred or wait for a buffer are
+    /// dropped.
     void begin_closing() noexcept;
 
     nvmf::target& target_;
@@ -194,6 +205,14 @@ void qpair<Qpair, Request>::respond(nvmf::request& done) noexcept {
 }
 
 template <class Qpair, class Request>
+void qpair<Qpair, Request>::resume(nvmf::request& deferred) noexcept {
+    Request& r = static_cast<Request&>(deferred);
+    assert(r.at == step::deferred);
+    r.at = step::executing;
+    self().on_begun(r, {});
+}
+
+template <class Qpair, class Request>
 void qpair<Qpair, Request>::disconnect(nvmf::disconnect_reason why) noexcept {
     if (why == nvmf::disconnect_reason::transport_error)
         broken_ = true;
@@ -211,7 +230,7 @@ bool qpair<Qpair, Request>::abort_waiting(std::uint16_t cid) noexcept {
             return false;
         if (r.at == step::waiting_buffer)
             buffers_.cancel(r.buffer);
-        else if (r.at != step::waiting_fetch || !self().cancel_fetch(r))
+        else if (r.at != step::deferred && (r.at != step::waiting_fetch || !self().cancel_fetch(r)))
             return false;
         abort_request(r, nvme::sc::aborted_by_request);
         return true;
@@ -232,10 +251,11 @@ void qpair<Qpair, Request>::begin_closing() noexcept {
     stop();
     buffers_.stop();
     requests_.for_each([this](Request& r) {
-        if (r.at == step::waiting_buffer) {
+        if (r.at == step::waiting_buffer)
             buffers_.cancel(r.buffer);
-            abandon_request(r);
-        }
+        else if (r.at != step::deferred)
+            return;
+        abandon_request(r);
     });
 }
 

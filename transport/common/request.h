@@ -21,6 +21,7 @@ namespace causeway::common {
 enum class step : std::uint8_t {
     free,
     arriving,        ///< its capsule is not complete yet
+    deferred,        ///< waiting until its namespace's limits let it go on; the way above goes on then
     waiting_buffer,  ///< waiting for a data buffer
     waiting_fetch,   ///< waiting for its turn to fetch its data from the host
     fetching,        ///< its data is on its way from the host

@@ -36,7 +36,7 @@ struct alignas(64) slot : core::message {
     class link* of = nullptr;
     std::uint16_t cid = 0;
 
-    enum class step : std::uint8_t { host, waiting_for_buffer, executing, answered };
+    enum class step : std::uint8_t { host, deferred, waiting_for_buffer, executing, answered };
     step at = step::host;  ///< written by the target's end only
 
     // The host's.

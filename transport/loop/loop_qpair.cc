@@ -21,6 +21,11 @@ void deliver(core::message& m) noexcept {
         s.of->host->answered(s);
 }
 
+/// Nothing of its data has moved yet.
+bool can_be_abandoned(const slot& s) noexcept {
+    return s.at == slot::step::deferred || s.at == slot::step::waiting_for_buffer;
+}
+
 data_buffers* buffers_of(link& l) noexcept {
     auto& buffers = l.transport.local().buffers;
     return buffers ? &*buffers : nullptr;
@@ -88,8 +93,22 @@ void loop_qpair::receive(slot& s) noexcept {
     r.set_status(nvme::sc::success);
     r.completion = {};
     r.segment_count = 0;
-    if (const nvme::status wrong = link_.transport.target().begin(r); !wrong.ok()) {
-        r.set_status(wrong);
+    on_begun(s, link_.transport.target().begin(r));
+}
+
+void loop_qpair::resume(nvmf::request& r) noexcept {
+    on_begun(slot_of(r), {});
+}
+
+inline void loop_qpair::on_begun(slot& s, nvme::status begun) noexcept {
+    auto& mine = link_.transport.local();
+    auto& r = s.request;
+    if (!begun.ok()) {
+        if (begun == nvmf::deferred) {
+            s.at = slot::step::deferred;
+            return;
+        }
+        r.set_status(begun);
         mine.refused.add();
         return send_response(s);
     }
@@ -193,7 +212,7 @@ void loop_qpair::send_response(slot& s) noexcept {
 }
 
 bool loop_qpair::abort_waiting(std::uint16_t cid) noexcept {
-    if (cid >= link_.entries || link_.slots[cid].at != slot::step::waiting_for_buffer)
+    if (cid >= link_.entries || !can_be_abandoned(link_.slots[cid]))
         return false;
     slot& s = link_.slots[cid];
     abandon_waiting(s);
@@ -204,8 +223,10 @@ bool loop_qpair::abort_waiting(std::uint16_t cid) noexcept {
 
 void loop_qpair::abandon_waiting(slot& s) noexcept {
     auto& mine = link_.transport.local();
-    mine.buffers->cancel(s.claim);
-    mine.pending.sub();
+    if (s.at == slot::step::waiting_for_buffer) {
+        mine.buffers->cancel(s.claim);
+        mine.pending.sub();
+    }
     link_.transport.target().abandon(s.request);
 }
 
@@ -232,7 +253,7 @@ void loop_qpair::disconnect(nvmf::disconnect_reason why) noexcept {
 core::task<> loop_qpair::tear_down() {
     link& l = link_;
     for (std::uint16_t cid = 0; cid < l.entries; ++cid) {
-        if (l.slots[cid].at == slot::step::waiting_for_buffer) {
+        if (can_be_abandoned(l.slots[cid])) {
             abandon_waiting(l.slots[cid]);
             l.slots[cid].at = slot::step::answered;
         }

@@ -21,6 +21,7 @@ class loop_qpair final : public nvmf::qpair {
     void receive(slot& s) noexcept;
 
     void respond(nvmf::request& r) noexcept override;
+    void resume(nvmf::request& r) noexcept override;
     void disconnect(nvmf::disconnect_reason why) noexcept override;
     bool abort_waiting(std::uint16_t cid) noexcept override;
     nvmf::transport_address local_address() const override { return link_.port->at; }
@@ -30,6 +31,7 @@ class loop_qpair final : public nvmf::qpair {
     loop_qpair* next = nullptr;  ///< in the list of its core
 
   private:
+    void on_begun(slot& s, nvme::status begun) noexcept;
     void borrow_memory(slot& s) noexcept;
     bool has_private_buffer(const slot& s) const noexcept;
     void find_buffer(slot& s) noexcept;

@@ -130,6 +130,36 @@ TEST_P(loop_test, data_in_pieces) {
     wait(c.disconnect());
 }
 
+TEST_P(loop_test, what_waits_for_credit_holds_no_buffer) {
+    host_controller c(*gate.transport);
+    ASSERT_EQ(connect(c, gateway::host(1)), 0);
+    wait(gate.disk().set_limits({.rw_ios_per_sec = 1}));
+    std::deque<read_command> reads;
+    for (int i = 0; i < 8; ++i)
+        reads.emplace_back(0, 8);
+    for (read_command& r : reads)
+        ASSERT_TRUE(submit(c.io(0), r));
+    settle();
+    const auto answered = [&] { return std::ranges::count_if(reads, [](const auto& r) { return r.answers > 0; }); };
+    EXPECT_LE(answered(), 2);
+    for (std::size_t core = 0; copies() && core < run.group().size(); ++core)
+        EXPECT_EQ(gate.transport->on(core).buffers->taken(), 0u);
+    command_in_memory abort(0);
+    abort.command = make_abort(1, reads[7].command.cid);
+    ASSERT_TRUE(submit(c.admin(), abort));
+    settle();
+    EXPECT_TRUE(reads[7].status().is(nvme::sc::aborted_by_request));
+    wait(gate.disk().set_limits({.rw_ios_per_sec = 100'000}));
+    settle();
+    EXPECT_EQ(answered(), 8);
+    EXPECT_TRUE(reads[6].status().ok());
+    wait(gate.disk().set_limits({.rw_ios_per_sec = 1}));
+    for (read_command& r : reads)
+        ASSERT_TRUE(submit(c.io(0), r));
+    settle();
+    wait(c.disconnect());
+}
+
 TEST_P(loop_test, too_little_memory_is_no_transfer) {
     host_controller c(*gate.transport);
     ASSERT_EQ(connect(c, gateway::host()), 0);

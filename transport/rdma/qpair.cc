@@ -95,9 +95,13 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
     r.has_data_to_send = false;
     std::memcpy(&r.command, receives_.command(slot), sizeof r.command);
 
-    const nvme::status begun = begin_request(r);
+    r.capsule_bytes = bytes;
+    on_begun(r, begin_request(r));
+}
+
+inline void qpair::on_begun(request& r, nvme::status begun) noexcept {
     if (!begun.ok())
-        return respond_with_status(r, begun);
+        return respond_or_defer(r, begun);
     if (const auto c = std::bit_cast<nvme::connect_command>(r.command);
         nvme::is_connect(r.command) && c.qid != asked_qid_) {
         // The queue would be on a core, and of a depth, that were chosen for another one.
@@ -111,7 +115,8 @@ void qpair::begin_command(request& r, const parked& capsule) noexcept {
     if (r.length > group_.max_io_size())
         return abort_request(r, sc::data_sgl_length_invalid.with_dnr());
 
-    const std::span<const std::byte> data(receives_.data(slot), bytes - sizeof(nvme::command));
+    const std::uint32_t slot = r.slot;
+    const std::span<const std::byte> data(receives_.data(slot), r.capsule_bytes - sizeof(nvme::command));
     const nvme::status parsed = parse_sgl(r.command, data, r.length, r.transfer, r.location);
     if (!parsed.ok())
         return abort_request(r, parsed);

@@ -98,6 +98,9 @@ class qpair final : public common::qpair<qpair, request> {
     // qpair.cc: a command's way
     void reached_peak() noexcept;
     void begin_command(request& r, const parked& capsule) noexcept;
+    void on_begun(request& r, nvme::status begun) noexcept;
+    /// What it holds is the receive that its capsule came in, and that was promised to this connection.
+    void on_deferred(request&) noexcept {}
     void send_response(request& r, bool with_data) noexcept;
     void post_response(request& r) noexcept;
     void pump() noexcept;

@@ -92,6 +92,40 @@ TEST_F(buffers, data_that_is_asked_for_may_stand_behind_capsules_that_find_no_bu
         expect_success(io);
 }
 
+TEST_F(buffers, data_of_commands_that_wait_for_credit_leaves_the_pool) {
+    raw_host admin = connect(), io = connect(1);
+    const auto disk = devices.find("memory");
+    run(disk->set_limits({.rw_ios_per_sec = 1}));
+    constexpr std::uint16_t writes = 8;
+    const auto in_capsule = [&](nvme::io_opcode o, std::uint16_t cid) {
+        auto c = block_command(o, good_ns, 512, cid);
+        nvme::set_block_range(c, cid, 1);
+        c.sgl = nvme::sgl_descriptor::data_block(0, 512, nvme::sgl_subtype::offset);
+        io.send(c, std::vector<std::byte>(512, std::byte(cid)));
+    };
+    for (std::uint16_t cid = 1; cid <= writes; ++cid)
+        in_capsule(nvme::io_opcode::write, cid);
+    expect_success(io);
+    // The pool's only buffer is free: a disk that hangs gets it, and the connection's own is not needed.
+    raw_host other_admin = connect(), other = connect(1);
+    hang(other, 1);
+    admin.send(nvme::make_abort(1, writes));
+    const auto aborted = response(admin);
+    ASSERT_TRUE(aborted && (aborted->dw0 & 1) == 0);
+    EXPECT_TRUE(response(io)->status().is(nvme::sc::aborted_by_request));
+    run(disk->set_limits({}));
+    for (std::uint16_t cid = 2; cid < writes; ++cid)
+        expect_success(io);
+    for (std::uint16_t cid = 1; cid < writes; ++cid) {
+        in_capsule(nvme::io_opcode::compare, cid);
+        expect_success(io);
+    }
+    run(disk->set_limits({.rw_ios_per_sec = 1}));
+    for (std::uint16_t cid = 1; cid <= writes; ++cid)
+        io.send(block_command(nvme::io_opcode::read, good_ns, 512, cid));
+    expect_success(io);  // the others end with their connection
+}
+
 TEST_F(buffers, a_write_can_be_aborted_until_its_host_has_been_asked_for_its_data) {
     constexpr std::uint16_t write_cid = 200, reads = 100;
     raw_host admin = connect(), io = connect(1, 128);

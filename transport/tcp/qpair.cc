@@ -115,8 +115,12 @@ std::variant<std::byte*, violation> qpair::begin_capsule(const pdu& p) noexcept 
 /// Its capsule is complete.
 void qpair::begin_command(request& r) noexcept {
     group_.stats().requests.add();
-    if (const nvme::status begun = begin_request(r); !begun.ok())
-        return respond_with_status(r, begun);
+    on_begun(r, begin_request(r));
+}
+
+inline void qpair::on_begun(request& r, nvme::status begun) noexcept {
+    if (!begun.ok())
+        return respond_or_defer(r, begun);
     if (r.transfer == nvmf::transfer::none || r.length == 0)
         return execute(r);
     if (r.length > group_.max_io_size())

@@ -82,12 +82,14 @@ class qpair final : public common::qpair<qpair, request>, private pdu_sink {
     // qpair.cc: a command's way
     std::variant<std::byte*, violation> begin_capsule(const pdu& p) noexcept;
     void begin_command(request& r) noexcept;
+    void on_begun(request& r, nvme::status begun) noexcept;
     void send_response(request& r, bool with_data) noexcept;
     void on_connected(std::uint32_t entries) noexcept;
 
     // qpair_data.cc: buffers and data that the host is asked for
     bool allocate_capsule_data(request& r) noexcept;
     bool make_room(request& r, std::uint32_t bytes) noexcept;
+    void on_deferred(request& r) noexcept;
     void on_buffer(request& r) noexcept;
     void release_resources(request& r) noexcept;
     void send_r2ts(request& r) noexcept;

@@ -7,6 +7,7 @@
 #include "transport/tcp/qpair.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -45,6 +46,19 @@ bool qpair::make_room(request& r, std::uint32_t bytes) noexcept {
     r.own_room.reset(new (std::nothrow) std::byte[bytes]);
     r.data = r.own_room.get();
     return r.data != nullptr;
+}
+
+/// The data that came with the capsule of a command that waits moves out of the pool, which others share. Without
+/// memory for it, it stays, and counts for the namespace that lets it wait.
+void qpair::on_deferred(request& r) noexcept {
+    if (!r.buffer.has_buffer())
+        return;
+    if (!make_room(r, r.in_capsule)) {
+        r.data = r.buffer.data;
+        return buffers_.transfer_to(r.buffer, core::buffer_user::ns);
+    }
+    std::memcpy(r.data, r.buffer.data, r.in_capsule);
+    buffers_.release(r.buffer);
 }
 
 void qpair::on_buffer(request& r) noexcept {

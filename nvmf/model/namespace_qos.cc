@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows live on the cores of their queue pairs, the scheduler on one core; tickets travel between them.
+
+#include "nvmf/model/namespace_qos.h"
+
+#include "nvmf/model/controller.h"
+#include "nvmf/target_side.h"
+
+#include <algorithm>
+#include <cassert>
+#include <new>
+#include <utility>
+
+namespace causeway::nvmf {
+
+// ---- The commands of a flow.
+
+namespace {
+
+void push(qos_flow& f, request& r, std::uint64_t bytes) noexcept {
+    request_target_side& side = side_of(r);
+    side.flow = &f;
+    side.metered_bytes = bytes;
+    side.next = nullptr;
+    side.previous = std::exchange(f.last, &r);
+    (side.previous ? side_of(*side.previous).next : f.first) = &r;
+    ++f.count;
+    f.bytes += bytes;
+}
+
+void remove(qos_flow& f, request& r) noexcept {
+    request_target_side& side = side_of(r);
+    (side.previous ? side_of(*side.previous).next : f.first) = side.next;
+    (side.next ? side_of(*side.next).previous : f.last) = side.previous;
+    side.flow = nullptr;
+    side.next = side.previous = nullptr;
+    --f.count;
+    f.bytes -= side.metered_bytes;
+}
+
+/// The first one goes on. It may be gone when this returns. The bytes that it costs.
+std::uint64_t resume_first(qos_flow& f) noexcept {
+    request& r = *f.first;
+    const std::uint64_t bytes = side_of(r).metered_bytes;
+    remove(f, r);
+    f.resume(r);
+    return bytes;
+}
+
+qos_flow* find_flow(qpair& q, const core_qos& of, io_direction d) noexcept {
+    for (qos_flow* f = side_of(q).qos_flows; f; f = f->next_of_qpair)
+        if (f->of == &of && f->ticket.direction == d)
+            return f;
+    return nullptr;
+}
+
+void unlist(qpair& q, qos_flow& f) noexcept {
+    qos_flow** at = &side_of(q).qos_flows;
+    while (*at != &f)
+        at = &(*at)->next_of_qpair;
+    *at = f.next_of_qpair;
+}
+
+}  // namespace
+
+// ---- What travels: each handler runs on the core that its name says.
+
+struct qos_messages {
+    static qos_flow& flow_of(core::message& m) noexcept { return *static_cast<qos_flow::ticket_message&>(m).flow; }
+
+    static void send(qos_flow& f, core::message& m, core::message::handler at_home) noexcept {
+        ++f.away;
+        m.handle = at_home;
+        f.of->of->home_.post(m);
+    }
+    static void ask(qos_flow& f) noexcept {
+        f.ticket.wanted = f.count;
+        f.ticket.bytes_of_each = (f.bytes + f.count - 1) / f.count;
+        send(f, f.ticket, home_on_ticket);
+    }
+    static void send_back(qos_flow& f, core::message& m, core::message::handler on_core) noexcept {
+        m.handle = on_core;
+        f.core->post(m);
+    }
+
+    static void home_on_ticket(core::message& m) noexcept {
+        qos_flow& f = flow_of(m);
+        f.of->of->on_ticket(f.ticket);
+    }
+    static void core_on_ticket(core::message& m) noexcept;
+
+    static void home_on_cancel(core::message& m) noexcept {
+        qos_flow& f = *static_cast<qos_flow::cancel_message&>(m).flow;
+        if (f.ticket.waits) {
+            f.of->of->scheduler_.remove(f.ticket);
+            send_back(f, f.ticket, core_on_ticket);
+        }
+        send_back(f, f.cancel, core_on_cancelled);
+    }
+    static void core_on_cancelled(core::message& m) noexcept {
+        qos_flow& f = *static_cast<qos_flow::cancel_message&>(m).flow;
+        --f.away;
+        go_if_done(f);
+    }
+
+    static void end(qos_flow& f) noexcept {
+        f.ended = true;
+        if (f.away == 0)
+            return go_if_done(f);
+        send(f, f.cancel, home_on_cancel);
+    }
+    /// Its host is the scheduler's to forget, and then the flow goes.
+    static void go_if_done(qos_flow& f) noexcept {
+        if (!f.ended || f.away > 0)
+            return;
+        send(f, f.ticket, home_on_end);
+    }
+    static void home_on_end(core::message& m) noexcept {
+        qos_flow& f = flow_of(m);
+        f.of->of->leave_host(f.ticket);
+        send_back(f, f.ticket, core_on_end);
+    }
+    static void core_on_end(core::message& m) noexcept {
+        qos_flow& f = flow_of(m);
+        core_qos& of = *f.of;
+        of.flows.remove(f);
+        delete &f;
+        if (of.no_flows && of.flows.empty())
+            of.no_flows->set();
+    }
+};
+
+/// Resumes as many commands as were granted. What they cost otherwise than expected is settled with the limits.
+void qos_messages::core_on_ticket(core::message& m) noexcept {
+    qos_flow& f = flow_of(m);
+    const qos_ticket& t = f.ticket;
+    std::int64_t bytes = 0;
+    std::uint64_t left = t.granted;
+    for (; left > 0 && f.first; --left)
+        bytes += static_cast<std::int64_t>(resume_first(f) - t.bytes_of_each);
+    bytes -= static_cast<std::int64_t>(left * t.bytes_of_each);
+    if (t.charged && (left > 0 || bytes != 0)) {
+        f.of->of->limiter().charge(t.direction, -static_cast<std::int64_t>(left), bytes);
+        t.host->own.charge(t.direction, -static_cast<std::int64_t>(left), bytes);
+    }
+    --f.away;
+    if (f.ended)
+        go_if_done(f);
+    else if (f.count > 0)
+        ask(f);
+}
+
+bool defer(core_qos& q, request& r, const io_cost& c, qos_flow::resume_function resume) noexcept {
+    qos_flow* f = find_flow(*r.qpair, q, c.direction);
+    if (!f) {
+        f = new (std::nothrow) qos_flow;
+        if (!f)
+            return false;
+        qpair_target_side& side = side_of(*r.qpair);
+        f->of = &q;
+        f->owner = r.qpair;
+        f->core = &r.qpair->home();
+        f->resume = resume;
+        side.controller->host_nqn().copy(f->host_nqn.data(), f->host_nqn.size() - 1);
+        f->ticket.flow = f->cancel.flow = f;
+        f->ticket.direction = c.direction;
+        f->next_of_qpair = std::exchange(side.qos_flows, f);
+        q.flows.push_back(*f);
+    }
+    push(*f, r, c.bytes);
+    if (f->away == 0)
+        qos_messages::ask(*f);
+    return true;
+}
+
+void cancel_deferred(request& r) noexcept {
+    remove(*side_of(r).flow, r);
+}
+
+void end_flows(qpair& q) noexcept {
+    while (qos_flow* const f = side_of(q).qos_flows) {
+        assert(f->count == 0);  // its transport has abandoned them
+        unlist(q, *f);
+        qos_messages::end(*f);
+    }
+}
+
+// ---- The namespace's.
+
+namespace_qos::namespace_qos(core::reactor_group& group, core::reactor& home)
+    : group_(group), home_(home), cores_(group.size()), limits_(group.time(), group.size()),
+      timer_(home, [this] { serve_all(); }) {
+    for (std::size_t i = 0; i < cores_.size(); ++i)
+        cores_.on(i).of = this;
+}
+
+void namespace_qos::begin_with(bdev::rate_limits limits) {
+    limits_.set(limits, group_.time().now());
+    limited_ = open_ = limits.any();
+}
+
+core::task<> namespace_qos::set_limits(bdev::rate_limits limits) {
+    core::reactor& control = *core::reactor::current();
+    limited_ = limits.any();
+    co_await core::switch_to(home_);
+    limits_.set(limits, group_.time().now());
+    open_ = limits.any();
+    if (open_)
+        serve_all();
+    else
+        release_all();
+    co_await core::switch_to(control);
+}
+
+core::task<> namespace_qos::close() {
+    core::reactor& control = *core::reactor::current();
+    co_await core::switch_to(home_);
+    open_ = false;
+    release_all();
+    for (const auto& r : group_) {
+        co_await core::switch_to(*r);
+        core_qos& q = cores_.on(r->index());
+        for (qos_flow* f = q.flows.front(); f; f = f->after) {
+            if (f->ended)
+                continue;
+            qpair* const owner = f->owner;
+            while (f->first)
+                resume_first(*f);
+            unlist(*owner, *f);
+            qos_messages::end(*f);
+        }
+        core::event gone;
+        q.no_flows = &gone;
+        if (!q.flows.empty())
+            co_await gone.wait();
+        q.no_flows = nullptr;
+    }
+    co_await core::switch_to(control);
+}
+
+void namespace_qos::on_limits_changed(core_qos& q, bool limited) noexcept {
+    q.credit.reset();
+    if (limited)
+        return;
+    for (qos_flow* f = q.flows.front(); f; f = f->after)
+        while (f->first)
+            resume_first(*f);
+}
+
+void namespace_qos::leave_host(qos_ticket& t) noexcept {
+    qos_host& h = *t.host;
+    if (--h.users > 0)
+        return;
+    scheduler_.forget(h);
+    std::erase_if(hosts_, [&](const auto& entry) { return &entry.second == &h; });
+}
+
+void namespace_qos::on_ticket(qos_ticket& t) noexcept {
+    if (!t.host) {
+        const char* const nqn = static_cast<qos_flow::ticket_message&>(t).flow->host_nqn.data();
+        t.host = &hosts_.try_emplace(nqn, group_.time(), group_.size()).first->second;
+        ++t.host->users;
+    }
+    if (!open_) {  // nothing has to wait
+        t.granted = t.wanted;
+        t.charged = false;
+        t.next = nullptr;
+        return send_back(&t);
+    }
+    const core::ticks now = group_.time().now();
+    scheduler_.insert(t, now);
+    send_back(scheduler_.serve_newcomer(now, *t.host));
+    arm();
+}
+
+void namespace_qos::serve_all() noexcept {
+    last_tick_ = group_.time().now();
+    send_back(scheduler_.serve(last_tick_));
+    arm();
+}
+
+void namespace_qos::release_all() noexcept {
+    timer_.cancel();
+    send_back(scheduler_.release_all());
+}
+
+void namespace_qos::send_back(qos_ticket* granted) noexcept {
+    while (qos_ticket* const t = granted) {
+        granted = t->next;  // before it is on its way
+        qos_messages::send_back(*static_cast<qos_flow::ticket_message*>(t)->flow, *t, qos_messages::core_on_ticket);
+    }
+}
+
+/// For the next credit. Grants are gathered: many small ones would cost many messages.
+void namespace_qos::arm() noexcept {
+    const auto due = scheduler_.next_due();
+    if (!due)
+        return timer_.cancel();
+    const core::clock& time = group_.time();
+    const core::ticks now = time.now();
+    const core::ticks at = std::max({*due, last_tick_ + time.to_ticks(tick), now});
+    timer_.arm_after(time.to_nanoseconds(at - now) + core::nanoseconds(1));
+}
+
+}  // namespace causeway::nvmf

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/event.h"
+#include "core/reactor_group.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "nvmf/model/qos_scheduler.h"
+#include "nvmf/request.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace causeway::nvmf {
+
+class namespace_qos;
+class qpair;
+struct core_qos;
+
+/// The commands of one queue pair on one namespace, in one direction, that wait for credit, in order. On the queue
+/// pair's core; its messages travel to the core where the namespace's scheduler lives, and back.
+struct qos_flow {
+    using resume_function = void (*)(request&) noexcept;
+
+    core_qos* of = nullptr;
+    qpair* owner = nullptr;  ///< until it has ended
+    core::reactor* core = nullptr;
+    resume_function resume = nullptr;
+    std::array<char, 224> host_nqn{};  ///< a copy: the controller may be gone before the ticket is back
+    request* first = nullptr;          ///< linked by the target's side
+    request* last = nullptr;
+    std::uint64_t count = 0, bytes = 0;  ///< of those that wait
+
+    struct ticket_message : qos_ticket {
+        qos_flow* flow = nullptr;
+    } ticket;
+    struct cancel_message : core::message {
+        qos_flow* flow = nullptr;
+    } cancel;
+    unsigned away = 0;   ///< of the two messages
+    bool ended = false;  ///< its queue pair, or its namespace, is gone: it goes when both are back
+
+    qos_flow* before = nullptr;  ///< fifo's, of the core
+    qos_flow* after = nullptr;
+    qos_flow* next_of_qpair = nullptr;
+};
+
+/// What one core has of a namespace's limits. Only that core accesses it.
+struct core_qos {
+    namespace_qos* of = nullptr;
+    core_credit credit;
+    core::fifo<qos_flow> flows;
+    core::event* no_flows = nullptr;  ///< set when the last one goes
+};
+
+/// The limits of one namespace: what its device may start, divided among hosts and queue pairs.
+///
+/// A command that its core has credit for costs some additions on that core. If there is none, the command waits in the
+/// flow of its queue pair, before it has a buffer, and the flow's ticket travels to `home`, where the scheduler grants
+/// credit as it comes. So neither locks nor lines that all cores write are needed for each I/O, and hosts share a limit
+/// fairly wherever their queue pairs live.
+///
+/// Made and destroyed on the control reactor.
+class namespace_qos {
+  public:
+    /// `home`: where waiting commands are scheduled.
+    namespace_qos(core::reactor_group& group, core::reactor& home);
+
+    // ---- Control reactor; one call at a time.
+
+    /// What waits goes on under the new limits at once. The caller visits every core with on_limits_changed() then.
+    core::task<> set_limits(bdev::rate_limits limits);
+    /// The same, before any core knows of it.
+    void begin_with(bdev::rate_limits limits);
+    bool limited() const noexcept { return limited_; }
+    /// Nothing waits any more: commands that did are resumed. Ends when no core has a flow. REQUIRES: nothing new
+    /// comes.
+    core::task<> close();
+
+    // ---- Each core.
+
+    core_qos& on_core(std::size_t core) noexcept { return cores_.on(core); }
+    /// On the core of `q`. `limited`: as after set_limits().
+    void on_limits_changed(core_qos& q, bool limited) noexcept;
+    rate_limiter& limiter() noexcept { return limits_; }
+
+  private:
+    friend struct qos_messages;
+    static constexpr std::chrono::microseconds tick{250};  ///< grants are gathered for so long
+
+    void leave_host(qos_ticket& t) noexcept;
+    void on_ticket(qos_ticket& t) noexcept;
+    void serve_all() noexcept;
+    void send_back(qos_ticket* granted) noexcept;
+    void release_all() noexcept;
+    void arm() noexcept;
+
+    core::reactor_group& group_;
+    core::reactor& home_;
+    core::per_core<core_qos> cores_;
+    rate_limiter limits_;
+    bool limited_ = false;  ///< control reactor
+
+    // On `home_`.
+    qos_scheduler scheduler_{limits_};
+    std::map<std::string, qos_host> hosts_;  ///< by NQN
+    core::timer timer_;
+    core::ticks last_tick_ = 0;
+    bool open_ = false;  ///< false: nothing has to wait
+};
+
+// ---- On the queue pair's core.
+
+/// `r`, which costs `c`, waits in the flow of its queue pair. `resume` is called when it may go on; not within this
+/// call. False: there is no memory for its flow.
+bool defer(core_qos& q, request& r, const io_cost& c, qos_flow::resume_function resume) noexcept;
+/// It waits no longer. REQUIRES: it does.
+void cancel_deferred(request& r) noexcept;
+/// The queue pair ends: nothing of it waits any more.
+void end_flows(qpair& q) noexcept;
+
+}  // namespace causeway::nvmf

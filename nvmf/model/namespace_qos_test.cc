@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands of several hosts on several cores under a device's limits.
+
+#include "nvmf/testing/target_fixture.h"
+
+#include <algorithm>
+
+namespace causeway::nvmf::test {
+namespace {
+
+using nvme::fuse;
+using nvme::io_opcode;
+using namespace std::chrono_literals;
+
+/// A queue pair that keeps so many commands outstanding.
+struct busy_queue {
+    connection* at;
+    nvme::command command;
+    std::vector<capsule*> outstanding;
+    std::uint64_t done = 0;
+
+    void top_up() {
+        for (capsule*& c : outstanding) {
+            if (c && !c->answered)
+                continue;
+            if (c) {
+                EXPECT_TRUE(c->status().ok());
+                ++done;
+            }
+            c = &at->send(command, bytes(512));
+        }
+    }
+};
+
+class limited_namespace : public testing::Test {
+  protected:
+    nvmf_fixture w;
+    subsystem& s = w.make_subsystem();
+    std::shared_ptr<bdev::memory_device> disk = w.make_memory("disk");
+    std::vector<busy_queue> busy;
+
+    void SetUp() override { w.add(s, "disk"); }
+    void limit(bdev::rate_limits l) { w.run(disk->set_limits(l)); }
+    busy_queue& add_busy(connection* q, std::size_t depth, io_opcode o = io_opcode::read) {
+        busy.reserve(16);
+        return busy.emplace_back(busy_queue{q, io(o, 1), std::vector<capsule*>(depth), 0});
+    }
+    void run(core::nanoseconds d) {
+        const core::ticks end = w.sim.time().now() + static_cast<core::ticks>(d.count());
+        w.until([&] {
+            for (busy_queue& b : busy)
+                b.top_up();
+            return w.sim.time().now() >= end;
+        });
+    }
+    /// One command a second, and a queue pair whose commands wait for it.
+    std::vector<capsule*> make_wait(connection& q, std::size_t n = 4) {
+        limit({.rw_ios_per_sec = 1});
+        q.call(io(io_opcode::read, 1), bytes(512));
+        std::vector<capsule*> waiting;
+        for (std::size_t i = 0; i < n; ++i)
+            waiting.push_back(&q.send(io(io_opcode::read, 1), bytes(512)));
+        EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::deferred); }));
+        return waiting;
+    }
+    std::uint64_t throttled() {
+        std::uint64_t n = 0;
+        for (std::size_t i = 0; i < w.sim.group().size(); ++i)
+            n += w.target.counters().on(i).throttled_commands.get();
+        return n;
+    }
+};
+
+TEST_F(limited_namespace, is_read_as_fast_as_its_limit_allows_by_hosts_on_all_cores) {
+    limit({.rw_ios_per_sec = 20'000});
+    host a = w.make_host(host_a, 3), b = w.make_host(host_b, 1);
+    for (connection* q : a.queues)
+        add_busy(q, 8);
+    const busy_queue& alone = add_busy(b.queues[0], 32);
+    run(20ms);
+    for (busy_queue& each : busy)
+        each.done = 0;
+    run(200ms);
+    std::uint64_t all = 0;
+    for (const busy_queue& each : busy)
+        all += each.done;
+    EXPECT_NEAR(all, 4000, 80);
+    EXPECT_NEAR(alone.done, 2000, 60);
+}
+
+TEST_F(limited_namespace, does_not_delay_a_host_that_asks_for_less_than_its_share) {
+    w.sim.set_pace({.turns_before_a_stall = 0});
+    limit({.rw_ios_per_sec = 20'000});
+    host deep = w.make_host(host_a, 2), shallow = w.make_host(host_b, 1);
+    for (connection* q : deep.queues)
+        add_busy(q, 64);
+    run(20ms);
+    core::ticks longest = 0;
+    for (int i = 0; i < 50; ++i) {
+        const core::ticks before = w.sim.time().now();
+        const capsule& c = shallow.queues[0]->send(io(io_opcode::read, 1), bytes(512));
+        w.until([&] {
+            for (busy_queue& b : busy)
+                b.top_up();
+            return c.answered;
+        });
+        longest = std::max(longest, w.sim.time().now() - before);
+        run(300us);
+    }
+    EXPECT_LE(longest, 400'000u);  // a host that waits its turn behind 128 commands waits 6.4 ms
+}
+
+TEST_F(limited_namespace, lets_nothing_wait_below_its_limit) {
+    limit({.rw_ios_per_sec = 1'000'000, .rw_mbytes_per_sec = 1000});
+    host h = w.make_host(host_a, 1);
+    add_busy(h.queues[0], 1);
+    run(5ms);
+    EXPECT_GT(busy[0].done, 50u);
+    EXPECT_EQ(throttled(), 0u);
+}
+
+TEST_F(limited_namespace, limits_what_is_written_and_leaves_reads_alone) {
+    limit({.w_mbytes_per_sec = 1});
+    host h = w.make_host(host_a, 2);
+    const busy_queue& writes = add_busy(h.queues[0], 16, io_opcode::write);
+    const busy_queue& reads = add_busy(h.queues[1], 1);
+    run(100ms);
+    EXPECT_NEAR(writes.done, 205, 8);
+    EXPECT_GT(reads.done, 1000u);
+}
+
+TEST_F(limited_namespace, keeps_a_limit_that_its_device_had_before_it_was_added) {
+    auto other = w.make_memory("other");
+    w.run(other->set_limits({.rw_ios_per_sec = 1000}));
+    w.add(s, "other", 2);
+    host h = w.make_host(host_a, 1);
+    busy_queue& b = add_busy(h.queues[0], 16);
+    b.command = io(io_opcode::read, 2);
+    run(100ms);
+    EXPECT_NEAR(b.done, 100, 4);
+}
+
+TEST_F(limited_namespace, releases_what_waits_when_its_limit_is_removed) {
+    host h = w.make_host(host_a, 2);
+    const auto waiting = make_wait(*h.queues[0]);
+    const core::ticks before = w.sim.time().now();
+    limit({});
+    EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::answered); }));
+    EXPECT_LT(w.sim.time().now() - before, 100'000'000u);
+    for (const capsule* c : waiting)
+        EXPECT_TRUE(c->status().ok());
+}
+
+TEST_F(limited_namespace, serves_what_waits_under_a_new_limit_at_once) {
+    host h = w.make_host(host_a, 1);
+    const auto waiting = make_wait(*h.queues[0]);
+    const core::ticks before = w.sim.time().now();
+    limit({.rw_ios_per_sec = 1000});
+    EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::answered); }));
+    EXPECT_LT(w.sim.time().now() - before, 100'000'000u);
+}
+
+TEST_F(limited_namespace, does_not_spin_while_commands_wait) {
+    host h = w.make_host(host_a, 1);
+    const auto waiting = make_wait(*h.queues[0], 2);
+    const auto steps = w.sim.steps();
+    EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::answered); }));
+    EXPECT_LT(w.sim.steps() - steps, 1000u);  // two seconds
+}
+
+TEST_F(limited_namespace, lets_waiting_commands_be_aborted) {
+    host h = w.make_host(host_a, 1);
+    const auto waiting = make_wait(*h.queues[0]);
+    const capsule& a = h.admin->call(abort(1, waiting[1]->command.cid));
+    EXPECT_EQ(a.dw0() & 1, 0u);
+    EXPECT_TRUE(waiting[1]->status().is(sc::aborted_by_request));
+    limit({});
+    EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::answered); }));
+    EXPECT_TRUE(waiting[0]->status().ok());
+    EXPECT_TRUE(waiting[2]->status().ok());
+    EXPECT_EQ(waiting[1]->answers, 1u);
+}
+
+TEST_F(limited_namespace, loses_what_waits_with_its_connection) {
+    host h = w.make_host(host_a, 1), other = w.make_host(host_b, 1);
+    const auto waiting = make_wait(*h.queues[0]);
+    h.queues[0]->drop();
+    EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));
+    for (const capsule* c : waiting)
+        EXPECT_FALSE(c->answered);
+    EXPECT_TRUE(other.queues[0]->call(io(io_opcode::read, 1), bytes(512)).status().ok());
+}
+
+TEST_F(limited_namespace, loses_what_waits_when_its_controller_is_reset) {
+    host h = w.make_host(host_a, 2);
+    make_wait(*h.queues[0]);
+    make_wait(*h.queues[1]);
+    h.admin->call(property_set(nvme::property::cc, 0));
+    EXPECT_TRUE(w.until([&] { return h.queues[0]->gone && h.queues[1]->gone; }));
+    EXPECT_TRUE(w.until([&] { return !h.csts().rdy(); }));
+}
+
+TEST_F(limited_namespace, answers_what_waits_when_it_is_removed) {
+    host h = w.make_host(host_a, 2);
+    auto waiting = make_wait(*h.queues[0]);
+    waiting.push_back(&h.queues[1]->send(io(io_opcode::read, 1), bytes(512)));
+    EXPECT_TRUE(w.until([&] { return waiting.back()->deferred; }));
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
+    EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::answered); }));
+    for (const capsule* c : waiting)
+        EXPECT_TRUE(c->status().is(sc::invalid_namespace_or_format));
+    EXPECT_EQ(disk->claimed_by(), nullptr);
+}
+
+TEST_F(limited_namespace, delays_neither_flush_nor_admin_commands) {
+    host h = w.make_host(host_a, 1);
+    const auto waiting = make_wait(*h.queues[0]);
+    EXPECT_TRUE(h.queues[0]->call(io(io_opcode::flush, 1)).status().ok());
+    EXPECT_TRUE(h.admin->call(admin(nvme::admin_opcode::keep_alive)).status().ok());
+    EXPECT_TRUE(h.admin->call(identify(nvme::cns::ns, 1), bytes(4096)).status().ok());
+    EXPECT_TRUE(waiting[0]->deferred);
+}
+
+TEST_F(limited_namespace, charges_nothing_for_what_it_refuses) {
+    limit({.rw_ios_per_sec = 1});
+    host h = w.make_host(host_a, 1);
+    for (int i = 0; i < 5; ++i)
+        EXPECT_TRUE(h.queues[0]->call(io(io_opcode::read, 1, 1u << 20), bytes(512)).status().is(sc::lba_out_of_range));
+    h.queues[0]->call(io(io_opcode::read, 1), bytes(512));
+    EXPECT_EQ(throttled(), 0u);
+}
+
+TEST_F(limited_namespace, lets_fused_pairs_pass_and_makes_others_pay_for_them) {
+    limit({.rw_ios_per_sec = 10});
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    q.call(io(io_opcode::read, 1), bytes(512));
+    const core::ticks before = w.sim.time().now();
+    q.send(fused(io(io_opcode::compare, 1), fuse::first), bytes(512));
+    EXPECT_TRUE(q.call(fused(io(io_opcode::write, 1), fuse::second), bytes(512)).status().ok());
+    EXPECT_LT(w.sim.time().now() - before, 50'000'000u);
+    q.call(io(io_opcode::read, 1), bytes(512));
+    EXPECT_GT(w.sim.time().now() - before, 290'000'000u);
+}
+
+TEST_F(limited_namespace, charges_a_copy_for_what_it_reads_and_writes) {
+    limit({.rw_mbytes_per_sec = 1});
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    nvme::copy_range from{};
+    from.slba = 1024;
+    from.nlb = 255;
+    nvme::command copy = io(io_opcode::copy, 1);
+    copy.cdw12 = 0;
+    EXPECT_TRUE(q.call(copy, raw(from)).status().ok());
+    const core::ticks before = w.sim.time().now();
+    q.call(io(io_opcode::read, 1), bytes(512));
+    EXPECT_GT(w.sim.time().now() - before, 240'000'000u);  // 2 × 128 KiB
+}
+
+TEST_F(limited_namespace, is_checked_again_when_a_command_goes_on) {
+    host h = w.make_host(host_a, 1);
+    limit({.rw_ios_per_sec = 1});
+    connection& q = *h.queues[0];
+    q.call(io(io_opcode::read, 1), bytes(512));
+    const capsule& waits = q.send(io(io_opcode::write, 1), bytes(512));
+    EXPECT_TRUE(w.until([&] { return waits.deferred; }));
+    const std::uint64_t admission = next_admission();
+    w.run(core::for_each_reactor(w.sim.group(), [&](core::reactor& r) {
+        core_namespace& ns = s.namespaces().all().at(1)->on_core(r.index());
+        ns.refusals |= refusal::read_only;
+        ns.admission = admission;
+    }));
+    EXPECT_TRUE(w.until([&] { return waits.answered; }));
+    EXPECT_TRUE(waits.status().is(sc::namespace_is_write_protected));
+}
+
+TEST_F(limited_namespace, comes_and_goes_with_hosts_and_limits_in_any_order) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        nvmf_fixture x(seed, 3);
+        subsystem& sub = x.make_subsystem();
+        auto device = x.make_memory("d");
+        x.add(sub, "d");
+        std::vector<host> hosts{x.make_host(host_a, 3), x.make_host(host_b, 2)};
+        for (int round = 0; round < 12; ++round) {
+            x.run(device->set_limits({.rw_ios_per_sec = x.sim.random().below(3) * 2000}));
+            for (host& h : hosts)
+                for (connection* q : h.queues)
+                    for (int i = 0; i < 20; ++i)
+                        q->send(io(i % 2 ? io_opcode::read : io_opcode::write, 1), bytes(512));
+            x.pass(core::nanoseconds(x.sim.random().below(5'000'000)));
+            if (round == 5)
+                hosts[1].queues[0]->drop();
+        }
+        EXPECT_TRUE(x.run(sub.namespaces().remove(1)));
+        x.pass(10ms);
+        for (const auto& c : x.connections)
+            for (const auto& each : c->capsules)
+                EXPECT_EQ(each->answers, each->answered || !c->closed ? 1u : 0u);
+    }
+}
+
+}  // namespace
+}  // namespace causeway::nvmf::test
