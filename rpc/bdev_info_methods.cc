@@ -40,7 +40,7 @@ json io_types(const bdev::device_capabilities& c) {
             {"nvme_nssr", false}};
 }
 
-json to_json(const bdev::device& d, const device_kinds& kinds) {
+json device_to_json(const bdev::device& d, const device_kinds& kinds) {
     const auto& g = d.geometry();
     json all = {{"name", d.name()},
                 {"aliases", d.aliases()},
@@ -53,8 +53,7 @@ json to_json(const bdev::device& d, const device_kinds& kinds) {
                 {"preferred_unmap_alignment", g.unmap_alignment_blocks},
                 {"preferred_unmap_granularity", g.unmap_granularity_blocks},
                 {"uuid", bdev::to_string(d.id())},
-                {"assigned_rate_limits",
-                 {{"rw_ios_per_sec", 0}, {"rw_mbytes_per_sec", 0}, {"r_mbytes_per_sec", 0}, {"w_mbytes_per_sec", 0}}},
+                {"assigned_rate_limits", to_json(d.limits())},
                 {"claimed", d.claimed_by() != nullptr}};
     if (d.claimed_by())
         all["claim_type"] = "exclusive_write";
@@ -76,14 +75,15 @@ const fields<get_params> get_fields = {
 /// With a timeout it waits for a device that is still to come.
 core::task<answer> get_bdevs(bdev_service& service, get_params p) {
     if (!p.name)
-        co_return co_await array_in_slices(service.devices.all(), us_of_a_device,
-                                           [&kinds = service.kinds](const auto& d) { return to_json(*d, kinds); });
+        co_return co_await array_in_slices(
+            service.devices.all(), us_of_a_device,
+            [&kinds = service.kinds](const auto& d) { return device_to_json(*d, kinds); });
     const auto limit = std::chrono::milliseconds(std::min<std::uint64_t>(p.timeout, longest_timeout_ms));
     const auto d = co_await service.devices.find_within(limit, *p.name);
     if (!d)
         co_return refuse_errno(ENODEV, "there is no such device", *p.name);
     json list = json::array();
-    list.push_back(to_json(*d, service.kinds));
+    list.push_back(device_to_json(*d, service.kinds));
     co_return list;
 }
 

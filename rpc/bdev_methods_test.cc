@@ -305,6 +305,24 @@ TEST_F(bdev_methods, faults_by_the_interfaces_words) {
     EXPECT_TRUE(devices_.all().empty()) << "it goes with its base";
 }
 
+TEST_F(bdev_methods, limits_are_set_one_by_one_and_removed) {
+    const auto limits = [&] { return good("bdev_get_bdevs", R"({"name": "m"})")[0]["assigned_rate_limits"]; };
+    const auto expected = [](int ios, int rw, int r, int w) {
+        return json{
+            {"rw_ios_per_sec", ios}, {"rw_mbytes_per_sec", rw}, {"r_mbytes_per_sec", r}, {"w_mbytes_per_sec", w}};
+    };
+    good("bdev_malloc_create", R"({"name": "m", "block_size": 512, "num_blocks": 2048})");
+    EXPECT_EQ(good("bdev_set_qos_limit", R"({"name": "m", "rw_ios_per_sec": 1234, "r_mbytes_per_sec": 5})"), true);
+    EXPECT_EQ(limits(), expected(1234, 0, 5, 0));
+    good("bdev_set_qos_limit", R"({"name": "m", "rw_mbytes_per_sec": 6, "w_mbytes_per_sec": 7})");
+    EXPECT_EQ(limits(), expected(1234, 6, 5, 7));
+    good("bdev_set_qos_limit", R"({"name": "m", "rw_ios_per_sec": 0})");
+    EXPECT_EQ(limits(), expected(0, 6, 5, 7));
+    EXPECT_EQ(code("bdev_set_qos_limit", R"({"name": "m"})"), -32602);
+    EXPECT_EQ(code("bdev_set_qos_limit", R"({"name": "x", "rw_ios_per_sec": 1})"), enodev);
+    EXPECT_EQ(code("bdev_set_qos_limit", R"({"name": "m", "rw_ios_per_sec": -1})"), -32602);
+}
+
 TEST_F(bdev_methods, a_saved_configuration_brings_the_same_devices_back) {
     good("bdev_malloc_create", R"({"name": "m", "block_size": 512, "num_blocks": 2048})");
     good("bdev_null_create",
@@ -312,8 +330,9 @@ TEST_F(bdev_methods, a_saved_configuration_brings_the_same_devices_back) {
         "preferred_write_granularity": 1, "preferred_write_alignment": 2, "optimal_write_size": 3,
         "preferred_unmap_granularity": 4, "preferred_unmap_alignment": 5})");
     good("bdev_error_create", R"({"base_name": "m"})");
+    good("bdev_set_qos_limit", R"({"name": "n", "rw_ios_per_sec": 2000, "w_mbytes_per_sec": 10})");
     const json before = good("bdev_get_bdevs"), saved = *config_.of("bdev");
-    EXPECT_EQ(saved.size(), 3u);
+    EXPECT_EQ(saved.size(), 4u);
     for (const char* name : {"EE_m", "m", "n"})
         EXPECT_TRUE(bdev::test::run(s_, devices_.remove(name)));
     for (const json& c : saved)

@@ -51,6 +51,7 @@ void add_bdev_methods(method_table& methods, saved_config& config, bdev_service&
     add_bdev_malloc_methods(methods, service);
     add_bdev_error_methods(methods, service);
     add_bdev_config(config, service);
+    add_bdev_qos_methods(methods, config, service);
 }
 
 }  // namespace causeway::rpc

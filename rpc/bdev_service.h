@@ -26,6 +26,8 @@ void add_bdev_iostat_methods(method_table& methods, bdev_service& service);
 void add_bdev_null_methods(method_table& methods, bdev_service& service);
 void add_bdev_malloc_methods(method_table& methods, bdev_service& service);
 void add_bdev_error_methods(method_table& methods, bdev_service& service);
+/// Limits of devices, which framework_get_config says, too. REQUIRES: the subsystem "bdev" is there.
+void add_bdev_qos_methods(method_table& methods, saved_config& config, bdev_service& service);
 /// What framework_get_config says of "bdev": every device of a kind that can be made again, in order of creation.
 /// REQUIRES: that subsystem is there.
 void add_bdev_config(saved_config& config, bdev_service& service);
@@ -56,6 +58,8 @@ core::task<answer> remove_device(bdev_service& service, name_params p) {
         co_return tl::make_unexpected(d.error());
     co_return ok_if(co_await service.devices.remove((*d)->name()));
 }
+
+json to_json(const bdev::rate_limits& l);
 
 /// Adds a device and answers its name.
 answer add_device(bdev_service& service, std::shared_ptr<bdev::device> d);

@@ -170,8 +170,12 @@ config_names names_in(std::string_view method, const json& params) {
         else
             add(names.needs, r.kind, name);
     }
-    if (maker == std::end(makers) && remover == std::end(removers) && method.starts_with("bdev_"))
-        add(names.needs, method.starts_with("bdev_nvme_") ? "controller" : "bdev", text(params, "name"));
+    if (maker == std::end(makers) && remover == std::end(removers) && method.starts_with("bdev_")) {
+        if (method.starts_with("bdev_nvme_"))
+            add(names.needs, "controller", text(params, "name"));
+        else
+            add_bdev_need(names, text(params, "name"));
+    }
     add_devices(method, params, names);
     add_parts_of_subsystem(method, params, names);
     return names;
