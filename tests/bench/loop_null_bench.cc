@@ -40,11 +40,11 @@ void must(const core::result<>& r) {
 /// One reactor whose turns the main thread takes: no other thread disturbs the count.
 class bench {
   public:
-    bench(loop::data_path path, const load_options& o) {
+    bench(loop::data_path path, const load_options& o, const bdev::rate_limits& limits) {
         auto made = loop::loop_transport::create(target_, {}, path);
         transport_ = made->get();
         must(target_.add_transport(std::move(*made)));
-        wait_for(prepare());
+        wait_for(prepare(limits));
         load_ = std::make_unique<load>(host_->io(0), o);
         load_->start();
     }
@@ -65,7 +65,7 @@ class bench {
     static constexpr std::uint64_t blocks = 1 << 20;
 
   private:
-    core::task<> prepare() {
+    core::task<> prepare(bdev::rate_limits limits) {
         const bdev::device_geometry g{.block_size = 512, .blocks = blocks};
         must(devices_.add(std::make_shared<bdev::null_device>(group_, "Null0", g, bdev::uuid_of_name("Null0"))));
         nvmf::subsystem_options o;
@@ -76,6 +76,7 @@ class bench {
         nvmf::namespace_params p;
         p.bdev_name = "Null0";
         (void)co_await (*subsystem)->namespaces().add(p);
+        co_await devices_.find("Null0")->set_limits(limits);
         host_ = std::make_unique<loop::host_controller>(*transport_);
         loop::host_options h;
         h.at = address;
@@ -117,17 +118,20 @@ int main(int argc, char** argv) {
     bench::load_options o;
     o.blocks = bench::bench::blocks;
     bool write = false, copy = false;
+    bdev::rate_limits limits;
     CLI::App app("Commands through loop and the null device, on one core.");
     app.option_defaults()->always_capture_default();
     app.add_option("--commands", commands, "how many");
     app.add_option("--depth", o.depth, "commands outstanding");
     app.add_option("--bytes", o.bytes, "of each");
     app.add_flag("--write", write, "write instead of read");
+    app.add_option("--ios-per-sec", limits.rw_ios_per_sec, "a limit of the device; 0: none");
+    app.add_option("--mbytes-per-sec", limits.rw_mbytes_per_sec, "another one");
     app.add_flag("--copy", copy, "copy the data, as a network would");
     CLI11_PARSE(app, argc, argv);
     o.write_percent = write ? 100 : 0;
     const auto path = copy ? loop::data_path::copy : loop::data_path::borrow;
-    bench::bench b(path, o);
+    bench::bench b(path, o, limits);
     const auto began = std::chrono::steady_clock::now();
     b.run(commands);
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - began;
