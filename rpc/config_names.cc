@@ -102,7 +102,7 @@ void add_parts_of_subsystem(std::string_view method, const json& params, config_
         add(names.makes, "viewer", numbered_namespace(params, params) + " " + text(params, "host"));
     } else if (method == "nvmf_ns_remove_host") {
         add(names.removes, "viewer", numbered_namespace(params, params) + " " + text(params, "host"));
-    } else if (method == "nvmf_subsystem_set_ns_visibility") {
+    } else if (method == "nvmf_subsystem_set_ns_visibility" || method == "nvmf_ns_set_qos_limit") {
         add(names.needs, "namespace", numbered_namespace(params, params));
     } else if (method == "nvmf_subsystem_add_host") {
         add(names.makes, "host", nqn + " " + text(params, "host"));

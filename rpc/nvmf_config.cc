@@ -120,6 +120,12 @@ void write_subsystem(const nvmf::keyring& keys, const nvmf::subsystem& s, json& 
         calls.push_back(saved_config::call("nvmf_subsystem_add_ns", namespace_params(s, *ns)));
         for (const auto& [host, number] : ns->visibility().hosts().list())
             calls.push_back(saved_config::call("nvmf_ns_add_host", {{"nqn", s.nqn()}, {"nsid", nsid}, {"host", host}}));
+        for (const auto& [host, share] : ns->host_shares()) {
+            json params = to_json(host, share);
+            params["nqn"] = s.nqn();
+            params["nsid"] = nsid;
+            calls.push_back(saved_config::call("nvmf_ns_set_qos_limit", std::move(params)));
+        }
     }
 }
 

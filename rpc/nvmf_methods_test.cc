@@ -165,7 +165,8 @@ TEST_F(nvmf_methods, statistics_keep_their_members_and_their_order) {
     const auto group = [](const char* name) {
         return std::string(R"({"name":")") + name +
                R"(","admin_qpairs":0,"io_qpairs":0,"current_admin_qpairs":0,"current_io_qpairs":0,)"
-               R"("current_unassociated_qpairs":0,"stale_commands":0,"pending_bdev_io":0,"completed_nvme_io":0,)"
+               R"("current_unassociated_qpairs":0,"stale_commands":0,"throttled_commands":0,"pending_bdev_io":0,)"
+               R"("completed_nvme_io":0,)"
                R"("transports":[{"trtype":"LOOP","pending_data_buffer":0,"devices":[{"name":"loop","commands":0,)"
                R"("answers":0,"refused":0,"dropped":0,"pending_data_buffer":0}]}]})";
     };

@@ -67,6 +67,7 @@ void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service&
     add_nvmf_subsystem_methods(methods, service);
     add_nvmf_namespace_methods(methods, service);
     add_nvmf_visibility_methods(methods, service);
+    add_nvmf_qos_methods(methods, service);
     add_nvmf_access_methods(methods, service);
     add_nvmf_ana_methods(methods, service);
     add_nvmf_connection_methods(methods, service);

@@ -30,6 +30,7 @@ void add_nvmf_transport_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_visibility_methods(method_table& methods, nvmf_service& service);
+void add_nvmf_qos_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_ana_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service);
@@ -41,6 +42,9 @@ void add_nvmf_config(saved_config& config, nvmf_service& service);
 
 /// All of them.
 void add_nvmf_methods(method_table& methods, saved_config& config, nvmf_service& service);
+
+/// What is set for one host on one namespace, as the parameters of nvmf_ns_set_qos_limit.
+json to_json(const std::string& host, const nvmf::host_share& share);
 
 // ---- What these methods share.
 

@@ -132,6 +132,8 @@ json namespace_to_json(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) 
         all["anagrpid"] = ns.ana_group();
     if (!ns.ptpl_file().empty())
         all["ptpl_file"] = ns.ptpl_file();
+    for (const auto& [host, share] : ns.host_shares())
+        all["host_qos_limits"].push_back(to_json(host, share));
     return all;
 }
 

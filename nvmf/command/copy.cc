@@ -68,8 +68,8 @@ void run_copy(request& r) noexcept {
     mine.io.data = {};
     mine.io.done = done;
     mine.io.context = &r;
-    charge(*ns, bdev::op::read, mine.io.length_blocks);
-    charge(*ns, bdev::op::write, mine.io.length_blocks);
+    charge(r, *ns, bdev::op::read, mine.io.length_blocks);
+    charge(r, *ns, bdev::op::write, mine.io.length_blocks);
     ns->device->start(mine.io);  // which checks every range before it touches the first
 }
 

@@ -91,7 +91,7 @@ verdict check_again(request& r, const core_namespace* ns) noexcept;
 /// Halves of fused pairs always go on: what they take is paid back before the next command goes.
 bool admit(request& r, const core_namespace& ns) noexcept;
 /// What a command turns out to move besides what it was admitted for.
-void charge(const core_namespace& ns, bdev::op o, std::uint64_t blocks) noexcept;
+void charge(const request& r, const core_namespace& ns, bdev::op o, std::uint64_t blocks) noexcept;
 
 // fused.cc
 /// Begins a command that is fused, or comes where the second half of a fused pair was expected, or has other

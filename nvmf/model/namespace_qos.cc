@@ -117,7 +117,7 @@ struct qos_messages {
     }
     static void home_on_end(core::message& m) noexcept {
         qos_flow& f = flow_of(m);
-        f.of->of->leave_host(f.ticket);
+        f.of->of->leave_host(*f.ticket.host);
         send_back(f, f.ticket, core_on_end);
     }
     static void core_on_end(core::message& m) noexcept {
@@ -196,20 +196,50 @@ namespace_qos::namespace_qos(core::reactor_group& group, core::reactor& home)
 
 void namespace_qos::begin_with(bdev::rate_limits limits) {
     limits_.set(limits, group_.time().now());
-    limited_ = open_ = limits.any();
+    device_limited_ = open_ = limits.any();
 }
 
 core::task<> namespace_qos::set_limits(bdev::rate_limits limits) {
     core::reactor& control = *core::reactor::current();
-    limited_ = limits.any();
+    device_limited_ = limits.any();
+    const bool open = limited();
     co_await core::switch_to(home_);
     limits_.set(limits, group_.time().now());
-    open_ = limits.any();
+    reopen(open);
+    co_await core::switch_to(control);
+}
+
+core::task<rate_limiter*> namespace_qos::set_host(std::string nqn, host_share before, host_share share) {
+    core::reactor& control = *core::reactor::current();
+    limited_hosts_ += share.limits.any();
+    limited_hosts_ -= before.limits.any();
+    const bool open = limited();
+    co_await core::switch_to(home_);
+    qos_host& h = hosts_.try_emplace(nqn, group_.time(), group_.size()).first->second;
+    if (!std::exchange(h.is_set, true))
+        ++h.users;
+    h.own.set(share.limits, group_.time().now());
+    scheduler_.set_weight(h, share.weight);
+    reopen(open);
+    co_await core::switch_to(control);
+    co_return share.limits.any() ? &h.own : nullptr;
+}
+
+core::task<> namespace_qos::leave_unset_host(std::string nqn) {
+    core::reactor& control = *core::reactor::current();
+    co_await core::switch_to(home_);
+    if (const auto h = hosts_.find(nqn); h != hosts_.end() && std::exchange(h->second.is_set, false))
+        leave_host(h->second);
+    co_await core::switch_to(control);
+}
+
+/// What waits goes on under the limits as they are now.
+void namespace_qos::reopen(bool open) noexcept {
+    open_ = open;
     if (open_)
         serve_all();
     else
         release_all();
-    co_await core::switch_to(control);
 }
 
 core::task<> namespace_qos::close() {
@@ -247,8 +277,24 @@ void namespace_qos::on_limits_changed(core_qos& q, bool limited) noexcept {
             resume_first(*f);
 }
 
-void namespace_qos::leave_host(qos_ticket& t) noexcept {
-    qos_host& h = *t.host;
+void namespace_qos::on_host_changed(core_qos& q, const std::string& nqn, rate_limiter* limits) {
+    q.last_host = {};
+    if (limits)
+        q.hosts.insert_or_assign(nqn, core_host{limits, {}});
+    else
+        q.hosts.erase(nqn);
+}
+
+core_host* find_limited_host(core_qos& q, const qpair& of) noexcept {
+    const qpair_target_side& side = side_of(of);
+    if (q.last_host.number == side.host_number)
+        return q.last_host.host;
+    const auto h = q.hosts.find(side.controller->host_nqn());
+    q.last_host = {side.host_number, h == q.hosts.end() ? nullptr : &h->second};
+    return q.last_host.host;
+}
+
+void namespace_qos::leave_host(qos_host& h) noexcept {
     if (--h.users > 0)
         return;
     scheduler_.forget(h);

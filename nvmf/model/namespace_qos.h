@@ -48,11 +48,31 @@ struct qos_flow {
     qos_flow* next_of_qpair = nullptr;
 };
 
+/// What an operator has set for one host on one namespace.
+struct host_share {
+    bdev::rate_limits limits{};
+    std::uint32_t weight = 1;  ///< its part of the namespace's limits, relative to the other hosts that wait
+
+    bool is_default() const noexcept { return *this == host_share(); }
+    bool operator==(const host_share&) const = default;
+};
+
+/// A host with limits of its own, on one core. That core's alone, but for `limits`.
+struct core_host {
+    rate_limiter* limits = nullptr;
+    core_credit credit;
+};
+
 /// What one core has of a namespace's limits. Only that core accesses it.
 struct core_qos {
     namespace_qos* of = nullptr;
     core_credit credit;
     core::fifo<qos_flow> flows;
+    std::map<std::string, core_host> hosts;  ///< with limits of their own, by NQN
+    struct {
+        std::uint64_t number = 0;
+        core_host* host = nullptr;
+    } last_host;                      ///< that was looked up
     core::event* no_flows = nullptr;  ///< set when the last one goes
 };
 
@@ -75,7 +95,11 @@ class namespace_qos {
     core::task<> set_limits(bdev::rate_limits limits);
     /// The same, before any core knows of it.
     void begin_with(bdev::rate_limits limits);
-    bool limited() const noexcept { return limited_; }
+    bool limited() const noexcept { return device_limited_ || limited_hosts_ > 0; }
+    /// As set_limits(), for one host: its limits, which no other host has. The caller visits every core with
+    /// on_host_changed() and on_limits_changed() then, and calls leave_unset_host() where the share is the default.
+    core::task<rate_limiter*> set_host(std::string nqn, host_share before, host_share now);
+    core::task<> leave_unset_host(std::string nqn);
     /// Nothing waits any more: commands that did are resumed. Ends when no core has a flow. REQUIRES: nothing new
     /// comes.
     core::task<> close();
@@ -85,14 +109,17 @@ class namespace_qos {
     core_qos& on_core(std::size_t core) noexcept { return cores_.on(core); }
     /// On the core of `q`. `limited`: as after set_limits().
     void on_limits_changed(core_qos& q, bool limited) noexcept;
+    /// On the core of `q`. nullptr: the host has no limits of its own any more.
+    void on_host_changed(core_qos& q, const std::string& nqn, rate_limiter* limits);
     rate_limiter& limiter() noexcept { return limits_; }
 
   private:
     friend struct qos_messages;
     static constexpr std::chrono::microseconds tick{250};  ///< grants are gathered for so long
 
-    void leave_host(qos_ticket& t) noexcept;
+    void leave_host(qos_host& h) noexcept;
     void on_ticket(qos_ticket& t) noexcept;
+    void reopen(bool open) noexcept;
     void serve_all() noexcept;
     void send_back(qos_ticket* granted) noexcept;
     void release_all() noexcept;
@@ -102,7 +129,8 @@ class namespace_qos {
     core::reactor& home_;
     core::per_core<core_qos> cores_;
     rate_limiter limits_;
-    bool limited_ = false;  ///< control reactor
+    bool device_limited_ = false;    ///< control reactor
+    std::size_t limited_hosts_ = 0;  ///< control reactor
 
     // On `home_`.
     qos_scheduler scheduler_{limits_};
@@ -119,6 +147,8 @@ class namespace_qos {
 bool defer(core_qos& q, request& r, const io_cost& c, qos_flow::resume_function resume) noexcept;
 /// It waits no longer. REQUIRES: it does.
 void cancel_deferred(request& r) noexcept;
+/// The host of `q`, if it has limits of its own there.
+core_host* find_limited_host(core_qos& q, const qpair& of) noexcept;
 /// The queue pair ends: nothing of it waits any more.
 void end_flows(qpair& q) noexcept;
 

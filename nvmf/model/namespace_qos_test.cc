@@ -41,6 +41,9 @@ class limited_namespace : public testing::Test {
 
     void SetUp() override { w.add(s, "disk"); }
     void limit(bdev::rate_limits l) { w.run(disk->set_limits(l)); }
+    core::result<> share(std::string nqn, host_share h) {
+        return w.run(s.namespaces().all().at(1)->set_host_share(std::move(nqn), h));
+    }
     busy_queue& add_busy(connection* q, std::size_t depth, io_opcode o = io_opcode::read) {
         busy.reserve(16);
         return busy.emplace_back(busy_queue{q, io(o, 1), std::vector<capsule*>(depth), 0});
@@ -275,6 +278,58 @@ TEST_F(limited_namespace, is_checked_again_when_a_command_goes_on) {
     EXPECT_TRUE(waits.status().is(sc::namespace_is_write_protected));
 }
 
+TEST_F(limited_namespace, is_shared_by_weight) {
+    limit({.rw_ios_per_sec = 20'000});
+    EXPECT_TRUE(share(host_a, {.weight = 3}));
+    host a = w.make_host(host_a, 2), b = w.make_host(host_b, 1);
+    for (connection* q : a.queues)
+        add_busy(q, 32);
+    const busy_queue& one = add_busy(b.queues[0], 32);
+    run(200ms);
+    EXPECT_NEAR(one.done, 1000, 50);
+    EXPECT_NEAR(busy[0].done + busy[1].done, 3000, 100);
+}
+
+TEST_F(limited_namespace, limits_one_host_and_no_other) {
+    EXPECT_TRUE(share(host_a, {.limits = {.rw_ios_per_sec = 1000}}));
+    host a = w.make_host(host_a, 3), b = w.make_host(host_b, 1);
+    for (connection* q : a.queues)
+        add_busy(q, 8);
+    const busy_queue& free = add_busy(b.queues[0], 1);
+    run(200ms);
+    EXPECT_NEAR(busy[0].done + busy[1].done + busy[2].done, 200, 8);
+    EXPECT_GT(free.done, 2000u);
+}
+
+TEST_F(limited_namespace, keeps_its_own_limits_and_those_of_a_host) {
+    limit({.rw_ios_per_sec = 10'000});
+    host a = w.make_host(host_a, 1), b = w.make_host(host_b, 1);
+    add_busy(a.queues[0], 16);
+    add_busy(b.queues[0], 16);
+    EXPECT_TRUE(share(host_a, {.limits = {.rw_ios_per_sec = 1000}}));
+    run(20ms);
+    busy[0].done = busy[1].done = 0;
+    run(200ms);
+    EXPECT_NEAR(busy[0].done, 200, 8);
+    EXPECT_NEAR(busy[1].done, 1800, 60);
+}
+
+TEST_F(limited_namespace, releases_what_waits_for_a_limit_of_its_host_when_that_is_removed) {
+    EXPECT_TRUE(share(host_a, {.limits = {.rw_ios_per_sec = 1}}));
+    host a = w.make_host(host_a, 1);
+    std::vector<capsule*> sent;
+    for (int i = 0; i < 4; ++i)
+        sent.push_back(&a.queues[0]->send(io(io_opcode::read, 1), bytes(512)));
+    w.pass(5ms);
+    EXPECT_TRUE(std::ranges::any_of(sent, &capsule::deferred));
+    EXPECT_TRUE(share(host_a, {}));
+    w.pass(5ms);
+    EXPECT_TRUE(std::ranges::all_of(sent, &capsule::answered));
+    EXPECT_TRUE(s.namespaces().all().at(1)->host_shares().empty());
+    EXPECT_FALSE(share("", {}));
+    EXPECT_FALSE(share(host_a, {.weight = 0}));
+}
+
 TEST_F(limited_namespace, comes_and_goes_with_hosts_and_limits_in_any_order) {
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
         nvmf_fixture x(seed, 3);
@@ -284,6 +339,8 @@ TEST_F(limited_namespace, comes_and_goes_with_hosts_and_limits_in_any_order) {
         std::vector<host> hosts{x.make_host(host_a, 3), x.make_host(host_b, 2)};
         for (int round = 0; round < 12; ++round) {
             x.run(device->set_limits({.rw_ios_per_sec = x.sim.random().below(3) * 2000}));
+            EXPECT_TRUE(x.run(sub.namespaces().all().at(1)->set_host_share(
+                host_a, {.limits = {.rw_ios_per_sec = x.sim.random().below(2) * 1000}})));
             for (host& h : hosts)
                 for (connection* q : h.queues)
                     for (int i = 0; i < 20; ++i)

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -168,6 +169,12 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
         return {ana_group_, may_refuse, next_admission()};
     }
 
+    // ---- What single hosts may start (nvm_namespace_qos.cc).
+
+    /// Ends when it holds on every core. EINVAL: not a host NQN, or a weight of 0; ENODEV: it is removed meanwhile.
+    core::task<core::result<>> set_host_share(std::string host_nqn, host_share share);
+    const std::map<std::string, host_share>& host_shares() const noexcept { return host_shares_; }  ///< by NQN
+
     // ---- What happens to it, as `namespaces` decides, in this order.
 
     /// EBUSY: something else has claimed the device.
@@ -197,6 +204,7 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
     namespace_qos& qos();
     void begin_with_limits();
     core::task<> apply_limits();
+    core::task<> tell_cores(const std::string* host, rate_limiter* limits);
     core::task<> close_qos();
     void show_limits(std::size_t core) noexcept;
 
@@ -213,6 +221,7 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
     const std::string ptpl_file_;
     bool active_ = false;
     core::event released_;
+    std::map<std::string, host_share> host_shares_;  ///< those that are not the default
     core::async_mutex changing_limits_;
     std::unique_ptr<namespace_qos> qos_;  ///< since it first had a limit
 };

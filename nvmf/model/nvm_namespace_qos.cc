@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A namespace keeps to the limits of its device. Control reactor, which visits the others.
 
+#include "nvme/nqn.h"
 #include "nvmf/model/nvm_namespace.h"
 
 namespace causeway::nvmf {
@@ -43,10 +44,40 @@ core::task<> nvm_namespace::apply_limits() {
     if (is_removed() || (!qos_ && !device_->limits().any()))
         co_return;
     co_await qos().set_limits(device_->limits());
-    co_await core::for_each_reactor(device_->group(), [this](core::reactor& r) {
+    co_await tell_cores(nullptr, nullptr);
+}
+
+/// That limits are others; those of one host, or all.
+core::task<> nvm_namespace::tell_cores(const std::string* host, rate_limiter* limits) {
+    co_await core::for_each_reactor(device_->group(), [&](core::reactor& r) {
+        core_qos& q = qos_->on_core(r.index());
+        if (host)
+            qos_->on_host_changed(q, *host, limits);
         show_limits(r.index());
-        qos_->on_limits_changed(qos_->on_core(r.index()), qos_->limited());
+        qos_->on_limits_changed(q, qos_->limited());
     });
+}
+
+core::task<core::result<>> nvm_namespace::set_host_share(std::string host_nqn, host_share share) {
+    const auto keep = shared_from_this();
+    if (!nvme::usable_host_nqn(host_nqn))
+        co_return core::fail(EINVAL, "a host NQN is 1 to 223 bytes of printable UTF-8", host_nqn);
+    if (share.weight == 0)
+        co_return core::fail(EINVAL, "a weight is at least 1", host_nqn);
+    const auto lock = co_await changing_limits_.lock();
+    if (is_removed())
+        co_return core::fail(ENODEV, "the namespace was removed meanwhile", device_->name());
+    const auto known = host_shares_.find(host_nqn);
+    const host_share before = known == host_shares_.end() ? host_share() : known->second;
+    rate_limiter* const limits = co_await qos().set_host(host_nqn, before, share);
+    co_await tell_cores(&host_nqn, limits);
+    if (share.is_default()) {
+        co_await qos_->leave_unset_host(host_nqn);
+        host_shares_.erase(host_nqn);
+    } else {
+        host_shares_.insert_or_assign(host_nqn, share);
+    }
+    co_return core::result<>();
 }
 
 core::task<> nvm_namespace::close_qos() {

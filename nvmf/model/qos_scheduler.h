@@ -33,7 +33,8 @@ struct qos_host {
 
     std::uint32_t weight = 1;
     rate_limiter own;         ///< its own limits; unlimited unless an operator has set some
-    std::uint32_t users = 0;  ///< the owner's
+    std::uint32_t users = 0;  ///< the owner's: flows, and an operator's settings
+    bool is_set = false;      ///< an operator has set its limits or its weight
 
     // The scheduler's.
     struct lane {

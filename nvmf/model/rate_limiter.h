@@ -36,6 +36,12 @@ class core_credit {
         moved -= c.bytes;
         return true;
     }
+    /// After take(), if the command does not go on after all.
+    void give_back(const io_cost& c) noexcept {
+        left_[ios] += c.ios;
+        left_[bytes] += c.bytes;
+        left_[first_moved + static_cast<unsigned>(c.direction)] += c.bytes;
+    }
     /// The limits are others: what was drawn under the old ones is void.
     void reset() noexcept { left_ = {}; }
 
