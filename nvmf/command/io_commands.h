@@ -85,6 +85,8 @@ verdict check_refusals(const request& r, const core_namespace& ns) noexcept;
 /// For a command that is about to run, or to go on, and was checked under another admission than that of `ns`: whether
 /// it may still run there. `ns` is what its nsid is now; nullptr: nothing.
 verdict check_again(request& r, const core_namespace* ns) noexcept;
+/// Likewise, and calls its run() from the beginning if it may, or responds.
+void run_if_still_good(request& r, const core_namespace* ns) noexcept;
 
 // throttle.cc
 /// Whether a checked command on a throttled namespace may go on now. False: it waits, and begin() returns `deferred`.
@@ -152,15 +154,13 @@ inline bool holds(const core_namespace& ns, std::uint64_t slba, std::uint64_t bl
     return blocks <= size && slba <= size - blocks;
 }
 
-/// Takes the namespace of a command that is about to run, and counts it there. nullptr: it has gone meanwhile, or
-/// refuses the command now; the request has been answered.
+/// What a command's run() begins with: takes its namespace, and counts it there. nullptr: the request has been dealt
+/// with, because the namespace has gone or what it refuses has changed meanwhile.
 inline core_namespace* acquire_namespace(request& r) noexcept {
     core_namespace* ns = side_of(*r.qpair).namespaces->find(r.command.nsid);
     if (!ns || ns->admission != side_of(r).ns_admission) [[unlikely]] {
-        if (const verdict v = check_again(r, ns); !v.ok()) {
-            finish_logged(r, v);
-            return nullptr;
-        }
+        run_if_still_good(r, ns);  // in the place of the caller, which a call in between would cost a frame
+        return nullptr;
     }
     ++ns->in_flight;
     side_of(r).ns = ns;

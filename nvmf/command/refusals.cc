@@ -80,4 +80,10 @@ verdict check_refusals(const request& r, const core_namespace& ns) noexcept {
     return {};
 }
 
+[[gnu::cold]] void run_if_still_good(request& r, const core_namespace* ns) noexcept {
+    if (const verdict v = check_again(r, ns); !v.ok())
+        return finish_logged(r, v);
+    side_of(r).run(r);  // which finds the admission that it has been checked under
+}
+
 }  // namespace causeway::nvmf
