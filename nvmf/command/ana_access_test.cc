@@ -79,6 +79,20 @@ TEST_F(ana_access, a_change_leads_from_every_state_to_every_other_but_out_of_per
         }
 }
 
+TEST_F(ana_access, of_a_namespaces_own_features_is_that_of_its_commands) {
+    const auto set_mask = [&](host& h, std::uint32_t nsid) {
+        return h.admin->call(set_features(nvme::fid::reservation_notification_mask, 2, nsid)).status().with_more(false);
+    };
+    for (const ana_state state : all_states) {
+        SCOPED_TRACE(to_string(state));
+        set(state);
+        EXPECT_EQ(set_mask(near, 1), expected(state));
+        EXPECT_EQ(set_mask(near, nvme::broadcast_nsid), expected(state));
+        EXPECT_EQ(set_mask(near, 2), sc::success);
+        EXPECT_EQ(set_mask(far, 1), sc::success);
+    }
+}
+
 TEST_F(ana_access, is_refused_before_data_move) {
     set(ana_state::inaccessible);
     EXPECT_TRUE(near.queues[0]->call(io(io_opcode::write, 1), bytes(512)).refused);

@@ -17,13 +17,22 @@ constexpr unsigned at_value = offsetof(nvme::command, cdw11);
 
 using list = std::vector<std::shared_ptr<nvm_namespace>>;
 
+/// Where ANA refuses I/O, these features are not available either. "ANA effects on Command Processing".
+verdict check_ana(const controller& c, const nvm_namespace& ns) {
+    return c.ana() ? verdict(status_of(c.ana()->states().state(ns.ana_group()))) : verdict();
+}
+
 /// Those of the command's NSID; FFFFFFFFh, where it is allowed, means all that have reservations.
 verdict find(const controller& c, const request& r, bool all_allowed, list& found) {
     const auto& all = c.subsystem().namespaces().all();
     if (all_allowed && r.command.nsid == nvme::broadcast_nsid) {
-        for (const auto& [nsid, ns] : all)
-            if (visible(c, *ns) && ns->reservation().is_supported())
-                found.push_back(ns);
+        for (const auto& [nsid, ns] : all) {
+            if (!visible(c, *ns) || !ns->reservation().is_supported())
+                continue;
+            if (const verdict v = check_ana(c, *ns); !v.ok())
+                return v;
+            found.push_back(ns);
+        }
         return {};
     }
     const auto it = all.find(r.command.nsid);
@@ -32,7 +41,7 @@ verdict find(const controller& c, const request& r, bool all_allowed, list& foun
     if (!it->second->reservation().is_supported())
         return wrong_field(at_nsid);
     found.push_back(it->second);
-    return {};
+    return check_ana(c, *it->second);
 }
 
 /// A mask is the host's: it holds for all its controllers.
