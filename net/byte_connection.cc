@@ -70,6 +70,7 @@ void byte_connection::flush() {
                 return;
             }
             peer_reads_no_more_ = true;  // what it has sent before it went is still read
+            stalled_.cancel();           // and nothing waits for it any more
             break;
         }
         sent_ += static_cast<std::size_t>(n);

@@ -145,6 +145,21 @@ TEST_F(byte_connection_test, reads_on_from_a_peer_that_does_not_read) {
     EXPECT_EQ(closed_, 0);
 }
 
+TEST_F(byte_connection_test, reads_on_from_a_peer_that_stops_reading_while_something_waits) {
+    bytes_->send(std::string(1u << 20, 'x'));
+    bytes_->update();
+    ASSERT_GT(bytes_->unsent(), 0u);
+    ::shutdown(peer_.get(), SHUT_RD);
+    bytes_->send("nobody reads this");
+    bytes_->update();
+    EXPECT_EQ(bytes_->unsent(), 0u) << "dropped";
+    turn(2 * send_timeout);
+    EXPECT_EQ(closed_, 0) << "nothing waits for the peer";
+    peer_sends("still here");
+    turn();
+    EXPECT_EQ(got_, "still here");
+}
+
 TEST_F(byte_connection_test, sends_everything_to_a_slow_reader_in_order) {
     std::string text(4u << 20, 0);
     for (std::size_t i = 0; i < text.size(); ++i)
