@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How connections and devices come and go.
 
+#include "core/trace.h"
 #include "transport/rdma/cm_channel.h"
 #include "transport/rdma/rdma_transport.h"
 #include "transport/rdma/testing/rdma_fixture.h"
@@ -21,6 +22,25 @@ TEST(life, nothing_is_left_of_a_host_that_has_gone) {
         h.io->end().disconnect();
         h.admin->end().disconnect();
         EXPECT_TRUE(w.until([&] { return w.fabric.objects["qp"] == 0 && w.fabric.objects["id"] == 1; }));
+    }
+}
+
+TEST(life, each_step_of_a_connection_is_traced) {
+    rdma_fixture w;
+    ::testing::internal::CaptureStderr();
+    core::log::flag::set("rdma", true);
+    host h = w.make_host();
+    h.io->end().disconnect();
+    h.admin->end().disconnect();
+    EXPECT_TRUE(w.until([&] { return w.fabric.objects["qp"] == 0 && w.fabric.objects["id"] == 1; }));
+    w.pass(1ms);
+    core::log::flag::set("rdma", false);
+    EXPECT_TRUE(core::trace::flush());
+    const std::string printed = ::testing::internal::GetCapturedStderr();
+    std::size_t at = 0;
+    for (const char* step : {"DEBUG: rdma: ", " queue 1: on core ", " queue 1: closing: ", "rdma: queue 1: gone\n"}) {
+        at = printed.find(step, at);
+        EXPECT_NE(at, std::string::npos) << step << " is not in\n" << printed;
     }
 }
 

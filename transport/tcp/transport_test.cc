@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/testing/tcp_fixture.h"
 
+#include "core/trace.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
 
@@ -31,6 +32,21 @@ TEST_F(life, stops_with_connections_that_were_refused) {
     for (raw_host& h : hosts) {
         h.receive();
         EXPECT_TRUE(h.closed);
+    }
+}
+
+TEST_F(life, each_step_of_a_connection_is_traced) {
+    ::testing::internal::CaptureStderr();
+    core::log::flag::set("tcp", true);
+    const raw_host h = connect();
+    stop();
+    core::log::flag::set("tcp", false);
+    EXPECT_TRUE(core::trace::flush());
+    const std::string printed = ::testing::internal::GetCapturedStderr();
+    std::size_t at = 0;
+    for (const char* step : {"DEBUG: tcp: ", " queue 0: on core 0\n", " queue 0: closing: ", "tcp: queue 0: gone\n"}) {
+        at = printed.find(step, at);
+        EXPECT_NE(at, std::string::npos) << step << " is not in\n" << printed;
     }
 }
 
