@@ -36,13 +36,21 @@ std::vector<std::uint64_t> seeds() {
     return all;
 }
 
-/// Sanitizers are slow and do not find waiting: under them, only the rows that run the most code.
-std::vector<bystander> bystanders() {
+/// Sanitizers are slow, and look at lifetimes, not at shares: under them there are only the columns that run the most
+/// code, for no longer than it takes to make the trouble.
 #ifdef NDEBUG
-    return all_bystanders();
+constexpr bool measures_shares = true;
 #else
-    return {fused_pairs(), connect_and_enable()};
+constexpr bool measures_shares = false;
 #endif
+
+std::vector<bystander> bystanders() {
+    if (measures_shares)
+        return all_bystanders();
+    std::vector few{fused_pairs(), connect_and_enable()};
+    for (bystander& b : few)
+        b.turns = 800;
+    return few;
 }
 
 // ---- A cell.
@@ -136,6 +144,8 @@ TEST_P(neighbours_test, four_fifths_are_left) {
             SCOPED_TRACE(b.name + ", seed " + std::to_string(seed));
             const measure& without = without_trouble(*s, b, seed);
             const measure with = measured(*s, b, &t, seed);
+            if (!measures_shares)
+                continue;
             EXPECT_GT(without.done, 50u);
             EXPECT_GE(with.done, without.done * 4 / 5);
             EXPECT_LE(with.longest, 2 * without.longest + 4);
