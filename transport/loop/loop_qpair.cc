@@ -197,10 +197,18 @@ void loop_qpair::respond(nvmf::request& r) noexcept {
 
 void loop_qpair::send_response(slot& s) noexcept {
     s.at = slot::step::answered;
-    if (closing_)
-        answered_.notify_all();
-    if (muted_)
-        return;
+    if (closing_) [[unlikely]]
+        return send_last_response(s);  // in this place, so that the others need no frame
+    send_completion(s);
+}
+
+[[gnu::cold, gnu::noinline]] void loop_qpair::send_last_response(slot& s) noexcept {
+    answered_.notify_all();
+    if (!muted_)
+        send_completion(s);
+}
+
+inline void loop_qpair::send_completion(slot& s) noexcept {
     nvme::completion& c = s.request.completion;
     c.sqhd = sq_flow_control() ? sq_head_ : nvme::sqhd_without_flow_control;
     c.sqid = 0;

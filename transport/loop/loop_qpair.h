@@ -37,6 +37,8 @@ class loop_qpair final : public nvmf::qpair {
     void find_buffer(slot& s) noexcept;
     void run(slot& s, std::byte* buffer) noexcept;
     void send_response(slot& s) noexcept;
+    void send_last_response(slot& s) noexcept;  ///< while the connection closes
+    void send_completion(slot& s) noexcept;
     void abandon_waiting(slot& s) noexcept;
     bool executes() const noexcept;
     core::task<> tear_down();
