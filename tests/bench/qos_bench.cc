@@ -35,8 +35,8 @@ const scenario scenarios[] = {
     {"20,000 I/Os, one host", {.rw_ios_per_sec = 20'000}, 20'000, {32}},
     {"100,000 I/Os, four hosts", {.rw_ios_per_sec = 100'000}, 100'000, {32, 32, 32, 32}},
     {"100 MiB, one host, 128 KiB", {.rw_mbytes_per_sec = 100}, 800, {16}, 131072},
-    {"10,000 I/Os, depths 128 and 16", {.rw_ios_per_sec = 10'000}, 10'000, {128, 16}},
-    {"20,000 I/Os, depths 128 and 1", {.rw_ios_per_sec = 20'000}, 20'000, {128, 1}},
+    {"10,000 I/Os, depths 127 and 16", {.rw_ios_per_sec = 10'000}, 10'000, {127, 16}},
+    {"20,000 I/Os, depths 127 and 1", {.rw_ios_per_sec = 20'000}, 20'000, {127, 1}},
 };
 
 struct client {
@@ -48,7 +48,7 @@ struct client {
     core::task<> begin(const gateway& g, unsigned number) {
         loop::host_options o = g.host();
         o.hostnqn += std::to_string(number);
-        o.io_entries = 129;
+        o.io_entries = 128;
         auto connected = co_await host.connect(o);
         need(std::move(connected));
         load = std::make_unique<bench::load>(host.io(0), options);
@@ -125,6 +125,11 @@ core::task<> measure(gateway& g, const scenario& s, unsigned seconds) {
     co_await g.remove(1, "Null0");
 }
 
+core::task<> measure_all(gateway& g, unsigned seconds) {
+    for (const scenario& s : scenarios)
+        co_await measure(g, s, seconds);
+}
+
 }  // namespace
 }  // namespace causeway::bench
 
@@ -138,7 +143,5 @@ int main(int argc, char** argv) {
     app.add_option("--seconds", seconds, "for each scenario");
     CLI11_PARSE(app, argc, argv);
     gateway g(lcores);
-    for (const scenario& s : scenarios)
-        g.run(measure(g, s, seconds));
-    g.run(g.shut_down());
+    g.run(measure_all(g, seconds));
 }
