@@ -54,6 +54,15 @@ class Gateway(Daemon):
             "trtype": "TCP", "adrfam": "IPv6" if ":" in traddr else "IPv4", "traddr": traddr, "trsvcid": str(port)}, **more)
         return port
 
+    def add_keys(self, folder: Path, keys: dict[str, str]) -> dict[str, Path]:
+        """Key files by name; the keyring has each key under that name."""
+        files = {name: folder / name for name in keys}
+        for name, file in files.items():
+            file.touch(0o600)
+            file.write_text(keys[name] + "\n")
+            self.call("keyring_file_add_key", name=name, path=str(file))
+        return files
+
     def qpairs(self) -> int:
         return len(self.call("nvmf_subsystem_get_qpairs", nqn=NQN))
 

@@ -20,13 +20,7 @@ NO_CONNECTION = 3
 @pytest.fixture
 def files(gateway, tmp_path):
     """Key files by name; the gateway has each key under that name."""
-    found = {}
-    for name, text in KEYS.items():
-        found[name] = tmp_path / name
-        found[name].touch(0o600)
-        found[name].write_text(text + "\n")
-        gateway.call("keyring_file_add_key", name=name, path=str(found[name]))
-    return found
+    return gateway.add_keys(tmp_path, KEYS)
 
 
 @pytest.fixture

@@ -18,13 +18,7 @@ NO_CONNECTION = 3
 @pytest.fixture
 def secured(gateway, tmp_path):
     """Key files by name, and a port at which hosts need a key."""
-    files = {}
-    for name, text in KEYS.items():
-        files[name] = tmp_path / name
-        files[name].touch(0o600)
-        files[name].write_text(text + "\n")
-        gateway.call("keyring_file_add_key", name=name, path=str(files[name]))
-    return files, gateway.listen("127.0.0.1", secure_channel=True)
+    return gateway.add_keys(tmp_path, KEYS), gateway.listen("127.0.0.1", secure_channel=True)
 
 
 def perf(preset: str, port: int, *options, hostnqn: str = HOST):
