@@ -93,7 +93,8 @@ static_assert(offsetof(auth_challenge, hashid) == 8);
 static_assert(offsetof(auth_challenge, dhvlen) == 10);
 static_assert(offsetof(auth_challenge, seqnum) == 12);
 
-/// "DH-HMAC-CHAP_Reply Message"; `hl` bytes of response, `hl` bytes of challenge and `dhvlen` bytes of g^y mod p follow.
+/// "DH-HMAC-CHAP_Reply Message"; `hl` bytes of response, `hl` bytes of challenge and `dhvlen` bytes of g^y mod p
+/// follow.
 struct auth_reply {
     auth_header header;
     std::uint8_t hl;

@@ -12,8 +12,8 @@ namespace causeway::nvmf {
 inline constexpr std::uint16_t warning_kelvin = 343, critical_kelvin = 373;
 
 /// Above and below which temperatures a host is warned. NVM Express Base Specification 2.0, "Temperature Threshold
-/// (Feature Identifier 04h)". A controller reset restores the defaults: the composite temperature is too high from WCTEMP
-/// on, nothing else is watched.
+/// (Feature Identifier 04h)". A controller reset restores the defaults: the composite temperature is too high from
+/// WCTEMP on, nothing else is watched.
 class temperature_thresholds {
   public:
     static constexpr unsigned sensors = 9;  ///< 0: the composite temperature; 1 to 8: Temperature Sensor 1 to 8

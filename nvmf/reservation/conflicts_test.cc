@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NVM Express Base Specification 2.0, "Command Behavior in the Presence of a Reservation": a row for each type, a column
-// for each host and group of commands.
+// NVM Express Base Specification 2.0, "Command Behavior in the Presence of a Reservation": a row for each type, a
+// column for each host and group of commands.
 
 #include "nvmf/reservation/conflicts.h"
 
