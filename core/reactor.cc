@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <limits>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -21,12 +22,31 @@ namespace {
 // A busy reactor makes one system call per this period for its descriptors, which are not urgent.
 constexpr auto descriptor_check_period = std::chrono::microseconds(500);
 
+constexpr auto no_limit = nanoseconds::max();
+
 constexpr std::uint64_t wake_up = 0;  // stands for the eventfd among the numbers of watches
 
 int checked(int fd, const char* what) {
     if (fd < 0)
         throw std::system_error(errno, std::generic_category(), what);
     return fd;
+}
+
+/// As epoll_wait(), for as long as `timeout` says and not the whole milliseconds around it: where commands wait for a
+/// limit, a millisecond is the credit of many. Kernels before 5.11 and valgrind do not know the call.
+int wait_precisely(int epoll_fd, epoll_event* ready, int size, nanoseconds timeout) noexcept {
+    static std::atomic<bool> missing{false};
+    if (!missing.load(std::memory_order_relaxed)) {
+        const auto s = std::chrono::floor<std::chrono::seconds>(timeout);
+        const timespec limit{static_cast<time_t>(s.count()), static_cast<long>((timeout - s).count())};
+        const int n = ::epoll_pwait2(epoll_fd, ready, size, timeout == no_limit ? nullptr : &limit, nullptr);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n;
+        missing.store(true, std::memory_order_relaxed);
+    }
+    // Rounded up, or the last millisecond would be spent in waits of 0.
+    const auto ms = timeout == no_limit ? -1 : std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
+    return ::epoll_wait(epoll_fd, ready, size, static_cast<int>(ms));
 }
 
 class posted_function final : public message {
@@ -89,7 +109,7 @@ unsigned reactor::turn() noexcept {
     unsigned events = messages;
     events += run_timers();
     if (ready_count_ == 0 && !watches_.empty() && begin >= next_descriptor_check_)
-        wait_for_descriptors(0);
+        wait_for_descriptors(nanoseconds(0));
     if (ready_count_)
         events += run_descriptors();
     if (events)
@@ -153,8 +173,10 @@ unsigned reactor::run_pollers() noexcept {
     return events;
 }
 
-void reactor::wait_for_descriptors(int timeout_ms) noexcept {
-    const int n = ::epoll_wait(epoll_fd_, ready_.data(), static_cast<int>(ready_.size()), timeout_ms);
+void reactor::wait_for_descriptors(nanoseconds timeout) noexcept {
+    const auto size = static_cast<int>(ready_.size());
+    const int n = timeout == nanoseconds(0) ? ::epoll_wait(epoll_fd_, ready_.data(), size, 0)
+                                            : wait_precisely(epoll_fd_, ready_.data(), size, timeout);
     ready_count_ = n > 0 ? static_cast<std::size_t>(n) : 0;  // interrupted: as good as nothing
     next_descriptor_check_ = time_.now() + descriptor_check_ticks_;
 }
@@ -202,20 +224,15 @@ void reactor::run() noexcept {
     stall_ticks_ = std::numeric_limits<ticks>::max();
 }
 
-int reactor::sleep_limit_ms() const noexcept {
-    using std::chrono::milliseconds;
+nanoseconds reactor::sleep_limit() const noexcept {
     // Sleeps are kept below the stall limit, so that a longer one is known to have been a stall. Without pollers
     // nothing arrives that could be out of date.
-    const std::int64_t longest = pollers_.empty() ? 60'000 : options_.stall_limit / milliseconds(2);
+    const nanoseconds longest = pollers_.empty() ? std::chrono::minutes(1) : options_.stall_limit / 2;
     const ticks due = next_timer();
     if (due == std::numeric_limits<ticks>::max())
-        return pollers_.empty() ? -1 : static_cast<int>(longest);
+        return pollers_.empty() ? no_limit : longest;
     const ticks now = time_.now();
-    if (due <= now)
-        return 0;
-    // Rounded up, or the last millisecond would be spent in waits of 0.
-    const auto ms = (time_.to_nanoseconds(due - now).count() + 999'999) / 1'000'000;
-    return static_cast<int>(std::min<std::int64_t>(ms, longest));
+    return due <= now ? nanoseconds(0) : std::min(longest, time_.to_nanoseconds(due - now) + nanoseconds(1));
 }
 
 bool reactor::arm_all() noexcept {
@@ -254,7 +271,7 @@ void reactor::sleep() noexcept {
             stats_.sleeps.add();
             // Looked at after arming: the wake-up that came with it may have been taken by an earlier wait.
             const bool stopping = stop_.load(std::memory_order_acquire);
-            wait_for_descriptors(stopping ? 0 : sleep_limit_ms());
+            wait_for_descriptors(stopping ? nanoseconds(0) : sleep_limit());
             mailbox_.disarm();
             background_.disarm();
         }

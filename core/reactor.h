@@ -172,13 +172,13 @@ class reactor {
     bool has_rest() const noexcept { return mailbox_.has_rest() || background_.has_rest(); }
     unsigned run_timers() noexcept;
     unsigned run_pollers() noexcept;
-    void wait_for_descriptors(int timeout_ms) noexcept;
+    void wait_for_descriptors(nanoseconds timeout) noexcept;
     unsigned run_descriptors() noexcept;
     void sleep() noexcept;
     bool arm_all() noexcept;
     bool arm_mailboxes() noexcept;
     void disarm(std::size_t armed) noexcept;
-    int sleep_limit_ms() const noexcept;
+    nanoseconds sleep_limit() const noexcept;
 
     static constinit thread_local reactor* current_;
 

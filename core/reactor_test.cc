@@ -360,6 +360,24 @@ TEST_F(reactor_threads, a_timer_wakes_a_sleeper) {
     runner.stop();
 }
 
+/// Waits of whole milliseconds would let it fire once in each of them, whatever else the machine does.
+TEST_F(reactor_threads, a_sleeper_wakes_for_timers_of_less_than_a_millisecond) {
+    const auto group = make(1);
+    reactor& r = (*group)[0];
+    unsigned fired = 0;
+    std::atomic<unsigned> most{0};
+    std::optional<timer> fine, coarse;
+    fine.emplace(r, [&] { ++fired; });
+    coarse.emplace(r, [&] { most = std::max(most.load(), std::exchange(fired, 0)); });
+    thread_runner runner(*group);
+    thread_runner::call(r, [&] {
+        fine->arm_every(100us);
+        coarse->arm_every(20ms);
+    });
+    EXPECT_TRUE(eventually([&] { return most > 22; }));
+    runner.stop();
+}
+
 TEST_F(reactor_threads, a_reactor_sleeps_only_if_all_pollers_agree) {
     const auto group = make(1);
     reactor& r = (*group)[0];
