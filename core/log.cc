@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/log.h"
 
+#include "core/log_writer.h"
 #include "core/printable.h"
 
 #include <algorithm>
@@ -33,13 +34,6 @@ spdlog::logger& sink() {
         return l;
     }();
     return *logger;
-}
-
-void write_line(std::chrono::system_clock::time_point at, level l, std::string_view text) {
-    // Names that peers chose stand in messages.
-    const std::string line =
-        fmt::format("{}: {}", to_string(l), is_printable(text) ? text : std::string_view(printable(text)));
-    sink().log(at, spdlog::source_loc{}, spdlog::level::critical, line);
 }
 
 std::uint64_t seconds() noexcept {
@@ -101,14 +95,24 @@ bool flag::set(std::string_view name, bool on) {
     return found;
 }
 
-void write(level l, std::string_view text) {
-    if (l > get_level() || l > get_print_level())
-        return;
-    write_line(std::chrono::system_clock::now(), l, text);
+void write_line(std::chrono::system_clock::time_point at, level l, std::string_view text) {
+    // Names that peers chose stand in messages.
+    const std::string line =
+        fmt::format("{}: {}", to_string(l), is_printable(text) ? text : std::string_view(printable(text)));
+    sink().log(at, spdlog::source_loc{}, spdlog::level::critical, line);
 }
 
-void write_trace(std::chrono::system_clock::time_point at, std::string_view text) {
-    write_line(at, level::debug, text);  // its flag is on, and that is switch enough
+void write(level l, std::string_view text) {
+    if (l <= get_level() && l <= get_print_level())
+        writer::get().add(writer::kind::message, l, std::string(text));
+}
+
+void write_trace(std::string text) {
+    writer::get().add(writer::kind::trace, level::debug, std::move(text));  // its flag is on, and that is switch enough
+}
+
+bool flush() {
+    return writer::get().flush();
 }
 
 bool limiter::pass(std::uint64_t& held_back) noexcept {

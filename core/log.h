@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <fmt/format.h>
 #include <optional>
@@ -42,10 +43,19 @@ class flag {
     std::atomic<bool> on_{false};
 };
 
-/// Any thread. Never blocks on more than a write to stderr. One line: control characters are shown as `\x0a`.
+/// So much waits for a log that is not read: messages, and besides them lines of trace points. What comes then is lost,
+/// and the log says how much as soon as it is read again.
+inline constexpr std::size_t max_pending_bytes = std::size_t{1} << 20;
+inline constexpr std::size_t max_pending_trace_bytes = std::size_t{4} << 20;
+
+/// Any thread; never waits for the log, which a thread of its own writes. One line: control characters are shown as
+/// `\x0a`.
 void write(level l, std::string_view text);
-/// The line of a trace point, whatever the levels are; `at` is when it was passed. For core/trace.cc.
-void write_trace(std::chrono::system_clock::time_point at, std::string_view text);
+/// The line of a trace point, whatever the levels are; empty: there was no memory for it. For core/trace.cc.
+void write_trace(std::string text);
+/// Waits until all lines so far are in the log; a process that ends does it by itself. Not on a reactor. False: they
+/// were not after a second.
+bool flush();
 
 template <class... Args>
 void error(fmt::format_string<Args...> f, Args&&... args) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/log.h"
 
+#include "core/testing/unread_stderr.h"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <gtest/gtest.h>
@@ -18,8 +21,10 @@ flag test_flag("log_test");
 flag other_flag("log_test_other");
 
 std::string printed(const std::function<void()>& f) {
+    flush();
     ::testing::internal::CaptureStderr();
     f();
+    EXPECT_TRUE(flush());
     return ::testing::internal::GetCapturedStderr();
 }
 
@@ -87,6 +92,38 @@ TEST_F(log_test, names_chosen_by_peers_cannot_forge_lines) {
     EXPECT_EQ(printed([] { notice("host {}", "nqn\n[now] ERROR: forged\x1b[2J\x7f"); }),
               "NOTICE: host nqn\\x0a[now] ERROR: forged\\x1b[2J\\x7f\n");
     EXPECT_EQ(printed([] { notice("{{}} {}", "{} grüße"); }), "NOTICE: {} {} grüße\n");
+}
+
+TEST_F(log_test, is_written_by_nobody_who_must_not_wait_for_its_reader) {
+    test::unread_stderr err;
+    error("the first");
+    const std::string text(4000, 'x');
+    unsigned written = 1;
+    for (std::size_t bytes = 0; bytes < 2 * max_pending_bytes; bytes += text.size(), ++written)
+        warning("{}", text);  // returns, or this test never ends
+    const std::string said = err.read();
+    EXPECT_TRUE(said.starts_with("ERROR: the first\n"));
+    const std::regex told("WARNING: log: (\\d+) messages were lost, because the log was not read\n");
+    auto lines = static_cast<unsigned>(std::count(said.begin(), said.end(), '\n'));
+    unsigned lost = 0;
+    for (std::sregex_iterator each(said.begin(), said.end(), told), end; each != end; ++each) {
+        lost += static_cast<unsigned>(std::stoul((*each)[1]));
+        --lines;
+    }
+    EXPECT_GT(lost, 0u);
+    EXPECT_EQ(lines + lost, written) << "each line is there, or counted";
+}
+
+/// As a process that ends with an error: what it says last is read.
+TEST_F(log_test, is_complete_when_the_process_ends) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // a process of its own, with the thread that writes
+    EXPECT_EXIT(
+        {
+            for (int i = 0; i < 1000; ++i)
+                error("line {}", i);
+            std::exit(1);
+        },
+        ::testing::ExitedWithCode(1), "ERROR: line 999\n");
 }
 
 TEST_F(log_test, a_peer_cannot_flood_the_log) {

@@ -16,11 +16,8 @@
             ::causeway::core::trace::line((flag).name(), __VA_ARGS__);                                                 \
     } while (false)
 
-/// Trace points (`-L component`, log_set_flag). Their lines go to the log by a thread of their own, so that a log that
-/// nobody reads never blocks a reactor: up to `max_pending_bytes` wait for it, what comes then is lost and counted.
+/// Trace points (`-L component`, log_set_flag). Their lines go to the log, which never blocks a reactor (core/log.h).
 namespace causeway::core::trace {
-
-inline constexpr std::size_t max_pending_bytes = std::size_t{4} << 20;
 
 /// Any thread; never waits for the log.
 void write(std::string_view component, std::string text) noexcept;
@@ -34,9 +31,6 @@ template <class... Args>
         write(component, {});
     }
 }
-
-/// Waits until all lines so far are in the log. Not on a reactor. False: they were not after a second.
-bool flush() noexcept;
 
 /// "bdev_rbd, nvmf, tcp": the names of all flags, sorted, for error messages.
 std::string flag_names();

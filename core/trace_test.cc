@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/trace.h"
 
-#include "core/unique_fd.h"
+#include "core/testing/unread_stderr.h"
 
-#include <array>
-#include <fcntl.h>
 #include <functional>
-#include <future>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace causeway::core {
 namespace {
@@ -16,9 +12,10 @@ namespace {
 log::flag trace_flag("trace_test");
 
 std::string printed(const std::function<void()>& f) {
+    log::flush();
     ::testing::internal::CaptureStderr();
     f();
-    EXPECT_TRUE(trace::flush());
+    EXPECT_TRUE(log::flush());
     return ::testing::internal::GetCapturedStderr();
 }
 
@@ -54,39 +51,17 @@ TEST_F(trace_test, a_flag_that_is_off_evaluates_nothing) {
     EXPECT_EQ(evaluated, 1);
 }
 
-/// All that comes out of a pipe until its other end is closed.
-std::string read_all(int from) {
-    std::string all;
-    std::vector<char> buffer(1 << 16);
-    while (const auto n = ::read(from, buffer.data(), buffer.size())) {
-        if (n < 0)
-            break;
-        all.append(buffer.data(), static_cast<std::size_t>(n));
-    }
-    return all;
-}
-
-/// Stderr is a pipe that is full until it is read.
 TEST_F(trace_test, a_log_that_nobody_reads_blocks_nobody) {
-    std::array<int, 2> ends{};
-    ASSERT_EQ(::pipe(ends.data()), 0);
-    const unique_fd reader(ends[0]);
-    std::future<std::string> said;
-    {
-        const unique_fd pipe(ends[1]), stderr_before(::dup(STDERR_FILENO));
-        ASSERT_EQ(::dup2(pipe.get(), STDERR_FILENO), STDERR_FILENO);
-        log::flag::set("trace_test", true);
-        const std::string text(4000, 'x');
-        for (std::size_t bytes = 0; bytes < 2 * trace::max_pending_bytes; bytes += text.size())
-            CAUSEWAY_TRACE(trace_flag, "{}", text);  // returns, or this test never ends
-        log::flag::set("trace_test", false);
-
-        said = std::async(std::launch::async, read_all, reader.get());
-        while (!trace::flush()) {
-        }  // to the end: nothing may be written to a pipe that is closed
-        ASSERT_EQ(::dup2(stderr_before.get(), STDERR_FILENO), STDERR_FILENO);
-    }
-    EXPECT_NE(said.get().find("lines were lost, because the log was not read"), std::string::npos);
+    test::unread_stderr err;
+    log::flag::set("trace_test", true);
+    const std::string text(4000, 'x');
+    for (std::size_t bytes = 0; bytes < 2 * log::max_pending_trace_bytes; bytes += text.size())
+        CAUSEWAY_TRACE(trace_flag, "{}", text);  // returns, or this test never ends
+    log::flag::set("trace_test", false);
+    log::error("not displaced");
+    const std::string said = err.read();
+    EXPECT_NE(said.find("trace lines were lost, because the log was not read"), std::string::npos);
+    EXPECT_NE(said.find("ERROR: not displaced\n"), std::string::npos);
 }
 
 TEST_F(trace_test, the_names_of_all_flags_are_listed) {

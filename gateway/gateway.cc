@@ -124,6 +124,7 @@ gateway::outcome gateway::run() {
 void gateway::leave(std::string_view why) {
     core::log::warning("{}; exiting without waiting for it", why);
     server_.reset();
+    core::log::flush();
     ::_exit(static_cast<int>(outcome_));
 }
 

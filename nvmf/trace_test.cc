@@ -23,7 +23,7 @@ struct trace_points : ::testing::Test {
         core::log::flag::set(flag, true);
         f();
         core::log::flag::set(flag, false);
-        EXPECT_TRUE(core::trace::flush());
+        EXPECT_TRUE(core::log::flush());
         return ::testing::internal::GetCapturedStderr();
     }
     static std::string line(const char* flag, const std::string& host, std::string text) {

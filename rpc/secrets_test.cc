@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/secrets.h"
 
+#include "core/log.h"
 #include "rpc/json_text.h"
 
 #include <gmock/gmock.h>
@@ -40,6 +41,7 @@ TEST(secrets, that_were_withheld_are_refused_with_what_to_do) {
 TEST(secrets, are_warned_of_without_being_shown) {
     ::testing::internal::CaptureStderr();
     EXPECT_FALSE(check_secrets({{"key", "AQsecret"}}, "c"));
+    EXPECT_TRUE(core::log::flush());
     const std::string log = ::testing::internal::GetCapturedStderr();
     EXPECT_THAT(log, HasSubstr("c: the setting 'key' is a secret and will not be saved"));
     EXPECT_THAT(log, Not(HasSubstr("AQsecret")));

@@ -2,6 +2,7 @@
 // Over all methods of a gateway: a parameter that a method does not know is refused by its name or said in the log.
 
 #include "bdev_nvme/testing/model_bus.h"
+#include "core/log.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/config_replay.h"
@@ -43,6 +44,7 @@ TEST_F(unknown_parameters, are_refused_by_name_or_logged_by_every_method) {
                 continue;
             ::testing::internal::CaptureStderr();
             const answer a = w.call(std::string(m.name), json{{"colour_of_the_sky", true}});
+            EXPECT_TRUE(core::log::flush());
             const std::string log = ::testing::internal::GetCapturedStderr();
             EXPECT_FALSE(a) << m.name << " took it";
             EXPECT_THAT((a ? "" : a.error().message) + log, HasSubstr("colour_of_the_sky")) << m.name;
@@ -87,6 +89,7 @@ TEST_F(unknown_parameters, of_a_transport_pass_and_are_logged) {
     w.start();
     ::testing::internal::CaptureStderr();
     EXPECT_EQ(w.result("nvmf_create_transport", R"({"trtype": "LOOP", "max_qpairs": 3, "turbo": true})"), json(true));
+    EXPECT_TRUE(core::log::flush());
     EXPECT_THAT(::testing::internal::GetCapturedStderr(),
                 HasSubstr("nvmf_create_transport: ignoring unknown parameters: max_qpairs, turbo"));
 }

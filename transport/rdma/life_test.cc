@@ -35,7 +35,7 @@ TEST(life, each_step_of_a_connection_is_traced) {
     EXPECT_TRUE(w.until([&] { return w.fabric.objects["qp"] == 0 && w.fabric.objects["id"] == 1; }));
     w.pass(1ms);
     core::log::flag::set("rdma", false);
-    EXPECT_TRUE(core::trace::flush());
+    EXPECT_TRUE(core::log::flush());
     const std::string printed = ::testing::internal::GetCapturedStderr();
     std::size_t at = 0;
     for (const char* step : {"DEBUG: rdma: ", " queue 1: on core ", " queue 1: closing: ", "rdma: queue 1: gone\n"}) {

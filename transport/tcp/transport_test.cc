@@ -41,7 +41,7 @@ TEST_F(life, each_step_of_a_connection_is_traced) {
     const raw_host h = connect();
     stop();
     core::log::flag::set("tcp", false);
-    EXPECT_TRUE(core::trace::flush());
+    EXPECT_TRUE(core::log::flush());
     const std::string printed = ::testing::internal::GetCapturedStderr();
     std::size_t at = 0;
     for (const char* step : {"DEBUG: tcp: ", " queue 0: on core 0\n", " queue 0: closing: ", "tcp: queue 0: gone\n"}) {
