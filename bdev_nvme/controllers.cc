@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_nvme/controllers.h"
 
+#include "bdev_nvme/counters.h"
 #include "core/log.h"
 
 #include <algorithm>
@@ -107,6 +108,7 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
         co_return core::fail(ENODEV, "the controller is gone", p.address);
     }
     e->of->observe(this);
+    register_counters(*e);
     add_devices(*e);
     std::vector<std::string> made;
     for (const auto& d : e->devices)
@@ -114,6 +116,15 @@ core::task<core::result<std::vector<std::string>>> controllers::attach_as(attach
     core::log::notice("{}: NVMe controller {} ({}, {}), {} namespaces, {} queues", e->name, p.address,
                       e->of->info().model_number, e->of->info().serial_number, made.size(), e->of->queue_count());
     co_return made;
+}
+
+void controllers::register_counters(entry& e) {
+    auto listed = devices_.counter_list().add({queue_table, {{"controller", e.name}}, devices_.group().size()});
+    if (!listed)
+        return;
+    e.counted = std::move(*listed);
+    for (std::size_t core = 0; core < e.of->queue_count(); ++core)
+        e.counted.attach(queue_table, core, e.of->queue(core).stats());
 }
 
 /// A device for each namespace that has none yet.
@@ -189,6 +200,7 @@ core::task<> controllers::leave(std::shared_ptr<entry> e) {
         co_await devices_.remove(d->name());
     e->of->observe(nullptr);
     co_await e->of->close();
+    e->counted = {};
     std::erase(entries_, e);
     names_.erase(e->name);
     addresses_.erase(e->params.address);

@@ -6,6 +6,7 @@
 #include "bdev_nvme/controller.h"
 #include "bdev_nvme/nvme_device.h"
 #include "core/condition_variable.h"
+#include "core/counter_registry.h"
 #include "core/timer.h"
 
 #include <map>
@@ -76,6 +77,7 @@ class controllers final : controller::observer {
         bool leaving = false;
         std::shared_ptr<controller> of;
         std::vector<std::shared_ptr<nvme_device>> devices;
+        core::counter_registration counted{};  ///< of its queue pairs
     };
 
     void namespaces_changed(controller& c) override;
@@ -86,6 +88,7 @@ class controllers final : controller::observer {
     std::shared_ptr<entry> find(const std::string& name) const;
     std::shared_ptr<entry> find(const controller& c) const;
     void add_devices(entry& e);
+    void register_counters(entry& e);
     core::task<> update_devices(std::shared_ptr<entry> e);
     core::task<> leave(std::shared_ptr<entry> e);
     core::task<> scan_for_controllers();

@@ -2,6 +2,7 @@
 #include "bdev_nvme/controllers.h"
 
 #include "bdev/testing/bdev_fixture.h"
+#include "bdev_nvme/counters.h"
 #include "bdev_nvme/testing/model_fixture.h"
 #include "nvme/make_command.h"
 
@@ -163,6 +164,26 @@ TEST_F(controllers_test, with_fewer_queues_than_cores_cores_share_them) {
     EXPECT_EQ(the_controller().queue_count(), 1u);
     EXPECT_TRUE(works(0));
     EXPECT_TRUE(works(1));
+}
+
+TEST_F(controllers_test, the_counters_of_its_queues_are_listed_while_it_is_attached) {
+    const auto submitted = [this](std::size_t core) {
+        std::optional<std::uint64_t> n;
+        if (const auto* const g = w.devices.counter_list().find(queue_table, {{"controller", "Nvme0"}}))
+            n = g->value(*std::ranges::find(g->rows(), "causeway_bdev_nvme_submitted_total", &core::metric::name),
+                         core);
+        return n;
+    };
+    ASSERT_TRUE(attach({}));
+    EXPECT_EQ(submitted(0), 0u);
+    EXPECT_TRUE(works(0));
+    EXPECT_EQ(submitted(0), the_controller().queue(0).stats().submitted.get());
+    EXPECT_GT(submitted(0), 0u);
+    EXPECT_EQ(submitted(1), 0u);
+    ASSERT_TRUE(*w.run(all.detach("Nvme0")));
+    EXPECT_FALSE(submitted(0));
+    ASSERT_TRUE(attach_again());
+    EXPECT_EQ(submitted(0), 0u);
 }
 
 TEST_F(controllers_test, shadow_doorbells_are_used_if_the_controller_has_them) {

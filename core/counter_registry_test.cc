@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/counter_registry.h"
 
+#include "core/reactor_counters.h"
+#include "core/simulation.h"
+
 #include <gtest/gtest.h>
 #include <optional>
 #include <thread>
@@ -167,6 +170,27 @@ TEST(counter_registry, a_core_goes_on_counting_while_it_is_read) {
             seen = now;
         });
     core.join();
+}
+
+TEST(reactor_counters, are_those_of_each_reactor) {
+    simulation sim(1, 2);
+    counter_registry list;
+    const auto registration = register_reactors(list, sim.group());
+    ASSERT_TRUE(registration);
+    message m([](message&) noexcept {});
+    sim[1].post(m);
+    while (sim[1].has_messages())
+        sim[1].turn();
+    list.visit("reactor", [&](const counter_group& g) {
+        for (const metric& row : g.rows()) {
+            if (row.name != "causeway_reactor_messages_total")
+                continue;
+            EXPECT_EQ(g.value(row, 0), 0u);
+            EXPECT_EQ(g.value(row, 1), 1u);
+        }
+    });
+    EXPECT_EQ(listed(list).size(), 1u);
+    EXPECT_FALSE(register_reactors(list, sim.group())) << "they are in the list";
 }
 
 }  // namespace

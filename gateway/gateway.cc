@@ -3,6 +3,7 @@
 
 #include "bdev_nvme/pci_bus.h"
 #include "core/log.h"
+#include "core/reactor_counters.h"
 #include "gateway/descriptors.h"
 #include "gateway/reservation_stores.h"
 #include "rpc/framework_methods.h"
@@ -85,6 +86,8 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
       devices_(group_), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
       disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
       dispatcher_(group_.control(), methods_, cycle_), replay_(group_.control(), methods_, dispatcher_, cycle_) {
+    if (auto listed = core::register_reactors(devices_.counter_list(), group_))
+        counted_reactors_ = std::move(*listed);
     add_methods();
     cycle_.set_readiness([this] { return replay_.check_complete(); });
     dispatcher_.observe(&replay_);

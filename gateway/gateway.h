@@ -69,6 +69,7 @@ class gateway {
 
     core::placement homes_;
     bdev::registry devices_;
+    core::counter_registration counted_reactors_;
     ceph::clusters clusters_;
     bdev_rbd::disks disks_;
     const std::unique_ptr<bdev_nvme::bus> pci_;
