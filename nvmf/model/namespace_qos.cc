@@ -17,6 +17,11 @@ namespace causeway::nvmf {
 
 namespace {
 
+/// To the scheduler, which may have the ticket.
+void show_wanted(qos_flow& f) noexcept {
+    f.ticket.wanted.store(f.count, std::memory_order_relaxed);
+}
+
 void push(qos_flow& f, request& r, std::uint64_t bytes) noexcept {
     request_target_side& side = side_of(r);
     side.flow = &f;
@@ -26,6 +31,7 @@ void push(qos_flow& f, request& r, std::uint64_t bytes) noexcept {
     (side.previous ? side_of(*side.previous).next : f.first) = &r;
     ++f.count;
     f.bytes += bytes;
+    show_wanted(f);
 }
 
 void remove(qos_flow& f, request& r) noexcept {
@@ -36,6 +42,7 @@ void remove(qos_flow& f, request& r) noexcept {
     side.next = side.previous = nullptr;
     --f.count;
     f.bytes -= side.metered_bytes;
+    show_wanted(f);
 }
 
 /// The first one goes on. It may be gone when this returns. The bytes that it costs.
@@ -74,7 +81,7 @@ struct qos_messages {
         f.of->of->home_.post(m);
     }
     static void ask(qos_flow& f) noexcept {
-        f.ticket.wanted = f.count;
+        show_wanted(f);
         f.ticket.bytes_of_each = (f.bytes + f.count - 1) / f.count;
         send(f, f.ticket, home_on_ticket);
     }
@@ -308,7 +315,7 @@ void namespace_qos::on_ticket(qos_ticket& t) noexcept {
         ++t.host->users;
     }
     if (!open_) {  // nothing has to wait
-        t.granted = t.wanted;
+        t.granted = t.wanted.load(std::memory_order_relaxed);
         t.charged = false;
         t.next = nullptr;
         return send_back(&t);

@@ -91,6 +91,28 @@ TEST_F(limited_namespace, is_read_as_fast_as_its_limit_allows_by_hosts_on_all_co
     EXPECT_NEAR(alone.done, 2000, 60);
 }
 
+/// In each round of grants there is credit for nearly all that they have outstanding: what has come since a ticket left
+/// its core must count, or hosts near the scheduler, whose tickets are back first, have the rest.
+TEST_F(limited_namespace, is_shared_equally_by_hosts_that_have_little_more_outstanding_than_is_granted_at_once) {
+    w.sim.set_pace({.turns_before_a_stall = 0});
+    limit({.rw_ios_per_sec = 400'000});
+    std::vector<host> hosts;
+    for (int i = 0; i < 6; ++i) {
+        hosts.push_back(w.make_host("nqn.2024-01.io.example:host" + std::to_string(i), 1));
+        add_busy(hosts.back().queues[0], 24);
+    }
+    run(20ms);
+    for (busy_queue& each : busy)
+        each.done = 0;
+    run(50ms);
+    std::uint64_t all = 0;
+    for (const busy_queue& each : busy)
+        all += each.done;
+    EXPECT_NEAR(all, 20'000, 300);
+    for (const busy_queue& each : busy)
+        EXPECT_NEAR(each.done, all / busy.size(), all / busy.size() / 20);
+}
+
 TEST_F(limited_namespace, does_not_delay_a_host_that_asks_for_less_than_its_share) {
     w.sim.set_pace({.turns_before_a_stall = 0});
     limit({.rw_ios_per_sec = 20'000});

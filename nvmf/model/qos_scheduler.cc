@@ -27,7 +27,7 @@ constexpr auto has_used_more = [](const qos_ticket* a, const qos_ticket* b) { re
 // ---- Who waits.
 
 void qos_scheduler::insert(qos_ticket& t, core::ticks now) {
-    assert(!t.waits && t.wanted > 0);
+    assert(!t.waits);
     qos_host& h = *t.host;
     lane& l = lane_of(h, t.direction);
     if (std::ranges::all_of(h.lanes, [](const lane& each) { return each.tickets.empty(); }))
@@ -228,7 +228,8 @@ qos_ticket* qos_scheduler::collect_granted() noexcept {
 /// tickets. At least one command, for there is credit.
 std::uint64_t qos_scheduler::share_of(const qos_ticket& t, core::ticks now) const noexcept {
     const io_cost one{1, t.bytes_of_each, t.direction};
-    const double left = static_cast<double>(t.wanted - t.granted);
+    const std::uint64_t wanted = t.wanted.load(std::memory_order_relaxed);
+    const auto left = static_cast<double>(std::max(wanted, t.granted + 1) - t.granted);
     const auto commands = [&](const rate_limiter& of, double part) {
         const double each = of.duration_of(one);
         const double credit = static_cast<double>(now - std::min(now, of.ready_at(t.direction)));
@@ -257,7 +258,7 @@ void qos_scheduler::grant(qos_host& h, io_direction d, std::uint64_t n) {
     l.used = t.used;
     remove_first(h, d);
     t.used += std::max(limits_.duration_of(cost), h.own.duration_of(cost));
-    if (t.granted < t.wanted)
+    if (t.granted < t.wanted.load(std::memory_order_relaxed))
         add(t);
     else
         t.waits = false;
@@ -269,7 +270,7 @@ qos_ticket* qos_scheduler::release_all() noexcept {
         while (!lane_of(h, d).tickets.empty()) {
             qos_ticket& t = *lane_of(h, d).tickets.front();
             remove(t);
-            t.granted = t.wanted;
+            t.granted = t.wanted.load(std::memory_order_relaxed);
             t.charged = false;
             t.next = std::exchange(list, &t);
         }

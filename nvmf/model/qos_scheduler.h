@@ -5,6 +5,7 @@
 #include "nvmf/model/rate_limiter.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -18,7 +19,9 @@ struct qos_host;
 struct qos_ticket : core::message {
     qos_host* host = nullptr;
     io_direction direction = io_direction::read;
-    std::uint64_t wanted = 0;         ///< commands
+    /// Commands. May change while it waits: grants are for what waits then, not for what did when it came. 0: all of
+    /// that has been aborted.
+    std::atomic<std::uint64_t> wanted{0};
     std::uint64_t bytes_of_each = 0;  ///< on average
     std::uint64_t granted = 0;        ///< of those wanted
     bool charged = false;             ///< the limits have been charged with what was granted
@@ -64,7 +67,7 @@ class qos_scheduler {
   public:
     explicit qos_scheduler(rate_limiter& limits) noexcept : limits_(limits) {}
 
-    /// REQUIRES: its members but `granted` are set, wanted > 0, and it does not wait.
+    /// REQUIRES: its members but `granted` are set, and it does not wait.
     void insert(qos_ticket& t, core::ticks now);
     /// REQUIRES: it waits.
     void remove(qos_ticket& t) noexcept;
