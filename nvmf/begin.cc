@@ -21,18 +21,29 @@ void run(request& r) noexcept {
     side_of(r).run(r);
 }
 
-/// Of a namespace that has limits, or that refuses some commands.
+enum class takes_credit : bool { no, yes };
+
+/// Of a namespace that refuses some commands, or where hosts have limits of their own.
+template <takes_credit Credit>
 [[gnu::noinline]] verdict check_restricted(request& r, const core_namespace& ns) noexcept {
-    if (ns.refusals != refusal::throttled) [[unlikely]]
-        if (const verdict v = check_refusals(r, ns); !v.ok())
-            return v;
+    if (const verdict v = check_refusals(r, ns); !v.ok())
+        return v;
     if (const verdict v = io_commands[r.command.opcode].check(r, ns); !v.ok()) [[unlikely]]
         return v;
     // Last: what is refused has used nothing up.
-    if (!(ns.refusals & refusal::throttled) || admit(r, ns))
-        return {};
+    if (Credit == takes_credit::yes && (ns.refusals & refusal::throttled))
+        return admit(r, ns);
+    return {};
+}
+
+[[gnu::noinline]] nvme::status wait_for_credit(const request& r) noexcept {
     trace_state(r, "waits for credit");
     return deferred;
+}
+
+[[gnu::noinline]] nvme::status begin_out_of_line(request& r) noexcept {
+    const nvme::status begun = begin_unusual(r);
+    return begun == deferred ? wait_for_credit(r) : begun;
 }
 
 [[gnu::cold, gnu::noinline]] void run_traced(request& r) noexcept {
@@ -42,7 +53,10 @@ void run(request& r) noexcept {
 
 }  // namespace
 
-verdict check_io(request& r) noexcept {
+namespace {
+
+template <takes_credit Credit>
+inline verdict check(request& r) noexcept {
     const io_command& c = io_commands[r.command.opcode];
     if (!c.check) [[unlikely]]
         return {nvme::sc::invalid_opcode.with_dnr(), at_opcode};
@@ -59,9 +73,21 @@ verdict check_io(request& r) noexcept {
         return {nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid};
     }
     mine.ns_admission = ns->admission;
+    // Tail calls: one in between would cost all others a frame.
     if (ns->refusals != 0) [[unlikely]]
-        return check_restricted(r, *ns);  // a call in between would cost all others a frame
+        return Credit == takes_credit::yes && ns->refusals == refusal::throttled ? c.check_throttled(r, *ns)
+                                                                                 : check_restricted<Credit>(r, *ns);
     return c.check(r, *ns);
+}
+
+}  // namespace
+
+verdict check_io(request& r) noexcept {
+    return check<takes_credit::yes>(r);
+}
+
+verdict check_half(request& r) noexcept {
+    return check<takes_credit::no>(r);
 }
 
 nvme::status target::begin(request& r) noexcept {
@@ -77,9 +103,9 @@ nvme::status target::begin(request& r) noexcept {
         return begin_admin(r);
     trace_state(r, "begins");  // here `this` need not outlive the call
     if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]
-        return begin_unusual(r);
+        return begin_out_of_line(r);
     if (const verdict v = check_io(r); !v.ok()) [[unlikely]]
-        return v.status == deferred ? deferred : refuse(r, v);
+        return v.status == deferred ? wait_for_credit(r) : refuse(r, v);
     return {};
 }
 

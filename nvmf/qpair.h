@@ -98,7 +98,7 @@ struct qpair_target_side {
     core::message* drained = nullptr;  ///< posted when `executing`, or a running Connect, has ended
     request* held_fused = nullptr;     ///< first command of a fused pair whose second has not come yet
     bool fused_first_failed = false;   ///< the command before this one was a first one, and was refused
-    std::uint32_t fused_begun = 0;     ///< halves of fused pairs between begin() and execute()
+    std::uint32_t fused_begun = 0;     ///< halves of fused pairs between begin(), or resume(), and execute()
     request* fused_waiting = nullptr;  ///< executed halves that wait for the other one
     qos_flow* qos_flows = nullptr;     ///< of namespaces on which its commands have waited for credit
 
@@ -154,10 +154,12 @@ class qpair : public qpair_transport_side {
     state phase() const noexcept { return target_side_.phase; }
     /// False: responses have no SQHD, because the host asked for that in Connect.
     bool sq_flow_control() const noexcept { return target_side_.sq_flow_control; }
-    /// Bytes of the buffer to take for `r`, after begin(). Both halves of a fused pair share the one that the first of
-    /// them takes, so that neither can wait for what the other one holds.
+    /// Bytes of the buffer to take for `r`, after begin() or in resume(). Both halves of a fused pair share the one
+    /// that the first of them takes, so that neither can wait for what the other one holds.
     std::uint32_t buffer_length_of(const request& r) const noexcept {
-        return target_side_.held_fused == &r ? 2 * r.length : r.length;
+        const bool leads_pair =
+            target_side_.held_fused == &r || (r.other_half() && r.command.fuse() == nvme::fuse::first);
+        return leads_pair ? 2 * r.length : r.length;
     }
     friend core::buffer_holders buffer_holders_of(const qpair& q, const nvme::command& c) noexcept;
 

@@ -50,16 +50,18 @@ struct request_target_side {
     void (*run)(request&) noexcept = nullptr;  ///< what execute() calls; begin() has chosen it
     core_namespace* ns = nullptr;              ///< that it executes on
     std::uint32_t stall_epoch = 0;             ///< its qpair's when it began
+    std::uint32_t metered_ios = 0;             ///< that it waits for, in a flow
     std::uint64_t ns_admission = 0;            ///< of the namespace that it was checked against, at that time
     request* fused = nullptr;                  ///< the other half of a fused pair
     request* next = nullptr;                   ///< in a list of the target's
     request* previous = nullptr;               ///< in a flow
     qos_flow* flow = nullptr;                  ///< that it waits in for credit
-    std::uint64_t metered_bytes = 0;           ///< that it waits for, in a flow
+    std::uint64_t metered_bytes = 0;           ///< as metered_ios
     std::uint32_t cursor = 0;                  ///< of commands that take several device I/Os
     bool starting_io = false;                  ///< one of those is being started
     bool completed_inline = false;             ///< and has ended at once
     bool waits_for_fused = false;              ///< executed; its other half has not been
+    bool half_is_deferred = false;             ///< half of a fused pair that waits for credit, itself or by the first
     std::array<bdev::copy_source, max_copy_sources> copy_sources;
 };
 

@@ -15,19 +15,36 @@ constexpr unsigned at_slba = offsetof(nvme::command, cdw10);
 constexpr unsigned at_nlb = offsetof(nvme::command, cdw12);
 constexpr unsigned at_dtype = offsetof(nvme::command, cdw12) + 2;
 
-verdict check_range(const nvme::block_command_view& c, const core_namespace& ns) noexcept {
+// Inlined: the calls would cost each command more than the checks do.
+[[gnu::always_inline]] inline verdict check_range(const nvme::block_command_view& c,
+                                                  const core_namespace& ns) noexcept {
     if (!holds(ns, c.slba(), c.blocks())) [[unlikely]]
         return {nvme::sc::lba_out_of_range.with_dnr(), at_slba};
     return {};
 }
 
-verdict check_transfer(request& r, const core_namespace& ns) noexcept {
+[[gnu::always_inline]] inline verdict check_transfer(request& r, const core_namespace& ns) noexcept {
     const nvme::block_command_view c{r.command};
     const std::uint64_t bytes = std::uint64_t{c.blocks()} << ns.block_shift;
     if (bytes > side_of(*r.qpair).max_io_bytes) [[unlikely]]
         return wrong_field(at_nlb);
     r.length = static_cast<std::uint32_t>(bytes);
     return check_range(c, ns);
+}
+
+[[gnu::always_inline]] inline verdict check_write_transfer(request& r, const core_namespace& ns) noexcept {
+    // Directives are not supported: no streams.
+    if (nvme::block_command_view{r.command}.dtype() != 0) [[unlikely]]
+        return wrong_field(at_dtype, 4);
+    return check_transfer(r, ns);
+}
+
+/// As admit(), without looking at the table again.
+template <io_direction Direction>
+[[gnu::always_inline]] inline verdict admit_transfer(request& r, const core_namespace& ns) noexcept {
+    if (ns.qos->credit.take({1, r.length, Direction})) [[likely]]
+        return {};
+    return draw_or_wait(r, ns);
 }
 
 template <op Op>
@@ -91,10 +108,19 @@ verdict check_compare(request& r, const core_namespace& ns) noexcept {
 }
 
 verdict check_write(request& r, const core_namespace& ns) noexcept {
-    // Directives are not supported: no streams.
-    if (nvme::block_command_view{r.command}.dtype() != 0) [[unlikely]]
-        return wrong_field(at_dtype, 4);
-    return check_transfer(r, ns);
+    return check_write_transfer(r, ns);
+}
+
+verdict check_throttled_read(request& r, const core_namespace& ns) noexcept {
+    if (const verdict v = check_transfer(r, ns); !v.ok()) [[unlikely]]
+        return v;
+    return admit_transfer<io_direction::read>(r, ns);
+}
+
+verdict check_throttled_write(request& r, const core_namespace& ns) noexcept {
+    if (const verdict v = check_write_transfer(r, ns); !v.ok()) [[unlikely]]
+        return v;
+    return admit_transfer<io_direction::write>(r, ns);
 }
 
 verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept {

@@ -121,7 +121,7 @@ bool same_range(const request& a, const request& b) noexcept {
 verdict check_first(request& r) noexcept {
     if (r.command.as_io() != nvme::io_opcode::compare)
         return wrong_field(at_flags);
-    if (const verdict v = check_io(r); !v.ok())
+    if (const verdict v = check_half(r); !v.ok())
         return v;
     const bdev::device& device = *side_of(*r.qpair).namespaces->find(r.command.nsid)->device;
     if (!device.capabilities().supports(bdev::op::compare_and_write))
@@ -133,6 +133,17 @@ verdict check_first(request& r) noexcept {
     return {};
 }
 
+nvme::status begin_half(request& r) noexcept {
+    ++side_of(*r.qpair).fused_begun;
+    return {};
+}
+
+/// Credit is the first half's to wait for, and pays for both. The second one waits for the first.
+nvme::status defer_half(request& r) noexcept {
+    side_of(r).half_is_deferred = true;
+    return deferred;
+}
+
 nvme::status begin_first(request& r) noexcept {
     qpair_target_side& q = side_of(*r.qpair);
     if (const verdict v = check_first(r); !v.ok()) {
@@ -140,15 +151,15 @@ nvme::status begin_first(request& r) noexcept {
         return refuse(r, v);
     }
     side_of(r).run = run_half;
-    ++q.fused_begun;
     q.held_fused = &r;
-    return {};
+    const verdict v = admit_pair(r, *q.namespaces->find(r.command.nsid));
+    return v.ok() ? begin_half(r) : defer_half(r);
 }
 
 verdict check_second(request& r, const request& first) noexcept {
     if (r.command.as_io() != nvme::io_opcode::write)
         return wrong_field(at_flags);
-    if (const verdict v = check_io(r); !v.ok())
+    if (const verdict v = check_half(r); !v.ok())
         return v;
     if (!same_range(first, r))
         return wrong_field(offsetof(nvme::command, cdw10));
@@ -163,10 +174,12 @@ nvme::status begin_second(request& r, request* first, bool first_failed) noexcep
         return refuse(r, v);
     }
     side_of(r).run = run_half;
-    ++side_of(*r.qpair).fused_begun;
     side_of(r).fused = first;
     side_of(*first).fused = &r;
-    return {};
+    if (!side_of(*first).half_is_deferred)
+        return begin_half(r);
+    side_of(*r.qpair).counters->throttled_commands.add();
+    return defer_half(r);
 }
 
 }  // namespace
@@ -176,7 +189,8 @@ void abandon_half(request& r) noexcept {
     request_target_side& mine = side_of(r);
     if (mine.run != run_half && mine.run != run_to_failure)
         return;
-    --q.fused_begun;
+    if (!std::exchange(mine.half_is_deferred, false))
+        --q.fused_begun;
     if (q.held_fused == &r) {
         q.held_fused = nullptr;
         q.fused_first_failed = true;
@@ -185,6 +199,21 @@ void abandon_half(request& r) noexcept {
         side_of(*other).fused = nullptr;
         fail_half(*other, nvme::sc::aborted_failed_fused);
     }
+}
+
+void resume_halves(request& r) noexcept {
+    request* const other = side_of(r).fused;
+    const bool both = other && side_of(*other).half_is_deferred;
+    // Both at once: what ends the one when it is resumed must find the other one begun.
+    for (request* half : {&r, both ? other : nullptr}) {
+        if (half) {
+            side_of(*half).half_is_deferred = false;
+            static_cast<void>(begin_half(*half));
+        }
+    }
+    r.qpair->resume(r);
+    if (both)
+        other->qpair->resume(*other);
 }
 
 void cancel_expected_second(qpair& on) noexcept {

@@ -39,6 +39,8 @@ struct io_command {
     /// Offered to hosts only if every namespace's device supports it; elsewhere it is Invalid Opcode.
     std::optional<bdev::op> required_op{};
     bool of_reservations = false;  ///< likewise, by namespaces that have reservations
+    /// Where limits are all that restricts a namespace: check(), and admit().
+    verdict (*check_throttled)(request& r, const core_namespace& ns) noexcept = nullptr;
 };
 
 // block_commands.cc
@@ -47,6 +49,8 @@ verdict check_write(request& r, const core_namespace& ns) noexcept;
 verdict check_compare(request& r, const core_namespace& ns) noexcept;
 verdict check_write_zeroes(request& r, const core_namespace& ns) noexcept;
 verdict check_verify(request& r, const core_namespace& ns) noexcept;
+verdict check_throttled_read(request& r, const core_namespace& ns) noexcept;
+verdict check_throttled_write(request& r, const core_namespace& ns) noexcept;
 void run_read(request& r) noexcept;
 void run_write(request& r) noexcept;
 void run_compare(request& r) noexcept;
@@ -89,9 +93,16 @@ verdict check_again(request& r, const core_namespace* ns) noexcept;
 void run_if_still_good(request& r, const core_namespace* ns) noexcept;
 
 // throttle.cc
-/// Whether a checked command on a throttled namespace may go on now. False: it waits, and begin() returns `deferred`.
-/// Halves of fused pairs always go on: what they take is paid back before the next command goes.
-bool admit(request& r, const core_namespace& ns) noexcept;
+/// Whether a checked command on a throttled namespace may go on now. `deferred`: it waits, and begin() returns that.
+/// REQUIRES: not half of a fused pair.
+verdict admit(request& r, const core_namespace& ns) noexcept;
+/// The same where its core has no credit at hand for it, or hosts have limits of their own.
+verdict draw_or_wait(request& r, const core_namespace& ns) noexcept;
+/// As admit(), for the first half of a fused pair, which takes what both halves cost. If it waits, resume_halves() is
+/// called when it may go on.
+verdict admit_pair(request& first, const core_namespace& ns) noexcept;
+/// As check() and admit(), for a command that is not worth a function of its own.
+verdict check_and_admit(request& r, const core_namespace& ns) noexcept;
 /// What a command turns out to move besides what it was admitted for.
 void charge(const request& r, const core_namespace& ns, bdev::op o, std::uint64_t blocks) noexcept;
 
@@ -103,6 +114,8 @@ nvme::status begin_unusual(request& r) noexcept;
 void cancel_expected_second(qpair& q) noexcept;
 /// The transport abandons a request that begin() had accepted: a half takes its other half along.
 void abandon_half(request& r) noexcept;
+/// A half that has waited for credit goes on, and so does the other half if it has waited for this one.
+void resume_halves(request& r) noexcept;
 /// For Abort: aborts an executed half of a fused pair that waits for the other.
 bool abort_fused(qpair& q, std::uint16_t cid) noexcept;
 /// At the end of a connection: no half waits any longer.
@@ -111,6 +124,17 @@ void end_fused(qpair& q) noexcept;
 /// The check that begin() makes of every I/O command. Sets run, transfer, length and ns_admission. `deferred`: it is
 /// good, and waits.
 verdict check_io(request& r) noexcept;
+/// The same for half of a fused pair, which takes nothing of its namespace's limits by itself.
+verdict check_half(request& r) noexcept;
+
+/// Of io_command::check_throttled.
+constexpr auto throttled_check_of(const io_command& c) noexcept {
+    if (c.cost == metered::no)
+        return c.check;
+    if (c.check == check_read)
+        return check_throttled_read;
+    return c.check == check_write ? check_throttled_write : check_and_admit;
+}
 
 /// By opcode. What is absent here is refused, and absent from the effects log page.
 inline constexpr auto io_commands = [] {
@@ -141,8 +165,10 @@ inline constexpr auto io_commands = [] {
     };
     // clang-format on
     std::array<io_command, 256> table{};
-    for (const io_command& c : list)
+    for (const io_command& c : list) {
         table[c.opcode] = c;
+        table[c.opcode].check_throttled = throttled_check_of(c);
+    }
     return table;
 }();
 

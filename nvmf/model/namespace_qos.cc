@@ -19,18 +19,19 @@ namespace {
 
 /// To the scheduler, which may have the ticket.
 void show_wanted(qos_flow& f) noexcept {
-    f.ticket.wanted.store(f.count, std::memory_order_relaxed);
+    f.ticket.wanted.store(f.ios - std::min(f.ios, f.kept_ios), std::memory_order_relaxed);
 }
 
-void push(qos_flow& f, request& r, std::uint64_t bytes) noexcept {
+void push(qos_flow& f, request& r, const io_cost& c) noexcept {
     request_target_side& side = side_of(r);
     side.flow = &f;
-    side.metered_bytes = bytes;
+    side.metered_ios = static_cast<std::uint32_t>(c.ios);
+    side.metered_bytes = c.bytes;
     side.next = nullptr;
     side.previous = std::exchange(f.last, &r);
     (side.previous ? side_of(*side.previous).next : f.first) = &r;
-    ++f.count;
-    f.bytes += bytes;
+    f.ios += c.ios;
+    f.bytes += c.bytes;
     show_wanted(f);
 }
 
@@ -40,18 +41,28 @@ void remove(qos_flow& f, request& r) noexcept {
     (side.next ? side_of(*side.next).previous : f.last) = side.previous;
     side.flow = nullptr;
     side.next = side.previous = nullptr;
-    --f.count;
+    f.ios -= side.metered_ios;
     f.bytes -= side.metered_bytes;
     show_wanted(f);
 }
 
-/// The first one goes on. It may be gone when this returns. The bytes that it costs.
-std::uint64_t resume_first(qos_flow& f) noexcept {
+/// Where `r` waits, `by` waits in its place.
+void replace(qos_flow& f, request& r, request& by) noexcept {
+    request_target_side &left = side_of(r), &comes = side_of(by);
+    comes.flow = std::exchange(left.flow, nullptr);
+    comes.metered_ios = left.metered_ios;
+    comes.metered_bytes = left.metered_bytes;
+    comes.next = std::exchange(left.next, nullptr);
+    comes.previous = std::exchange(left.previous, nullptr);
+    (comes.previous ? side_of(*comes.previous).next : f.first) = &by;
+    (comes.next ? side_of(*comes.next).previous : f.last) = &by;
+}
+
+/// The first one goes on. It may be gone when this returns.
+void resume_first(qos_flow& f) noexcept {
     request& r = *f.first;
-    const std::uint64_t bytes = side_of(r).metered_bytes;
     remove(f, r);
-    f.resume(r);
-    return bytes;
+    f.resume(*f.of, r, f.ticket.direction);
 }
 
 qos_flow* find_flow(qpair& q, const core_qos& of, io_direction d) noexcept {
@@ -82,7 +93,7 @@ struct qos_messages {
     }
     static void ask(qos_flow& f) noexcept {
         show_wanted(f);
-        f.ticket.bytes_of_each = (f.bytes + f.count - 1) / f.count;
+        f.ticket.bytes_of_each = (f.bytes + f.ios - 1) / f.ios;
         send(f, f.ticket, home_on_ticket);
     }
     static void send_back(qos_flow& f, core::message& m, core::message::handler on_core) noexcept {
@@ -137,23 +148,31 @@ struct qos_messages {
     }
 };
 
-/// Resumes as many commands as were granted. What they cost otherwise than expected is settled with the limits.
+/// Resumes the commands that what was granted pays for. A fused pair counts as two I/Os, and does not go on with one.
+/// What they cost otherwise than expected is settled with the limits.
 void qos_messages::core_on_ticket(core::message& m) noexcept {
     qos_flow& f = flow_of(m);
     const qos_ticket& t = f.ticket;
-    std::int64_t bytes = 0;
-    std::uint64_t left = t.granted;
-    for (; left > 0 && f.first; --left)
-        bytes += static_cast<std::int64_t>(resume_first(f) - t.bytes_of_each);
-    bytes -= static_cast<std::int64_t>(left * t.bytes_of_each);
-    if (t.charged && (left > 0 || bytes != 0)) {
-        f.of->of->limiter().charge(t.direction, -static_cast<std::int64_t>(left), bytes);
-        t.host->own.charge(t.direction, -static_cast<std::int64_t>(left), bytes);
+    std::uint64_t ios = std::exchange(f.kept_ios, 0) + t.granted;
+    auto bytes = static_cast<std::int64_t>(std::exchange(f.kept_bytes, 0) + t.granted * t.bytes_of_each);
+    while (f.first && side_of(*f.first).metered_ios <= ios) {
+        ios -= side_of(*f.first).metered_ios;
+        bytes -= static_cast<std::int64_t>(side_of(*f.first).metered_bytes);
+        resume_first(f);
+    }
+    if (f.first && ios > 0) {
+        f.kept_ios = std::exchange(ios, 0);
+        f.kept_bytes = f.kept_ios * t.bytes_of_each;
+        bytes -= static_cast<std::int64_t>(f.kept_bytes);
+    }
+    if (t.charged && (ios > 0 || bytes != 0)) {
+        f.of->of->limiter().charge(t.direction, -static_cast<std::int64_t>(ios), -bytes);
+        t.host->own.charge(t.direction, -static_cast<std::int64_t>(ios), -bytes);
     }
     --f.away;
     if (f.ended)
         go_if_done(f);
-    else if (f.count > 0)
+    else if (f.first)
         ask(f);
 }
 
@@ -174,19 +193,22 @@ bool defer(core_qos& q, request& r, const io_cost& c, qos_flow::resume_function 
         f->next_of_qpair = std::exchange(side.qos_flows, f);
         q.flows.push_back(*f);
     }
-    push(*f, r, c.bytes);
+    push(*f, r, c);
     if (f->away == 0)
         qos_messages::ask(*f);
     return true;
 }
 
 void cancel_deferred(request& r) noexcept {
-    remove(*side_of(r).flow, r);
+    qos_flow& f = *side_of(r).flow;
+    if (request* const second = side_of(r).fused; second && side_of(*second).half_is_deferred)
+        return replace(f, r, *second);
+    remove(f, r);
 }
 
 void end_flows(qpair& q) noexcept {
     while (qos_flow* const f = side_of(q).qos_flows) {
-        assert(f->count == 0);  // its transport has abandoned them
+        assert(!f->first);  // its transport has abandoned them
         unlist(q, *f);
         qos_messages::end(*f);
     }

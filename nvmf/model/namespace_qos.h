@@ -23,7 +23,7 @@ struct core_qos;
 /// The commands of one queue pair on one namespace, in one direction, that wait for credit, in order. On the queue
 /// pair's core; its messages travel to the core where the namespace's scheduler lives, and back.
 struct qos_flow {
-    using resume_function = void (*)(request&) noexcept;
+    using resume_function = void (*)(core_qos&, request&, io_direction waited) noexcept;
 
     core_qos* of = nullptr;
     qpair* owner = nullptr;  ///< until it has ended
@@ -32,7 +32,9 @@ struct qos_flow {
     std::array<char, 224> host_nqn{};  ///< a copy: the controller may be gone before the ticket is back
     request* first = nullptr;          ///< linked by the target's side
     request* last = nullptr;
-    std::uint64_t count = 0, bytes = 0;  ///< of those that wait
+    std::uint64_t ios = 0, bytes = 0;  ///< that those cost which wait
+    /// Granted, and too little for the first of them.
+    std::uint64_t kept_ios = 0, kept_bytes = 0;
 
     struct ticket_message : qos_ticket {
         qos_flow* flow = nullptr;
@@ -95,7 +97,9 @@ class namespace_qos {
     core::task<> set_limits(bdev::rate_limits limits);
     /// The same, before any core knows of it.
     void begin_with(bdev::rate_limits limits);
-    bool limited() const noexcept { return device_limited_ || limited_hosts_ > 0; }
+    bool limited() const noexcept { return device_limited_ || limits_hosts(); }
+    /// Some hosts have limits of their own.
+    bool limits_hosts() const noexcept { return limited_hosts_ > 0; }
     /// As set_limits(), for one host: its limits, which no other host has. The caller visits every core with
     /// on_host_changed() and on_limits_changed() then, and calls leave_unset_host() where the share is the default.
     core::task<rate_limiter*> set_host(std::string nqn, host_share before, host_share now);
@@ -142,10 +146,11 @@ class namespace_qos {
 
 // ---- On the queue pair's core.
 
-/// `r`, which costs `c`, waits in the flow of its queue pair. `resume` is called when it may go on; not within this
-/// call. False: there is no memory for its flow.
+/// `r`, which costs `c`, waits in the flow of its queue pair. `resume` is called when it may go on with all of that;
+/// not within this call. False: there is no memory for its flow.
 bool defer(core_qos& q, request& r, const io_cost& c, qos_flow::resume_function resume) noexcept;
-/// It waits no longer. REQUIRES: it does.
+/// It waits no longer. Where the other half of its fused pair has waited for it, that one takes its place. REQUIRES: it
+/// waits.
 void cancel_deferred(request& r) noexcept;
 /// The host of `q`, if it has limits of its own there.
 core_host* find_limited_host(core_qos& q, const qpair& of) noexcept;

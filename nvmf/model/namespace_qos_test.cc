@@ -66,6 +66,40 @@ class limited_namespace : public testing::Test {
         EXPECT_TRUE(w.until([&] { return std::ranges::all_of(waiting, &capsule::deferred); }));
         return waiting;
     }
+    /// The halves of a Compare and Write, sent one after the other.
+    struct pair {
+        capsule *first, *second;
+
+        bool deferred() const { return first->deferred && second->deferred; }
+        bool answered() const { return first->answered && second->answered; }
+    };
+    capsule& send_first(connection& q, std::uint32_t blocks = 1) {
+        return q.send(fused(io(io_opcode::compare, 1, 0, blocks), fuse::first), bytes(512 * blocks));
+    }
+    capsule& send_second(connection& q, std::uint32_t blocks = 1) {
+        return q.send(fused(io(io_opcode::write, 1, 0, blocks), fuse::second), bytes(512 * blocks));
+    }
+    pair send_pair(connection& q, std::uint32_t blocks = 1) {
+        return {&send_first(q, blocks), &send_second(q, blocks)};
+    }
+    /// Pairs that are done in that time, of a queue pair that keeps so many outstanding.
+    unsigned pairs_in(connection& q, core::nanoseconds d, std::size_t outstanding, std::uint32_t blocks) {
+        const core::ticks end = w.sim.time().now() + static_cast<core::ticks>(d.count());
+        std::vector<pair> pairs;
+        unsigned done = 0;
+        w.until([&] {
+            for (busy_queue& b : busy)
+                b.top_up();
+            done += static_cast<unsigned>(std::erase_if(pairs, [](const pair& p) {
+                EXPECT_TRUE(!p.answered() || (p.first->status().ok() && p.second->status().ok()));
+                return p.answered();
+            }));
+            while (pairs.size() < outstanding)
+                pairs.push_back(send_pair(q, blocks));
+            return w.sim.time().now() >= end;
+        });
+        return done;
+    }
     std::uint64_t throttled() {
         std::uint64_t n = 0;
         for (std::size_t i = 0; i < w.sim.group().size(); ++i)
@@ -255,17 +289,144 @@ TEST_F(limited_namespace, charges_nothing_for_what_it_refuses) {
     EXPECT_EQ(throttled(), 0u);
 }
 
-TEST_F(limited_namespace, lets_fused_pairs_pass_and_makes_others_pay_for_them) {
+TEST_F(limited_namespace, lets_a_fused_pair_wait_until_there_is_credit_for_both_halves) {
     limit({.rw_ios_per_sec = 10});
     host h = w.make_host(host_a, 1);
     connection& q = *h.queues[0];
     q.call(io(io_opcode::read, 1), bytes(512));
     const core::ticks before = w.sim.time().now();
-    q.send(fused(io(io_opcode::compare, 1), fuse::first), bytes(512));
-    EXPECT_TRUE(q.call(fused(io(io_opcode::write, 1), fuse::second), bytes(512)).status().ok());
-    EXPECT_LT(w.sim.time().now() - before, 50'000'000u);
+    const pair p = send_pair(q);
+    EXPECT_TRUE(w.until([&] { return p.deferred(); }));
+    EXPECT_TRUE(w.until([&] { return !p.first->deferred || !p.second->deferred; }));
+    EXPECT_GT(w.sim.time().now() - before, 190'000'000u);
+    EXPECT_FALSE(p.first->deferred || p.second->deferred);
+    EXPECT_TRUE(w.until([&] { return p.answered(); }));
+    EXPECT_TRUE(p.first->status().ok());
+    EXPECT_TRUE(p.second->status().ok());
+    EXPECT_LT(w.sim.time().now() - before, 250'000'000u);
     q.call(io(io_opcode::read, 1), bytes(512));
     EXPECT_GT(w.sim.time().now() - before, 290'000'000u);
+    EXPECT_EQ(throttled(), 3u);
+}
+
+TEST_F(limited_namespace, lets_a_fused_pair_pass_where_there_is_credit) {
+    limit({.rw_ios_per_sec = 1'000'000, .rw_mbytes_per_sec = 1000});
+    host h = w.make_host(host_a, 1);
+    EXPECT_GT(pairs_in(*h.queues[0], 2ms, 1, 1), 10u);
+    EXPECT_EQ(throttled(), 0u);
+}
+
+TEST_F(limited_namespace, holds_fused_pairs_to_every_limit) {
+    const struct {
+        bdev::rate_limits limits;
+        unsigned per_second;
+    } rows[] = {
+        {{.rw_ios_per_sec = 100}, 50},
+        {{.rw_mbytes_per_sec = 4}, 32},
+        {{.r_mbytes_per_sec = 4}, 64},
+        {{.w_mbytes_per_sec = 4}, 64},
+        {{.r_mbytes_per_sec = 8, .w_mbytes_per_sec = 4}, 64},
+        {{.r_mbytes_per_sec = 4, .w_mbytes_per_sec = 5}, 64},
+    };
+    for (const auto& row : rows) {
+        host h = w.make_host(host_a, 1);
+        limit(row.limits);
+        EXPECT_NEAR(pairs_in(*h.queues[0], 1s, 8, 128), row.per_second, 4);
+        limit({});
+    }
+}
+
+TEST_F(limited_namespace, shares_by_what_fused_pairs_cost) {
+    limit({.rw_ios_per_sec = 4000});
+    host a = w.make_host(host_a, 1), b = w.make_host(host_b, 1);
+    const busy_queue& reads = add_busy(b.queues[0], 16);
+    EXPECT_NEAR(pairs_in(*a.queues[0], 500ms, 8, 1), 500, 30);
+    EXPECT_NEAR(reads.done, 1000, 60);
+}
+
+TEST_F(limited_namespace, lets_the_second_half_pass_if_the_first_has_waited_for_both) {
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    limit({.rw_ios_per_sec = 10});
+    q.call(io(io_opcode::read, 1), bytes(512));
+    capsule& first = send_first(q);
+    EXPECT_TRUE(w.until([&] { return first.deferred; }));
+    EXPECT_TRUE(w.until([&] { return !first.deferred; }));
+    EXPECT_FALSE(first.answered);
+    const core::ticks before = w.sim.time().now();
+    capsule& second = send_second(q);
+    EXPECT_TRUE(w.until([&] { return first.answered && second.answered; }));
+    EXPECT_TRUE(first.status().ok());
+    EXPECT_TRUE(second.status().ok());
+    EXPECT_LT(w.sim.time().now() - before, 10'000'000u);
+}
+
+TEST_F(limited_namespace, ends_both_halves_of_a_waiting_pair_if_one_is_aborted) {
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    make_wait(q);
+    for (const bool first_is_aborted : {true, false}) {
+        SCOPED_TRACE(first_is_aborted);
+        limit({.rw_ios_per_sec = 1});
+        q.call(io(io_opcode::read, 1), bytes(512));
+        const pair p = send_pair(q);
+        EXPECT_TRUE(w.until([&] { return p.deferred(); }));
+        capsule &aborted = first_is_aborted ? *p.first : *p.second, &other = first_is_aborted ? *p.second : *p.first;
+        EXPECT_EQ(h.admin->call(abort(1, aborted.command.cid)).dw0() & 1, 0u);
+        EXPECT_TRUE(aborted.status().is(sc::aborted_by_request));
+        limit({});
+        EXPECT_TRUE(w.until([&] { return other.answered; }));
+        EXPECT_TRUE(other.status().is(sc::aborted_failed_fused));
+    }
+}
+
+TEST_F(limited_namespace, fails_a_waiting_first_half_whose_second_does_not_come) {
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    limit({.rw_ios_per_sec = 10});
+    q.call(io(io_opcode::read, 1), bytes(512));
+    capsule& first = send_first(q);
+    capsule& other = q.send(io(io_opcode::read, 1), bytes(512));
+    EXPECT_TRUE(w.until([&] { return first.answered && other.answered; }));
+    EXPECT_TRUE(first.status().is(sc::aborted_missing_fused));
+    EXPECT_TRUE(other.status().ok());
+}
+
+TEST_F(limited_namespace, fails_a_waiting_first_half_whose_second_is_wrong) {
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    limit({.rw_ios_per_sec = 10});
+    q.call(io(io_opcode::read, 1), bytes(512));
+    capsule& first = send_first(q);
+    capsule& second = q.call(fused(io(io_opcode::write, 1, 7), fuse::second), bytes(512));
+    EXPECT_TRUE(second.status().is(sc::invalid_field));
+    EXPECT_TRUE(w.until([&] { return first.answered; }));
+    EXPECT_TRUE(first.status().is(sc::aborted_failed_fused));
+}
+
+TEST_F(limited_namespace, loses_a_waiting_pair_with_its_connection_and_answers_it_when_it_is_removed) {
+    host h = w.make_host(host_a, 2);
+    make_wait(*h.queues[0], 1);
+    const pair lost = send_pair(*h.queues[0]), stays = send_pair(*h.queues[1]);
+    EXPECT_TRUE(w.until([&] { return lost.deferred() && stays.deferred(); }));
+    h.queues[0]->drop();
+    EXPECT_TRUE(w.until([&] { return h.queues[0]->gone; }));
+    EXPECT_FALSE(lost.first->answered || lost.second->answered);
+    EXPECT_TRUE(w.run(s.namespaces().remove(1)));
+    EXPECT_TRUE(w.until([&] { return stays.answered(); }));
+    EXPECT_TRUE(stays.first->status().is(sc::invalid_namespace_or_format));
+    EXPECT_TRUE(stays.second->status().is(sc::aborted_failed_fused));
+}
+
+TEST_F(limited_namespace, ends_keep_alive_and_admin_commands_at_once_while_fused_pairs_wait) {
+    host h = w.make_host(host_a, 1);
+    make_wait(*h.queues[0], 1);
+    const pair p = send_pair(*h.queues[0]);
+    EXPECT_TRUE(w.until([&] { return p.deferred(); }));
+    EXPECT_TRUE(h.admin->call(admin(nvme::admin_opcode::keep_alive)).status().ok());
+    EXPECT_TRUE(h.admin->call(identify(nvme::cns::ns, 1), bytes(4096)).status().ok());
+    EXPECT_TRUE(h.queues[0]->call(io(io_opcode::flush, 1)).status().ok());
+    EXPECT_TRUE(p.deferred());
 }
 
 TEST_F(limited_namespace, charges_a_copy_for_what_it_reads_and_writes) {
@@ -365,8 +526,13 @@ TEST_F(limited_namespace, comes_and_goes_with_hosts_and_limits_in_any_order) {
                 host_a, {.limits = {.rw_ios_per_sec = x.sim.random().below(2) * 1000}})));
             for (host& h : hosts)
                 for (connection* q : h.queues)
-                    for (int i = 0; i < 20; ++i)
+                    for (int i = 0; i < 20; ++i) {
                         q->send(io(i % 2 ? io_opcode::read : io_opcode::write, 1), bytes(512));
+                        if (i % 4 == 0)
+                            send_pair(*q);
+                        if (i % 8 == 0)
+                            send_first(*q);
+                    }
             x.pass(core::nanoseconds(x.sim.random().below(5'000'000)));
             if (round == 5)
                 hosts[1].queues[0]->drop();

@@ -42,6 +42,8 @@ inline constexpr std::uint8_t reservation = 1 << 2;  ///< a host holds a reserva
 inline constexpr std::uint8_t masked = 1 << 3;       ///< not all hosts see it: `seen_by` says which do
 /// It has limits: not a refusal, but commands may have to wait for credit (core_namespace::qos).
 inline constexpr std::uint8_t throttled = 1 << 4;
+/// Besides `throttled`: hosts have limits of their own, so whose command it is matters.
+inline constexpr std::uint8_t throttled_by_host = 1 << 5;
 }  // namespace refusal
 
 /// Control reactor. A number for core_namespace::admission that has not been used before.

@@ -32,10 +32,10 @@ void nvm_namespace::begin_with_limits() {
 void nvm_namespace::show_limits(std::size_t core) noexcept {
     core_namespace& c = on_core(core);
     c.qos = &qos_->on_core(core);
-    if (qos_->limited())
-        c.refusals |= refusal::throttled;
-    else
-        c.refusals &= static_cast<std::uint8_t>(~refusal::throttled);
+    constexpr std::uint8_t mine = refusal::throttled | refusal::throttled_by_host;
+    const int now =
+        (qos_->limited() ? refusal::throttled : 0) | (qos_->limits_hosts() ? refusal::throttled_by_host : 0);
+    c.refusals = static_cast<std::uint8_t>((c.refusals & ~mine) | now);
 }
 
 core::task<> nvm_namespace::apply_limits() {

@@ -64,8 +64,8 @@ class core_credit {
 ///
 ///     rate × (t + burst + slices + lateness) + one command
 ///
-/// `lateness` is 0 unless the timer that ended the last wait came late: a reactor that sleeps wakes on whole
-/// milliseconds.
+/// `lateness` is 0 unless the timer that ended the last wait came late: a reactor that sleeps wakes some 0.1 ms after
+/// it is due, or later if its core is away.
 ///
 /// While commands wait (set_contended()) nobody draws: credit goes to those that wait, in their order, by charge().
 class rate_limiter {

@@ -51,7 +51,7 @@ BREAKS = [
     ("a command reaches beyond the end of a disk that has shrunk", "bdev/device.cc",
      "    if (!holds(i.offset_blocks, i.length_blocks))\n        return nvme::sc::lba_out_of_range.with_dnr();\n", ""),
     ("half of a fused pair is taken for a command", "nvmf/begin.cc",
-     "    if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]\n        return begin_unusual(r);\n", ""),
+     "    if (r.command.flags != plain_flags || q.held_fused || q.fused_first_failed) [[unlikely]]\n        return begin_out_of_line(r);\n", ""),
     ("the transport forgets the buffer of a command that waits when its connection ends", "transport/loop/loop_qpair.cc",
      "            abandon_waiting(l.slots[cid]);\n", ""),
     ("the transport hands out a buffer that is in use", "transport/loop/loop_qpair.cc",

@@ -63,6 +63,19 @@ TEST(buffers, fused_pairs_are_served_while_a_strangers_disk_hangs) {
     }
 }
 
+TEST(buffers, a_fused_pair_that_has_waited_for_credit_shares_one_buffer) {
+    scarce_fixture w;
+    w.run(w.devices.find("fast")->set_limits({.rw_ios_per_sec = 100}));
+    host other = w.make_host(nqn, 16);
+    std::vector<std::pair<std::uint16_t, std::uint16_t>> pairs;
+    for (int i = 0; i < 4; ++i)
+        pairs.push_back(send_pair(*other.io));
+    for (const auto& [first, second] : pairs) {
+        EXPECT_TRUE(answered(w, *other.io, first));
+        EXPECT_TRUE(answered(w, *other.io, second));
+    }
+}
+
 TEST(buffers, pairs_that_wait_or_move_their_data_go_with_their_connection) {
     for (unsigned steps = 0; steps < 60; ++steps) {
         scarce_fixture w;

@@ -219,6 +219,29 @@ TEST_F(buffers, a_fused_pair_is_served_while_a_strangers_disk_hangs) {
     expect_success(io);
 }
 
+/// Both halves of it are here when the first one gets its buffer.
+TEST_F(buffers, a_fused_pair_that_has_waited_for_credit_shares_one_buffer) {
+    raw_host admin = connect(), io = connect(1);
+    const auto disk = devices.find("memory");
+    const std::vector<std::byte> old(5120), fresh(5120, std::byte{9});
+    run(disk->set_limits({.rw_ios_per_sec = 10}));
+    io.send(read(good_ns, 1));
+    expect_success(io);
+    for (const auto* expected : {&old, &fresh}) {
+        io.send(block_command(nvme::io_opcode::compare, good_ns, 5120, 2, nvme::fuse::first));
+        io.send(block_command(nvme::io_opcode::write, good_ns, 5120, 3, nvme::fuse::second));
+        pass(std::chrono::milliseconds(10));
+        io.receive();
+        EXPECT_TRUE(io.r2ts.empty());
+        for (const auto* each : {expected, &fresh}) {
+            ASSERT_TRUE(r2t_for(io));
+            io.send_data(*each);
+        }
+        expect_success(io);
+        expect_success(io);
+    }
+}
+
 TEST_F(buffers, two_halves_that_wait_are_served_together_or_go_with_their_connection) {
     raw_host other_admin = connect(), other = connect(1);
     hang(other, 2);
