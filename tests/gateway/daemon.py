@@ -125,6 +125,14 @@ class Daemon:
     def client(self) -> Client:
         return Client(self.socket)
 
+    def await_log(self, *texts: str, within: float = 60) -> str:
+        """Waits until the log has all of these, and returns it: the gateway's log has a thread of its own."""
+        deadline = time.monotonic() + within
+        while missing := [text for text in texts if text not in self.log.read_text()]:
+            assert time.monotonic() < deadline, f"not in the log within {within} s: {missing}"
+            time.sleep(0.02)
+        return self.log.read_text()
+
     def call(self, method: str, params=None):
         with self.client() as client:
             return client.call(method, params)

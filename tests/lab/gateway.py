@@ -108,6 +108,13 @@ class Gateway:
         said = "\n".join(self._log_text()[self._log_begin:].splitlines()[-lines:])
         return said or (self._process.errors() if self._process else "") or "(it logged nothing)"
 
+    def await_log(self, text: str, within: float = 60) -> None:
+        """Waits until its log has that: the gateway's log has a thread of its own."""
+        deadline = time.monotonic() + within
+        while text not in self._log_text():
+            assert time.monotonic() < deadline, f"not in the log within {within} s: {text}"
+            time.sleep(0.02)
+
     def _log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

@@ -99,7 +99,7 @@ def test_hosts_leave_descriptors_to_the_operator(new_gateway, monkeypatch):
                 assert operators.enter_context(gateway.client()).call("spdk_get_version")
         assert len(hosts[0].read(0, 1, 512)) == 512
         assert sockets_of(gateway) < 100 + 20
-        assert gateway.log.read_text().count("not accepting connections for now") == 1
+        assert gateway.await_log("not accepting connections for now").count("not accepting connections for now") == 1
         hosts.pop().__exit__()
         assert waiting.receive().kind == IC_RESP
 
@@ -216,7 +216,7 @@ def test_keep_alive_ends_the_controller_of_a_dead_host(gateway):
         # Nothing comes from it any more, and nothing says so.
         dead.io.send(read(1, 2, 0, 1, 4096))
         until(lambda: gateway.qpairs() == before - 2, "its queues are gone")
-        assert "keep alive timeout of" in gateway.log.read_text()
+        gateway.await_log("keep alive timeout of")
         assert len(other.read(0, 1, 512)) == 512
 
 

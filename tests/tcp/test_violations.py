@@ -136,7 +136,7 @@ def test_the_term_req_of_a_host_ends_the_connection(gateway, host):
     host.io.raw(common(H2C_TERM, 24, 24 + 72) + struct.pack("<HI10x", LIMIT_EXCEEDED, 0) + bytes(72))
     assert host.io.closed()
     gateway.await_qpairs(before - 1)
-    assert "the host ends the connection" in gateway.log.read_text()
+    gateway.await_log("the host ends the connection")
     assert host.admin.call(read(1, 1, 0, 1, 512)).status != 0
 
 

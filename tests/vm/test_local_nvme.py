@@ -84,7 +84,7 @@ def nothing_went_astray(guest):
 def test_each_namespace_is_a_device_except_one_with_metadata(gateway, names):
     """That one is left out with the reason."""
     assert names == {"left": ["Leftn1", "Leftn2"], "right": ["Rightn1", "Rightn3"]}
-    assert re.search("metadata", gateway.log.read_text())
+    gateway.await_log("metadata")
     shapes = {name: gateway.bdev(name) for name in names["left"] + names["right"]}
     assert {name: (shape["block_size"], shape["num_blocks"]) for name, shape in shapes.items()} == {
         "Leftn1": (512, 32 * MIB // 512), "Leftn2": (4096, 32 * MIB // 4096), "Rightn1": (4096, 32 * MIB // 4096),
@@ -196,7 +196,7 @@ def test_a_drives_warning_reaches_its_hosts(drives, guest, host, gateway, left, 
         warn(1)    # the spare capacity is below its threshold
         guest.until(f"{critical_warning(LEFT)} | grep -q ': *1'")
         assert re.search(": *0", guest.out(critical_warning(RIGHT)))
-        assert "critical warning 01h" in gateway.log.read_text()
+        gateway.await_log("critical warning 01h")
     finally:
         warn(0)
     assert gateway.rpc("bdev_nvme_get_controller_health_info", {"name": "Left"})["critical_warning"] == 0
