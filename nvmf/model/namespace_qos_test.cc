@@ -545,5 +545,58 @@ TEST_F(limited_namespace, comes_and_goes_with_hosts_and_limits_in_any_order) {
     }
 }
 
+core::task<> count_down(core::task<> t, unsigned& running) {
+    co_await std::move(t);
+    --running;
+}
+
+core::task<> without_result(core::task<core::result<>> t) {
+    static_cast<void>(co_await std::move(t));
+}
+
+/// Nobody waits for anybody: tickets, grants and cancellations are on their way when the next change begins.
+TEST_F(limited_namespace, ends_in_order_whatever_changes_at_the_same_time) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE(seed);
+        nvmf_fixture x(seed, 3);
+        subsystem& sub = x.make_subsystem();
+        auto device = x.make_memory("d");
+        x.add(sub, "d");
+        x.run(device->set_limits({.rw_ios_per_sec = 1000}));
+        std::vector<host> hosts{x.make_host(host_a, 3), x.make_host(host_b, 3)};
+        for (host& h : hosts) {
+            for (connection* q : h.queues) {
+                send_pair(*q);
+                for (int i = 0; i < 10; ++i)
+                    q->send(io(i % 2 ? io_opcode::read : io_opcode::write, 1), bytes(512));
+            }
+        }
+        x.pass(core::nanoseconds(x.sim.random().below(2'000'000)));
+        nvm_namespace& ns = *sub.namespaces().all().at(1);
+        unsigned running = 0;
+        const auto begin = [&](core::task<> t) {
+            ++running;
+            core::detach(count_down(std::move(t), running));
+        };
+        hosts[0].queues[0]->drop();
+        x.at_control([&] {
+            begin(device->set_limits({.rw_ios_per_sec = x.sim.random().below(2) * 10}));
+            begin(without_result(ns.set_host_share(host_a, {.limits = {.rw_ios_per_sec = 5}, .weight = 2})));
+            begin(device->set_limits({.w_mbytes_per_sec = 1}));
+            begin(without_result(ns.set_host_share(host_a, {})));
+        });
+        hosts[1].queues[1]->drop();
+        hosts[1].admin->send(property_set(nvme::property::cc, 0));
+        x.pass(core::nanoseconds(x.sim.random().below(200'000)));
+        x.at_control([&] { begin(without_result(sub.namespaces().remove(1))); });
+        hosts[0].queues[1]->drop();
+        EXPECT_TRUE(x.until([&] { return running == 0; }));
+        EXPECT_EQ(device->claimed_by(), nullptr);
+        EXPECT_TRUE(x.until([&] {
+            return std::ranges::all_of(hosts[0].queues[2]->capsules, [](const auto& c) { return c->answered; });
+        }));
+    }
+}
+
 }  // namespace
 }  // namespace causeway::nvmf::test
