@@ -361,6 +361,26 @@ TEST_F(limited_namespace, lets_the_second_half_pass_if_the_first_has_waited_for_
     EXPECT_LT(w.sim.time().now() - before, 10'000'000u);
 }
 
+/// The first one takes it, as always, although the second has been there for as long.
+TEST_F(limited_namespace, lets_the_halves_of_a_pair_that_has_waited_share_one_buffer) {
+    host h = w.make_host(host_a, 1);
+    connection& q = *h.queues[0];
+    make_wait(q, 1);
+    const pair p = send_pair(q);
+    EXPECT_TRUE(w.until([&] { return p.deferred(); }));
+    q.hold = true;
+    limit({});
+    EXPECT_TRUE(w.until([&] { return p.first->held && p.second->held; }));
+    EXPECT_EQ(q.qpair->buffer_length_of(*p.first), 1024u);
+    EXPECT_EQ(q.qpair->buffer_length_of(*p.second), 512u);
+    EXPECT_EQ(p.second->other_half(), p.first);
+    q.execute_held(*p.second);
+    q.execute_held(*p.first);
+    EXPECT_TRUE(w.until([&] { return p.answered(); }));
+    EXPECT_TRUE(p.first->status().ok());
+    EXPECT_TRUE(p.second->status().ok());
+}
+
 TEST_F(limited_namespace, ends_both_halves_of_a_waiting_pair_if_one_is_aborted) {
     host h = w.make_host(host_a, 1);
     connection& q = *h.queues[0];
