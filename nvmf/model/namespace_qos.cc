@@ -216,9 +216,25 @@ void end_flows(qpair& q) noexcept {
 
 // ---- The namespace's.
 
+namespace {
+
+using namespace std::chrono_literals;
+
+bool sleeps(const core::reactor_group& group) noexcept {
+    return !group.control().options().never_sleep;
+}
+
+/// Where other programs use the CPUs of cores that sleep, the kernel lets a wake-up come late now and then.
+core::nanoseconds late_wake_ups(const core::reactor_group& group) noexcept {
+    return sleeps(group) ? 1ms : 0ms;
+}
+
+}  // namespace
+
+/// Each round of grants wakes the cores of hosts and flows, if they sleep.
 namespace_qos::namespace_qos(core::reactor_group& group, core::reactor& home)
-    : group_(group), home_(home), cores_(group.size()), limits_(group.time(), group.size()),
-      timer_(home, [this] { serve_all(); }) {
+    : group_(group), home_(home), cores_(group.size()), limits_(group.time(), group.size(), late_wake_ups(group)),
+      timer_(home, [this] { serve_all(); }), tick_(sleeps(group) ? 500us : 250us) {
     for (std::size_t i = 0; i < cores_.size(); ++i)
         cores_.on(i).of = this;
 }
@@ -244,7 +260,7 @@ core::task<rate_limiter*> namespace_qos::set_host(std::string nqn, host_share be
     limited_hosts_ -= before.limits.any();
     const bool open = limited();
     co_await core::switch_to(home_);
-    qos_host& h = hosts_.try_emplace(nqn, group_.time(), group_.size()).first->second;
+    qos_host& h = host_of(nqn);
     if (!std::exchange(h.is_set, true))
         ++h.users;
     h.own.set(share.limits, group_.time().now());
@@ -323,6 +339,10 @@ core_host* find_limited_host(core_qos& q, const qpair& of) noexcept {
     return q.last_host.host;
 }
 
+qos_host& namespace_qos::host_of(const std::string& nqn) {
+    return hosts_.try_emplace(nqn, group_.time(), group_.size(), late_wake_ups(group_)).first->second;
+}
+
 void namespace_qos::leave_host(qos_host& h) noexcept {
     if (--h.users > 0)
         return;
@@ -332,8 +352,7 @@ void namespace_qos::leave_host(qos_host& h) noexcept {
 
 void namespace_qos::on_ticket(qos_ticket& t) noexcept {
     if (!t.host) {
-        const char* const nqn = static_cast<qos_flow::ticket_message&>(t).flow->host_nqn.data();
-        t.host = &hosts_.try_emplace(nqn, group_.time(), group_.size()).first->second;
+        t.host = &host_of(static_cast<qos_flow::ticket_message&>(t).flow->host_nqn.data());
         ++t.host->users;
     }
     if (!open_) {  // nothing has to wait
@@ -373,7 +392,7 @@ void namespace_qos::arm() noexcept {
         return timer_.cancel();
     const core::clock& time = group_.time();
     const core::ticks now = time.now();
-    const core::ticks at = std::max({*due, last_tick_ + time.to_ticks(tick), now});
+    const core::ticks at = std::max({*due, last_tick_ + time.to_ticks(tick_), now});
     timer_.arm_after(time.to_nanoseconds(at - now) + core::nanoseconds(1));
 }
 

@@ -119,8 +119,8 @@ class namespace_qos {
 
   private:
     friend struct qos_messages;
-    static constexpr std::chrono::microseconds tick{250};  ///< grants are gathered for so long
 
+    qos_host& host_of(const std::string& nqn);
     void leave_host(qos_host& h) noexcept;
     void on_ticket(qos_ticket& t) noexcept;
     void reopen(bool open) noexcept;
@@ -141,7 +141,8 @@ class namespace_qos {
     std::map<std::string, qos_host> hosts_;  ///< by NQN
     core::timer timer_;
     core::ticks last_tick_ = 0;
-    bool open_ = false;  ///< false: nothing has to wait
+    bool open_ = false;             ///< false: nothing has to wait
+    const core::nanoseconds tick_;  ///< grants are gathered for so long
 };
 
 // ---- On the queue pair's core.

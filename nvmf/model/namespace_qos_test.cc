@@ -129,7 +129,7 @@ TEST_F(limited_namespace, is_read_as_fast_as_its_limit_allows_by_hosts_on_all_co
 /// its core must count, or hosts near the scheduler, whose tickets are back first, have the rest.
 TEST_F(limited_namespace, is_shared_equally_by_hosts_that_have_little_more_outstanding_than_is_granted_at_once) {
     w.sim.set_pace({.turns_before_a_stall = 0});
-    limit({.rw_ios_per_sec = 400'000});
+    limit({.rw_ios_per_sec = 200'000});
     std::vector<host> hosts;
     for (int i = 0; i < 6; ++i) {
         hosts.push_back(w.make_host("nqn.2024-01.io.example:host" + std::to_string(i), 1));
@@ -142,7 +142,7 @@ TEST_F(limited_namespace, is_shared_equally_by_hosts_that_have_little_more_outst
     std::uint64_t all = 0;
     for (const busy_queue& each : busy)
         all += each.done;
-    EXPECT_NEAR(all, 20'000, 300);
+    EXPECT_NEAR(all, 10'000, 400);
     for (const busy_queue& each : busy)
         EXPECT_NEAR(each.done, all / busy.size(), all / busy.size() / 20);
 }
@@ -166,7 +166,7 @@ TEST_F(limited_namespace, does_not_delay_a_host_that_asks_for_less_than_its_shar
         longest = std::max(longest, w.sim.time().now() - before);
         run(300us);
     }
-    EXPECT_LE(longest, 400'000u);  // a host that waits its turn behind 128 commands waits 6.4 ms
+    EXPECT_LE(longest, 700'000u);  // a host that waits its turn behind 128 commands waits 6.4 ms
 }
 
 TEST_F(limited_namespace, lets_nothing_wait_below_its_limit) {

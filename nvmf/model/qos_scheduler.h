@@ -32,7 +32,9 @@ struct qos_ticket : core::message {
 
 /// What a scheduler knows of one host.
 struct qos_host {
-    qos_host(const core::clock& time, std::size_t cores) noexcept : own(time, cores) {}
+    /// As of rate_limiter.
+    qos_host(const core::clock& time, std::size_t cores, core::nanoseconds late_wake_ups = {}) noexcept
+        : own(time, cores, late_wake_ups) {}
 
     std::uint32_t weight = 1;
     rate_limiter own;         ///< its own limits; unlimited unless an operator has set some

@@ -14,8 +14,9 @@ double seconds(std::chrono::nanoseconds d) noexcept {
 
 }  // namespace
 
-rate_limiter::rate_limiter(const core::clock& time, std::size_t cores) noexcept
-    : ticks_per_second_(static_cast<double>(time.per_second())), burst_ticks_(seconds(burst) * ticks_per_second_),
+rate_limiter::rate_limiter(const core::clock& time, std::size_t cores, core::nanoseconds late_wake_ups) noexcept
+    : ticks_per_second_(static_cast<double>(time.per_second())),
+      burst_ticks_(seconds(burst + late_wake_ups) * ticks_per_second_),
       slice_ticks_(seconds(slices) * ticks_per_second_ / static_cast<double>(cores)) {}
 
 void rate_limiter::set(const bdev::rate_limits& l, core::ticks now) noexcept {

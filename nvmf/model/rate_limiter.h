@@ -62,7 +62,7 @@ class core_credit {
 /// A command may go while there is any credit, however large it is; what it takes beyond the credit is paid back before
 /// the next one goes. So in any time t all cores together start at most
 ///
-///     rate × (t + burst + slices + lateness) + one command
+///     rate × (t + burst + late_wake_ups + slices + lateness) + one command
 ///
 /// `lateness` is 0 unless the timer that ended the last wait came late: a reactor that sleeps wakes some 0.1 ms after
 /// it is due, or later if its core is away.
@@ -77,8 +77,8 @@ class rate_limiter {
     /// The lateness of timers that is made up for.
     static constexpr std::chrono::milliseconds max_lateness{5};
 
-    /// Unlimited.
-    rate_limiter(const core::clock& time, std::size_t cores) noexcept;
+    /// Unlimited. `late_wake_ups`: what a core that sleeps may miss, which adds to `burst`.
+    rate_limiter(const core::clock& time, std::size_t cores, core::nanoseconds late_wake_ups = {}) noexcept;
 
     /// One core at a time. What has been used up under the old limits stays used up in proportion.
     void set(const bdev::rate_limits& l, core::ticks now) noexcept;

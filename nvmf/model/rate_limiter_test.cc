@@ -97,6 +97,22 @@ TEST(rate_limiter, has_a_bounded_burst_after_a_pause) {
     EXPECT_LE(sum(after, 0, 10), 1000u + 50 + 50 + 1);
 }
 
+TEST(rate_limiter, keeps_what_cores_that_wake_late_could_have_started) {
+    const core::virtual_clock clock;
+    const auto started_at_once = [&](core::nanoseconds late_wake_ups) {
+        rate_limiter limiter(clock, 1, late_wake_ups);
+        limiter.set({.rw_ios_per_sec = 100'000}, begin);
+        const io_cost one{1, 4096, io_direction::read};
+        core_credit c;
+        unsigned n = 0;
+        while (c.take(one) || (limiter.draw(c, one, begin + second) && c.take(one)))
+            ++n;
+        return n;
+    };
+    EXPECT_NEAR(started_at_once(core::nanoseconds(0)), 50, 1);
+    EXPECT_NEAR(started_at_once(core::nanoseconds(ms)), 150, 1);
+}
+
 TEST(rate_limiter, keeps_no_credit_on_idle_cores_that_others_miss) {
     busy_cores cores({.rw_ios_per_sec = 100'000}, 8);
     const io_cost one{1, 4096, io_direction::read};
