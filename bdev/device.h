@@ -14,6 +14,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct device_capabilities {
     std::uint32_t ops = 0;  ///< bit n: op n is served
     bool read_only = false;
     bool volatile_write_cache = false;
+    bool unmap_reads_zeroes = false;  ///< each block that unmap has deallocated reads as zeroes until it is written
+    bool write_zeroes_deallocates = false;  ///< write_zeroes keeps to io::deallocate
     bool supports(op o) const noexcept { return ops >> static_cast<unsigned>(o) & 1; }
 
     bool operator==(const device_capabilities&) const = default;
@@ -94,6 +97,10 @@ class device {
     /// Control reactor. The health of the medium, as it was read last; nullptr: unknown. All devices on one medium
     /// return the same object, so that its errors are not counted twice.
     virtual const health* medium_health() const noexcept { return nullptr; }
+
+    /// Control reactor. How many blocks are allocated, as counted last: not less than there were then, and about a
+    /// minute old at the most. Nothing: the device does not count. Never waits; it may begin to count again.
+    virtual std::optional<std::uint64_t> allocated_blocks() { return std::nullopt; }
 
     /// Any reactor. The ranges are checked here, those that op::copy reads too (a shrink may have come between): a bad
     /// one ends with LBA Out of Range, one that geometry has a limit for with Atomic Write Unit Exceeded or Command

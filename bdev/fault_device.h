@@ -48,6 +48,7 @@ class fault_device final : public device, private observer {
                                                               std::uint64_t seed = 1);
     ~fault_device() override;
 
+    std::optional<std::uint64_t> allocated_blocks() override { return base_->allocated_blocks(); }
     std::string_view product_name() const noexcept override { return "Error injection disk"; }
     core::reactor* home() const noexcept override { return base_->home(); }
     const health* medium_health() const noexcept override { return base_->medium_health(); }

@@ -41,6 +41,7 @@ struct io : core::message {
     // The request. Untouched by the device.
     op operation{};
     bool force_unit_access = false;
+    bool deallocate = false;  ///< write_zeroes only: the issuer would like the blocks to be deallocated
     std::uint64_t offset_blocks = 0;
     std::uint64_t length_blocks = 0;  ///< 0 for flush
     /// Data to read into, to write, or to compare with; length_blocks long altogether.

@@ -54,8 +54,9 @@ core::result<std::shared_ptr<memory_device>> memory_device::create(core::core_le
 
 memory_device::memory_device(core::core_lease home, std::string name, device_geometry g, uuid id, std::byte* memory,
                              std::size_t bytes)
-    : device(home.home().group(), std::move(name), g, {.ops = served}, id), lease_(std::move(home)), memory_(memory),
-      bytes_(bytes) {}
+    : device(home.home().group(), std::move(name), g,
+             {.ops = served, .unmap_reads_zeroes = true, .write_zeroes_deallocates = true}, id),
+      lease_(std::move(home)), memory_(memory), bytes_(bytes) {}
 
 memory_device::~memory_device() {
     ::munmap(memory_, bytes_ + copy_bytes);

@@ -25,7 +25,8 @@ device_geometry completed(device_geometry g) {
 }  // namespace
 
 null_device::null_device(core::reactor_group& group, std::string name, device_geometry g, uuid id)
-    : device(group, std::move(name), completed(g), {.ops = served}, id) {}
+    : device(group, std::move(name), completed(g),
+             {.ops = served, .unmap_reads_zeroes = true, .write_zeroes_deallocates = true}, id) {}
 
 void null_device::submit(io& i) noexcept {
     nvme::status status = nvme::sc::success;

@@ -192,6 +192,23 @@ TEST_F(device_test, long_ranges_become_several_commands) {
     EXPECT_EQ(model->io_commands(nvme::io_opcode::dataset_management), 263u);
 }
 
+TEST_F(device_test, zeroes_are_deallocated_where_the_issuer_asks_and_the_controller_can) {
+    for (const bool can : {false, true}) {
+        model_options o = small();
+        o.namespaces[0].dlfeat = can ? nvme::dlfeat_write_zeroes_deac : nvme::dlfeat_read_zeroes;
+        attach(std::move(o));
+        EXPECT_EQ(device->capabilities().write_zeroes_deallocates, can);
+        EXPECT_EQ(device->capabilities().unmap_reads_zeroes, !can);
+        EXPECT_TRUE(run(request(op::write_zeroes, 0, 8)).ok());
+        EXPECT_EQ(model->deallocating_zeroes(), 0u) << "nobody asked";
+        request asks(op::write_zeroes, 0, 8);
+        asks.deallocate = true;
+        EXPECT_TRUE(run(asks).ok());
+        EXPECT_EQ(model->deallocating_zeroes(), can ? 1u : 0u);
+        TearDown();
+    }
+}
+
 TEST_F(device_test, a_turn_rings_each_doorbell_once) {
     attach(small());
     std::string text = text_of(block);

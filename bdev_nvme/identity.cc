@@ -95,6 +95,8 @@ bdev::device_capabilities capabilities_of(const nvme::identify_namespace& id, co
     bdev::device_capabilities capabilities;
     capabilities.read_only = id.nsattr & nvme::nsattr_write_protected;
     capabilities.volatile_write_cache = c.volatile_write_cache;
+    capabilities.unmap_reads_zeroes = nvme::dlfeat_read(id.dlfeat) == nvme::dlfeat_read_zeroes;
+    capabilities.write_zeroes_deallocates = id.dlfeat & nvme::dlfeat_write_zeroes_deac;
     capabilities.ops = bdev::ops({op::read, op::write});
     const auto add = [&](bool has, op o) {
         if (has)
@@ -232,6 +234,7 @@ core::result<namespace_info> read_namespace(std::uint32_t nsid, const nvme::iden
     f.geometry.block_size = 1u << lbaf.lbads;
     f.geometry.blocks = id.nsze;
     f.capabilities = capabilities_of(id, c);
+    f.target.deallocates_zeroes = f.capabilities.write_zeroes_deallocates;
     if (f.metadata_bytes)  // for these the controller would want the metadata of us, or know it from us
         f.capabilities.ops &=
             ~bdev::ops({bdev::op::compare, bdev::op::compare_and_write, bdev::op::verify, bdev::op::copy});

@@ -14,6 +14,8 @@ struct io_target {
     std::uint8_t prinfo = 0;
     bool reference_tags = false;  ///< of which the low half of the LBA is a part
 
+    bool deallocates_zeroes = false;  ///< Write Zeroes may ask for it
+
     // The most blocks of one command.
     std::uint32_t max_blocks = 0;  ///< read, write, compare
     std::uint32_t max_zeroes_blocks = 0;

@@ -228,6 +228,8 @@ inline queue_pair::made queue_pair::issue_range(bdev::io& i, const io_target& ta
             release(*t);
             return m;
         }
+    } else if (i.deallocate && target.deallocates_zeroes && i.operation == op::write_zeroes) {
+        c.cdw12 = c.cdw12 | nvme::write_zeroes_deac;
     }
     put(c);
     return made::yes;

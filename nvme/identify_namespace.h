@@ -102,6 +102,9 @@ inline constexpr std::uint8_t rescap_exclusive_access_all_registrants = 1 << 6;
 inline constexpr std::uint8_t rescap_ignore_existing_key = 1 << 7;
 
 /// DLFEAT bits 2:0: what a read of a deallocated block returns.
+constexpr std::uint8_t dlfeat_read(std::uint8_t dlfeat) noexcept {
+    return dlfeat & 7;
+}
 inline constexpr std::uint8_t dlfeat_read_not_reported = 0;
 inline constexpr std::uint8_t dlfeat_read_zeroes = 1;
 inline constexpr std::uint8_t dlfeat_read_ones = 2;

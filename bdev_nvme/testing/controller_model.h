@@ -107,6 +107,7 @@ class controller_model final : public function {
     bool has_shadow_doorbells() const noexcept { return shadow_ != nullptr; }
     const queue_counters& counters(std::uint16_t qid) const noexcept { return counters_[qid]; }
     std::uint64_t io_commands(nvme::io_opcode o) const noexcept;
+    std::uint64_t deallocating_zeroes() const noexcept { return deallocating_zeroes_.get(); }
     std::uint64_t admin_commands(nvme::admin_opcode o) const noexcept;
     std::uint64_t enables() const noexcept { return enables_.get(); }
     std::uint64_t shutdowns() const noexcept { return shutdowns_.get(); }
@@ -247,7 +248,7 @@ class controller_model final : public function {
     alter_identify alter_identify_;
     alter_log_page alter_log_page_;
 
-    core::counter steps_, enables_, shutdowns_;
+    core::counter steps_, enables_, shutdowns_, deallocating_zeroes_;
     std::atomic<std::uint64_t> bad_doorbells_{0}, dma_faults_{0};
     std::atomic<std::uint32_t> bad_doorbell_kinds_{0};  ///< not reported yet; a bit for each error_event
     std::vector<queue_counters> counters_;              ///< by identifier

@@ -142,6 +142,10 @@ controller_model::outcome controller_model::write_zeroes(const nvme::command& c,
         return {sc::namespace_is_write_protected};
     if (v.blocks() * n.block_bytes() > max_bytes(options_.wzsl))
         return {sc::invalid_field};
+    if (v.deac() && !(n.shape().dlfeat & nvme::dlfeat_write_zeroes_deac))
+        return {sc::invalid_field};
+    if (v.deac())
+        deallocating_zeroes_.add();
     if (options_.keeps_data) {
         std::ranges::fill(n.data(v.slba(), v.blocks()), std::byte{0});
         std::ranges::fill(n.metadata(v.slba(), v.blocks()), std::byte{0});

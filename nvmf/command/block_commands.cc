@@ -88,6 +88,8 @@ void run(request& r) noexcept {
     bdev::io& io = side_of(r).io;
     io.operation = Op;
     io.force_unit_access = c.fua();
+    if constexpr (Op == op::write_zeroes)
+        io.deallocate = c.deac();
     io.offset_blocks = c.slba();
     io.length_blocks = c.blocks();
     constexpr bool has_data = Op != op::write_zeroes && Op != op::verify;

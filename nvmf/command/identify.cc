@@ -30,14 +30,17 @@ std::uint16_t zero_based(std::uint64_t count) noexcept {
 }
 
 /// Optimal writes of a power of two end at multiples of themselves, where the device does not say where its boundaries
-/// are. One that is too far away gives way to a nearer one: what crosses no multiple of a part crosses none of the
-/// whole.
+/// are. A boundary that has no number gives way to a nearer one: what crosses no multiple of a part crosses none of the
+/// whole. One that lies further away than a command is long is told as it is, for a nearer one would only split I/O.
 std::uint16_t io_boundary(const bdev::device_geometry& g, std::uint32_t max_io_blocks) {
-    const std::uint32_t most = std::min<std::uint32_t>(max_io_blocks, 0x8000);
-    if (g.optimal_io_boundary_blocks && !std::has_single_bit(g.optimal_io_boundary_blocks))
-        return static_cast<std::uint16_t>(g.optimal_io_boundary_blocks <= most ? g.optimal_io_boundary_blocks : 0);
-    const std::uint32_t boundary = g.optimal_io_boundary_blocks ? g.optimal_io_boundary_blocks : g.optimal_write_blocks;
-    return static_cast<std::uint16_t>(std::has_single_bit(boundary) ? std::min(boundary, most) : 0);
+    constexpr std::uint32_t most = 0x8000;
+    const std::uint32_t own = g.optimal_io_boundary_blocks;
+    if (own && !std::has_single_bit(own))
+        return static_cast<std::uint16_t>(own <= 0xffff ? own : 0);
+    if (own)
+        return static_cast<std::uint16_t>(std::min(own, most));
+    const bool aligned = std::has_single_bit(g.optimal_write_blocks);
+    return static_cast<std::uint16_t>(aligned ? std::min({g.optimal_write_blocks, max_io_blocks, most}) : 0);
 }
 
 /// 0's based, and 0 for none. Hosts split at powers of two: a boundary that has no number gives way to a nearer one.
@@ -76,6 +79,18 @@ void describe_copy(nvme::identify_namespace& id, const bdev::device& d) {
     id.msrc = static_cast<std::uint8_t>(zero_based(max_copy_sources(d)));
 }
 
+/// Command Set 1.0, "Identify Namespace Data Structure": DLFEAT, and what NUSE counts where THINP is set.
+void describe_deallocation(nvme::identify_namespace& id, bdev::device& d) {
+    if (d.capabilities().unmap_reads_zeroes)
+        id.dlfeat = nvme::dlfeat_read_zeroes;
+    if (d.capabilities().write_zeroes_deallocates)
+        id.dlfeat |= nvme::dlfeat_write_zeroes_deac;
+    if (const auto allocated = d.allocated_blocks()) {
+        id.nsfeat |= nvme::nsfeat_thin_provisioning;
+        id.nuse = std::min(*allocated, id.ncap.value());
+    }
+}
+
 /// "ANA effects on Command Processing": what cannot be known where another path serves the namespace.
 bool hides_capacity(nvme::ana_state s) noexcept {
     return s == nvme::ana_state::inaccessible || s == nvme::ana_state::persistent_loss;
@@ -86,15 +101,15 @@ nvme::identify_namespace describe(const nvm_namespace& ns, const controller& c) 
     nvme::identify_namespace id{};
     id.nsze = id.ncap = id.nuse = ns.blocks();
     id.nmic = nvme::nmic_shared;
+    describe_performance(id, g, c.fabric().options().max_io_size);
+    describe_deallocation(id, ns.device());
     if (c.ana()) {
         id.anagrpid = ns.ana_group();
         if (hides_capacity(c.ana()->states().state(ns.ana_group())))
             id.nuse = std::uint64_t{0};
     }
     id.rescap = ns.reservation().rescap();
-    id.dlfeat = nvme::dlfeat_write_zeroes_deac;
     id.nsattr = ns.read_only() ? nvme::nsattr_write_protected : 0;
-    describe_performance(id, g, c.fabric().options().max_io_size);
     describe_copy(id, ns.device());
     std::copy(ns.nguid().begin(), ns.nguid().end(), id.nguid);
     if (ns.eui64())

@@ -27,14 +27,19 @@ class identify_command : public testing::Test {
     }
 
     /// A device that stores nothing, of any shape.
-    void add_shaped(bdev::device_geometry g, bdev::device_capabilities c = {}, std::uint32_t nsid = 1) {
+    void add_shaped(bdev::device_geometry g, bdev::device_capabilities c = {}, std::uint32_t nsid = 1,
+                    std::optional<std::uint64_t> allocated = {}) {
         struct shaped final : bdev::device {
             using device::device;
             std::string_view product_name() const noexcept override { return "shape"; }
+            std::optional<std::uint64_t> allocated_blocks() override { return allocated; }
             void submit(bdev::io& i) noexcept override { i.complete(sc::success); }
+            std::optional<std::uint64_t> allocated;
         };
         const std::string name = "shape" + std::to_string(nsid);
-        ASSERT_TRUE(w.devices.add(std::make_shared<shaped>(w.sim.group(), name, g, c, bdev::uuid_of_name(name))));
+        auto device = std::make_shared<shaped>(w.sim.group(), name, g, c, bdev::uuid_of_name(name));
+        device->allocated = allocated;
+        ASSERT_TRUE(w.devices.add(std::move(device)));
         w.add(*s, name, nsid);
     }
     nvme::identify_namespace ns(std::uint32_t nsid) {
@@ -136,8 +141,51 @@ TEST_F(identify_command, namespace_page_follows_the_device) {
     EXPECT_EQ(id.nows, 63u);
     EXPECT_EQ(id.noiob, 64u) << "not 0's based";
     EXPECT_EQ(id.nsattr, 0u);
-    EXPECT_EQ(id.dlfeat, 8u);
+    EXPECT_EQ(id.dlfeat, 0u);
     EXPECT_EQ(std::memcmp(id.nguid, bdev::uuid_of_name("shape1").data(), 16), 0) << "the device's UUID";
+}
+
+TEST_F(identify_command, what_deallocated_blocks_read_as_is_the_devices) {
+    struct {
+        const char* sentence;
+        bdev::device_capabilities can;
+        std::uint8_t dlfeat;
+    } const rows[] = {
+        {"nothing is said of a device that says nothing", {}, 0},
+        {"zeroes", {.unmap_reads_zeroes = true}, 1},
+        {"Write Zeroes deallocates on demand", {.write_zeroes_deallocates = true}, 8},
+        {"both", {.unmap_reads_zeroes = true, .write_zeroes_deallocates = true}, 9},
+    };
+    std::uint32_t nsid = 0;
+    for (const auto& row : rows) {
+        SCOPED_TRACE(row.sentence);
+        add_shaped({.block_size = 512, .blocks = 8}, row.can, ++nsid);
+        EXPECT_EQ(ns(nsid).dlfeat, row.dlfeat);
+    }
+}
+
+TEST_F(identify_command, a_device_that_counts_what_is_allocated_is_thin_provisioned) {
+    struct {
+        const char* sentence;
+        std::optional<std::uint64_t> allocated;
+        bool thin;
+        std::uint64_t nuse;
+    } const rows[] = {
+        {"one that does not count", std::nullopt, false, 1000},
+        {"nothing is allocated", 0, true, 0},
+        {"a part", 300, true, 300},
+        {"more than there is, because the device has shrunk since", 2000, true, 1000},
+    };
+    std::uint32_t nsid = 0;
+    for (const auto& row : rows) {
+        SCOPED_TRACE(row.sentence);
+        add_shaped({.block_size = 512, .blocks = 1000}, {}, ++nsid, row.allocated);
+        const auto id = ns(nsid);
+        EXPECT_EQ(id.nsfeat, row.thin ? 0x13u : 0x12u);
+        EXPECT_EQ(id.nsze, 1000u);
+        EXPECT_EQ(id.ncap, 1000u);
+        EXPECT_EQ(id.nuse, row.nuse);
+    }
 }
 
 TEST_F(identify_command, optimal_sizes_stay_within_one_command) {
@@ -168,9 +216,12 @@ TEST_F(identify_command, atomic_sizes_and_boundaries_are_the_devices_where_it_ha
         {"what survives that is never seen half", {.atomic_write_power_fail_blocks = 8}, 7, 7, 0},
         {"more than there are numbers for", {.atomic_write_blocks = 1 << 20}, 65535, 0, 0},
         {"a boundary of the device's own", {.optimal_write_blocks = 8, .optimal_io_boundary_blocks = 128}, 0, 0, 128},
-        {"one beyond MDTS has a nearer one", {.optimal_io_boundary_blocks = 1 << 20}, 0, 0, 256},
+        {"also one beyond MDTS", {.optimal_io_boundary_blocks = 8192}, 0, 0, 8192},
+        {"one that there is no number for has a nearer one", {.optimal_io_boundary_blocks = 1 << 20}, 0, 0, 32768},
         {"one that is no power of two is passed on", {.optimal_io_boundary_blocks = 24}, 0, 0, 24},
-        {"unless it is out of reach", {.optimal_io_boundary_blocks = 300}, 0, 0, 0},
+        {"unless there is no number for it", {.optimal_io_boundary_blocks = 100'000}, 0, 0, 0},
+        {"optimal writes that are longer than a command say where", {.optimal_write_blocks = 1024}, 0, 0, 256},
+        {"unless they are of no power of two", {.optimal_write_blocks = 300}, 0, 0, 0},
     };
     std::uint32_t nsid = 0;
     for (const auto& row : rows) {

@@ -194,11 +194,12 @@ struct noting_device final : bdev::device {
     void submit(bdev::io& i) noexcept override {
         last = i.operation;
         force_unit_access = i.force_unit_access;
+        deallocate = i.deallocate;
         with_data = !i.data.empty();
         i.complete(sc::success);
     }
     bdev::op last{};
-    bool force_unit_access = false, with_data = false;
+    bool force_unit_access = false, deallocate = false, with_data = false;
 };
 
 TEST_F(io_commands, verify_of_what_is_on_the_medium_says_so) {
@@ -214,6 +215,21 @@ TEST_F(io_commands, verify_of_what_is_on_the_medium_says_so) {
         EXPECT_EQ(noting->last, bdev::op::verify);
         EXPECT_EQ(noting->force_unit_access, fua);
         EXPECT_FALSE(noting->with_data);
+    }
+}
+
+TEST_F(io_commands, whether_zeroes_may_be_deallocated_goes_to_the_device) {
+    auto noting = std::make_shared<noting_device>(
+        w.sim.group(), "noting", bdev::device_geometry{.block_size = 512, .blocks = 100},
+        bdev::device_capabilities{.ops = bdev::ops({bdev::op::write_zeroes})}, bdev::uuid_of_name("noting"));
+    ASSERT_TRUE(w.devices.add(noting));
+    w.add(s, "noting", 2);
+    for (const bool deac : {true, false}) {
+        nvme::command c = io(io_opcode::write_zeroes, 2, 3, 4);
+        c.cdw12 = c.cdw12 | (deac ? nvme::write_zeroes_deac : 0);
+        EXPECT_EQ(call(c).status(), sc::success);
+        EXPECT_EQ(noting->last, bdev::op::write_zeroes);
+        EXPECT_EQ(noting->deallocate, deac);
     }
 }
 
