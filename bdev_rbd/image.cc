@@ -181,6 +181,29 @@ core::result<std::uint64_t> image::features() const {
     return features;
 }
 
+core::result<std::uint64_t> image::allocated_bytes() const {
+    const ceph::scoped_cpus here(client_->cpus());
+    std::uint64_t flags = 0, bytes = 0;
+    if (const int r = rbd_get_flags(image_, &flags); r < 0)
+        return failure(r, "cannot read the image's flags", spec_.text());
+    constexpr std::uint64_t invalid = RBD_FLAG_OBJECT_MAP_INVALID | RBD_FLAG_FAST_DIFF_INVALID;
+    if (!info_.fast_diff() || flags & invalid)
+        return core::fail(ENOTSUP, "the image has no valid object map (rbd object-map rebuild)", spec_.text());
+    if (const int r = rbd_get_size(image_, &bytes); r < 0)
+        return failure(r, "cannot read the image's size", spec_.text());
+    std::uint64_t allocated = 0;
+    const auto add = [](std::uint64_t, std::size_t length, int exists, void* sum) {
+        if (exists)
+            *static_cast<std::uint64_t*>(sum) += length;
+        return 0;
+    };
+    constexpr std::uint8_t include_parent = 0, whole_object = 1;
+    if (const int r = rbd_diff_iterate2(image_, nullptr, 0, bytes, include_parent, whole_object, add, &allocated);
+        r < 0)
+        return failure(r, "cannot read the image's object map", spec_.text());
+    return allocated;
+}
+
 core::result<> image::resize(std::uint64_t bytes, const std::atomic<bool>& cancel) {
     const ceph::scoped_cpus here(client_->cpus());
     const auto progress = [](std::uint64_t, std::uint64_t, void* cancel) {

@@ -28,7 +28,7 @@ core::result<image_spec> normalized(image_spec spec);
 
 /// One open handle of an image, and what was found out about it at opening.
 ///
-/// Opening, destroying, resizing, size() and features() block: on plain threads only.
+/// Opening, destroying, resizing, size(), features() and allocated_bytes() block: on plain threads only.
 class image {
   public:
     struct attributes {
@@ -41,6 +41,7 @@ class image {
         bool first_format = false;
         /// librbd keeps acknowledged writes in memory until they are flushed.
         bool cache = false;
+        bool fast_diff() const noexcept { return features & RBD_FEATURE_FAST_DIFF; }
         bool journaling() const noexcept { return features & RBD_FEATURE_JOURNALING; }
         /// The identity of the image, independent of who opens it by which name: fsid, pool, namespace and image id.
         std::string identity_text;
@@ -67,6 +68,9 @@ class image {
 
     core::result<std::uint64_t> size() const;      ///< bytes, as the cluster has it now
     core::result<std::uint64_t> features() const;  ///< RBD_FEATURE_…, likewise
+    /// Bytes of the objects that the image has of its own, as its object map says, each counted whole. ENOTSUP: it has
+    /// no object map that says so, and listing the objects would take long.
+    core::result<std::uint64_t> allocated_bytes() const;
     /// Ends when the cluster has done it. A shrink looks at `cancel` for each object: ECANCELED, and then the image has
     /// its old size, but what lay beyond the new one is gone in part. Not where another client owns the lock: that one
     /// shrinks.

@@ -36,6 +36,12 @@ struct object_layout {
         return std::min(last / stripe_bytes - begin / stripe_bytes + 1, sets * stripe_count);
     }
 
+    /// The shortest range of the image that is `in_each` bytes of each object that it touches, wherever a multiple of
+    /// its length begins. REQUIRES: in_each divides object_bytes, and one of in_each and stripe_bytes the other.
+    constexpr std::uint64_t granule(std::uint64_t in_each) const noexcept {
+        return in_each > stripe_bytes ? in_each * stripe_count : in_each;
+    }
+
     /// Of a range, the length of the first piece that touches no more than `max_objects`, or one set of objects; it
     /// ends where a set does.
     constexpr std::uint64_t piece(std::uint64_t begin, std::uint64_t length, std::uint64_t max_objects) const noexcept {

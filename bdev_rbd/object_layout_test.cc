@@ -34,6 +34,13 @@ TEST(object_layout, the_cost_of_a_range_is_the_objects_it_touches) {
     EXPECT_EQ(striped.objects(0, 24 * mib), 6u);
 }
 
+TEST(object_layout, a_granule_is_a_whole_number_of_discards_in_each_object) {
+    EXPECT_EQ(plain.granule(64 * kib), 64 * kib);
+    EXPECT_EQ(plain.granule(4 * mib), 4 * mib);
+    EXPECT_EQ(striped.granule(64 * kib), 64 * kib) << "within a stripe unit";
+    EXPECT_EQ(striped.granule(128 * kib), 3 * 128 * kib) << "which no shorter range has of any object";
+}
+
 TEST(object_layout, long_ranges_are_cut_where_objects_end) {
     EXPECT_EQ(plain.piece(0, mib, 8), mib);
     EXPECT_EQ(plain.piece(0, 256 * mib, 8), 32 * mib);

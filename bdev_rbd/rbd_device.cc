@@ -33,7 +33,9 @@ bdev::device_geometry geometry_of(const image::attributes& about, std::uint32_t 
         std::max<std::uint64_t>(block_size, std::min(physical_block, about.layout.stripe_bytes)));
     g.optimal_write_blocks = in_blocks(about.layout.stripe_bytes);
     g.atomic_boundary_blocks = in_blocks(about.layout.stripe_bytes);  // beyond it is another object
-    const std::uint64_t discard = std::min(about.discard_bytes, about.layout.object_bytes);
+    g.optimal_io_boundary_blocks = in_blocks(about.layout.stripe_bytes);
+    // librbd discards whole multiples of so much of an object, and leaves the rest of a range as it is.
+    const std::uint64_t discard = about.layout.granule(std::min(about.discard_bytes, about.layout.object_bytes));
     g.unmap_granularity_blocks = g.unmap_alignment_blocks = std::max(1u, in_blocks(discard));
     g.atomic_compare_and_write_blocks = 1;
     return g;
@@ -47,6 +49,9 @@ bdev::device_capabilities capabilities_of(const image::attributes& about, bool r
         c.ops |= comparing;
     c.read_only = read_only;
     c.volatile_write_cache = about.cache && !read_only;
+    // Of a clone, too: what was discarded hides what its parent has there.
+    c.unmap_reads_zeroes = true;
+    c.write_zeroes_deallocates = true;  // always, as hosts allow
     return c;
 }
 
@@ -93,6 +98,7 @@ rbd_device::rbd_device(options o, bdev::device_geometry g, bdev::device_capabili
     : device(home.home().group(), std::move(o.name), g, c, o.id), image_(std::move(opened)), handle_(image_->handle()),
       lease_(std::move(home)), block_shift_(static_cast<unsigned>(std::countr_zero(g.block_size))),
       flush_after_fua_(image_->info().cache), spec_(image_->spec()), info_(image_->info()),
+      allocation_(group().control(), [this] { allocated_blocks(); }),
       queue_(
           lease_.home(), image_->owner().operations(),
           [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
@@ -206,6 +212,7 @@ void rbd_device::write_ended(rbd_completion_t c, void* arg) noexcept {
 
 /// Every operation that changes content comes by here: what must not stay in librbd's memory is flushed.
 void rbd_device::written(bdev::io& i, std::int64_t librbd_result) noexcept {
+    allocation_.record_change();
     if (librbd_result >= 0 && i.force_unit_access && flush_after_fua_)
         flush(i);
     else
@@ -317,12 +324,24 @@ void rbd_device::announce_fence() noexcept {
         group().control().post(fence_notice_);
 }
 
-// The size.
+// The size, and how much of it is allocated.
+
+/// As far as objects go: a block that was deallocated alone still counts, and so does all that the object map does not
+/// know exactly.
+std::optional<std::uint64_t> rbd_device::allocated_blocks() {
+    if (!info_.fast_diff())
+        return std::nullopt;
+    if (!closing_ && !swapping_ && !fenced())
+        allocation_.refresh(*image_);
+    return std::min(allocation_.bytes() >> block_shift_, blocks());
+}
 
 core::task<core::result<>> rbd_device::follow_size() {
     auto watching = co_await watch_header(*image_);
     if (watching)
         core::detach(read_size());  // it may have changed since it was opened
+    if (allocated_blocks())         // counted when the first host asks
+        allocation_.follow();
     co_return watching;
 }
 
@@ -398,6 +417,7 @@ core::task<> rbd_device::close() {
     on_fenced = nullptr;
     cancel_resize_ = true;
     co_await drained();
+    co_await allocation_.stop();
     co_await work_ended_.wait([this] { return !reading_size_ && !resizing_ && !swapping_; });
     if (image_) {
         const auto threads = image_->owner().threads();

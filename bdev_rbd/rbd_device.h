@@ -3,6 +3,7 @@
 
 #include "bdev/device.h"
 #include "bdev_rbd/age_limit.h"
+#include "bdev_rbd/allocation.h"
 #include "bdev_rbd/held_io.h"
 #include "bdev_rbd/image.h"
 #include "bdev_rbd/issue_queue.h"
@@ -41,6 +42,7 @@ class rbd_device final : public bdev::device {
 
     std::string_view product_name() const noexcept override { return "Ceph Rbd Disk"; }
     core::reactor* home() const noexcept override { return &lease_.home(); }
+    std::optional<std::uint64_t> allocated_blocks() override;
     const bdev_rbd::image_spec& spec() const noexcept { return spec_; }
     const image::attributes& info() const noexcept { return info_; }
     /// True: the cluster has blocklisted the image's client, and the image has not been reopened on another. Any
@@ -137,6 +139,7 @@ class rbd_device final : public bdev::device {
     const bool flush_after_fua_;  ///< librbd may keep a write in memory
     const image_spec spec_;
     const image::attributes info_;
+    bdev_rbd::allocation allocation_;
     issue_queue queue_;
     age_limit age_limit_;
     std::optional<io_to_confirm> to_confirm_;

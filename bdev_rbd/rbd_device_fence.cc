@@ -44,6 +44,7 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     if (!same_disk(info_, fresh->info()))
         co_return core::fail(EINVAL, "not the same image as before: delete the device and create it again",
                              spec_.text());
+    co_await allocation_.stop();
     for (bool idle = false; !idle;) {
         const bool librbd_idle = co_await wait_for_librbd();
         if (closing_)

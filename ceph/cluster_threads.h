@@ -21,9 +21,12 @@ class cluster_threads final : public core::blocking_executor {
     /// Enough to open some thousand images in a few seconds.
     static constexpr unsigned max_running = 16;
 
-    explicit cluster_threads(core::blocking_executor& threads) : share_(threads, max_running) {}
+    explicit cluster_threads(core::blocking_executor& threads)
+        : share_(threads, max_running), one_at_a_time_(share_, 1) {}
 
     void submit(std::function<void()> work) override { share_.submit(std::move(work)); }
+    /// For work that nobody waits for: it takes one of these threads at the most.
+    core::blocking_executor& one_at_a_time() noexcept { return one_at_a_time_; }
 
     /// EBUSY: an earlier attempt at the same hangs, or so many calls hang that no thread is left.
     core::result<> check(const std::string& what) const;
@@ -34,6 +37,7 @@ class cluster_threads final : public core::blocking_executor {
 
   private:
     core::bulkhead share_;
+    core::bulkhead one_at_a_time_;
     mutable std::mutex mutex_;
     std::multiset<std::string> hung_;
 };

@@ -7,7 +7,7 @@ from lab import places, processes, sanitizers
 from lab.ceph import Cluster
 
 PROGRAM = "bdev_rbd/rbd_device_ceph_test"
-SUITES = ["RbdClient.*", "RbdIo.*:RbdCompareAndWrite.*", "RbdConditions.*:RbdRemoval.*",
+SUITES = ["RbdClient.*", "RbdIo.*:RbdCompareAndWrite.*", "RbdConditions.*:RbdRemoval.*:RbdDiscard.*",
           "RbdLifecycle.*:AllOnTheFirst.*", "RbdTrouble.*:RbdParts.*", "RbdFence.*", "RbdMemory.*"]
 
 
