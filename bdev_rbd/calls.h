@@ -20,6 +20,8 @@ inline std::int64_t result_of(rbd_completion_t c, bdev::io& i) noexcept {
     ceph::tsan_acquire_from_ceph(&i);
     const std::int64_t result = rbd_aio_get_return_value(c);
     rbd_aio_release(c);
+    if (result == -ETIMEDOUT) [[unlikely]]
+        owner_of(i).record_unanswered(i);
     return result;
 }
 

@@ -152,6 +152,8 @@ void rbd_device::object_compared(rados_completion_t c, void* arg) noexcept {
     ceph::tsan_acquire_from_ceph(&i);
     const int r = rados_aio_get_return_value(c);
     rados_aio_release(c);
+    if (r == -ETIMEDOUT)
+        owner_of(i).record_unanswered(i);
     if (r <= librados_mismatch)
         owner_of(i).end(i, -EILSEQ);
     else  // a discard has taken the object away in between: the host may try again

@@ -51,7 +51,7 @@ bdev::device_capabilities capabilities_of(const image::attributes& about, bool r
     c.volatile_write_cache = about.cache && !read_only;
     // Of a clone, too: what was discarded hides what its parent has there.
     c.unmap_reads_zeroes = true;
-    c.write_zeroes_deallocates = true;  // always, as hosts allow
+    c.write_zeroes_deallocates = true;  // asked or not, which hosts allow
     return c;
 }
 
@@ -65,8 +65,13 @@ bool is_zeroing(const bdev::io& i) noexcept {
     return i.operation == op::write_zeroes || i.operation == op::unmap;
 }
 
-const char* reason_of(int error) noexcept {
+const char* reason_of(int error, op operation) noexcept {
     switch (error) {
+    case ETIMEDOUT:
+        return bdev::changes_content(operation)
+                   ? "the cluster has not answered in time; what an OSD has of it may still be done, so fence this "
+                     "gateway (ceph osd blocklist add) before another one writes to the image"
+                   : "the cluster has not answered in time";
     case EROFS: return "another client holds the image's lock exclusively, or the image is a mirror's secondary";
     case ENOENT: return "the image or its pool is gone; delete the device";
     case ENODEV: return "the image is in the trash; restore it, or delete the device";
@@ -299,6 +304,11 @@ std::int64_t rbd_device::confirmed_result(const bdev::io& i) noexcept {
     return is_zeroing(i) ? 0 : static_cast<std::int64_t>(i.back_end_value);
 }
 
+void rbd_device::record_unanswered(const bdev::io& i) noexcept {
+    if (bdev::changes_content(i.operation))
+        unanswered_changes_.fetch_add(1, std::memory_order_relaxed);
+}
+
 /// The last step of every I/O, on whatever thread.
 void rbd_device::answer(bdev::io& i, std::int64_t librbd_result) noexcept {
     queue_.ended(i);
@@ -315,7 +325,7 @@ void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept 
         announce_fence();
     core::log::peer_warning(limiter, "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
                             bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
-                            reason_of(static_cast<int>(-librbd_result)));
+                            reason_of(static_cast<int>(-librbd_result), i.operation));
 }
 
 /// Any thread, as long as the device is not closed: its end waits for this message.

@@ -54,6 +54,12 @@ class rbd_device final : public bdev::device {
     /// How often the image was reopened after a fence. Any thread.
     unsigned reopened() const noexcept { return reopened_.load(std::memory_order_relaxed); }
 
+    /// How many changes of content went to the cluster and ended without its answer. Each may still be made: before
+    /// whatever else this client sends to the same object, but in any order with what other clients send. Any thread.
+    std::uint64_t unanswered_changes() const noexcept { return unanswered_changes_.load(std::memory_order_relaxed); }
+    /// An I/O that librbd, or librados, has given up. For what ends I/O; any thread.
+    void record_unanswered(const bdev::io& i) noexcept;
+
     /// Begins to follow changes of the image's size that others make.
     core::task<core::result<>> follow_size();
     /// EROFS, EBUSY (closing), check_resize()'s. A shrink takes the blocks from hosts first, and goes on until it is
@@ -149,6 +155,7 @@ class rbd_device final : public bdev::device {
     fence_notice fence_notice_;
     held_io held_;
     std::atomic<unsigned> reopened_{0};
+    std::atomic<std::uint64_t> unanswered_changes_{0};
     bool swapping_ = false;
     header_watch watch_;
     bool reading_size_ = false;

@@ -97,7 +97,9 @@ struct identify_controller {
     le16 domain_id;
     std::uint8_t reserved358[10];
     le128 megcap;
-    std::uint8_t reserved384[128];
+    std::uint8_t reserved384[2];
+    le16 cqt;  ///< ms from the loss of a host until none of its commands has an effect; 0: not reported. Base 2.1
+    std::uint8_t reserved388[124];
     std::uint8_t sqes;  ///< required size in bits 3:0, maximum in 7:4, as powers of two
     std::uint8_t cqes;  ///< likewise
     le16 maxcmd;        ///< most outstanding commands of one queue; 1's based
@@ -157,6 +159,7 @@ static_assert(offsetof(identify_controller, anagrpmax) == 344);
 static_assert(offsetof(identify_controller, nanagrpid) == 348);
 static_assert(offsetof(identify_controller, domain_id) == 356);
 static_assert(offsetof(identify_controller, megcap) == 368);
+static_assert(offsetof(identify_controller, cqt) == 386);
 static_assert(offsetof(identify_controller, sqes) == 512);
 static_assert(offsetof(identify_controller, maxcmd) == 514);
 static_assert(offsetof(identify_controller, nn) == 516);

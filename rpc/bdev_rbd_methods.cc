@@ -134,6 +134,7 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
     rbd["main_reactor"] = disk->home()->index();
     rbd["fenced"] = disk->fenced();
     rbd["reopened"] = disk->reopened();
+    rbd["unanswered_changes"] = disk->unanswered_changes();
     rbd["image_id"] = disk->info().id;
     return json{{"rbd", std::move(rbd)}};
 }

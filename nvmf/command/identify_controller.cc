@@ -94,6 +94,7 @@ void describe_io(nvme::identify_controller& id, const controller& c) {
     if (c.subsystem().namespaces().have_volatile_write_cache(c))
         id.vwc |= nvme::vwc_present;
     id.ofcs = nvme::ofcs_disconnect;
+    id.cqt = 0;  // no bound would be true: an OSD may make a change long after we have given it up (design.md)
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ TEST_F(identify_command, controller_page_byte_by_byte) {
         {"LPA: effects, extended data, supported pages", 261, {std::byte{0x26}}},
         {"ELPE: 64, 0's based", 262, {std::byte{63}}},
         {"KAS: 10 s", 320, raw(nvme::le16(100))},
+        {"CQT: not reported", 386, filled(2, 0)},
         {"SQES, CQES: 64 and 16 bytes", 512, {std::byte{0x66}, std::byte{0x44}}},
         {"MAXCMD", 514, raw(nvme::le16(128))},
         {"NN", 516, raw(nvme::le32(200))},

@@ -122,7 +122,8 @@ def test_bdev_get_bdevs_describes_an_image(registered, cluster, image):
     assert bdev["preferred_unmap_granularity"] == 65536 // 4096, "what librbd does not leave out"
     assert bdev["driver_specific"]["rbd"] == {
         "pool_name": "rbd", "rbd_name": name, "cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf),
-        "main_core": 0, "main_reactor": 0, "fenced": False, "reopened": 0, "image_id": cluster.image(name)["id"]}
+        "main_core": 0, "main_reactor": 0, "fenced": False, "reopened": 0, "unanswered_changes": 0,
+        "image_id": cluster.image(name)["id"]}
     assert bdev["supported_io_types"]["compare_and_write"]
     assert registered.bdev(f"rbd/{name}") == bdev
 
