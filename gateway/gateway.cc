@@ -79,8 +79,8 @@ std::shared_ptr<ceph::client_file> open_client_file(const std::string& rpc_socke
 }  // namespace
 
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
-                 net::unix_listener socket, std::vector<rpc::config_call> calls)
-    : options_(o), socket_(std::move(socket)), calls_(std::move(calls)), blocking_(spare_cpus),
+                 net::unix_listener socket, beginning b)
+    : options_(o), socket_(std::move(socket)), beginning_(std::move(b)), blocking_(spare_cpus),
       cluster_threads_(std::move(spare_cpus), max_cluster_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), homes_(group_, o.placement),
       devices_(group_), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
@@ -89,8 +89,10 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
     if (auto listed = core::register_reactors(devices_.counter_list(), group_))
         counted_reactors_ = std::move(*listed);
     add_methods();
-    cycle_.set_readiness([this] { return replay_.check_complete(); });
+    cycle_.set_readiness([this] { return check_complete(); });
     dispatcher_.observe(&replay_);
+    if (beginning_.state)
+        keep_state();
 }
 
 gateway::~gateway() = default;
@@ -109,6 +111,20 @@ void gateway::add_methods() {
     rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
     rpc::add_failed_config_methods(methods_, config_, replay_);
+}
+
+void gateway::keep_state() {
+    saver_.emplace(group_, config_,
+                   [file = beginning_.state->file()](const std::string& text) { return file.store(text); });
+    dispatcher_.save_with(*saver_);
+    replay_.when_listed([this] { saver_->begin(); });
+}
+
+/// Whether all of the configuration is made, and stored.
+core::result<> gateway::check_complete() const {
+    if (const auto made = replay_.check_complete(); !made || !saver_)
+        return made;
+    return saver_->check_stored();
 }
 
 gateway::outcome gateway::run() {
@@ -146,14 +162,14 @@ core::task<> gateway::start_up() {
         cycle_.hold();
         const auto policy =
             options_.strict_config ? rpc::config_replay::on_failure::end : rpc::config_replay::on_failure::keep_trying;
-        const auto replayed = co_await replay_.run(std::move(calls_), policy);
+        const auto replayed = co_await replay_.run(std::move(beginning_.calls), policy);
         cycle_.release();
         if (!replayed && !closing_) {
             outcome_ = outcome::not_started;
-            fmt::print(stderr, "causewayd: {}: {}\n", options_.config_file, replayed.error().text());
+            fmt::print(stderr, "causewayd: {}: {}\n", beginning_.source, replayed.error().text());
             core::detach(close());
         } else if (const auto complete = replay_.check_complete(); !complete) {
-            core::log::warning("{}: {}", options_.config_file, complete.error().text());
+            core::log::warning("{}: {}", beginning_.source, complete.error().text());
         }
     }
     started_.set();
@@ -168,6 +184,8 @@ core::task<> gateway::close() {
     replay_.stop();
     cycle_.abandon();
     co_await server_->stop(grace);
+    if (saver_)  // what is closed now is not removed from the configuration
+        co_await saver_->stop(grace);
     co_await cancel_calls();
     core::timer limit(group_.control(), [this] { leave("devices or connections that are still open do not close"); });
     limit.arm_after(closing_limit);
@@ -178,6 +196,11 @@ core::task<> gateway::close() {
     const bool all_ended = co_await end_of_calls(last_grace);
     if (!all_ended)
         leave(fmt::format("{} RPC calls have not finished", dispatcher_.running()));
+    if (saver_) {
+        const bool stored = co_await saver_->stop(last_grace);
+        if (!stored)
+            leave("the configuration is still being stored");
+    }
     server_.reset();
     end_request_.reset();
     runner_.stop();

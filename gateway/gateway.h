@@ -13,11 +13,13 @@
 #include "core/timer.h"
 #include "gateway/options.h"
 #include "gateway/signals.h"
+#include "gateway/state_file.h"
 #include "net/unix_listener.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/bdev_service.h"
 #include "rpc/config_replay.h"
+#include "rpc/config_saver.h"
 #include "rpc/nvmf_service.h"
 #include "rpc/server.h"
 
@@ -31,9 +33,15 @@ namespace causeway::gateway {
 /// reactor in between.
 class gateway {
   public:
+    /// What it begins with.
+    struct beginning {
+        std::vector<rpc::config_call> calls;
+        std::string source;                 ///< where the calls come from; empty: there are none
+        std::optional<state_folder> state;  ///< where changes are stored
+    };
     /// `spare_cpus`: where threads that may block run; empty: anywhere.
     gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus, net::unix_listener socket,
-            std::vector<rpc::config_call> calls);
+            beginning b);
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
     ~gateway();
@@ -49,6 +57,8 @@ class gateway {
 
   private:
     void add_methods();
+    void keep_state();
+    core::result<> check_complete() const;
     core::task<> start_up();
     core::task<core::result<>> initialize();
     core::task<> close();
@@ -59,7 +69,7 @@ class gateway {
 
     const options options_;
     std::optional<net::unix_listener> socket_;  ///< until the server has it
-    std::vector<rpc::config_call> calls_;
+    beginning beginning_;
 
     core::tsc_clock clock_;
     core::blocking_pool blocking_;         ///< for what is bound to end
@@ -85,6 +95,7 @@ class gateway {
     rpc::lifecycle cycle_;
     rpc::dispatcher dispatcher_;
     rpc::config_replay replay_;
+    std::optional<rpc::config_saver> saver_;
     std::unique_ptr<rpc::server> server_;
     std::optional<end_request> end_request_;
 

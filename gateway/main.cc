@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/log.h"
 #include "core/trace.h"
 #include "gateway/config_file.h"
 #include "gateway/gateway.h"
@@ -34,30 +35,59 @@ std::vector<unsigned> without(std::vector<unsigned> cpus, const std::vector<unsi
     return cpus;
 }
 
+/// The state that was kept; where there is none yet, the configuration file, if one is given.
+core::result<gateway::gateway::beginning> read_beginning(const gateway::options& o) {
+    gateway::gateway::beginning b;
+    if (!o.state_folder.empty()) {
+        auto folder = gateway::state_folder::open(o.state_folder);
+        if (!folder)
+            return tl::make_unexpected(folder.error());
+        b.state = std::move(*folder);
+        const auto kept = b.state->file().load();
+        if (!kept)
+            return tl::make_unexpected(kept.error());
+        if (*kept) {
+            b.source = b.state->file().path();
+            auto calls = gateway::parse_config(**kept);
+            if (!calls)
+                return core::fail(calls.error().code, calls.error().text(), b.source);
+            b.calls = std::move(*calls);
+            if (!o.config_file.empty())
+                core::log::notice("{} is not read: the state in {} is newer", o.config_file, b.source);
+            return b;
+        }
+    }
+    if (!o.config_file.empty()) {
+        b.source = o.config_file;
+        auto calls = gateway::read_config(o.config_file);
+        if (!calls)
+            return tl::make_unexpected(calls.error());
+        b.calls = std::move(*calls);
+    }
+    return b;
+}
+
 int start(const gateway::options& o) {
+    gateway::block_signals();  // before there is any other thread
     for (const auto& name : o.log_flags)
         if (!core::log::flag::set(name, true))
             return refuse("--logflag: no such log flag: " + name + ": use one of all, " + core::trace::flag_names());
 
-    std::vector<rpc::config_call> calls;
-    if (!o.config_file.empty()) {
-        auto read = gateway::read_config(o.config_file);
-        if (!read)
-            return refuse(read.error().text());
-        calls = std::move(*read);
-    }
+    auto beginning = read_beginning(o);
+    if (!beginning)
+        return refuse(beginning.error().text());
     // Before memory is taken and cores are pinned: a second gateway ends here.
     auto socket = net::unix_listener::listen(o.rpc_socket);
     if (!socket)
         return refuse(socket.error().text());
 
-    gateway::block_signals();
     const auto cpus = allowed_cpus();
     const auto environment = core::environment::start(o.environment);
     if (!environment)
         return refuse(environment.error().text());
 
-    gateway::gateway all(o, *environment, without(cpus, environment->cpus()), std::move(*socket), std::move(calls));
+    gateway::gateway all(o, *environment, without(cpus, environment->cpus()), std::move(*socket),
+                         std::move(*beginning));
     return static_cast<int>(all.run());
 }
 

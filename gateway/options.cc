@@ -46,6 +46,9 @@ tl::expected<options, early_exit> parse_options(int argc, const char* const* arg
     app.add_option("-r,--rpc-socket", o.rpc_socket, "where JSON-RPC listens")->capture_default_str();
     app.add_option("-c,--json,--config", o.config_file,
                    "configuration to begin with, as framework_get_config gives it");
+    app.add_option("--state", o.state_folder,
+                   "folder where the configuration is kept: each change is stored there before it is answered, and "
+                   "the next start begins with it");
     app.add_flag("--strict-config", o.strict_config, "end if any call of the configuration fails");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
@@ -73,6 +76,8 @@ tl::expected<options, early_exit> parse_options(int argc, const char* const* arg
     o.placement = *policy;
     if (o.wait_for_rpc && !o.config_file.empty())
         return refuse("--wait-for-rpc and a configuration file exclude each other");
+    if (o.wait_for_rpc && !o.state_folder.empty())
+        return refuse("--wait-for-rpc and --state exclude each other");
     return o;
 }
 

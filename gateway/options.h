@@ -14,7 +14,8 @@ namespace causeway::gateway {
 struct options {
     core::environment_options environment;
     std::string rpc_socket = "/var/tmp/spdk.sock";
-    std::string config_file;  ///< empty: none
+    std::string config_file;   ///< empty: none
+    std::string state_folder;  ///< empty: changes are not kept
     std::vector<std::string> log_flags;
     bool strict_config = false;
     bool wait_for_rpc = false;

@@ -72,6 +72,7 @@ core::task<core::result<>> config_replay::run(std::vector<config_call> calls, on
     if (stopped_)
         co_return core::fail(ECANCELED, "the gateway is shutting down");
     build(std::move(calls));
+    listed_();
     for (std::size_t i = 0; i < entries_.size(); ++i)
         consider(i);
     core::detach(pump());

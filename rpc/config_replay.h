@@ -48,6 +48,9 @@ class config_replay final : public call_observer {
     /// Ends when every call has been attempted once. EINVAL, before anything is done: a method that is not there, or
     /// parameters that it does not have. With on_failure::end the first failure ends it. ECANCELED: stop().
     core::task<core::result<>> run(std::vector<config_call> calls, on_failure policy);
+    /// `f` is called once, in run(), when settings have been made and every other call is among what write_unmade()
+    /// writes: from then on a saved configuration has all of it.
+    void when_listed(std::function<void()> f) { listed_ = std::move(f); }
     /// No call is begun any more.
     void stop();
 
@@ -151,6 +154,7 @@ class config_replay final : public call_observer {
     std::vector<std::shared_ptr<core::one_shot<bool>>> settled_;
     core::timer retry_timer_;
 
+    std::function<void()> listed_ = [] {};
     on_failure policy_ = on_failure::keep_trying;
     std::optional<core::result<>> outcome_;
     std::shared_ptr<core::one_shot<bool>> ended_;

@@ -104,12 +104,25 @@ core::task<bool> dispatcher::calls_ended(core::nanoseconds limit) {
     co_return co_await calls_.close_for(limit);
 }
 
-core::task<answer> dispatcher::call_of_client(std::string name, json params) {
+core::task<answer> dispatcher::observed_call(std::string name, json params) {
     if (!observer_ || !observer_->watching())
         co_return co_await call(std::move(name), std::move(params));
     answer a = co_await call(name, params);
     if (const bool withdrawn = observer_->on_call(name, params, a.has_value()); withdrawn && !a)
         a = ok();
+    co_return a;
+}
+
+core::task<answer> dispatcher::call_of_client(std::string name, json params) {
+    const bool is_saved = saver_ && may_change_configuration(name);
+    answer a = co_await observed_call(std::move(name), std::move(params));
+    if (!a || !is_saved)
+        co_return a;
+    const auto saved = co_await saver_->save();
+    if (!saved)
+        co_return refuse_errno(saved.error().code,
+                               "it is done, but not stored, and would be lost at a restart: " + saved.error().text() +
+                                   (saved.error().code == ECANCELED ? "" : "; storing it is retried"));
     co_return a;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/gate.h"
+#include "rpc/config_saver.h"
 #include "rpc/json_text.h"
 #include "rpc/lifecycle.h"
 #include "rpc/method.h"
@@ -48,6 +49,9 @@ class dispatcher {
     /// Sets the observer of clients' calls, which outlives them. nullptr: none.
     void observe(call_observer* o) noexcept { observer_ = o; }
 
+    /// From now on what a client's call has changed is stored before the call is answered with success.
+    void save_with(config_saver& s) noexcept { saver_ = &s; }
+
     /// From now on calls are refused: the gateway ends. Those that have begun go on.
     void close() noexcept { closed_ = true; }
     /// REQUIRES: close(). Ends when no call runs any more, or `limit` is over. True: none runs.
@@ -59,6 +63,7 @@ class dispatcher {
     static std::string error_line(rpc_error e);
 
   private:
+    core::task<answer> observed_call(std::string method, json params);
     core::task<answer> call_of_client(std::string method, json params);
     core::task<std::optional<json>> serve_one(json request, std::string duplicate);
     core::task<reply> serve_batch(parsed_text batch);
@@ -67,6 +72,7 @@ class dispatcher {
     const method_table& methods_;
     const lifecycle& cycle_;
     call_observer* observer_ = nullptr;
+    config_saver* saver_ = nullptr;
     core::gate calls_;
     bool closed_ = false;
 };

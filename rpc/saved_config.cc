@@ -29,6 +29,13 @@ std::optional<json> saved_config::of(std::string_view subsystem) const {
     return calls;
 }
 
+json saved_config::all() const {
+    json sections = json::array();
+    for (const auto& s : sections_)
+        sections.push_back({{"subsystem", s.name}, {"config", *of(s.name)}});
+    return {{"subsystems", std::move(sections)}};
+}
+
 json saved_config::call(std::string_view method, json params) {
     return {{"method", method}, {"params", std::move(params)}};
 }

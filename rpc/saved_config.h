@@ -37,6 +37,8 @@ class saved_config {
     const std::vector<section>& sections() const noexcept { return sections_; }
     /// nullopt: no such subsystem. Null: it has nothing to say, ever.
     std::optional<json> of(std::string_view subsystem) const;
+    /// All of them, as a configuration file has them: {"subsystems": [{"subsystem": …, "config": […]}]}.
+    json all() const;
 
     /// {"method": …, "params": …}
     static json call(std::string_view method, json params);
