@@ -46,6 +46,7 @@ find_package(tl-expected REQUIRED)
 find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
+find_package(prometheus-cpp REQUIRED)
 # Of DPDK only the environment layer: linking the whole kit would load a hundred drivers.
 pkg_check_modules(dpdk REQUIRED libdpdk)
 add_library(causeway_dpdk INTERFACE)

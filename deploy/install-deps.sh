@@ -13,6 +13,7 @@ build=(
     librbd-dev librados-dev                      # Ceph
     nlohmann-json3-dev libcli11-dev              # JSON, options
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
+    prometheus-cpp-dev                           # metrics over HTTP
     libgoogle-perftools-dev                      # tcmalloc, from which librbd gains
     libgtest-dev libgmock-dev libbenchmark-dev   # unit tests and micro-benchmarks
     libxxhash-dev                                # tests/softrdma: whether a buffer was touched

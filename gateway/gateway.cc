@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include <future>
+#include <limits.h>
 #include <unistd.h>
 
 namespace causeway::gateway {
@@ -85,7 +86,8 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), homes_(group_, o.placement),
       devices_(group_), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
       disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
-      dispatcher_(group_.control(), methods_, cycle_), replay_(group_.control(), methods_, dispatcher_, cycle_) {
+      dispatcher_(group_.control(), methods_, cycle_), replay_(group_.control(), methods_, dispatcher_, cycle_),
+      metrics_sources_(sources_of_metrics()) {
     if (auto listed = core::register_reactors(devices_.counter_list(), group_))
         counted_reactors_ = std::move(*listed);
     add_methods();
@@ -96,6 +98,17 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
 }
 
 gateway::~gateway() = default;
+
+metrics::sources gateway::sources_of_metrics() const {
+    char name[HOST_NAME_MAX + 1] = "";
+    ::gethostname(name, sizeof name - 1);
+    return {.devices = devices_,
+            .image_of = [this](const bdev::device& d) { return disks_.params_of(d); },
+            .target = nvmf_.target,
+            .host_name = name,
+            .failed_calls = [this] { return replay_.failed_count(); },
+            .configuration_is_stored = [this] { return !saver_ || saver_->check_stored(); }};
+}
 
 void gateway::add_methods() {
     config_.add_subsystem("bdev", {});
@@ -153,12 +166,31 @@ core::task<core::result<>> gateway::initialize() {
     co_return core::result<>{};
 }
 
+/// On a plain thread, whose CPUs the threads of the HTTP server share.
+core::task<core::result<>> gateway::serve_metrics() {
+    if (options_.metrics_address.empty())
+        co_return core::result<>{};
+    auto made = co_await core::run_blocking(group_, [this] {
+        return metrics::server::listen(options_.metrics_address, group_.control(),
+                                       [this] { return metrics::collect(metrics_sources_); });
+    });
+    if (!made)
+        co_return tl::make_unexpected(made.error());
+    metrics_ = std::move(*made);
+    core::log::notice("metrics at http://{}/metrics", options_.metrics_address);
+    co_return core::result<>{};
+}
+
 core::task<> gateway::start_up() {
     end_request_.emplace(group_.control(), [this] { core::detach(close()); });
     server_ = std::make_unique<rpc::server>(group_.control(), dispatcher_, std::move(*socket_));
     socket_.reset();
     core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
-    if (!options_.wait_for_rpc) {
+    if (const auto serving = co_await serve_metrics(); !serving) {
+        outcome_ = outcome::not_started;
+        fmt::print(stderr, "causewayd: --metrics: {}\n", serving.error().text());
+        core::detach(close());
+    } else if (!options_.wait_for_rpc) {
         cycle_.hold();
         const auto policy =
             options_.strict_config ? rpc::config_replay::on_failure::end : rpc::config_replay::on_failure::keep_trying;
@@ -187,6 +219,7 @@ core::task<> gateway::close() {
     if (saver_)  // what is closed now is not removed from the configuration
         co_await saver_->stop(grace);
     co_await cancel_calls();
+    co_await core::run_blocking(group_, [this] { metrics_.reset(); });
     core::timer limit(group_.control(), [this] { leave("devices or connections that are still open do not close"); });
     limit.arm_after(closing_limit);
     if (nvmf_.target)

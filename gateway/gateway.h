@@ -14,6 +14,8 @@
 #include "gateway/options.h"
 #include "gateway/signals.h"
 #include "gateway/state_file.h"
+#include "metrics/collect.h"
+#include "metrics/server.h"
 #include "net/unix_listener.h"
 #include "rpc/bdev_nvme_service.h"
 #include "rpc/bdev_rbd_service.h"
@@ -60,6 +62,8 @@ class gateway {
     void keep_state();
     core::result<> check_complete() const;
     core::task<> start_up();
+    core::task<core::result<>> serve_metrics();
+    metrics::sources sources_of_metrics() const;
     core::task<core::result<>> initialize();
     core::task<> close();
     core::task<> close_devices(core::timer& limit);
@@ -97,6 +101,8 @@ class gateway {
     rpc::config_replay replay_;
     std::optional<rpc::config_saver> saver_;
     std::unique_ptr<rpc::server> server_;
+    const metrics::sources metrics_sources_;
+    std::unique_ptr<metrics::server> metrics_;
     std::optional<end_request> end_request_;
 
     core::event started_;

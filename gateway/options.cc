@@ -50,6 +50,8 @@ tl::expected<options, early_exit> parse_options(int argc, const char* const* arg
                    "folder where the configuration is kept: each change is stored there before it is answered, and "
                    "the next start begins with it");
     app.add_flag("--strict-config", o.strict_config, "end if any call of the configuration fails");
+    app.add_option("--metrics", o.metrics_address,
+                   "serve metrics at http://ADDRESS:PORT/metrics, for Prometheus: 127.0.0.1:10008");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
         ->allow_extra_args(false);

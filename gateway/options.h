@@ -14,8 +14,9 @@ namespace causeway::gateway {
 struct options {
     core::environment_options environment;
     std::string rpc_socket = "/var/tmp/spdk.sock";
-    std::string config_file;   ///< empty: none
-    std::string state_folder;  ///< empty: changes are not kept
+    std::string config_file;      ///< empty: none
+    std::string state_folder;     ///< empty: changes are not kept
+    std::string metrics_address;  ///< empty: metrics are not served
     std::vector<std::string> log_flags;
     bool strict_config = false;
     bool wait_for_rpc = false;

@@ -447,8 +447,12 @@ std::vector<config_replay::failed_call> config_replay::failed() const {
     return all;
 }
 
+std::size_t config_replay::failed_count() const {
+    return static_cast<std::size_t>(std::ranges::count_if(entries_, [&](const entry& e) { return is_listed(e); }));
+}
+
 core::result<> config_replay::check_complete() const {
-    const auto listed = std::ranges::count_if(entries_, [&](const entry& e) { return is_listed(e); });
+    const std::size_t listed = failed_count();
     if (listed == 0)
         return {};
     return core::fail(EAGAIN, fmt::format("{} of {} calls of the configuration have failed and are being retried: "

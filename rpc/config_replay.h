@@ -66,6 +66,7 @@ class config_replay final : public call_observer {
     };
     /// Those that have failed, or wait for one that has, in the order of the configuration.
     std::vector<failed_call> failed() const;
+    std::size_t failed_count() const;  ///< of failed()
     /// Ok, or EAGAIN with how many have failed.
     core::result<> check_complete() const;
 
