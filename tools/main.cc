@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
     status.add_flag("--json", as_json, "the same as JSON");
 
     std::function<int()> target_command;
+    tools::add_export_command(app, target_command);
     tools::add_perf_command(app, target_command);
     tools::add_identify_command(app, target_command);
     tools::add_discover_command(app, target_command);

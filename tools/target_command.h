@@ -39,5 +39,6 @@ host::address parse_address(const std::string& text);
 void add_perf_command(CLI::App& app, std::function<int()>& what);
 void add_identify_command(CLI::App& app, std::function<int()>& what);
 void add_discover_command(CLI::App& app, std::function<int()>& what);
+void add_export_command(CLI::App& app, std::function<int()>& what);
 
 }  // namespace causeway::tools
