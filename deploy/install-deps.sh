@@ -14,9 +14,10 @@ build=(
     nlohmann-json3-dev libcli11-dev              # JSON, options
     libspdlog-dev libfmt-dev libexpected-dev     # log, formatting, results
     prometheus-cpp-dev                           # metrics over HTTP
+    libsystemd-dev                               # readiness and watchdog of a service
     libgoogle-perftools-dev                      # tcmalloc, from which librbd gains
     libgtest-dev libgmock-dev libbenchmark-dev   # unit tests and micro-benchmarks
-    libxxhash-dev                                # tests/softrdma: whether a buffer was touched
+    libxxhash-dev                                # checksum of the state; tests/softrdma: whether a buffer was touched
 )
 test=(
     python3 python3-pytest                       # whole-system tests

@@ -99,7 +99,7 @@ gateway::gateway(const options& o, const core::environment& env, std::vector<uns
 
 gateway::~gateway() = default;
 
-metrics::sources gateway::sources_of_metrics() const {
+metrics::sources gateway::sources_of_metrics() {
     char name[HOST_NAME_MAX + 1] = "";
     ::gethostname(name, sizeof name - 1);
     return {.devices = devices_,
@@ -183,6 +183,7 @@ core::task<core::result<>> gateway::serve_metrics() {
 
 core::task<> gateway::start_up() {
     end_request_.emplace(group_.control(), [this] { core::detach(close()); });
+    service_manager_.emplace(group_.control(), [this] { return status_line(); });
     server_ = std::make_unique<rpc::server>(group_.control(), dispatcher_, std::move(*socket_));
     socket_.reset();
     core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
@@ -204,12 +205,23 @@ core::task<> gateway::start_up() {
             core::log::warning("{}: {}", beginning_.source, complete.error().text());
         }
     }
+    if (!closing_)
+        service_manager_->ready();
     started_.set();
+}
+
+std::string gateway::status_line() const {
+    if (cycle_.now() == rpc::state::startup)
+        return "starting";
+    const auto complete = check_complete();
+    return complete ? fmt::format("{} devices, {} subsystems", devices_.all().size(), nvmf_.target->subsystems().size())
+                    : complete.error().text();
 }
 
 core::task<> gateway::close() {
     if (std::exchange(closing_, true))
         co_return;
+    service_manager_->stopping();
     if (outcome_ == outcome::complete && !replay_.check_complete())
         outcome_ = outcome::incomplete;
     dispatcher_.close();
@@ -236,6 +248,7 @@ core::task<> gateway::close() {
     }
     server_.reset();
     end_request_.reset();
+    service_manager_.reset();
     runner_.stop();
 }
 

@@ -12,6 +12,7 @@
 #include "core/reactor_group.h"
 #include "core/timer.h"
 #include "gateway/options.h"
+#include "gateway/service_manager.h"
 #include "gateway/signals.h"
 #include "gateway/state_file.h"
 #include "metrics/collect.h"
@@ -61,9 +62,10 @@ class gateway {
     void add_methods();
     void keep_state();
     core::result<> check_complete() const;
+    std::string status_line() const;
     core::task<> start_up();
     core::task<core::result<>> serve_metrics();
-    metrics::sources sources_of_metrics() const;
+    metrics::sources sources_of_metrics();
     core::task<core::result<>> initialize();
     core::task<> close();
     core::task<> close_devices(core::timer& limit);
@@ -104,6 +106,7 @@ class gateway {
     const metrics::sources metrics_sources_;
     std::unique_ptr<metrics::server> metrics_;
     std::optional<end_request> end_request_;
+    std::optional<service_manager> service_manager_;
 
     core::event started_;
     bool closing_ = false;

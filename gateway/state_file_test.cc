@@ -151,8 +151,9 @@ TEST(state_file, a_damaged_file_is_refused_wherever_it_is_damaged) {
         const auto loaded = file.load();
         // The version of the writer is for people only.
         const bool in_version = i > good.find("version") + 8 && i < good.find("bytes") - 2;
-        if (!in_version)
+        if (!in_version) {
             EXPECT_FALSE(loaded && *loaded) << i << ": " << bad;
+        }
         write_raw(file.path(), good.substr(0, i));
         EXPECT_FALSE(file.load()) << i;
     }

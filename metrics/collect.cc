@@ -51,13 +51,6 @@ void add_reactors(families& to, const core::reactor_group& group) {
         constexpr std::string_view used_help = "Time in which a reactor had work (busy) or none (idle).";
         to.add_counter(used, used_help, {{"name", group_name}, {"mode", "busy"}}, seconds(stats.busy_ticks));
         to.add_counter(used, used_help, {{"name", group_name}, {"mode", "idle"}}, seconds(stats.idle_ticks));
-        const core::labels name = {{"reactor", r->name()}};
-        to.add_counter("causeway_reactor_sleep_seconds_total", "The part of the idle time in which it slept.", name,
-                       seconds(stats.sleep_ticks));
-        to.add_counter("causeway_reactor_sleeps_total", "Sleeps that have begun.", name,
-                       static_cast<double>(stats.sleeps.get()));
-        to.add_counter("causeway_reactor_stalls_total", "Times that it stood still for 2.5 s or longer.", name,
-                       static_cast<double>(stats.stalls.get()));
     }
 }
 
@@ -159,11 +152,13 @@ core::task<std::vector<prometheus::MetricFamily>> collect(const sources& from) {
     const auto& group = from.devices.group();
     add_gateway(all, from);
     add_reactors(all, group);
-    if (from.target)
-        from.target->counter_list().visit([&](const core::counter_group& g) {
-            if (g.subject() != bdev::device_counters.subject)
-                all.add_group(g, group.time().per_second());
-        });
+    const std::uint64_t rate = group.time().per_second();
+    from.devices.counter_list().visit([&](const core::counter_group& g) {
+        if (g.subject() == "reactor")
+            all.add_group_by_core(g, rate);
+        else if (g.subject() != bdev::device_counters.subject)
+            all.add_group(g, rate);
+    });
     const auto devices = from.devices.all();
     for (const auto& d : devices) {
         add_device(all, from, *d);

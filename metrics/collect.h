@@ -14,7 +14,7 @@ namespace causeway::metrics {
 
 /// What is read. Control reactor; outlives every collection.
 struct sources {
-    const bdev::registry& devices;
+    bdev::registry& devices;
     std::function<const bdev_rbd::disk_params*(const bdev::device&)> image_of;  ///< nullptr: no RBD image
     const std::unique_ptr<nvmf::target>& target;                                ///< nullptr before the start
     std::string host_name;

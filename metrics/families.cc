@@ -29,17 +29,29 @@ void families::add(std::string_view name, type t, std::string_view help, const c
         sample.gauge.value = value;
 }
 
-void families::add_group(const core::counter_group& g, std::uint64_t ticks_per_second) {
+void families::add_cores(const core::counter_group& g, std::size_t first, std::size_t count, const core::labels& more,
+                         std::uint64_t ticks_per_second) {
     for (const core::metric& m : g.rows()) {
         core::labels labels = g.labels();
+        labels.insert(labels.end(), more.begin(), more.end());
         if (!m.label.name.empty())
             labels.emplace_back(m.label.name, m.label.value);
         const bool in_ticks = m.unit == core::metric_unit::ticks;
         const double per_unit = in_ticks ? static_cast<double>(ticks_per_second) : 1;
         add(in_ticks ? name_in_seconds(m.name) : std::string(m.name),
             m.kind == core::metric_kind::counter ? type::Counter : type::Gauge, m.help, labels,
-            static_cast<double>(g.value(m, 0, g.cores())) / per_unit);
+            static_cast<double>(g.value(m, first, count)) / per_unit);
     }
+}
+
+void families::add_group(const core::counter_group& g, std::uint64_t ticks_per_second) {
+    add_cores(g, 0, g.cores(), {}, ticks_per_second);
+}
+
+void families::add_group_by_core(const core::counter_group& g, std::uint64_t ticks_per_second) {
+    for (std::size_t core = 0; core < g.cores(); ++core)
+        if (g.has(core))
+            add_cores(g, core, 1, {{"core", std::to_string(core)}}, ticks_per_second);
 }
 
 }  // namespace causeway::metrics

@@ -26,10 +26,15 @@ class families {
     }
     /// What the list of counters has of one owner, all cores together. Ticks become seconds, in the name as well.
     void add_group(const core::counter_group& g, std::uint64_t ticks_per_second);
+    /// The same, each core for itself, with a label "core".
+    void add_group_by_core(const core::counter_group& g, std::uint64_t ticks_per_second);
 
     std::vector<prometheus::MetricFamily> take() && { return std::move(all_); }
 
   private:
+    void add_cores(const core::counter_group& g, std::size_t first, std::size_t count, const core::labels& more,
+                   std::uint64_t ticks_per_second);
+
     std::vector<prometheus::MetricFamily> all_;
     std::map<std::string, std::size_t, std::less<>> by_name_;
 };

@@ -75,7 +75,7 @@ TEST_F(metrics_server_test, serves_what_is_collected_at_each_request) {
 TEST_F(metrics_server_test, an_address_that_is_taken_or_none_is_refused_and_says_what_to_give) {
     auto first = server::listen("127.0.0.1:0", group.control(), collector());
     ASSERT_TRUE(first);
-    for (const std::string bad : {"127.0.0.1:" + std::to_string((*first)->port()), std::string("nowhere")}) {
+    for (const std::string& bad : {"127.0.0.1:" + std::to_string((*first)->port()), std::string("nowhere")}) {
         const auto made = server::listen(bad, group.control(), collector());
         ASSERT_FALSE(made) << bad;
         EXPECT_THAT(made.error().text(), HasSubstr("such as 127.0.0.1:10008"));
