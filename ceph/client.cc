@@ -119,6 +119,7 @@ core::result<std::shared_ptr<client>> client::connect(const client_options& opti
     c->ends_hung_io_ = std::strtod(setting(c->rados_, "rados_osd_op_timeout").c_str(), nullptr) > 0;
     const auto watch_seconds = std::strtoul(setting(c->rados_, "osd_client_watch_timeout").c_str(), nullptr, 10);
     c->watch_timeout_ = std::chrono::seconds(std::max(watch_seconds, 1ul));
+    c->read_addresses();
     if (c->environment_.file) {
         c->store_addresses();
         c->fence_predecessor();
@@ -155,8 +156,7 @@ core::result<> client::configure(const client_options& o) {
     return {};
 }
 
-/// Before it does anything else: a client that is not in the file is never fenced.
-void client::store_addresses() {
+void client::read_addresses() {
     char* text = nullptr;
     if (const int r = rados_getaddrs(rados_, &text); r < 0) {
         core::log::warning("client {}: its address is not known, so nobody can fence it: {}", id_, std::strerror(-r));
@@ -164,6 +164,12 @@ void client::store_addresses() {
     }
     addresses_ = text;
     ::free(text);
+}
+
+/// Before it does anything else: a client that is not in the file is never fenced.
+void client::store_addresses() {
+    if (addresses_.empty())
+        return;
     if (const auto kept = environment_.file->add({fsid_, addresses_}); !kept)
         core::log::warning(
             "{}: if this gateway dies, the next one cannot fence its Ceph clients, and hosts wait for the OSDs "
@@ -204,6 +210,10 @@ void client::fence(const std::string& address) {
         core::log::warning("{}", gone.error().text());
 }
 
+std::vector<std::string> client::fenced_predecessors() const {
+    return environment_.file ? environment_.file->fenced_predecessors(fsid_) : std::vector<std::string>();
+}
+
 std::uint64_t client::capacity() const noexcept {
     const scoped_cpus here(cpus_);
     rados_cluster_stat_t stat{};
@@ -213,7 +223,7 @@ std::uint64_t client::capacity() const noexcept {
 client::~client() {
     if (rados_)
         rados_shutdown(rados_);  // one that has never connected, too: it frees the handle
-    if (!addresses_.empty())
+    if (environment_.file && !addresses_.empty())
         environment_.file->remove({fsid_, addresses_});
 }
 

@@ -71,6 +71,10 @@ class client {
     /// Distinguishes this client from all others of this process, past ones included.
     std::uint64_t id() const noexcept { return id_; }
     const std::string& fsid() const noexcept { return fsid_; }
+    /// What the cluster can fence, as rados_getaddrs() gives it; empty: not known.
+    const std::string& addresses() const noexcept { return addresses_; }
+    /// Of the clients of dead predecessors that have been put on the blocklist.
+    std::vector<std::string> fenced_predecessors() const;
     const cpu_set_t& cpus() const noexcept { return cpus_; }
     core::nanoseconds time_limit() const noexcept { return time_limit_; }
     /// What no OSD answers ends; not so if the operator has set rados_osd_op_timeout to 0.
@@ -86,6 +90,7 @@ class client {
   private:
     client(client_environment environment, unsigned max_outstanding_ops);
     core::result<> configure(const client_options& options);
+    void read_addresses();
     void store_addresses();
     void fence_predecessor();
     void fence(const std::string& address);
@@ -95,7 +100,7 @@ class client {
     rados_t rados_ = nullptr;
     const std::shared_ptr<outstanding_operations> operations_;
     std::string fsid_;
-    std::string addresses_;  ///< empty: not in the file
+    std::string addresses_;
     cpu_set_t cpus_;
     core::nanoseconds time_limit_{};
     bool ends_hung_io_ = true;

@@ -34,6 +34,14 @@ bool write_all(int fd, std::string_view text) {
     return true;
 }
 
+std::vector<std::string> of_cluster(const std::vector<client_file::entry>& all, const std::string& fsid) {
+    std::vector<std::string> addresses;
+    for (const client_file::entry& e : all)
+        if (e.fsid == fsid)
+            addresses.push_back(e.addresses);
+    return addresses;
+}
+
 }  // namespace
 
 core::result<std::shared_ptr<client_file>> client_file::open(std::string path) {
@@ -113,16 +121,18 @@ void client_file::remove(const entry& client) {
 
 std::vector<std::string> client_file::predecessors(const std::string& fsid) const {
     const std::lock_guard lock(mutex_);
-    std::vector<std::string> addresses;
-    for (const entry& e : predecessors_)
-        if (e.fsid == fsid)
-            addresses.push_back(e.addresses);
-    return addresses;
+    return of_cluster(predecessors_, fsid);
+}
+
+std::vector<std::string> client_file::fenced_predecessors(const std::string& fsid) const {
+    const std::lock_guard lock(mutex_);
+    return of_cluster(fenced_, fsid);
 }
 
 core::result<> client_file::fenced(const entry& predecessor) {
     const std::lock_guard lock(mutex_);
     std::erase(predecessors_, predecessor);
+    fenced_.push_back(predecessor);
     return write();
 }
 

@@ -41,6 +41,8 @@ class client_file {
     /// Those of a predecessor's clients that have not been fenced.
     std::vector<std::string> predecessors(const std::string& fsid) const;
     core::result<> fenced(const entry& predecessor);
+    /// For which fenced() has been called.
+    std::vector<std::string> fenced_predecessors(const std::string& fsid) const;
     /// True: a predecessor had clients of this cluster.
     bool had_predecessors(const std::string& fsid) const;
     /// Held while predecessors of a cluster are being fenced; clients that connect at the same time wait for it.
@@ -57,6 +59,7 @@ class client_file {
     core::unique_fd locked_;  ///< the file as it is now; empty: there is none
     std::vector<entry> own_;
     std::vector<entry> predecessors_;
+    std::vector<entry> fenced_;
     std::map<std::string, std::mutex> fencing_;  ///< by fsid; those that had predecessors, and others
     std::vector<std::string> had_predecessors_;
 };

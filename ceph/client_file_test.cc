@@ -40,8 +40,11 @@ TEST_F(ClientFile, what_a_dead_owner_has_left_is_its_successors_to_fence_once) {
     EXPECT_TRUE(second->had_predecessors("fsid-1"));
     EXPECT_FALSE(second->had_predecessors("fsid-3"));
     EXPECT_TRUE(second->add(b));
+    EXPECT_THAT(second->fenced_predecessors("fsid-1"), IsEmpty());
     EXPECT_TRUE(second->fenced(a));
     EXPECT_THAT(second->predecessors("fsid-1"), IsEmpty());
+    EXPECT_THAT(second->fenced_predecessors("fsid-1"), ElementsAre(a.addresses));
+    EXPECT_THAT(second->fenced_predecessors("fsid-2"), IsEmpty());
     second.reset();
 
     auto third = open();
