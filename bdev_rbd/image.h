@@ -63,6 +63,9 @@ class image {
     const image_spec& spec() const noexcept { return spec_; }
     const attributes& info() const noexcept { return info_; }
     ceph::client& owner() const noexcept { return *client_; }
+    const std::shared_ptr<ceph::client>& shared_owner() const noexcept { return client_; }
+    /// The pool of its header.
+    std::int64_t pool_id() const noexcept { return rados_ioctx_get_id(io_); }
     /// Whether the image is still there.
     bdev_rbd::existence& existence() const noexcept { return *existence_; }
 

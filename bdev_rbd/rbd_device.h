@@ -66,6 +66,18 @@ class rbd_device final : public bdev::device {
     /// done; the next resize, and close(), cancel it: ECANCELED. Ends when the cluster has done it.
     core::task<core::result<>> resize(resize_request wanted);
 
+    /// Where the image's header is, and the client that the image is open on.
+    struct header_location {
+        std::shared_ptr<ceph::client> client;
+        std::int64_t pool = 0;
+    };
+    /// REQUIRES: not closed.
+    header_location header() const { return {image_->shared_owner(), image_->pool_id()}; }
+    /// Called in resume(), when librbd has finished all I/O of the client before, and ends before the fresh one gets
+    /// any. Its error leaves the device inaccessible. While it is set nothing that was held continues: what may be
+    /// done with the image may have changed.
+    std::function<core::task<core::result<>>(header_location fresh)> before_resume;
+
     /// Called when the cluster has first refused something because the image's client is on its blocklist.
     std::function<void()> on_fenced;
     /// Makes the image inaccessible: librbd gets no more I/O. What comes is held for up to held_io::max_wait, and then

@@ -55,6 +55,14 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     }
     // A visit to every core: whatever ended there happened before what comes next.
     co_await core::for_each_reactor(group(), [](core::reactor&) {});
+    if (before_resume) {
+        header_location at{fresh->shared_owner(), fresh->pool_id()};
+        auto may_serve = co_await before_resume(std::move(at));
+        if (!may_serve)
+            co_return may_serve;
+        if (closing_)
+            co_return core::fail(ECANCELED, "the device is being closed", name());
+    }
     auto watching = co_await watch_header(*fresh);
     if (!watching)
         co_return watching;
@@ -74,11 +82,11 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
 }
 
 /// The client that fenced us may have written newer data meanwhile: a change of content that was held would land on
-/// newer data. Its host repeats it, here or elsewhere.
+/// newer data. Its host repeats it, here or elsewhere. So it does with a read that is refused by now, perhaps.
 void rbd_device::resume_held_io() noexcept {
     for (bdev::io* i = held_.take(); i;) {
         bdev::io* const next = i->next;
-        if (bdev::changes_content(i->operation))
+        if (before_resume || bdev::changes_content(i->operation))
             i->complete_from_anywhere(nvme::sc::internal_path_error);
         else
             queue_.submit(*i);

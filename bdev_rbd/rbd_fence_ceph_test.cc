@@ -146,6 +146,33 @@ TEST_F(RbdFence, what_was_held_and_changes_content_is_left_to_its_host_while_rea
     EXPECT_EQ(write(*d, core(0), 0, out_of_date), sc::success) << "what comes now goes on";
 }
 
+TEST_F(RbdFence, nothing_is_issued_by_a_fresh_client_before_its_device_may_resume) {
+    test_image image("asked", "8M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    core::event may_resume;
+    std::atomic<unsigned> asked{0};
+    on_control([&] {
+        d->before_resume = [&](rbd_device::header_location) -> core::task<core::result<>> {
+            if (++asked == 1)
+                co_return core::fail(EIO, "not yet");
+            co_await may_resume.wait();
+            co_return core::result<>();
+        };
+    });
+    fence("shared");
+    EXPECT_TRUE(eventually([&] {
+        bytes back(4096);
+        (void)read(*d, core(1), 0, back);
+        return asked == 2;
+    }));
+    bytes back(4096);
+    EXPECT_EQ(read(*d, core(1), 0, back), sc::internal_path_error);
+    on_control([&] { may_resume.set(); });
+    EXPECT_TRUE(writes_again(*d, pattern(4096, 1)));
+    on_control([&] { d->before_resume = nullptr; });
+}
+
 TEST_F(RbdFence, a_fresh_client_that_is_fenced_at_once_is_replaced_too) {
     test_image image("twice", "8M");
     const auto d = open(image);
