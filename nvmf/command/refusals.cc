@@ -37,6 +37,8 @@ verdict check_ana(const request& r, const core_namespace& ns) noexcept {
 
 verdict check_reservation(const request& r, const core_namespace& ns) noexcept {
     const auto access = reservation::access_of(r.command.as_io());
+    if (access && ns.reservation->is_unknown)
+        return nvme::sc::internal_path_error;
     if (access && ns.reservation->refuses(side_of(*r.qpair).controller->host_id(), *access))
         return nvme::sc::reservation_conflict.with_dnr();
     return {};

@@ -15,15 +15,10 @@ namespace causeway::nvmf {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr unsigned at_opcode = offsetof(nvme::command, opcode);
 constexpr unsigned at_nsid = offsetof(nvme::command, nsid);
 constexpr unsigned at_numd = offsetof(nvme::command, cdw10);
 constexpr unsigned at_eds = offsetof(nvme::command, cdw11);
-
-/// Of commands that a disk does not answer, Preempt and Abort waits no longer: its host may ask again.
-constexpr auto abort_timeout = 10s;
 
 template <class Data>
 verdict check(request& r, const core_namespace& ns) noexcept {
@@ -57,14 +52,10 @@ outcome with_namespace(controller& c, request& r, auto run) {
     return verdict(nvme::sc::invalid_namespace_or_format.with_dnr(), at_nsid);
 }
 
-core::task<> change(std::shared_ptr<controller> c, request& r, std::shared_ptr<nvm_namespace> ns,
+/// `keep`: the request refers to its controller.
+core::task<> change([[maybe_unused]] std::shared_ptr<controller> keep, request& r, std::shared_ptr<nvm_namespace> ns,
                     namespace_reservation::command command, bool aborts) {
-    verdict v = co_await ns->reservation().change(std::move(command));
-    if (v.ok() && aborts) {
-        const bool ended = co_await c->subsystem().namespaces().drain_executing(ns, abort_timeout);
-        if (!ended)
-            v = nvme::sc::command_interrupted;
-    }
+    const verdict v = co_await ns->reservation().change(std::move(command), aborts);
     finish_on_home_core(r, v);
 }
 
@@ -143,10 +134,19 @@ std::vector<std::byte> report(const reservation::state& s) {
     return page;
 }
 
+core::task<> report_confirmed([[maybe_unused]] std::shared_ptr<controller> keep, request& r,
+                              std::shared_ptr<nvm_namespace> ns) {
+    reservation::state now;
+    const verdict v = co_await ns->reservation().report(now);
+    if (v.ok())
+        set_response_data(r, report(now));
+    finish_on_home_core(r, v);
+}
+
 outcome report_at_control(controller& c, request& r) {
-    return with_namespace(c, r, [&](const std::shared_ptr<nvm_namespace>& ns) -> outcome {
-        set_response_data(r, report(ns->reservation().state()));
-        return verdict();
+    return with_namespace(c, r, [&](std::shared_ptr<nvm_namespace> ns) -> outcome {
+        core::detach(report_confirmed(c.shared_from_this(), r, std::move(ns)));
+        return {};
     });
 }
 

@@ -457,7 +457,7 @@ TEST_F(reservations, persist_only_where_they_can) {
                     .is(sc::invalid_field));
 }
 
-/// Namespaces of which some have no reservations, as RBD images do.
+/// Namespaces of which some have no reservations.
 TEST(namespaces_without_reservations, say_so) {
     target_options options;
     options.reservation_stores = [](core::reactor_group& g, const bdev::device& d, const std::string& file) {

@@ -48,7 +48,7 @@ class stored_reservation : public testing::Test {
 
     target_options options() {
         target_options o;
-        o.reservation_stores = [this](core::reactor_group&, const bdev::device&, const std::string&) {
+        o.reservation_stores = [this](core::reactor_group&, bdev::device&, const std::string&) {
             return std::make_unique<shared_store>(memory);
         };
         return o;

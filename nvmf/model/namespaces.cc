@@ -111,6 +111,7 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
     if (!loaded && !ns->is_removed()) {
         all_.erase(id->nsid);
         ns->remove();
+        co_await ns->reservation().close();
         ns->release_device();
         co_return tl::make_unexpected(loaded.error());
     }
@@ -143,8 +144,8 @@ std::shared_ptr<nvm_namespace> namespaces::begin_removal(std::uint32_t nsid) {
     return ns;
 }
 
-/// Out of every core's table, so that no I/O begins any more; then what is in flight ends; then the device is
-/// free.
+/// Out of every core's table, so that no I/O begins any more; then what is in flight ends; then other gateways need not
+/// wait for this one when they change the reservation; then the device is free.
 core::task<> namespaces::tear_down(std::shared_ptr<nvm_namespace> ns) {
     const auto keep = subsystem_.shared_from_this();
     co_await core::for_each_reactor(subsystem_.target().group,
@@ -152,6 +153,7 @@ core::task<> namespaces::tear_down(std::shared_ptr<nvm_namespace> ns) {
     announce_change(*ns);
     announce_health();
     co_await ns->drain();
+    co_await ns->reservation().close();
     ns->release_device();
 }
 
@@ -184,17 +186,9 @@ core::task<> namespaces::remove_all() {
     co_await wait_for_removals(std::move(going));
 }
 
-core::task<bool> namespaces::drain_executing(std::shared_ptr<nvm_namespace> ns, core::nanoseconds limit) {
+core::task<> namespaces::drain_executing(std::shared_ptr<nvm_namespace> ns) {
     const auto keep = subsystem_.shared_from_this();
-    const auto drained = std::make_shared<core::event>();
-    core::detach(
-        [](namespaces& self, std::shared_ptr<nvm_namespace> ns, std::shared_ptr<core::event> drained) -> core::task<> {
-            const auto keep = self.subsystem_.shared_from_this();
-            co_await ns->drain_executing(self.tables_);
-            drained->set();
-        }(*this, std::move(ns), drained));
-    const bool all = co_await drained->wait_for(limit);
-    co_return all;
+    co_await ns->drain_executing(tables_);
 }
 
 // ---- What hosts are told.

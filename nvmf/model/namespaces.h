@@ -52,8 +52,8 @@ class namespaces {
     bool any_has_reservations(const controller& c) const noexcept;
     /// The host of `c` sees namespaces, and the devices of all of them serve `o`.
     bool all_serve(bdev::op o, const controller& c) const noexcept;
-    /// Ends when the commands that cores have on `ns` now have ended; others go on meanwhile. False: `limit` is over.
-    core::task<bool> drain_executing(std::shared_ptr<nvm_namespace> ns, core::nanoseconds limit);
+    /// Ends when the commands that cores have on `ns` now have ended; others go on meanwhile.
+    core::task<> drain_executing(std::shared_ptr<nvm_namespace> ns);
     /// Of one core, which alone may look into it.
     const namespace_table& table(std::size_t core) const noexcept { return tables_.on(core); }
 

@@ -143,6 +143,24 @@ core::task<> nvm_namespace::drain_executing(core::per_core<namespace_table>& tab
     co_await core::switch_to(home);
 }
 
+/// What an earlier call waits for has begun before, too.
+std::shared_ptr<core::event> nvm_namespace::end_executing() {
+    const auto ended = std::make_shared<core::event>();
+    const auto earlier = std::exchange(executing_, ended);
+    if (!owner_) {
+        ended->set();
+        return ended;
+    }
+    core::detach(owner_->drain_executing(shared_from_this()), [earlier, ended] {
+        core::detach([](std::shared_ptr<core::event> earlier, std::shared_ptr<core::event> ended) -> core::task<> {
+            if (earlier)
+                co_await earlier->wait();
+            ended->set();
+        }(earlier, ended));
+    });
+    return ended;
+}
+
 void nvm_namespace::announce_reservation(const std::vector<nvmf::reservation::notification>& what) {
     if (owner_)
         owner_->announce_reservation(*this, what);

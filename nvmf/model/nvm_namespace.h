@@ -189,7 +189,9 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
     bool is_removed() const noexcept { return !owner_; }
     /// Ends when no core has a command on it. REQUIRES: no table has it any more.
     core::task<> drain();
-    /// Ends when the commands that cores have on it now have ended, whatever comes meanwhile. `tables`: what finds it.
+    /// What it returns is set when the commands that cores have on it now have ended, whatever comes meanwhile.
+    std::shared_ptr<core::event> end_executing();
+    /// For that. `tables`: what finds it.
     core::task<> drain_executing(core::per_core<namespace_table>& tables);
     void announce_reservation(const std::vector<nvmf::reservation::notification>& what);
     void release_device();
@@ -219,6 +221,7 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
     std::uint32_t ana_group_ = 0;
     bool ana_may_refuse_ = false;  ///< as cores know it, or are being told
     core::gate draining_executing_;
+    std::shared_ptr<core::event> executing_;  ///< of the last end_executing()
     namespace_reservation reservation_;
     const std::string ptpl_file_;
     bool active_ = false;
