@@ -4,21 +4,23 @@
 #include "bdev/fault_device.h"
 #include "bdev_rbd/rbd_device.h"
 #include "core/log.h"
+#include "gateway/shared_reservation.h"
 
 namespace causeway::gateway {
 
-std::unique_ptr<nvmf::reservation::store> make_reservation_store(core::reactor_group& group, const bdev::device& device,
+std::unique_ptr<nvmf::reservation::store> make_reservation_store(core::reactor_group& group, bdev::device& device,
                                                                  const std::string& file) {
-    const bdev::device* medium = &device;
+    bdev::device* medium = &device;
     while (const auto* fault = dynamic_cast<const bdev::fault_device*>(medium))
         medium = &fault->base();
-    if (!dynamic_cast<const bdev_rbd::rbd_device*>(medium))
+    auto* const image = dynamic_cast<bdev_rbd::rbd_device*>(medium);
+    if (!image)
         return nvmf::reservation::make_local_store(group, device, file);
     if (!file.empty())
-        core::log::warning("{}: not using ptpl_file {}: RBD images have no reservations, because other gateways would "
-                           "not enforce them",
+        core::log::warning("{}: not using ptpl_file {}: the reservation of an RBD image is kept in its pool, where all "
+                           "gateways find it",
                            device.name(), file);
-    return nullptr;
+    return make_shared_reservation_store(group, *image);
 }
 
 }  // namespace causeway::gateway

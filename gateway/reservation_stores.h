@@ -5,9 +5,9 @@
 
 namespace causeway::gateway {
 
-/// Where the reservation of a device's namespace is kept: see nvmf::reservation::store_factory. nullptr for an RBD
-/// image, also behind fault-injecting devices: other gateways may serve it, and would not know of the reservation.
-std::unique_ptr<nvmf::reservation::store> make_reservation_store(core::reactor_group& group, const bdev::device& device,
+/// Where the reservation of a device's namespace is kept: see nvmf::reservation::store_factory. That of an RBD image,
+/// also behind fault-injecting devices, in its pool, because other gateways may serve it.
+std::unique_ptr<nvmf::reservation::store> make_reservation_store(core::reactor_group& group, bdev::device& device,
                                                                  const std::string& file);
 
 }  // namespace causeway::gateway

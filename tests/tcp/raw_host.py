@@ -64,8 +64,8 @@ def connect(qid: int, cid: int = 0, *, entries: int = 32, kato: int = 0, flow_co
                    specific=struct.pack("<HHHBBI", 0, qid, entries - 1, 0 if flow_control else 4, 0, kato))
 
 
-def connect_data(nqn: str, cntlid: int = 0xffff, host: str = HOST) -> bytes:
-    return (bytes(range(16)) + struct.pack("<H", cntlid) + bytes(238) + nqn.encode().ljust(256, b"\0") +
+def connect_data(nqn: str, cntlid: int = 0xffff, host: str = HOST, hostid: bytes = bytes(range(16))) -> bytes:
+    return (hostid + struct.pack("<H", cntlid) + bytes(238) + nqn.encode().ljust(256, b"\0") +
             host.encode().ljust(256, b"\0") + bytes(256))
 
 
@@ -233,7 +233,7 @@ class Host:
     """A controller with its queues."""
 
     def __init__(self, address: tuple[str, int], nqn: str, *, digests: int = 0, queues: int = 1, entries: int = 32,
-                 kato: int = 0, flow_control: bool = True, host: str = HOST, **initialize):
+                 kato: int = 0, flow_control: bool = True, host: str = HOST, hostid: bytes = bytes(range(16)), **initialize):
         self.queues: list[Connection] = []
         cntlid = 0xffff
         for qid in range(queues + 1):
@@ -241,7 +241,7 @@ class Host:
             self.queues.append(queue)
             queue.initialize(**initialize)
             answer = queue.call(connect(qid, entries=entries, kato=kato if qid == 0 else 0, flow_control=flow_control),
-                                connect_data(nqn, cntlid, host))
+                                connect_data(nqn, cntlid, host, hostid))
             assert answer.status == 0, hex(answer.status)
             if qid == 0:
                 cntlid = answer.result & 0xffff

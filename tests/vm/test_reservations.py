@@ -114,9 +114,11 @@ def test_two_hosts_fence_each_other(hosts):
     assert holder.may_write()
 
 
-def test_an_image_offers_none(lab, gateway, host, own_name):
-    """Another gateway that serves it would not know of them."""
+def test_an_image_offers_them(lab, gateway, host, own_name):
+    """They are kept in its pool: tests/ceph has several gateways enforce them."""
     served = disk.attach(lab, gateway, host, own_name)
-    assert json.loads(host.machine.out(f"nvme id-ns {served.device} -o json"))["rescap"] == 0
-    assert not host.machine.run(f"nvme resv-register {served.device} --nrkey=1 --rrega=0").ok
+    assert json.loads(host.machine.out(f"nvme id-ns {served.device} -o json"))["rescap"] == 0xff
+    host.machine.out(f"nvme resv-register {served.device} --nrkey=1 --rrega=0")
+    assert json.loads(host.machine.out(f"nvme resv-report {served.device} --eds -o json"))["regctl"] == 1
+    host.machine.out(f"nvme resv-register {served.device} --crkey=1 --rrega=1")
     disk.withdraw(lab, gateway, host, served)
