@@ -12,9 +12,7 @@
 namespace causeway::nvmf {
 
 target::target(core::placement& homes, bdev::registry& devices, target_options options)
-    : group_(homes.group()), homes_(homes), options_(options),
-      state_(group_, devices, options.discovery, options.filter, options.crdt, options.auth,
-             options.reservation_stores),
+    : group_(homes.group()), homes_(homes), options_(std::move(options)), state_(group_, devices, options_),
       counters_(group_.size()) {
     auto counted = counter_list().add({core_counter_table, {}, counters_});
     assert(counted);  // a list has one target

@@ -7,6 +7,7 @@
 #include "nvmf/core_counters.h"
 #include "nvmf/host_addresses.h"
 #include "nvmf/model/discovery.h"
+#include "nvmf/model/target_options.h"
 #include "nvmf/model/target_state.h"
 #include "nvmf/transport.h"
 
@@ -20,16 +21,6 @@ namespace causeway::nvmf {
 
 class subsystem;
 struct subsystem_options;
-
-struct target_options {
-    std::uint32_t max_subsystems = 1024;
-    retry_delays crdt{};
-    discovery_limits discovery{};
-    discovery_filter filter{};  ///< of the discovery log
-    auth_algorithms auth{};     ///< for in-band authentication
-    /// Where reservations are kept, by device.
-    reservation::store_factory reservation_stores = reservation::make_local_store;
-};
 
 /// Everything that hosts can see: subsystems, their allowed hosts and listeners, and the transports. Lives on the
 /// control reactor but for the data path's begin(), execute() and detach(), which run on a qpair's.
