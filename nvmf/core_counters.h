@@ -17,10 +17,11 @@ struct core_counters {
     core::counter refused_commands;  ///< answered with a status before they ran
     /// Not run, because their core stalled after they were received; in failed_commands, too.
     core::counter stale_commands;
-    core::counter authentications;         ///< in band, that have succeeded
-    core::counter failed_authentications;  ///< or did not end in time
-    core::counter throttled_commands;      ///< waited because their namespace had used up a limit
-    core::counter failed_commands;         ///< answered with another status than success after they ran
+    core::counter authentications;          ///< in band, that have succeeded
+    core::counter failed_authentications;   ///< or did not end in time
+    core::counter refused_authentications;  ///< too many of their address waited; in failed_authentications, too
+    core::counter throttled_commands;       ///< waited because their namespace had used up a limit
+    core::counter failed_commands;          ///< answered with another status than success after they ran
 };
 
 /// JSON names are members of nvmf_get_stats, in its order.
@@ -48,6 +49,9 @@ inline constexpr core::metric core_counter_rows[] = {
      "Authentications of queues that have succeeded.", offsetof(core_counters, authentications)},
     {"causeway_nvmf_failed_authentications_total", "", core::metric_kind::counter,
      "Authentications of queues that have failed.", offsetof(core_counters, failed_authentications)},
+    {"causeway_nvmf_refused_authentications_total", "", core::metric_kind::counter,
+     "Authentications that failed because too many of hosts at the same address waited.",
+     offsetof(core_counters, refused_authentications)},
     {"causeway_nvmf_refused_commands_total", "", core::metric_kind::counter,
      "Commands that were refused before they were executed.", offsetof(core_counters, refused_commands)},
     {"causeway_nvmf_failed_commands_total", "", core::metric_kind::counter,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/background.h"
+#include "nvmf/host_network.h"
 
 #include <memory>
 #include <string>
@@ -11,17 +12,18 @@
 namespace causeway::nvmf {
 
 /// The addresses that hosts come from, each a party of the control reactor's work: known while a queue pair from there
-/// is connected, or connects. An address rather than a host NQN, for anybody may use any number of those, and others'.
-/// Control reactor.
+/// is connected, or connects. Of IPv6 they are subnets, see host_network_of(). Not host NQNs, for anybody may use any
+/// number of those, and others'. Control reactor.
 class host_addresses {
   public:
     /// REQUIRES: released on the control reactor, while this exists.
     std::shared_ptr<core::background_party> party_of(const std::string& traddr) {
-        std::weak_ptr<core::background_party>& known = parties_[traddr];
+        const std::string network = host_network_of(traddr);
+        std::weak_ptr<core::background_party>& known = parties_[network];
         if (auto party = known.lock())
             return party;
-        const auto remove = [this, traddr](core::background_party* p) {
-            parties_.erase(traddr);
+        const auto remove = [this, network](core::background_party* p) {
+            parties_.erase(network);
             delete p;
         };
         const std::shared_ptr<core::background_party> made(new core::background_party, remove);

@@ -12,6 +12,7 @@
 #include "nvmf/target_side.h"
 
 #include <bit>
+#include <fmt/format.h>
 #include <span>
 
 namespace causeway::nvmf {
@@ -38,8 +39,8 @@ verdict check(request& r, std::uint32_t max_length) noexcept {
 }
 
 /// Answers a command after which the exchange has moved on: the queue pair has authenticated, or ends, or neither.
-/// Begins on the control reactor.
-core::task<> conclude(std::shared_ptr<queue_authentication> auth, request& r) {
+/// Begins on the control reactor. `refused`: it has failed because there was no room for its arithmetic.
+core::task<> conclude(std::shared_ptr<queue_authentication> auth, request& r, bool refused = false) {
     using state = auth_exchange::state;
     const bool failed = auth->report();
     const bool succeeded = auth->exchange.current() == state::completed;
@@ -51,6 +52,8 @@ core::task<> conclude(std::shared_ptr<queue_authentication> auth, request& r) {
     qpair_target_side& side = side_of(q);
     if (failed)
         side.counters->failed_authentications.add();
+    if (refused)
+        side.counters->refused_authentications.add();
     if (succeeded) {
         side.counters->authentications.add();
         enable_commands(q);
@@ -60,21 +63,37 @@ core::task<> conclude(std::shared_ptr<queue_authentication> auth, request& r) {
         q.disconnect(disconnect_reason::authentication_failed);
 }
 
+/// When it is the turn of the host's address. False: too much of that address waits already.
+core::task<bool> compute(target_state& shared, queue_authentication& auth, auth_computation& work) {
+    auth_workers& workers = shared.auth.workers;
+    if (!workers.has_room(auth.network())) {
+        auth.exchange.refuse(fmt::format("{} authentications of hosts at its address wait, which is the maximum: it "
+                                         "may try again later",
+                                         auth_workers::max_waiting_of_address));
+        co_return false;
+    }
+    auto worker = co_await workers.acquire(auth.network());
+    if (auth.ended())  // while it waited
+        co_return true;
+    co_await core::run_blocking(shared.group, [&work] { work.run(); });
+    worker.release();
+    auth.exchange.on_computed(std::move(work));
+    co_return true;
+}
+
 core::task<> take_message(controller& c, std::shared_ptr<queue_authentication> auth, request& r) {
+    bool refused = false;
     auth->busy = true;
     auth->begin_if_due();
     auth::bytes message(r.length);
     bdev::copy_out(reinterpret_cast<std::byte*>(message.data()), r.data(), message.size());
     const access& hosts = c.subsystem().access();
     if (const auto work = auth->exchange.on_message(message, hosts.dhchap_keys_of(c.host_nqn()))) {
-        target_state& shared = c.subsystem().target();
-        auto worker = co_await shared.auth.next_worker().lock();
-        co_await core::run_blocking(shared.group, [&work] { work->run(); });
-        worker.unlock();
-        auth->exchange.on_computed(std::move(*work));
+        const bool computed = co_await compute(c.subsystem().target(), *auth, *work);
+        refused = !computed;
     }
     auth->busy = false;
-    co_await conclude(std::move(auth), r);
+    co_await conclude(std::move(auth), r, refused);
 }
 
 }  // namespace

@@ -113,6 +113,74 @@ class authentication : public testing::Test {
     dhchap_host dhchap{host_a, subsystem_nqn};
 };
 
+/// Workers that hosts of an address have, or wait for.
+class busy_workers {
+  public:
+    busy_workers(nvmf_fixture& w, auth_workers& all, const std::string& address, std::size_t pieces)
+        : fixture_(w), all_(all) {
+        w.at_control([&] {
+            for (std::size_t i = 0; i < pieces; ++i)
+                core::detach(all.acquire(address),
+                             [this](auth_workers::worker one) { held_.push_back(std::move(one)); });
+        });
+    }
+    ~busy_workers() { end(); }
+    /// Until no worker is at work.
+    void end() {
+        while (all_.running() != 0) {
+            fixture_.at_control([this] { held_.clear(); });
+            fixture_.pass(1ms);
+        }
+    }
+
+  private:
+    nvmf_fixture& fixture_;
+    auth_workers& all_;
+    std::vector<auth_workers::worker> held_;
+};
+
+TEST_F(authentication, does_not_wait_for_the_arithmetic_of_another_address) {
+    give_keys(key_of_a);
+    dhchap.dhgroups = {1};
+    busy_workers stranger(w, s.target().auth.workers, "10.0.0.66", 200);
+    host h = make_authenticated_host();
+    EXPECT_EQ(read(h), sc::success);
+}
+
+TEST_F(authentication, fails_where_too_much_of_its_own_address_waits) {
+    give_keys(key_of_a);
+    dhchap.dhgroups = {1};
+    host h;
+    connect_admin(h);
+    busy_workers own(w, s.target().auth.workers, w.hosts_come_from,
+                     auth_workers::max_running_of_address + auth_workers::max_waiting_of_address);
+    EXPECT_EQ(send(*h.admin, dhchap.negotiate()), sc::success);
+    const auto failure = auth::read_failure(receive(*h.admin));
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->explanation, nvme::auth_explanation::failed);
+    EXPECT_TRUE(ends(*h.admin));
+    EXPECT_EQ(counted(&core_counters::refused_authentications), 1u);
+    EXPECT_EQ(counted(&core_counters::failed_authentications), 1u);
+    own.end();
+    make_authenticated_host();
+}
+
+/// Its turn comes when it has gone: nothing is computed for it, and the next one is not kept waiting.
+TEST_F(authentication, ends_while_it_waits) {
+    give_keys(key_of_a);
+    dhchap.dhgroups = {1};
+    host h;
+    connect_admin(h);
+    busy_workers own(w, s.target().auth.workers, w.hosts_come_from, auth_workers::max_running_of_address);
+    h.admin->send(auth_send_of(dhchap.negotiate().size()), raw_bytes(dhchap.negotiate()));
+    w.pass(1ms);
+    h.admin->drop();
+    w.pass(1ms);
+    own.end();
+    EXPECT_TRUE(w.until([&] { return h.admin->gone; }));
+    EXPECT_EQ(s.target().auth.workers.running(), 0u);
+}
+
 TEST_F(authentication, is_not_asked_of_a_host_without_a_key) {
     host h;
     EXPECT_EQ(connect_admin(h) & atr, 0u);

@@ -73,6 +73,8 @@ class auth_exchange {
     /// What has to be computed before anything else happens; nullptr: nothing.
     std::unique_ptr<auth_computation> on_message(auth::byte_view message, std::shared_ptr<const dhchap_keys> keys);
     void on_computed(auth_computation done);
+    /// Instead of it: what has to be computed cannot be.
+    void refuse(std::string why) { fail(nvme::auth_explanation::failed, std::move(why)); }
 
     /// The host asks for a message: the one that is due. Where none is, that is a failure and Failure1 is due. nullptr
     /// in state `error`.

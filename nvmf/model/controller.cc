@@ -123,7 +123,7 @@ std::uint64_t controller::age_hours() const noexcept {
 
 void controller::require_authentication(const nvmf::qpair& q) {
     queue& e = *find_queue(q);
-    e.auth = std::make_shared<queue_authentication>(*this, *e.qpair, e.qid, e.peer.text(), true);
+    e.auth = std::make_shared<queue_authentication>(*this, *e.qpair, e.qid, e.peer, true);
 }
 
 std::shared_ptr<queue_authentication> controller::authentication_of(const nvmf::qpair& q) {
@@ -132,7 +132,7 @@ std::shared_ptr<queue_authentication> controller::authentication_of(const nvmf::
         return nullptr;
     // A host that was given a key after it has connected may prove it.
     if (!e->auth && subsystem_->access().has_dhchap_key(host_nqn()))
-        e->auth = std::make_shared<queue_authentication>(*this, *e->qpair, e->qid, e->peer.text(), false);
+        e->auth = std::make_shared<queue_authentication>(*this, *e->qpair, e->qid, e->peer, false);
     return e->auth;
 }
 

@@ -2,6 +2,7 @@
 #include "nvmf/model/queue_authentication.h"
 
 #include "core/log.h"
+#include "nvmf/host_network.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/model/target_state.h"
@@ -24,10 +25,10 @@ std::chrono::milliseconds time_limit_of(const controller& c) {
 
 }  // namespace
 
-queue_authentication::queue_authentication(controller& owner, qpair& connection, std::uint16_t qid, std::string peer,
-                                           bool required)
+queue_authentication::queue_authentication(controller& owner, qpair& connection, std::uint16_t qid,
+                                           const transport_address& peer, bool required)
     : exchange(owner.host_nqn(), owner.subsystem().nqn(), owner.subsystem().target().auth.allowed), controller_(owner),
-      connection_(connection), qid_(qid), peer_(std::move(peer)), required_(required),
+      connection_(connection), qid_(qid), peer_(peer), network_(host_network_of(peer.traddr)), required_(required),
       deadline_(owner.subsystem().target().group.control(), [this] { on_deadline(); }) {
     if (required)
         deadline_.arm_after(time_limit_of(owner));
@@ -59,8 +60,8 @@ void queue_authentication::on_deadline() {
 }
 
 std::string queue_authentication::describe() const {
-    return fmt::format("{}: host '{}' from {}, queue {},", controller_.subsystem().nqn(), controller_.host_nqn(), peer_,
-                       qid_);
+    return fmt::format("{}: host '{}' from {}, queue {},", controller_.subsystem().nqn(), controller_.host_nqn(),
+                       peer_.text(), qid_);
 }
 
 }  // namespace causeway::nvmf

@@ -16,9 +16,13 @@ class controller;
 class queue_authentication {
   public:
     /// `owner` and `connection` outlive end(). `required`: the time limit starts now.
-    queue_authentication(controller& owner, qpair& connection, std::uint16_t qid, std::string peer, bool required);
+    queue_authentication(controller& owner, qpair& connection, std::uint16_t qid, const transport_address& peer,
+                         bool required);
 
     bool is_required() const noexcept { return required_; }
+    bool ended() const noexcept { return ended_; }
+    /// Where the host comes from, as host_network_of() has it.
+    const std::string& network() const noexcept { return network_; }
     /// The queue pair is not listed any more.
     void end() noexcept {
         ended_ = true;
@@ -40,7 +44,8 @@ class queue_authentication {
     controller& controller_;
     qpair& connection_;
     const std::uint16_t qid_;
-    const std::string peer_;
+    const transport_address peer_;
+    const std::string network_;
     const bool required_;
     bool ended_ = false;
     bool reported_ = false;

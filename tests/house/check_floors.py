@@ -46,7 +46,7 @@ MAY_INCLUDE = {
 }
 
 # The seam between a transport and the target stands in nvmf/, below the model. Whoever may include nvmf may include it.
-SEAM = re.compile(r"nvmf/((transport|transport_options|request|qpair|port)\.(h|cc)|(complete|core_counters|host_addresses|target_side|verdict)\.h)$")
+SEAM = re.compile(r"nvmf/((transport|transport_options|request|qpair|port)\.(h|cc)|(complete|core_counters|host_addresses|host_network|target_side|verdict)\.h)$")
 
 # Headers of other people's parts, and the folders that are there to know of them.
 FOREIGN = [
