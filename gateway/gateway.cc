@@ -33,6 +33,8 @@ constexpr auto blocking_grace = 3s;
 constexpr auto closing_limit = 20s;
 // Each cluster is bounded on its own (ceph::cluster_threads): this is for the sum of some dozens that hang at once.
 constexpr unsigned max_cluster_threads = 1024;
+// Each folder is bounded on its own (nvmf::reservation::file_threads): likewise.
+constexpr unsigned max_file_threads = 256;
 
 core::reactor_options reactor_options(const options& o) {
     core::reactor_options r;
@@ -82,7 +84,7 @@ std::shared_ptr<ceph::client_file> open_client_file(const std::string& rpc_socke
 gateway::gateway(const options& o, const core::environment& env, std::vector<unsigned> spare_cpus,
                  net::unix_listener socket, beginning b)
     : options_(o), socket_(std::move(socket)), beginning_(std::move(b)), blocking_(spare_cpus),
-      cluster_threads_(std::move(spare_cpus), max_cluster_threads),
+      cluster_threads_(spare_cpus, max_cluster_threads), file_threads_(std::move(spare_cpus), max_file_threads),
       group_(env.cpus(), clock_, blocking_, reactor_options(o)), runner_(env, group_), homes_(group_, o.placement),
       devices_(group_), clusters_(group_, cluster_threads_, open_client_file(o.rpc_socket)),
       disks_(devices_, clusters_, homes_), pci_(make_bus(o)), cycle_([this] { return initialize(); }),
@@ -146,6 +148,7 @@ gateway::outcome gateway::run() {
     const auto stopped = std::async(std::launch::async, [this] {
         blocking_.stop();
         cluster_threads_.stop();
+        file_threads_.stop();
     });
     if (stopped.wait_for(blocking_grace) != std::future_status::ready)
         leave("blocking work has not finished");
@@ -161,7 +164,10 @@ void gateway::leave(std::string_view why) {
 }
 
 core::task<core::result<>> gateway::initialize() {
-    nvmf_.options.reservation_stores = make_reservation_store;
+    nvmf_.options.reservation_stores = [files = std::make_shared<nvmf::reservation::file_threads>(file_threads_)](
+                                           core::reactor_group& group, bdev::device& device, const std::string& file) {
+        return make_reservation_store(group, files, device, file);
+    };
     nvmf_.target = std::make_unique<nvmf::target>(homes_, devices_, nvmf_.options);
     co_return core::result<>{};
 }

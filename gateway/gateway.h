@@ -80,6 +80,7 @@ class gateway {
     core::tsc_clock clock_;
     core::blocking_pool blocking_;         ///< for what is bound to end
     core::blocking_pool cluster_threads_;  ///< for what waits for Ceph clusters, which may never answer
+    core::blocking_pool file_threads_;     ///< for reservation files, whose file systems may not answer either
     core::reactor_group group_;
     core::lcore_runner runner_;
 

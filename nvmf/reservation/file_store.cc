@@ -10,6 +10,7 @@
 #include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace causeway::nvmf::reservation {
 
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::size_t max_file_bytes = 1 << 20;  // three times as long as the longest that is written
 
-std::string folder_of(const std::string& path) {
-    const auto slash = path.rfind('/');
-    if (slash == std::string::npos)
-        return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-/// nullopt: there is no such file, and one can be made there.
 core::result<std::optional<std::string>> read_file(const std::string& path) {
     // Without O_NONBLOCK, a FIFO under this name would block for ever.
     const core::unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -64,8 +57,7 @@ bool write_all(int fd, std::string_view text) {
     return true;
 }
 
-/// Ends when the new content is on the medium under this name.
-core::result<> replace_file(const std::string& path, std::string_view text) {
+core::result<> replace_file(const std::string& path, std::string_view text, bool& replaced) {
     const std::string fresh = path + ".new";
     ::unlink(fresh.c_str());  // what a crash has left
     core::unique_fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -74,6 +66,7 @@ core::result<> replace_file(const std::string& path, std::string_view text) {
     file.reset();
     if (::rename(fresh.c_str(), path.c_str()) != 0)
         return core::fail_errno(errno, path);
+    replaced = true;
     const core::unique_fd folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder || ::fsync(folder.get()) != 0)
         return core::fail_errno(errno, folder_of(path));
@@ -82,45 +75,96 @@ core::result<> replace_file(const std::string& path, std::string_view text) {
 
 }  // namespace
 
-file_store::file_store(core::reactor_group& group, bdev::uuid device, std::string path)
-    : group_(group), device_(device), path_(std::move(path)) {}
+/// A change on its way into the file. Its thread's until that has ended, then the store's.
+struct file_store::writing {
+    state next;
+    std::string text;
+    bool replaced = false;
+    core::result<> outcome{};
+};
+
+file_operations local_files() {
+    return {.read = read_file, .replace = replace_file};
+}
+
+file_store::file_store(std::shared_ptr<file_threads> threads, bdev::uuid device, std::string path,
+                       file_operations files)
+    : threads_(std::move(threads)), device_(device), path_(std::move(path)), files_(std::move(files)) {}
+
+/// Takes note of what has become of the last change. EBUSY: that is not known yet.
+core::result<> file_store::settle() {
+    if (!writing_)
+        return {};
+    if (threads_->hangs(path_))
+        return core::fail(EBUSY, "its last change has not been answered: see to its file system", path_);
+    const auto last = std::exchange(writing_, nullptr);
+    if (last->replaced)
+        kept_ = {std::move(last->next), kept_.number + 1};
+    return last->outcome;
+}
 
 core::task<core::result<store::version>> file_store::load() {
-    auto text = co_await core::run_blocking(group_, [this] { return read_file(path_); });
-    if (!text)
-        co_return tl::make_unexpected(std::move(text.error()));
-    version v{.number = number_};
-    if (*text) {
-        auto read = from_file_text(**text, device_);
+    if (auto settled = settle(); writing_)
+        co_return tl::make_unexpected(std::move(settled.error()));
+    if (loaded_ && !kept_.state.persists)  // it is in no file
+        co_return kept_;
+    const auto text = std::make_shared<core::result<std::optional<std::string>>>();
+    auto read_it = [read = files_.read, path = path_, text] { *text = read(path); };
+    auto done = co_await threads_->run(path_, std::move(read_it));
+    if (!done)
+        co_return tl::make_unexpected(std::move(done.error()));
+    if (!*text)
+        co_return tl::make_unexpected(std::move(text->error()));
+    state now;
+    if (**text) {
+        auto read = from_file_text(***text, device_);
         if (!read)
             co_return core::fail(read.error().code,
                                  read.error().sentence +
                                      ". Restore it, name another file, or remove it to begin without registrants",
                                  path_);
-        v.state = std::move(*read);
+        now = std::move(*read);
     }
-    persists_ = v.state.persists;
-    co_return v;
+    kept_.state = std::move(now);
+    loaded_ = true;
+    co_return kept_;
 }
 
 core::task<core::result<std::uint64_t>> file_store::replace(std::uint64_t expected, state next) {
-    if (expected != number_)
+    if (auto settled = settle(); writing_)
+        co_return tl::make_unexpected(std::move(settled.error()));
+    if (expected != kept_.number)
         co_return core::fail(ESTALE, "the reservation has changed meanwhile", path_);
-    if (next.persists || persists_) {
-        const std::string text = to_file_text(next, device_);
-        const auto written = co_await core::run_blocking(group_, [&] { return replace_file(path_, text); });
-        if (!written)
-            co_return tl::make_unexpected(written.error());
-        persists_ = next.persists;
+    if (!next.persists && !kept_.state.persists) {
+        kept_.state = std::move(next);
+        co_return ++kept_.number;
     }
-    co_return ++number_;
+    std::string text = to_file_text(next, device_);
+    const auto change = writing_ = std::make_shared<writing>();
+    change->next = std::move(next);
+    change->text = std::move(text);
+    auto write_it = [replace = files_.replace, path = path_, change] {
+        change->outcome = replace(path, change->text, change->replaced);
+    };
+    auto done = co_await threads_->run(path_, std::move(write_it));
+    if (!done)
+        co_return tl::make_unexpected(std::move(done.error()));
+    auto written = settle();
+    if (!written)
+        co_return tl::make_unexpected(std::move(written.error()));
+    co_return kept_.number;
 }
 
 std::unique_ptr<store> make_local_store(core::reactor_group& group, const bdev::device& device,
                                         const std::string& file) {
+    return make_local_store_on(std::make_shared<file_threads>(group.blocking()), device, file);
+}
+
+std::unique_ptr<store> make_local_store_on(std::shared_ptr<file_threads> threads, const bdev::device& device,
+                                           const std::string& file) {
     if (file.empty())
         return std::make_unique<memory_store>();
-    return std::make_unique<file_store>(group, device.id(), file);
+    return std::make_unique<file_store>(std::move(threads), device.id(), file);
 }
 
 }  // namespace causeway::nvmf::reservation

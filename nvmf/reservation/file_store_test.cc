@@ -6,10 +6,13 @@
 #include "nvmf/reservation/file_text.h"
 #include "nvmf/testing/reservation_fixture.h"
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <semaphore>
 #include <sstream>
 #include <sys/stat.h>
+#include <thread>
 
 namespace causeway::nvmf::reservation {
 namespace {
@@ -125,6 +128,7 @@ class file_store_test : public testing::Test {
     temporary_folder folder;
     const std::string path = folder.file("r.json");
     test::nvmf_fixture w;
+    const std::shared_ptr<file_threads> threads = std::make_shared<file_threads>(w.sim.group().blocking());
 
     core::result<store::version> load(file_store& s) { return w.run(s.load()); }
     std::uint64_t replace(file_store& s, std::uint64_t expected, state next) {
@@ -135,7 +139,7 @@ class file_store_test : public testing::Test {
 };
 
 TEST_F(file_store_test, begins_without_a_file) {
-    file_store s(w.sim.group(), disk, path);
+    file_store s(threads, disk, path);
     const auto v = load(s);
     ASSERT_TRUE(v);
     EXPECT_EQ(v->state, state());
@@ -143,12 +147,12 @@ TEST_F(file_store_test, begins_without_a_file) {
 }
 
 TEST_F(file_store_test, keeps_what_persists) {
-    file_store s(w.sim.group(), disk, path);
+    file_store s(threads, disk, path);
     const auto first = replace(s, load(s)->number, of_one_holder);
     EXPECT_EQ(content(path), text_of_one_holder);
     EXPECT_FALSE(std::filesystem::exists(path + ".new"));
 
-    file_store again(w.sim.group(), disk, path);
+    file_store again(threads, disk, path);
     EXPECT_EQ(load(again)->state, of_one_holder);
 
     state ends = of_one_holder;
@@ -158,13 +162,13 @@ TEST_F(file_store_test, keeps_what_persists) {
 }
 
 TEST_F(file_store_test, writes_nothing_that_does_not_persist) {
-    file_store s(w.sim.group(), disk, path);
+    file_store s(threads, disk, path);
     replace(s, load(s)->number, {.registrants = {{a, 1}}});
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(file_store_test, replaces_the_version_that_is_expected_and_no_other) {
-    file_store s(w.sim.group(), disk, path);
+    file_store s(threads, disk, path);
     const auto number = load(s)->number;
     replace(s, number, of_one_holder);
     EXPECT_EQ(w.run(s.replace(number, {})).error().code, ESTALE);
@@ -173,25 +177,25 @@ TEST_F(file_store_test, replaces_the_version_that_is_expected_and_no_other) {
 
 TEST_F(file_store_test, removes_what_a_crash_has_left) {
     std::ofstream(path + ".new") << "half";
-    file_store s(w.sim.group(), disk, path);
+    file_store s(threads, disk, path);
     replace(s, load(s)->number, of_one_holder);
     EXPECT_EQ(content(path), text_of_one_holder);
 }
 
 TEST_F(file_store_test, says_what_cannot_be_read_or_written) {
-    file_store nowhere(w.sim.group(), disk, folder.file("not/there"));
+    file_store nowhere(threads, disk, folder.file("not/there"));
     EXPECT_FALSE(load(nowhere));
 
     std::ofstream(path) << "rubbish";
-    file_store damaged(w.sim.group(), disk, path);
+    file_store damaged(threads, disk, path);
     EXPECT_NE(load(damaged).error().sentence.find("remove it"), std::string::npos);
 
     ASSERT_EQ(::mkfifo(folder.file("fifo").c_str(), 0600), 0);
-    file_store fifo(w.sim.group(), disk, folder.file("fifo"));
+    file_store fifo(threads, disk, folder.file("fifo"));
     EXPECT_EQ(load(fifo).error().code, EINVAL);
 
     std::filesystem::create_directory(folder.file("folder"));
-    file_store is_a_folder(w.sim.group(), disk, folder.file("folder"));
+    file_store is_a_folder(threads, disk, folder.file("folder"));
     EXPECT_FALSE(load(is_a_folder));
     EXPECT_FALSE(w.run(is_a_folder.replace(0, of_one_holder)));
 }
@@ -302,6 +306,224 @@ TEST_F(persistent_reservation, keeps_a_namespace_with_a_damaged_file_away) {
     EXPECT_TRUE(s.namespaces().all().empty());
     p.ptpl_file.clear();
     EXPECT_TRUE(w.run(s.namespaces().add(p))) << "the device is free";
+}
+
+// ---- A file system that does not answer.
+
+/// A file system that hangs while `hangs`: a call enters it, and leaves it with answer(). Others run on the spot.
+class hanging_files final : public core::blocking_executor {
+  public:
+    ~hanging_files() override { answer(); }
+
+    void submit(std::function<void()> work) override {
+        if (!hangs)
+            return work();
+        thread_ = std::thread(std::move(work));
+        entered_.acquire();
+    }
+    /// The call that hangs goes on, to its end.
+    void answer() {
+        hangs = false;
+        if (!thread_.joinable())
+            return;
+        left_.release();
+        thread_.join();
+    }
+    file_operations operations() {
+        file_operations real = local_files();
+        return {
+            .read =
+                [this, real](const std::string& path) {
+                    enter();
+                    return real.read(path);
+                },
+            .replace = [this, real](const std::string& path, std::string_view text, bool& replaced) -> core::result<> {
+                enter();
+                if (fails)
+                    return core::fail(EIO, path);
+                return real.replace(path, text, replaced);
+            }};
+    }
+
+    std::atomic<bool> hangs = false;
+    bool fails = false;  ///< and changes nothing
+
+  private:
+    void enter() {
+        if (!hangs)
+            return;
+        entered_.release();
+        left_.acquire();
+    }
+    std::thread thread_;
+    std::binary_semaphore entered_{0}, left_{0};
+};
+
+class hung_file_store : public file_store_test {
+  protected:
+    void SetUp() override {
+        number = replace(s, load(s)->number, of_one_holder);
+        files.hangs = true;
+    }
+    /// An errno; 0: no error.
+    int code_of_load() {
+        const auto loaded = load(s);
+        return loaded ? 0 : loaded.error().code;
+    }
+    int code_of_replace(state next) {
+        const auto done = w.run(s.replace(number, std::move(next)));
+        return done ? 0 : done.error().code;
+    }
+
+    hanging_files files;
+    const std::shared_ptr<file_threads> own = std::make_shared<file_threads>(files);
+    file_store s{own, disk, path, files.operations()};
+    std::uint64_t number = 0;
+    const state one_registrant{.persists = true, .registrants = {{a, 1}}};
+};
+
+TEST_F(hung_file_store, answers_in_time_and_nothing_more_until_it_is_known_what_is_stored) {
+    EXPECT_EQ(code_of_replace(one_registrant), ETIMEDOUT);
+    EXPECT_EQ(code_of_replace(one_registrant), EBUSY);
+    EXPECT_EQ(code_of_load(), EBUSY);
+
+    files.answer();
+    EXPECT_EQ(code_of_replace({}), ESTALE) << "it was stored after all";
+    const auto v = load(s);
+    ASSERT_TRUE(v);
+    EXPECT_EQ(v->state, one_registrant);
+    EXPECT_GT(v->number, number);
+    number = v->number;
+    EXPECT_EQ(code_of_replace(of_one_holder), 0);
+    EXPECT_EQ(content(path), text_of_one_holder);
+}
+
+TEST_F(hung_file_store, has_its_old_content_if_the_change_fails_in_the_end) {
+    files.fails = true;
+    EXPECT_EQ(code_of_replace(one_registrant), ETIMEDOUT);
+    files.answer();
+    files.fails = false;
+    EXPECT_EQ(load(s)->state, of_one_holder);
+    EXPECT_EQ(code_of_replace(one_registrant), 0) << "of the number from before";
+}
+
+/// The file says nothing of it, so it must not be read from there.
+TEST_F(hung_file_store, keeps_what_is_in_no_file_any_more) {
+    const state in_memory{.registrants = {{b, 2}}};
+    EXPECT_EQ(code_of_replace(in_memory), ETIMEDOUT);
+    files.answer();
+    const auto v = load(s);
+    ASSERT_TRUE(v);
+    EXPECT_EQ(v->state, in_memory);
+}
+
+TEST_F(hung_file_store, can_be_loaded_when_its_file_system_answers) {
+    EXPECT_EQ(code_of_load(), ETIMEDOUT);
+    file_store another(own, disk, path, files.operations());
+    EXPECT_EQ(load(another).error().code, EBUSY) << "no second thread for the same file";
+    files.answer();
+    EXPECT_EQ(load(another)->state, of_one_holder);
+}
+
+TEST_F(hung_file_store, does_not_keep_others_waiting) {
+    EXPECT_EQ(code_of_replace(one_registrant), ETIMEDOUT);
+    files.hangs = false;
+    file_store other(own, disk, folder.file("other.json"), files.operations());
+    EXPECT_EQ(replace(other, load(other)->number, of_one_holder), 1u);
+    files.answer();
+}
+
+class hung_reservation : public testing::Test {
+  protected:
+    temporary_folder folder;
+    hanging_files files;
+    const std::shared_ptr<file_threads> own = std::make_shared<file_threads>(files);
+    test::nvmf_fixture w{1, 3, {.reservation_stores = [this](auto&, auto& device, const std::string& file) {
+                             return std::make_unique<file_store>(own, device.id(), file, files.operations());
+                         }}};
+};
+
+TEST_F(hung_reservation, is_an_internal_error_that_a_host_may_repeat_and_delays_nobody) {
+    w.make_memory("disk");
+    namespace_params p;
+    p.bdev_name = "disk";
+    p.ptpl_file = folder.file("r.json");
+    subsystem& s = w.make_subsystem();
+    ASSERT_TRUE(w.run(s.namespaces().add(p)));
+    const test::host h = w.make_host(test::host_a), other = w.make_host(test::host_b);
+    nvme::command persistent = test::reservation_command(nvme::io_opcode::reservation_register, 0);
+    persistent.cdw10 = persistent.cdw10 | 3u << 30;
+    const auto key = test::raw(nvme::reservation_register_data{.crkey = 0, .nrkey = 7});
+    ASSERT_EQ(h.queues[0]->call(persistent, key).status(), nvme::sc::success);
+
+    files.hangs = true;
+    const auto hung = test::acquire(h, 7, reservation_type::write_exclusive);
+    EXPECT_TRUE(hung.is(nvme::sc::internal_error));
+    EXPECT_FALSE(hung.dnr());
+    EXPECT_EQ(other.queues[0]->call_for(test::io(nvme::io_opcode::read, 1), 512).status(), nvme::sc::success);
+
+    files.answer();
+    EXPECT_EQ(test::acquire(h, 7, reservation_type::write_exclusive), nvme::sc::success);
+    EXPECT_TRUE(other.queues[0]
+                    ->call(test::io(nvme::io_opcode::write, 1), test::bytes(512))
+                    .status()
+                    .is(nvme::sc::reservation_conflict));
+}
+
+// ---- The threads.
+
+/// Nothing runs before it is told to.
+class stopped_threads final : public core::blocking_executor {
+  public:
+    void submit(std::function<void()> work) override { waiting.push_back(std::move(work)); }
+    void run_all() {
+        for (const auto& work : std::exchange(waiting, {}))
+            work();
+    }
+    std::vector<std::function<void()>> waiting;
+};
+
+class file_threads_test : public testing::Test {
+  protected:
+    /// Begins a call for this file; its code comes to `codes`.
+    void begin(const std::string& file) {
+        w.at_control([&] {
+            core::detach(files.run(file, [this, file] { ran += file + " "; }),
+                         [this, file](const core::result<>& r) { codes[file] = r ? 0 : r.error().code; });
+        });
+    }
+    test::nvmf_fixture w;
+    stopped_threads threads;
+    file_threads files{threads};
+    std::string ran;
+    std::map<std::string, int> codes;
+};
+
+TEST_F(file_threads_test, are_bounded_for_each_folder) {
+    for (unsigned i = 0; i < 2 * file_threads::max_running_of_folder; ++i)
+        begin("/nfs/" + std::to_string(i));
+    EXPECT_EQ(threads.waiting.size(), file_threads::max_running_of_folder);
+    begin("/etc/a");
+    EXPECT_EQ(threads.waiting.size(), file_threads::max_running_of_folder + 1u);
+    threads.run_all();
+    w.pass(std::chrono::milliseconds(1));
+    EXPECT_EQ(codes.size(), 2u * file_threads::max_running_of_folder + 1);
+    for (const auto& [file, code] : codes)
+        EXPECT_EQ(code, 0) << file;
+}
+
+TEST_F(file_threads_test, never_begin_what_was_given_up) {
+    begin("/nfs/a");
+    w.pass(file_threads::time_limit + std::chrono::milliseconds(1));
+    EXPECT_EQ(codes["/nfs/a"], ETIMEDOUT);
+    EXPECT_FALSE(files.hangs("/nfs/a")) << "it has not begun";
+    threads.run_all();
+    EXPECT_EQ(ran, "");
+    begin("/nfs/a");
+    threads.run_all();
+    w.pass(std::chrono::milliseconds(1));
+    EXPECT_EQ(ran, "/nfs/a ");
+    EXPECT_EQ(codes["/nfs/a"], 0);
 }
 
 }  // namespace
