@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/command/authentication.h"
 
+#include "nvmf/model/queue_authentication.h"
 #include "nvmf/testing/dhchap_host.h"
 #include "nvmf/testing/target_fixture.h"
 
@@ -174,10 +175,14 @@ TEST_F(authentication, ends_while_it_waits) {
     busy_workers own(w, s.target().auth.workers, w.hosts_come_from, auth_workers::max_running_of_address);
     h.admin->send(auth_send_of(dhchap.negotiate().size()), raw_bytes(dhchap.negotiate()));
     w.pass(1ms);
+    std::shared_ptr<queue_authentication> auth;
+    w.at_control([&] { auth = s.controllers().all().at(h.cntlid)->authentication_of(*h.admin->qpair); });
     h.admin->drop();
     w.pass(1ms);
     own.end();
     EXPECT_TRUE(w.until([&] { return h.admin->gone; }));
+    EXPECT_EQ(auth->exchange.current(), state::negotiate);
+    w.at_control([&] { auth.reset(); });
     EXPECT_EQ(s.target().auth.workers.running(), 0u);
 }
 

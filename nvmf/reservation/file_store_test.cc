@@ -383,9 +383,11 @@ class hung_file_store : public file_store_test {
 };
 
 TEST_F(hung_file_store, answers_in_time_and_nothing_more_until_it_is_known_what_is_stored) {
+    const auto before = w.sim.time().now();
     EXPECT_EQ(code_of_replace(one_registrant), ETIMEDOUT);
     EXPECT_EQ(code_of_replace(one_registrant), EBUSY);
     EXPECT_EQ(code_of_load(), EBUSY);
+    EXPECT_LT(w.sim.time().to_nanoseconds(w.sim.time().now() - before), 2 * file_threads::time_limit);
 
     files.answer();
     EXPECT_EQ(code_of_replace({}), ESTALE) << "it was stored after all";
