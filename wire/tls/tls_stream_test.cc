@@ -63,6 +63,43 @@ TEST_F(tls, what_a_full_socket_does_not_take_comes_again_from_somewhere_else) {
     EXPECT_GT(refused, 10u);
 }
 
+/// A write's R2T of which the stream has encrypted something cannot be taken back, although nothing was taken of it.
+TEST_F(tls, what_it_has_begun_to_send_is_not_taken_and_is_said) {
+    connect(psk(), 4096);
+    ASSERT_TRUE(greet());
+    std::string text = pattern(100000);
+    std::size_t sent = 0;
+    const auto send = [&] {
+        const iovec v{text.data() + sent, text.size() - sent};
+        const auto gone = target->send({&v, 1});
+        sent += gone.bytes;
+        return gone.bytes;
+    };
+    EXPECT_EQ(target->begun(), 0u);
+    while (send() != 0) {
+    }
+    ASSERT_LT(sent, text.size());
+    const std::size_t begun = target->begun();
+    EXPECT_GT(begun, 0u);
+    EXPECT_LE(begun, text.size() - sent);
+    EXPECT_EQ(send(), 0u);
+    EXPECT_EQ(target->begun(), begun) << "the same again";
+
+    std::size_t next = 0;
+    while (next == 0) {
+        read_all(*client, client_got);
+        next = send();
+    }
+    EXPECT_GE(next, begun);
+    while (sent != text.size()) {
+        read_all(*client, client_got);
+        send();
+    }
+    EXPECT_EQ(target->begun(), 0u);
+    read_all(*client, client_got);
+    EXPECT_EQ(client_got, text);
+}
+
 TEST_F(tls, small_pieces_share_a_record) {
     connect(psk());
     ASSERT_TRUE(greet());
