@@ -22,6 +22,8 @@ class connection final : public cm_owner, public common::connection<connection, 
 
     /// Ends with the host accepted or refused. Started once.
     core::task<> accept();
+    /// Instead of accept(): others have more right to its place among those that wait. Ends with the connection gone.
+    core::task<> reject_waiting() { return refuse(nvme::rdma_cm_status::no_resources); }
     void on_event(const cm_event& e) override;
     /// Of its queue pair, from the device.
     void on_event(ibv_event_type e);

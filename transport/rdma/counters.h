@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/counter_registry.h"
+#include "transport/rdma/accept_queue.h"
 #include "transport/rdma/poll_group.h"
 #include "transport/rdma/receive_pool.h"
 
@@ -61,5 +62,16 @@ inline constexpr core::metric receive_rows[] = {
 };
 static_assert(core::lists_each_counter(receive_rows, sizeof(receive_pool::statistics)));
 inline constexpr core::metric_table<receive_pool::statistics> receive_table{"transport", receive_rows};
+
+inline constexpr core::metric request_rows[] = {
+    {"causeway_rdma_refused_requests_total", "refused_requests", core::metric_kind::counter,
+     "Connection requests that were rejected because too many waited.", offsetof(request_counters, refused)},
+    {"causeway_rdma_dropped_requests_total", "dropped_requests", core::metric_kind::counter,
+     "Connection requests that waited and were rejected in favour of another address.",
+     offsetof(request_counters, dropped)},
+};
+static_assert(core::lists_each_counter(request_rows, sizeof(request_counters)));
+/// Not of a device, and so not among the transport's statistics by device.
+inline constexpr core::metric_table<request_counters> request_table{"requests", request_rows};
 
 }  // namespace causeway::rdma

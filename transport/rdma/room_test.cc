@@ -96,6 +96,27 @@ TEST(room, strangers_of_one_address_make_room_for_hosts_of_others) {
     EXPECT_TRUE(newcomer.io->call(read(0, 8), 4096)) << "who has connected stays";
 }
 
+/// 2,000 requests of one address, none of them accepted yet, and a host.
+TEST(room, requests_of_one_address_do_not_keep_a_host_from_being_accepted) {
+    device_options d;
+    d.host_memory = 4096;
+    rdma_fixture w(1, small_options(), d);
+    const auto counted = [&w](std::string_view name) { return w.target.counter_list().total("requests", name); };
+    nvme::rdma_cm_request r{};
+    r.qid = std::uint16_t{1};
+    r.hrqsize = std::uint16_t{8};
+    r.hsqsize = std::uint16_t{7};
+    std::vector<host_end*> strangers;
+    while (strangers.size() < 2000)
+        strangers.push_back(w.fabric.request(w.here.traddr, 4420, r, 16, crowd));
+    ASSERT_TRUE(w.until([&] { return counted("refused_requests").value_or(0) != 0; })) << "it is full";
+    const auto q = w.open(0, 32);
+    EXPECT_TRUE(accepted(q));
+    EXPECT_EQ(counted("dropped_requests"), 1u);
+    EXPECT_GE(count(strangers, host_end::state::requesting), 800) << "it did not wait for them";
+    EXPECT_TRUE(w.until([&] { return count(strangers, host_end::state::requesting) == 0; }));
+}
+
 TEST(room, strangers_of_many_addresses_make_room_for_who_has_less_than_its_share) {
     rdma_fixture w(1, receives_per_core(64));
     std::vector<std::unique_ptr<host_queue>> held;

@@ -5,6 +5,7 @@
 #include "nvme/discovery.h"
 #include "nvme/identify.h"
 #include "nvmf/target.h"
+#include "transport/rdma/counters.h"
 #include "transport/rdma/rdma_transport.h"
 
 #include <algorithm>
@@ -16,9 +17,9 @@ namespace causeway::rdma {
 
 namespace {
 
-// How many hosts are answered at a time; the others wait in order. Each takes a thread that may block.
+// How many hosts are answered at a time; the others wait for their turn. Each takes a thread that may block.
 constexpr unsigned max_accepting = 8;
-constexpr std::size_t longest_line = 1024;
+constexpr std::size_t max_waiting = 1024;
 
 core::result<> check(const transport_options& o) {
     if (o.max_queue_depth < 2 || o.max_aq_depth < 2 || o.max_aq_depth > 4096)
@@ -40,11 +41,14 @@ core::result<> check(const transport_options& o) {
 }  // namespace
 
 rdma_transport::rdma_transport(nvmf::target& target, transport_options options, std::unique_ptr<cm_channel> channel)
-    : target_(target), options_(std::move(options)), channel_(std::move(channel)),
-      reopen_timer_(target.group().control(), [this] {
+    : target_(target), options_(std::move(options)), channel_(std::move(channel)), to_accept_(max_waiting),
+      requests_(target.group().size()), reopen_timer_(target.group().control(), [this] {
           ++background_;
           core::detach(reopen_listeners());
-      }) {}
+      }) {
+    if (auto listed = target_.counter_list().add({request_table, {{"transport", "RDMA"}}, requests_}))
+        counted_requests_ = std::move(*listed);
+}
 
 rdma_transport::~rdma_transport() {
     assert(background_ == 0);
@@ -100,26 +104,41 @@ void rdma_transport::connect_requested(listener& at, const cm_event& e) {
         return refuse(e.id, *why);
     }
     device* const d = listeners_.stopping() ? nullptr : device_of(e.id->verbs);
-    if (!d || to_accept_.size() >= longest_line)
+    if (!d)
         return refuse(e.id, nvme::rdma_cm_status::no_resources);
+    const std::uint64_t address = ip::host_key(*rdma_get_peer_addr(e.id));
+    if (!to_accept_.has_room_for(address)) {
+        static core::log::limiter limit;
+        core::log::peer_warning(limit, "rdma: {}: rejecting the connection: {} requests wait, which is the maximum",
+                                ip::address_of("RDMA", *rdma_get_peer_addr(e.id)).text(), to_accept_.size());
+        requests_.local().refused.add();
+        return refuse(e.id, nvme::rdma_cm_status::no_resources);
+    }
     // A wildcard does not say which address the host has come to.
-    to_accept_.push_back(&connections_.add(std::make_unique<connection>(
-        *this, *d, e.id, at.port(),
-        at.at().is_wildcard() ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
-        std::get<connect_request>(asked))));
+    wait_to_accept(address, connections_.add(std::make_unique<connection>(
+                                *this, *d, e.id, at.port(),
+                                at.at().is_wildcard() ? ip::address_of("RDMA", *rdma_get_local_addr(e.id)) : at.at(),
+                                std::get<connect_request>(asked))));
     accept_next();
+}
+
+void rdma_transport::wait_to_accept(std::uint64_t address, connection& c) {
+    connection* const dropped = to_accept_.push(address, c);
+    if (!dropped)
+        return;
+    requests_.local().dropped.add();
+    core::detach(dropped->reject_waiting());
 }
 
 void rdma_transport::accept_next() {
     while (accepting_ < max_accepting && !to_accept_.empty()) {
-        connection* const c = to_accept_.front();
-        to_accept_.pop_front();
+        connection& c = to_accept_.pop();
         ++accepting_;
         core::detach([](rdma_transport& self, connection& next) -> core::task<> {
             co_await next.accept();
             --self.accepting_;
             self.accept_next();
-        }(*this, *c));
+        }(*this, c));
     }
 }
 

@@ -2,16 +2,18 @@
 #pragma once
 
 #include "core/condition_variable.h"
+#include "core/counter_registry.h"
 #include "core/timer.h"
 #include "nvmf/transport.h"
 #include "transport/common/listeners.h"
 #include "transport/ip/address.h"
+#include "transport/rdma/accept_queue.h"
 #include "transport/rdma/connection.h"
 #include "transport/rdma/device.h"
 #include "transport/rdma/listener.h"
 #include "transport/rdma/options.h"
 
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -59,6 +61,7 @@ class rdma_transport final : public nvmf::transport {
     device* live_device(const ibv_context* context) const noexcept;
     /// The same, opened if need be. nullptr: it cannot be opened, or its lost instance is still being released.
     device* device_of(ibv_context* context);
+    void wait_to_accept(std::uint64_t address, connection& c);
     void accept_next();
     void refuse(rdma_cm_id* id, nvme::rdma_cm_status why);
     core::task<> tear_down_device(device& d);
@@ -79,8 +82,10 @@ class rdma_transport final : public nvmf::transport {
     common::listeners<listener> listeners_{"rdma"};
     std::vector<std::unique_ptr<device>> devices_;
     common::connections<connection> connections_;
-    std::deque<connection*> to_accept_;
+    accept_queue<connection> to_accept_;
     unsigned accepting_ = 0;
+    core::per_core<request_counters> requests_;
+    core::counter_registration counted_requests_;
     core::timer reopen_timer_;
 };
 
