@@ -146,8 +146,9 @@ class qpair : public qpair_transport_side {
 
     /// Connect has succeeded.
     bool is_connected() const noexcept { return target_side_.controller != nullptr; }
-    /// Connect has succeeded, so has the host's authentication where it is required, and commands on this queue pair
-    /// are I/O commands.
+    /// Connect has succeeded, and so has the host's authentication where it is required.
+    bool is_admitted() const noexcept { return is_connected() && !target_side_.must_authenticate; }
+    /// The same, and commands on this queue pair are I/O commands.
     bool is_io_queue() const noexcept { return target_side_.namespaces != nullptr; }
     /// As Connect said; 0 before.
     std::uint16_t qid() const noexcept { return target_side_.qid; }

@@ -38,7 +38,7 @@ void connection_permit::unwatch() noexcept {
         w->evict = nullptr;
 }
 
-void connection_permit::connected() noexcept {
+void connection_permit::admitted() noexcept {
     const std::lock_guard lock(limiter_.mutex_);
     limiter_.remove_pending(*this);
 }

@@ -28,8 +28,9 @@ class connection_permit {
     /// others; at most once, never within this call, and not after unwatch() or the end of this object.
     void watch(core::reactor& here, std::function<void()> evict);
     void unwatch() noexcept;
-    /// Connect has succeeded: the connection is no longer evicted.
-    void connected() noexcept;
+    /// Its host has connected, and authenticated where it must: the connection is no longer evicted. Does nothing the
+    /// second time.
+    void admitted() noexcept;
 
   private:
     friend class connection_limiter;
@@ -49,7 +50,7 @@ class connection_permit {
     std::shared_ptr<watcher> watcher_;
 };
 
-/// Counts connections and pending connections (without a successful Connect). Any thread.
+/// Counts connections and pending connections, whose host has not been admitted. Any thread.
 ///
 /// A well-behaved host sends Connect within milliseconds. If there are too many pending connections, from one address
 /// or altogether, the oldest of them is evicted for the new one, so a silent client cannot lock others out. Only if

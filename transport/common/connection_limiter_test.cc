@@ -51,7 +51,7 @@ TEST_F(limiter_of_connections, whoever_has_connected_stays) {
     std::vector<std::unique_ptr<connection_permit>> all;
     for (int i = 0; i < 12; ++i) {
         all.push_back(come(1));
-        all.back()->connected();
+        all.back()->admitted();
     }
     for (int i = 0; i < 4; ++i)
         all.push_back(come(1));
@@ -63,7 +63,7 @@ TEST_F(limiter_of_connections, is_full_of_connected_hosts_only) {
     std::vector<std::unique_ptr<connection_permit>> all;
     while (!limiter.full()) {
         all.push_back(come(1));
-        all.back()->connected();
+        all.back()->admitted();
     }
     EXPECT_EQ(all.size(), 40u);
     all.resize(35);  // the places that are left are for newcomers, one after the other
@@ -87,7 +87,7 @@ TEST_F(limiter_of_connections, whoever_has_most_pending_makes_room_for_others_an
     EXPECT_TRUE(limiter.evict_for(1));
     EXPECT_FALSE(limiter.evict_for(1)) << "the other has no more than it";
     EXPECT_EQ(told(), (std::vector{1, 2}));
-    all.back()->connected();
+    all.back()->admitted();
     EXPECT_TRUE(limiter.evict_for(3));
     EXPECT_FALSE(limiter.evict_for(3)) << "who has connected stays";
     EXPECT_EQ(told(), (std::vector{1, 2, 0}));

@@ -130,6 +130,7 @@ class qpair : public nvmf::qpair {
 
     Qpair& self() noexcept { return static_cast<Qpair&>(*this); }
     void prepare(Request& r) noexcept;
+    void on_fabrics_command_done(const Request& r) noexcept;
     void stop() noexcept {
         stopping_ = true;
         set_disconnecting();
@@ -188,18 +189,25 @@ void qpair<Qpair, Request>::execute(Request& r) noexcept {
     target_.execute(r);
 }
 
+/// It may be the one by which its host has been admitted.
+template <class Qpair, class Request>
+void qpair<Qpair, Request>::on_fabrics_command_done(const Request& r) noexcept {
+    if (!broken_ && is_admitted())
+        permit_.admitted();
+    if (!nvme::is_connect(r.command) || !r.status().ok())
+        return;
+    const std::uint32_t entries = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
+    sq_head_.set_entries(entries);
+    self().on_connected(entries);
+}
+
 template <class Qpair, class Request>
 void qpair<Qpair, Request>::respond(nvmf::request& done) noexcept {
     Request& r = static_cast<Request&>(done);
     assert(r.at == step::executing);
     latencies_.execute.add(home().now() - r.submitted);
-    if (nvme::is_connect(r.command) && r.status().ok()) [[unlikely]] {
-        const std::uint32_t entries = std::bit_cast<nvme::connect_command>(r.command).sqsize + 1u;
-        sq_head_.set_entries(entries);
-        if (!broken_)
-            permit_.connected();
-        self().on_connected(entries);
-    }
+    if (r.command.opcode == nvme::fabrics_opcode) [[unlikely]]
+        on_fabrics_command_done(r);
     buffers_.transfer_to(r.buffer, core::buffer_user::host);
     self().send_response(r, r.has_data_for_host() && r.length > 0);
 }

@@ -4,8 +4,10 @@
 #include "core/trace.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
+#include "nvmf/testing/dhchap_host.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace causeway::tcp {
 namespace {
@@ -331,6 +333,16 @@ TEST_F(pending, have_room_for_connect_and_no_more) {
 
 // ---- Too many of them.
 
+nvme::command authentication(nvme::fctype type, std::size_t length) {
+    nvme::authentication_command c{};
+    c.opcode = nvme::fabrics_opcode;
+    c.type = nvme::to_underlying(type);
+    c.spsp0 = c.spsp1 = 1;
+    c.secp = nvme::secp_nvme;
+    c.length = static_cast<std::uint32_t>(length);
+    return std::bit_cast<nvme::command>(c);
+}
+
 struct crowds : tcp_fixture {
     crowds() : tcp_fixture(2, {}, {.total = 40, .pending = 12, .pending_per_address = 6}) {}
     std::size_t closed_of(std::vector<raw_host>& hosts) {
@@ -372,6 +384,54 @@ TEST_F(crowds, of_one_address_cost_another_nothing) {
     slow.send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
     const auto accepted = response(slow);
     EXPECT_TRUE(accepted && accepted->status().ok());
+}
+
+/// Anybody may send a Connect under the name of a host that has a key.
+TEST_F(crowds, of_hosts_that_have_not_authenticated_make_room_and_one_that_has_stays) {
+    const std::string_view text = nvmf::test::key_of_a;
+    const nvmf::key key{"key", "/key", core::secret(text.begin(), text.end())};
+    group.control().execute([&] {
+        EXPECT_TRUE(target->find_subsystem(subsystem_nqn)
+                        ->access()
+                        .add_host(host_nqn, {.dhchap = std::make_shared<const nvmf::key>(key)}));
+    });
+    const auto connected = [this] {
+        raw_host h = initialize();
+        h.send_connect({.subnqn = subsystem_nqn, .hostnqn = host_nqn});
+        const auto accepted = response(h);
+        EXPECT_TRUE(accepted && accepted->status().ok());
+        return h;
+    };
+    raw_host proven = connected();
+    nvmf::test::dhchap_host dhchap{host_nqn, subsystem_nqn};
+    const auto send = [&](const auth::bytes& message) {
+        nvme::command c = authentication(nvme::fctype::authentication_send, message.size());
+        c.sgl =
+            nvme::sgl_descriptor::data_block(0, static_cast<std::uint32_t>(message.size()), nvme::sgl_subtype::offset);
+        proven.send(c, std::as_bytes(std::span(message)));
+        EXPECT_TRUE(response(proven)->status().ok());
+    };
+    const auto receive = [&] {
+        nvme::command c = authentication(nvme::fctype::authentication_receive, 1024);
+        c.sgl = nvme::sgl_descriptor::transport_data_block(1024);
+        proven.data.clear();
+        proven.send(c);
+        EXPECT_TRUE(response(proven)->status().ok());
+        const auto* const first = reinterpret_cast<const unsigned char*>(proven.data.data());
+        return auth::bytes(first, first + proven.data.size());
+    };
+    send(dhchap.negotiate());
+    const auth::bytes challenge = receive();
+    send(dhchap.reply(challenge));
+    EXPECT_TRUE(dhchap.accepts(receive()));
+
+    std::vector<raw_host> unproven;
+    for (int i = 0; i < 12; ++i)
+        unproven.push_back(connected());
+    EXPECT_TRUE(until([&] { return closed_of(unproven) == 6; }));
+    EXPECT_LE(fabric->limiter().pending(), 6u);
+    proven.receive();
+    EXPECT_FALSE(proven.closed);
 }
 
 TEST_F(crowds, of_connected_hosts_have_every_place_and_the_next_one_waits_for_one) {
