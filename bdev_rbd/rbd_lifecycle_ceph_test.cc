@@ -2,6 +2,7 @@
 // Clusters and images coming and going: names, places, sizes, refusals.
 
 #include "bdev_rbd/testing/ceph_fixture.h"
+#include "core/log.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -63,6 +64,28 @@ TEST_F(RbdLifecycle, librbd_is_called_on_the_home_reactor_alone) {
     other.stop();
     EXPECT_GE(messages(home) - before, 100u);
     EXPECT_LE(messages(home) - before, other.done() + 10) << "a completion never comes by here";
+}
+
+TEST_F(RbdLifecycle, opening_and_closing_of_images_is_traced) {
+    test_image image("traced", "8M");
+    ::testing::internal::CaptureStderr();
+    core::log::flag::set("bdev_rbd", true);
+    const bool opened = open(params(image, "traced")) != nullptr;
+    const bool removed = remove("traced").has_value();
+    auto missing = params(image, "missing");
+    missing.image.name = "no-such-image";
+    const auto refused = run(disks_.create(missing));
+    core::log::flag::set("bdev_rbd", false);
+    const bool flushed = core::log::flush();
+    const std::string printed = ::testing::internal::GetCapturedStderr();
+    EXPECT_TRUE(opened && removed && !refused && flushed);
+    std::size_t at = 0;
+    for (const char* line :
+         {"DEBUG: bdev_rbd: traced: opening image rbd/traced\n", ": image rbd/traced: opened\n",
+          ": image rbd/traced: closed\n", ": opening image rbd/no-such-image\n", ": image rbd/no-such-image: "}) {
+        at = printed.find(line, at);
+        EXPECT_NE(at, std::string::npos) << line << " is not in\n" << printed;
+    }
 }
 
 TEST_F(RbdLifecycle, an_image_has_one_handle) {
