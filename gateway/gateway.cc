@@ -7,6 +7,7 @@
 #include "gateway/descriptors.h"
 #include "gateway/reservation_stores.h"
 #include "rpc/framework_methods.h"
+#include "rpc/housekeeping_methods.h"
 #include "rpc/log_methods.h"
 #include "rpc/reactor_methods.h"
 #include "transport/rdma/rdma_transport.h"
@@ -113,9 +114,7 @@ metrics::sources gateway::sources_of_metrics() {
 }
 
 void gateway::add_methods() {
-    config_.add_subsystem("bdev", {});
-    config_.add_subsystem("keyring", {});
-    config_.add_subsystem("nvmf", {"bdev", "keyring"});
+    rpc::add_subsystems(config_);
     nvmf_.transport_kinds = {rdma_transport_kind(), tcp_transport_kind(connection_limits())};
 
     rpc::add_framework_methods(methods_, cycle_, config_);
@@ -125,6 +124,7 @@ void gateway::add_methods() {
     rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
     rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);
     rpc::add_nvmf_methods(methods_, config_, nvmf_);
+    rpc::add_housekeeping_methods(methods_);
     rpc::add_failed_config_methods(methods_, config_, replay_);
 }
 

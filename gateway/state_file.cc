@@ -35,7 +35,7 @@ std::string complaint(std::string_view header, std::string_view body) {
         !parsed->value["causeway_state"].is_number_unsigned())
         return "it does not begin with the header of a gateway's state";
     const json& fields = parsed->value;
-    if (const auto found = fields["causeway_state"].get<std::uint64_t>(); found > state_file::format)
+    if (const auto found = fields["causeway_state"].get<std::uint64_t>(); found < 1 || found > state_file::format)
         return fmt::format("its format is {}, and this program reads formats up to {}: use the program that wrote it "
                            "or a newer one",
                            found, state_file::format);

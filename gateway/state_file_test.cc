@@ -150,7 +150,7 @@ TEST(state_file, a_damaged_file_is_refused_wherever_it_is_damaged) {
         write_raw(file.path(), bad);
         const auto loaded = file.load();
         // The version of the writer is for people only.
-        const bool in_version = i > good.find("version") + 8 && i < good.find("bytes") - 2;
+        const bool in_version = i >= good.find("version") && i < good.find("bytes") - 2;
         if (!in_version) {
             EXPECT_FALSE(loaded && *loaded) << i << ": " << bad;
         }
@@ -179,11 +179,14 @@ class gateway_on {
         w.dispatcher.save_with(saver);
         const auto kept = file.load();
         EXPECT_TRUE(kept) << kept.error().text();
-        if (kept && *kept)
-            for (auto& c : *parse_config(**kept)) {
+        if (kept && *kept) {
+            auto calls = parse_config(**kept);
+            EXPECT_TRUE(calls) << calls.error().text();
+            for (auto& c : *calls) {
                 const answer a = w.call(c.method, c.params);
                 EXPECT_TRUE(a) << c.method << ": " << a.error().message;
             }
+        }
         w.sim.group().control().execute([this] { saver.begin(); });
     }
     ~gateway_on() {

@@ -54,6 +54,7 @@ struct own_option {
     /// Its type is that of the parameter.
     std::variant<bool, std::uint8_t, std::uint32_t, std::int32_t> value;
     std::string_view fixed_because = {};  ///< why it cannot have another value; empty: it can
+    std::string_view meaning = {};        ///< a sentence for operators
 };
 using own_option_list = std::vector<own_option>;
 
@@ -70,6 +71,7 @@ struct own_option_row {
     std::variant<fixed_option, bool Options::*, std::uint8_t Options::*, std::uint32_t Options::*,
                  std::int32_t Options::*>
         member;
+    std::string_view meaning = {};  ///< of what is not fixed
 };
 
 /// The table's options with the values that `from` has.
@@ -80,9 +82,11 @@ own_option_list list_own_options(const own_option_row<Options> (&table)[N], cons
         std::visit(
             [&](auto member) {
                 if constexpr (std::is_same_v<decltype(member), fixed_option>)
-                    all.push_back({row.name, member.value, member.because});
+                    all.push_back(
+                        {.name = row.name, .value = member.value, .fixed_because = member.because, .meaning = {}});
                 else
-                    all.push_back({row.name, from.*member});
+                    all.push_back(
+                        {.name = row.name, .value = from.*member, .fixed_because = {}, .meaning = row.meaning});
             },
             row.member);
     return all;

@@ -17,9 +17,17 @@ struct create_params {
     std::string base_name;
     std::optional<bdev::uuid> uuid;
 };
-const fields<create_params> create_fields = {
-    required("base_name", &create_params::base_name),
-    optional("uuid", &create_params::uuid),
+const declaration<create_params> create_method = {
+    .name = "bdev_error_create",
+    .summary =
+        "Puts a device in front of another whose commands can be made to fail, to hang or to be corrupted: for tests.",
+    .parameters =
+        {
+            required("base_name", &create_params::base_name, "The device behind it."),
+            optional("uuid", &create_params::uuid, "Its UUID; without one it gets a random one."),
+        },
+    .result = "the name of the new device: `EE_` and that of the other",
+    .errors = {no_such_device, {-EBUSY, "the device behind it is in use"}},
 };
 
 answer create(bdev_service& service, const create_params& p) {
@@ -47,27 +55,35 @@ struct inject_params {
     std::uint64_t queue_depth = 0, corrupt_offset = 0;
     std::uint8_t corrupt_value = 0;
 };
-const fields<inject_params> inject_fields = {
-    required("name", &inject_params::name),
-    required("io_type", &inject_params::type,
-             {{"clear", io_type::clear},
-              {"read", io_type::read},
-              {"write", io_type::write},
-              {"unmap", io_type::unmap},
-              {"flush", io_type::flush},
-              {"all", io_type::all}}),
-    required("error_type", &inject_params::error,
-             {{"failure", error_type::failure},
-              {"pending", error_type::pending},
-              {"corrupt_data", error_type::corrupt_data},
-              {"nomem", error_type::nomem},
-              {"nvme_failure", error_type::nvme_failure}}),
-    optional("nvme_sct", &inject_params::nvme_sct),
-    optional("nvme_sc", &inject_params::nvme_sc),
-    optional("num", &inject_params::num),
-    optional("queue_depth", &inject_params::queue_depth),
-    optional("corrupt_offset", &inject_params::corrupt_offset),
-    optional("corrupt_value", &inject_params::corrupt_value),
+const declaration<inject_params> inject_method = {
+    .name = "bdev_error_inject_error",
+    .summary = "Makes the next commands of such a device fail, hang or be corrupted.",
+    .parameters =
+        {
+            required("name", &inject_params::name, "A device of bdev_error_create."),
+            required("io_type", &inject_params::type,
+                     {{"clear", io_type::clear},
+                      {"read", io_type::read},
+                      {"write", io_type::write},
+                      {"unmap", io_type::unmap},
+                      {"flush", io_type::flush},
+                      {"all", io_type::all}},
+                     "Which commands; `clear` ends what earlier calls began."),
+            required("error_type", &inject_params::error,
+                     {{"failure", error_type::failure},
+                      {"pending", error_type::pending},
+                      {"corrupt_data", error_type::corrupt_data},
+                      {"nomem", error_type::nomem},
+                      {"nvme_failure", error_type::nvme_failure}},
+                     "What happens to them; `pending`: they hang until bdev_error_resume_pending."),
+            optional("nvme_sct", &inject_params::nvme_sct, "The status code type of `nvme_failure`.").within(0, 7),
+            optional("nvme_sc", &inject_params::nvme_sc, "The status code of `nvme_failure`.").within(0, 255),
+            optional("num", &inject_params::num, "How many commands."),
+            optional("queue_depth", &inject_params::queue_depth, "Only while so many commands are outstanding."),
+            optional("corrupt_offset", &inject_params::corrupt_offset, "The byte that `corrupt_data` changes."),
+            optional("corrupt_value", &inject_params::corrupt_value, "What it becomes."),
+        },
+    .errors = {no_such_device},
 };
 
 std::uint32_t ops_of(io_type t) {
@@ -107,8 +123,6 @@ answer inject(bdev_service& service, const inject_params& p) {
     const auto d = find_device<bdev::fault_device>(service, p.name);
     if (!d)
         return tl::make_unexpected(d.error());
-    if (p.nvme_sct > 7 || p.nvme_sc > 0xff)
-        return refuse_parameters("parameters 'nvme_sct' and 'nvme_sc' must be at most 7 and 255");
     if (p.error == error_type::nvme_failure && p.nvme_sct == 0 && p.nvme_sc == 0)
         return refuse_parameters("parameters 'nvme_sct' and 'nvme_sc' must name a failure");
     if (p.type == io_type::clear)
@@ -117,6 +131,20 @@ answer inject(bdev_service& service, const inject_params& p) {
         (*d)->add_rule(rule_of(p));
     return ok();
 }
+
+const declaration<name_params> delete_method = {
+    .name = "bdev_error_delete",
+    .summary = "Deletes a device of bdev_error_create; the one behind it stays.",
+    .parameters = name_field("The device."),
+    .errors = {no_such_device},
+};
+
+const declaration<name_params> resume_method = {
+    .name = "bdev_error_resume_pending",
+    .summary = "Lets commands go on that bdev_error_inject_error made hang.",
+    .parameters = name_field("A device of bdev_error_create."),
+    .errors = {no_such_device},
+};
 
 core::task<answer> resume(bdev_service& service, name_params p) {
     const auto d = find_device<bdev::fault_device>(service, p.name);
@@ -145,14 +173,11 @@ std::optional<json> driver_specific(const bdev::device& d) {
 
 void add_bdev_error_methods(method_table& methods, bdev_service& service) {
     service.kinds.add({config, driver_specific});
-    methods.add("bdev_error_create", states::runtime, create_fields,
-                [&service](const create_params& p) { return create(service, p); });
-    methods.add("bdev_error_delete", states::runtime, name_fields,
+    methods.add(create_method, [&service](const create_params& p) { return create(service, p); });
+    methods.add(delete_method,
                 [&service](name_params p) { return remove_device<bdev::fault_device>(service, std::move(p)); });
-    methods.add("bdev_error_inject_error", states::runtime, inject_fields,
-                [&service](const inject_params& p) { return inject(service, p); });
-    methods.add("bdev_error_resume_pending", states::runtime, name_fields,
-                [&service](name_params p) { return resume(service, std::move(p)); });
+    methods.add(inject_method, [&service](const inject_params& p) { return inject(service, p); });
+    methods.add(resume_method, [&service](name_params p) { return resume(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

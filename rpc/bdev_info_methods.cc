@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What devices there are: bdev_get_bdevs, and methods about finding devices that have nothing to do here.
+// What devices there are: bdev_get_bdevs.
 
 #include "rpc/bdev_service.h"
 #include "rpc/slices.h"
@@ -67,9 +67,18 @@ struct get_params {
     std::optional<std::string> name;
     std::uint64_t timeout = 0;  ///< milliseconds
 };
-const fields<get_params> get_fields = {
-    optional("name", &get_params::name),
-    optional("timeout", &get_params::timeout),
+const declaration<get_params> get_method = {
+    .name = "bdev_get_bdevs",
+    .summary = "Describes the devices.",
+    .parameters =
+        {
+            optional("name", &get_params::name, "Only this device: its name, an alias or its UUID."),
+            optional("timeout", &get_params::timeout, "How long to wait for it to come, in ms."),
+        },
+    .result = "an array of objects: `name`, `aliases`, `product_name`, `block_size`, `num_blocks`, preferred sizes in "
+              "blocks, "
+              "`uuid`, `assigned_rate_limits`, `claimed`, `supported_io_types` and `driver_specific`",
+    .errors = {no_such_device},
 };
 
 /// With a timeout it waits for a device that is still to come.
@@ -87,24 +96,10 @@ core::task<answer> get_bdevs(bdev_service& service, get_params p) {
     co_return list;
 }
 
-/// Sizes of pools that we do not have.
-struct option_params {};
-const fields<option_params> option_fields = {
-    ignored<option_params, std::uint32_t>("bdev_io_pool_size"),
-    ignored<option_params, std::uint32_t>("bdev_io_cache_size"),
-    ignored<option_params, bool>("bdev_auto_examine"),
-    ignored<option_params, std::uint32_t>("iobuf_small_cache_size"),
-    ignored<option_params, std::uint32_t>("iobuf_large_cache_size"),
-};
-
 }  // namespace
 
 void add_bdev_info_methods(method_table& methods, bdev_service& service) {
-    methods.add("bdev_get_bdevs", states::runtime, get_fields,
-                [&service](get_params p) { return get_bdevs(service, std::move(p)); });
-    methods.add("bdev_set_options", states::startup, option_fields, [](option_params) { return ok(); });
-    // Devices are what the calls make of them: none is found by looking into another.
-    methods.add("bdev_wait_for_examine", states::runtime, [] { return ok(); });
+    methods.add(get_method, [&service](get_params p) { return get_bdevs(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

@@ -78,11 +78,20 @@ struct get_params {
     bool per_channel = false;
     reset_mode reset = reset_mode::none;
 };
-const fields<get_params> get_fields = {
-    optional("name", &get_params::name),
-    optional("names", &get_params::names),
-    optional("per_channel", &get_params::per_channel),
-    optional("reset_mode", &get_params::reset, reset_modes),
+const declaration<get_params> get_method = {
+    .name = "bdev_get_iostat",
+    .summary = "Answers what devices have done: operations, bytes, and latencies.",
+    .parameters =
+        {
+            optional("name", &get_params::name, "The older spelling of `names`, of one device."),
+            optional("names", &get_params::names, "Only these devices; without it, all."),
+            optional("per_channel", &get_params::per_channel, "By core. It needs the name of one device."),
+            optional("reset_mode", &get_params::reset, reset_modes, "What to reset afterwards."),
+        },
+    .result = "`tick_rate` (per second), `ticks` (now), and `bdevs`, or `name` and `channels`: counters, latencies in "
+              "ticks, and "
+              "`io_error` where there were any",
+    .errors = {no_such_device},
 };
 
 json header(const bdev_service& service) {
@@ -150,9 +159,15 @@ struct reset_params {
     std::optional<std::string> name;
     reset_mode mode = reset_mode::all;
 };
-const fields<reset_params> reset_fields = {
-    optional("name", &reset_params::name),
-    optional("mode", &reset_params::mode, reset_modes),
+const declaration<reset_params> reset_method = {
+    .name = "bdev_reset_iostat",
+    .summary = "Resets what bdev_get_iostat answers.",
+    .parameters =
+        {
+            optional("name", &reset_params::name, "Only of this device."),
+            optional("mode", &reset_params::mode, reset_modes, "What to reset."),
+        },
+    .errors = {no_such_device},
 };
 
 core::task<answer> reset_iostat(bdev_service& service, reset_params p) {
@@ -168,10 +183,8 @@ core::task<answer> reset_iostat(bdev_service& service, reset_params p) {
 }  // namespace
 
 void add_bdev_iostat_methods(method_table& methods, bdev_service& service) {
-    methods.add("bdev_get_iostat", states::runtime, get_fields,
-                [&service](get_params p) { return get_iostat(service, std::move(p)); });
-    methods.add("bdev_reset_iostat", states::runtime, reset_fields,
-                [&service](reset_params p) { return reset_iostat(service, std::move(p)); });
+    methods.add(get_method, [&service](get_params p) { return get_iostat(service, std::move(p)); });
+    methods.add(reset_method, [&service](reset_params p) { return reset_iostat(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

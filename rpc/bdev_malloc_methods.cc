@@ -6,6 +6,7 @@
 #include "rpc/uuid_param.h"
 
 #include <fmt/format.h>
+#include <limits>
 #include <unistd.h>
 
 namespace causeway::rpc {
@@ -19,20 +20,35 @@ struct create_params {
     std::optional<bdev::uuid> uuid;
     std::uint32_t physical_block_size = 0;
 };
-const fields<create_params> create_fields = {
-    optional("name", &create_params::name),
-    required("block_size", &create_params::block_size),
-    required("num_blocks", &create_params::num_blocks),
-    optional("uuid", &create_params::uuid),
-    optional("physical_block_size", &create_params::physical_block_size),
-    // What splits I/O, and where memory comes from: neither is a thing here.
-    ignored<create_params, std::uint32_t>("optimal_io_boundary"),
-    ignored<create_params, std::int32_t>("numa_id"),
-    only<create_params>("md_size", 0, "metadata is not supported"),
-    ignored<create_params, bool>("md_interleave"),
-    only<create_params>("dif_type", 0, "protection information is not supported"),
-    ignored<create_params, bool>("dif_is_head_of_md"),
-    ignored<create_params, std::uint32_t>("dif_pi_format"),
+const declaration<create_params> create_method = {
+    .name = "bdev_malloc_create",
+    .summary = "Creates a memory device: what is written to it is gone when the gateway ends.",
+    .parameters =
+        {
+            optional("name", &create_params::name, "Its name; without one, `Malloc` and a number."),
+            required("block_size", &create_params::block_size, "Bytes in a block: a power of two from 512 to 65536.")
+                .within(512, 65536),
+            required("num_blocks", &create_params::num_blocks, "Its size in blocks: at most the machine's memory.")
+                .within(1, std::numeric_limits<std::int64_t>::max()),
+            optional("uuid", &create_params::uuid, "Its UUID; without one it gets a random one."),
+            optional("physical_block_size", &create_params::physical_block_size, "Bytes: a multiple of `block_size`."),
+            ignored<create_params, std::uint32_t>("optimal_io_boundary", "I/O is not split"),
+            ignored<create_params, std::int32_t>("numa_id", "its memory comes from wherever there is some"),
+            only<create_params>("md_size", 0, "metadata is not supported"),
+            ignored<create_params, bool>("md_interleave", "metadata is not supported"),
+            only<create_params>("dif_type", 0, "protection information is not supported"),
+            ignored<create_params, bool>("dif_is_head_of_md", "protection information is not supported"),
+            ignored<create_params, std::uint32_t>("dif_pi_format", "protection information is not supported"),
+        },
+    .result = name_of_device,
+    .errors = {name_is_taken, {-ENOMEM, "there is not so much memory"}},
+};
+
+const declaration<name_params> delete_method = {
+    .name = "bdev_malloc_delete",
+    .summary = "Deletes a memory device, with what is on it; its hosts lose it.",
+    .parameters = name_field("The device."),
+    .errors = {no_such_device},
 };
 
 answer create(bdev_service& service, create_params p) {
@@ -78,9 +94,8 @@ std::optional<json> config(const bdev::device& d) {
 
 void add_bdev_malloc_methods(method_table& methods, bdev_service& service) {
     service.kinds.add({config, {}});
-    methods.add("bdev_malloc_create", states::runtime, create_fields,
-                [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("bdev_malloc_delete", states::runtime, name_fields,
+    methods.add(create_method, [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add(delete_method,
                 [&service](name_params p) { return remove_device<bdev::memory_device>(service, std::move(p)); });
 }
 

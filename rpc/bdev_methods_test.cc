@@ -130,7 +130,7 @@ const wrong_row wrong_rows[] = {
     {"a device of another kind", "bdev_null_delete", R"({"name": "m"})", enodev},
     {"a device of another kind, the other way", "bdev_malloc_delete", R"({"name": "n"})", enodev},
     {"a shrink", "bdev_null_resize", R"({"name": "n", "new_size": 0})", einval},
-    {"a size beyond all bounds", "bdev_null_resize", R"({"name": "n", "new_size": 18446744073709551615})", einval},
+    {"a size beyond all bounds", "bdev_null_resize", R"({"name": "n", "new_size": 18446744073709551615})", -32602},
     {"statistics of nobody", "bdev_get_iostat", R"({"name": "x"})", enodev},
     {"both spellings", "bdev_get_iostat", R"({"name": "n", "names": ["n"]})", -32602},
     {"cores of many", "bdev_get_iostat", R"({"names": ["n", "m"], "per_channel": true})", -32602},

@@ -31,47 +31,60 @@ struct attach_params {
     std::uint32_t num_io_queues = 1024;
     multipath paths{};
 };
-const fields<attach_params> attach_fields = {
-    required("name", &attach_params::name),
-    required("trtype", &attach_params::trtype),
-    required("traddr", &attach_params::traddr),
-    optional("max_bdevs", &attach_params::max_bdevs),
-    optional("num_io_queues", &attach_params::num_io_queues),
-    // A local controller has one path, whatever is to be done with others.
-    optional("multipath", &attach_params::paths,
-             {{"failover", multipath::failover}, {"multipath", multipath::multipath}, {"disable", multipath::disable}}),
-    ignored<attach_params, json>("multipath_opts"),
-    // What finds a controller in a network, or paces the connection there.
-    ignored<attach_params, std::string>("adrfam"),
-    ignored<attach_params, std::string>("trsvcid"),
-    ignored<attach_params, std::string>("priority"),
-    ignored<attach_params, std::string>("subnqn"),
-    ignored<attach_params, std::string>("hostnqn"),
-    ignored<attach_params, std::string>("hostaddr"),
-    ignored<attach_params, std::string>("hostsvcid"),
-    ignored<attach_params, std::uint64_t>("fabrics_connect_timeout_us"),
-    ignored<attach_params, bool>("disable_sq_flow_control"),
-    // What an operator would rely on.
-    only<attach_params>("hdgst", false, "a local controller has no digests"),
-    only<attach_params>("ddgst", false, "a local controller has no digests"),
-    only<attach_params>("prchk_reftag", false, "protection information is not checked by the gateway"),
-    only<attach_params>("prchk_guard", false, "protection information is not checked by the gateway"),
-    only<attach_params>("ctrlr_loss_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
-    only<attach_params>("reconnect_delay_sec", 0, "the gateway does not wait for a local controller that is lost"),
-    only<attach_params>("fast_io_fail_timeout_sec", 0, "the gateway does not wait for a local controller that is lost"),
-    only<attach_params>("allow_unrecognized_csi", false, "other command sets than NVM are not supported"),
-    unsupported<attach_params>("psk", "a local controller has no secure channel"),
-    unsupported<attach_params>("dhchap_key", "a local controller does not authenticate"),
-    unsupported<attach_params>("dhchap_ctrlr_key", "a local controller does not authenticate"),
+constexpr std::string_view of_networks = "a local controller is not reached by a network";
+constexpr std::string_view not_waited_for = "the gateway does not wait for a local controller that is lost";
+const declaration<attach_params> attach_method = {
+    .name = "bdev_nvme_attach_controller",
+    .summary = "Takes over a local SSD, which deploy/causeway-bind has taken from the kernel.",
+    .parameters =
+        {
+            required("name", &attach_params::name,
+                     "The controller's name; its devices are called that, `n` and a number."),
+            required("trtype", &attach_params::trtype, "`PCIe`, in any case."),
+            required("traddr", &attach_params::traddr, "Its PCI address: `0000:3b:00.0`."),
+            optional("max_bdevs", &attach_params::max_bdevs, "Devices that it may have at most.").within(1, 0xffffffff),
+            optional("num_io_queues", &attach_params::num_io_queues,
+                     "I/O queues at most: one for each core is all that is used.")
+                .within(1, 0xffffffff),
+            // A local controller has one path, whatever is to be done with others.
+            optional("multipath", &attach_params::paths,
+                     {{"failover", multipath::failover},
+                      {"multipath", multipath::multipath},
+                      {"disable", multipath::disable}},
+                     "Without effect: a local controller has one path."),
+            ignored<attach_params, json>("multipath_opts", "a local controller has one path"),
+            ignored<attach_params, std::string>("adrfam", of_networks),
+            ignored<attach_params, std::string>("trsvcid", of_networks),
+            ignored<attach_params, std::string>("priority", of_networks),
+            ignored<attach_params, std::string>("subnqn", of_networks),
+            ignored<attach_params, std::string>("hostnqn", of_networks),
+            ignored<attach_params, std::string>("hostaddr", of_networks),
+            ignored<attach_params, std::string>("hostsvcid", of_networks),
+            ignored<attach_params, std::uint64_t>("fabrics_connect_timeout_us", of_networks),
+            ignored<attach_params, bool>("disable_sq_flow_control", of_networks),
+            // What an operator would rely on.
+            only<attach_params>("hdgst", false, "a local controller has no digests"),
+            only<attach_params>("ddgst", false, "a local controller has no digests"),
+            only<attach_params>("prchk_reftag", false, "protection information is not checked by the gateway"),
+            only<attach_params>("prchk_guard", false, "protection information is not checked by the gateway"),
+            only<attach_params>("ctrlr_loss_timeout_sec", 0, not_waited_for),
+            only<attach_params>("reconnect_delay_sec", 0, not_waited_for),
+            only<attach_params>("fast_io_fail_timeout_sec", 0, not_waited_for),
+            only<attach_params>("allow_unrecognized_csi", false, "other command sets than NVM are not supported"),
+            unsupported<attach_params>("psk", "a local controller has no secure channel"),
+            unsupported<attach_params>("dhchap_key", "a local controller does not authenticate"),
+            unsupported<attach_params>("dhchap_ctrlr_key", "a local controller does not authenticate"),
+        },
+    .result = "an array of the names of its devices",
+    .errors = {{-EINVAL, "the transport is another than PCIe, or the address is none"},
+               {-EEXIST, "there is a controller of that name"},
+               {-EBUSY, "the controller is attached already"},
+               {-ENODEV, "there is no such PCI device"}},
 };
 
 core::task<answer> attach(bdev_nvme_service& service, attach_params p) {
     if (auto other = refuse_other_transport(p.trtype))
         co_return tl::make_unexpected(std::move(*other));
-    if (p.max_bdevs == 0)
-        co_return refuse_parameters("parameter 'max_bdevs' must be at least 1");
-    if (p.num_io_queues == 0)
-        co_return refuse_parameters("parameter 'num_io_queues' must be at least 1");
     bdev_nvme::attach_params wanted{std::move(p.name), std::move(p.traddr), p.max_bdevs, p.num_io_queues};
     const auto made = co_await service.controllers.attach(std::move(wanted));
     if (!made)
@@ -83,11 +96,21 @@ struct detach_params {
     std::string name;
     std::optional<std::string> trtype, traddr;
 };
-const fields<detach_params> detach_fields = {
-    required("name", &detach_params::name),          optional("trtype", &detach_params::trtype),
-    optional("traddr", &detach_params::traddr),      ignored<detach_params, std::string>("adrfam"),
-    ignored<detach_params, std::string>("trsvcid"),  ignored<detach_params, std::string>("subnqn"),
-    ignored<detach_params, std::string>("hostaddr"), ignored<detach_params, std::string>("hostsvcid"),
+const declaration<detach_params> detach_method = {
+    .name = "bdev_nvme_detach_controller",
+    .summary = "Gives a local SSD back; the hosts of its devices lose them.",
+    .parameters =
+        {
+            required("name", &detach_params::name, "The controller."),
+            optional("trtype", &detach_params::trtype, "Only if it is `PCIe`."),
+            optional("traddr", &detach_params::traddr, "Only if the controller has this address."),
+            ignored<detach_params, std::string>("adrfam", of_networks),
+            ignored<detach_params, std::string>("trsvcid", of_networks),
+            ignored<detach_params, std::string>("subnqn", of_networks),
+            ignored<detach_params, std::string>("hostaddr", of_networks),
+            ignored<detach_params, std::string>("hostsvcid", of_networks),
+        },
+    .errors = {no_such_controller},
 };
 
 /// Operators leave the domain out of an address, and write letters as they like.
@@ -109,9 +132,15 @@ struct reset_params {
     std::string name;
     std::uint16_t cntlid = 0;  ///< 0: whichever it has
 };
-const fields<reset_params> reset_fields = {
-    required("name", &reset_params::name),
-    optional("cntlid", &reset_params::cntlid),
+const declaration<reset_params> reset_method = {
+    .name = "bdev_nvme_reset_controller",
+    .summary = "Resets a local SSD; commands of hosts wait meanwhile.",
+    .parameters =
+        {
+            required("name", &reset_params::name, "The controller."),
+            optional("cntlid", &reset_params::cntlid, "Only if this is its controller ID; 0: whichever it has."),
+        },
+    .errors = {no_such_controller},
 };
 
 core::task<answer> reset(bdev_nvme_service& service, reset_params p) {
@@ -188,12 +217,9 @@ tl::expected<bdev_nvme::controllers::view, rpc_error> find_controller(const bdev
 void add_bdev_nvme_methods(method_table& methods, saved_config& config, device_kinds& kinds,
                            bdev_nvme_service& service) {
     kinds.add({{}, driver_specific});
-    methods.add("bdev_nvme_attach_controller", states::runtime, attach_fields,
-                [&service](attach_params p) { return attach(service, std::move(p)); });
-    methods.add("bdev_nvme_detach_controller", states::runtime, detach_fields,
-                [&service](detach_params p) { return detach(service, std::move(p)); });
-    methods.add("bdev_nvme_reset_controller", states::runtime, reset_fields,
-                [&service](reset_params p) { return reset(service, std::move(p)); });
+    methods.add(attach_method, [&service](attach_params p) { return attach(service, std::move(p)); });
+    methods.add(detach_method, [&service](detach_params p) { return detach(service, std::move(p)); });
+    methods.add(reset_method, [&service](reset_params p) { return reset(service, std::move(p)); });
     config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
         for (const auto& v : service.controllers.all())
             if (!v.by_hotplug)  // hot plug finds those again

@@ -151,14 +151,14 @@ TEST_F(bdev_nvme_methods, what_is_wrong_is_refused_and_the_sentence_says_what) {
         {"nobody's health", "bdev_nvme_get_controller_health_info", R"({"name": "x"})", enodev, "x"},
         {"hot plug without a decision", "bdev_nvme_set_hotplug", "{}", -32602, "enable"},
         {"too long a period", "bdev_nvme_set_hotplug", R"({"enable": true, "period_us": 10000001})", -32602,
-         "at most 10000000"},
+         "from 0 to 10000000"},
         {"no such action", "bdev_nvme_set_options", R"({"action_on_timeout": "panic"})", -32602, "action_on_timeout"},
         {"a timeout beyond all bounds", "bdev_nvme_set_options", R"({"timeout_us": 18446744073709551615})", -32602,
-         "'timeout_us' must be at most 86400000000"},
+         "'timeout_us' must be a whole number from 0 to 86400000000"},
         {"queues looked at now and then", "bdev_nvme_set_options", R"({"nvme_ioq_poll_period_us": 100})", -32602,
          "every turn"},
         {"events looked at all the time", "bdev_nvme_set_options", R"({"nvme_adminq_poll_period_us": 0})", -32602,
-         "at least 1"},
+         "from 1 to 86400000000"},
     };
     for (const auto& row : rows) {
         const auto error = bad(row.method, row.params);

@@ -41,7 +41,26 @@ json to_json(const controllers::view& v) {
 struct get_params {
     std::optional<std::string> name;
 };
-const fields<get_params> get_fields = {optional("name", &get_params::name)};
+const declaration<get_params> get_controllers_method = {
+    .name = "bdev_nvme_get_controllers",
+    .summary = "Describes the local SSDs that are attached.",
+    .parameters = {optional("name", &get_params::name, "Only this controller.")},
+    .result = "an array of objects: `name` and `ctrlrs`, with `state`, `trid`, `cntlid`, `host`, `numa_id`, `bdevs`, "
+              "`io_queues`, `resets`, `failed_resets`, `aborts`",
+    .errors = {no_such_controller},
+};
+const declaration<name_params> get_health_method = {
+    .name = "bdev_nvme_get_controller_health_info",
+    .summary = "Reads the SMART log of a local SSD.",
+    .parameters = name_field("The controller."),
+    .result = "an object of the log's fields",
+    .errors = {no_such_controller},
+};
+const declaration<> get_statistics_method = {
+    .name = "bdev_nvme_get_transport_statistics",
+    .summary = "Answers the counters of the queues of local SSDs, by core.",
+    .result = "`poll_groups`, each with `thread` and `transports`",
+};
 
 answer get_controllers(const bdev_nvme_service& service, const get_params& p) {
     json list = json::array();
@@ -151,11 +170,9 @@ answer get_statistics(const bdev_nvme_service& service) {
 }  // namespace
 
 void add_bdev_nvme_report_methods(method_table& methods, bdev_nvme_service& service) {
-    methods.add("bdev_nvme_get_controllers", states::runtime, get_fields,
-                [&service](const get_params& p) { return get_controllers(service, p); });
-    methods.add("bdev_nvme_get_controller_health_info", states::runtime, name_fields,
-                [&service](name_params p) { return get_health(service, std::move(p)); });
-    methods.add("bdev_nvme_get_transport_statistics", states::runtime, [&service] { return get_statistics(service); });
+    methods.add(get_controllers_method, [&service](const get_params& p) { return get_controllers(service, p); });
+    methods.add(get_health_method, [&service](name_params p) { return get_health(service, std::move(p)); });
+    methods.add(get_statistics_method, [&service] { return get_statistics(service); });
 }
 
 }  // namespace causeway::rpc

@@ -26,6 +26,8 @@ void add_bdev_nvme_report_methods(method_table& methods, bdev_nvme_service& serv
 /// How clients know the transport of local controllers.
 inline constexpr const char* pcie = "PCIe";
 
+inline constexpr error_case no_such_controller{-ENODEV, "there is no such NVMe controller"};
+
 /// A controller's address as clients know it.
 json transport_id(const bdev_nvme::controllers::view& v);
 /// -19: there is no such controller.

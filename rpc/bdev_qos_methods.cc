@@ -13,12 +13,19 @@ struct limit_params {
     std::string name;
     std::optional<std::uint64_t> rw_ios_per_sec, rw_mbytes_per_sec, r_mbytes_per_sec, w_mbytes_per_sec;
 };
-const fields<limit_params> limit_fields = {
-    required("name", &limit_params::name),
-    optional("rw_ios_per_sec", &limit_params::rw_ios_per_sec),
-    optional("rw_mbytes_per_sec", &limit_params::rw_mbytes_per_sec),
-    optional("r_mbytes_per_sec", &limit_params::r_mbytes_per_sec),
-    optional("w_mbytes_per_sec", &limit_params::w_mbytes_per_sec),
+const declaration<limit_params> set_limit_method = {
+    .name = "bdev_set_qos_limit",
+    .summary = "Limits what all hosts together may do on a device per second.",
+    .parameters =
+        {
+            required("name", &limit_params::name, "The device."),
+            optional("rw_ios_per_sec", &limit_params::rw_ios_per_sec,
+                     "Commands per second; 0: no limit. Left out: as it is."),
+            optional("rw_mbytes_per_sec", &limit_params::rw_mbytes_per_sec, "MiB per second; 0: no limit."),
+            optional("r_mbytes_per_sec", &limit_params::r_mbytes_per_sec, "MiB read per second; 0: no limit."),
+            optional("w_mbytes_per_sec", &limit_params::w_mbytes_per_sec, "MiB written per second; 0: no limit."),
+        },
+    .errors = {no_such_device, {error_code::parameters, "no limit is given"}},
 };
 
 /// What is not said stays as it is.
@@ -48,8 +55,7 @@ json to_json(const rate_limits& l) {
 }
 
 void add_bdev_qos_methods(method_table& methods, saved_config& config, bdev_service& service) {
-    methods.add("bdev_set_qos_limit", states::runtime, limit_fields,
-                [&service](limit_params p) { return set_limit(service, std::move(p)); });
+    methods.add(set_limit_method, [&service](limit_params p) { return set_limit(service, std::move(p)); });
     config.add_writer("bdev", config_phase::policies, [&service](json& calls) {
         for (const auto& d : service.devices.all()) {
             if (!d->limits().any())

@@ -20,6 +20,10 @@ complaint value_reader<std::map<std::string, std::string>>::read(const json& v,
     return {};
 }
 
+value_type value_reader<std::map<std::string, std::string>>::type() {
+    return {.is = value_type::kind::object, .words = "object of strings", .example = json::object(), .choices = {}};
+}
+
 namespace {
 constexpr std::string_view reconnect = "reconnect", offline = "offline";
 }
@@ -29,6 +33,14 @@ complaint value_reader<ceph::fence_policy>::read(const json& v, ceph::fence_poli
         return detail::must_be_one_of({reconnect, offline});
     to = v == offline ? ceph::fence_policy::offline : ceph::fence_policy::reconnect;
     return {};
+}
+
+value_type value_reader<ceph::fence_policy>::type() {
+    return detail::choice_type({reconnect, offline});
+}
+
+json value_reader<ceph::fence_policy>::show(ceph::fence_policy p) {
+    return p == ceph::fence_policy::offline ? offline : reconnect;
 }
 
 void write_client(json& to, const ceph::client_options& o) {
@@ -65,22 +77,39 @@ struct register_params {
     ceph::client_options o;
 };
 template <class T>
-field<register_params> option(std::string_view name, T ceph::client_options::*member) {
-    return {name, false, [name, member](const json& v, register_params& p) -> std::optional<field_problem> {
-                if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
-                    return field_problem{std::string(name), std::move(wrong)};
-                return std::nullopt;
-            }};
+field<register_params> option(std::string_view name, T ceph::client_options::*member, std::string_view meaning) {
+    return optional(name, in(&register_params::o, member), meaning);
 }
-const fields<register_params> register_fields = {
-    required("name", &register_params::name),
-    option("user_id", &ceph::client_options::user_id),
-    option("config_param", &ceph::client_options::config_param),
-    option("config_file", &ceph::client_options::config_file),
-    option("key_file", &ceph::client_options::key_file),
-    option("core_mask", &ceph::client_options::core_mask),
-    option("on_fenced", &ceph::client_options::on_fenced),
-    option("max_outstanding_ops", &ceph::client_options::max_outstanding_ops),  // ours
+using client = ceph::client_options;
+const declaration<register_params> register_method = {
+    .name = "bdev_rbd_register_cluster",
+    .summary = "Connects a client to a Ceph cluster, for any number of images.",
+    .parameters =
+        {
+            required("name", &register_params::name, "The name by which bdev_rbd_create finds it."),
+            option("user_id", &client::user_id, "The Ceph user, without `client.`."),
+            option("config_param", &client::config_param,
+                   "Settings of librados. A key by value is used, and withheld from answers and saved configurations: "
+                   "give `key_file`."),
+            option("config_file", &client::config_file, "The configuration file; without one, the usual one."),
+            option("key_file", &client::key_file, "The keyring."),
+            option("core_mask", &client::core_mask, "The CPUs of the client's threads, in hexadecimal."),
+            option(
+                "on_fenced", &client::on_fenced,
+                "When the cluster has blocklisted the client: connect a fresh one and open the images again, or leave "
+                "them inaccessible."),
+            option("max_outstanding_ops", &client::max_outstanding_ops,
+                   "RADOS operations that all its images may have outstanding."),
+        },
+    .result = "the name",
+    .errors = {{-EEXIST, "there is a client of that name"}, {-ETIMEDOUT, "the cluster does not answer"}},
+};
+
+const declaration<name_params> unregister_method = {
+    .name = "bdev_rbd_unregister_cluster",
+    .summary = "Disconnects a client of bdev_rbd_register_cluster.",
+    .parameters = name_field("The client."),
+    .errors = {{-ENOENT, "there is no client of that name"}, {-EBUSY, "images use it"}},
 };
 
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
@@ -106,7 +135,13 @@ json to_json(const ceph::clusters::view& v) {
 struct info_params {
     std::optional<std::string> name;
 };
-const fields<info_params> info_fields = {optional("name", &info_params::name)};
+const declaration<info_params> info_method = {
+    .name = "bdev_rbd_get_clusters_info",
+    .summary = "Describes the clients that are connected to Ceph clusters.",
+    .parameters = {optional("name", &info_params::name, "Only this one, which is the answer then, without an array.")},
+    .result = "an array of objects: `cluster_name`, as it was registered; `hung_calls`, `fenced`, `fences`",
+    .errors = {{-ENOENT, "there is none, or none of that name"}},
+};
 
 /// Those that are connected. Clients expect an error where there is none.
 answer get_info(const bdev_rbd_service& service, const info_params& p) {
@@ -128,14 +163,11 @@ answer get_info(const bdev_rbd_service& service, const info_params& p) {
 }  // namespace
 
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service) {
-    methods.add("bdev_rbd_register_cluster", states::runtime, register_fields,
-                [&service](register_params p) { return add(service, std::move(p)); });
-    methods.add("bdev_rbd_unregister_cluster", states::runtime, name_fields,
-                [&service](name_params p) -> core::task<answer> {
-                    co_return ok_if(co_await service.clusters.remove(std::move(p.name)));
-                });
-    methods.add("bdev_rbd_get_clusters_info", states::runtime, info_fields,
-                [&service](const info_params& p) { return get_info(service, p); });
+    methods.add(register_method, [&service](register_params p) { return add(service, std::move(p)); });
+    methods.add(unregister_method, [&service](name_params p) -> core::task<answer> {
+        co_return ok_if(co_await service.clusters.remove(std::move(p.name)));
+    });
+    methods.add(info_method, [&service](const info_params& p) { return get_info(service, p); });
     config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
         for (const auto& v : service.clusters.all()) {
             json params = {{"name", v.name}};

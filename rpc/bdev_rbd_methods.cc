@@ -19,18 +19,30 @@ struct create_params {
     std::optional<bdev::uuid> uuid;
     bool read_only = false;
 };
-const fields<create_params> create_fields = {
-    optional("name", &create_params::name),
-    required("pool_name", &create_params::pool_name),
-    optional("namespace", &create_params::rados_namespace),
-    required("rbd_name", &create_params::rbd_name),
-    required("block_size", &create_params::block_size),
-    optional("cluster_name", &create_params::cluster_name),
-    optional("user_id", &create_params::user_id),
-    optional("config", &create_params::config),
-    optional("uuid", &create_params::uuid),
-    optional("read_only", &create_params::read_only),
-    optional("image_id", &create_params::image_id),
+const declaration<create_params> create_method = {
+    .name = "bdev_rbd_create",
+    .summary = "Opens an RBD image as a device.",
+    .parameters =
+        {
+            optional("name", &create_params::name, "The device's name; without one, `Ceph` and a number."),
+            required("pool_name", &create_params::pool_name, "The pool of the image."),
+            optional("namespace", &create_params::rados_namespace, "The namespace in the pool."),
+            required("rbd_name", &create_params::rbd_name, "The image."),
+            required("block_size", &create_params::block_size, "Bytes in a block of the device: a power of two."),
+            optional("cluster_name", &create_params::cluster_name,
+                     "A client of bdev_rbd_register_cluster; without one, a client of its own."),
+            optional("user_id", &create_params::user_id, "Of a client of its own: the Ceph user, without `client.`."),
+            optional("config", &create_params::config,
+                     "Of a client of its own: settings of librados instead of the usual files."),
+            optional("uuid", &create_params::uuid, "Its UUID; without one, one made of the image."),
+            optional("read_only", &create_params::read_only, "The image is opened for reading only."),
+            optional("image_id", &create_params::image_id, "Only if the image of that name has this id."),
+        },
+    .result = name_of_device,
+    .errors = {name_is_taken,
+               {-EBUSY, "the image is open here already"},
+               {-ENOENT, "there is no such cluster, pool or image"},
+               {-ETIMEDOUT, "the cluster does not answer"}},
 };
 
 bdev_rbd::disk_params disk_of(create_params p) {
@@ -68,16 +80,27 @@ struct resize_params {
     bool allow_shrink = false;
     bool force = false;
 };
-const fields<resize_params> resize_fields = {
-    required("name", &resize_params::name),
-    required("new_size", &resize_params::new_size),
-    optional("allow_shrink", &resize_params::allow_shrink),
-    optional("force", &resize_params::force),
+const declaration<resize_params> resize_method = {
+    .name = "bdev_rbd_resize",
+    .summary = "Changes the size of an image; hosts that use it are told.",
+    .parameters =
+        {
+            required("name", &resize_params::name, "The device."),
+            required("new_size", &resize_params::new_size, "The new size, in MiB.").within(0, largest_size_mb),
+            optional("allow_shrink", &resize_params::allow_shrink, "What is behind the new end may be lost."),
+            optional("force", &resize_params::force, "A growth that looks mistyped is meant."),
+        },
+    .errors = {no_such_device, {-EINVAL, "the size is smaller, and `allow_shrink` is not given"}},
+};
+
+const declaration<name_params> delete_method = {
+    .name = "bdev_rbd_delete",
+    .summary = "Closes an RBD image, which stays as it is; its hosts lose the device.",
+    .parameters = name_field("The device."),
+    .errors = {no_such_device},
 };
 
 core::task<answer> resize(bdev_rbd_service& service, resize_params p) {
-    if (p.new_size > (std::uint64_t{1} << 43))
-        co_return refuse_errno(EINVAL, "the size is in mebibytes", p.name);
     // Named first: g++ 12 miscompiles braced arguments, and conditional operands, of co_await.
     const bdev_rbd::resize_request wanted{p.new_size * mebibyte, p.allow_shrink, p.force};
     const auto resized = co_await service.disks.resize(p.name, wanted);
@@ -144,13 +167,11 @@ std::optional<json> driver_specific(const bdev_rbd_service& service, const bdev:
 void add_bdev_rbd_methods(method_table& methods, saved_config& saved, device_kinds& kinds, bdev_rbd_service& service) {
     kinds.add({[&service](const bdev::device& d) { return config(service, d); },
                [&service](const bdev::device& d) { return driver_specific(service, d); }});
-    methods.add("bdev_rbd_create", states::runtime, create_fields,
-                [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("bdev_rbd_delete", states::runtime, name_fields, [&service](name_params p) -> core::task<answer> {
+    methods.add(create_method, [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add(delete_method, [&service](name_params p) -> core::task<answer> {
         co_return ok_if(co_await service.disks.remove(std::move(p.name)));
     });
-    methods.add("bdev_rbd_resize", states::runtime, resize_fields,
-                [&service](resize_params p) { return resize(service, std::move(p)); });
+    methods.add(resize_method, [&service](resize_params p) { return resize(service, std::move(p)); });
     add_bdev_rbd_cluster_methods(methods, saved, service);
 }
 

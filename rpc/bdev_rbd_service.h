@@ -24,12 +24,15 @@ void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, b
 template <>
 struct value_reader<std::map<std::string, std::string>> {
     static complaint read(const json& v, std::map<std::string, std::string>& to);
+    static value_type type();
 };
 
 /// "reconnect", "offline".
 template <>
 struct value_reader<ceph::fence_policy> {
     static complaint read(const json& v, ceph::fence_policy& to);
+    static value_type type();
+    static json show(ceph::fence_policy p);
 };
 
 /// "user_id", "config_param", "config_file", "key_file", "core_mask", "max_outstanding_ops", "on_fenced", as

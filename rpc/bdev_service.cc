@@ -7,8 +7,6 @@
 
 namespace causeway::rpc {
 
-const fields<name_params> name_fields = {required("name", &name_params::name)};
-
 answer add_device(bdev_service& service, std::shared_ptr<bdev::device> d) {
     const std::string name = d->name();
     if (const auto added = service.devices.add(std::move(d)); !added)

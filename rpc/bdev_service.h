@@ -40,7 +40,12 @@ void add_bdev_methods(method_table& methods, saved_config& config, bdev_service&
 struct name_params {
     std::string name;
 };
-extern const fields<name_params> name_fields;
+inline fields<name_params> name_field(std::string_view meaning) {
+    return {required("name", &name_params::name, meaning)};
+}
+inline constexpr error_case no_such_device{-ENODEV, "there is no such device"};
+inline constexpr error_case name_is_taken{-EEXIST, "there is a device of that name"};
+inline constexpr std::string_view name_of_device = "the name of the device";
 
 /// -19: there is no device of that name, or it is not a Device.
 template <class Device>
@@ -69,5 +74,6 @@ complaint check_identity(const std::string& name, const std::optional<bdev::uuid
 complaint check_shape(std::uint32_t block_size, std::uint64_t num_blocks, std::uint32_t physical_block_size);
 
 inline constexpr std::uint64_t mebibyte = 1 << 20;
+inline constexpr std::uint64_t largest_size_mb = std::uint64_t{1} << 43;  ///< 8 EiB
 
 }  // namespace causeway::rpc

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "rpc/secrets.h"
+#include "rpc/spdk_methods.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -37,7 +38,7 @@ core::result<> config_replay::check(const std::vector<config_call>& calls) const
     for (const auto& c : calls) {
         const method* m = methods_.find(c.method);
         if (!m)
-            return core::fail(EINVAL, "there is no such method", about(c));
+            return core::fail(EINVAL, not_found(methods_, c.method).message, c.where);
         if (m->check)
             if (const auto wrong = m->check(c.params))
                 return core::fail(EINVAL, worded(*wrong), about(c));

@@ -47,11 +47,12 @@ class config_replay_test : public ::testing::Test {
   protected:
     config_replay_test() {
         const handler make = [this](json params) -> core::task<answer> { return make_fake(std::move(params)); };
-        w.methods.add_raw("bdev_rbd_register_cluster", states::runtime, make);
-        w.methods.add_raw("bdev_rbd_create", states::runtime, make);
-        w.methods.add_raw("bdev_rbd_delete", states::runtime, [](json) -> core::task<answer> {
+        w.methods.add_raw({"bdev_rbd_register_cluster", states::runtime, make, {}, {}});
+        w.methods.add_raw({"bdev_rbd_create", states::runtime, make, {}, {}});
+        const handler fail = [](json) -> core::task<answer> {
             co_return refuse_errno(ENODEV, "there is no such RBD device");
-        });
+        };
+        w.methods.add_raw({"bdev_rbd_delete", states::runtime, fail, {}, {}});
         add_failed_config_methods(w.methods, w.config, replay);
         w.cycle.set_readiness([this] { return replay.check_complete(); });
         w.dispatcher.observe(&replay);
@@ -128,8 +129,8 @@ TEST_F(config_replay_test, an_empty_configuration_starts_all_the_same) {
 
 TEST_F(config_replay_test, what_cannot_be_meant_ends_it_before_anything_is_done) {
     const auto settings = call_of("nvmf_set_max_subsystems", {{"max_subsystems", 3u}});
-    EXPECT_EQ(run({settings, call_of("sock_set_default_impl", {{"impl_name", "posix"}})}).error().text(),
-              "here: sock_set_default_impl: there is no such method");
+    EXPECT_EQ(run({settings, call_of("bdev_raid_create", {{"name", "posix"}})}).error().text(),
+              "here: Method not found: SPDK's target has bdev_raid_create, Causeway does not");
     EXPECT_EQ(run({settings, call_of("nvmf_create_subsystem", {{"nqnn", nqn_a}})}).error().text(),
               "here: nvmf_create_subsystem: parameter 'nqnn' is unknown; did you mean 'nqn'? (code -32602)");
     EXPECT_EQ(w.cycle.now(), rpc::state::startup);

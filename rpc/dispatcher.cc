@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/dispatcher.h"
 
+#include "rpc/spdk_methods.h"
+
 #include <charconv>
 #include <fmt/format.h>
 #include <map>
@@ -90,11 +92,12 @@ core::task<answer> dispatcher::call(std::string name, json params) {
     const auto running = calls_.hold();
     const method* m = methods_.find(name);
     if (!m)
-        co_return refuse(error_code::method_not_found, "Method not found");
-    if (!allows(m->when, cycle_.now())) {
-        co_return refuse(error_code::wrong_state, fmt::format("{} may be called only {} framework_start_init", name,
-                                                              m->when == states::startup ? "before" : "after"));
-    }
+        co_return tl::make_unexpected(not_found(methods_, name));
+    if (!allows(m->when, cycle_.now()))
+        co_return refuse(error_code::wrong_state,
+                         m->when == states::startup
+                             ? "the gateway has started: this may be called only before, with --wait-for-rpc"
+                             : "the gateway has not started: call framework_start_init first");
     answer a = co_await m->call(std::move(params));
     co_await core::switch_to(control_);  // where a handler that hopped should have come back to
     co_return a;

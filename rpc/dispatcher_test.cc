@@ -12,7 +12,11 @@ namespace {
 struct named {
     std::string name;
 };
-const fields<named> named_fields = {required("name", &named::name)};
+const declaration<named> greet = {
+    .name = "greet",
+    .when = states::any,
+    .parameters = {required("name", &named::name, "Whom.")},
+};
 
 /// A dispatcher with a few methods, on a reactor whose turns are taken by the test.
 class dispatch : public ::testing::Test {
@@ -22,19 +26,20 @@ class dispatch : public ::testing::Test {
     };
 
     dispatch() {
-        methods_.add("ping", states::any, [] { return answer(json("pong")); });
-        methods_.add("greet", states::any, named_fields,
-                     [](const named& n) -> answer { return json("hello " + n.name); });
-        methods_.add("prepare", states::startup, [] { return ok(); });
-        methods_.add("work", states::runtime, [] { return ok(); });
-        methods_.add("slow", states::any, [this]() -> core::task<answer> {
+        methods_.add(declaration<>{.name = "ping", .when = states::any}, [] { return answer(json("pong")); });
+        methods_.add(greet, [](const named& n) -> answer { return json("hello " + n.name); });
+        methods_.add(declaration<>{.name = "prepare", .when = states::startup}, [] { return ok(); });
+        methods_.add(declaration<>{.name = "work", .when = states::runtime}, [] { return ok(); });
+        methods_.add(declaration<>{.name = "slow", .when = states::any}, [this]() -> core::task<answer> {
             core::one_shot<bool>& let_go = let_go_;
             co_await let_go;
             co_return json("at last");
         });
-        methods_.add("fail", states::any, [] { return answer(refuse_errno(ENODEV, "no such thing", "it")); });
-        methods_.add("huge", states::any, [] { return answer(json(std::string(dispatcher::max_answer_bytes, 'x'))); });
-        methods_.add("umlaut", states::any, [] { return answer(json("\u00fc \xff")); });
+        methods_.add(declaration<>{.name = "fail", .when = states::any},
+                     [] { return answer(refuse_errno(ENODEV, "no such thing", "it")); });
+        methods_.add(declaration<>{.name = "huge", .when = states::any},
+                     [] { return answer(json(std::string(dispatcher::max_answer_bytes, 'x'))); });
+        methods_.add(declaration<>{.name = "umlaut", .when = states::any}, [] { return answer(json("\u00fc \xff")); });
         methods_.add_alias("knock", "ping");
     }
 
@@ -73,7 +78,7 @@ const row rows[] = {
     {"an id may be null", R"({"id": null, "method": "ping"})", R"({"jsonrpc":"2.0","id":null,"result":"pong"})"},
     {"without an id a success is silent", R"({"method": "ping"})", "none"},
     {"without an id an error is not", R"({"method": "fail"})",
-     R"({"jsonrpc":"2.0","id":null,"error":{"code":-19,"message":"No such device: it: no such thing"}})"},
+     R"({"jsonrpc":"2.0","id":null,"error":{"code":-19,"message":"it: no such thing"}})"},
     {"an alias is a name", R"({"id": 1, "method": "knock"})", R"({"jsonrpc":"2.0","id":1,"result":"pong"})"},
     {"null params are none", R"({"id": 1, "method": "ping", "params": null})",
      R"({"jsonrpc":"2.0","id":1,"result":"pong"})"},
@@ -88,9 +93,9 @@ const row rows[] = {
     {"parameters by position", R"({"id": 1, "method": "greet", "params": ["a"]})",
      R"({"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"params must be an object"}})"},
     {"an unknown method", R"({"id": 1, "method": "sing"})",
-     R"({"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}})"},
+     R"({"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found: did you mean ping?"}})"},
     {"a method of the other state", R"({"id": 1, "method": "work"})",
-     R"({"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"work may be called only after framework_start_init"}})"},
+     R"({"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"the gateway has not started: call framework_start_init first"}})"},
     {"another version", R"({"jsonrpc": "1.0", "id": 1, "method": "ping"})",
      R"({"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"jsonrpc must be \"2.0\""}})"},
     {"an id of another kind", R"({"id": [1], "method": "ping"})",
@@ -112,7 +117,7 @@ const row rows[] = {
      R"([{"id": 1, "method": "ping"}, {"method": "ping"}, 5, {"id": 2, "method": "sing"}])",
      R"([{"jsonrpc":"2.0","id":1,"result":"pong"},)"
      R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"a request is an object"}},)"
-     R"({"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"Method not found"}}])"},
+     R"({"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"Method not found: did you mean ping?"}}])"},
     {"a batch of notifications is silent", R"([{"method": "ping"}, {"method": "ping"}])", "none"},
     {"a double in one of a batch harms only that one",
      R"([{"id": 1, "method": "greet", "params": {"name": "a"}}, {"id": 2, "method": "greet", "params": {"name": "a", "name": "b"}}])",

@@ -22,13 +22,42 @@ class framework_methods : public ::testing::Test {
 
 TEST_F(framework_methods, lists_all_methods_or_those_of_the_moment) {
     const json all = w.result("rpc_get_methods");
-    EXPECT_EQ(all[0], "rpc_get_methods") << "in order of registration";
+    EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
     EXPECT_THAT(all, Contains("nvmf_create_subsystem"));
     EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Contains("framework_start_init"));
     EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Not(Contains("nvmf_create_subsystem")));
     w.start();
     EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Not(Contains("framework_start_init")));
     EXPECT_THAT(w.result("rpc_get_methods", R"({"current": true})"), Contains("nvmf_create_subsystem"));
+}
+
+TEST_F(framework_methods, describes_all_methods_or_one) {
+    const json all = w.result("rpc_get_method_help");
+    EXPECT_EQ(all.size(), w.methods.all().size());
+    const json one = w.result("rpc_get_method_help", R"({"name": "nvmf_subsystem_add_ns"})");
+    ASSERT_EQ(one.size(), 1u);
+    EXPECT_THAT(all, Contains(one[0]));
+    EXPECT_EQ(one[0]["group"], "nvmf");
+    EXPECT_EQ(one[0]["state"], "runtime");
+    EXPECT_EQ(one[0]["result"], "the number of the namespace");
+    EXPECT_EQ(one[0]["parameters"][1]["name"], "namespace");
+    EXPECT_EQ(one[0]["parameters"][1]["members"][0],
+              parsed(R"({"name": "bdev_name", "type": "string", "description": "string", "required": true,
+                         "meaning": "The device to export."})"));
+    EXPECT_EQ(one[0]["errors"][0]["code"], error_code::parameters);
+    EXPECT_EQ(w.call("rpc_get_method_help", R"({"name": "nvmf_subsystem_add_nss"})").error().message,
+              "Method not found: did you mean nvmf_subsystem_add_ns?");
+}
+
+TEST_F(framework_methods, a_method_that_is_not_there_is_spdks_or_a_near_ones_or_nobodys) {
+    const auto refusal = [&](const char* name) {
+        const answer a = w.call(name);
+        EXPECT_EQ(a.error().code, error_code::method_not_found);
+        return a.error().message;
+    };
+    EXPECT_EQ(refusal("spdk_get_versio"), "Method not found: did you mean spdk_get_version?");
+    EXPECT_EQ(refusal("bdev_raid_create"), "Method not found: SPDK's target has bdev_raid_create, Causeway does not");
+    EXPECT_EQ(refusal("help"), "Method not found: rpc_get_methods lists them");
 }
 
 TEST_F(framework_methods, waiting_ends_when_all_is_ready) {
@@ -63,9 +92,11 @@ TEST_F(framework_methods, whoever_waits_for_what_will_not_come_hears_of_it) {
 
 TEST_F(framework_methods, subsystems_and_their_configuration) {
     w.start();
-    EXPECT_EQ(w.result("framework_get_subsystems"), parsed(R"([{"subsystem": "bdev", "depends_on": []},
-                                                              {"subsystem": "keyring", "depends_on": []},
-                                                              {"subsystem": "nvmf", "depends_on": ["bdev", "keyring"]}])"));
+    const json all = w.result("framework_get_subsystems");
+    EXPECT_EQ(all.back(), parsed(R"({"subsystem": "nvmf", "depends_on": ["bdev", "keyring", "sock"]})"));
+    for (const char* looked_for : {"accel", "iobuf", "sock", "scheduler", "bdev", "keyring"})
+        EXPECT_THAT(all, Contains(::testing::ResultOf([](const json& s) { return s["subsystem"]; }, json(looked_for))));
+    EXPECT_EQ(w.result("framework_get_config", R"({"name": "iobuf"})"), json(nullptr)) << "there is nothing to save";
     EXPECT_EQ(w.result("framework_get_config", R"({"name": "bdev"})"), json(nullptr)) << "nobody writes it here";
     EXPECT_EQ(w.result("framework_get_config", R"({"name": "nvmf"})"), json::array());
     EXPECT_EQ(w.call("framework_get_config", R"({"name": "vhost"})").error().code, -32602);

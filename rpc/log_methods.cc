@@ -13,19 +13,66 @@ namespace {
 struct level_params {
     log::level level{};
 };
-const fields<level_params> level_fields = {
-    required("level", &level_params::level,
-             {{"ERROR", log::level::error},
-              {"WARNING", log::level::warning},
-              {"NOTICE", log::level::notice},
-              {"INFO", log::level::info},
-              {"DEBUG", log::level::debug}}),
+fields<level_params> level_fields(std::string_view meaning) {
+    return {required("level", &level_params::level,
+                     {{"ERROR", log::level::error},
+                      {"WARNING", log::level::warning},
+                      {"NOTICE", log::level::notice},
+                      {"INFO", log::level::info},
+                      {"DEBUG", log::level::debug}},
+                     meaning)};
+}
+constexpr std::string_view level_result = "`ERROR`, `WARNING`, `NOTICE`, `INFO` or `DEBUG`";
+
+const declaration<> get_level_method = {
+    .name = "log_get_level",
+    .when = states::any,
+    .summary = "Says what is logged at all.",
+    .result = level_result,
+};
+const declaration<level_params> set_level_method = {
+    .name = "log_set_level",
+    .when = states::any,
+    .summary = "Sets what is logged at all.",
+    .parameters = level_fields("Messages of this level and of graver ones are logged."),
+};
+const declaration<> get_print_level_method = {
+    .name = "log_get_print_level",
+    .when = states::any,
+    .summary = "Says what of the log goes to stderr.",
+    .result = level_result,
+};
+const declaration<level_params> set_print_level_method = {
+    .name = "log_set_print_level",
+    .when = states::any,
+    .summary = "Sets what of the log goes to stderr.",
+    .parameters = level_fields("Messages of this level and of graver ones go to stderr."),
 };
 
 struct flag_params {
     std::string flag;
 };
-const fields<flag_params> flag_fields = {required("flag", &flag_params::flag)};
+fields<flag_params> flag_fields() {
+    return {required("flag", &flag_params::flag, "A component that log_get_flags lists, or `all`.")};
+}
+const declaration<> get_flags_method = {
+    .name = "log_get_flags",
+    .when = states::any,
+    .summary = "Says of which components every step is traced in the log.",
+    .result = "an object of `true` and `false`, by component",
+};
+const declaration<flag_params> set_flag_method = {
+    .name = "log_set_flag",
+    .when = states::any,
+    .summary = "Traces every step of a component in the log.",
+    .parameters = flag_fields(),
+};
+const declaration<flag_params> clear_flag_method = {
+    .name = "log_clear_flag",
+    .when = states::any,
+    .summary = "Ends what log_set_flag began.",
+    .parameters = flag_fields(),
+};
 
 answer set_flag(const std::string& name, bool on) {
     if (!log::flag::set(name, on))
@@ -36,33 +83,34 @@ answer set_flag(const std::string& name, bool on) {
 struct timestamp_params {
     bool enabled = false;
 };
-const fields<timestamp_params> timestamp_fields = {required("enabled", &timestamp_params::enabled)};
+const declaration<timestamp_params> timestamps_method = {
+    .name = "log_enable_timestamps",
+    .summary = "Sets whether lines of the log begin with the time.",
+    .parameters = {required("enabled", &timestamp_params::enabled, "Whether they do.")},
+};
 
 }  // namespace
 
 void add_log_methods(method_table& methods) {
-    methods.add("log_get_level", states::any, [] { return answer(json(log::to_string(log::get_level()))); });
-    methods.add("log_set_level", states::any, level_fields, [](const level_params& p) -> answer {
+    methods.add(get_level_method, [] { return answer(json(log::to_string(log::get_level()))); });
+    methods.add(set_level_method, [](const level_params& p) -> answer {
         log::set_level(p.level);
         return ok();
     });
-    methods.add("log_get_print_level", states::any,
-                [] { return answer(json(log::to_string(log::get_print_level()))); });
-    methods.add("log_set_print_level", states::any, level_fields, [](const level_params& p) -> answer {
+    methods.add(get_print_level_method, [] { return answer(json(log::to_string(log::get_print_level()))); });
+    methods.add(set_print_level_method, [](const level_params& p) -> answer {
         log::set_print_level(p.level);
         return ok();
     });
-    methods.add("log_get_flags", states::any, [] {
+    methods.add(get_flags_method, [] {
         json flags = json::object();
         for (const log::flag* f : log::flag::all())
             flags[std::string(f->name())] = f->on();
         return answer(flags);
     });
-    methods.add("log_set_flag", states::any, flag_fields,
-                [](const flag_params& p) -> answer { return set_flag(p.flag, true); });
-    methods.add("log_clear_flag", states::any, flag_fields,
-                [](const flag_params& p) -> answer { return set_flag(p.flag, false); });
-    methods.add("log_enable_timestamps", states::runtime, timestamp_fields, [](const timestamp_params& p) -> answer {
+    methods.add(set_flag_method, [](const flag_params& p) -> answer { return set_flag(p.flag, true); });
+    methods.add(clear_flag_method, [](const flag_params& p) -> answer { return set_flag(p.flag, false); });
+    methods.add(timestamps_method, [](const timestamp_params& p) -> answer {
         log::set_timestamps(p.enabled);
         return ok();
     });

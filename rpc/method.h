@@ -5,12 +5,11 @@
 
 #include "core/result.h"
 #include "core/task.h"
+#include "rpc/declaration.h"
 
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,9 +19,6 @@
 #include <vector>
 
 namespace causeway::rpc {
-
-/// Members keep the order in which they were written: clients see it, and files are compared by it.
-using json = nlohmann::ordered_json;
 
 struct rpc_error {
     int code;
@@ -49,7 +45,8 @@ inline tl::unexpected<rpc_error> refuse_parameters(std::string message) {
     return refuse(error_code::parameters, std::move(message));
 }
 
-/// -errno, and the operating system's text for it before ours: "No such device: rbd/vm-17: no such image".
+/// -errno, and the operating system's text for it before ours, unless ours says the same: "Operation timed out: mon.a:
+/// the cluster does not answer", "vm-17: there is no such device".
 rpc_error to_rpc_error(const core::error& e);
 inline tl::unexpected<rpc_error> refuse(const core::error& e) {
     return tl::make_unexpected(to_rpc_error(e));
@@ -68,14 +65,6 @@ inline answer ok_if(const core::result<>& r) {
     return r ? ok() : answer(refuse(r.error()));
 }
 
-/// When a method may be called. The process starts in `startup` (with --wait-for-rpc it stays there until
-/// framework_start_init) and goes on to `runtime`.
-enum class state : std::uint8_t { startup = 1, runtime = 2 };
-enum class states : std::uint8_t { startup = 1, runtime = 2, any = 3 };
-constexpr bool allows(states mask, state now) noexcept {
-    return (static_cast<unsigned>(mask) & static_cast<unsigned>(now)) != 0;
-}
-
 /// Runs on the control reactor, from the first line to the last but for what it hops itself. `params` is as the
 /// client sent it, null where it sent none.
 using handler = std::function<core::task<answer>(json params)>;
@@ -87,25 +76,23 @@ struct method {
     std::string_view name;  ///< static storage
     states when;
     handler call;
-    parameter_check check;  ///< what the handler does first; may be empty
+    parameter_check check;                  ///< what the handler does first; may be empty
+    std::function<method_info()> describe;  ///< may be empty
 };
 
 template <class Params>
-class fields;
+struct declaration;
 
 /// Every method by name. Filled before the server starts; outlives every call.
 class method_table {
   public:
     /// The general form: `call` looks at the parameters itself. REQUIRES: the name is new.
-    void add_raw(std::string_view name, states when, handler call, parameter_check check = {});
+    void add_raw(method m);
 
-    /// A method without parameters: any but null are refused. `f()` is an answer or a task of one.
-    template <class F>
-    void add(std::string_view name, states when, F f);
-
-    /// A method with declared parameters. `f(Params)` is an answer or a task of one. See params.h, which defines it.
+    /// A declared method (params.h). `f(Params)` is an answer or a task of one; `f()` where the method has no
+    /// parameters: then any but null are refused.
     template <class Params, class F>
-    void add(std::string_view name, states when, const fields<Params>& declared, F f);
+    void add(const declaration<Params>& declared, F f);
 
     /// Another, older name of a method.
     void add_alias(std::string_view alias, std::string_view name);
@@ -119,6 +106,8 @@ class method_table {
         const method* of;
     };
     const std::vector<alias>& aliases() const noexcept { return aliases_; }
+    /// The method whose name is probably meant by one that is not found; empty: none is near.
+    std::string_view nearest(std::string_view name) const;
 
   private:
     std::deque<method> methods_;  // a deque: methods stay where they are
@@ -142,16 +131,5 @@ core::task<answer> call(const F& f, Args... args) {
 }
 
 }  // namespace detail
-
-template <class F>
-void method_table::add(std::string_view name, states when, F f) {
-    // The lambda is a coroutine; what it has captured lives in the table, which outlives it.
-    handler call = [f = std::move(f)](json params) -> core::task<answer> {
-        if (auto wrong = detail::refuse_any(params))
-            co_return tl::make_unexpected(std::move(*wrong));
-        co_return co_await detail::call(f);
-    };
-    add_raw(name, when, std::move(call), detail::refuse_any);
-}
 
 }  // namespace causeway::rpc

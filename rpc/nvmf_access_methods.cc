@@ -13,13 +13,23 @@ struct add_host_params {
     std::string nqn, host;
     std::optional<std::string> psk, dhchap_key, dhchap_ctrlr_key;
 };
-const fields<add_host_params> add_host_fields = {
-    required("nqn", &add_host_params::nqn),
-    required("host", &add_host_params::host),
-    optional("tgt_name", &add_host_params::tgt_name),
-    optional("psk", &add_host_params::psk),
-    optional("dhchap_key", &add_host_params::dhchap_key),
-    optional("dhchap_ctrlr_key", &add_host_params::dhchap_ctrlr_key),
+const declaration<add_host_params> add_host_method = {
+    .name = "nvmf_subsystem_add_host",
+    .summary = "Lets a host use a subsystem.",
+    .parameters =
+        {
+            nqn_field(&add_host_params::nqn),
+            host_field(&add_host_params::host),
+            tgt_name_field(&add_host_params::tgt_name),
+            optional("psk", &add_host_params::psk,
+                     "A key of the keyring: the host's TLS PSK. Listeners with "
+                     "`secure_channel` let only such hosts connect."),
+            optional("dhchap_key", &add_host_params::dhchap_key,
+                     "A key of the keyring by which the host must prove who it is (DH-HMAC-CHAP)."),
+            optional("dhchap_ctrlr_key", &add_host_params::dhchap_ctrlr_key,
+                     "A key by which the subsystem proves itself to the host, if the host asks."),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem or key, or a key is of the wrong kind"}},
 };
 
 /// nullptr: none is named. -32602: there is none of that name.
@@ -52,12 +62,21 @@ struct set_keys_params {
     std::string nqn, host;
     std::optional<std::string> dhchap_key, dhchap_ctrlr_key;
 };
-const fields<set_keys_params> set_keys_fields = {
-    required("nqn", &set_keys_params::nqn),
-    required("host", &set_keys_params::host),
-    optional("tgt_name", &set_keys_params::tgt_name),
-    optional("dhchap_key", &set_keys_params::dhchap_key),
-    optional("dhchap_ctrlr_key", &set_keys_params::dhchap_ctrlr_key),
+const declaration<set_keys_params> set_keys_method = {
+    .name = "nvmf_subsystem_set_keys",
+    .summary =
+        "Changes the keys by which a host authenticates; connections stay, and the next authentication uses them.",
+    .parameters =
+        {
+            nqn_field(&set_keys_params::nqn),
+            host_field(&set_keys_params::host),
+            tgt_name_field(&set_keys_params::tgt_name),
+            optional("dhchap_key", &set_keys_params::dhchap_key,
+                     "As of nvmf_subsystem_add_host. Left out: the host need not authenticate any more."),
+            optional("dhchap_ctrlr_key", &set_keys_params::dhchap_ctrlr_key,
+                     "As of nvmf_subsystem_add_host. Left out: there is none any more."),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem, host or key"}},
 };
 
 answer set_keys(nvmf_service& service, const set_keys_params& p) {
@@ -77,12 +96,17 @@ struct remove_host_params {
     std::string tgt_name = target_name;
     std::string nqn, host;
 };
-const fields<remove_host_params> remove_host_fields = {
-    required("nqn", &remove_host_params::nqn),
-    required("host", &remove_host_params::host),
-    optional("tgt_name", &remove_host_params::tgt_name),
-    // How long to wait for the host's connections to end. Ours are ended at once.
-    ignored<remove_host_params, std::uint64_t>("timeout_ms"),
+const declaration<remove_host_params> remove_host_method = {
+    .name = "nvmf_subsystem_remove_host",
+    .summary = "Takes a host off a subsystem's list, and ends its connections unless any host is allowed.",
+    .parameters =
+        {
+            nqn_field(&remove_host_params::nqn),
+            host_field(&remove_host_params::host),
+            tgt_name_field(&remove_host_params::tgt_name),
+            ignored<remove_host_params, std::uint64_t>("timeout_ms", "connections end at once"),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem, or it does not list the host"}},
 };
 
 core::task<answer> remove_host(nvmf_service& service, remove_host_params p) {
@@ -98,10 +122,17 @@ struct allow_params {
     std::string nqn;
     bool allow_any_host = false;
 };
-const fields<allow_params> allow_fields = {
-    required("nqn", &allow_params::nqn),
-    required("allow_any_host", &allow_params::allow_any_host),
-    optional("tgt_name", &allow_params::tgt_name),
+const declaration<allow_params> allow_any_host_method = {
+    .name = "nvmf_subsystem_allow_any_host",
+    .summary = "Sets whether hosts that a subsystem does not list may use it.",
+    .parameters =
+        {
+            nqn_field(&allow_params::nqn),
+            required("allow_any_host", &allow_params::allow_any_host,
+                     "Whether they may. `false` ends the connections of hosts that are not listed."),
+            tgt_name_field(&allow_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem"}},
 };
 
 core::task<answer> allow_any_host(nvmf_service& service, allow_params p) {
@@ -121,14 +152,22 @@ struct add_listener_params {
     nvme::ana_state ana_state = nvme::ana_state::optimized;
     bool secure_channel = false;
 };
-const fields<add_listener_params> add_listener_fields = {
-    required("nqn", &add_listener_params::nqn),
-    required("listen_address", &add_listener_params::at, listen_address_fields),
-    optional("tgt_name", &add_listener_params::tgt_name),
-    optional("ana_state", &add_listener_params::ana_state),
-    optional("secure_channel", &add_listener_params::secure_channel),
-    unsupported<add_listener_params>("sock_impl", "there is only one socket implementation"),
-    only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
+const declaration<add_listener_params> add_listener_method = {
+    .name = "nvmf_subsystem_add_listener",
+    .summary = "Lets hosts reach a subsystem at an address.",
+    .parameters =
+        {
+            nqn_field(&add_listener_params::nqn),
+            required("listen_address", &add_listener_params::at, listen_address_fields, "Where to listen."),
+            tgt_name_field(&add_listener_params::tgt_name),
+            optional("ana_state", &add_listener_params::ana_state, "The state of every ANA group by this listener."),
+            optional("secure_channel", &add_listener_params::secure_channel,
+                     "TLS only: a host connects with its `psk`, or not at all. TCP has it."),
+            unsupported<add_listener_params>("sock_impl", "there is only one socket implementation"),
+            only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
+        },
+    .errors = {{error_code::parameters,
+                "there is no such subsystem or transport, the address is none of this machine's, or it is in use"}},
 };
 
 core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
@@ -145,10 +184,16 @@ struct remove_listener_params {
     std::string nqn;
     listen_address at;
 };
-const fields<remove_listener_params> remove_listener_fields = {
-    required("nqn", &remove_listener_params::nqn),
-    required("listen_address", &remove_listener_params::at, listen_address_fields),
-    optional("tgt_name", &remove_listener_params::tgt_name),
+const declaration<remove_listener_params> remove_listener_method = {
+    .name = "nvmf_subsystem_remove_listener",
+    .summary = "Ends what nvmf_subsystem_add_listener began, with the connections that came that way.",
+    .parameters =
+        {
+            nqn_field(&remove_listener_params::nqn),
+            required("listen_address", &remove_listener_params::at, listen_address_fields, "Where it listens."),
+            tgt_name_field(&remove_listener_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem or listener"}},
 };
 
 core::task<answer> remove_listener(nvmf_service& service, remove_listener_params p) {
@@ -163,9 +208,12 @@ struct get_listeners_params {
     std::string tgt_name = target_name;
     std::string nqn;
 };
-const fields<get_listeners_params> get_listeners_fields = {
-    required("nqn", &get_listeners_params::nqn),
-    optional("tgt_name", &get_listeners_params::tgt_name),
+const declaration<get_listeners_params> get_listeners_method = {
+    .name = "nvmf_subsystem_get_listeners",
+    .summary = "Lists the listeners of a subsystem, with their ANA states.",
+    .parameters = {nqn_field(&get_listeners_params::nqn), tgt_name_field(&get_listeners_params::tgt_name)},
+    .result = "an array of objects: `address`; with `ana_reporting`, `ana_states` (`ana_group`, `ana_state`)",
+    .errors = {{error_code::parameters, "there is no such subsystem"}},
 };
 
 json ana_states_to_json(const nvmf::ana_states& states) {
@@ -192,20 +240,14 @@ answer get_listeners(const nvmf_service& service, const get_listeners_params& p)
 }  // namespace
 
 void add_nvmf_access_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_subsystem_add_host", states::runtime, add_host_fields,
-                [&service](const add_host_params& p) { return add_host(service, p); });
-    methods.add("nvmf_subsystem_set_keys", states::runtime, set_keys_fields,
-                [&service](const set_keys_params& p) { return set_keys(service, p); });
-    methods.add("nvmf_subsystem_remove_host", states::runtime, remove_host_fields,
-                [&service](remove_host_params p) { return remove_host(service, std::move(p)); });
-    methods.add("nvmf_subsystem_allow_any_host", states::runtime, allow_fields,
-                [&service](allow_params p) { return allow_any_host(service, std::move(p)); });
-    methods.add("nvmf_subsystem_add_listener", states::runtime, add_listener_fields,
-                [&service](add_listener_params p) { return add_listener(service, std::move(p)); });
-    methods.add("nvmf_subsystem_remove_listener", states::runtime, remove_listener_fields,
+    methods.add(add_host_method, [&service](const add_host_params& p) { return add_host(service, p); });
+    methods.add(set_keys_method, [&service](const set_keys_params& p) { return set_keys(service, p); });
+    methods.add(remove_host_method, [&service](remove_host_params p) { return remove_host(service, std::move(p)); });
+    methods.add(allow_any_host_method, [&service](allow_params p) { return allow_any_host(service, std::move(p)); });
+    methods.add(add_listener_method, [&service](add_listener_params p) { return add_listener(service, std::move(p)); });
+    methods.add(remove_listener_method,
                 [&service](remove_listener_params p) { return remove_listener(service, std::move(p)); });
-    methods.add("nvmf_subsystem_get_listeners", states::runtime, get_listeners_fields,
-                [&service](const get_listeners_params& p) { return get_listeners(service, p); });
+    methods.add(get_listeners_method, [&service](const get_listeners_params& p) { return get_listeners(service, p); });
 }
 
 }  // namespace causeway::rpc

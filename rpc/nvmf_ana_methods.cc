@@ -15,12 +15,20 @@ struct set_state_params {
     nvme::ana_state ana_state{};
     std::uint32_t anagrpid = 0;  ///< 0: all groups
 };
-const fields<set_state_params> set_state_fields = {
-    required("nqn", &set_state_params::nqn),
-    required("listen_address", &set_state_params::at, listen_address_fields),
-    required("ana_state", &set_state_params::ana_state),
-    optional("anagrpid", &set_state_params::anagrpid),
-    optional("tgt_name", &set_state_params::tgt_name),
+const declaration<set_state_params> set_state_method = {
+    .name = "nvmf_subsystem_listener_set_ana_state",
+    .summary = "Sets the ANA state of a listener's groups, and tells the hosts.",
+    .parameters =
+        {
+            nqn_field(&set_state_params::nqn),
+            required("listen_address", &set_state_params::at, listen_address_fields, "The listener."),
+            required("ana_state", &set_state_params::ana_state,
+                     "The new state. Nothing leads out of `persistent_loss`."),
+            optional("anagrpid", &set_state_params::anagrpid, "The group; 0: all."),
+            tgt_name_field(&set_state_params::tgt_name),
+        },
+    .errors = {{error_code::parameters,
+                "there is no such subsystem, listener or group, or the subsystem has no `ana_reporting`"}},
 };
 
 core::task<answer> set_state(nvmf_service& service, set_state_params p) {
@@ -37,11 +45,18 @@ struct set_group_params {
     std::uint32_t nsid = 0;
     std::uint32_t anagrpid = 0;
 };
-const fields<set_group_params> set_group_fields = {
-    required("nqn", &set_group_params::nqn),
-    required("nsid", &set_group_params::nsid),
-    required("anagrpid", &set_group_params::anagrpid),
-    optional("tgt_name", &set_group_params::tgt_name),
+const declaration<set_group_params> set_group_method = {
+    .name = "nvmf_subsystem_set_ns_ana_group",
+    .summary = "Moves a namespace to another ANA group, and tells the hosts.",
+    .parameters =
+        {
+            nqn_field(&set_group_params::nqn),
+            nsid_field(&set_group_params::nsid),
+            required("anagrpid", &set_group_params::anagrpid, "The group: from 1 to the subsystem's `max_namespaces`."),
+            tgt_name_field(&set_group_params::tgt_name),
+        },
+    .errors = {{error_code::parameters,
+                "there is no such subsystem, namespace or group, or the subsystem has no `ana_reporting`"}},
 };
 
 core::task<answer> set_group(nvmf_service& service, set_group_params p) {
@@ -55,10 +70,8 @@ core::task<answer> set_group(nvmf_service& service, set_group_params p) {
 }  // namespace
 
 void add_nvmf_ana_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_subsystem_listener_set_ana_state", states::runtime, set_state_fields,
-                [&service](set_state_params p) { return set_state(service, std::move(p)); });
-    methods.add("nvmf_subsystem_set_ns_ana_group", states::runtime, set_group_fields,
-                [&service](set_group_params p) { return set_group(service, std::move(p)); });
+    methods.add(set_state_method, [&service](set_state_params p) { return set_state(service, std::move(p)); });
+    methods.add(set_group_method, [&service](set_group_params p) { return set_group(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

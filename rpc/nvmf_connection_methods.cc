@@ -11,9 +11,24 @@ struct subsystem_params {
     std::string tgt_name = target_name;
     std::string nqn;
 };
-const fields<subsystem_params> subsystem_fields = {
-    required("nqn", &subsystem_params::nqn),
-    optional("tgt_name", &subsystem_params::tgt_name),
+fields<subsystem_params> subsystem_fields() {
+    return {nqn_field(&subsystem_params::nqn), tgt_name_field(&subsystem_params::tgt_name)};
+}
+const declaration<subsystem_params> get_controllers_method = {
+    .name = "nvmf_subsystem_get_controllers",
+    .summary = "Lists the controllers of a subsystem: the hosts that are connected.",
+    .parameters = subsystem_fields(),
+    .result = "an array of objects: `cntlid`, `cntrltype`, `hostnqn`, `hostid`, `num_io_qpairs` (with the admin queue)",
+    .errors = {{error_code::parameters, "there is no such subsystem"}},
+};
+const declaration<subsystem_params> get_qpairs_method = {
+    .name = "nvmf_subsystem_get_qpairs",
+    .summary = "Lists the queue pairs of a subsystem's hosts.",
+    .parameters = subsystem_fields(),
+    .result =
+        "an array of objects: `cntlid`, `qid`, `state`, `thread`, `hostnqn`, `listen_address`, `peer_address`, and "
+        "`auth` (`state`, `digest`, `dhgroup`) once the host authenticates",
+    .errors = {{error_code::parameters, "there is no such subsystem"}},
 };
 
 json controller_to_json(const nvmf::subsystem& s, const nvmf::controller& c) {
@@ -88,10 +103,9 @@ core::task<answer> get_qpairs(const nvmf_service& service, subsystem_params p) {
 }  // namespace
 
 void add_nvmf_connection_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_subsystem_get_controllers", states::runtime, subsystem_fields,
+    methods.add(get_controllers_method,
                 [&service](subsystem_params p) { return get_controllers(service, std::move(p)); });
-    methods.add("nvmf_subsystem_get_qpairs", states::runtime, subsystem_fields,
-                [&service](subsystem_params p) { return get_qpairs(service, std::move(p)); });
+    methods.add(get_qpairs_method, [&service](subsystem_params p) { return get_qpairs(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

@@ -13,11 +13,17 @@ struct add_params {
     std::string subnqn;
     bool secure_channel = false;
 };
-const fields<add_params> add_fields = {
-    required("address", &add_params::address, listen_address_fields),
-    optional("subnqn", &add_params::subnqn),
-    optional("secure_channel", &add_params::secure_channel),
-    optional("tgt_name", &add_params::tgt_name),
+const declaration<add_params> add_method = {
+    .name = "nvmf_discovery_add_referral",
+    .summary = "Refers hosts that ask for the discovery log to another discovery service or subsystem.",
+    .parameters =
+        {
+            required("address", &add_params::address, listen_address_fields, "Where it is. The port must be given."),
+            optional("subnqn", &add_params::subnqn, "Its NQN; without one, the discovery service's."),
+            optional("secure_channel", &add_params::secure_channel, "Whether hosts need TLS there."),
+            tgt_name_field(&add_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "the address or the NQN is none"}},
 };
 
 answer add(nvmf_service& service, add_params p) {
@@ -33,10 +39,16 @@ struct remove_params {
     listen_address address;
     std::string subnqn;
 };
-const fields<remove_params> remove_fields = {
-    required("address", &remove_params::address, listen_address_fields),
-    optional("subnqn", &remove_params::subnqn),
-    optional("tgt_name", &remove_params::tgt_name),
+const declaration<remove_params> remove_method = {
+    .name = "nvmf_discovery_remove_referral",
+    .summary = "Removes a referral.",
+    .parameters =
+        {
+            required("address", &remove_params::address, listen_address_fields, "As it was added."),
+            optional("subnqn", &remove_params::subnqn, "As it was added."),
+            tgt_name_field(&remove_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such referral"}},
 };
 
 answer remove(nvmf_service& service, const remove_params& p) {
@@ -50,7 +62,12 @@ answer remove(nvmf_service& service, const remove_params& p) {
 struct get_params {
     std::string tgt_name = target_name;
 };
-const fields<get_params> get_fields = {optional("tgt_name", &get_params::tgt_name)};
+const declaration<get_params> get_method = {
+    .name = "nvmf_discovery_get_referrals",
+    .summary = "Lists the referrals.",
+    .parameters = {tgt_name_field(&get_params::tgt_name)},
+    .result = "an array of objects: `address`, `secure_channel`, `subnqn`",
+};
 
 answer get(const nvmf_service& service, const get_params& p) {
     const auto target = find_target(service, p.tgt_name);
@@ -69,12 +86,9 @@ json to_json(const nvmf::referral& r) {
 }
 
 void add_nvmf_discovery_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_discovery_add_referral", states::runtime, add_fields,
-                [&service](add_params p) { return add(service, std::move(p)); });
-    methods.add("nvmf_discovery_remove_referral", states::runtime, remove_fields,
-                [&service](const remove_params& p) { return remove(service, p); });
-    methods.add("nvmf_discovery_get_referrals", states::runtime, get_fields,
-                [&service](const get_params& p) { return get(service, p); });
+    methods.add(add_method, [&service](add_params p) { return add(service, std::move(p)); });
+    methods.add(remove_method, [&service](const remove_params& p) { return remove(service, p); });
+    methods.add(get_method, [&service](const get_params& p) { return get(service, p); });
 }
 
 }  // namespace causeway::rpc

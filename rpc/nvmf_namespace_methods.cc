@@ -32,6 +32,12 @@ struct value_reader<hex_id<Bytes>> {
         }
         return {};
     }
+    static value_type type() {
+        return {.is = value_type::kind::string,
+                .words = std::to_string(2 * Bytes) + " hexadecimal digits",
+                .example = std::string(2 * Bytes, '1'),
+                .choices = {}};
+    }
 };
 
 namespace {
@@ -47,14 +53,16 @@ struct nvm_namespace {
     std::string ptpl_file;
 };
 const fields<nvm_namespace> namespace_fields = {
-    required("bdev_name", &nvm_namespace::bdev_name),
-    optional("nsid", &nvm_namespace::nsid),
-    optional("nguid", &nvm_namespace::nguid),
-    optional("eui64", &nvm_namespace::eui64),
-    optional("uuid", &nvm_namespace::uuid),
-    optional("anagrpid", &nvm_namespace::anagrpid),
-    optional("no_auto_visible", &nvm_namespace::no_auto_visible),
-    optional("ptpl_file", &nvm_namespace::ptpl_file),
+    required("bdev_name", &nvm_namespace::bdev_name, "The device to export."),
+    optional("nsid", &nvm_namespace::nsid, "Its number, up to `max_namespaces`; 0: the lowest that is free."),
+    optional("nguid", &nvm_namespace::nguid, "Its NGUID; without one, its UUID."),
+    optional("eui64", &nvm_namespace::eui64, "Its EUI-64."),
+    optional("uuid", &nvm_namespace::uuid, "Its UUID; without one, the device's."),
+    optional("anagrpid", &nvm_namespace::anagrpid, "Its ANA group, with `ana_reporting`; 0: that of its number."),
+    optional("no_auto_visible", &nvm_namespace::no_auto_visible,
+             "Only hosts that nvmf_ns_add_host names see it; otherwise all hosts of the subsystem do."),
+    optional("ptpl_file", &nvm_namespace::ptpl_file,
+             "An absolute path: where its reservation is kept while it persists through power loss."),
     only<nvm_namespace>("hide_metadata", false, "there is no metadata to hide"),
 };
 
@@ -63,10 +71,19 @@ struct add_params {
     std::string nqn;
     nvm_namespace ns;
 };
-const fields<add_params> add_fields = {
-    required("nqn", &add_params::nqn),
-    required("namespace", &add_params::ns, namespace_fields),
-    optional("tgt_name", &add_params::tgt_name),
+const declaration<add_params> add_method = {
+    .name = "nvmf_subsystem_add_ns",
+    .summary = "Exports a device as a namespace of a subsystem.",
+    .parameters =
+        {
+            nqn_field(&add_params::nqn),
+            required("namespace", &add_params::ns, namespace_fields, "What to export, and how."),
+            tgt_name_field(&add_params::tgt_name),
+        },
+    .result = "the number of the namespace",
+    .errors = {{error_code::parameters,
+                "there is no such subsystem or device, the device is in use, or its number or an "
+                "identifier is taken"}},
 };
 
 template <class To, class From>
@@ -98,10 +115,16 @@ struct remove_params {
     std::string nqn;
     std::uint32_t nsid = 0;
 };
-const fields<remove_params> remove_fields = {
-    required("nqn", &remove_params::nqn),
-    required("nsid", &remove_params::nsid),
-    optional("tgt_name", &remove_params::tgt_name),
+const declaration<remove_params> remove_method = {
+    .name = "nvmf_subsystem_remove_ns",
+    .summary = "Removes a namespace, and answers when its device is free again.",
+    .parameters =
+        {
+            nqn_field(&remove_params::nqn),
+            nsid_field(&remove_params::nsid),
+            tgt_name_field(&remove_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem or namespace"}},
 };
 
 core::task<answer> remove(nvmf_service& service, remove_params p) {
@@ -115,10 +138,8 @@ core::task<answer> remove(nvmf_service& service, remove_params p) {
 }  // namespace
 
 void add_nvmf_namespace_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_subsystem_add_ns", states::runtime, add_fields,
-                [&service](add_params p) { return add(service, std::move(p)); });
-    methods.add("nvmf_subsystem_remove_ns", states::runtime, remove_fields,
-                [&service](remove_params p) { return remove(service, std::move(p)); });
+    methods.add(add_method, [&service](add_params p) { return add(service, std::move(p)); });
+    methods.add(remove_method, [&service](remove_params p) { return remove(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

@@ -16,16 +16,25 @@ struct share_params {
     std::optional<std::uint64_t> rw_ios_per_sec, rw_mbytes_per_sec, r_mbytes_per_sec, w_mbytes_per_sec;
     std::optional<std::uint32_t> weight;
 };
-const fields<share_params> share_fields = {
-    required("nqn", &share_params::nqn),
-    required("nsid", &share_params::nsid),
-    required("host", &share_params::host),
-    optional("rw_ios_per_sec", &share_params::rw_ios_per_sec),
-    optional("rw_mbytes_per_sec", &share_params::rw_mbytes_per_sec),
-    optional("r_mbytes_per_sec", &share_params::r_mbytes_per_sec),
-    optional("w_mbytes_per_sec", &share_params::w_mbytes_per_sec),
-    optional("weight", &share_params::weight),
-    optional("tgt_name", &share_params::tgt_name),
+const declaration<share_params> set_share_method = {
+    .name = "nvmf_ns_set_qos_limit",
+    .summary = "Limits what one host may do on a namespace per second, and sets its part beside other hosts.",
+    .parameters =
+        {
+            nqn_field(&share_params::nqn),
+            nsid_field(&share_params::nsid),
+            host_field(&share_params::host),
+            optional("rw_ios_per_sec", &share_params::rw_ios_per_sec,
+                     "Commands per second; 0: no limit. Left out: as it is."),
+            optional("rw_mbytes_per_sec", &share_params::rw_mbytes_per_sec, "MiB per second; 0: no limit."),
+            optional("r_mbytes_per_sec", &share_params::r_mbytes_per_sec, "MiB read per second; 0: no limit."),
+            optional("w_mbytes_per_sec", &share_params::w_mbytes_per_sec, "MiB written per second; 0: no limit."),
+            optional(
+                "weight", &share_params::weight,
+                "Its part of the device's limits beside other hosts that wait. A host that nothing is set for has 1."),
+            tgt_name_field(&share_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem or namespace, or no limit is given"}},
 };
 
 /// What is not said stays as it is.
@@ -62,8 +71,7 @@ json to_json(const std::string& host, const nvmf::host_share& share) {
 }
 
 void add_nvmf_qos_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_ns_set_qos_limit", states::runtime, share_fields,
-                [&service](share_params p) { return set_share(service, std::move(p)); });
+    methods.add(set_share_method, [&service](share_params p) { return set_share(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

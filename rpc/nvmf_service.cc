@@ -42,10 +42,10 @@ std::string lower_hex(std::span<const std::uint8_t> bytes) {
 }
 
 const fields<listen_address> listen_address_fields = {
-    required("trtype", &listen_address::trtype),
-    optional("adrfam", &listen_address::adrfam),
-    required("traddr", &listen_address::traddr),
-    optional("trsvcid", &listen_address::trsvcid),
+    required("trtype", &listen_address::trtype, "The transport: `TCP` or `RDMA`, in any case."),
+    optional("adrfam", &listen_address::adrfam, "`IPv4` or `IPv6`; what `traddr` is, by default."),
+    required("traddr", &listen_address::traddr, "The IP address."),
+    optional("trsvcid", &listen_address::trsvcid, "The port: a number from 1 to 65535, in a string."),
 };
 
 nvmf::transport_address listen_address::normal() const {

@@ -25,6 +25,24 @@ struct nvmf_service {
 /// There is one target, and this is its name; every method may say it.
 inline constexpr const char* target_name = "nvmf_tgt";
 
+// Parameters that most methods have.
+template <detail::place Place>
+auto tgt_name_field(Place at) {
+    return optional("tgt_name", at, "The target; there is only this one.");
+}
+template <detail::place Place>
+auto nqn_field(Place at) {
+    return required("nqn", at, "The NQN of the subsystem.");
+}
+template <detail::place Place>
+auto nsid_field(Place at) {
+    return required("nsid", at, "The number of the namespace.");
+}
+template <detail::place Place>
+auto host_field(Place at) {
+    return required("host", at, "The NQN of the host.");
+}
+
 void add_nvmf_target_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_transport_methods(method_table& methods, nvmf_service& service);
 void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service);

@@ -21,31 +21,43 @@ struct create_params {
 using options = nvmf::subsystem_options;
 
 template <class T>
-field<create_params> option(std::string_view name, T options::*member, bool is_required = false) {
-    return {name, is_required, [name, member](const json& v, create_params& p) -> std::optional<field_problem> {
-                if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
-                    return field_problem{std::string(name), std::move(wrong)};
-                return std::nullopt;
-            }};
+auto of_options(T options::*member) {
+    return in(&create_params::o, member);
 }
 
-const fields<create_params> create_fields = {
-    option("nqn", &options::nqn, true),
-    optional("tgt_name", &create_params::tgt_name),
-    option("serial_number", &options::serial_number),
-    option("model_number", &options::model_number),
-    option("admin_label", &options::admin_label),
-    option("max_namespaces", &options::max_namespaces),
-    option("allow_any_host", &options::allow_any_host),
-    option("ana_reporting", &options::ana_reporting),
-    option("min_cntlid", &options::min_cntlid),
-    option("max_cntlid", &options::max_cntlid),
-    option("dmrsl", &options::dmrsl),
-    option("wzsl", &options::wzsl),
-    optional("max_discard_size_kib", &create_params::max_discard_size_kib),
-    optional("max_write_zeroes_size_kib", &create_params::max_write_zeroes_size_kib),
-    only<create_params>("passthrough", false, "commands are not passed through to devices"),
-    only<create_params>("enable_nssr", false, "hosts cannot reset the subsystem"),
+const declaration<create_params> create_method = {
+    .name = "nvmf_create_subsystem",
+    .summary = "Creates a subsystem, without namespaces, hosts and listeners.",
+    .parameters =
+        {
+            required("nqn", of_options(&options::nqn), "Its NQN."),
+            tgt_name_field(&create_params::tgt_name),
+            optional(
+                "serial_number", of_options(&options::serial_number),
+                "At most 20 characters of ASCII. Without one it gets one made of its NQN, the same on every gateway."),
+            optional("model_number", of_options(&options::model_number), "At most 40 characters of ASCII."),
+            optional("admin_label", of_options(&options::admin_label), "A name for administrators."),
+            optional("max_namespaces", of_options(&options::max_namespaces),
+                     "The largest number of a namespace; 0: the default."),
+            optional("allow_any_host", of_options(&options::allow_any_host),
+                     "Hosts that are not listed may use it, too."),
+            optional("ana_reporting", of_options(&options::ana_reporting),
+                     "Hosts are told the ANA states of its listeners."),
+            optional("min_cntlid", of_options(&options::min_cntlid), "The smallest controller ID.").within(1, 0xffef),
+            optional("max_cntlid", of_options(&options::max_cntlid), "The largest controller ID.").within(1, 0xffef),
+            optional("dmrsl", of_options(&options::dmrsl),
+                     "Blocks that a range of a Dataset Management may have; 0: any."),
+            optional("wzsl", of_options(&options::wzsl),
+                     "The largest Write Zeroes: 2^n times 4 KiB; 0: as large as a command can be."),
+            optional("max_discard_size_kib", &create_params::max_discard_size_kib,
+                     "The older spelling of `dmrsl`, in KiB.")
+                .within(0, 0xffffffff / 2),
+            optional("max_write_zeroes_size_kib", &create_params::max_write_zeroes_size_kib,
+                     "The older spelling of `wzsl`: 0, or a power of two from 8."),
+            only<create_params>("passthrough", false, "commands are not passed through to devices"),
+            only<create_params>("enable_nssr", false, "hosts cannot reset the subsystem"),
+        },
+    .errors = {{error_code::internal, "there is a subsystem of that NQN, or as many subsystems as there may be"}},
 };
 
 bool is_text(const std::string& s, std::size_t most) {
@@ -54,11 +66,8 @@ bool is_text(const std::string& s, std::size_t most) {
 
 /// The older spellings, and what is out of range; empty: nothing is wrong.
 std::string settle(create_params& p) {
-    if (p.max_discard_size_kib) {
-        if (*p.max_discard_size_kib > 0xffffffff / 2)
-            return "parameter 'max_discard_size_kib' must be at most 2147483647";
+    if (p.max_discard_size_kib)
         p.o.dmrsl = static_cast<std::uint32_t>(*p.max_discard_size_kib * 2);  // of 512 bytes
-    }
     if (p.max_write_zeroes_size_kib) {
         const std::uint64_t kib = *p.max_write_zeroes_size_kib;
         if (kib != 0 && (kib < 8 || !std::has_single_bit(kib)))
@@ -69,8 +78,8 @@ std::string settle(create_params& p) {
         return "parameter 'serial_number' must be at most 20 characters of printable ASCII";
     if (!is_text(p.o.model_number, model_number_length))
         return "parameter 'model_number' must be at most 40 characters of printable ASCII";
-    if (p.o.min_cntlid < 1 || p.o.min_cntlid > p.o.max_cntlid || p.o.max_cntlid > 0xffef)
-        return "parameters 'min_cntlid' and 'max_cntlid' must be a range within 1 to 65519";
+    if (p.o.min_cntlid > p.o.max_cntlid)
+        return "parameter 'min_cntlid' must not be above 'max_cntlid'";
     return {};
 }
 
@@ -92,9 +101,12 @@ struct delete_params {
     std::string tgt_name = target_name;
     std::string nqn;
 };
-const fields<delete_params> delete_fields = {
-    required("nqn", &delete_params::nqn),
-    optional("tgt_name", &delete_params::tgt_name),
+const declaration<delete_params> delete_method = {
+    .name = "nvmf_delete_subsystem",
+    .summary = "Deletes a subsystem, ends its hosts' connections, and answers when its devices are free again. Without "
+               "the discovery subsystem no host is told anything until the gateway is started without this call.",
+    .parameters = {nqn_field(&delete_params::nqn), tgt_name_field(&delete_params::tgt_name)},
+    .errors = {{error_code::parameters, "there is no such subsystem"}},
 };
 
 core::task<answer> remove(nvmf_service& service, delete_params p) {
@@ -109,9 +121,19 @@ struct get_params {
     std::string tgt_name = target_name;
     std::optional<std::string> nqn;
 };
-const fields<get_params> get_fields = {
-    optional("nqn", &get_params::nqn),
-    optional("tgt_name", &get_params::tgt_name),
+const declaration<get_params> get_method = {
+    .name = "nvmf_get_subsystems",
+    .summary = "Describes the subsystems, with their namespaces, hosts and listeners.",
+    .parameters =
+        {
+            optional("nqn", &get_params::nqn, "Only the subsystem of this NQN."),
+            tgt_name_field(&get_params::tgt_name),
+        },
+    .result =
+        "an array of objects: `nqn`, `subtype`, `listen_addresses`, `allow_any_host`, `hosts`; of others than the "
+        "discovery subsystem `serial_number`, `model_number`, `max_namespaces`, `min_cntlid`, `max_cntlid`, `dmrsl`, "
+        "`wzsl` and `namespaces`, too",
+    .errors = {{-ENODEV, "there is no such subsystem; other methods of subsystems answer -32602 then, as SPDK's do"}},
 };
 
 json namespace_to_json(const nvmf::subsystem& s, const nvmf::nvm_namespace& ns) {
@@ -188,7 +210,7 @@ core::task<answer> get(const nvmf_service& service, get_params p) {
                                            [](const auto& s) { return subsystem_to_json(*s); });
     const auto* s = (*target)->find_subsystem(*p.nqn);
     if (!s)
-        co_return refuse_errno(ENODEV, "no such subsystem", *p.nqn);
+        co_return refuse_errno(ENODEV, "there is no such subsystem", *p.nqn);
     json all = json::array();
     all.push_back(subsystem_to_json(*s));
     co_return all;
@@ -197,12 +219,9 @@ core::task<answer> get(const nvmf_service& service, get_params p) {
 }  // namespace
 
 void add_nvmf_subsystem_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_create_subsystem", states::runtime, create_fields,
-                [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("nvmf_delete_subsystem", states::runtime, delete_fields,
-                [&service](delete_params p) { return remove(service, std::move(p)); });
-    methods.add("nvmf_get_subsystems", states::runtime, get_fields,
-                [&service](get_params p) { return get(service, std::move(p)); });
+    methods.add(create_method, [&service](create_params p) { return create(service, std::move(p)); });
+    methods.add(delete_method, [&service](delete_params p) { return remove(service, std::move(p)); });
+    methods.add(get_method, [&service](get_params p) { return get(service, std::move(p)); });
 }
 
 }  // namespace causeway::rpc

@@ -12,27 +12,59 @@ namespace {
 struct target_params {
     std::string tgt_name = target_name;
 };
-const fields<target_params> target_fields = {optional("tgt_name", &target_params::tgt_name)};
+const declaration<> get_targets_method = {
+    .name = "nvmf_get_targets",
+    .summary = "Lists the targets: there is one.",
+    .result = "an array of names",
+};
+const declaration<target_params> get_stats_method = {
+    .name = "nvmf_get_stats",
+    .summary = "Answers the counters of each core and transport, and of the discovery service.",
+    .parameters = {tgt_name_field(&target_params::tgt_name)},
+    .result =
+        "`tick_rate` (per second); `poll_groups`, one for each core, with its counters and `transports`; `discovery` "
+        "(`controllers`, `refused`). Latencies are sums of ticks over all commands: two answers give a mean",
+};
 
 struct max_subsystems_params {
     std::uint32_t max_subsystems = 0;
 };
-const fields<max_subsystems_params> max_subsystems_fields = {
-    required("max_subsystems", &max_subsystems_params::max_subsystems)};
+const declaration<max_subsystems_params> set_max_subsystems_method = {
+    .name = "nvmf_set_max_subsystems",
+    .when = states::startup,
+    .summary = "Sets how many subsystems there may be; the discovery subsystem does not count.",
+    .parameters =
+        {required("max_subsystems", &max_subsystems_params::max_subsystems, "How many.").within(1, 0xffffffff)},
+};
 
 struct crdt_params {
     std::uint16_t crdt1 = 0, crdt2 = 0, crdt3 = 0;
 };
-const fields<crdt_params> crdt_fields = {
-    optional("crdt1", &crdt_params::crdt1),
-    optional("crdt2", &crdt_params::crdt2),
-    optional("crdt3", &crdt_params::crdt3),
+const declaration<crdt_params> set_crdt_method = {
+    .name = "nvmf_set_crdt",
+    .when = states::startup,
+    .summary = "Sets the Command Retry Delay Times that hosts are told.",
+    .parameters =
+        {
+            optional("crdt1", &crdt_params::crdt1, "CRDT1, in 100 ms."),
+            optional("crdt2", &crdt_params::crdt2, "CRDT2, in 100 ms."),
+            optional("crdt3", &crdt_params::crdt3, "CRDT3, in 100 ms."),
+        },
 };
 
-const fields<nvmf::discovery_limits> discovery_limits_fields = {
-    optional("max_controllers", &nvmf::discovery_limits::controllers),
-    optional("max_per_address", &nvmf::discovery_limits::per_address),
-    optional("max_per_host", &nvmf::discovery_limits::per_host),
+constexpr std::uint64_t any_number = 0xffffffff;
+const declaration<nvmf::discovery_limits> set_discovery_limits_method = {
+    .name = "nvmf_set_discovery_limits",
+    .when = states::startup,
+    .summary = "Limits how many discovery controllers there may be at a time; nvmf_get_stats counts who was refused.",
+    .parameters =
+        {
+            optional("max_controllers", &nvmf::discovery_limits::controllers, "Of all hosts.").within(1, any_number),
+            optional("max_per_address", &nvmf::discovery_limits::per_address, "From one address.")
+                .within(1, any_number),
+            optional("max_per_host", &nvmf::discovery_limits::per_host, "Of one host NQN from one address.")
+                .within(1, any_number),
+        },
 };
 
 /// A name of a filter. False: there is no such filter.
@@ -87,6 +119,9 @@ struct value_reader<filter_text> {
             rest.remove_prefix(comma + 1);
         }
     }
+    static value_type type() {
+        return {.is = value_type::kind::string, .words = "string", .example = "match_any", .choices = {}};
+    }
 };
 
 template <>
@@ -100,14 +135,34 @@ struct value_reader<filter_list> {
                 return wrong;
         return {};
     }
+    static value_type type() { return detail::array_of(detail::choice_type({"transport", "address", "svcid"})); }
+};
+
+/// Commands that SPDK would hand to a device as they come.
+struct passed_through {};
+template <>
+struct value_reader<passed_through> {
+    static complaint read(const json& v, passed_through&) {
+        if (!v.is_object())
+            return "must be an object of true and false";
+        for (const auto& [command, passes] : v.items())
+            if (passes != false)
+                return "must be false throughout: commands are not passed through to devices, '" + command + "' too";
+        return {};
+    }
+    static value_type type() {
+        return {.is = value_type::kind::object, .words = "object of false", .example = json::object(), .choices = {}};
+    }
 };
 
 namespace {
 
 /// Names of algorithms, out of `all`.
 template <class T, class All>
-field<config_params> algorithms(std::string_view name, std::vector<T> nvmf::auth_algorithms::*member, const All& all) {
-    return {name, false, [name, member, &all](const json& v, config_params& p) -> std::optional<field_problem> {
+field<config_params> algorithms(std::string_view name, std::vector<T> nvmf::auth_algorithms::*member, const All& all,
+                                std::string_view meaning) {
+    return {name, false,
+            [name, member, &all](const json& v, config_params& p) -> std::optional<field_problem> {
                 std::vector<std::string> names;
                 if (auto wrong = value_reader<std::vector<std::string>>::read(v, names); !wrong.empty())
                     return field_problem{std::string(name), std::move(wrong)};
@@ -122,17 +177,40 @@ field<config_params> algorithms(std::string_view name, std::vector<T> nvmf::auth
                     chosen.push_back(*found);
                 }
                 return std::nullopt;
+            },
+            [name, &all, meaning] {
+                std::vector<std::string_view> names;
+                for (const T a : all)
+                    names.push_back(auth::to_string(a));
+                parameter_info info;
+                info.name = name;
+                info.type = detail::array_of(detail::choice_type(names));
+                info.meaning = meaning;
+                return info;
             }};
 }
 
-const fields<config_params> config_fields = {
-    unsupported<config_params>("admin_cmd_passthru", "commands are not passed through to devices"),
-    unsupported<config_params>("poll_groups_mask", "queue pairs live on every core"),
-    optional("discovery_filter", &config_params::filter),
-    optional("discovery_filters", &config_params::filters),
-    algorithms("dhchap_digests", &nvmf::auth_algorithms::digests, auth::all_hashes),
-    algorithms("dhchap_dhgroups", &nvmf::auth_algorithms::dhgroups, auth::all_dhgroups),
-    optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}}),
+const declaration<config_params> set_config_method = {
+    .name = "nvmf_set_config",
+    .when = states::startup,
+    .summary =
+        "Sets what the discovery log leaves out and by which algorithms hosts authenticate; what is left out stays.",
+    .parameters =
+        {
+            ignored<config_params, passed_through>("admin_cmd_passthru",
+                                                   "commands are not passed through: every member must be false"),
+            unsupported<config_params>("poll_groups_mask", "queue pairs live on every core"),
+            optional("discovery_filter", &config_params::filter,
+                     "The older spelling: `match_any`, or names with commas."),
+            optional("discovery_filters", &config_params::filters,
+                     "A host is told only of listeners of the same `transport`, `address` or `svcid` as it asks at."),
+            algorithms("dhchap_digests", &nvmf::auth_algorithms::digests, auth::all_hashes,
+                       "Hashes of DH-HMAC-CHAP, the best first; by default all."),
+            algorithms("dhchap_dhgroups", &nvmf::auth_algorithms::dhgroups, auth::all_dhgroups,
+                       "Groups of DH-HMAC-CHAP, the best first; by default all."),
+            optional("dup_host_policy", &config_params::duplicates, {{"allow", dup_host_policy::allow}},
+                     "Whether a host may connect several times; it may."),
+        },
 };
 
 void add_counters(json& to, const core::counter_group& from, std::size_t core) {
@@ -187,30 +265,23 @@ answer get_stats(const nvmf_service& service, const target_params& p) {
 }  // namespace
 
 void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_get_targets", states::runtime, [] { return answer(json::array({target_name})); });
-    methods.add("nvmf_get_stats", states::runtime, target_fields,
-                [&service](const target_params& p) { return get_stats(service, p); });
-    methods.add("nvmf_set_max_subsystems", states::startup, max_subsystems_fields,
-                [&service](const max_subsystems_params& p) -> answer {
-                    if (p.max_subsystems == 0)
-                        return refuse_parameters("parameter 'max_subsystems' must be at least 1");
-                    service.options.max_subsystems = p.max_subsystems;
-                    return ok();
-                });
-    methods.add("nvmf_set_crdt", states::startup, crdt_fields, [&service](const crdt_params& p) -> answer {
+    methods.add(get_targets_method, [] { return answer(json::array({target_name})); });
+    methods.add(get_stats_method, [&service](const target_params& p) { return get_stats(service, p); });
+    methods.add(set_max_subsystems_method, [&service](const max_subsystems_params& p) -> answer {
+        service.options.max_subsystems = p.max_subsystems;
+        return ok();
+    });
+    methods.add(set_crdt_method, [&service](const crdt_params& p) -> answer {
         service.options.crdt[0] = p.crdt1;
         service.options.crdt[1] = p.crdt2;
         service.options.crdt[2] = p.crdt3;
         return ok();
     });
-    methods.add("nvmf_set_discovery_limits", states::startup, discovery_limits_fields,
-                [&service](const nvmf::discovery_limits& p) -> answer {
-                    if (p.controllers == 0 || p.per_address == 0 || p.per_host == 0)
-                        return refuse_parameters("a limit must be at least 1");
-                    service.options.discovery = p;
-                    return ok();
-                });
-    methods.add("nvmf_set_config", states::startup, config_fields, [&service](const config_params& p) -> answer {
+    methods.add(set_discovery_limits_method, [&service](const nvmf::discovery_limits& p) -> answer {
+        service.options.discovery = p;
+        return ok();
+    });
+    methods.add(set_config_method, [&service](const config_params& p) -> answer {
         if (p.filter && p.filters)
             return refuse_parameters("give 'discovery_filter' or 'discovery_filters', not both");
         if (p.filter)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <fmt/format.h>
 
 namespace causeway::rpc {
 
@@ -20,69 +21,108 @@ struct create_params {
 };
 using options = nvmf::transport_options;
 
-/// A number that goes into the transport's options.
+/// An option of every transport.
 template <class T>
-field<create_params> option(std::string_view name, T options::*member) {
-    return {name, false, [name, member](const json& v, create_params& p) -> std::optional<field_problem> {
-                if (auto wrong = value_reader<T>::read(v, p.o.*member); !wrong.empty())
-                    return field_problem{std::string(name), std::move(wrong)};
-                return std::nullopt;
-            }};
+field<create_params> option(std::string_view name, T options::*member, std::string_view meaning) {
+    return optional(name, in(&create_params::o, member), meaning);
 }
 
 /// A parameter that a transport has declared as its own.
 field<create_params> own_option(const nvmf::own_option& declared) {
     if (!declared.fixed_because.empty())
         return only<create_params>(declared.name, std::get<bool>(declared.value), declared.fixed_because);
-    return {declared.name, false, [declared](const json& v, create_params& p) -> std::optional<field_problem> {
+    return {declared.name, false,
+            [declared](const json& v, create_params& p) -> std::optional<field_problem> {
                 nvmf::own_option o = declared;
                 auto wrong = std::visit([&]<class T>(T& value) { return value_reader<T>::read(v, value); }, o.value);
                 if (!wrong.empty())
                     return field_problem{std::string(o.name), std::move(wrong)};
                 p.own.push_back(o);
                 return std::nullopt;
+            },
+            [declared] {
+                parameter_info info;
+                info.name = declared.name;
+                std::visit(
+                    [&]<class T>(const T& value) {
+                        info.type = value_reader<T>::type();
+                        info.default_value = value;
+                    },
+                    declared.value);
+                info.meaning = declared.meaning;
+                return info;
             }};
 }
 
 const json nothing_masked = json::array();
 
+constexpr std::string_view another_design = "it tunes a part of another design";
+constexpr std::string_view not_hidden = "commands cannot be hidden";
+
 /// Of every transport: the call says of which.
 fields<create_params> create_fields(const std::vector<nvmf::transport_kind>& kinds) {
     std::vector<field<create_params>> all = {
-        required("trtype", &create_params::trtype),
-        optional("tgt_name", &create_params::tgt_name),
-        option("max_queue_depth", &options::max_queue_depth),
-        option("max_io_qpairs_per_ctrlr", &options::max_io_qpairs_per_ctrlr),
-        option("in_capsule_data_size", &options::in_capsule_data_size),
-        option("max_io_size", &options::max_io_size),
-        option("max_aq_depth", &options::max_aq_depth),
-        option("kas", &options::kas),
-        option("min_kato", &options::min_kato_ms),
-        optional("iobuf_small_cache_size", &create_params::small_cache),
-        optional("iobuf_large_cache_size", &create_params::large_cache),
+        required("trtype", &create_params::trtype, "`TCP` or `RDMA`, in any case."),
+        tgt_name_field(&create_params::tgt_name),
+        option("max_queue_depth", &options::max_queue_depth,
+               "Commands that an I/O queue may have outstanding; over TCP at most 4096.")
+            .within(2, 0xffff),
+        option("max_io_qpairs_per_ctrlr", &options::max_io_qpairs_per_ctrlr, "I/O queues that a controller may have.")
+            .within(1, 0xffff),
+        option("in_capsule_data_size", &options::in_capsule_data_size,
+               "Bytes of data that a command may bring in its capsule: over RDMA 256 to 1048576, in 64; over TCP 0 to "
+               "`max_io_size`, in 16."),
+        option("max_io_size", &options::max_io_size,
+               "The largest transfer of a command, in bytes: a power of two from 8192."),
+        option("max_aq_depth", &options::max_aq_depth, "Commands that an admin queue may have outstanding.")
+            .within(32, 4096),
+        option("kas", &options::kas, "The granularity of the keep-alive timer, in 100 ms.").within(1, 0xffff),
+        option("min_kato", &options::min_kato_ms, "The shortest keep-alive timeout that hosts are granted, in ms."),
+        optional("iobuf_small_cache_size", &create_params::small_cache,
+                 "Data buffers of 8 KiB on each core; 0 and 4294967295: 512."),
+        optional("iobuf_large_cache_size", &create_params::large_cache,
+                 "Data buffers of `max_io_size` on each core; 0 and 4294967295: 128."),
         // What cannot be had, unless it is not wanted.
         only<create_params>("zcopy", false, "devices do not lend their memory"),
         only<create_params>("dif_insert_or_strip", false, "there is no data protection information"),
         only<create_params>("abort_timeout_sec", 1, "the time of an Abort cannot be set"),
-        only<create_params>("masked_oncs", nothing_masked, "commands cannot be hidden"),
-        only<create_params>("masked_fuses", nothing_masked, "commands cannot be hidden"),
-        // What the interface ignores, or tunes parts of another design. No command is ever passed through.
-        ignored<create_params, std::uint32_t>("io_unit_size"),
-        ignored<create_params, std::uint32_t>("num_shared_buffers"),
-        ignored<create_params, std::uint32_t>("buf_cache_size"),
-        ignored<create_params, std::uint32_t>("acceptor_poll_rate"),
-        ignored<create_params, std::uint32_t>("data_wr_pool_size"),
-        ignored<create_params, std::uint32_t>("control_msg_num"),
-        ignored<create_params, bool>("disable_command_passthru"),
-        ignored<create_params, bool>("disable_mappable_bar0"),
-        ignored<create_params, bool>("disable_adaptive_irq"),
-        ignored<create_params, bool>("disable_shadow_doorbells"),
+        only<create_params>("masked_oncs", nothing_masked, not_hidden),
+        only<create_params>("masked_fuses", nothing_masked, not_hidden),
+        // What the interface ignores, or tunes parts of another design.
+        ignored<create_params, std::uint32_t>("io_unit_size", "`max_io_size` is what counts"),
+        ignored<create_params, std::uint32_t>("num_shared_buffers", "`iobuf_small_cache_size` is what counts"),
+        ignored<create_params, std::uint32_t>("buf_cache_size", "`iobuf_small_cache_size` is what counts"),
+        ignored<create_params, std::uint32_t>("acceptor_poll_rate", another_design),
+        ignored<create_params, std::uint32_t>("data_wr_pool_size", another_design),
+        ignored<create_params, std::uint32_t>("control_msg_num", another_design),
+        ignored<create_params, bool>("disable_command_passthru", "no command is passed through"),
+        ignored<create_params, bool>("disable_mappable_bar0", another_design),
+        ignored<create_params, bool>("disable_adaptive_irq", another_design),
+        ignored<create_params, bool>("disable_shadow_doorbells", another_design),
     };
     for (const auto& kind : kinds)
         for (const auto& declared : kind.own)
-            all.push_back(own_option(declared));
+            if (std::ranges::find(all, declared.name, &field<create_params>::name) == all.end())
+                all.push_back(own_option(declared));
     // Clients keep sending what other versions of the interface tuned with. Nothing here keeps a host out.
     return fields<create_params>(std::move(all), unknown_keys::ignored);
+}
+
+declaration<create_params> create_method(const std::vector<nvmf::transport_kind>& kinds) {
+    return {
+        .name = "nvmf_create_transport",
+        .summary = "Creates a transport, by which listeners can then be added.",
+        .parameters = create_fields(kinds),
+        .errors = {{error_code::parameters, "there is no such type of transport, or a number is outside its range"},
+                   {error_code::internal, "there is a transport of that type, or it cannot be had on this machine"}},
+    };
+}
+
+std::string names_of(const std::vector<nvmf::transport_kind>& kinds) {
+    std::vector<std::string_view> names;
+    for (const auto& kind : kinds)
+        names.push_back(kind.trtype);
+    return fmt::format("{}", fmt::join(names, ", "));
 }
 
 /// What is wrong with the numbers; empty: nothing.
@@ -90,14 +130,6 @@ std::string complain(const create_params& p) {
     const options& o = p.o;
     if (!std::has_single_bit(o.max_io_size) || o.max_io_size < 8192)
         return "parameter 'max_io_size' must be a power of two from 8192";
-    if (o.max_queue_depth < 2)
-        return "parameter 'max_queue_depth' must be at least 2";
-    if (o.max_aq_depth < 32)
-        return "parameter 'max_aq_depth' must be at least 32";
-    if (o.max_io_qpairs_per_ctrlr < 1)
-        return "parameter 'max_io_qpairs_per_ctrlr' must be at least 1";
-    if (o.kas < 1)
-        return "parameter 'kas' must be at least 1";
     return {};
 }
 
@@ -109,7 +141,8 @@ answer create(nvmf_service& service, create_params p) {
         return refuse_parameters(std::move(wrong));
     const auto kind = std::ranges::find(service.transport_kinds, upper_case(p.trtype), &nvmf::transport_kind::trtype);
     if (kind == service.transport_kinds.end())
-        return refuse_parameters("no such transport type: " + p.trtype);
+        return refuse_parameters("no such transport type: " + p.trtype + ": use one of " +
+                                 names_of(service.transport_kinds));
     if ((*target)->find_transport(kind->trtype))
         return refuse(error_code::internal, "transport type " + kind->trtype + " already exists");
     if (p.small_cache != create_params::automatic && p.small_cache != 0)
@@ -130,9 +163,16 @@ struct get_params {
     std::string tgt_name = target_name;
     std::optional<std::string> trtype;
 };
-const fields<get_params> get_fields = {
-    optional("tgt_name", &get_params::tgt_name),
-    optional("trtype", &get_params::trtype),
+const declaration<get_params> get_method = {
+    .name = "nvmf_get_transports",
+    .summary = "Lists the transports with their options.",
+    .parameters =
+        {
+            tgt_name_field(&get_params::tgt_name),
+            optional("trtype", &get_params::trtype, "Only the transport of this type."),
+        },
+    .result = "an array of objects, which nvmf_create_transport takes as parameters",
+    .errors = {{-ENODEV, "there is no transport of that type"}},
 };
 
 answer get(const nvmf_service& service, const get_params& p) {
@@ -143,7 +183,7 @@ answer get(const nvmf_service& service, const get_params& p) {
     if (p.trtype) {
         const auto* t = (*target)->find_transport(upper_case(*p.trtype));
         if (!t)
-            return refuse_errno(ENODEV, "no such transport", *p.trtype);
+            return refuse_errno(ENODEV, "there is no such transport", *p.trtype);
         all.push_back(transport_to_json(*t));
     } else {
         for (const auto& t : (*target)->transports())
@@ -177,10 +217,9 @@ json transport_to_json(const nvmf::transport& t) {
 }
 
 void add_nvmf_transport_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_create_transport", states::runtime, create_fields(service.transport_kinds),
+    methods.add(create_method(service.transport_kinds),
                 [&service](create_params p) { return create(service, std::move(p)); });
-    methods.add("nvmf_get_transports", states::runtime, get_fields,
-                [&service](const get_params& p) { return get(service, p); });
+    methods.add(get_method, [&service](const get_params& p) { return get(service, p); });
 }
 
 }  // namespace causeway::rpc

@@ -13,11 +13,21 @@ struct host_params {
     std::uint32_t nsid = 0;
     std::string host;
 };
-const fields<host_params> host_fields = {
-    required("nqn", &host_params::nqn),
-    required("nsid", &host_params::nsid),
-    required("host", &host_params::host),
-    optional("tgt_name", &host_params::tgt_name),
+fields<host_params> host_fields() {
+    return {nqn_field(&host_params::nqn), nsid_field(&host_params::nsid), host_field(&host_params::host),
+            tgt_name_field(&host_params::tgt_name)};
+}
+const declaration<host_params> add_host_method = {
+    .name = "nvmf_ns_add_host",
+    .summary = "Lets a host see a namespace that not all hosts see.",
+    .parameters = host_fields(),
+    .errors = {{error_code::parameters, "there is no such subsystem or namespace, or all hosts see it"}},
+};
+const declaration<host_params> remove_host_method = {
+    .name = "nvmf_ns_remove_host",
+    .summary = "Hides a namespace from a host; what it executes there ends as it was admitted.",
+    .parameters = host_fields(),
+    .errors = {{error_code::parameters, "there is no such subsystem or namespace, or the host is not on its list"}},
 };
 
 struct visibility_params {
@@ -26,11 +36,18 @@ struct visibility_params {
     std::uint32_t nsid = 0;
     bool auto_visible = false;
 };
-const fields<visibility_params> visibility_fields = {
-    required("nqn", &visibility_params::nqn),
-    required("nsid", &visibility_params::nsid),
-    required("auto_visible", &visibility_params::auto_visible),
-    optional("tgt_name", &visibility_params::tgt_name),
+const declaration<visibility_params> set_visibility_method = {
+    .name = "nvmf_subsystem_set_ns_visibility",
+    .summary = "Sets whether all hosts of a subsystem see a namespace.",
+    .parameters =
+        {
+            nqn_field(&visibility_params::nqn),
+            nsid_field(&visibility_params::nsid),
+            required("auto_visible", &visibility_params::auto_visible,
+                     "`true`: all do, and the list of hosts is gone; `false`: those of nvmf_ns_add_host."),
+            tgt_name_field(&visibility_params::tgt_name),
+        },
+    .errors = {{error_code::parameters, "there is no such subsystem or namespace"}},
 };
 
 answer answer_of(const core::result<>& changed) {
@@ -64,11 +81,9 @@ core::task<answer> set_visibility(nvmf_service& service, visibility_params p) {
 }  // namespace
 
 void add_nvmf_visibility_methods(method_table& methods, nvmf_service& service) {
-    methods.add("nvmf_ns_add_host", states::runtime, host_fields,
-                [&service](host_params p) { return add_host(service, std::move(p)); });
-    methods.add("nvmf_ns_remove_host", states::runtime, host_fields,
-                [&service](host_params p) { return remove_host(service, std::move(p)); });
-    methods.add("nvmf_subsystem_set_ns_visibility", states::runtime, visibility_fields,
+    methods.add(add_host_method, [&service](host_params p) { return add_host(service, std::move(p)); });
+    methods.add(remove_host_method, [&service](host_params p) { return remove_host(service, std::move(p)); });
+    methods.add(set_visibility_method,
                 [&service](visibility_params p) { return set_visibility(service, std::move(p)); });
 }
 

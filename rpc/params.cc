@@ -2,10 +2,10 @@
 #include "rpc/params.h"
 
 #include "core/log.h"
+#include "core/nearest_name.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 
 namespace causeway::rpc {
 
@@ -26,55 +26,84 @@ complaint value_reader<std::string>::read(const json& v, std::string& to) {
     return {};
 }
 
+value_type value_reader<bool>::type() {
+    return {.is = value_type::kind::boolean, .words = "true or false", .example = true, .choices = {}};
+}
+
+value_type value_reader<std::string>::type() {
+    return {.is = value_type::kind::string, .words = "string", .example = "x", .choices = {}};
+}
+
+value_type value_reader<json>::type() {
+    return {.is = value_type::kind::any, .words = "any value", .example = nullptr, .choices = {}};
+}
+
 complaint detail::read_unsigned(const json& v, std::uint64_t most, std::uint64_t& to) {
-    if (!v.is_number_unsigned() || v.get<std::uint64_t>() > most)
-        return fmt::format("must be a whole number from 0 to {}", most);
+    if (!is_within(v, 0, most))
+        return must_be_within(0, most);
     to = v.get<std::uint64_t>();
     return {};
 }
 
 complaint detail::read_signed(const json& v, std::int64_t least, std::int64_t most, std::int64_t& to) {
-    const bool fits = v.is_number_unsigned()
-                          ? v.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
-                          : v.is_number_integer() && v.get<std::int64_t>() >= least && v.get<std::int64_t>() <= most;
-    if (!fits)
-        return fmt::format("must be a whole number from {} to {}", least, most);
+    if (!is_within(v, least, static_cast<std::uint64_t>(most)))
+        return must_be_within(least, static_cast<std::uint64_t>(most));
     to = v.get<std::int64_t>();
     return {};
+}
+
+complaint detail::must_be_within(std::int64_t min, std::uint64_t max) {
+    return fmt::format("must be a whole number from {} to {}", min, max);
+}
+
+bool detail::is_within(const json& v, std::int64_t min, std::uint64_t max) noexcept {
+    if (!v.is_number_integer())
+        return false;
+    if (!v.is_number_unsigned() && v.get<std::int64_t>() < 0)
+        return v.get<std::int64_t>() >= min;
+    return v.get<std::uint64_t>() <= max && (min <= 0 || v.get<std::uint64_t>() >= static_cast<std::uint64_t>(min));
+}
+
+value_type detail::number_type(std::int64_t min, std::uint64_t max) {
+    return {.is = value_type::kind::number,
+            .words = "number",
+            .example = min > 0 ? min : 0,
+            .choices = {},
+            .min = min,
+            .max = max};
+}
+
+value_type detail::array_of(const value_type& element) {
+    return {.is = value_type::kind::array,
+            .words = "array of " + element.words + "s",
+            .example = json::array({element.example}),
+            .choices = element.choices,
+            .elements = element.is};
+}
+
+value_type detail::choice_type(const std::vector<std::string_view>& names) {
+    return {.is = value_type::kind::string,
+            .words = "string",
+            .example = names.front(),
+            .choices = {names.begin(), names.end()}};
+}
+
+value_type detail::object_type(const std::vector<parameter_info>& members) {
+    value_type type{.is = value_type::kind::object, .words = "object", .example = json::object(), .choices = {}};
+    for (const auto& m : members)
+        if (m.is_required)
+            type.example[m.name] = m.type.example;
+    return type;
 }
 
 complaint detail::must_be_one_of(const std::vector<std::string_view>& names) {
     return fmt::format("must be one of: {}", fmt::join(names, ", "));
 }
 
-namespace {
-
-/// How many characters must be inserted, deleted or replaced to make one text of the other.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);  // from what has been seen of `a` to each beginning of `b`
-    std::iota(row.begin(), row.end(), 0u);
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j < b.size(); ++j) {
-            const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-        }
-    }
-    return row.back();
-}
-
-}  // namespace
-
 complaint detail::not_known(std::string_view key, const std::vector<std::string_view>& declared) {
-    constexpr std::size_t max_typos = 2;
-    constexpr std::size_t longest_name = 64;  // a client may send a key of any length
-    const auto typos = [&](std::string_view name) { return edit_distance(key, name); };
-    if (key.size() <= longest_name && key.size() > max_typos) {
-        const auto nearest = std::ranges::min_element(declared, {}, typos);
-        if (nearest != declared.end() && typos(*nearest) <= max_typos)
-            return fmt::format("is unknown; did you mean '{}'?", *nearest);
-    }
+    const std::string_view nearest = core::nearest_name(key, declared);
+    if (!nearest.empty())
+        return fmt::format("is unknown; did you mean '{}'?", nearest);
     return "is unknown";
 }
 

@@ -3,7 +3,9 @@
 
 #include "rpc/json_text.h"
 
+#include <cerrno>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace causeway::rpc {
 namespace {
@@ -14,8 +16,8 @@ struct place {
     std::uint16_t number = 7;
 };
 const fields<place> place_fields = {
-    required("street", &place::street),
-    optional("number", &place::number),
+    required("street", &place::street, "Where it is."),
+    optional("number", &place::number, "Which house."),
 };
 struct sample {
     std::string name;
@@ -31,20 +33,21 @@ struct sample {
     place home;
 };
 const fields<sample> sample_fields = {
-    required("name", &sample::name),
-    optional("size", &sample::size),
-    optional("small", &sample::small),
-    optional("balance", &sample::balance),
-    optional("large", &sample::large),
-    optional("on", &sample::on),
-    optional("note", &sample::note),
-    optional("tags", &sample::tags),
-    optional("paint", &sample::paint, {{"red", colour::red}, {"green", colour::green}}),
-    optional("second_paint", &sample::second_paint, {{"red", colour::red}, {"green", colour::green}}),
-    optional("home", &sample::home, place_fields),
+    required("name", &sample::name, "Its name."),
+    optional("size", &sample::size, "Its size."),
+    optional("small", &sample::small, "A small number."),
+    optional("balance", &sample::balance, "A number below 0."),
+    optional("large", &sample::large, "A large number."),
+    optional("on", &sample::on, "Whether it is on."),
+    optional("note", &sample::note, "A text."),
+    optional("tags", &sample::tags, "Texts."),
+    optional("paint", &sample::paint, {{"red", colour::red}, {"green", colour::green}}, "Its colour."),
+    optional("second_paint", &sample::second_paint, {{"red", colour::red}, {"green", colour::green}}, "Another."),
+    optional("home", &sample::home, place_fields, "Where it lives."),
+    optional("room", in(&sample::home, &place::number), "A member of a member.").within(3, 9),
     only<sample>("speed", 0, "it stands still"),
     unsupported<sample>("wings", "it does not fly"),
-    ignored<sample, std::uint32_t>("weight"),
+    ignored<sample, std::uint32_t>("weight", "it weighs nothing"),
 };
 
 json text(const char* s) {
@@ -131,7 +134,7 @@ TEST(params, an_array_is_bounded) {
 }
 
 TEST(params, unknown_keys_pass_where_the_method_says_so_and_can_be_told) {
-    const fields<place> lenient({required("street", &place::street)}, unknown_keys::ignored);
+    const fields<place> lenient({required("street", &place::street, "Where it is.")}, unknown_keys::ignored);
     const json extra = text(R"({"street": "s", "whatever": [1]})");
     EXPECT_TRUE(lenient.decode(extra));
     EXPECT_EQ(lenient.ignored(extra), std::vector<std::string_view>{"whatever"});
@@ -142,10 +145,53 @@ TEST(errors, carry_the_errno_and_its_text_before_ours) {
     const auto worded = [](int code, std::string sentence, std::string about) {
         return to_rpc_error(core::error{code, std::move(sentence), std::move(about)});
     };
-    EXPECT_EQ(worded(ENODEV, "no such image", "rbd/a").message, "No such device: rbd/a: no such image");
+    EXPECT_EQ(worded(ENODEV, "no such image", "rbd/a").message, "rbd/a: no such image") << "nothing is said twice";
+    EXPECT_EQ(worded(EBUSY, "hosts use it", "rbd/a").message, "Device or resource busy: rbd/a: hosts use it");
+    EXPECT_EQ(worded(EEXIST, "a device of this name exists", "a").message, "a: a device of this name exists");
     EXPECT_EQ(worded(ENODEV, "No such device", "rbd/a").message, "No such device: rbd/a");
     EXPECT_EQ(worded(ENODEV, "No such device", "").message, "No such device");
     EXPECT_EQ(worded(ENODEV, "x", "").code, -ENODEV);
+}
+
+TEST(params, within_a_range_go_through_a_member_of_a_member) {
+    const auto decode = [](const char* params) { return sample_fields.decode(text(params)); };
+    EXPECT_EQ(decode(R"({"name": "a", "room": 3})")->home.number, 3);
+    EXPECT_EQ(decode(R"({"name": "a", "room": 9})")->home.number, 9);
+    for (const char* wrong : {R"({"name": "a", "room": 2})", R"({"name": "a", "room": 10})",
+                              R"({"name": "a", "room": "5"})", R"({"name": "a", "room": -1})"})
+        EXPECT_EQ(decode(wrong).error().message, "parameter 'room' must be a whole number from 3 to 9") << wrong;
+}
+
+TEST(params, describe_themselves_with_the_defaults_of_their_members) {
+    const method_info info = declaration<sample>{.name = "paint_it",
+                                                 .summary = "Paints.",
+                                                 .parameters = sample_fields,
+                                                 .errors = {{-EEXIST, "it is painted"}}}
+                                 .describe();
+    std::map<std::string, parameter_info> by_name;
+    for (const auto& p : info.parameters)
+        by_name.emplace(p.name, p);
+    EXPECT_EQ(info.errors.front().when, "it is painted");
+    EXPECT_TRUE(by_name["name"].is_required);
+    EXPECT_EQ(by_name["name"].default_value, json());
+    EXPECT_EQ(by_name["size"].default_value, json(5u));
+    EXPECT_EQ(by_name["size"].type.max, 0xffffffffu);
+    EXPECT_EQ(by_name["balance"].type.min, -2147483648);
+    EXPECT_EQ(by_name["on"].default_value, json(true));
+    EXPECT_EQ(by_name["note"].default_value, json());
+    EXPECT_EQ(by_name["tags"].type.elements, value_type::kind::string);
+    EXPECT_EQ(by_name["paint"].default_value, json("red"));
+    EXPECT_EQ(by_name["paint"].type.choices, (std::vector<std::string>{"red", "green"}));
+    EXPECT_EQ(by_name["second_paint"].default_value, json());
+    ASSERT_EQ(by_name["home"].members.size(), 2u);
+    EXPECT_EQ(by_name["home"].members[1].default_value, json(7u));
+    EXPECT_EQ(by_name["home"].type.example, (json{{"street", "x"}}));
+    EXPECT_EQ(by_name["room"].type.min, 3);
+    EXPECT_EQ(by_name["room"].type.example, json(3));
+    EXPECT_EQ(by_name["speed"].effect, parameter_effect::one_value);
+    EXPECT_EQ(by_name["wings"].effect, parameter_effect::refused);
+    EXPECT_EQ(by_name["weight"].effect, parameter_effect::none);
+    EXPECT_EQ(by_name["weight"].meaning, "it weighs nothing");
 }
 
 }  // namespace

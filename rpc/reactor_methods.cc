@@ -2,6 +2,7 @@
 #include "rpc/reactor_methods.h"
 
 #include "rpc/cpu_info.h"
+#include "rpc/params.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,6 +14,40 @@ std::uint64_t thread_number(const core::reactor& r) noexcept {
 }
 
 namespace {
+
+const declaration<> get_reactors_method = {
+    .name = "framework_get_reactors",
+    .summary = "Describes the cores: how busy each was, and what the system says of its CPU.",
+    .result =
+        "`tick_rate` (per second), `pid` and `reactors`, each with `lcore` (its CPU), `numa_id`, `tid`, `busy` and "
+        "`idle` (ticks), `in_interrupt`, `irq`, `sys` and `usr` (jiffies), `stalls`, and `lw_threads`, its one thread",
+};
+const declaration<> get_scheduler_method = {
+    .name = "framework_get_scheduler",
+    .when = states::any,
+    .summary = "Says which scheduler moves threads between cores: none does.",
+    .result = "`scheduler_name`, always `static`; `scheduler_period` 0; `isolated_core_mask`; `scheduling_core`",
+};
+const declaration<> get_stats_method = {
+    .name = "thread_get_stats",
+    .summary = "Says how busy the thread of each core was.",
+    .result =
+        "`tick_rate` and `threads`, each with `name`, `id`, `cpumask`, `busy` and `idle` (ticks), and how many pollers "
+        "and timers it has",
+};
+const declaration<> get_pollers_method = {
+    .name = "thread_get_pollers",
+    .summary = "Lists the pollers of each core's thread; its timers are counted by thread_get_stats.",
+    .result =
+        "`tick_rate` and `threads`, each with `name`, `id` and `active_pollers` (`name`, `id`, `state`, `run_count`, "
+        "`busy_count`)",
+};
+const declaration<> get_io_channels_method = {
+    .name = "thread_get_io_channels",
+    .summary = "Lists the devices of each core: a device stands at its home core, one without at all.",
+    .result = "`tick_rate` and `threads`, each with `name` and `io_channels` (`name` of a device, `ref` 1 if something "
+              "uses it)",
+};
 
 /// The bit of one CPU in hexadecimal digits, as long as it takes.
 std::string cpu_mask(unsigned cpu) {
@@ -137,12 +172,11 @@ json scheduler(const core::reactor_group& group) {
 }  // namespace
 
 void add_reactor_methods(method_table& methods, core::reactor_group& group, const bdev::registry& devices) {
-    methods.add("framework_get_reactors", states::runtime, [&group] { return get_reactors(group); });
-    methods.add("framework_get_scheduler", states::any, [&group] { return answer(scheduler(group)); });
-    methods.add("thread_get_stats", states::runtime, [&group] { return get_stats(group); });
-    methods.add("thread_get_pollers", states::runtime, [&group] { return get_pollers(group); });
-    methods.add("thread_get_io_channels", states::runtime,
-                [&group, &devices] { return get_io_channels(group, devices); });
+    methods.add(get_reactors_method, [&group] { return get_reactors(group); });
+    methods.add(get_scheduler_method, [&group] { return answer(scheduler(group)); });
+    methods.add(get_stats_method, [&group] { return get_stats(group); });
+    methods.add(get_pollers_method, [&group] { return get_pollers(group); });
+    methods.add(get_io_channels_method, [&group, &devices] { return get_io_channels(group, devices); });
 }
 
 }  // namespace causeway::rpc

@@ -21,7 +21,8 @@ using namespace std::chrono_literals;
 struct sized {
     std::uint32_t bytes = 0;
 };
-const fields<sized> sized_fields = {required("bytes", &sized::bytes)};
+const declaration<sized> text_method = {
+    .name = "text", .when = states::any, .parameters = {required("bytes", &sized::bytes, "How many.")}};
 
 /// A client that blocks, as most do.
 class client {
@@ -72,19 +73,18 @@ class rpc_server : public ::testing::Test {
     };
 
     rpc_server() {
-        methods_.add("ping", states::any, [this] {
+        methods_.add(declaration<>{.name = "ping", .when = states::any}, [this] {
             ++pings_;
             return answer(json("pong"));
         });
-        methods_.add("slow", states::any, [this]() -> core::task<answer> {
+        methods_.add(declaration<>{.name = "slow", .when = states::any}, [this]() -> core::task<answer> {
             ++slow_begun_;
             while (!let_go_)
                 co_await core::sleep_for(1ms);
             ++slow_ended_;
             co_return json("at last");
         });
-        methods_.add("text", states::any, sized_fields,
-                     [](const sized& s) -> answer { return json(std::string(s.bytes, 'x')); });
+        methods_.add(text_method, [](const sized& s) -> answer { return json(std::string(s.bytes, 'x')); });
     }
     ~rpc_server() override { stop(); }
 

@@ -18,6 +18,12 @@ struct value_reader<bdev::uuid> {
         }
         return "must be a UUID";
     }
+    static value_type type() {
+        return {.is = value_type::kind::string,
+                .words = "UUID",
+                .example = "b3f2a1c0-5d6e-4f70-8a91-0123456789ab",
+                .choices = {}};
+    }
 };
 
 }  // namespace causeway::rpc

@@ -36,9 +36,7 @@ class method_fixture {
     explicit method_fixture(std::uint64_t seed = 1, std::size_t cores = 2, std::vector<nvmf::transport_kind> kinds = {})
         : sim(seed, cores) {
         nvmf.transport_kinds = std::move(kinds);
-        config.add_subsystem("bdev", {});
-        config.add_subsystem("keyring", {});
-        config.add_subsystem("nvmf", {"bdev", "keyring"});
+        add_subsystems(config);
         using made_transport = core::result<std::unique_ptr<nvmf::transport>>;
         const auto make_loop = [this](nvmf::target& t, const nvmf::transport_options& o,
                                       const nvmf::own_option_list&) -> made_transport {

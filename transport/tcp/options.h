@@ -15,9 +15,10 @@ struct transport_options : nvmf::transport_options {
 };
 
 inline constexpr nvmf::own_option_row<transport_options> own_options[] = {
-    {"acceptor_backlog", &transport_options::acceptor_backlog},
-    {"c2h_success", &transport_options::c2h_success},
-    {"sock_priority", &transport_options::sock_priority},
+    {"acceptor_backlog", &transport_options::acceptor_backlog, "Connections that may wait to be accepted."},
+    {"c2h_success", &transport_options::c2h_success,
+     "TCP: a read that succeeds is answered by its data alone, where the host allows it."},
+    {"sock_priority", &transport_options::sock_priority, "TCP: SO_PRIORITY of the sockets."},
 };
 
 }  // namespace causeway::tcp
