@@ -23,7 +23,8 @@ target::target(core::placement& homes, bdev::registry& devices, target_options o
     discovery.discovery = true;
     discovery.allow_any_host = true;
     discovery.max_namespaces = 0;
-    state_.subsystems.push_back(std::make_shared<subsystem>(state_, std::move(discovery)));
+    state_.discovery_subsystem = std::make_shared<subsystem>(state_, std::move(discovery));
+    state_.subsystems.push_back(state_.discovery_subsystem);
 }
 
 target::~target() = default;
@@ -66,7 +67,11 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
                              options.nqn);
     if (find_subsystem(options.nqn))
         co_return core::fail(EEXIST, "a subsystem with this NQN already exists", options.nqn);
-    if (state_.subsystems.size() > options_.max_subsystems)  // discovery does not count
+    if (options.nqn == nvme::discovery_nqn)
+        co_return core::fail(EINVAL, "the discovery subsystem was deleted: it is there again after a restart",
+                             options.nqn);
+    if (std::ranges::count_if(state_.subsystems, [](const auto& s) { return !s->is_discovery(); }) >=
+        std::ptrdiff_t{options_.max_subsystems})
         co_return core::fail(ENOSPC, fmt::format("there are {} subsystems, the maximum", options_.max_subsystems),
                              options.nqn);
     state_.subsystems.push_back(std::make_shared<subsystem>(state_, std::move(options)));
@@ -78,8 +83,6 @@ core::task<core::result<>> target::delete_subsystem(std::string nqn) {
                                  [&](const auto& s) { return s->nqn() == nqn; });
     if (it == state_.subsystems.end())
         co_return core::fail(ENODEV, "no such subsystem", nqn);
-    if ((*it)->is_discovery())
-        co_return core::fail(EINVAL, "the discovery subsystem cannot be deleted", nqn);
     const std::shared_ptr<subsystem> s = *it;
     state_.subsystems.erase(it);
     state_.discovery_log->removed(*s);
@@ -98,8 +101,7 @@ core::task<> target::shutdown() {
     closing_ = true;
     // At the same time: a device that hangs delays the hosts of its own subsystem only.
     const std::vector<std::shared_ptr<subsystem>> closing = state_.subsystems;
-    state_.subsystems.erase(state_.subsystems.begin() + 1,
-                            state_.subsystems.end());  // discovery stays
+    std::erase_if(state_.subsystems, [](const auto& s) { return !s->is_discovery(); });
     std::size_t left = closing.size();
     core::one_shot<bool> all_closed;
     for (const auto& s : closing)

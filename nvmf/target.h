@@ -62,8 +62,8 @@ class target {
 
     /// EEXIST, EINVAL, ENOSPC.
     core::task<core::result<subsystem*>> create_subsystem(subsystem_options options);
-    /// ENODEV; EINVAL for the discovery subsystem. Not listed any more when the task first suspends; ends
-    /// when its connections are gone.
+    /// ENODEV. Not listed any more when the task first suspends; ends when its connections are gone. Without the
+    /// discovery subsystem no host is told anything, and it cannot be created again.
     core::task<core::result<>> delete_subsystem(std::string nqn);
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
     const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return state_.subsystems; }

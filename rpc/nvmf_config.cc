@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "nvme/nqn.h"
 #include "nvmf/model/nvm_namespace.h"
 #include "rpc/nvmf_service.h"
 
@@ -163,6 +164,8 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
             calls.push_back(saved_config::call("nvmf_create_transport", transport_to_json(*t)));
     });
     config.add_writer("nvmf", config_phase::objects, [&service](json& calls) {
+        if (!service.target->find_subsystem(nvme::discovery_nqn))
+            calls.push_back(saved_config::call("nvmf_delete_subsystem", {{"nqn", nvme::discovery_nqn}}));
         for (const nvmf::referral& r : service.target->referrals().all())
             calls.push_back(saved_config::call("nvmf_discovery_add_referral", to_json(r)));
         for (const auto& s : service.target->subsystems())

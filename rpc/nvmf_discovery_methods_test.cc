@@ -10,6 +10,7 @@ using test::method_fixture;
 using test::parsed;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* to_a_service = R"({"address": {"trtype": "rdma", "adrfam": "ipv4", "traddr": "10.0.0.9",
                                                      "trsvcid": "8009"}})";
@@ -45,6 +46,23 @@ const filter_row filters[] = {
     {R"({"discovery_filter": "svcid,transport"})", {"transport", "svcid"}},
     {R"({"discovery_filters": ["transport", "address", "svcid"]})", {"transport", "address", "svcid"}},
 };
+
+TEST(discovery_methods, discovery_can_be_deleted_for_control_planes_that_have_their_own) {
+    constexpr const char* discovery = R"({"nqn": "nqn.2014-08.org.nvmexpress.discovery"})";
+    method_fixture w;
+    w.furnish();
+    const auto config = [&] { return w.result("framework_get_config", R"({"name": "nvmf"})"); };
+    const json deletion = {{"method", "nvmf_delete_subsystem"}, {"params", parsed(discovery)}};
+    EXPECT_THAT(config(), Not(Contains(deletion)));
+    EXPECT_EQ(w.result("nvmf_delete_subsystem", discovery), json(true));
+    EXPECT_EQ(w.result("nvmf_get_subsystems").size(), 1u);
+    EXPECT_THAT(config(), Contains(deletion)) << "it stays so";
+    EXPECT_EQ(w.call("nvmf_delete_subsystem", discovery).error().code, error_code::parameters) << "it is gone";
+    EXPECT_EQ(
+        w.call("nvmf_create_subsystem", discovery).error().message,
+        "nqn.2014-08.org.nvmexpress.discovery: the discovery subsystem was deleted: it is there again after a restart");
+    EXPECT_EQ(w.result("nvmf_discovery_get_referrals"), json::array());
+}
 
 TEST(discovery_methods, set_and_save_the_filter) {
     for (const filter_row& row : filters) {

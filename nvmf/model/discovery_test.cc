@@ -450,6 +450,24 @@ TEST_F(discovery, has_a_list_of_hosts_like_any_subsystem) {
     EXPECT_EQ(asks(host_b), sc::success);
 }
 
+TEST_F(discovery, that_is_deleted_tells_nobody_anything_and_leaves_the_others_alone) {
+    w.make_subsystem();
+    host asking = ask(host_a), with_disks = w.make_host(host_b);
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(std::string(nvme::discovery_nqn))));
+    EXPECT_EQ(asking.admin->closed, disconnect_reason::subsystem_deleted);
+    EXPECT_FALSE(with_disks.admin->closed);
+    EXPECT_TRUE(w.connect_to(0)
+                    .call(connect(0), raw(connect_data(nvme::discovery_nqn, host_a)))
+                    .status()
+                    .is(sc::connect_invalid_parameters));
+    subsystem_options more;
+    more.nqn = "nqn.2024-01.io.example:more";
+    const auto another = w.run(w.target.create_subsystem(more));
+    ASSERT_TRUE(another) << "what would have been told does no harm";
+    EXPECT_TRUE(w.run((*another)->listeners().add(here)));
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(more.nqn)));
+}
+
 TEST_F(discovery, is_behind_every_listener) {
     w.make_subsystem();
     EXPECT_EQ(w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(),

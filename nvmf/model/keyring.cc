@@ -16,6 +16,12 @@ namespace {
 
 /// Bytes. Keys in their interchange formats have about a hundred.
 constexpr std::size_t longest = 1024;
+/// How the interchange formats begin: a TLS PSK, a DH-HMAC-CHAP secret.
+constexpr std::string_view formats[] = {"NVMeTLSkey-1:", "DHHC-1:"};
+
+std::string_view text_of(const core::secret& s) {
+    return {reinterpret_cast<const char*>(s.data()), s.size()};
+}
 
 core::result<core::secret> read_file(const std::string& path) {
     if (!path.starts_with('/'))
@@ -40,6 +46,9 @@ core::result<core::secret> read_file(const std::string& path) {
         content.pop_back();
     if (content.empty())
         return core::fail(EINVAL, "there is no key in the file", path);
+    // Whoever gets the key looks at the rest: only then is it known what the key is for.
+    if (!std::ranges::any_of(formats, [&](std::string_view f) { return text_of(content).starts_with(f); }))
+        return core::fail(EINVAL, "it holds no key: make one with nvme gen-tls-key or nvme gen-dhchap-key", path);
     return content;
 }
 

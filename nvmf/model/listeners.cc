@@ -22,7 +22,8 @@ core::task<core::result<>> listeners::add(transport_address at, listen_options o
         co_return core::fail(ENODEV, "the subsystem is being deleted", subsystem_.nqn());
     transport* const fabric = shared.transports.find(at.trtype);
     if (!fabric)
-        co_return core::fail(ENODEV, "no such transport: create it first", at.trtype);
+        co_return core::fail(ENODEV, "there is no such transport: create it first, with nvmf_create_transport",
+                             at.trtype);
     auto normal = fabric->normalized(std::move(at));
     if (!normal)
         co_return tl::make_unexpected(std::move(normal.error()));

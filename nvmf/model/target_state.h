@@ -23,7 +23,7 @@ struct target_state {
     target_state(core::reactor_group& group, bdev::registry& devices, const target_options& options);
     ~target_state();
 
-    subsystem& discovery() const noexcept { return *subsystems.front(); }
+    subsystem& discovery() const noexcept { return *discovery_subsystem; }
 
     core::reactor_group& group;
     bdev::registry& devices;
@@ -31,7 +31,8 @@ struct target_state {
     auth_state auth;
     const reservation::store_factory reservation_stores;
     nvmf::transports transports;
-    std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first
+    std::shared_ptr<subsystem> discovery_subsystem;      ///< closed, once it has been deleted
+    std::vector<std::shared_ptr<subsystem>> subsystems;  ///< discovery first, unless it has been deleted
     nvmf::ports ports;
     nvmf::host_numbers host_numbers;
     nvmf::referrals referrals;
