@@ -73,6 +73,9 @@ int start(const gateway::options& o) {
         if (!core::log::flag::set(name, true))
             return refuse("--logflag: no such log flag: " + name + ": use one of all, " + core::trace::flag_names());
 
+    for (const auto& option : o.without_effect)
+        core::log::notice("{}: accepted, and without effect here", option);
+
     auto beginning = read_beginning(o);
     if (!beginning)
         return refuse(beginning.error().text());

@@ -3,8 +3,10 @@
 
 #include "core/log.h"
 
+#include <charconv>
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sstream>
 
 namespace causeway::gateway {
 
@@ -27,16 +29,63 @@ tl::unexpected<early_exit> refuse(const std::string& why) {
         early_exit{bad_usage, fmt::format("causewayd: {} (see causewayd --help)", one_line(why))});
 }
 
+/// An option of SPDK's target, which its scripts give, and which has nothing to change here.
+struct spdk_option {
+    const char* names;
+    bool has_value;
+    const char* why;
+};
+constexpr spdk_option spdk_options[] = {
+    {"-i,--shm-id", true, "processes share no memory"},
+    {"-e,--tpoint-group", true, "trace points are switched with -L"},
+    {"--num-trace-entries", true, "trace points write to the log"},
+    {"-g,--single-file-segments", false, "memory is as it suits"},
+    {"-n,--mem-channels", true, "memory is as it suits"},
+    {"--huge-unlink", false, "huge pages are always unlinked"},
+    {"--base-virtaddr", true, "memory is as it suits"},
+    {"--iova-mode", true, "the environment finds it out"},
+    {"--msg-mempool-size", true, "messages need no pool"},
+    {"--max-delay", true, "cores sleep by themselves"},
+    {"--interrupt-mode", false, "cores sleep by themselves"},
+    {"-d,--limit-coredump", false, "the limit is never changed"},
+    {"--disable-cpumask-locks", false, "other processes may always use the cores"},
+    {"--json-ignore-init-errors", false, "what fails is tried again, unless --strict-config is given"},
+};
+
+/// "--no-huge -m 1024": of the arguments for DPDK's environment, what means something here.
+void take_env_context(const std::string& text, options& o) {
+    std::istringstream words(text);
+    for (std::string word; words >> word;) {
+        if (word == "--no-huge") {
+            o.environment.no_huge = true;
+        } else if (word.starts_with("-m")) {
+            std::string mb = word.substr(2);
+            if (mb.empty())
+                words >> mb;
+            if (std::from_chars(mb.data(), mb.data() + mb.size(), o.environment.memory_mb).ptr != mb.data() + mb.size())
+                throw CLI::ValidationError("--env-context", "-m must be a number of MiB, not '" + mb + "'");
+        } else {
+            o.without_effect.push_back("--env-context " + word);
+        }
+    }
+}
+
+void declare_spdk_options(CLI::App& app, options& o) {
+    constexpr const char* group = "Accepted for scripts of SPDK's target, without effect here";
+    for (const auto& declared : spdk_options) {
+        const std::string name = std::string(declared.names).substr(std::string(declared.names).find("--"));
+        const auto note = [&o, name](auto&&) { o.without_effect.push_back(name); };
+        auto* const option = declared.has_value
+                                 ? app.add_option_function<std::string>(declared.names, note, declared.why)
+                                 : app.add_flag_function(declared.names, note, declared.why);
+        option->group(group);
+    }
+}
+
 }  // namespace
 
-tl::expected<options, early_exit> parse_options(int argc, const char* const* argv) {
-    options o;
-    std::string placement{core::to_string(o.placement)};
-
-    CLI::App app("Causeway: an NVMe over Fabrics gateway to Ceph.", "causewayd");
-    app.set_version_flag("--version", "causewayd " CAUSEWAY_VERSION);
+void declare_options(CLI::App& app, options& o) {
     app.get_formatter()->column_width(34);
-
     auto* const mask =
         app.add_option("-m,--cpumask", o.environment.core_mask, "cores: 0x3, or [0,2-3]; default: the first CPU");
     app.add_option("--lcores", o.environment.lcores, "cores, as DPDK writes them: 0@4,1@5")->excludes(mask);
@@ -59,8 +108,27 @@ tl::expected<options, early_exit> parse_options(int argc, const char* const* arg
     app.add_option("--busy-poll-us", o.busy_poll_us, "how long an idle core polls before it sleeps, us")
         ->check(CLI::Range(0u, 10'000'000u))
         ->capture_default_str();
-    app.add_option("--placement", placement, "which core gets the next disk: round_robin, least_loaded, first")
-        ->capture_default_str();
+    app.add_option_function<std::string>(
+           "--placement",
+           [&o](const std::string& name) {
+               const auto policy = core::placement_policy_from(name);
+               if (!policy)
+                   throw CLI::ValidationError("--placement", "must be one of: round_robin, least_loaded, first");
+               o.placement = *policy;
+           },
+           "which core gets the next disk: round_robin, least_loaded, first")
+        ->default_str(std::string(core::to_string(o.placement)));
+    app.add_option_function<std::string>(
+        "--env-context", [&o](const std::string& text) { take_env_context(text, o); },
+        "arguments for DPDK's environment: --no-huge and -m MiB are those above; others have no effect");
+    declare_spdk_options(app, o);
+}
+
+tl::expected<options, early_exit> parse_options(int argc, const char* const* argv) {
+    options o;
+    CLI::App app("Causeway: an NVMe over Fabrics gateway to Ceph.", "causewayd");
+    app.set_version_flag("--version", "causewayd " CAUSEWAY_VERSION);
+    declare_options(app, o);
 
     try {
         app.parse(argc, argv);
@@ -72,10 +140,6 @@ tl::expected<options, early_exit> parse_options(int argc, const char* const* arg
         return refuse(e.what());
     }
 
-    const auto policy = core::placement_policy_from(placement);
-    if (!policy)
-        return refuse("--placement: must be one of: round_robin, least_loaded, first");
-    o.placement = *policy;
     if (o.wait_for_rpc && !o.config_file.empty())
         return refuse("--wait-for-rpc and a configuration file exclude each other");
     if (o.wait_for_rpc && !o.state_folder.empty())

@@ -8,6 +8,10 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace causeway::gateway {
 
 /// What the command line says.
@@ -24,6 +28,7 @@ struct options {
     bool no_pci = false;
     unsigned busy_poll_us = 50;
     core::placement_policy placement = core::placement_policy::round_robin;
+    std::vector<std::string> without_effect;  ///< what was given for SPDK's target and changes nothing here
 };
 
 /// The command line asks for nothing to run: say `text` and end.
@@ -31,6 +36,9 @@ struct early_exit {
     int exit_code;  ///< 0: it was a question (--help, --version), and goes to stdout
     std::string text;
 };
+
+/// Declares the options, which fill `o` when `app` is parsed. `o` outlives `app`.
+void declare_options(CLI::App& app, options& o);
 
 tl::expected<options, early_exit> parse_options(int argc, const char* const* argv);
 

@@ -2,6 +2,7 @@
 #include "gateway/options.h"
 
 #include <gtest/gtest.h>
+#include <set>
 
 namespace causeway::gateway {
 namespace {
@@ -42,6 +43,19 @@ TEST(options, are_those_of_the_command_line) {
     EXPECT_TRUE(parse({"--wait-for-rpc"})->wait_for_rpc);
 }
 
+TEST(options, of_spdks_target_that_change_nothing_are_taken_and_listed) {
+    const auto o = parse({"-i", "0", "-e", "0xff", "--msg-mempool-size=262143", "--iova-mode", "va", "--env-context",
+                          "--no-huge -m 1024 --legacy-mem", "--json-ignore-init-errors", "-m", "0x3"});
+    ASSERT_TRUE(o) << o.error().text;
+    EXPECT_TRUE(o->environment.no_huge);
+    EXPECT_EQ(o->environment.memory_mb, 1024u);
+    EXPECT_EQ(o->environment.core_mask, "0x3");
+    EXPECT_EQ(std::multiset<std::string>(o->without_effect.begin(), o->without_effect.end()),
+              (std::multiset<std::string>{"--shm-id", "--tpoint-group", "--msg-mempool-size", "--iova-mode",
+                                          "--env-context --legacy-mem", "--json-ignore-init-errors"}));
+    EXPECT_EQ(parse({"--env-context", "-m512"})->environment.memory_mb, 512u);
+}
+
 struct row {
     const char* sentence;
     std::vector<const char*> words;
@@ -57,6 +71,8 @@ const row refusals[] = {
     {"an unknown placement", {"--placement", "random"}, "placement"},
     {"a negative time", {"--busy-poll-us", "-5"}, "busy-poll-us"},
     {"a strict configuration that is none", {"--strict-config=maybe"}, "strict-config"},
+    {"memory of DPDK's that is no number", {"--env-context", "-m much"}, "env-context"},
+    {"methods that alone are allowed: they would not be", {"--rpcs-allowed", "a"}, "rpcs-allowed"},
     {"a file and no use for it yet", {"--wait-for-rpc", "-c", "a.json"}, "wait-for-rpc"},
 };
 
