@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/printable.h"
+#include "tools/command_line.h"
+#include "tools/method_help.h"
 #include "tools/rpc_client.h"
 #include "tools/status.h"
 #include "tools/target_command.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <iostream>
 #include <iterator>
@@ -31,24 +32,52 @@ void print(const json& value) {
     fmt::print("{}\n", value.dump(2, ' ', true, json::error_handler_t::replace));
 }
 
-int run_rpc(const std::string& socket, const std::string& method, std::string params) {
-    if (params == "-")
-        params.assign(std::istreambuf_iterator<char>(std::cin), {});
-    json value;
-    if (!params.empty()) {
-        try {
-            value = json::parse(params);
-        } catch (const json::parse_error& e) {
-            std::string_view why = e.what();  // "[json.exception.…] parse error at line 1, column 2: …"
-            why.remove_prefix(why.find("] ") + 2);
-            why = why.substr(0, why.find("; last read: '"));  // may be a key
-            return complain(fmt::format("the parameters are not JSON: {}", why), bad_usage);
-        }
+/// The declaration of a method: what is compiled in, or what a newer gateway says. Null: neither has it.
+json declaration_of(const std::string& method, tools::rpc_client* gateway) {
+    if (const json* known = tools::find_method(tools::all_method_help(), method))
+        return *known;
+    const auto said = gateway ? gateway->call("rpc_get_method_help", {{"name", method}}) : core::result<json>(json());
+    return said && said->is_array() && said->size() == 1 ? said->front() : json();
+}
+
+int rpc_help(const tools::command_line& line) {
+    if (line.rpc.method.empty()) {
+        fmt::print("causeway rpc [-s SOCKET] METHOD [KEY=VALUE ... | JSON | -]\ncauseway rpc METHOD --help\n\n{}",
+                   tools::method_list(tools::all_method_help()));
+        return 0;
     }
-    auto gateway = tools::rpc_client::connect(socket);
+    auto gateway = tools::rpc_client::connect(line.socket);
+    const json method = declaration_of(line.rpc.method, gateway ? &*gateway : nullptr);
+    if (method.is_null())
+        return complain(fmt::format("there is no method '{}'{}; causeway rpc lists them", line.rpc.method,
+                                    tools::meant_method(tools::all_method_help(), line.rpc.method)),
+                        bad_usage);
+    fmt::print("{}", tools::method_text(method));
+    return 0;
+}
+
+int run_rpc(const tools::command_line& line) {
+    if (line.rpc.help || line.rpc.method.empty())
+        return rpc_help(line);
+    const std::vector<std::string>& arguments = line.rpc.arguments;
+    const bool from_stdin = arguments == std::vector<std::string>{"-"};
+    // Before anything is asked of a gateway: what can be wrong here is said here.
+    const json* known = tools::find_method(tools::all_method_help(), line.rpc.method);
+    auto params = from_stdin ? tools::parse_json(std::string(std::istreambuf_iterator<char>(std::cin), {}))
+                             : tools::parse_parameters(known, arguments);
+    if (!params && (known || from_stdin))
+        return complain(params.error().text(), bad_usage);
+    auto gateway = tools::rpc_client::connect(line.socket);
     if (!gateway)
         return complain(gateway.error());
-    const auto result = gateway->call(method, value);
+    if (!params) {
+        const json method = declaration_of(line.rpc.method, &*gateway);
+        if (!method.is_null())
+            params = tools::parse_parameters(&method, arguments);
+        if (!params)
+            return complain(params.error().text(), bad_usage);
+    }
+    const auto result = gateway->call(line.rpc.method, *params);
     if (!result)
         return complain(result.error());
     print(*result);
@@ -80,45 +109,22 @@ int run_status(const std::string& socket, double interval, bool as_json) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::string socket = tools::default_socket;
+    tools::command_line line;
     CLI::App app("Asks a Causeway gateway, and tells it what to do.", "causeway");
     app.set_version_flag("--version", "causeway " CAUSEWAY_VERSION);
-    app.require_subcommand(1);
-    const auto add_socket = [&](CLI::App& command) {
-        command.add_option("-s,--socket", socket, "where the gateway's JSON-RPC listens")->capture_default_str();
-    };
-
-    std::string method, params;
-    auto& rpc = *app.add_subcommand("rpc", "calls a JSON-RPC method and prints its result");
-    add_socket(rpc);
-    rpc.add_option("METHOD", method, "its name; rpc_get_methods lists them")->required();
-    rpc.add_option("JSON", params, "its parameters; -: from the standard input");
-
-    double interval = 1;
-    bool as_json = false;
-    auto& status = *app.add_subcommand("status", "who is connected, which disk is on which core, how busy all is");
-    add_socket(status);
-    status.add_option("-i,--interval", interval, "seconds between two looks; 0: one look, no rates")
-        ->check(CLI::Range(0.0, 3600.0))
-        ->capture_default_str();
-    status.add_flag("--json", as_json, "the same as JSON");
-
-    std::function<int()> target_command;
-    tools::add_export_command(app, target_command);
-    tools::add_perf_command(app, target_command);
-    tools::add_identify_command(app, target_command);
-    tools::add_discover_command(app, target_command);
-
+    tools::declare_command_line(app, line);
+    if (const std::string word = tools::unknown_command(app, argc, argv); !word.empty())
+        return complain(fmt::format("'{}' is not a command (see causeway --help)", word), bad_usage);
     try {
         app.parse(argc, argv);
-        if (target_command)
-            return target_command();
+        if (line.target_command)
+            return line.target_command();
     } catch (const CLI::Success& e) {  // --help, --version
         return app.exit(e);
     } catch (const CLI::ParseError& e) {
         return complain(fmt::format("{} (see causeway --help)", e.what()), bad_usage);
     }
-    if (rpc.parsed())
-        return run_rpc(socket, method, params);
-    return run_status(socket, interval, as_json);
+    if (app.got_subcommand("rpc"))
+        return run_rpc(line);
+    return run_status(line.socket, line.status.interval, line.status.as_json);
 }

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from daemon import Daemon, RpcError, run_to_end
@@ -71,18 +72,36 @@ def test_without_pci_there_are_no_local_disks(tmp_path):
         assert daemon.call("bdev_nvme_get_controllers") == []
 
 
-def test_a_client_can_replay_a_saved_configuration(tmp_path):
+def replay(client, calls):
     """As rpc.py's load_config does: calls that are allowed now, framework_start_init, the others."""
+    calls = list(calls)
+    while calls:
+        allowed = client.call("rpc_get_methods", {"current": True})
+        for call in [c for c in calls if c["method"] in allowed]:
+            client.call(call["method"], call.get("params"))
+            calls.remove(call)
+        if "framework_start_init" in allowed:
+            client.call("framework_start_init")
+
+
+def test_a_client_can_replay_a_saved_configuration(tmp_path):
     with Daemon(tmp_path, "--wait-for-rpc") as daemon, daemon.client() as client:
-        calls = [c for s in FULL["subsystems"] for c in s["config"]]
-        while calls:
-            allowed = client.call("rpc_get_methods", {"current": True})
-            for call in [c for c in calls if c["method"] in allowed]:
-                client.call(call["method"], call["params"])
-                calls.remove(call)
-            if "framework_start_init" in allowed:
-                client.call("framework_start_init")
+        replay(client, [c for s in FULL["subsystems"] for c in s["config"]])
         assert client.call("nvmf_get_subsystems", {"nqn": NQN})
+
+
+def test_what_spdks_target_has_saved_loads_whole(tmp_path):
+    saved = json.loads((Path(__file__).parent / "saved_by_spdk.json").read_text())
+    calls = [c for s in saved["subsystems"] for c in s["config"] or []]
+    with Daemon(tmp_path / "file", "--json", str(Path(__file__).parent / "saved_by_spdk.json")) as daemon:
+        assert daemon.call("framework_wait_init") is True
+        by_file = daemon.call("nvmf_get_subsystems")
+        assert daemon.call("framework_get_failed_config") == []
+    with Daemon(tmp_path / "client", "--wait-for-rpc") as daemon, daemon.client() as client:
+        known = client.call("rpc_get_methods")
+        assert not [c["method"] for c in calls if c["method"] not in known]
+        replay(client, calls)
+        assert client.call("nvmf_get_subsystems") == by_file
 
 
 def test_waiting_for_rpc_allows_settings_only(tmp_path):
@@ -160,7 +179,7 @@ def test_bad_options_are_refused(tmp_path, options, names):
 @pytest.mark.parametrize("content, says", [
     ("{\n  nonsense", "line 2, column"),
     ({"subsystem": "bdev"}, "\"subsystems\""),
-    (config(("no_such_method", {})), "no_such_method: there is no such method"),
+    (config(("no_such_method", {})), "nvmf, entry 1: Method not found: rpc_get_methods lists them"),
     (config(("nvmf_create_subsystem", {"nqn": NQN, "alow_any_host": True})), "did you mean 'allow_any_host'?"),
     (config(bdev=[("bdev_null_create", {"name": "a"})]), "bdev, entry 1: bdev_null_create"),
 ])
@@ -183,9 +202,8 @@ def test_a_call_that_fails_is_repeated_and_does_not_stop_the_others(tmp_path):
         assert [n["bdev_name"] for n in client.call("nvmf_get_subsystems", {"nqn": NQN})[0]["namespaces"]] == ["Null7"]
         status = causeway("status", "-s", daemon.socket, "-i", "0")
         assert "FAILED CONFIGURATION" in status.stdout and "EE_Base" in status.stdout
-        saved = daemon.save()
-        assert ("bdev_error_create", "nvmf_subsystem_add_ns") == (saved["subsystems"][0]["config"][-1]["method"],
-                                                                  saved["subsystems"][-1]["config"][-1]["method"])
+        saved = {s["subsystem"]: s["config"] for s in daemon.save()["subsystems"]}
+        assert ("bdev_error_create", "nvmf_subsystem_add_ns") == (saved["bdev"][-1]["method"], saved["nvmf"][-1]["method"])
         client.call("bdev_null_create", {"name": "Base", "block_size": 512, "num_blocks": 8})
         client.call("framework_retry_failed_config")
         assert client.call("framework_wait_init") is True
@@ -303,6 +321,29 @@ def test_causeway_rpc_calls_a_method(tmp_path):
         assert (result.returncode, result.stdout) == (1, "")
         assert "nqn.none" in result.stderr and "-19" in result.stderr
         assert causeway("rpc", *s, "nvmf_get_subsystems", "{").returncode == 2
+        assert json.loads(causeway("rpc", *s, "bdev_null_create", "name=7", "block_size=512", "num_blocks=8").stdout) == "7"
+        assert [d["name"] for d in json.loads(causeway("rpc", *s, "bdev_get_bdevs", "name=7").stdout)] == ["7"]
+        result = causeway("rpc", *s, "bdev_raid_create", '{"name": "R"}')
+        assert result.returncode == 1 and "SPDK's target has bdev_raid_create, Causeway does not" in result.stderr
+
+
+def test_causeway_rpc_helps_without_a_gateway():
+    listed = causeway("rpc")
+    assert listed.returncode == 0 and "  nvmf_get_stats " in listed.stdout
+    help = causeway("rpc", "nvmf_create_transport", "--help")
+    assert help.returncode == 0 and "  trtype (string; required)" in help.stdout
+    for words, says in [(("rpc", "nvmf_get_stat", "--help"), "did you mean 'nvmf_get_stats'?"),
+                        (("rpc", "bdev_null_create", "nmae=a"), "did you mean 'name'?"),
+                        (("rpc", "bdev_null_create", "{name: 1}"), "line 1, column 2: keys and strings stand in double quotes"),
+                        (("connect",), "'connect' is not a command"),
+                        (("bdev", "list"), "'bdev' is not a command")]:
+        result = causeway(*words)
+        assert (result.returncode, result.stdout) == (2, "") and says in result.stderr, words
+
+
+def test_the_help_of_the_command_is_that_of_the_gateway(daemon):
+    compiled_in = json.loads((places.CHECKOUT / "docs/rpc.json").read_text())
+    assert daemon.call("rpc_get_method_help") == compiled_in
 
 
 def test_causeway_status_shows_cores_disks_and_hosts(tmp_path):

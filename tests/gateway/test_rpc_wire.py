@@ -18,7 +18,7 @@ def code_of(client, text):
 
 def test_the_methods_are_listed(client):
     methods = client.call("rpc_get_methods")
-    assert methods[0] == "rpc_get_methods"
+    assert methods == sorted(methods)
     for expected in ("spdk_get_version", "framework_get_reactors", "framework_get_config", "thread_get_stats",
                      "log_set_flag", "bdev_get_bdevs", "bdev_get_iostat", "bdev_rbd_create", "bdev_null_create",
                      "nvmf_create_transport", "nvmf_create_subsystem", "nvmf_subsystem_add_ns",
@@ -29,7 +29,7 @@ def test_the_methods_are_listed(client):
 
 def test_every_listed_method_exists(client):
     """Each method is called with a parameter that no method has: the error must not be 'Method not found'."""
-    for method in client.call("rpc_get_methods"):
+    for method in [m["name"] for m in client.call("rpc_get_method_help") if m["group"] != "no_effect"]:
         with pytest.raises(RpcError) as refused:
             client.call(method, {"no such parameter": 1})
         assert refused.value.code in (-32602, -1), (method, refused.value)

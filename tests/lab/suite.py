@@ -34,7 +34,7 @@ PROGRAMS = ("causewayd", "causeway", "conformance", "hostile_client", "scripted_
 ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "transport/loop")
 """Folders with unit tests that sanitizers leave out or shorten."""
 
-ALSO_IN_RELEASE = ("bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
+ALSO_IN_RELEASE = ("declarations", "bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
 
 FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
            "tcp_stream_fuzzer", "nvme_controller_fuzzer", "auth_exchange_fuzzer")
