@@ -6,6 +6,7 @@
 #include "rpc/testing/all_methods_fixture.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <limits>
 

@@ -5,6 +5,7 @@
 #include "tools/method_help_data.h"
 
 #include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
 #include <vector>
 
@@ -255,8 +256,12 @@ core::result<json> parse_json(const std::string& text) {
         if (e.byte > text.size())
             return not_json(text, e.byte, "it ends too early: a bracket or a quote is not closed");
         const char c = text[e.byte - 1];
-        const bool is_bare = std::isalpha(static_cast<unsigned char>(c)) || c == '\'' || c == '_';
-        return not_json(text, e.byte,
+        const auto is_of_word = [](char w) { return std::isalnum(static_cast<unsigned char>(w)) || w == '_'; };
+        const bool is_bare = is_of_word(c) || c == '\'';
+        std::size_t at = e.byte;
+        while (is_bare && at > 1 && is_of_word(text[at - 2]))  // the parser may have read a part of the word
+            --at;
+        return not_json(text, at,
                         is_bare
                             ? "keys and strings stand in double quotes"
                             : fmt::format("'{}' does not belong there: a comma, a colon or a quote may be missing", c));

@@ -93,6 +93,8 @@ def test_a_client_can_replay_a_saved_configuration(tmp_path):
 def test_what_spdks_target_has_saved_loads_whole(tmp_path):
     saved = json.loads((Path(__file__).parent / "saved_by_spdk.json").read_text())
     calls = [c for s in saved["subsystems"] for c in s["config"] or []]
+    for folder in ("file", "client"):
+        (tmp_path / folder).mkdir()
     with Daemon(tmp_path / "file", "--json", str(Path(__file__).parent / "saved_by_spdk.json")) as daemon:
         assert daemon.call("framework_wait_init") is True
         by_file = daemon.call("nvmf_get_subsystems")
