@@ -118,6 +118,7 @@ void add_parts_of_subsystem(std::string_view method, const json& params, config_
         add(names.removes, "listener", listener(params));
     } else if (method == "nvmf_subsystem_listener_set_ana_state") {
         add(names.needs, "listener", listener(params));
+        add(names.follows, "subsystem", nqn);  // as its listener does, which else would wait for this
     } else if (method == "nvmf_subsystem_set_ns_ana_group") {
         add(names.needs, "namespace", numbered_namespace(params, params));
     }

@@ -137,6 +137,27 @@ TEST_F(config_replay_test, what_cannot_be_meant_ends_it_before_anything_is_done)
     EXPECT_EQ(w.nvmf.options.max_subsystems, nvmf::target_options().max_subsystems);
 }
 
+TEST_F(config_replay_test, states_of_a_listener_follow_the_listener_and_wait_for_nothing_else) {
+    w.add_memory("disk");
+    config_call reported = subsystem(nqn_a);
+    reported.params["ana_reporting"] = true;
+    config_call at = listener(nqn_a, "here");
+    at.params["ana_state"] = "inaccessible";
+    std::vector<config_call> calls = {transport(), reported, exported(nqn_a, "disk"), at};
+    for (const unsigned group : {1u, 3u})
+        calls.push_back(call_of("nvmf_subsystem_listener_set_ana_state",
+                                {{"nqn", nqn_a},
+                                 {"listen_address", {{"trtype", "LOOP"}, {"traddr", "here"}}},
+                                 {"ana_state", "optimized"},
+                                 {"anagrpid", group}}));
+    ASSERT_TRUE(run(calls));
+    EXPECT_THAT(failed_methods(), IsEmpty());
+    const json listeners = w.call("nvmf_subsystem_get_listeners", {{"nqn", nqn_a}}).value();
+    EXPECT_EQ(listeners[0]["ana_states"][0]["ana_state"], "optimized");
+    EXPECT_EQ(listeners[0]["ana_states"][1]["ana_state"], "inaccessible");
+    EXPECT_EQ(listeners[0]["ana_states"][2]["ana_state"], "optimized");
+}
+
 TEST_F(config_replay_test, one_missing_image_keeps_nothing_else_down) {
     broken = {"missing"};
     ASSERT_TRUE(run({cluster("ceph"), image("missing", "ceph"), image("good", "ceph"), transport(), subsystem(nqn_a),
