@@ -2,12 +2,19 @@
 
 include(GNUInstallDirs)
 
+# What is installed has been built by name; a package does not wait for tests.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
+
 install(TARGETS causewayd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(TARGETS causeway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(PROGRAMS deploy/causeway-bind DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES deploy/package/causewayd.service DESTINATION lib/systemd/system)
-install(FILES deploy/package/causeway.default DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/default RENAME causeway)
+install(FILES deploy/package/causeway.default DESTINATION /etc/default RENAME causeway)
 install(FILES deploy/monitoring/alerts.yml deploy/monitoring/dashboard.json DESTINATION share/causeway/monitoring)
+install(FILES docs/man/causeway.1 DESTINATION share/man/man1)
+install(FILES docs/man/causeway-rpc.7 DESTINATION share/man/man7)
+install(FILES docs/man/causewayd.8 DESTINATION share/man/man8)
+install(FILES deploy/completion/causeway DESTINATION share/bash-completion/completions)
 install(FILES README.md CHANGELOG.md docs/conformance.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
