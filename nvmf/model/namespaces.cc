@@ -111,6 +111,7 @@ core::task<core::result<std::uint32_t>> namespaces::add(namespace_params p) {
     if (!loaded && !ns->is_removed()) {
         all_.erase(id->nsid);
         ns->remove();
+        co_await ns->drain();  // of what no core knows; who asks for the end of its commands is told
         co_await ns->reservation().close();
         ns->release_device();
         co_return tl::make_unexpected(loaded.error());

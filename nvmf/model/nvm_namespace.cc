@@ -105,6 +105,7 @@ void nvm_namespace::removed(bdev::device&) {
 void nvm_namespace::remove() noexcept {
     active_ = false;
     owner_ = nullptr;
+    executing_ = std::make_shared<core::event>();  // of drain()
 }
 
 void nvm_namespace::release_device() {
@@ -121,6 +122,7 @@ core::task<> nvm_namespace::drain() {
         co_await idle(*cores_.on(r->index()));
     }
     co_await core::switch_to(home);
+    executing_->set();
 }
 
 /// A command in flight counts where it began. So each core gets another entry, in which all that comes later counts,
@@ -145,12 +147,10 @@ core::task<> nvm_namespace::drain_executing(core::per_core<namespace_table>& tab
 
 /// What an earlier call waits for has begun before, too.
 std::shared_ptr<core::event> nvm_namespace::end_executing() {
+    if (!owner_)
+        return executing_;
     const auto ended = std::make_shared<core::event>();
     const auto earlier = std::exchange(executing_, ended);
-    if (!owner_) {
-        ended->set();
-        return ended;
-    }
     core::detach(owner_->drain_executing(shared_from_this()), [earlier, ended] {
         core::detach([](std::shared_ptr<core::event> earlier, std::shared_ptr<core::event> ended) -> core::task<> {
             if (earlier)

@@ -221,7 +221,7 @@ class nvm_namespace final : public bdev::observer, public std::enable_shared_fro
     std::uint32_t ana_group_ = 0;
     bool ana_may_refuse_ = false;  ///< as cores know it, or are being told
     core::gate draining_executing_;
-    std::shared_ptr<core::event> executing_;  ///< of the last end_executing()
+    std::shared_ptr<core::event> executing_;  ///< of the last end_executing(); since remove(): of drain()
     namespace_reservation reservation_;
     const std::string ptpl_file_;
     bool active_ = false;
