@@ -27,6 +27,11 @@ constexpr auto commands_end_soon = 1s;
 constexpr auto first_retry = 1s;
 constexpr auto longest_retry = 16s;
 
+/// The namespace has been removed, or is being removed.
+verdict removed() {
+    return {nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid)};
+}
+
 }  // namespace
 
 namespace_reservation::namespace_reservation(nvm_namespace& owner, core::reactor_group& group,
@@ -102,11 +107,15 @@ core::task<> namespace_reservation::lost() {
 
 // ---- What is stored. All of these: with `changes_` locked.
 
-/// What was stored stays enforced besides until all gateways have confirmed what is.
+/// What was stored stays enforced besides until all gateways have confirmed what is. Where a change turns out to have
+/// been stored whose host was answered with an error, those whom it concerns are told all the same.
 core::task<core::result<>> namespace_reservation::reload() {
     auto loaded = co_await store_->load();
     if (!loaded)
         co_return tl::make_unexpected(std::move(loaded.error()));
+    const bool has_been_stored = unsure_ && beside_ == loaded->state;
+    if (unsure_ && !has_been_stored)
+        to_announce_.clear();
     if (!store_->is_shared()) {
         beside_.reset();
         confirmed_ = loaded->number;
@@ -117,6 +126,10 @@ core::task<core::result<>> namespace_reservation::reload() {
     if (loaded->number >= stored_.number)
         stored_ = std::move(*loaded);
     co_await enforce();
+    if (has_been_stored)
+        announce(to_announce_);
+    if (!beside_)
+        to_announce_.clear();  // nobody else has to be told
     co_return core::result<>();
 }
 
@@ -159,7 +172,7 @@ core::task<> namespace_reservation::settle_later([[maybe_unused]] std::shared_pt
             const auto lock = co_await changes_.lock();
             settled = co_await settle();
         }
-        if (settled)
+        if (settled && !unknown_)  // lost() may have come while others confirmed
             break;
         co_await closing_.wait_for(retry);
     }
@@ -202,6 +215,7 @@ core::task<verdict> namespace_reservation::try_change(const command& c, bool& st
         stale = number.error().code == ESTALE;
         if (stale)
             co_return co_await give_way();
+        to_announce_ = std::move(t.notifications);  // if it has been stored
         co_return failed(number.error());
     }
     if (*number > stored_.number)
@@ -219,7 +233,7 @@ core::task<verdict> namespace_reservation::change_stored(const command& c) {
     const auto lock = co_await changes_.lock();
     for (;;) {
         if (!owner_.active())
-            co_return verdict(nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid));
+            co_return removed();
         bool stale = false;
         const verdict v = co_await try_change(c, stale);
         if (stale && v.ok())
@@ -235,7 +249,7 @@ core::task<verdict> namespace_reservation::change_stored(const command& c) {
 core::task<verdict> namespace_reservation::change(command c, bool end_commands) {
     const core::gate::holder hold = tasks_.hold();
     if (!hold)
-        co_return verdict(nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid));
+        co_return removed();
     const verdict v = co_await change_stored(c);
     if (!v.ok() || !end_commands)
         co_return v;
@@ -276,8 +290,10 @@ core::task<verdict> namespace_reservation::confirm_at_least(std::uint64_t number
 core::task<verdict> namespace_reservation::report(reservation::state& state) {
     const core::gate::holder hold = tasks_.hold();
     if (!hold)
-        co_return verdict(nvme::sc::invalid_namespace_or_format.with_dnr(), offsetof(nvme::command, nsid));
+        co_return removed();
     const auto lock = co_await changes_.lock();
+    if (!owner_.active())
+        co_return removed();
     if (store_->is_shared()) {
         const auto loaded = co_await reload();
         if (!loaded)
