@@ -113,7 +113,10 @@ core::task<core::result<>> shared_store::follow_map() {
     const std::uint64_t fenced_at = now_.fenced_at;
     if (fenced_at <= map_at_)
         co_return core::result<>();
+    const std::string client = object_->address();
     auto known = co_await object_->wait_for_latest_map();
+    if (client != object_->address())  // what the former one knows says nothing of the next one
+        co_return tl::make_unexpected(not_registered(object_->text()));
     if (known)
         map_at_ = std::max(map_at_, fenced_at);
     co_return known;
@@ -175,13 +178,13 @@ core::task<core::result<store::version>> shared_store::load() {
         done = co_await read();
     else
         done = co_await join();
+    if (done)
+        done = co_await settle_failed_write();
     if (done && joined_ && !is_registered()) {  // removed by a gateway that did not hear of this one
         joined_ = false;
         co_await observer_->lost();
         done = tl::make_unexpected(not_registered(object_->text()));
     }
-    if (done)
-        done = co_await settle_failed_write();
     if (!done)
         co_return tl::make_unexpected(std::move(done.error()));
     co_return now_.kept;
@@ -192,6 +195,7 @@ core::task<core::result<>> shared_store::rejoin() {
     if (!hold)
         co_return core::result<>();  // the namespace is being removed
     joined_ = false;
+    map_at_ = 0;
     auto joined = co_await join();
     if (!joined)
         co_return joined;
@@ -220,8 +224,10 @@ void shared_store::notified(std::uint64_t id, std::string text) {
 /// What is not confirmed is acknowledged without a reply, so that others do not wait for it.
 core::task<> shared_store::answer(std::uint64_t id, std::string text) {
     const core::gate::holder hold = tasks_.hold();
-    if (!hold)
+    if (!hold) {
+        object_->acknowledge(id, std::string());
         co_return;
+    }
     const auto n = notice_from(text);
     if (!n) {
         core::log::peer_warning(unreadable_messages,
@@ -272,6 +278,7 @@ bool shared_store::is_announced(std::string change) {
 }
 
 void shared_store::watch_lost() {
+    ++losses_;
     if (!std::exchange(watching_again_, true))
         core::detach(watch_again());
 }
@@ -283,10 +290,11 @@ core::task<> shared_store::watch_again() {
         co_return;
     for (core::nanoseconds retry = first_retry; !closing_.is_set();
          retry = std::min<core::nanoseconds>(2 * retry, longest_retry)) {
+        const std::uint64_t losses = losses_;
         auto watched = co_await object_->watch(*this);
         if (watched)
             watched = co_await read();
-        if (watched) {
+        if (watched && losses_ == losses) {
             watching_again_ = false;
             if (is_registered()) {
                 const version kept = now_.kept;
@@ -296,7 +304,7 @@ core::task<> shared_store::watch_again() {
             }
             co_return;
         }
-        if (watched.error().code == ESHUTDOWN)  // rejoin() watches by the next client
+        if (!watched && watched.error().code == ESHUTDOWN)  // rejoin() watches by the next client
             break;
         co_await closing_.wait_for(retry);
     }

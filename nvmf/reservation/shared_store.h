@@ -84,6 +84,7 @@ class shared_store final : public store, private shared_object::observer {
     std::deque<std::string> announced_;  ///< the last changes whose notifications were
     core::async_mutex joining_;
     bool watching_again_ = false;
+    std::uint64_t losses_ = 0;  ///< of the watch
     core::event closing_;
     core::gate tasks_;  ///< that the cluster has started
 };

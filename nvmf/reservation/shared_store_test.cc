@@ -122,6 +122,22 @@ TEST_F(shared_reservation, ends_commands_of_all_gateways_with_preempt_and_abort)
     EXPECT_TRUE(f.cluster.fenced.empty());
 }
 
+TEST_F(shared_reservation, ends_commands_of_a_gateway_that_removes_its_namespace) {
+    EXPECT_EQ(f.acquire_by(b, 1, 2, reservation_type::write_exclusive), sc::success);
+    f.disks[1]->add_rule({.what = bdev::fault_rule::kind::hang, .times = 1});
+    capsule& hanging = b.queues[0]->send(io(io_opcode::write, 2), bytes(512));
+    EXPECT_TRUE(w.until([&] { return f.disks[1]->hung() == 1; }));
+    EXPECT_TRUE(w.run(f.s.namespaces().remove(2)));
+    capsule& preempted = f.send_acquire(a, 0, 1, reservation_type::exclusive_access, 2, 2);
+    w.pass(3s);
+    EXPECT_FALSE(preempted.answered) << "what is in flight may still be written";
+    EXPECT_FALSE(hanging.answered);
+    w.at_control([&] { core::detach(f.disks[1]->release_hung()); });
+    EXPECT_EQ(f.finish(preempted), sc::success);
+    EXPECT_TRUE(hanging.answered);
+    EXPECT_TRUE(f.cluster.fenced.empty());
+}
+
 TEST_F(shared_reservation, is_changed_where_preempt_and_abort_meets_a_disk_that_hangs_elsewhere) {
     EXPECT_EQ(f.acquire_by(b, 1, 2, reservation_type::write_exclusive), sc::success);
     f.disks[1]->add_rule({.what = bdev::fault_rule::kind::hang, .times = 1});
@@ -173,6 +189,42 @@ TEST_F(shared_reservation, does_not_wait_for_a_gateway_that_has_left) {
     EXPECT_LE(f.cluster.notices, alone + 1) << "who is alone asks nobody";
 }
 
+TEST_F(shared_reservation, is_not_delayed_by_notices_to_a_gateway_that_is_leaving) {
+    w.at_control([&] { f.cluster.leaving_takes = 3s; });
+    EXPECT_TRUE(w.run(f.s.namespaces().remove(2)));
+    const unsigned before = f.cluster.notices;
+    capsule& acquired = acquire_at_0();
+    w.pass(1s);
+    EXPECT_GE(f.cluster.notices, before + 2) << "the first round has ended when all have acknowledged it";
+    EXPECT_EQ(f.finish(acquired), sc::success);
+    EXPECT_TRUE(f.cluster.fenced.empty());
+}
+
+TEST_F(shared_reservation, is_heard_of_again_where_the_watch_is_lost_while_it_is_made_again) {
+    w.at_control([&] { f.object(1).lose_watch(); });
+    EXPECT_TRUE(w.until([&] { return f.object(1).is_watching(); }));
+    w.at_control([&] { f.object(1).lose_watch(); });
+    EXPECT_FALSE(f.object(1).is_watching());
+    w.pass(2s);
+    EXPECT_TRUE(f.object(1).is_watching());
+    EXPECT_EQ(f.acquire_by(a, 0, 1, reservation_type::exclusive_access), sc::success);
+    EXPECT_TRUE(f.cluster.fenced.empty());
+}
+
+TEST_F(shared_reservation, is_enforced_by_a_new_client_when_that_knows_whom_earlier_changes_fenced) {
+    f.stop(2);
+    EXPECT_EQ(f.finish(acquire_at_0()), sc::success);
+    EXPECT_TRUE(f.is_fenced(2));
+    w.at_control([&] {
+        f.cluster.object.erase(gateway_entry(f.object(1).address()));
+        f.cluster.fence(f.object(1).address());
+    });
+    f.start_recovery(1);
+    EXPECT_TRUE(w.until([&] { return !f.recovering[1]; }));
+    EXPECT_EQ(f.write_by(a, 1), sc::success);
+    EXPECT_EQ(f.object(1).map_epoch(), f.cluster.epoch);
+}
+
 TEST_F(shared_reservation, is_found_by_a_gateway_that_comes_later) {
     EXPECT_EQ(f.acquire_by(a, 0, 1, reservation_type::exclusive_access), sc::success);
     EXPECT_TRUE(w.run(f.s.namespaces().remove(3)));
@@ -192,6 +244,27 @@ TEST_F(shared_reservation, refuses_everything_where_others_no_longer_wait_for_th
     w.at_control([&] { f.cluster.trouble.failed_write = 0; });
     EXPECT_TRUE(w.until([&] { return f.write_by(a, 1).ok(); }));
     EXPECT_TRUE(f.cluster.object.contains(gateway_entry(f.object(1).address())));
+}
+
+TEST_F(shared_reservation, refuses_everything_where_this_gateway_is_removed_while_it_settles_a_write) {
+    w.at_control([&] {
+        f.cluster.trouble.failed_write = 1000;
+        f.cluster.trouble.late_write = 0;
+    });
+    EXPECT_EQ(f.finish(acquire_at_0()), sc::internal_path_error);
+    w.at_control([&] {
+        f.cluster.trouble.failed_write = 0;
+        f.cluster.before_write = [this, removed = false](std::size_t by) mutable {
+            if (by != 0 || std::exchange(removed, true))
+                return;
+            const std::uint64_t number = reservation::from_entries(f.cluster.object)->kept.number;
+            f.cluster.object.erase(gateway_entry(f.object(0).address()));
+            f.cluster.object[reservation::number_entry] = reservation::to_shared_text(number + 1);
+        };
+    });
+    EXPECT_TRUE(w.until([&] { return f.write_by(a, 0) == sc::internal_path_error; }));
+    EXPECT_TRUE(w.until([&] { return f.write_by(a, 0).ok(); })) << "it is registered again";
+    EXPECT_TRUE(f.cluster.object.contains(gateway_entry(f.object(0).address())));
 }
 
 TEST_F(shared_reservation, tells_hosts_of_all_gateways_once) {

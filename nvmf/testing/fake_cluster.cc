@@ -50,7 +50,7 @@ void fake_object::reconnect() {
     addresses_.push_back("gateway" + std::to_string(index_) + "/" + std::to_string(addresses_.size()));
     observer_ = nullptr;
     received_.clear();
-    map_epoch_ = cluster_.epoch;
+    map_epoch_ = 0;  // the monitor that it has its first map from may be behind
 }
 
 std::vector<std::string> fake_object::dead_clients() const {
@@ -131,6 +131,8 @@ core::task<core::result<>> fake_object::write(std::uint64_t expected, reservatio
             (void)apply(by, expected, set, remove);
         co_return tl::make_unexpected(timed_out());
     }
+    if (cluster_.before_write)
+        cluster_.before_write(index_);
     auto applied = apply(by, expected, set, remove);
     co_await core::sleep_for(cluster_.draw_delay());
     if (applied && set.contains(reservation::state_entry))
@@ -139,6 +141,7 @@ core::task<core::result<>> fake_object::write(std::uint64_t expected, reservatio
 }
 
 core::task<core::result<>> fake_object::remove_entry(std::string name) {
+    co_await core::sleep_for(cluster_.leaving_takes);
     auto reached = co_await reach();
     if (reached)
         cluster_.object.erase(name);

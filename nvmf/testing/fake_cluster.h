@@ -49,6 +49,8 @@ class fake_cluster {
     /// A reservation has been stored, by the gateway of that index.
     std::function<void(std::size_t by, const reservation::version& now)> on_stored;
     std::function<void(std::size_t gateway)> on_fenced;
+    std::function<void(std::size_t by)> before_write;  ///< a write has arrived, and not been made
+    core::nanoseconds leaving_takes{};                 ///< of a gateway, until its entry is removed
 
   private:
     core::random_source random_;
@@ -79,6 +81,7 @@ class fake_object final : public reservation::shared_object {
     void stop() { running_->reset(); }
     void go_on() { running_->set(); }
     bool is_stopped() const { return !running_->is_set(); }
+    bool is_watching() const { return observer_ != nullptr; }
     void lose_watch();
     /// The next client, which is not fenced.
     void reconnect();
