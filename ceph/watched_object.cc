@@ -2,6 +2,7 @@
 #include "ceph/watched_object.h"
 
 #include "ceph/client_cpus.h"
+#include "ceph/deadline_call.h"
 #include "ceph/tsan_annotations.h"
 #include "core/bulkhead.h"
 #include "core/log.h"
@@ -129,8 +130,9 @@ watched_object::watched_object(core::reactor_group& group, std::shared_ptr<clien
 core::task<core::result<std::shared_ptr<watched_object>>>
 watched_object::open(core::reactor_group& group, std::shared_ptr<client> c, location where) {
     const auto threads = c->threads();
-    const std::shared_ptr<watched_object> o(new watched_object(group, std::move(c), std::move(where)),
-                                            [threads](watched_object* it) { threads->submit([it] { delete it; }); });
+    const std::shared_ptr<watched_object> o(
+        new watched_object(group, std::move(c), std::move(where)),
+        [threads](watched_object* it) { threads->one_at_a_time().submit([it] { delete it; }); });
     const int r = co_await core::run_on(*threads, [&o] {
         const scoped_cpus here(o->client_->cpus());
         return rados_ioctx_create2(o->client_->handle(), o->where_.pool, &o->io_);
@@ -266,6 +268,7 @@ core::task<core::result<>> watched_object::watch(observer& o) {
     });
     if (r < 0)
         co_return tl::make_unexpected(failure(r, "cannot make the object"));
+    lost_watches_.clear();
     const auto c = std::make_shared<watch_call>(calls_);
     const auto seconds = static_cast<std::uint32_t>(client_->watch_timeout().count());
     r = co_await run(c, call_limit, [&](rados_completion_t done) {
@@ -273,6 +276,8 @@ core::task<core::result<>> watched_object::watch(observer& o) {
     });
     if (r < 0)
         co_return tl::make_unexpected(failure(r, "cannot watch the object"));
+    if (lost_watches_.contains(c->watch))  // it was lost before its making was told here
+        co_return core::fail(ENOTCONN, "the watch was lost at once", where_.name);
     watch_ = c->watch;
     co_return core::result<>();
 }
@@ -299,6 +304,8 @@ void watched_object::handle(event& e) {
     if (e.is_loss) {
         if (e.watch == watch_)
             watch_ = 0;
+        else if (watching_.is_locked())
+            lost_watches_.insert(e.watch);
         if (observer_)
             observer_->watch_lost();
         return;
@@ -346,38 +353,48 @@ core::task<core::result<std::vector<std::string>>> watched_object::notify(std::s
 
 // ---- The map.
 
+/// `work` blocks, and owns what it uses: monitors that are silent hold its thread for longer than this waits.
+core::task<core::result<>> watched_object::ask_monitors(std::string what, std::function<core::result<bool>()> work) {
+    core::error too_late{ETIMEDOUT, "no monitor has answered in time", where_.name};
+    auto threads = client_->threads();
+    deadline_call<bool> asking;
+    const auto done =
+        co_await asking.run(std::move(threads), std::move(what), call_limit, std::move(too_late), std::move(work));
+    if (!done)
+        co_return tl::make_unexpected(done.error());
+    co_return core::result<>();
+}
+
 core::task<core::result<>> watched_object::blocklist(std::vector<std::string> addresses, std::chrono::seconds lasts) {
     const auto keep = shared_from_this();
-    std::string failed;
-    const int r = co_await core::run_on(*client_->threads(), [&] {
-        const scoped_cpus here(client_->cpus());
+    std::function<core::result<bool>()> work = [keep, addresses = std::move(addresses), lasts]() -> core::result<bool> {
+        const scoped_cpus here(keep->client_->cpus());
         for (const std::string& address : addresses) {
             std::string text = address;
-            failed = address;
-            if (const int added =
-                    rados_blocklist_add(client_->handle(), text.data(), static_cast<std::uint32_t>(lasts.count()));
-                added < 0)
-                return added;
+            const int added =
+                rados_blocklist_add(keep->client_->handle(), text.data(), static_cast<std::uint32_t>(lasts.count()));
+            if (added < 0)
+                return core::fail(-added,
+                                  std::string("cannot put a client on the blocklist: ") + std::strerror(-added) +
+                                      ". Does the user have the monitors' \"profile rbd\"?",
+                                  address);
         }
-        return 0;
-    });
-    if (r < 0)
-        co_return core::fail(-r,
-                             std::string("cannot put a client on the blocklist: ") + std::strerror(-r) +
-                                 ". Does the user have the monitors' \"profile rbd\"?",
-                             failed);
-    co_return core::result<>();
+        return true;
+    };
+    std::string what = where_.name + ": putting clients on the blocklist by " + client_->addresses();
+    co_return co_await ask_monitors(std::move(what), std::move(work));
 }
 
 core::task<core::result<>> watched_object::wait_for_latest_map() {
     const auto keep = shared_from_this();
-    const int r = co_await core::run_on(*client_->threads(), [this] {
-        const scoped_cpus here(client_->cpus());
-        return rados_wait_for_latest_osdmap(client_->handle());
-    });
-    if (r < 0)
-        co_return tl::make_unexpected(failure(r, "cannot get the latest map of the cluster"));
-    co_return core::result<>();
+    std::function<core::result<bool>()> work = [keep]() -> core::result<bool> {
+        const scoped_cpus here(keep->client_->cpus());
+        if (const int r = rados_wait_for_latest_osdmap(keep->client_->handle()); r < 0)
+            return tl::make_unexpected(keep->failure(r, "cannot get the latest map of the cluster"));
+        return true;
+    };
+    std::string what = where_.name + ": getting the latest map of the cluster by " + client_->addresses();
+    co_return co_await ask_monitors(std::move(what), std::move(work));
 }
 
 }  // namespace causeway::ceph

@@ -7,9 +7,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,8 @@ namespace causeway::ceph {
 /// An object whose entries (its omap) several clients change by compare-and-set, and by which they send each other
 /// messages.
 ///
-/// Control reactor. Nothing here blocks it; what no OSD answers within `call_limit` ends with ETIMEDOUT, and may still
-/// have an effect. The last reference may go on any thread: what is left of it is destroyed where that may block.
+/// Control reactor. Nothing here blocks it; what no OSD, or no monitor, answers within `call_limit` ends with ETIMEDOUT,
+/// and may still have an effect. The last reference may go on any thread: what is left of it is destroyed where that may block.
 class watched_object : public std::enable_shared_from_this<watched_object> {
   public:
     using entries = std::map<std::string, std::string>;
@@ -62,8 +64,10 @@ class watched_object : public std::enable_shared_from_this<watched_object> {
     /// Ends when all who watch have acknowledged, or `limit` is over by the OSD's clock: their answers.
     core::task<core::result<std::vector<std::string>>> notify(std::string text, std::chrono::milliseconds limit);
     void acknowledge(std::uint64_t id, std::string reply);
-    /// Puts those clients on the blocklist, and ends when the own client has the map that says so.
+    /// Puts those clients on the blocklist, and ends when the own client has the map that says so. EBUSY: an earlier
+    /// call hangs.
     core::task<core::result<>> blocklist(std::vector<std::string> addresses, std::chrono::seconds lasts);
+    /// EBUSY: likewise.
     core::task<core::result<>> wait_for_latest_map();
     /// The observer is not called any more.
     void close() noexcept { observer_ = nullptr; }
@@ -81,6 +85,7 @@ class watched_object : public std::enable_shared_from_this<watched_object> {
     template <class Start>
     core::task<int> run(std::shared_ptr<call> c, core::nanoseconds limit, Start start);
     core::error failure(int result, const char* what) const;
+    core::task<core::result<>> ask_monitors(std::string what, std::function<core::result<bool>()> work);
     void handle(event& e);
 
     static void ended(rados_completion_t c, void* arg) noexcept;
@@ -95,12 +100,14 @@ class watched_object : public std::enable_shared_from_this<watched_object> {
     const std::shared_ptr<calls> calls_;
     observer* observer_ = nullptr;
     core::async_mutex watching_;
-    std::uint64_t watch_ = 0;  ///< the one that holds; 0: none
+    std::uint64_t watch_ = 0;               ///< the one that holds; 0: none
+    std::set<std::uint64_t> lost_watches_;  ///< since watch() has begun to make one
     struct received {
         std::uint64_t notify, watch;
     };
     std::map<std::uint64_t, received> received_;  ///< and not acknowledged
-    std::uint64_t next_id_ = 1;
+    /// Of all objects: what was received by one is not acknowledged by the object that replaces it.
+    static inline std::uint64_t next_id_ = 1;
 };
 
 }  // namespace causeway::ceph
