@@ -55,17 +55,21 @@ core::task<core::result<>> rbd_device::swap(std::unique_ptr<image>& fresh) {
     }
     // A visit to every core: whatever ended there happened before what comes next.
     co_await core::for_each_reactor(group(), [](core::reactor&) {});
-    if (before_resume) {
-        header_location at{fresh->shared_owner(), fresh->pool_id()};
-        auto may_serve = co_await before_resume(std::move(at));
-        if (!may_serve)
-            co_return may_serve;
-        if (closing_)
-            co_return core::fail(ECANCELED, "the device is being closed", name());
-    }
     auto watching = co_await watch_header(*fresh);
     if (!watching)
         co_return watching;
+    // From here nothing is waited for if nobody has to be asked: who comes meanwhile would refer to the old image.
+    if (before_resume) {
+        header_location at{fresh->shared_owner(), fresh->pool_id()};
+        auto may_serve = co_await before_resume(std::move(at));
+        if (may_serve && closing_)
+            may_serve = core::fail(ECANCELED, "the device is being closed", name());
+        if (!may_serve) {
+            // While close() waits for this, as below.
+            co_await core::run_on(*fresh->owner().threads(), [&fresh] { return fresh->unwatch(), true; });
+            co_return may_serve;
+        }
+    }
     auto old = std::exchange(image_, std::move(fresh));
 
     co_await core::switch_to(lease_.home());
