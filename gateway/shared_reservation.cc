@@ -17,7 +17,8 @@ void reservation_object::use(bdev_rbd::rbd_device::header_location fresh) {
     if (object_)
         object_->close();
     object_.reset();
-    former_.push_back(address());
+    if (fresh.client != at_.client)  // it is the same where the attempt before has failed
+        former_.push_back(address());
     const auto threads = at_.client->threads();
     ceph::destroy_on(*threads, std::exchange(at_.client, std::move(fresh.client)));
     at_.pool = fresh.pool;
