@@ -12,6 +12,7 @@ import pytest
 import raw_host
 from gateway.daemon import Daemon
 from lab import places, processes
+from lab.ceph import free_ports
 
 NQN = "nqn.2024-01.io.causeway:reserved"
 USER = "reserving"
@@ -138,12 +139,6 @@ class Gateway:
         return self.daemon.log.read_text()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def key(cluster, tmp_path_factory):
     """Of a user with the capabilities that the README requires, and no others."""
@@ -161,8 +156,10 @@ def image(cluster, request) -> str:
 
 @pytest.fixture
 def gateways(cluster, key, image, tmp_path):
+    ports = free_ports("127.0.0.1", 2)
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Gateway(cluster, tmp_path / name, key, image, free_port())) for name in ("one", "two")]
+        yield [stack.enter_context(Gateway(cluster, tmp_path / name, key, image, port))
+               for name, port in zip(("one", "two"), ports, strict=True)]
 
 
 def object_of(cluster, image: str) -> str:
@@ -210,7 +207,7 @@ def test_one_reservation(gateways):
 
 
 def test_restarts_find_it(cluster, key, image, tmp_path):
-    ports = free_port(), free_port()
+    ports = free_ports("127.0.0.1", 2)
     one = Gateway(cluster, tmp_path / "one", key, image, ports[0])
     with one, one.host(1) as host:
         assert host.register() == SUCCESS
@@ -284,7 +281,7 @@ def test_a_change_while_the_osd_hangs(gateways, cluster, image):
 @pytest.mark.skipif(not LONG, reason="CAUSEWAY_LONG")
 def test_changes_of_a_gateway_that_is_killed_at_any_step(cluster, key, image, tmp_path):
     """What the host was answered counts; what it was not may count or not, and is the same by both gateways."""
-    ports = free_port(), free_port()
+    ports = free_ports("127.0.0.1", 2)
     with Gateway(cluster, tmp_path / "two", key, image, ports[1]) as two, two.host(2) as other, two.host(1) as witness:
         for turn in range(12):
             with Gateway(cluster, tmp_path / "one", key, image, ports[0]) as one, one.host(1) as host:
