@@ -20,8 +20,9 @@ namespace causeway::ceph {
 /// An object whose entries (its omap) several clients change by compare-and-set, and by which they send each other
 /// messages.
 ///
-/// Control reactor. Nothing here blocks it; what no OSD, or no monitor, answers within `call_limit` ends with ETIMEDOUT,
-/// and may still have an effect. The last reference may go on any thread: what is left of it is destroyed where that may block.
+/// Control reactor. Nothing here blocks it; what no OSD, or no monitor, answers within `call_limit` ends with
+/// ETIMEDOUT, and may still have an effect. The last reference may go on any thread: what is left of it is destroyed
+/// where that may block.
 class watched_object : public std::enable_shared_from_this<watched_object> {
   public:
     using entries = std::map<std::string, std::string>;
