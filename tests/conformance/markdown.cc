@@ -50,7 +50,11 @@ std::string_view name_of(queue q) {
     case queue::connection: return "new";
     case queue::admin: return "admin";
     case queue::discovery: return "discovery";
-    case queue::io: return "I/O";
+    case queue::io:
+    case queue::ana_io:
+    case queue::authentication_io: return "I/O";
+    case queue::ana:
+    case queue::authentication: return "admin";
     }
     return "";
 }
@@ -59,8 +63,16 @@ std::string_view name_of(queue q) {
 
 std::string markdown() {
     // A device that can all: what depends on it is there.
-    const target_info t{
-        .subnqn = "nqn", .hostnqn = "nqn", .blocks = 65536, .max_blocks = 256, .max_nsid = 32, .oncs = 0xffff};
+    const target_info t{.subnqn = "nqn",
+                        .hostnqn = "nqn",
+                        .blocks = 65536,
+                        .max_blocks = 256,
+                        .max_nsid = 32,
+                        .oncs = 0xffff,
+                        .max_copy_sources = 16,
+                        .has_ana = true,
+                        .changes_ana = true,
+                        .has_authentication = true};
     std::vector<std::string> order;
     std::map<std::string, std::vector<row>> by_command;
     for (row& r : all_rows(t)) {

@@ -4,6 +4,8 @@
 
 #include "tests/conformance/row_makers.h"
 
+#include "nvme/identify.h"
+
 namespace causeway::conformance {
 
 namespace {
@@ -71,7 +73,14 @@ void add_identify_rows(std::vector<row>& to, const target_info& t) {
     add.fails("FUSE 01b", with(identify(0x01), [](auto& c) { c.flags = 0x41; }), invalid_field, 1, 0, page);
 
     row_adder discovery(to, "Identify", queue::discovery);
-    discovery.works("CNS 01h: the discovery controller", identify(0x01), page);
+    discovery.works("CNS 01h: CNTRLTYPE 2, DCTYPE 1, SUBNQN", identify(0x01), page).look =
+        [t](const nvme::completion&, std::span<const std::byte> data) {
+            nvme::identify_controller id{};
+            std::memcpy(&id, data.data(), sizeof id);
+            return id.cntrltype == 2 && id.dctype == 1 && id.subnqn == t.discovery_subnqn && id.nn == 0
+                       ? ""
+                       : "not a discovery controller";
+        };
     for (const unsigned cns : {0x00, 0x02, 0x03})
         discovery.fails("CNS " + hex(cns) + ": it has no namespaces", identify(cns, cns != 2), invalid_field, at_cdw10,
                         0, page);
@@ -134,6 +143,22 @@ void add_log_page_rows(std::vector<row>& to, const target_info& t) {
 
     row_adder discovery(to, "Get Log Page", queue::discovery);
     discovery.works("LID 70h: Discovery", log_page(0x70, 1024), bytes(1024));
+    discovery.works("LID 70h, EXTDLPE: extended entries",
+                    with(log_page(0x70, 1024), [](auto& c) { c.cdw10 = c.cdw10 | 1u << 8; }), bytes(1024));
+    discovery.works("LID 70h, LPO 1024: the first entry", with(log_page(0x70, 1024), [](auto& c) { c.cdw12 = 1024; }),
+                    bytes(1024));
+    for (const auto& [sent, offset] :
+         {std::pair{"LID 70h, LPO 1 GiB: behind the end", std::uint64_t{1} << 30},
+          std::pair{"LID 70h, LPOU 1: 4 GiB behind the beginning", std::uint64_t{1} << 32},
+          std::pair{"LID 70h, LPO FFFFFFFFFFFFFFFCh: the end wraps around", ~std::uint64_t{3}},
+          std::pair{"LID 70h, LPO 2: not a multiple of 4", std::uint64_t{2}}})
+        discovery.fails(sent,
+                        with(log_page(0x70, 1024),
+                             [&, at = offset](auto& c) {
+                                 c.cdw12 = static_cast<std::uint32_t>(at);
+                                 c.cdw13 = static_cast<std::uint32_t>(at >> 32);
+                             }),
+                        invalid_field, at_cdw12, 0, bytes(1024));
     discovery.fails("LID 02h: it has no SMART page", log_page(0x02, 512), sc::invalid_log_page.with_dnr(), at_cdw10, 0,
                     room);
 }

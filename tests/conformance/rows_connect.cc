@@ -3,6 +3,7 @@
 
 #include "tests/conformance/row_makers.h"
 
+#include "nvme/nqn.h"
 #include "nvme/properties.h"
 
 namespace causeway::conformance {
@@ -84,6 +85,15 @@ void add_connect_rows(std::vector<row>& to, const target_info& t) {
     twice.location = parameter_error_location(42);
     twice.note = "not final: the old connection of a host that reconnects may be about to end";
 
+    nvme::connect_parameters discovery = good;
+    for (const auto& [name, sent] :
+         {std::pair{std::string(nvme::discovery_nqn), "SUBNQN: the well-known name of the discovery service"},
+          std::pair{t.discovery_subnqn, "SUBNQN: of the discovery controller, as Identify says"}}) {
+        discovery.subnqn = name;
+        add.works(sent, nvme::make_connect_command(discovery, 32), bytes_of(nvme::make_connect_data(discovery)));
+    }
+    to.back().note = "which is a name of its own where the operator has given it one";
+
     row_adder on_admin(to, "Connect", queue::admin);
     on_admin.fails("on a queue that is connected", c, sc::command_sequence_error.with_dnr(), 4, 0, good_data);
 
@@ -117,10 +127,14 @@ void add_property_rows(std::vector<row>& to, const target_info&) {
         return std::bit_cast<nvme::command>(c);
     };
     using size = nvme::property_size;
-    get.works("CAP (00h), 8 bytes", at(0x00, size::bytes8));
+    get.works("CAP (00h), 8 bytes: NSSRS is 0", at(0x00, size::bytes8)).look = [](const nvme::completion& c, auto) {
+        return nvme::cap{c.result64()}.nssrs() ? "NSSRS is 1" : "";
+    };
     get.works("VS (08h), 4 bytes", at(0x08, size::bytes4));
     get.works("CC (14h), 4 bytes", at(0x14, size::bytes4));
-    get.works("CSTS (1Ch), 4 bytes", at(0x1c, size::bytes4));
+    get.works("CSTS (1Ch), 4 bytes: NSSRO is 0", at(0x1c, size::bytes4)).look = [](const nvme::completion& c, auto) {
+        return c.dw0 & 1u << 4 ? "NSSRO is 1" : "";
+    };
     get.works("CRTO (68h), 4 bytes", at(0x68, size::bytes4));
     get.fails("CAP, 4 bytes", at(0x00, size::bytes4), invalid_field, 40);
     get.fails("VS, 8 bytes", at(0x08, size::bytes8), invalid_field, 40);

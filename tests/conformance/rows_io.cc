@@ -96,6 +96,15 @@ void add_copy_rows(std::vector<row>& to, const target_info& t) {
               source(0, 8));
     add.fails("SDLBA: the block behind the last", nvme::make_copy(1, t.blocks, 1), sc::lba_out_of_range.with_dnr(),
               at_cdw10, 0, source(0, 8));
+    bytes sources;
+    for (std::uint32_t i = 0; i <= t.max_copy_sources; ++i) {
+        const bytes each = source(i, 1);
+        sources.insert(sources.end(), each.begin(), each.end());
+    }
+    add.fails("NR: a range more than MSRC", nvme::make_copy(1, 64, t.max_copy_sources + 1),
+              sc::command_size_limit_exceeded.with_dnr(), at_cdw12, 0, sources);
+    sources.resize(sources.size() - sizeof(nvme::copy_range));
+    add.works("NR: as many ranges as MSRC", nvme::make_copy(1, 64, t.max_copy_sources), sources);
     add.fails_without_location("a source behind the last block", one, sc::lba_out_of_range.with_dnr(),
                                source(t.blocks, 8));
 }
