@@ -3,14 +3,13 @@
 
 #include "core/random.h"
 #include "gateway/config_file.h"
+#include "net/testing/net_fixture.h"
 #include "rpc/config_saver.h"
 #include "rpc/testing/rpc_fixture.h"
 
 #include <fstream>
 #include <gmock/gmock.h>
 #include <map>
-#include <stdlib.h>
-#include <unistd.h>
 
 namespace causeway::gateway {
 namespace {
@@ -91,28 +90,13 @@ class failing_disk final : public file_system {
     bool failed_ = false;
 };
 
-/// A folder that goes with the test.
-class folder {
-  public:
-    folder() { EXPECT_NE(::mkdtemp(path_), nullptr); }
-    ~folder() {
-        ::unlink((path() + "/config.json").c_str());
-        ::unlink((path() + "/config.json.new").c_str());
-        ::rmdir(path_);
-    }
-    std::string path() const { return path_; }
-
-  private:
-    char path_[64] = "/tmp/causeway_state_XXXXXX";
-};
-
 void write_raw(const std::string& path, std::string_view text) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
 TEST(state_file, what_was_stored_is_loaded) {
-    const folder in;
-    auto opened = state_folder::open(in.path());
+    const net::test::scratch_directory in;
+    auto opened = state_folder::open(in / "state");
     ASSERT_TRUE(opened);
     EXPECT_EQ(*opened->file().load(), std::nullopt);
     for (const std::string body : {"{\"subsystems\": []}\n", "{}", ""}) {
@@ -122,13 +106,13 @@ TEST(state_file, what_was_stored_is_loaded) {
 }
 
 TEST(state_file, a_folder_has_one_gateway) {
-    const folder in;
-    auto first = std::make_optional(*state_folder::open(in.path()));
-    const auto second = state_folder::open(in.path());
+    const net::test::scratch_directory in;
+    auto first = std::make_optional(*state_folder::open(in / "state"));
+    const auto second = state_folder::open(in / "state");
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, EBUSY);
     first.reset();
-    EXPECT_TRUE(state_folder::open(in.path()));
+    EXPECT_TRUE(state_folder::open(in / "state"));
 }
 
 TEST(state_file, a_folder_that_cannot_be_made_says_which) {
@@ -138,8 +122,8 @@ TEST(state_file, a_folder_that_cannot_be_made_says_which) {
 }
 
 TEST(state_file, a_damaged_file_is_refused_wherever_it_is_damaged) {
-    const folder in;
-    auto opened = state_folder::open(in.path());
+    const net::test::scratch_directory in;
+    auto opened = state_folder::open(in / "state");
     const state_file& file = opened->file();
     ASSERT_TRUE(file.store("{\"subsystems\": []}\n"));
     std::ifstream stored(file.path(), std::ios::binary);
@@ -162,8 +146,8 @@ TEST(state_file, a_damaged_file_is_refused_wherever_it_is_damaged) {
 }
 
 TEST(state_file, a_newer_format_is_refused_and_says_what_to_do) {
-    const folder in;
-    auto opened = state_folder::open(in.path());
+    const net::test::scratch_directory in;
+    auto opened = state_folder::open(in / "state");
     write_raw(opened->file().path(), "{\"causeway_state\": 2, \"layout\": \"other\"}\nanything");
     EXPECT_THAT(opened->file().load().error().text(),
                 HasSubstr("its format is 2, and this program reads formats up to 1"));
