@@ -16,8 +16,9 @@ option(CAUSEWAY_FUZZ "Count what libFuzzer steers by, and build tests/fuzz. Clan
 find_program(CCACHE ccache)
 if(CCACHE)
     # Checkouts share what they have compiled, wherever they lie.
+    # A precompiled header is known by the sum beside it (CausewayPrecompiled.cmake), not by its bytes.
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=true
-                                    ${CCACHE})
+                                    CCACHE_PCH_EXTSUM=true CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
 endif()
 
 # Emulated CPUs of test guests have AVX2 and nothing beyond.
@@ -31,6 +32,18 @@ if(CAUSEWAY_SANITIZE)
     set(CMAKE_CXX_FLAGS_DEBUG "-g1")
     add_compile_options(-fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${CAUSEWAY_SANITIZE})
+endif()
+# What a fuzzer is to learn counts its branches: the libraries, not their tests and not what tests stand on.
+set(counted $<BOOL:$<TARGET_PROPERTY:CAUSEWAY_COUNTED>>)
+if(CAUSEWAY_FUZZ)
+    add_compile_options($<${counted}:-fsanitize=fuzzer-no-link>)
+endif()
+if(CAUSEWAY_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    include(CausewayPrecompiled)
+    causeway_precompile(precompiled)
+    causeway_precompile(precompiled_counted -fsanitize=fuzzer-no-link)
+    # Relative to the build folder, where compilers run: the same words in every checkout.
+    add_compile_options("SHELL:-include-pch $<IF:${counted},precompiled_counted,precompiled>.pch")
 endif()
 # With assertions of the standard library where speed does not matter.
 add_compile_options($<$<CONFIG:Debug,Fuzz>:-D_GLIBCXX_ASSERTIONS>)
@@ -70,10 +83,7 @@ function(causeway_library name)
     if(ARG_SOURCES)
         add_library(causeway_${name} STATIC ${ARG_SOURCES})
         target_link_libraries(causeway_${name} PUBLIC ${ARG_LINKS})
-        if(CAUSEWAY_FUZZ)
-            # What the house does is what a fuzzer looks for, not what tests and their fabrics do.
-            target_compile_options(causeway_${name} PRIVATE -fsanitize=fuzzer-no-link)
-        endif()
+        set_target_properties(causeway_${name} PROPERTIES CAUSEWAY_COUNTED ${CAUSEWAY_FUZZ})
     else()
         add_library(causeway_${name} INTERFACE)
         target_link_libraries(causeway_${name} INTERFACE ${ARG_LINKS})

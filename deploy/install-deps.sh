@@ -30,7 +30,7 @@ test=(
     pciutils dmsetup                             # slots of NVMe drives, and a disk in use
     openssl                                      # a TLS that is not ours
     valgrind                                     # instructions counted by callgrind
-    clang-16 libclang-rt-16-dev                  # fuzzers: libFuzzer and its sanitizers
+    clang-16 libclang-rt-16-dev                  # sanitizer builds and fuzzers
     clang-format-16                              # tests/house
 )
 
