@@ -77,8 +77,8 @@ void server::add_client(core::unique_fd fd) {
 /// The client that has been idle for longest, or else the one that has waited for its answers for longest, and too
 /// long. nullptr: not found.
 std::shared_ptr<connection> server::find_victim() const {
-    const auto& time = control_.time();
-    const core::ticks long_ago = time.now() - std::min(time.now(), time.to_ticks(options_.busy_limit));
+    const core::ticks now = control_.time().now();
+    const core::ticks long_ago = now - std::min(now, control_.time().to_ticks(options_.busy_limit));
     const auto rank = [](const connection& c) { return std::pair(!c.is_quiet(), c.last_active()); };
     std::shared_ptr<connection> victim;
     for (const auto& [raw, c] : connections_)
