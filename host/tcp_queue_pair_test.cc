@@ -26,9 +26,9 @@ TEST(tcp_queue_pair, gives_up_on_a_controller_that_does_not_answer) {
 }
 
 TEST(tcp_queue_pair, sends_a_command_as_the_specification_lays_it_out) {
+    command c(io_opcode::read, 512);  // the queue pair ends it, so it must live longer
     scripted_peer p;
     p.greet();
-    command c(io_opcode::read, 512);
     nvme::set_block_range(c.request::command, 7, 1);
     ASSERT_TRUE(p.submit(c));
     const bytes sent = p.heard();
