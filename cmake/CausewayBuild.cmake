@@ -32,6 +32,13 @@ if(CAUSEWAY_SANITIZE)
     set(CMAKE_CXX_FLAGS_DEBUG "-g1")
     add_compile_options(-fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${CAUSEWAY_SANITIZE})
+    # g++ defines these by itself.
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+        string(REGEX MATCH "address|thread" sanitized ${CAUSEWAY_SANITIZE})
+        string(TOUPPER ${sanitized} sanitized)
+        set(CAUSEWAY_SANITIZED -D__SANITIZE_${sanitized}__=1)
+        add_compile_options(${CAUSEWAY_SANITIZED})
+    endif()
 endif()
 # What a fuzzer is to learn counts its branches: the libraries, not their tests and not what tests stand on.
 set(counted $<BOOL:$<TARGET_PROPERTY:CAUSEWAY_COUNTED>>)
@@ -42,8 +49,11 @@ if(CAUSEWAY_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     include(CausewayPrecompiled)
     causeway_precompile(precompiled)
     causeway_precompile(precompiled_counted -fsanitize=fuzzer-no-link)
-    # Relative to the build folder, where compilers run: the same words in every checkout.
-    add_compile_options("SHELL:-include-pch $<IF:${counted},precompiled_counted,precompiled>.pch")
+    # Relative to the build folder, where compilers run: the same words in every checkout. Shared libraries, which are compiled
+    # for any position, would need one of their own.
+    set(precompiled $<IF:${counted},precompiled_counted,precompiled>.pch)
+    set(is_shared $<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>)
+    add_compile_options("$<$<NOT:${is_shared}>:SHELL:-include-pch ${precompiled}>")
 endif()
 # With assertions of the standard library where speed does not matter.
 add_compile_options($<$<CONFIG:Debug,Fuzz>:-D_GLIBCXX_ASSERTIONS>)
@@ -75,6 +85,8 @@ find_library(RADOS_LIBRARY rados REQUIRED)
 
 include(GoogleTest)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+include(CausewayUnits)
 
 # causeway_library(NAME SOURCES ... LINKS ...)
 # The target of one folder. LINKS are the floors below it and the parts that it alone uses.

@@ -12,7 +12,7 @@ function(causeway_precompile name)
     string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
     separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}")
     list(APPEND flags -std=c++20 -march=x86-64-v2 -fno-omit-frame-pointer -fsanitize=${CAUSEWAY_SANITIZE} -D_GLIBCXX_ASSERTIONS
-                -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL -DFMT_SHARED -DGTEST_HAS_PTHREAD=1 ${ARGN})
+                -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL -DFMT_SHARED -DGTEST_HAS_PTHREAD=1 ${CAUSEWAY_SANITIZED} ${ARGN})
     execute_process(COMMAND ${CMAKE_CXX_COMPILER} ${flags} -E -P -x c++-header ${precompiled_text} OUTPUT_VARIABLE content
                     COMMAND_ERROR_IS_FATAL ANY)
     string(SHA256 sum "${CMAKE_CXX_COMPILER_VERSION} ${flags} ${content}")

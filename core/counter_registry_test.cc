@@ -97,7 +97,6 @@ TEST(counter_registry, cores_make_one_number_as_the_kind_of_the_metric_says) {
 TEST(counter_registry, a_group_is_in_the_list_as_long_as_its_registration) {
     counter_registry list;
     per_core<traffic> cells(1);
-    counter lone;
     {
         auto a = list.add({traffic_table, {{"of", "a"}}, cells});
         auto other = list.add({lone_table, {{"of", "x"}}, 1});

@@ -55,7 +55,6 @@ class memory_connection final : private tcp::pdu_sink {
     std::uint32_t host_alignment_ = 4, max_r2t_ = 1;
     std::optional<std::uint16_t> qid_;
     std::uint32_t cc_ = 0;
-    bool shut_ = false;
     std::optional<nvme::command> event_;
     std::vector<std::byte> in_;  ///< data of the PDU that comes
     std::vector<std::optional<write>> writes_;

@@ -10,9 +10,9 @@ using nvme::cc;
 using nvme::csts;
 using consequence = controller_properties::consequence;
 
-constexpr cc enabled = cc().set_iosqes(6).set_iocqes(4).set_en(true);
-constexpr cc shutting_down = cc(enabled).set_shn(cc::shutdown::normal);
-constexpr cc no_entry_sizes = cc().set_en(true);
+const cc enabled = cc().set_iosqes(6).set_iocqes(4).set_en(true);
+const cc shutting_down = cc(enabled).set_shn(cc::shutdown::normal);
+const cc no_entry_sizes = cc().set_en(true);
 
 /// What a host sees after it wrote `before`, all of which settled, and then `now`: while its I/O queues still have
 /// commands at work, and when they have none.
@@ -24,9 +24,9 @@ struct row {
     bool ready_while_busy, ready;
 };
 
-constexpr csts rdy = csts().set_rdy(true);
-constexpr csts cfs = csts().set_cfs(true);
-constexpr csts rdy_and(csts::shutdown s) {
+const csts rdy = csts().set_rdy(true);
+const csts cfs = csts().set_cfs(true);
+csts rdy_and(csts::shutdown s) {
     return csts(rdy).set_shst(s);
 }
 

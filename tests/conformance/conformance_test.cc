@@ -65,7 +65,8 @@ class conformance_over_loop : public ::testing::Test {
         std::uint32_t group = 0;
         for (const ana_state state : {ana_state::optimized, ana_state::non_optimized, ana_state::inaccessible,
                                       ana_state::persistent_loss, ana_state::change}) {
-            co_await add_disk(*ana, fmt::format("ana{}", ++group));
+            ++group;
+            co_await add_disk(*ana, fmt::format("ana{}", group));
             const auto set = co_await ana->ana().set_state(loop::test::here, state, group);
             EXPECT_TRUE(set);
         }

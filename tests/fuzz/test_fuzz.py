@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lab import places, processes
 
-BUILD = places.CHECKOUT / os.environ.get("CAUSEWAY_FUZZ_BUILD", "build/fuzz") / "tests/fuzz"
+BUILD = places.CHECKOUT / os.environ.get("CAUSEWAY_FUZZ_BUILD", "build/asan") / "tests/fuzz"
 
 SECONDS = {"rdma_capsule_fuzzer": 20, "sgl_fuzzer": 5, "rdma_private_data_fuzzer": 5, "tcp_pdu_fuzzer": 5, "tcp_stream_fuzzer": 20,
            "nvme_controller_fuzzer": 20, "auth_exchange_fuzzer": 5}

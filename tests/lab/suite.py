@@ -4,7 +4,7 @@
     quick    the unit tests of the release build
     (none)   in one lane the whole system in a guest, in two others the whole system natively, with each build as soon
              as there is one; beside them the unit tests under AddressSanitizer, those of what threads share under
-             ThreadSanitizer, and the fuzzers for a short while
+             ThreadSanitizer, and the fuzzers, which AddressSanitizer's build has, for a short while
     long     all of that with more seeds and longer fuzzing, and the release build's unit tests as well
 """
 
@@ -35,9 +35,6 @@ ONLY_IN_RELEASE = ("tests/softrdma", "tests/simulation", "tests/neighbours", "tr
 """Folders with unit tests that sanitizers leave out or shorten."""
 
 ALSO_IN_RELEASE = ("declarations", "bdev_nvme_shared_lines_test", "headers_compile_alone", "simulation_run", "rbd_device_ceph_test")
-
-FUZZERS = ("rdma_capsule_fuzzer", "sgl_fuzzer", "rdma_private_data_fuzzer", "tcp_pdu_fuzzer",
-           "tcp_stream_fuzzer", "nvme_controller_fuzzer", "auth_exchange_fuzzer")
 
 NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
@@ -94,7 +91,8 @@ class Suite:
                     beside.append(self.natively_in(lane, preset, preset))
             for preset in built:
                 self.ctest(preset, partial=preset != "asan")
-            self.fuzz()
+            if "asan" in built:
+                self.fuzz()
             for each in beside:
                 self.wait_for(each)
 
@@ -107,9 +105,8 @@ class Suite:
 
     def fuzz(self) -> None:
         """A short run of each fuzzer; tests/fuzz/README.md has the long one."""
-        if self.built("fuzz", also=FUZZERS):
-            minutes = 60 if LONG in os.environ else FUZZ_MINUTES
-            self.tests("fuzzers", "fuzz", minutes, lambda report: pytest_command(report, ("tests/fuzz",)))
+        minutes = 60 if LONG in os.environ else FUZZ_MINUTES
+        self.tests("fuzzers", "fuzz", minutes, lambda report: pytest_command(report, ("tests/fuzz",)))
 
     def pytest_in(self, lane: Lane, title: str, name: str, minutes: float, *words: str) -> "Beside":
         log, report = self.files(name)

@@ -14,18 +14,14 @@ namespace nvme = causeway::nvme;
 
 namespace {
 
-fabric& fab() {
-    return fabric::current();
-}
-
 fabric::fake_id& of(rdma_cm_id* id) {
     return *static_cast<fabric::fake_id*>(id);
 }
 
 void destroy(fabric::fake_id& id) {
-    fab().ids.erase(&id);
-    fab().forget(&id);
-    --fab().objects["id"];
+    fabric::current().ids.erase(&id);
+    fabric::current().forget(&id);
+    --fabric::current().objects["id"];
     delete &id;
 }
 
@@ -34,12 +30,12 @@ void destroy(fabric::fake_id& id) {
 extern "C" {
 
 rdma_event_channel* rdma_create_event_channel() {
-    ++fab().objects["event channel"];
-    return new rdma_event_channel{::dup(fab().event_fd)};
+    ++fabric::current().objects["event channel"];
+    return new rdma_event_channel{::dup(fabric::current().event_fd)};
 }
 
 void rdma_destroy_event_channel(rdma_event_channel* c) {
-    --fab().objects["event channel"];
+    --fabric::current().objects["event channel"];
     ::close(c->fd);
     delete c;
 }
@@ -48,8 +44,8 @@ int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context,
     auto* id = new fabric::fake_id;
     id->channel = channel;
     id->context = context;
-    fab().ids.insert(id);
-    ++fab().objects["id"];
+    fabric::current().ids.insert(id);
+    ++fabric::current().objects["id"];
     *out = id;
     return 0;
 }
@@ -57,13 +53,13 @@ int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** out, void* context,
 int rdma_destroy_id(rdma_cm_id* id) {
     EXPECT_EQ(id->qp, nullptr) << "an id goes before its queue pair";
     EXPECT_EQ(of(id).events_held, 0u) << "an id goes while an event of it is held: for ever";
-    if (fab().on_destroy_id)
-        fab().on_destroy_id(*id);
+    if (fabric::current().on_destroy_id)
+        fabric::current().on_destroy_id(*id);
     std::vector<rdma_cm_id*> going{id};
-    for (const fabric::fake_event* e : fab().events)
+    for (const fabric::fake_event* e : fabric::current().events)
         if (e->listen_id == id)  // a request that its listener has not seen
             going.push_back(e->id);
-    std::erase_if(fab().events, [&](fabric::fake_event* e) {
+    std::erase_if(fabric::current().events, [&](fabric::fake_event* e) {
         if (std::find(going.begin(), going.end(), e->id) == going.end())
             return false;
         delete e;
@@ -83,17 +79,17 @@ int rdma_bind_addr(rdma_cm_id* id, sockaddr* a) {
     ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(a)->sin_addr, text, sizeof text);
     of(id).address = text;
     of(id).port = ntohs(reinterpret_cast<sockaddr_in*>(a)->sin_port);
-    if (fab().gone() || !std::string(text).starts_with("10.0.0.")) {
+    if (fabric::current().gone() || !std::string(text).starts_with("10.0.0.")) {
         errno = ENODEV;
         return -1;
     }
-    for (const auto* other : fab().ids) {
+    for (const auto* other : fabric::current().ids) {
         if (other->listening && other->address == of(id).address && other->port == of(id).port) {
             errno = EADDRINUSE;
             return -1;
         }
     }
-    id->verbs = &fab().context;
+    id->verbs = &fabric::current().context;
     return 0;
 }
 
@@ -103,7 +99,7 @@ int rdma_listen(rdma_cm_id* id, int) {
 }
 
 int rdma_create_qp(rdma_cm_id* id, ibv_pd* pd, ibv_qp_init_attr* a) {
-    if (fab().gone() || (a->cap.max_inline_data && !fab().options.inlines)) {
+    if (fabric::current().gone() || (a->cap.max_inline_data && !fabric::current().options.inlines)) {
         errno = EINVAL;
         return -1;
     }
@@ -111,13 +107,13 @@ int rdma_create_qp(rdma_cm_id* id, ibv_pd* pd, ibv_qp_init_attr* a) {
     qp->context = pd->context;
     qp->pd = pd;
     qp->qp_context = a->qp_context;
-    qp->qp_num = fab().next_qp_num++;
+    qp->qp_num = fabric::current().next_qp_num++;
     // Numbers come again soon.
-    if (fab().next_qp_num == 108)
-        fab().next_qp_num = 100;
+    if (fabric::current().next_qp_num == 108)
+        fabric::current().next_qp_num = 100;
     for (bool taken = true; taken;) {
         taken = false;
-        for (const fake_qp* other : fab().qps)
+        for (const fake_qp* other : fabric::current().qps)
             taken = taken || other->qp_num == qp->qp_num;
         if (taken)
             ++qp->qp_num;
@@ -128,23 +124,23 @@ int rdma_create_qp(rdma_cm_id* id, ibv_pd* pd, ibv_qp_init_attr* a) {
     qp->state = IBV_QPS_INIT;
     EXPECT_EQ(qp->completions->context, qp->context);
     id->qp = qp;
-    fab().qps.insert(qp);
-    ++fab().objects["qp"];
+    fabric::current().qps.insert(qp);
+    ++fabric::current().objects["qp"];
     return 0;
 }
 
 void rdma_destroy_qp(rdma_cm_id* id) {
     auto* qp = static_cast<fake_qp*>(id->qp);
-    fab().forget(*qp);
+    fabric::current().forget(*qp);
     id->qp = nullptr;
-    --fab().objects["qp"];
+    --fabric::current().objects["qp"];
     delete qp;
 }
 
 int rdma_accept(rdma_cm_id* id, rdma_conn_param* p) {
     auto& qp = *static_cast<fake_qp*>(id->qp);
-    host_end* h = fab().end_of(id);
-    if (!h || h->is != host_end::state::requesting || fab().gone()) {
+    host_end* h = fabric::current().end_of(id);
+    if (!h || h->is != host_end::state::requesting || fabric::current().gone()) {
         errno = EINVAL;
         return -1;
     }
@@ -158,14 +154,14 @@ int rdma_accept(rdma_cm_id* id, rdma_conn_param* p) {
     std::memcpy(&answer, p->private_data, sizeof answer);
     h->crqsize = answer.crqsize;
     EXPECT_EQ(p->rnr_retry_count, 7);
-    ++fab().accepted;
+    ++fabric::current().accepted;
     if (h->says_established)
-        fab().push_event(of(id), RDMA_CM_EVENT_ESTABLISHED);
+        fabric::current().push_event(of(id), RDMA_CM_EVENT_ESTABLISHED);
     return 0;
 }
 
 int rdma_reject(rdma_cm_id* id, const void* data, uint8_t length) {
-    host_end* h = fab().end_of(id);
+    host_end* h = fabric::current().end_of(id);
     if (!h || h->is != host_end::state::requesting)
         return 0;
     h->is = host_end::state::rejected;
@@ -179,9 +175,9 @@ int rdma_reject(rdma_cm_id* id, const void* data, uint8_t length) {
 int rdma_disconnect(rdma_cm_id* id) {
     if (id->qp) {
         auto& qp = *static_cast<fake_qp*>(id->qp);
-        fab().to_error(qp);
+        fabric::current().to_error(qp);
         if (!std::exchange(qp.last_receive_said, true))
-            fab().push_async(IBV_EVENT_QP_LAST_WQE_REACHED, &qp);
+            fabric::current().push_async(IBV_EVENT_QP_LAST_WQE_REACHED, &qp);
     }
     return 0;
 }
@@ -191,14 +187,14 @@ int rdma_notify(rdma_cm_id*, ibv_event_type) {
 }
 
 int rdma_get_cm_event(rdma_event_channel* channel, rdma_cm_event** out) {
-    if (fab().events.empty()) {
+    if (fabric::current().events.empty()) {
         std::uint64_t ignored;
         [[maybe_unused]] auto n = ::read(channel->fd, &ignored, sizeof ignored);
         errno = EAGAIN;
         return -1;
     }
-    fabric::fake_event* e = fab().events.front();
-    fab().events.pop_front();
+    fabric::fake_event* e = fabric::current().events.front();
+    fabric::current().events.pop_front();
     ++of(e->id).events_held;
     *out = e;
     return 0;

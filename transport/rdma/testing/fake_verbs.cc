@@ -13,18 +13,14 @@ using namespace causeway::rdma::test;
 
 namespace {
 
-fabric& fab() {
-    return fabric::current();
-}
-
 int poll_cq(ibv_cq* cq, int most, ibv_wc* out) {
     auto& q = *static_cast<fake_cq*>(cq);
-    if (const unsigned limit = fab().options.completions_per_poll)
+    if (const unsigned limit = fabric::current().options.completions_per_poll)
         most = std::min(most, static_cast<int>(limit));
     int n = 0;
     for (; n < most && !q.entries.empty(); ++n) {
         out[n] = q.entries.front().wc;
-        for (fake_qp* qp : fab().qps)
+        for (fake_qp* qp : fabric::current().qps)
             if (qp->qp_num == out[n].qp_num)
                 qp->retired = std::max(qp->retired, q.entries.front().retires);
         q.entries.pop_front();
@@ -46,20 +42,20 @@ int post_srq_recv(ibv_srq* srq, ibv_recv_wr* wr, ibv_recv_wr** bad) {
             return ENOMEM;
         }
         EXPECT_EQ(wr->num_sge, 1);
-        EXPECT_TRUE(fab().memory_is_registered(wr->sg_list->addr, wr->sg_list->length, wr->sg_list->lkey));
+        EXPECT_TRUE(fabric::current().memory_is_registered(wr->sg_list->addr, wr->sg_list->length, wr->sg_list->lkey));
         for (const auto& p : q.posted)
             EXPECT_NE(p.wr_id, wr->wr_id) << "a receive is posted twice";
         q.pieces[wr->wr_id] = *wr->sg_list;
         q.posted.push_back(*wr);
     }
-    fab().wake();
+    fabric::current().wake();
     return 0;
 }
 
 int post_send(ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) {
     auto& q = *static_cast<fake_qp*>(qp);
     static unsigned calls = 0;
-    const unsigned refuses = fab().options.refuses_posts;
+    const unsigned refuses = fabric::current().options.refuses_posts;
     bool refuse = refuses && ++calls % refuses == 0;
     if (q.host && std::exchange(q.host->next_post_is_refused, false))
         refuse = true;
@@ -75,7 +71,7 @@ int post_send(ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) {
         }
         fake_qp::work w{*wr, *wr->sg_list, {}, ++q.posted};
         if (wr->send_flags & IBV_SEND_INLINE) {
-            EXPECT_TRUE(fab().options.inlines);
+            EXPECT_TRUE(fabric::current().options.inlines);
             const auto* from = reinterpret_cast<const std::byte*>(wr->sg_list->addr);
             w.inlined.assign(from, from + wr->sg_list->length);
         }
@@ -85,7 +81,7 @@ int post_send(ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) {
         }
         q.works.push_back(std::move(w));
     }
-    fab().wake();
+    fabric::current().wake();
     return 0;
 }
 
@@ -94,7 +90,7 @@ int post_send(ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) {
 extern "C" {
 
 int ibv_query_device(ibv_context*, ibv_device_attr* a) {
-    *a = fab().options.attributes;
+    *a = fabric::current().options.attributes;
     return 0;
 }
 
@@ -103,7 +99,7 @@ const char* ibv_get_device_name(ibv_device* d) {
 }
 
 ibv_pd* ibv_alloc_pd(ibv_context* c) {
-    if (fab().gone()) {
+    if (fabric::current().gone()) {
         errno = EIO;
         return nullptr;
     }
@@ -111,21 +107,22 @@ ibv_pd* ibv_alloc_pd(ibv_context* c) {
     c->ops.req_notify_cq = req_notify_cq;
     c->ops.post_srq_recv = post_srq_recv;
     c->ops.post_send = post_send;
-    ++fab().objects["pd"];
+    ++fabric::current().objects["pd"];
     auto* pd = new ibv_pd{};
     pd->context = c;
     return pd;
 }
 
 int ibv_dealloc_pd(ibv_pd* pd) {
-    EXPECT_EQ(fab().objects["mr"] + fab().objects["qp"] + fab().objects["srq"], 0) << "a protection domain in use";
-    --fab().objects["pd"];
+    EXPECT_EQ(fabric::current().objects["mr"] + fabric::current().objects["qp"] + fabric::current().objects["srq"], 0)
+        << "a protection domain in use";
+    --fabric::current().objects["pd"];
     delete pd;
     return 0;
 }
 
 ibv_mr*(ibv_reg_mr)(ibv_pd* pd, void* addr, size_t length, int) {
-    if (!fab().options.registers_memory) {
+    if (!fabric::current().options.registers_memory) {
         errno = ENOMEM;
         return nullptr;
     }
@@ -134,9 +131,9 @@ ibv_mr*(ibv_reg_mr)(ibv_pd* pd, void* addr, size_t length, int) {
     mr->pd = pd;
     mr->addr = addr;
     mr->length = length;
-    mr->lkey = mr->rkey = fab().next_key++;
-    fab().regions[mr->lkey] = mr;
-    ++fab().objects["mr"];
+    mr->lkey = mr->rkey = fabric::current().next_key++;
+    fabric::current().regions[mr->lkey] = mr;
+    ++fabric::current().objects["mr"];
     return mr;
 }
 
@@ -145,19 +142,19 @@ ibv_mr* ibv_reg_mr_iova2(ibv_pd* pd, void* addr, size_t length, uint64_t, unsign
 }
 
 int ibv_dereg_mr(ibv_mr* mr) {
-    fab().regions.erase(mr->lkey);
-    --fab().objects["mr"];
+    fabric::current().regions.erase(mr->lkey);
+    --fabric::current().objects["mr"];
     delete mr;
     return 0;
 }
 
 ibv_comp_channel* ibv_create_comp_channel(ibv_context* c) {
-    ++fab().objects["channel"];
+    ++fabric::current().objects["channel"];
     return new ibv_comp_channel{c, ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), 0};
 }
 
 int ibv_destroy_comp_channel(ibv_comp_channel* c) {
-    --fab().objects["channel"];
+    --fabric::current().objects["channel"];
     ::close(c->fd);
     delete c;
     return 0;
@@ -165,7 +162,7 @@ int ibv_destroy_comp_channel(ibv_comp_channel* c) {
 
 ibv_cq* ibv_create_cq(ibv_context* c, int cqe, void*, ibv_comp_channel* channel, int vector) {
     EXPECT_LT(vector, c->num_comp_vectors);
-    ++fab().objects["cq"];
+    ++fabric::current().objects["cq"];
     auto* cq = new fake_cq;
     cq->context = c;
     cq->channel = channel;
@@ -174,17 +171,17 @@ ibv_cq* ibv_create_cq(ibv_context* c, int cqe, void*, ibv_comp_channel* channel,
 }
 
 int ibv_resize_cq(ibv_cq* cq, int cqe) {
-    if (!fab().options.resizes_queues)
+    if (!fabric::current().options.resizes_queues)
         return EOPNOTSUPP;
-    EXPECT_LE(cqe, fab().options.attributes.max_cqe);
+    EXPECT_LE(cqe, fabric::current().options.attributes.max_cqe);
     cq->cqe = cqe;
     return 0;
 }
 
 int ibv_destroy_cq(ibv_cq* cq) {
-    for (const fake_qp* q : fab().qps)
+    for (const fake_qp* q : fabric::current().qps)
         EXPECT_NE(q->completions, cq) << "a completion queue in use";
-    --fab().objects["cq"];
+    --fabric::current().objects["cq"];
     delete static_cast<fake_cq*>(cq);
     return 0;
 }
@@ -197,20 +194,20 @@ int ibv_get_cq_event(ibv_comp_channel*, ibv_cq**, void**) {
 void ibv_ack_cq_events(ibv_cq*, unsigned) {}
 
 ibv_srq* ibv_create_srq(ibv_pd* pd, ibv_srq_init_attr* a) {
-    ++fab().objects["srq"];
+    ++fabric::current().objects["srq"];
     auto* srq = new fake_srq;
     srq->context = pd->context;
     srq->pd = pd;
     srq->capacity = a->attr.max_wr;
-    fab().srqs.insert(srq);
+    fabric::current().srqs.insert(srq);
     return srq;
 }
 
 int ibv_destroy_srq(ibv_srq* srq) {
-    for (const fake_qp* q : fab().qps)
+    for (const fake_qp* q : fabric::current().qps)
         EXPECT_NE(q->receives, srq) << "a shared receive queue in use";
-    --fab().objects["srq"];
-    fab().srqs.erase(static_cast<fake_srq*>(srq));
+    --fabric::current().objects["srq"];
+    fabric::current().srqs.erase(static_cast<fake_srq*>(srq));
     delete static_cast<fake_srq*>(srq);
     return 0;
 }
@@ -218,22 +215,22 @@ int ibv_destroy_srq(ibv_srq* srq) {
 int ibv_modify_qp(ibv_qp* qp, ibv_qp_attr* a, int mask) {
     if (mask & IBV_QP_STATE && a->qp_state == IBV_QPS_ERR) {
         auto& q = *static_cast<fake_qp*>(qp);
-        fab().to_error(q);
+        fabric::current().to_error(q);
         if (!std::exchange(q.last_receive_said, true))
-            fab().push_async(IBV_EVENT_QP_LAST_WQE_REACHED, qp);
+            fabric::current().push_async(IBV_EVENT_QP_LAST_WQE_REACHED, qp);
     }
     return 0;
 }
 
 int ibv_get_async_event(ibv_context* c, ibv_async_event* e) {
-    if (fab().async_events.empty()) {
+    if (fabric::current().async_events.empty()) {
         std::uint64_t ignored;
         [[maybe_unused]] auto n = ::read(c->async_fd, &ignored, sizeof ignored);
         errno = EAGAIN;
         return -1;
     }
-    *e = fab().async_events.front();
-    fab().async_events.pop_front();
+    *e = fabric::current().async_events.front();
+    fabric::current().async_events.pop_front();
     return 0;
 }
 
