@@ -2,6 +2,7 @@
 #include "tools/export_image.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fmt/format.h>
 
 namespace causeway::tools {
@@ -85,11 +86,12 @@ class work {
 
     core::result<> register_cluster() {
         const auto all = call_("bdev_rbd_get_clusters_info", nullptr);
-        if (!all)
+        if (!all && all.error().code != -ENOENT)  // which says that none is registered
             return tl::make_unexpected(all.error());
-        for (const json& c : *all)
-            if (c.value("cluster_name", "") == o_.cluster)
-                return {};
+        if (all)
+            for (const json& c : *all)
+                if (c.value("cluster_name", "") == o_.cluster)
+                    return {};
         json params = {{"name", o_.cluster}};
         if (o_.user_id)
             params["user_id"] = *o_.user_id;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/export_image.h"
 
+#include <cerrno>
 #include <gmock/gmock.h>
 #include <map>
 
@@ -24,6 +25,8 @@ class gateway {
             return core::fail(-5, broken->second);
         if (method == "bdev_get_bdevs")
             return devices;
+        if (method == "bdev_rbd_get_clusters_info" && clusters.empty())
+            return core::fail(-ENOENT, "no cluster is registered");
         if (method == "bdev_rbd_get_clusters_info")
             return clusters;
         if (method == "nvmf_get_transports")
