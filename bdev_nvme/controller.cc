@@ -3,7 +3,7 @@
 
 #include "bdev_nvme/enable.h"
 #include "bdev_nvme/status.h"
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvme/make_command.h"
 
 #include <cassert>
@@ -134,7 +134,7 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     reset_wanted_ = false;
     if (state_ == state::removed || state_ == state::closed || !function_)
         co_return core::fail(ENODEV, "the controller is gone", address_);
-    core::log::warning("{}: reset: {}", address_, why);
+    core::log::report(core::log::event::ssd_reset, {{"controller", address_}}, "{}: reset: {}", address_, why);
     ++stats_.resets;
     state_ = state::resetting;
     co_await stop_io();
@@ -151,8 +151,9 @@ core::task<core::result<>> controller::reset_now(std::string why) {
     if (!ready) {
         ++stats_.failed_resets;
         const bool gone = ready.error().code == ENODEV;  // and that is not known yet
-        core::log::error("{}; the controller {}, its I/O is refused from now on", ready.error().text(),
-                         gone ? "is gone" : "has failed");
+        core::log::report(core::log::event::ssd_failed, {{"controller", address_}},
+                          "{}; the controller {}, its I/O is refused from now on", ready.error().text(),
+                          gone ? "is gone" : "has failed");
         co_await close_for_good(gone ? state::removed : state::failed);
         if (gone && observer_)
             observer_->removed(*this);

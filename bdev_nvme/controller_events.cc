@@ -2,7 +2,7 @@
 // Asynchronous events of a controller, and what is checked periodically: events, health, whether it is still there.
 
 #include "bdev_nvme/controller.h"
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvme/make_command.h"
 
 namespace causeway::bdev_nvme {
@@ -82,9 +82,11 @@ core::task<core::result<>> controller::read_health() {
     const std::uint8_t before = health_ ? health_->critical_warning : 0;
     health_ = log;
     if (log.critical_warning != before) {
-        core::log::warning("{}: critical warning {:02x}h: temperature {} K, spare {} % of at least {} %, {} % used",
-                           address_, log.critical_warning, log.composite_temperature.value(), log.available_spare,
-                           log.available_spare_threshold, log.percentage_used);
+        core::log::report(core::log::event::ssd_health_changed,
+                          {{"controller", address_}, {"critical_warning", log.critical_warning}},
+                          "{}: critical warning {:02x}h: temperature {} K, spare {} % of at least {} %, {} % used",
+                          address_, log.critical_warning, log.composite_temperature.value(), log.available_spare,
+                          log.available_spare_threshold, log.percentage_used);
         if (observer_)
             observer_->health_changed(*this);
     }

@@ -2,7 +2,7 @@
 #include "bdev_rbd/fence_recovery.h"
 
 #include "bdev_rbd/open_image.h"
-#include "core/log.h"
+#include "core/log_event.h"
 
 #include <algorithm>
 
@@ -75,9 +75,10 @@ fence_recovery::devices fence_recovery::images_of(std::uint64_t client_id) const
 core::task<> fence_recovery::recover(origin from, std::list<run>::iterator r) {
     const auto policy = clusters_.fenced(from.cluster_name, r->client_id).value_or(from.own.on_fenced);
     const devices images = images_of(r->client_id);
-    core::log::error("{}: the Ceph cluster has blocklisted this gateway's client; {} images are inaccessible{}",
-                     from.text, images.size(),
-                     policy == ceph::fence_policy::offline ? " until they have been deleted and created again" : "");
+    core::log::report(core::log::event::gateway_fenced, {{"cluster", from.text}, {"images", images.size()}},
+                      "{}: the Ceph cluster has blocklisted this gateway's client; {} images are inaccessible{}",
+                      from.text, images.size(),
+                      policy == ceph::fence_policy::offline ? " until they have been deleted and created again" : "");
     for (const auto& d : images)
         co_await d->suspend();
 
@@ -99,7 +100,8 @@ core::task<> fence_recovery::reconnect(const origin& from, run& r) {
             const auto threads = (*fresh)->threads();
             ceph::destroy_on(*threads, std::move(*fresh));  // it may have no other owner by now
         } else {
-            core::log::warning("{}: cannot connect a new client yet: {}", from.text, fresh.error().text());
+            core::log::report(core::log::event::cluster_unreachable, {{"cluster", from.text}},
+                              "{}: cannot connect a new client yet: {}", from.text, fresh.error().text());
         }
         if (images_of(r.client_id).empty() && !clusters_.has(from.cluster_name, r.client_id))
             co_return;
@@ -145,7 +147,8 @@ core::task<> fence_recovery::reopen(std::shared_ptr<rbd_device> d, std::shared_p
     if (resumed)
         core::log::notice("{}: image {} has been reopened on a new client", d->name(), d->spec().text());
     else if (!d->closing())
-        core::log::warning("{}: still inaccessible: {}", d->name(), resumed.error().text());
+        core::log::report(core::log::event::image_inaccessible, {{"device", d->name()}}, "{}: still inaccessible: {}",
+                          d->name(), resumed.error().text());
 }
 
 core::nanoseconds fence_recovery::delay_before(const origin& from) {

@@ -3,7 +3,7 @@
 
 #include "bdev_rbd/calls.h"
 #include "bdev_rbd/status.h"
-#include "core/log.h"
+#include "core/log_event.h"
 
 #include <algorithm>
 #include <bit>
@@ -78,6 +78,15 @@ const char* reason_of(int error, op operation) noexcept {
     case EINTR:
         return "its core has stalled since it arrived, and its host may have given it up: the host must send it again";
     default: return std::strerror(error);
+    }
+}
+
+core::log::event event_of(int error) noexcept {
+    switch (error) {
+    case ENOENT:
+    case ENODEV: return core::log::event::image_lost;
+    case ETIMEDOUT: return core::log::event::cluster_silent;
+    default: return core::log::event::image_io_failed;
     }
 }
 
@@ -323,9 +332,11 @@ void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept 
     static core::log::limiter limiter;
     if (librbd_result == -ESHUTDOWN)
         announce_fence();
-    core::log::peer_warning(limiter, "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
-                            bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
-                            reason_of(static_cast<int>(-librbd_result), i.operation));
+    const auto error = static_cast<int>(-librbd_result);
+    core::log::peer_report(limiter, event_of(error), {{"device", name()}, {"image", spec_.text()}, {"error", error}},
+                           "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
+                           bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
+                           reason_of(error, i.operation));
 }
 
 /// Any thread, as long as the device is not closed: its end waits for this message.

@@ -2,7 +2,7 @@
 #include "ceph/client.h"
 
 #include "ceph/client_cpus.h"
-#include "core/log.h"
+#include "core/log_event.h"
 
 #include <algorithm>
 #include <array>
@@ -199,7 +199,8 @@ void client::fence(const std::string& address) {
     std::string text = address;
     const int r = rados_blocklist_add(rados_, text.data(), predecessor_fence_seconds);
     if (r < 0) {
-        core::log::warning(
+        core::log::report(
+            core::log::event::predecessor_not_fenced, {{"client", address}},
             "{}: cannot put a dead predecessor of this gateway on the blocklist: {}. First writes wait until the "
             "OSDs have missed it. Does the user have the monitors' \"profile rbd\"?",
             address, std::strerror(-r));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ceph/cluster_threads.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 
 namespace causeway::ceph {
 
@@ -19,7 +19,8 @@ core::result<> cluster_threads::check(const std::string& what) const {
 }
 
 void cluster_threads::hangs(const std::string& what) {
-    core::log::warning(
+    core::log::report(
+        core::log::event::cluster_call_hangs, {{"call", what}},
         "{}: cancelled while its call to the cluster was in progress; not retried before that call returns", what);
     const std::lock_guard lock(mutex_);
     hung_.insert(what);

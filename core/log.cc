@@ -25,14 +25,22 @@ constexpr auto without_time = "%v";
 std::atomic<level> level_{level::notice};
 std::atomic<level> print_level_{level::notice};
 
+spdlog::logger* make_sink(const char* pattern) {
+    auto* l = new spdlog::logger("causeway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    l->set_level(spdlog::level::trace);  // we choose ourselves
+    l->set_pattern(pattern);
+    return l;
+}
+
 /// Never destroyed: what ends late in the process may still have something to say.
 spdlog::logger& sink() {
-    static auto* const logger = [] {
-        auto* l = new spdlog::logger("causeway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-        l->set_level(spdlog::level::trace);  // we choose ourselves
-        l->set_pattern(with_time);
-        return l;
-    }();
+    static auto* const logger = make_sink(with_time);
+    return *logger;
+}
+
+/// Its lines have their time themselves.
+spdlog::logger& json_sink() {
+    static auto* const logger = make_sink(without_time);
     return *logger;
 }
 
@@ -95,20 +103,24 @@ bool flag::set(std::string_view name, bool on) {
     return found;
 }
 
-void write_line(std::chrono::system_clock::time_point at, level l, std::string_view text) {
+void write_line(std::chrono::system_clock::time_point at, const entry& e) {
+    if (get_format() == format::json)
+        return json_sink().log(at, spdlog::source_loc{}, spdlog::level::critical, to_json(at, e));
     // Names that peers chose stand in messages.
-    const std::string line =
-        fmt::format("{}: {}", to_string(l), is_printable(text) ? text : std::string_view(printable(text)));
+    std::string line = fmt::format("{}: {}", to_string(e.l), is_printable(e.text) ? e.text : printable(e.text));
+    if (e.event)
+        line += fmt::format(" [{}]", e.event->id);
     sink().log(at, spdlog::source_loc{}, spdlog::level::critical, line);
 }
 
 void write(level l, std::string_view text) {
     if (l <= get_level() && l <= get_print_level())
-        writer::get().add(writer::kind::message, l, std::string(text));
+        writer::get().add(writer::kind::message, {l, std::string(text)});
 }
 
 void write_trace(std::string text) {
-    writer::get().add(writer::kind::trace, level::debug, std::move(text));  // its flag is on, and that is switch enough
+    // Its flag is on, and that is switch enough.
+    writer::get().add(writer::kind::trace, {level::debug, std::move(text), nullptr, {}, true});
 }
 
 bool flush() {

@@ -61,19 +61,19 @@ void writer::end() {
     has_thread_ = false;
 }
 
-void writer::add(kind k, level l, std::string text) {
+void writer::add(kind k, entry e) {
     const auto now = log_clock::now();
     std::unique_lock lock(mutex_);
     if (!has_thread_) {
         lock.unlock();
-        return write_line(now, l, text);
+        return write_line(now, e);
     }
-    const std::size_t bytes = sizeof(line) + text.size();
+    const std::size_t bytes = sizeof(line) + e.text.size() + e.members.size();
     const auto of = static_cast<std::size_t>(k);
-    if (text.empty() || pending_[of].bytes + bytes > bounds[of]) {
+    if (e.text.empty() || pending_[of].bytes + bytes > bounds[of]) {
         ++pending_[of].lost;
     } else {
-        waiting_.push_back({now, l, std::move(text)});
+        waiting_.push_back({now, std::move(e)});
         pending_[of].bytes += bytes;
     }
     wanted_.notify_one();
@@ -96,13 +96,14 @@ void writer::run() {
         writing_ = true;
         lock.unlock();
         for (const line& each : batch)
-            write_line(each.at, each.l, each.text);
+            write_line(each.at, each.what);
         constexpr std::array<level, kinds> levels{level::warning, level::debug};
         constexpr std::array<std::string_view, kinds> names{"messages", "trace lines"};
         for (std::size_t k = 0; k < kinds; ++k)
             if (const auto lost = counted[k].lost)
-                write_line(log_clock::now(), levels[k],
-                           fmt::format("log: {} {} were lost, because the log was not read", lost, names[k]));
+                write_line(
+                    log_clock::now(),
+                    {levels[k], fmt::format("log: {} {} were lost, because the log was not read", lost, names[k])});
         lock.lock();
         writing_ = false;
         if (waiting_.empty() && !has_lost())

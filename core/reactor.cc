@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/reactor.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 
 #include <algorithm>
 #include <cassert>
@@ -128,8 +128,9 @@ unsigned reactor::turn() noexcept {
 void reactor::record_stall(nanoseconds length) noexcept {
     now_ = time_.now();
     stats_.stalls.add();
-    log::warning("{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry",
-                 name_, length / std::chrono::milliseconds(1));
+    log::report(log::event::reactor_stalled, {{"reactor", name_}, {"ms", length / std::chrono::milliseconds(1)}},
+                "{} stalled for {} ms: it does not run writes that it received before, and asks their hosts to retry",
+                name_, length / std::chrono::milliseconds(1));
 }
 
 unsigned reactor::run_timers() noexcept {

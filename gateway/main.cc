@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/log.h"
+#include "core/log_event.h"
 #include "core/trace.h"
 #include "gateway/config_file.h"
 #include "gateway/gateway.h"
@@ -15,7 +15,10 @@ namespace {
 constexpr int cannot_start = 1;
 
 int refuse(const std::string& why) {
-    fmt::print(stderr, "causewayd: {}\n", why);
+    if (core::log::get_format() == core::log::format::json)
+        core::log::error("{}", why);
+    else
+        fmt::print(stderr, "causewayd: {}\n", why);
     return cannot_start;
 }
 
@@ -69,6 +72,7 @@ core::result<gateway::gateway::beginning> read_beginning(const gateway::options&
 
 int start(const gateway::options& o) {
     gateway::block_signals();  // before there is any other thread
+    core::log::set_format(o.log_format);
     for (const auto& name : o.log_flags)
         if (!core::log::flag::set(name, true))
             return refuse("--logflag: no such log flag: " + name + ": use one of all, " + core::trace::flag_names());

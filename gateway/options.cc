@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/options.h"
 
-#include "core/log.h"
-
 #include <charconv>
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -104,6 +102,15 @@ void declare_options(CLI::App& app, options& o) {
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
         ->allow_extra_args(false);
+    app.add_option_function<std::string>(
+           "--log-format",
+           [&o](const std::string& name) {
+               if (name != "text" && name != "json")
+                   throw CLI::ValidationError("--log-format", "must be one of: text, json");
+               o.log_format = name == "json" ? core::log::format::json : core::log::format::text;
+           },
+           "how the log is written to stderr: text, or json, one object per line")
+        ->default_str("text");
     app.add_flag("--poll", o.never_sleep, "cores poll all the time, and never sleep");
     app.add_option("--busy-poll-us", o.busy_poll_us, "how long an idle core polls before it sleeps, us")
         ->check(CLI::Range(0u, 10'000'000u))

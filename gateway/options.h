@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/environment.h"
+#include "core/log_event.h"
 #include "core/placement.h"
 
 #include <string>
@@ -22,6 +23,7 @@ struct options {
     std::string state_folder;     ///< empty: changes are not kept
     std::string metrics_address;  ///< empty: metrics are not served
     std::vector<std::string> log_flags;
+    core::log::format log_format = core::log::format::text;
     bool strict_config = false;
     bool wait_for_rpc = false;
     bool never_sleep = false;

@@ -41,6 +41,8 @@ TEST(options, are_those_of_the_command_line) {
     EXPECT_EQ(parse({"--json", "b.json"})->config_file, "b.json");
     EXPECT_EQ(parse({"--lcores", "0@4"})->environment.lcores, "0@4");
     EXPECT_TRUE(parse({"--wait-for-rpc"})->wait_for_rpc);
+    EXPECT_EQ(parse({})->log_format, core::log::format::text);
+    EXPECT_EQ(parse({"--log-format", "json"})->log_format, core::log::format::json);
 }
 
 TEST(options, of_spdks_target_that_change_nothing_are_taken_and_listed) {
@@ -69,6 +71,7 @@ const row refusals[] = {
     {"memory that is no number", {"-s", "much"}, "mem-size"},
     {"hardly any memory", {"-s", "1"}, "mem-size"},
     {"an unknown placement", {"--placement", "random"}, "placement"},
+    {"an unknown format of the log", {"--log-format", "xml"}, "log-format"},
     {"a negative time", {"--busy-poll-us", "-5"}, "busy-poll-us"},
     {"a strict configuration that is none", {"--strict-config=maybe"}, "strict-config"},
     {"memory of DPDK's that is no number", {"--env-context", "-m much"}, "env-context"},

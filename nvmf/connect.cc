@@ -6,7 +6,7 @@
 
 #include "nvme/fabrics.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvme/nqn.h"
 #include "nvmf/command/authentication.h"
 #include "nvmf/command/fabrics_commands.h"
@@ -262,8 +262,10 @@ core::task<> connect(request& r) {
                    a.peer.text(), given.owner ? "accepted" : "refused: ", given.why);
     if (!given.owner) {
         q.control_queue.leave_party();
-        core::log::peer_warning(refusals, "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(),
-                                a.hostnqn(), a.peer.text(), given.why);
+        core::log::peer_report(refusals, core::log::event::connect_refused,
+                               {{"subsystem", a.subnqn()}, {"host", a.hostnqn()}, {"address", a.peer.text()}},
+                               "{}: rejecting queue {} of host '{}' from {}: {}", a.subnqn(), a.qid(), a.hostnqn(),
+                               a.peer.text(), given.why);
     }
     co_await core::switch_to(r.qpair->home());
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/config_replay.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "rpc/secrets.h"
 #include "rpc/spdk_methods.h"
 
@@ -264,7 +264,9 @@ void config_replay::on_failed(std::size_t i, rpc_error why) {
         return;
     }
     if (is_new)
-        core::log::warning("configuration: {}: {}; will retry", about(e.call), worded(e.error));
+        core::log::report(core::log::event::configuration_call_failed,
+                          {{"method", e.call.method}, {"attempts", e.attempts}}, "configuration: {}: {}; will retry",
+                          about(e.call), worded(e.error));
     mark_attempted(i);
     consider_users(e);
     arm_retry();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/config_saver.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "rpc/json_text.h"
 
 #include <algorithm>
@@ -62,7 +62,8 @@ core::task<> config_saver::write_until_stored() {
         } else {
             stored_text_.clear();  // the old one may be there, or this one
             if (failures_++ == 0)
-                core::log::error("the configuration cannot be stored: {}; will retry", written.error().text());
+                core::log::report(core::log::event::state_not_stored, {},
+                                  "the configuration cannot be stored: {}; will retry", written.error().text());
             arm_retry();
         }
         progress_.notify_all();

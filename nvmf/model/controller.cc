@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/controller.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvme/discovery.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/model/queue_authentication.h"
@@ -241,10 +241,11 @@ void controller::on_keep_alive_timeout() {
     if (ended_)
         return;
     properties_.set_fatal();
-    core::log::peer_warning(keep_alive_limiter,
-                            "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",
-                            subsystem_->nqn(), host_nqn(), cntlid(),
-                            std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
+    core::log::peer_report(keep_alive_limiter, core::log::event::keep_alive_timeout,
+                           {{"subsystem", subsystem_->nqn()}, {"host", host_nqn()}, {"cntlid", cntlid()}},
+                           "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",
+                           subsystem_->nqn(), host_nqn(), cntlid(),
+                           std::chrono::duration_cast<std::chrono::seconds>(keep_alive_.timeout()).count());
     end(disconnect_reason::keep_alive_timeout);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/namespace_reservation.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvme/command.h"
 #include "nvme/identify_namespace.h"
 #include "nvmf/model/nvm_namespace.h"
@@ -182,8 +182,9 @@ core::task<> namespace_reservation::settle_later([[maybe_unused]] std::shared_pt
 // ---- Changes.
 
 verdict namespace_reservation::failed(const core::error& why) {
-    core::log::peer_warning(store_failures, "{}: cannot change or confirm the reservation: {}", owner_.device().name(),
-                            why.text());
+    core::log::peer_report(store_failures, core::log::event::reservation_unconfirmed,
+                           {{"device", owner_.device().name()}}, "{}: cannot change or confirm the reservation: {}",
+                           owner_.device().name(), why.text());
     return store_->is_shared() ? nvme::sc::internal_path_error : nvme::sc::internal_error;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/queue_authentication.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvmf/host_network.h"
 #include "nvmf/model/controller.h"
 #include "nvmf/model/subsystem.h"
@@ -48,15 +48,22 @@ bool queue_authentication::report() {
     }
     if (exchange.failure().empty() || std::exchange(reported_, true))
         return false;
-    core::log::peer_warning(failures, "{} failed to authenticate: {}", describe(), exchange.failure());
+    log_failure(exchange.failure());
     return true;
 }
 
 void queue_authentication::on_deadline() {
     if (!std::exchange(reported_, true))
-        core::log::peer_warning(failures, "{} failed to authenticate: it did not finish within {} s (state {})",
-                                describe(), time_limit_of(controller_) / 1s, to_string(exchange.current()));
+        log_failure(fmt::format("it did not finish within {} s (state {})", time_limit_of(controller_) / 1s,
+                                to_string(exchange.current())));
     controller_.close_unauthenticated(connection_);
+}
+
+void queue_authentication::log_failure(std::string_view why) const {
+    core::log::peer_report(
+        failures, core::log::event::authentication_failed,
+        {{"subsystem", controller_.subsystem().nqn()}, {"host", controller_.host_nqn()}, {"address", peer_.text()}},
+        "{} failed to authenticate: {}", describe(), why);
 }
 
 std::string queue_authentication::describe() const {

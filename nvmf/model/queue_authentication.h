@@ -39,6 +39,7 @@ class queue_authentication {
 
   private:
     void on_deadline();
+    void log_failure(std::string_view why) const;
     std::string describe() const;
 
     controller& controller_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/reservation/shared_store.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -405,9 +405,10 @@ core::task<core::result<>> shared_store::fence_silent(const std::map<std::string
     if (dead.empty())
         co_return core::result<>();
     for (const std::string& address : dead)
-        core::log::warning("{}: fencing gateway {}: it has not confirmed a change of the reservation for {} s",
-                           object_->text(), address,
-                           std::chrono::duration_cast<std::chrono::seconds>(silence_limit).count());
+        core::log::report(core::log::event::other_gateway_fenced, {{"image", object_->text()}, {"client", address}},
+                          "{}: fencing gateway {}: it has not confirmed a change of the reservation for {} s",
+                          object_->text(), address,
+                          std::chrono::duration_cast<std::chrono::seconds>(silence_limit).count());
     std::vector<std::string> all(dead.begin(), dead.end());
     auto fenced = co_await object_->fence(std::move(all));
     if (!fenced)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints what the documents are made of, as JSON: the declarations of all methods, and the options of both programs.
 
+#include "core/log_event.h"
 #include "gateway/options.h"
 #include "rpc/testing/all_methods_fixture.h"
 #include "tools/command_line.h"
@@ -54,9 +55,21 @@ json causeway_command() {
     return program(app);
 }
 
+json events() {
+    json all = json::array();
+    for (const core::log::event_info& e : core::log::events())
+        all.push_back({{"id", e.id},
+                       {"level", core::log::to_string(e.severity)},
+                       {"component", e.component},
+                       {"meaning", e.meaning},
+                       {"cure", e.cure}});
+    return all;
+}
+
 }  // namespace
 
 int main() {
-    const json all = {{"methods", methods()}, {"causewayd", causewayd()}, {"causeway", causeway_command()}};
+    const json all = {
+        {"methods", methods()}, {"events", events()}, {"causewayd", causewayd()}, {"causeway", causeway_command()}};
     fmt::print("{}\n", all.dump(-1, ' ', false));
 }

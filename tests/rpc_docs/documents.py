@@ -135,6 +135,50 @@ def markdown(methods):
             yield from method_markdown(method)
 
 
+# ---- Events.
+
+ABOUT_EVENTS = """\
+These are the lines of causewayd's log that an operator acts on. Each ends with its id, as in `[CW302]`; the id stays the same from
+release to release, the words need not. Other lines have no id and want no action: they say what the gateway does. The log goes to
+stderr, which the service manager keeps: `journalctl -u causewayd | grep '\\[CW2'`."""
+
+ABOUT_JSON = """\
+With `--log-format json` each line is one JSON object with these members. What the operating system's loader or a library prints
+by itself is not the gateway's, and stays as it is. Lines that a host can cause are limited to ten a second at each place; the next
+one that passes says how many were held back."""
+
+MEMBERS = [
+    ("time", "UTC, to the microsecond: `2026-01-31T12:00:00.000042Z`"),
+    ("level", "`ERROR`, `WARNING`, `NOTICE`, `INFO` or `DEBUG`"),
+    ("component", "the part that logs: that of the event; that of the trace points' flag; or `causewayd`, where a line names none"),
+    ("id", "only of events"),
+    ("message", "the text, in one line; bytes that are not printable are shown as `\\\\x0a`"),
+    ("fields", "what the text names, for programs: an object, of strings and integers; empty where there is nothing to name"),
+]
+
+EVENT_GROUPS = {"1": "Hosts", "2": "Images and Ceph clusters", "3": "The gateway itself", "4": "Fabrics", "5": "Local SSDs"}
+
+
+def events_markdown(events):
+    yield "# Events\n"
+    yield ("`cmake --build --preset release --target documents` makes this document from the table in "
+           "[core/log_event.cc](../core/log_event.cc).\n")
+    yield wrapped(ABOUT_EVENTS.replace("\n", " ")) + "\n"
+    yield "## As JSON\n"
+    yield wrapped(ABOUT_JSON.replace("\n", " ")) + "\n"
+    yield "| member | |\n|---|---|"
+    for name, meaning in MEMBERS:
+        yield f"| `{name}` | {meaning} |"
+    yield ""
+    for digit, title in EVENT_GROUPS.items():
+        yield f"## {title}\n"
+        yield "| id | level | component | what has happened | what to do |\n|---|---|---|---|---|"
+        for e in events:
+            if e["id"][2] == digit:
+                yield f"| {e['id']} | {e['level']} | {e['component']} | {e['meaning']} | {e['cure']} |"
+        yield ""
+
+
 # ---- Manual pages.
 
 
@@ -273,6 +317,7 @@ def documents(everything):
     return {
         "docs/rpc.json": f"[\n{rows}\n]\n",
         "docs/rpc.md": "\n".join(markdown(methods)).rstrip("\n") + "\n",
+        "docs/events.md": "\n".join(events_markdown(everything["events"])).rstrip("\n") + "\n",
         "docs/man/causeway-rpc.7": "\n".join(man_rpc(methods)) + "\n",
         "docs/man/causewayd.8": "\n".join(man_daemon(everything["causewayd"])) + "\n",
         "docs/man/causeway.1": "\n".join(man_command(everything["causeway"])) + "\n",

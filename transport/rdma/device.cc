@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/rdma/device.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvmf/target.h"
 #include "transport/rdma/counters.h"
 
@@ -66,8 +66,8 @@ core::task<bool> device::make_room_for(std::uint64_t host) {
     if (!limiter_.evict_for(host))
         co_return false;
     static core::log::limiter limit;
-    core::log::peer_warning(limit, "rdma: {}: no room for a new connection: closing one that has not sent Connect",
-                            name_);
+    core::log::peer_report(limit, core::log::event::pending_connection_evicted, {{"device", name_}},
+                           "rdma: {}: no room for a new connection: closing one that has not sent Connect", name_);
     co_await room_released_.wait([this, before] { return rooms_released_ != before; });
     co_return true;
 }

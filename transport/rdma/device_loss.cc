@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens when a device or an address goes away, and when it comes back.
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "nvmf/target.h"
 #include "transport/rdma/transport.h"
 
@@ -19,7 +19,8 @@ void rdma_transport::lose(device& d) {
     if (d.lost())
         return;
     d.mark_lost();
-    core::log::error("rdma: {}: device lost, closing {} connections", d.name(), d.connections);
+    core::log::report(core::log::event::rdma_device_lost, {{"device", d.name()}, {"connections", d.connections}},
+                      "rdma: {}: device lost, closing {} connections", d.name(), d.connections);
     connections_.close_if(nvmf::disconnect_reason::transport_error, [&](const connection& c) { return &c.on() == &d; });
     ++background_;
     // The device itself has just said that it failed: it may not go before it returns from that.
@@ -46,8 +47,8 @@ void rdma_transport::listener_lost(listener& which, bool with_device) {
     if (with_device)
         if (device* const d = live_device(which.verbs()))
             return lose(*d);
-    core::log::warning("rdma: {}: {}", which.at().text(),
-                       with_device ? "its device is being removed" : "its address has changed");
+    core::log::report(core::log::event::rdma_address_lost, {{"address", which.at().text()}}, "rdma: {}: {}",
+                      which.at().text(), with_device ? "its device is being removed" : "its address has changed");
     which.waiting = true;
     ++background_;
     core::detach(reopen_listeners());

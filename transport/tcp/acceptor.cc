@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/acceptor.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "transport/ip/address.h"
 #include "transport/tcp/linger_close.h"
 
@@ -92,7 +92,8 @@ void acceptor::accept() {
 void acceptor::pause_accepting(std::string_view why) {
     stats_.pauses.add();
     if (limiter_.should_log_full(home_))
-        core::log::warning("tcp: not accepting connections for now, there are {}: {}", limiter_.connections(), why);
+        core::log::report(core::log::event::descriptors_exhausted, {{"connections", limiter_.connections()}},
+                          "tcp: not accepting connections for now, there are {}: {}", limiter_.connections(), why);
     again_.arm_after(pause);
     watch_.reset();
 }
@@ -108,9 +109,10 @@ void acceptor::begin(int socket, const sockaddr& peer) {
         if (evicted_another) {
             static core::log::limiter limit;
             stats_.evicting.add();
-            core::log::peer_warning(limit,
-                                    "tcp: too many connections without a Connect: closing the oldest for one from {}",
-                                    ip::address_of("TCP", peer).traddr);
+            core::log::peer_report(limit, core::log::event::pending_connection_evicted,
+                                   {{"address", ip::address_of("TCP", peer).traddr}},
+                                   "tcp: too many connections without a Connect: closing the oldest for one from {}",
+                                   ip::address_of("TCP", peer).traddr);
         }
         // A wildcard does not say which address the host has come to.
         handshakes_.emplace_back(home_, std::move(permit), std::move(s), options_, port_,

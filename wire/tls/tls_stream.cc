@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/tls/tls_stream.h"
 
-#include "core/log.h"
+#include "core/log_event.h"
 #include "wire/tls/socket_bio.h"
 #include "wire/tls/tls_context.h"
 
@@ -121,7 +121,8 @@ void tls_stream::learn(int failed) noexcept {
         state_ = state::broken;
         // None: the peer has closed the connection without a word, as kernels do.
         if (const char* reason = ERR_reason_error_string(ERR_peek_error()))
-            core::log::peer_warning(refusals, "tcp: TLS {}: {}", greeted_ ? "ends" : "refused", reason);
+            core::log::peer_report(refusals, core::log::event::tls_failed, {{"reason", reason}}, "tcp: TLS {}: {}",
+                                   greeted_ ? "ends" : "refused", reason);
     }
     ERR_clear_error();
     flush();
