@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package: what is in it, what it needs, and that what it installs starts."""
 
-import os
+import json
 import re
-import socket
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import package_fixture
 import pytest
+import system_calls
 from lab import places
+from package_fixture import SERVICE, line_of, run
 
 INSTALLED = {
     "usr/sbin/causewayd", "usr/sbin/causeway-bind", "usr/bin/causeway", "usr/lib/systemd/system/causewayd.service",
@@ -18,18 +22,9 @@ INSTALLED = {
     "usr/share/doc/causeway/CHANGELOG.md", "usr/share/doc/causeway/conformance.md", "usr/share/doc/causeway/copyright"}
 
 
-def run(*words: object, **more) -> str:
-    return subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True, timeout=300, **more).stdout
-
-
 @pytest.fixture(scope="module")
 def package(tmp_path_factory) -> Path:
-    for name in ("gateway/causewayd", "tools/causeway"):
-        if not places.binary(name).exists():
-            pytest.skip(f"{places.binary(name)} is not built")
-    folder = tmp_path_factory.mktemp("package")
-    run("cpack", "-G", "DEB", "-B", folder, cwd=places.BUILD)
-    return next(folder.glob("causeway_*.deb"))
+    return package_fixture.make(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +56,27 @@ def test_its_scripts_are_shell(package, tmp_path):
 
 
 def test_the_services_command_line_starts_a_gateway_that_is_ready_and_ends(root, tmp_path):
-    unit = (root / "usr/lib/systemd/system/causewayd.service").read_text()
-    line = re.search(r"^ExecStart=(.*)$", unit, re.M)[1]
+    line = line_of((root / SERVICE).read_text(), "ExecStart")
     words = line.replace("/run/causeway", str(tmp_path)).replace("/var/lib/causeway", str(tmp_path / "state")).split()
     assert words[-1] == "$CAUSEWAY_OPTIONS"
     words = [str(root) + words[0], *words[1:-1], "--no-huge", "-u", "-s", "64"]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify.sock"))
-        manager.settimeout(60)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify.sock")}
-        with subprocess.Popen(words, env=environment) as gateway:
-            try:
-                assert manager.recv(4096).startswith(b"READY=1")
-                run(root / "usr/bin/causeway", "rpc", "-s", tmp_path / "rpc.sock", "nvmf_create_subsystem",
-                    "nqn=nqn.2024-01.io.example:a")
-                gateway.terminate()
-                assert gateway.wait(60) == 0
-            finally:
-                gateway.kill()
+    if shutil.which("systemd-analyze"):    # with the system calls that the service may make, and no others
+        words = [sys.executable, str(Path(system_calls.__file__)), str(root / SERVICE), *words]
+    with package_fixture.started(words, tmp_path / "notify.sock"):
+        run(root / "usr/bin/causeway", "rpc", "-s", tmp_path / "rpc.sock", "nvmf_create_subsystem",
+            "nqn=nqn.2024-01.io.example:a")
     assert "nqn.2024-01.io.example:a" in (tmp_path / "state/config.json").read_text()
+
+
+def test_the_container_runs_what_the_service_runs():
+    """It cannot be built here: no registry has its base."""
+    text = (places.CHECKOUT / "deploy/Containerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert {line.split()[0] for line in lines} == {"FROM", "COPY", "RUN", "VOLUME", "STOPSIGNAL", "ENTRYPOINT"}
+    unit = (places.CHECKOUT / "deploy/package/causewayd.service").read_text()
+    entry = json.loads(next(line for line in lines if line.startswith("ENTRYPOINT")).partition(" ")[2])
+    assert entry == line_of(unit, "ExecStart").split()[:-1]
+    script = next(line for line in lines if line.startswith("RUN")).partition(" ")[2]
+    subprocess.run(["sh", "-n", "-c", script], check=True)
+    for folder in re.findall(r"/(?:run|var/lib)/causeway", " ".join(entry)):
+        assert folder in script

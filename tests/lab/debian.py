@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A newer Debian for guests: its root and its kernel.
+"""A newer Debian for guests, its root and its kernel; and plain roots for tests that install something.
 
 Made once, by mmdebstrap, and kept in the lab's folder. This machine's packages and package lists stay as they are.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -38,15 +39,24 @@ def packages() -> list[str]:
 def get() -> Debian:
     """The one of the list as it stands. Runs in parallel wait for each other."""
     wanted = packages()
-    name = f"{SUITE}-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
+    folder = _cached(SUITE, wanted, lambda folder: _make(folder, [package for package in wanted if package != KERNEL]))
+    return Debian(folder / "root", kernel.describe(folder / "kernel"))
+
+
+def plain_root(suite: str, wanted: list[str]) -> Path:
+    """The root of a Debian with apt and these packages. Tests copy it."""
+    return _cached(suite, wanted, lambda folder: _make_plain(folder, suite, wanted)) / "root"
+
+
+def _cached(suite: str, wanted: list[str], make) -> Path:
     cache = places.LAB / "debian"
     cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"{suite}-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
     with open(cache / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = cache / name
         if not folder.exists():
-            _make(folder, [package for package in wanted if package != KERNEL])
-    return Debian(folder / "root", kernel.describe(folder / "kernel"))
+            make(folder)
+    return folder
 
 
 def mirror() -> str:
@@ -58,15 +68,28 @@ def mirror() -> str:
     return uri
 
 
-def _make(folder: Path, wanted: list[str]) -> None:
-    """Beside the final place, and moved there complete, so half a root is never seen."""
+@contextlib.contextmanager
+def _scratch(folder: Path):
+    """A folder beside the final place, which is moved there complete: half a root is never seen."""
     if not shutil.which("mmdebstrap"):
         raise processes.CommandFailed("mmdebstrap is not installed (deploy/install-deps.sh)")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as scratch:
         os.chmod(scratch, 0o755)
-        root = Path(scratch) / "made/root"
-        root.parent.mkdir()
-        hook = Path(scratch) / "hook"
+        (Path(scratch) / "made").mkdir()
+        yield Path(scratch)
+        (Path(scratch) / "made").rename(folder)
+
+
+def _make_plain(folder: Path, suite: str, wanted: list[str]) -> None:
+    with _scratch(folder) as scratch:
+        processes.run(["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", f"--include={','.join(wanted)}", suite,
+                       scratch / "made/root", mirror()], timeout=MADE_WITHIN)
+
+
+def _make(folder: Path, wanted: list[str]) -> None:
+    with _scratch(folder) as scratch:
+        root = scratch / "made/root"
+        hook = scratch / "hook"
         hook.write_text(f'#!/bin/sh\nexec chroot "$1" sh -c "$KERNEL_SCRIPT"\n')
         hook.chmod(0o755)
         processes.run(["env", f"KERNEL_SCRIPT={DOWNLOAD_KERNEL}", "mmdebstrap", "--quiet", "--mode=root",
@@ -75,4 +98,3 @@ def _make(folder: Path, wanted: list[str]) -> None:
         downloaded = next((root / "root").glob("linux-image-*.deb"))
         kernel.unpack(downloaded, root.parent / "kernel")
         downloaded.unlink()
-        root.parent.rename(folder)
