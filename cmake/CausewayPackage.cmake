@@ -15,7 +15,7 @@ install(FILES docs/man/causeway.1 DESTINATION share/man/man1)
 install(FILES docs/man/causeway-rpc.7 DESTINATION share/man/man7)
 install(FILES docs/man/causewayd.8 DESTINATION share/man/man8)
 install(FILES deploy/completion/causeway DESTINATION share/bash-completion/completions)
-install(FILES README.md CHANGELOG.md docs/conformance.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES README.md CHANGELOG.md SECURITY.md docs/conformance.md docs/events.md docs/operations.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 set(CPACK_GENERATOR DEB)

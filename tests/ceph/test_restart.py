@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from lab import places, processes
+from lab import document, places, processes
 from test_rbd_methods import Daemon
 
 NQN = "nqn.2016-06.io.example:restart"
@@ -18,9 +18,9 @@ USER = "gateway"
 
 @pytest.fixture(scope="module")
 def user(cluster, tmp_path_factory):
-    """A user with the capabilities that the README requires, and no others."""
+    """A user with the capabilities that docs/operations.md requires, and no others."""
     key = tmp_path_factory.mktemp("keys") / "keyring"
-    cluster.ceph("auth", "get-or-create", f"client.{USER}", "mon", "profile rbd", "osd", "profile rbd pool=rbd", "-o", key)
+    cluster.ceph("auth", "get-or-create", f"client.{USER}", *document.capabilities(), "-o", key)
     return key
 
 

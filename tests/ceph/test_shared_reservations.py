@@ -11,7 +11,7 @@ import time
 import pytest
 import raw_host
 from gateway.daemon import Daemon
-from lab import places, processes
+from lab import document, places, processes
 from lab.ceph import free_ports
 
 NQN = "nqn.2024-01.io.causeway:reserved"
@@ -28,9 +28,9 @@ LONG = "CAUSEWAY_LONG" in os.environ
 class Host:
     """A host, by one of the gateways. What is sent is answered by a status."""
 
-    def __init__(self, port: int, key: int):
+    def __init__(self, port: int, key: int, nqn: str = NQN, hostnqn: str = raw_host.HOST):
         self.key = key
-        self.raw = raw_host.Host(("127.0.0.1", port), NQN, hostid=bytes([key]) * 16)
+        self.raw = raw_host.Host(("127.0.0.1", port), nqn, host=hostnqn, hostid=bytes([key]) * 16)
 
     def __enter__(self) -> "Host":
         return self
@@ -141,9 +141,9 @@ class Gateway:
 
 @pytest.fixture(scope="module")
 def key(cluster, tmp_path_factory):
-    """Of a user with the capabilities that the README requires, and no others."""
+    """Of a user with the capabilities that docs/operations.md requires, and no others."""
     file = tmp_path_factory.mktemp("keys") / "keyring"
-    cluster.ceph("auth", "get-or-create", f"client.{USER}", "mon", "profile rbd", "osd", "profile rbd pool=rbd", "-o", file)
+    cluster.ceph("auth", "get-or-create", f"client.{USER}", *document.capabilities(), "-o", file)
     return file
 
 

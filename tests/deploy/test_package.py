@@ -19,7 +19,8 @@ INSTALLED = {
     "etc/default/causeway", "usr/share/causeway/monitoring/alerts.yml", "usr/share/causeway/monitoring/dashboard.json",
     "usr/share/man/man1/causeway.1", "usr/share/man/man7/causeway-rpc.7", "usr/share/man/man8/causewayd.8",
     "usr/share/bash-completion/completions/causeway", "usr/share/doc/causeway/README.md",
-    "usr/share/doc/causeway/CHANGELOG.md", "usr/share/doc/causeway/conformance.md", "usr/share/doc/causeway/copyright"}
+    "usr/share/doc/causeway/CHANGELOG.md", "usr/share/doc/causeway/SECURITY.md", "usr/share/doc/causeway/conformance.md",
+    "usr/share/doc/causeway/events.md", "usr/share/doc/causeway/operations.md", "usr/share/doc/causeway/copyright"}
 
 
 @pytest.fixture(scope="module")
