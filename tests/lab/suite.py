@@ -38,6 +38,9 @@ ALSO_IN_RELEASE = ("declarations", "bdev_nvme_shared_lines_test", "headers_compi
 
 NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
+DOWNLOADS = "tests/deploy/test_install.py"
+"""In the guest's lane, because the native ones have no network but loopback."""
+
 UNIT_MINUTES = 25    # beside the lanes
 FUZZ_MINUTES = 12
 NATIVE_MINUTES = 45    # of each build
@@ -82,7 +85,7 @@ class Suite:
         with contextlib.ExitStack() as lanes:
             guest, first, second = (lanes.enter_context(contextlib.closing(lane))
                                     for lane in (Lane(), Lane(own_loopback=True), Lane(own_loopback=True)))
-            beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"),
+            beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm", DOWNLOADS),
                       self.natively_in(first, "release", "not asan and not tsan")]
             built = ["release"]
             for lane, preset, folders, also in ((second, "asan", (), ()), (first, "tsan", UNDER_TSAN, PROGRAMS)):
@@ -115,7 +118,7 @@ class Suite:
 
     def natively_in(self, lane: Lane, preset: str, select: str) -> "Beside":
         return self.pytest_in(lane, f"whole system, natively, {preset}", f"native-{preset}", NATIVE_MINUTES,
-                              *NATIVE_FOLDERS, "-k", select)
+                              *NATIVE_FOLDERS, f"--ignore={DOWNLOADS}", "-k", select)
 
     def wait_for(self, beside: "Beside") -> None:
         with self.progress.step(beside.title) as step:
