@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of docs/operations.md, run as they stand there against a real cluster; only names of this machine are replaced."""
+"""The commands of docs/operations.md and of the README, run as they stand there against a real cluster; only names of this machine
+are replaced."""
 
 import json
 import os
@@ -46,6 +47,10 @@ class Machine:
                  "4421": self.ports[1], "--seconds 5": "--count 200 --json"}
         for name, ours in names.items():
             text = text.replace(name, str(ours))
+        return text
+
+    def with_port(self, text: str) -> str:
+        """A command that relies on the default port."""
         if text.startswith(("causeway discover", "causeway perf")):
             text += f" -s {self.ports[0]}"
         if text.startswith("causeway export"):
@@ -56,7 +61,7 @@ class Machine:
         causeway = shlex.quote(str(places.binary("tools/causeway")))
         script = (f"causeway() {{ {causeway} \"$@\"; }}\n"
                   f"rpc() {{ causeway rpc -s {self.folder}/rpc.sock \"$@\"; }}\n"
-                  f"ceph() {{ command ceph -c {self.cluster.conf} \"$@\"; }}\n{self.here(text)}\n")
+                  f"ceph() {{ command ceph -c {self.cluster.conf} \"$@\"; }}\n{self.with_port(self.here(text))}\n")
         done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -195,6 +200,34 @@ def test_a_backup_of_the_state_is_a_copy_of_a_file(machine, users, image):
     machine.start()
     assert machine.perf()["failed"] == 0
     assert machine.gateway.end() == 0
+
+
+# What of the README's section other tests run, or has no device here: builds, huge pages, kernel hosts, local SSDs.
+ELSEWHERE = ("deploy/", "cmake", "echo 512", "nvme connect", "rpc bdev_nvme", "export PATH")
+
+
+def test_the_short_way_of_the_readme_works(machine, cluster, tmp_path):
+    lines = document.of_section("For real", places.CHECKOUT / "README.md")
+    script = [machine.here(line.replace("-t rdma", "-t tcp").replace("--seconds 30", "--count 200"))
+              for line in lines if not line.startswith(ELSEWHERE) and "Nvme0n1" not in line]
+    second = script.index("rpc nvmf_create_transport trtype=TCP")    # the first one is RDMA's
+    script = [line.replace("trtype=RDMA", "trtype=TCP") for line in script[:second] + script[second + 1:]]
+    done = subprocess.run(["bash", "-eu"], input="\n".join([f"""
+        PATH={places.BUILD}/gateway:{places.BUILD}/tools:$PATH
+        ceph() {{ command ceph -c {cluster.conf} "$@"; }}
+        rbd() {{ command rbd -c {cluster.conf} "$@"; }}
+        causewayd() {{ exec {places.BUILD}/gateway/causewayd --no-huge -u -s 384 -r {tmp_path}/rpc.sock "$@"; }}
+        causeway() {{
+            case $1 in
+            rpc | status) command causeway "$1" -s {tmp_path}/rpc.sock "${{@:2}}" ;;
+            *) command causeway "$@" -s {machine.ports[0]} ;;
+            esac
+        }}
+        trap 'kill %1; wait' EXIT""", *script]), capture_output=True, text=True, timeout=120)
+    cluster.remove_image("vm-17")
+    cluster.ceph("auth", "rm", "client.causeway")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"TCP 127.0.0.1:{machine.ports[1]}" in done.stderr, "and the listener with keys"
 
 
 def _groups(lines: list[str]) -> tuple[list[str], list[str], list[str]]:

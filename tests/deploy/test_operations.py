@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/operations.md names nothing that the programs do not have: methods, parameters, options, metrics, events, files."""
+"""docs/operations.md names nothing that the programs do not have: methods, parameters, options, metrics, events, files.
+Nor do the commands of the README."""
 
 import json
 import re
@@ -14,7 +15,8 @@ TEXT = document.OPERATIONS.read_text()
 METHOD = re.compile(r"(nvmf|bdev|framework|keyring|log|rpc|spdk|thread)_\w+")
 METRIC = re.compile(r"\b(?:ceph_nvmeof|causeway)_[a-z_]+")
 OPTION = re.compile(r"^-{1,2}[a-z][\w-]*$")
-SPANS = re.findall(r"`([^`]+)`", TEXT) + [command.text for command in document.commands()]
+SPANS = re.findall(r"`([^`]+)`", TEXT) + [
+    command.text for path in (document.OPERATIONS, places.CHECKOUT / "README.md") for command in document.commands(path)]
 # Members of answers, which docs/rpc.md describes in words.
 ANSWERS = {"hung_calls", "unanswered_changes", "fenced"}
 

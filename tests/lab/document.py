@@ -20,13 +20,16 @@ class Command:
 
 
 def commands(path: Path = OPERATIONS) -> list[Command]:
-    """The lines of indented blocks, in order. What continues a line begins deeper."""
+    """The lines of indented blocks, in order; one that ends with a backslash goes on in the next."""
     found, section, before = [], "", ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("#"):
             section = line.lstrip("#").strip()
         elif line.startswith("    ") and (before == "" or before.startswith("    ")):
             text = re.sub(r"\s{2,}#.*$", "", line).strip()
+            if found and found[-1].text.endswith("\\"):
+                before_it = found.pop()
+                number, text = before_it.line, before_it.text[:-1] + text
             found.append(Command(section, number, text))
         before = line
     return found
