@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package in a fresh Debian 12: dpkg installs it, its service's lines work there, and purge leaves nothing.
+"""The Debian package in a fresh Debian 12: dpkg installs it, its service works there, and purge leaves nothing.
 
-There is no systemd in that root: the test does what it would do, with the lines of the service file.
+Once without systemd: the test does what that would do, with the lines of the service file. And once with it: it is the first
+process of namespaces of its own.
 """
 
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import package_fixture
@@ -24,18 +26,22 @@ def package(tmp_path_factory) -> Path:
     return package_fixture.make(tmp_path_factory.mktemp("package"))
 
 
-@pytest.fixture
-def root(package, tmp_path):
-    """A Debian 12 with what the package depends on, and nothing of ours."""
+def fresh_root(package: Path, folder: Path, *more: str) -> Path:
+    """A Debian 12 with what the package depends on and `more`, and nothing of ours."""
     needs = run("dpkg-deb", "-f", package, "Depends").strip().split(", ")
-    names = sorted({re.split(r"[ :|(]", need)[0] for need in needs})
+    names = sorted({re.split(r"[ :|(]", need)[0] for need in needs} | set(more))
     try:
         made = debian.plain_root("bookworm", names)
     except processes.CommandFailed as why:
         pytest.skip(f"no root of Debian 12 can be made here: {why}")
-    root = tmp_path / "root"
-    run("cp", "-a", made, root)
-    shutil.copy(package, root / "tmp/causeway.deb")
+    run("cp", "-a", made, folder / "root")
+    shutil.copy(package, folder / "root/root/causeway.deb")
+    return folder / "root"
+
+
+@pytest.fixture
+def root(package, tmp_path):
+    root = fresh_root(package, tmp_path)
     for folder in ("proc", "sys", "dev"):
         run("mount", "--rbind", f"/{folder}", root / folder)
         run("mount", "--make-rslave", root / folder)
@@ -58,7 +64,7 @@ def content(root: Path) -> set[str]:
 
 def test_it_is_installed_serves_reloads_ends_and_is_purged_without_a_trace(root):
     before = content(root)
-    inside(root, "dpkg", "-i", "/tmp/causeway.deb")
+    inside(root, "dpkg", "-i", "/root/causeway.deb")
     assert inside(root, "dpkg-query", "-W", "-f=${db:Status-Status}", "causeway") == "installed"
     assert "not found" not in inside(root, "ldd", "/usr/sbin/causewayd", "/usr/bin/causeway")
 
@@ -90,7 +96,6 @@ def test_it_is_installed_serves_reloads_ends_and_is_purged_without_a_trace(root)
         inside(root, *rpc, "framework_wait_init")
         assert "a.key" not in inside(root, *rpc, "framework_get_failed_config")
     shutil.rmtree(root / "etc/causeway")    # the operator's
-    shutil.rmtree(root / "run/causeway")    # systemd's
     (root / "run/notify.sock").unlink()
 
     inside(root, "dpkg", "-r", "causeway")
@@ -99,3 +104,102 @@ def test_it_is_installed_serves_reloads_ends_and_is_purged_without_a_trace(root)
     inside(root, "dpkg", "-P", "causeway")
     assert content(root) - before == set()
     assert before - content(root) == set()
+
+
+BOOT = """set -e
+mount --make-rprivate /
+mount --bind $0 $0
+cd $0
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs tmpfs dev
+for device in null zero full random urandom tty; do
+    touch dev/$device
+    mount --bind /dev/$device dev/$device
+done
+mkdir dev/shm dev/pts
+ln -s /proc/self/fd dev/fd
+mount -t cgroup2 none sys/fs/cgroup
+exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --log-target=console
+"""
+BOOTS_WITHIN = 120
+
+
+class Machine:
+    """A root whose systemd runs, in namespaces that end with us."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def __enter__(self) -> "Machine":
+        self._boot = processes.spawn(["unshare", "-m", "-p", "-u", "-i", "-C", "--kill-child", "--fork", "sh", "-c", BOOT, self.root],
+                                     log=self.root.parent / "boot.log")
+        deadline = time.monotonic() + BOOTS_WITHIN
+        while not (self.root / "booted").exists():
+            assert self._boot.poll() is None and time.monotonic() < deadline, (self.root.parent / "boot.log").read_text()
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_) -> None:
+        processes.end(self._boot)
+
+    def run(self, *words: str, check: bool = True) -> str:
+        first = Path(f"/proc/{self._boot.pid}/task/{self._boot.pid}/children").read_text().split()[0]
+        return processes.run(["nsenter", "-t", first, "-m", "-p", "-u", "-i", "-C", "-r", "-w", "env",
+                              "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", *words], check=check).stdout.strip()
+
+    def main_pid(self) -> str:
+        return self.run("systemctl", "show", "-p", "MainPID", "--value", "causewayd")
+
+    def rpc(self, *words: str) -> str:
+        return self.run("causeway", "rpc", "-s", "/run/causeway/rpc.sock", *words)
+
+
+@pytest.fixture
+def machine(package, tmp_path):
+    if subprocess.run(["unshare", "-m", "-C", "mount", "-t", "cgroup2", "none", tmp_path], capture_output=True).returncode:
+        pytest.skip("cgroups cannot be mounted here, and systemd needs them")
+    root = fresh_root(package, tmp_path, "systemd", "systemd-sysv", "dbus")
+    (root / "etc/systemd/system/booted.service").write_text(
+        "[Unit]\nAfter=dbus.socket\n[Service]\nType=oneshot\nExecStart=touch /booted\n[Install]\nWantedBy=basic.target\n")
+    (root / "etc/systemd/system/basic.target.wants").mkdir(exist_ok=True)
+    (root / "etc/systemd/system/basic.target.wants/booted.service").symlink_to("../booted.service")
+    with Machine(root) as running:
+        yield running
+
+
+def test_systemd_runs_it_and_the_package_follows_what_it_is_told(machine):
+    machine.run("dpkg", "-i", "/root/causeway.deb")
+    assert machine.run("systemctl", "is-enabled", "causewayd", check=False) == "disabled"
+    machine.run("sh", "-c", """echo 'CAUSEWAY_OPTIONS="--no-huge -u -s 64"' > /etc/default/causeway""")
+    machine.run("systemctl", "enable", "--now", "causewayd")    # ends when the service has said that it is ready
+    assert machine.run("systemctl", "is-active", "causewayd") == "active"
+    assert "1 subsystems" in machine.run("systemctl", "show", "-p", "StatusText", "causewayd")
+    machine.rpc("nvmf_create_subsystem", f"nqn={NQN}")
+    machine.run("systemctl", "reload", "causewayd")
+
+    # A crash: it starts again, with its state, and with what its predecessor has left for it.
+    first = machine.main_pid()
+    machine.run("touch", "/run/causeway/left")
+    machine.run("systemctl", "kill", "-s", "KILL", "causewayd")
+    deadline = time.monotonic() + 60
+    while machine.run("systemctl", "is-active", "causewayd", check=False) != "active" or machine.main_pid() == first:
+        assert time.monotonic() < deadline, machine.run("journalctl", "-u", "causewayd")
+        time.sleep(0.1)
+    assert NQN in machine.rpc("nvmf_get_subsystems")
+    machine.run("test", "-e", "/run/causeway/left")    # rpc.sock.clients stands beside it
+
+    second = machine.main_pid()
+    machine.run("dpkg", "-i", "/root/causeway.deb")    # an upgrade
+    assert machine.run("systemctl", "is-active", "causewayd") == "active"
+    assert machine.main_pid() not in (first, second)
+    assert "--no-huge" in (machine.root / "etc/default/causeway").read_text()
+    assert NQN in machine.rpc("nvmf_get_subsystems")
+
+    machine.run("dpkg", "-r", "causeway")
+    assert machine.run("systemctl", "is-active", "causewayd", check=False) == "inactive"
+    machine.run("dpkg", "-P", "causeway")
+    for left in ("/var/lib/causeway", "/run/causeway", "/etc/default/causeway", "/etc/systemd/system/multi-user.target.wants/causewayd.service"):
+        machine.run("test", "!", "-e", left)
