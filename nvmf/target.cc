@@ -109,7 +109,8 @@ core::task<> target::shutdown() {
             if (--left == 0)
                 all_closed.set(true);
         });
-    co_await all_closed;
+    if (!closing.empty())  // even discovery may have been deleted
+        co_await all_closed;
     for (const auto& t : state_.transports.all())  // no more of them come any more
         co_await t->stop();
 }

@@ -468,6 +468,11 @@ TEST_F(discovery, that_is_deleted_tells_nobody_anything_and_leaves_the_others_al
     EXPECT_TRUE(w.run(w.target.delete_subsystem(more.nqn)));
 }
 
+TEST_F(discovery, that_is_deleted_with_all_others_does_not_hold_up_the_end) {
+    EXPECT_TRUE(w.run(w.target.delete_subsystem(std::string(nvme::discovery_nqn))));
+    w.run(w.target.shutdown());
+}
+
 TEST_F(discovery, is_behind_every_listener) {
     w.make_subsystem();
     EXPECT_EQ(w.connect_to(0, elsewhere).call(connect(0), raw(connect_data(nvme::discovery_nqn, host_b))).status(),
