@@ -150,10 +150,11 @@ outcome report_at_control(controller& c, request& r) {
     });
 }
 
-/// On the qpair's core. A change may not come late: its host may have made another one elsewhere.
-template <outcome (*Run)(controller&, request&)>
-void run_change(request& r) noexcept {
-    if (!acquire_namespace_to_change(r))
+/// On the qpair's core. What has come to refuse it while it waited for its data or a buffer refuses it now. A change may
+/// not come late: its host may have made another one elsewhere.
+template <outcome (*Run)(controller&, request&), bool IsChange>
+void run_once_more_checked(request& r) noexcept {
+    if (!(IsChange ? acquire_namespace_to_change(r) : acquire_namespace(r)))
         return;
     release_namespace(r);
     run_at_control<Run>(r);
@@ -187,16 +188,16 @@ verdict check_reservation_report(request& r, const core_namespace& ns) noexcept 
 }
 
 void run_reservation_register(request& r) noexcept {
-    run_change<register_at_control>(r);
+    run_once_more_checked<register_at_control, true>(r);
 }
 void run_reservation_acquire(request& r) noexcept {
-    run_change<acquire_at_control>(r);
+    run_once_more_checked<acquire_at_control, true>(r);
 }
 void run_reservation_release(request& r) noexcept {
-    run_change<release_at_control>(r);
+    run_once_more_checked<release_at_control, true>(r);
 }
 void run_reservation_report(request& r) noexcept {
-    run_at_control<report_at_control>(r);
+    run_once_more_checked<report_at_control, false>(r);
 }
 
 }  // namespace causeway::nvmf

@@ -4,6 +4,7 @@
 
 #include "core/random.h"
 #include "nvmf/testing/ana_fixture.h"
+#include "nvmf/testing/reservation_fixture.h"
 
 #include <gmock/gmock.h>
 
@@ -326,6 +327,19 @@ TEST_F(visibility, lets_commands_that_execute_end_as_admitted) {
     EXPECT_EQ(waits.status().with_more(false), no_such_namespace) << "its data may have come at any time";
     EXPECT_TRUE(w.until([&] { return neighbour.answered; }));
     EXPECT_EQ(neighbour.status(), sc::success);
+}
+
+TEST_F(visibility, ends_what_a_host_could_learn_of_reservations) {
+    connection& q = *a.queues[0];
+    q.hold = true;
+    nvme::command report = reservation_command(io_opcode::reservation_report, 15, {}, masked);
+    report.cdw11 = 1u;
+    capsule& waits = q.send(report, bytes(64));
+    EXPECT_TRUE(w.until([&] { return waits.held; }));
+    EXPECT_EQ(hide(host_a), 0);
+    q.execute_held(waits);
+    EXPECT_TRUE(w.until([&] { return waits.answered; }));
+    EXPECT_EQ(waits.status().with_more(false), no_such_namespace) << "it has waited for a buffer at any length";
 }
 
 TEST_F(visibility, is_refused_for_a_reason) {
