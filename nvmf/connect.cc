@@ -164,7 +164,7 @@ connect_result admit_admin(const connect_request& a, subsystem& s, transport& fa
             return refused_with(nvme::sc::connect_controller_busy, admitted.error().text());
         reader = std::move(*admitted);
     }
-    const auto c = s.controllers().make(fabric, a.connection->home(), std::string(a.hostnqn()),
+    const auto c = s.controllers().make(fabric, a.connection->home(), std::string(a.hostnqn()), std::string(a.subnqn()),
                                         std::to_array(a.data.hostid), a.proved);
     if (!c)
         return refused_with(nvme::sc::connect_controller_busy, "the subsystem has no free controller identifier");
@@ -214,7 +214,7 @@ core::task<connect_result> admit_io(const connect_request& a, subsystem& s) {
 }
 
 core::task<connect_result> decide(const connect_request& a, target& t) {
-    subsystem* s = t.find_subsystem(a.subnqn());
+    subsystem* s = t.find_for_host(a.subnqn());
     transport* fabric = t.find_transport(a.transport_name);
     if (!fabric)
         co_return bad_command(at_sqsize, "its transport was removed");

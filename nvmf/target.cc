@@ -21,6 +21,7 @@ target::target(core::placement& homes, bdev::registry& devices, target_options o
     subsystem_options discovery;
     discovery.nqn = nvme::discovery_nqn;
     discovery.discovery = true;
+    discovery.unique_nqn = options_.discovery_nqn;
     discovery.allow_any_host = true;
     discovery.max_namespaces = 0;
     state_.discovery_subsystem = std::make_shared<subsystem>(state_, std::move(discovery));
@@ -43,9 +44,10 @@ core::result<> target::add_transport(std::unique_ptr<transport> t) {
     for (const auto& s : state_.subsystems)
         for (const auto& [hostnqn, keys] : s->access().hosts())
             if (const auto& psk = keys.psk)
-                if (const auto admitted = t->subsystem_add_host(s->nqn(), hostnqn, psk->text()); !admitted)
-                    core::log::error("{}: host {} cannot use its key {} over {}: {}", s->nqn(), hostnqn, psk->name,
-                                     t->trtype(), admitted.error().text());
+                for (const std::string& nqn : s->nqns())
+                    if (const auto admitted = t->subsystem_add_host(nqn, hostnqn, psk->text()); !admitted)
+                        core::log::error("{}: host {} cannot use its key {} over {}: {}", nqn, hostnqn, psk->name,
+                                         t->trtype(), admitted.error().text());
     state_.transports.add(std::move(t));
     return {};
 }
@@ -65,9 +67,9 @@ core::task<core::result<subsystem*>> target::create_subsystem(subsystem_options 
         co_return core::fail(EINVAL,
                              closing_ ? "the target is shutting down" : "there can be only one discovery subsystem",
                              options.nqn);
-    if (find_subsystem(options.nqn))
+    if (find_for_host(options.nqn))
         co_return core::fail(EEXIST, "a subsystem with this NQN already exists", options.nqn);
-    if (options.nqn == nvme::discovery_nqn)
+    if (options.nqn == nvme::discovery_nqn || options.nqn == options_.discovery_nqn)
         co_return core::fail(EINVAL, "the discovery subsystem was deleted: it is there again after a restart",
                              options.nqn);
     if (std::ranges::count_if(state_.subsystems, [](const auto& s) { return !s->is_discovery(); }) >=
@@ -93,6 +95,13 @@ core::task<core::result<>> target::delete_subsystem(std::string nqn) {
 subsystem* target::find_subsystem(std::string_view nqn) const noexcept {
     for (const auto& s : state_.subsystems)
         if (s->nqn() == nqn)
+            return s.get();
+    return nullptr;
+}
+
+subsystem* target::find_for_host(std::string_view subnqn) const noexcept {
+    for (const auto& s : state_.subsystems)
+        if (subnqn == s->nqn() || (!subnqn.empty() && subnqn == s->options().unique_nqn))
             return s.get();
     return nullptr;
 }

@@ -65,7 +65,10 @@ class target {
     /// ENODEV. Not listed any more when the task first suspends; ends when its connections are gone. Without the
     /// discovery subsystem no host is told anything, and it cannot be created again.
     core::task<core::result<>> delete_subsystem(std::string nqn);
+    /// By the NQN that operators use.
     subsystem* find_subsystem(std::string_view nqn) const noexcept;
+    /// By an NQN that hosts may use, see subsystem::nqns().
+    subsystem* find_for_host(std::string_view subnqn) const noexcept;
     const std::vector<std::shared_ptr<subsystem>>& subsystems() const noexcept { return state_.subsystems; }
     subsystem& discovery() const noexcept { return state_.discovery(); }
 

@@ -39,7 +39,7 @@ void describe_any(nvme::identify_controller& id, const controller& c) {
     id.ioccsz = c.fabric().ioccsz();
     id.iorcsz = sizeof(nvme::completion) / 16;
     id.msdbd = c.fabric().msdbd();
-    nvme::copy_terminated(id.subnqn, s.nqn);
+    nvme::copy_terminated(id.subnqn, c.subsystem().reported_nqn());
 }
 
 void describe_discovery(nvme::identify_controller& id) {

@@ -60,7 +60,7 @@ core::result<> access::add_host(std::string host_nqn, host_keys keys) {
         return good;
     target_state& shared = subsystem_.target();
     if (keys.psk)
-        if (auto admitted = shared.transports.add_host_key(subsystem_.nqn(), host_nqn, *keys.psk); !admitted)
+        if (auto admitted = shared.transports.add_host_key(subsystem_.nqns(), host_nqn, *keys.psk); !admitted)
             return admitted;
     // Hosts that have connected under this NQN until now had no key to prove.
     const auto impostors = subsystem_.controllers().where([&](const controller& c) {
@@ -94,7 +94,7 @@ core::task<core::result<>> access::remove_host(std::string host_nqn) {
     if (host == hosts_.end())
         co_return core::fail(ENOENT, "the host is not an allowed host", host_nqn);
     if (host->second.psk)
-        shared.transports.remove_host_key(subsystem_.nqn(), host_nqn);
+        shared.transports.remove_host_key(subsystem_.nqns(), host_nqn);
     hosts_.erase(host);
     if (!allow_any_host_) {
         shared.discovery_log->changed(subsystem_, host_nqn);
@@ -108,7 +108,7 @@ core::task<core::result<>> access::remove_host(std::string host_nqn) {
 void access::remove_all_hosts() {
     for (const auto& [host_nqn, keys] : std::exchange(hosts_, {}))
         if (keys.psk)
-            subsystem_.target().transports.remove_host_key(subsystem_.nqn(), host_nqn);
+            subsystem_.target().transports.remove_host_key(subsystem_.nqns(), host_nqn);
 }
 
 core::task<> access::set_allow_any_host(bool allow) {

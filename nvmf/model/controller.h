@@ -37,6 +37,7 @@ class controller final : public std::enable_shared_from_this<controller> {
     struct identity {
         std::uint16_t cntlid = 0;
         std::string host_nqn;
+        std::string subnqn;  ///< by which the host has connected: one of subsystem::nqns()
         std::array<std::uint8_t, 16> host_id{};
         host_identity proved = host_identity::unproven;  ///< by the connection of the admin queue
     };
@@ -46,6 +47,7 @@ class controller final : public std::enable_shared_from_this<controller> {
 
     std::uint16_t cntlid() const noexcept { return id_.cntlid; }
     const std::string& host_nqn() const noexcept { return id_.host_nqn; }
+    const std::string& subnqn() const noexcept { return id_.subnqn; }    ///< by which the host has connected
     std::uint64_t host_number() const noexcept { return host_number_; }  ///< see host_numbers; any reactor
     const std::array<std::uint8_t, 16>& host_id() const noexcept { return id_.host_id; }
     /// What its admin queue has proved of the host: its I/O queues prove the same.

@@ -8,7 +8,8 @@
 namespace causeway::nvmf {
 
 std::shared_ptr<controller> controllers::make(transport& fabric, core::reactor& admin_queue, std::string host_nqn,
-                                              const std::array<std::uint8_t, 16>& host_id, host_identity proved) {
+                                              std::string subnqn, const std::array<std::uint8_t, 16>& host_id,
+                                              host_identity proved) {
     // Round-robin, so that a cntlid is unused for as long as possible before it is assigned to another host.
     const subsystem_options& o = subsystem_.options();
     const std::uint32_t count = o.max_cntlid - o.min_cntlid + 1u;
@@ -17,8 +18,9 @@ std::shared_ptr<controller> controllers::make(transport& fabric, core::reactor& 
         next_cntlid_ = cntlid == o.max_cntlid ? o.min_cntlid : cntlid + 1;
         if (all_.contains(cntlid))
             continue;
-        auto c = std::make_shared<controller>(subsystem_.shared_from_this(), fabric, admin_queue,
-                                              controller::identity{cntlid, std::move(host_nqn), host_id, proved});
+        auto c = std::make_shared<controller>(
+            subsystem_.shared_from_this(), fabric, admin_queue,
+            controller::identity{cntlid, std::move(host_nqn), std::move(subnqn), host_id, proved});
         all_.emplace(cntlid, c);
         return c;
     }

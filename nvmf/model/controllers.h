@@ -28,9 +28,10 @@ class controllers {
 
     controllers(subsystem& owner, std::uint16_t first_cntlid) : subsystem_(owner), next_cntlid_(first_cntlid) {}
 
-    /// For Connect. nullptr: no cntlid is free.
+    /// For Connect, by one of the subsystem's NQNs. nullptr: no cntlid is free.
     std::shared_ptr<controller> make(transport& fabric, core::reactor& admin_queue, std::string host_nqn,
-                                     const std::array<std::uint8_t, 16>& host_id, host_identity proved);
+                                     std::string subnqn, const std::array<std::uint8_t, 16>& host_id,
+                                     host_identity proved);
     /// A controller that ends leaves. Does nothing if it has left.
     void remove(const controller& c) noexcept;
 

@@ -49,7 +49,7 @@ std::shared_ptr<const discovery_entry> describe(const subsystem& s, const port& 
     }
     nvme::copy_padded(e.trsvcid, at.trsvcid);
     nvme::copy_padded(e.traddr, at.traddr);
-    nvme::copy_terminated(e.subnqn, s.nqn());
+    nvme::copy_terminated(e.subnqn, s.reported_nqn());
     return made;
 }
 

@@ -27,7 +27,7 @@ std::chrono::milliseconds time_limit_of(const controller& c) {
 
 queue_authentication::queue_authentication(controller& owner, qpair& connection, std::uint16_t qid,
                                            const transport_address& peer, bool required)
-    : exchange(owner.host_nqn(), owner.subsystem().nqn(), owner.subsystem().target().auth.allowed), controller_(owner),
+    : exchange(owner.host_nqn(), owner.subnqn(), owner.subsystem().target().auth.allowed), controller_(owner),
       connection_(connection), qid_(qid), peer_(peer), network_(host_network_of(peer.traddr)), required_(required),
       deadline_(owner.subsystem().target().group.control(), [this] { on_deadline(); }) {
     if (required)

@@ -9,6 +9,13 @@ subsystem::subsystem(target_state& shared, subsystem_options options)
 
 subsystem::~subsystem() = default;
 
+std::vector<std::string> subsystem::nqns() const {
+    std::vector<std::string> all{options_.nqn};
+    if (!options_.unique_nqn.empty())
+        all.push_back(options_.unique_nqn);
+    return all;
+}
+
 core::task<> subsystem::close(disconnect_reason why) {
     const auto keep = shared_from_this();
     // Before anything is waited for: from then on another subsystem may have this name, with the same hosts and

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace causeway::nvmf {
 
@@ -26,7 +27,14 @@ class subsystem : public std::enable_shared_from_this<subsystem> {
 
     /// As it was made; access() knows whether any host is allowed now.
     const subsystem_options& options() const noexcept { return options_; }
+    /// By which operators know it.
     const std::string& nqn() const noexcept { return options_.nqn; }
+    /// What hosts are told: of the discovery subsystem its unique NQN, if it has one.
+    const std::string& reported_nqn() const noexcept {
+        return options_.unique_nqn.empty() ? options_.nqn : options_.unique_nqn;
+    }
+    /// All by which hosts may connect to it.
+    std::vector<std::string> nqns() const;
     bool is_discovery() const noexcept { return options_.discovery; }
     target_state& target() const noexcept { return state_; }
 

@@ -12,6 +12,7 @@ namespace causeway::nvmf {
 struct subsystem_options {
     std::string nqn;
     bool discovery = false;
+    std::string unique_nqn{};     ///< of the discovery subsystem, besides `nqn`; empty: it has none
     std::string serial_number{};  ///< empty: made of the NQN, the same on every gateway
     std::string model_number = "Causeway Controller";
     std::uint32_t max_namespaces = 32;

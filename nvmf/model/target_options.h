@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 namespace causeway::nvmf {
 
@@ -19,7 +20,10 @@ struct target_options {
     retry_delays crdt{};
     discovery_limits discovery{};
     discovery_filter filter{};  ///< of the discovery log
-    auth_algorithms auth{};     ///< for in-band authentication
+    /// Of the discovery subsystem, which answers to the well-known one besides (TP 8013, NVM Express Base Specification
+    /// 2.0, "Discovery Service"): an NQN that no other discovery subsystem has. Empty: it has the well-known one only.
+    std::string discovery_nqn{};
+    auth_algorithms auth{};  ///< for in-band authentication
     /// Where reservations are kept, by device.
     reservation::store_factory reservation_stores = reservation::make_local_store;
 };

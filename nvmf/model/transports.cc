@@ -31,18 +31,21 @@ core::result<> transports::check_block_size(const bdev::device& d) const {
     return {};
 }
 
-core::result<> transports::add_host_key(const std::string& subnqn, const std::string& hostnqn, const key& psk) {
+core::result<> transports::add_host_key(const std::vector<std::string>& subnqns, const std::string& hostnqn,
+                                        const key& psk) {
     for (const auto& t : all_)
-        if (auto admitted = t->subsystem_add_host(subnqn, hostnqn, psk.text()); !admitted) {
-            remove_host_key(subnqn, hostnqn);
-            return core::fail(admitted.error().code, admitted.error().text(), psk.name);
-        }
+        for (const std::string& subnqn : subnqns)
+            if (auto admitted = t->subsystem_add_host(subnqn, hostnqn, psk.text()); !admitted) {
+                remove_host_key(subnqns, hostnqn);
+                return core::fail(admitted.error().code, admitted.error().text(), psk.name);
+            }
     return {};
 }
 
-void transports::remove_host_key(const std::string& subnqn, const std::string& hostnqn) noexcept {
+void transports::remove_host_key(const std::vector<std::string>& subnqns, const std::string& hostnqn) noexcept {
     for (const auto& t : all_)
-        t->subsystem_remove_host(subnqn, hostnqn);
+        for (const std::string& subnqn : subnqns)
+            t->subsystem_remove_host(subnqn, hostnqn);
 }
 
 }  // namespace causeway::nvmf

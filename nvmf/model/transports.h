@@ -27,9 +27,10 @@ class transports {
 
     /// EINVAL: one of the transports cannot carry a block of it.
     core::result<> check_block_size(const bdev::device& d) const;
-    /// Passes a host's key to all transports, or to none. EINVAL: one of them has no use for such a key.
-    core::result<> add_host_key(const std::string& subnqn, const std::string& hostnqn, const key& psk);
-    void remove_host_key(const std::string& subnqn, const std::string& hostnqn) noexcept;
+    /// Passes a host's key for a subsystem with these NQNs to all transports, or to none. EINVAL: one of them has no
+    /// use for such a key.
+    core::result<> add_host_key(const std::vector<std::string>& subnqns, const std::string& hostnqn, const key& psk);
+    void remove_host_key(const std::vector<std::string>& subnqns, const std::string& hostnqn) noexcept;
 
   private:
     std::vector<std::unique_ptr<transport>> all_;
