@@ -150,8 +150,8 @@ outcome report_at_control(controller& c, request& r) {
     });
 }
 
-/// On the qpair's core. What has come to refuse it while it waited for its data or a buffer refuses it now. A change may
-/// not come late: its host may have made another one elsewhere.
+/// On the qpair's core. What has come to refuse it while it waited for its data or a buffer refuses it now. A change
+/// may not come late: its host may have made another one elsewhere.
 template <outcome (*Run)(controller&, request&), bool IsChange>
 void run_once_more_checked(request& r) noexcept {
     if (!(IsChange ? acquire_namespace_to_change(r) : acquire_namespace(r)))
