@@ -277,16 +277,41 @@ def controllers():
 
 
 def exchanges():
-    """Steps of a host that authenticates: none of its messages is spoilt."""
-    receive, unspoilt = b"\0", b"\0\0\0"
+    """What host and subsystem are made of, and steps of a host that authenticates: see README.md."""
+    receive, unspoilt, finish = b"\0", b"\0\0\0", b"\6"
     negotiate, reply, success2, failure2 = (bytes([kind]) + unspoilt for kind in (1, 2, 4, 5))
+    late_reply = b"\7" + unspoilt
+
+    def between(one_way=False, no_ctrlr_key=False, wrong_key=False, no_key=False, offered=0, allowed=0, group=0,
+                groups_offered=1, groups_allowed=1):
+        return bytes([(not one_way) | no_ctrlr_key << 1 | wrong_key << 2 | offered << 3 | no_key << 6,
+                      allowed | groups_offered << 3 | groups_allowed << 5, group])
     both_ways = negotiate + receive + reply + receive + success2
-    yield "both_ways", both_ways
-    yield "twice", both_ways + both_ways
-    yield "refused", negotiate + receive + reply + receive + failure2
-    yield "early", negotiate + reply
-    yield "spoilt", negotiate + receive + b"\2\x10\0\1" + receive
-    yield "raw", b"\3\x08\0" + bytes([0, 0, 0, 0, 1, 0, 0, 0]) + receive
+    yield "both_ways", between() + both_ways
+    yield "one_way", between(one_way=True) + negotiate + receive + reply + receive
+    yield "twice", between() + both_ways + both_ways
+    yield "refused", between() + negotiate + receive + reply + receive + failure2
+    yield "early", between() + negotiate + reply
+    yield "late", between() + both_ways + negotiate + receive + late_reply + receive
+    for name, how in (("at_once", b""), ("negotiated", negotiate), ("challenged", negotiate + receive),
+                      ("replied", negotiate + receive + reply), ("again", both_ways + negotiate + receive)):
+        yield f"success2_{name}", between() + how + success2 + receive
+    yield "spoilt", between() + negotiate + receive + b"\2\x10\0\1" + receive
+    yield "raw", between() + b"\3\x08\0" + bytes([0, 0, 0, 0, 1, 0, 0, 0]) + receive
+    yield "finished", between() + finish + finish
+    for name, how in (("negotiated", negotiate), ("challenged", negotiate + receive), ("replied", negotiate + receive + reply),
+                      ("proved", negotiate + receive + reply + receive), ("failed", reply + receive + failure2)):
+        yield f"finished_{name}", between() + how + finish
+    for name, how in (("wrong_key", {"wrong_key": True}), ("no_key", {"no_key": True}), ("no_ctrlr_key", {"no_ctrlr_key": True}),
+                      ("one_way_without", {"no_ctrlr_key": True, "one_way": True}), ("no_hash", {"offered": 1, "allowed": 6}),
+                      ("no_group", {"groups_offered": 1, "groups_allowed": 2})):
+        yield name, between(**how) + finish + receive
+    for digest in (1, 2, 4):
+        yield f"digest_{digest}", between(offered=digest) + finish
+        yield f"digest_{digest}_allowed", between(allowed=digest) + finish
+    for group in range(5):
+        yield f"group_{group}", between(group=group, groups_offered=2, groups_allowed=3) + finish
+    yield "group_spoilt", between(groups_offered=2, groups_allowed=2) + negotiate + receive + b"\2\xff\0\1" + receive
 
 
 SEEDS = {"rdma_capsule_fuzzer": scripts, "sgl_fuzzer": pointers, "rdma_private_data_fuzzer": requests,
