@@ -67,6 +67,7 @@ core::task<> gateway::build(const char* trtype, transport_factory make, std::uin
     nvmf::subsystem_options o;
     o.nqn = nqn;
     o.allow_any_host = true;
+    o.ana_reporting = true;
     auto made = co_await target_.create_subsystem(o);
     nvmf::subsystem* const subsystem = need(std::move(made));
     for (const std::uint32_t size : {block_size, 8 * block_size}) {

@@ -68,6 +68,34 @@ def connect(qid, cntlid, sqsize=15, kato=0):
             + capsule(said, FRESH, FRESH_ADMIN if qid == 0 else 0))
 
 
+REGISTER, REPORT, ACQUIRE, RELEASE = 0xd, 0xe, 0x11, 0x15
+
+
+def reservation(opcode, how, first=0, second=0, nsid=1, cid=1):
+    """With its data in the host's memory; `how` is Command Dword 10."""
+    return memory(64, struct.pack("<QQ", first, second)) + capsule(
+        command(opcode, keyed(8 if opcode == RELEASE else 16, 64), nsid=nsid, cid=cid, dwords=(how,)))
+
+
+def reservations():
+    report = capsule(command(REPORT, keyed(4096), dwords=(1023, 1)))
+    for kind in range(1, 7):
+        yield f"reserve_{kind}", (reservation(REGISTER, 0, 0, 5) + reservation(ACQUIRE, kind << 8, 5) + report
+                                  + reservation(RELEASE, kind << 8, 5) + reservation(REGISTER, 1, 5))
+    yield "reserve_in_capsule", (capsule(command(REGISTER, in_capsule(16)) + struct.pack("<QQ", 0, 5))
+                                 + capsule(command(RELEASE, in_capsule(8), dwords=(1,)) + struct.pack("<Q", 5)))
+    yield "reserve_preempt", (reservation(REGISTER, 0, 0, 5) + reservation(ACQUIRE, 1 << 8, 5) + reservation(ACQUIRE, 0x102, 5, 5)
+                              + reservation(ACQUIRE, 0x501, 5, 5) + reservation(REGISTER, 0x0a, 0, 6) + report
+                              + reservation(RELEASE, 1, 6))
+    yield "reserve_persistently", (reservation(REGISTER, 3 << 30, 0, 5) + report + reservation(REGISTER, 2 << 30 | 2, 5, 6) + report
+                                   + reservation(REGISTER, 9, 0))
+    yield "reserve_wrong", (reservation(REGISTER, 3, 0, 5) + reservation(ACQUIRE, 7 << 8, 5) + reservation(ACQUIRE, 1 << 8, 9)
+                            + reservation(RELEASE, 8) + capsule(command(REPORT, keyed(4096), dwords=(1023, 0)))
+                            + capsule(command(REPORT, keyed(4096), dwords=(0xffffffff, 1))))
+    yield "reserve_other", (reservation(REGISTER, 0, 0, 5, nsid=2) + reservation(ACQUIRE, 0x200, 5, nsid=2)
+                            + reservation(RELEASE, 1, 5, nsid=2))
+
+
 def live():
     """Scripts for queue pairs."""
     yield "read", capsule(read(0, 1, keyed(512)))
@@ -108,14 +136,19 @@ def live():
     yield "too_short", capsule(bytes(63), how=RAW)
     yield "too_long", capsule(write(0, 8, in_capsule(4096)), how=RAW, zeros=5000)
     yield "io_fabrics", capsule(fabrics(8))
+    yield from reservations()
 
     for cns, nsid in ((0, 1), (1, 0), (2, 0), (3, 1), (5, 1), (6, 1), (6, 0), (8, 1), (0x1c, 0)):
         yield f"identify_{cns}_{nsid}", capsule(command(6, keyed(4096), nsid=nsid, dwords=(cns,)), ADMIN)
-    for lid in (1, 2, 3, 4, 5, 6, 0x70, 0x80):
+    for lid in (1, 2, 3, 4, 5, 6, 0xc, 0x70, 0x80):
         yield f"log_{lid}", capsule(command(2, keyed(4096), nsid=0xffffffff, dwords=(1023 << 16 | lid, 0)), ADMIN)
-    for fid in (1, 2, 4, 6, 7, 8, 0xb, 0xf, 0x10, 0x16, 0x80, 0x81):
+    for fid in (1, 2, 4, 6, 7, 8, 0xb, 0xf, 0x10, 0x16, 0x80, 0x81, 0x82, 0x83):
         yield f"get_feature_{fid}", capsule(command(0xa, nsid=0, dwords=(fid,)), ADMIN)
         yield f"set_feature_{fid}", capsule(command(9, nsid=0, dwords=(fid, 0x100)), ADMIN)
+    yield "ana_groups_only", capsule(command(2, keyed(4096), nsid=0, dwords=(1023 << 16 | 1 << 8 | 0xc, 0)), ADMIN)
+    for fid in (0x82, 0x83):
+        yield f"reservation_feature_{fid}", b"".join(
+            capsule(command(opcode, nsid=1, dwords=(fid, value)), ADMIN) for opcode, value in ((10, 0), (9, 14), (9, 1), (10, 0)))
     yield "host_identifier", capsule(command(0xa, keyed(16), nsid=0, dwords=(0x81, 1)), ADMIN)
     yield "async_event", capsule(command(0xc, nsid=0), ADMIN) + capsule(command(0xc, nsid=0, cid=2), ADMIN)
     yield "abort", (capsule(command(0xc, nsid=0, cid=7), ADMIN)
@@ -200,7 +233,34 @@ def conversations():
 
     def said(sqe, data=None):
         return bytes([2 if data is None else 2 | 1 << 3]) + sqe + (b"" if data is None else struct.pack("<H", data))
+    def reserves(what, action=0, kind=0, key=0, other=0, iekey=0, cptpl=0, nsid=1):
+        """0 registers, 1 acquires, 2 releases, 3 reports."""
+        return bytes([2 | 2 << 3, what | action << 2 | iekey << 5 | cptpl << 6, kind | (nsid - 1) << 7, key | other << 4])
+
+    def another_host(how, n=1):
+        """A connection of the second host, and the first one's again."""
+        return bytes([5 | n << 3]) + bytes([7, 0x80]) + how + turn + bytes([5])
     turn, deaf, answer = b"\x04", b"\x0c", b"\x03"
+    for kind in range(1, 7):
+        mine = reserves(0, other=5) + reserves(1, kind=kind, key=5) + turn
+        theirs = reserves(0, other=7) + turn + said(write(0, 8, in_capsule(4096)), 4096) + said(read(0, 8, transport(4096)))
+        yield f"reserved_{kind}", opened() + mine + another_host(theirs + reserves(3)) + reserves(2, kind=kind, key=5) + turn
+        yield f"preempted_{kind}", opened() + mine + another_host(theirs + turn + reserves(1, 1 + kind % 2, kind, 7, 5))
+    for kind in range(1, 7):
+        gone = reserves(1, kind=kind, key=5) + turn + reserves(0, 1, key=5) + turn
+        yield f"unregistered_{kind}", opened() + reserves(0, other=5) + gone
+        yield f"unregistered_{kind}_another", opened() + reserves(0, other=5) + another_host(reserves(0, other=7)) + gone
+    yield "registered", opened() + reserves(0, other=5) + reserves(0, 2, key=5, other=6) + another_host(reserves(0, other=6)) + turn
+    yield "cleared", (opened() + reserves(0, other=5, cptpl=3) + another_host(reserves(0, other=7) + reserves(2, 1, key=7))
+                      + reserves(3))
+    yield "both_namespaces", opened() + b"".join(reserves(0, other=4 + n, nsid=n) + reserves(1, kind=n, key=4 + n, nsid=n)
+                                                 for n in (1, 2))
+    yield "holder_gone", opened() + reserves(0, other=5) + reserves(1, kind=1, key=5) + turn + bytes([6]) + another_host(b"")
+    yield "ana", (opened(admin=True) + said(fabrics(0, rest=struct.pack("<B3xIQ", 0, 0x14, 0x00460001))) + turn
+                  + b"".join(said(command(2, transport(4096), nsid=0, dwords=(1023 << 16 | lsp << 8 | lid, 0)))
+                             for lid, lsp in ((0xc, 0), (0xc, 1), (0x80, 0)))
+                  + b"".join(said(command(opcode, nsid=1, dwords=(fid, 14 if fid == 0x82 else 0)))
+                             for fid in (0x82, 0x83) for opcode in (10, 9)) + turn)
     for name, how in (("plain", {}), ("digests", {"digests": 3, "hpda": 7}), ("parts", {"maxr2t": 3})):
         yield f"{name}_read", opened(**how) + said(read(0, 8, transport(4096))) + turn
         yield f"{name}_write", opened(**how) + said(write(0, 8, in_capsule(4096)), 4096) + turn

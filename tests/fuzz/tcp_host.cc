@@ -17,7 +17,7 @@ namespace causeway::fuzz {
 
 namespace {
 
-constexpr const char* host_nqn = "nqn.2014-08.org.nvmexpress:uuid:55555555-5555-5555-5555-555555555555";
+constexpr std::string_view host_nqn = "nqn.2014-08.org.nvmexpress:uuid:55555555-5555-5555-5555-55555555555";
 constexpr std::size_t longest = 1 << 20;  // bytes that are sent before the gateway reads them
 
 template <class T>
@@ -129,10 +129,18 @@ void tcp_host::send(nvme::command c, std::span<const std::byte> data) {
     send(nvme::tcp_pdu_type::capsule_cmd, bytes_of(c), data);
 }
 
-void tcp_host::connect(std::uint16_t qid, std::uint16_t cntlid) {
+std::array<std::uint8_t, 16> tcp_host::hostid_of(std::uint8_t host) noexcept {
+    std::array<std::uint8_t, 16> id;
+    id.fill(0x55);
+    id.back() = host;
+    return id;
+}
+
+void tcp_host::connect(std::uint16_t qid, std::uint16_t cntlid, std::uint8_t host) {
     nvme::connect_parameters p;
     p.subnqn = gateway::nqn;
-    p.hostnqn = host_nqn;
+    p.hostnqn = std::string(host_nqn) + static_cast<char>('0' + host);
+    p.hostid = hostid_of(host);
     p.qid = qid;
     p.cntlid = cntlid;
     nvme::command c = nvme::make_connect_command(p, io_depth);

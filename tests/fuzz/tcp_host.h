@@ -6,6 +6,7 @@
 #include "tests/fuzz/gateway.h"
 #include "wire/tcp/pdu_reader.h"
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <span>
@@ -33,7 +34,9 @@ class tcp_host final : private tcp::pdu_sink {
     void send(nvme::tcp_pdu_type type, std::span<const std::byte> header, std::span<const std::byte> data,
               std::uint8_t flags = 0);
     void send(nvme::command c, std::span<const std::byte> data = {});
-    void connect(std::uint16_t qid, std::uint16_t cntlid);
+    /// `host`: a number of hosts, which have names and identifiers of their own.
+    void connect(std::uint16_t qid, std::uint16_t cntlid, std::uint8_t host);
+    static std::array<std::uint8_t, 16> hostid_of(std::uint8_t host) noexcept;
     /// Answers the oldest R2T that has not been, or makes one up; what is said is off by `datao` and `tag`.
     void send_data(std::uint32_t length, std::uint32_t datao, std::uint16_t tag, std::uint8_t flags);
 

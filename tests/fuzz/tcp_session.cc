@@ -3,6 +3,7 @@
 
 #include "nvme/make_command.h"
 #include "tests/fuzz/exposed.h"
+#include "tests/fuzz/tcp_script.h"
 #include "transport/tcp/tcp_transport.h"
 #include "transport/tcp/transport.h"
 
@@ -33,7 +34,7 @@ constexpr std::size_t steps_at_most = 64;
 constexpr unsigned connections_at_most = 8;  // of an input: they take the most time
 constexpr std::uint64_t content_period = 16, leak_period = 16384;
 constexpr std::uint64_t own_block = 8000;  // beyond what seeds write; a script that finds it has to be lucky
-constexpr std::size_t keepers = 2;
+constexpr std::size_t keepers = 3;
 constexpr std::uint16_t keeper_qid = 1;  // scripts have those above it
 
 std::uint16_t free_port() {
@@ -51,29 +52,6 @@ std::uint16_t free_port() {
 
 }  // namespace
 
-/// What is left of an input.
-struct tcp_session::script {
-    std::span<const std::uint8_t> left;
-
-    std::uint8_t byte() noexcept {
-        if (left.empty())
-            return 0;
-        const std::uint8_t b = left.front();
-        left = left.subspan(1);
-        return b;
-    }
-    std::uint16_t word() noexcept {
-        const std::uint8_t low = byte();
-        return static_cast<std::uint16_t>(low | byte() << 8);
-    }
-    std::span<const std::byte> bytes(std::size_t n) noexcept {
-        n = std::min(n, left.size());
-        const auto b = std::as_bytes(left.first(n));
-        left = left.subspan(n);
-        return b;
-    }
-};
-
 tcp_session::tcp_session()
     : port_(free_port()),
       gateway_(
@@ -87,29 +65,35 @@ std::size_t tcp_session::connections() {
 }
 
 /// Connected with all politeness. `qid` 0: a controller of its own.
-std::unique_ptr<tcp_host> tcp_session::open(std::uint16_t qid, const tcp_host::beginning& b) {
+std::unique_ptr<tcp_host> tcp_session::open(std::uint16_t qid, const tcp_host::beginning& b, std::uint8_t of) {
     auto host = std::make_unique<tcp_host>(gateway_, port_);
     ++counts_.connections;
     host->initialize(b);
     if (!gateway_.wait([&] { return host->receive() || host->closed(); }))
         fail("no answer to ICReq");
-    host->connect(qid, qid == 0 ? nvme::cntlid_dynamic : cntlid_);
+    host->connect(qid, qid == 0 ? nvme::cntlid_dynamic : kept_[of].cntlid, of);
     if (!gateway_.wait([&] { return host->receive(), host->answers || host->closed(); }))
         fail("no answer to Connect");
     return host;
 }
 
-void tcp_session::open_keeper() {
-    io_.reset();
-    admin_ = open(0, {});
-    cntlid_ = static_cast<std::uint16_t>(admin_->last() ? admin_->last()->dw0.value() & 0xffff : 0);
+tcp_session::kept tcp_session::open_controller(std::uint8_t host) {
+    kept k{open(0, {}, host)};
+    k.cntlid = static_cast<std::uint16_t>(k.admin->last() ? k.admin->last()->dw0.value() & 0xffff : 0);
     constexpr std::uint32_t enabled = 0x00460001;  // CC: EN, IOSQES 64, IOCQES 16
-    if (!admin_->call(nvme::make_property_set(nvme::property::cc, enabled)))
+    if (!k.admin->call(nvme::make_property_set(nvme::property::cc, enabled)))
         fail("the keeper's controller does not begin");
     if (!gateway_.wait(
-            [&] { return (admin_->call(nvme::make_property_get(nvme::property::csts))->dw0.value() & 1) != 0; }))
+            [&] { return (k.admin->call(nvme::make_property_get(nvme::property::csts))->dw0.value() & 1) != 0; }))
         fail("the keeper's controller is not ready");
-    io_ = open(keeper_qid, {});
+    return k;
+}
+
+void tcp_session::open_keeper() {
+    io_.reset();
+    for (std::uint8_t host = 0; host < kept_.size(); ++host)
+        kept_[host] = open_controller(host);
+    io_ = open(keeper_qid, {}, 0);
     if (io_->closed() || !io_->last()->status().ok())
         fail("the keeper has no queue");
 }
@@ -144,6 +128,8 @@ void tcp_session::step(script& s) {
         break;
     }
     case 2: {
+        if (rest & 2)
+            return send_reservation_command(s);
         nvme::command c{};
         const auto given = s.bytes(sizeof c);
         std::memcpy(&c, given.data(), given.size());
@@ -166,11 +152,12 @@ void tcp_session::step(script& s) {
         if (++opened_ > connections_at_most)
             break;
         hosts_[at_].reset();
-        hosts_[at_] =
-            open(rest & 1 ? 0 : static_cast<std::uint16_t>(2 + at_), {.header_digest = (b & 1) != 0,
-                                                                      .data_digest = (b & 2) != 0,
-                                                                      .hpda = static_cast<std::uint8_t>(b >> 2 & 31),
-                                                                      .maxr2t = rest >> 1});
+        hosts_[at_] = open(rest & 1 ? 0 : static_cast<std::uint16_t>(2 + at_),
+                           {.header_digest = (b & 1) != 0,
+                            .data_digest = (b & 2) != 0,
+                            .hpda = static_cast<std::uint8_t>(b >> 2 & 31),
+                            .maxr2t = rest >> 1},
+                           b >> 7);
         break;
     }
     }
@@ -207,6 +194,8 @@ void tcp_session::play(std::span<const std::uint8_t> input) {
         h.reset();
     }
     check_idle();
+    for (const std::uint32_t each : {nsid, nsid + 1})
+        check_reservation(each);
     if (counts_.inputs % content_period == 0)
         check_content();
     if (counts_.inputs % leak_period == 0)
@@ -223,7 +212,7 @@ void tcp_session::check_idle() {
         fail(fmt::format("{} of {} small buffers are free", n, small_buffers));
     if (const auto n = buffers.free_buffers(max_io_size); n != large_buffers)
         fail(fmt::format("{} of {} large buffers are free", n, large_buffers));
-    if (admin_->closed() || io_->closed())
+    if (kept_[0].admin->closed() || kept_[1].admin->closed() || io_->closed())
         fail("a connection that no script has touched is closed");
 }
 

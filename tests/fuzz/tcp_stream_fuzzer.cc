@@ -16,10 +16,11 @@ tcp_session* the_session = nullptr;
 
 void print_counts() {
     const auto& c = the_session->counted();
-    std::fprintf(
-        stderr,
-        "%llu inputs, %llu connections, %llu commands, %llu answers; %llu connections were closed by the gateway\n",
-        c.inputs + 0ull, c.connections + 0ull, c.commands + 0ull, c.answers + 0ull, c.closed + 0ull);
+    std::fprintf(stderr,
+                 "%llu inputs, %llu connections, %llu commands (%llu of reservations), %llu answers; %llu connections "
+                 "were closed by the gateway\n",
+                 c.inputs + 0ull, c.connections + 0ull, c.commands + 0ull, c.reservations + 0ull, c.answers + 0ull,
+                 c.closed + 0ull);
 }
 
 }  // namespace
