@@ -179,4 +179,11 @@ core::task<core::result<>> disks::resize(std::string name, resize_request wanted
     co_return co_await device->resize(wanted);
 }
 
+core::task<core::result<>> disks::refresh_size(std::string name) {
+    const auto device = std::dynamic_pointer_cast<rbd_device>(devices_.find(name));
+    if (!device)
+        co_return core::fail(ENODEV, "there is no such RBD device", name);
+    co_return co_await device->refresh_size();
+}
+
 }  // namespace causeway::bdev_rbd

@@ -41,6 +41,8 @@ class disks {
     core::task<core::result<>> remove(std::string name);
     /// ENODEV, rbd_device::resize()'s errors.
     core::task<core::result<>> resize(std::string name, resize_request wanted);
+    /// ENODEV, rbd_device::refresh_size()'s errors.
+    core::task<core::result<>> refresh_size(std::string name);
 
     /// Gives up all that is still being opened: the gateway ends. Nothing is opened any more.
     void cancel_openings();

@@ -391,8 +391,9 @@ core::task<> rbd_device::read_size() {
                 journaling_ = *features & RBD_FEATURE_JOURNALING;
             return size;
         });
+        size_read_ = size ? core::result<>() : tl::make_unexpected(size.error());
         if (size)
-            set_blocks(*size >> block_shift_);
+            set_bytes(*size);
         else if (size.error().code == ESHUTDOWN)
             announce_fence();  // librbd is notified by its watch, before any host's I/O
         else
@@ -400,6 +401,29 @@ core::task<> rbd_device::read_size() {
     }
     reading_size_ = false;
     work_ended_.notify_all();
+}
+
+void rbd_device::set_bytes(std::uint64_t size) {
+    set_blocks(size >> block_shift_);
+}
+
+core::task<core::result<>> rbd_device::refresh_size() {
+    if (capabilities().read_only)
+        co_return core::fail(
+            ENOTSUP,
+            "the image is open read-only, and librbd reads no size again then: delete the device, and create it again",
+            name());
+    // A resize reads the size when it has ended, which may take years: nobody waits for that here.
+    const auto busy = [this] { return closing_ || swapping_ || resizing_; };
+    if (!busy()) {
+        co_await read_size();
+        // Another task may be at it: whoever it is reads once more before it ends.
+        co_await work_ended_.wait([&] { return busy() || (!reading_size_ && !size_changed_again_); });
+    }
+    if (busy())
+        co_return core::fail(EBUSY, "the device is being closed, resized, or reopened after a fence: try again",
+                             name());
+    co_return size_read_;
 }
 
 core::task<core::result<>> rbd_device::resize(resize_request wanted) {
@@ -429,7 +453,7 @@ core::task<core::result<>> rbd_device::resize_checked(resize_request wanted) {
     if (const auto may = check_resize(wanted, bytes(blocks()), cluster_bytes, name()); !may)
         co_return may;
     if (wanted.bytes >> block_shift_ < blocks())
-        set_blocks(wanted.bytes >> block_shift_);  // no host may begin there any more
+        set_bytes(wanted.bytes);  // no host may begin there any more
     co_return co_await core::run_on(*threads, [this, wanted] { return image_->resize(wanted.bytes, cancel_resize_); });
 }
 

@@ -65,6 +65,9 @@ class rbd_device final : public bdev::device {
     /// EROFS, EBUSY (closing), check_resize()'s. A shrink takes the blocks from hosts first, and goes on until it is
     /// done; the next resize, and close(), cancel it: ECANCELED. Ends when the cluster has done it.
     core::task<core::result<>> resize(resize_request wanted);
+    /// Reads the size again, which others may have changed. Ends when blocks() has what was read then. ENOTSUP
+    /// (read-only: librbd watches no header then), EBUSY (closing, being resized or reopened), what librbd answers.
+    core::task<core::result<>> refresh_size();
 
     /// Where the image's header is, and the client that the image is open on.
     struct header_location {
@@ -143,6 +146,7 @@ class rbd_device final : public bdev::device {
 
     std::uint64_t bytes(std::uint64_t blocks) const noexcept { return blocks << block_shift_; }
     core::task<> read_size();
+    void set_bytes(std::uint64_t size);
     core::task<core::result<>> watch_header(image& i);
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
     void resume_held_io() noexcept;
@@ -172,6 +176,7 @@ class rbd_device final : public bdev::device {
     header_watch watch_;
     bool reading_size_ = false;
     bool size_changed_again_ = false;
+    core::result<> size_read_;  ///< how the last reading ended
     bool resizing_ = false;
     std::atomic<bool> cancel_resize_{false};
     bool closing_ = false;

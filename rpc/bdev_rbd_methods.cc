@@ -86,11 +86,16 @@ const declaration<resize_params> resize_method = {
     .parameters =
         {
             required("name", &resize_params::name, "The device."),
-            required("new_size", &resize_params::new_size, "The new size, in MiB.").within(0, largest_size_mb),
+            required("new_size", &resize_params::new_size,
+                     "The new size, in MiB. 0: it stays, and is read again, which others may have changed.")
+                .within(0, largest_size_mb),
             optional("allow_shrink", &resize_params::allow_shrink, "What is behind the new end may be lost."),
             optional("force", &resize_params::force, "A growth that looks mistyped is meant."),
         },
-    .errors = {no_such_device, {-EINVAL, "the size is smaller, and `allow_shrink` is not given"}},
+    .errors = {no_such_device,
+               {-EINVAL, "the size is smaller, and `allow_shrink` is not given"},
+               {-EROFS, "the image is open read-only"},
+               {-ENOTSUP, "likewise, and `new_size` is 0"}},
 };
 
 const declaration<name_params> delete_method = {
@@ -101,6 +106,10 @@ const declaration<name_params> delete_method = {
 };
 
 core::task<answer> resize(bdev_rbd_service& service, resize_params p) {
+    if (p.new_size == 0) {  // what control planes send after somebody else has resized the image
+        const auto read = co_await service.disks.refresh_size(p.name);
+        co_return ok_if(read);
+    }
     // Named first: g++ 12 miscompiles braced arguments, and conditional operands, of co_await.
     const bdev_rbd::resize_request wanted{p.new_size * mebibyte, p.allow_shrink, p.force};
     const auto resized = co_await service.disks.resize(p.name, wanted);
