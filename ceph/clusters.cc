@@ -4,6 +4,7 @@
 #include "ceph/client_cpus.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace causeway::ceph {
 
@@ -133,11 +134,34 @@ core::task<core::result<std::shared_ptr<client>>> clusters::reconnect(std::strin
     co_return std::move(*fresh);
 }
 
+core::task<core::result<>> clusters::wait_for_latest_osdmap(std::string name) {
+    std::shared_ptr<client> of;  // not the lease: whoever unregisters the cluster need not wait for this
+    if (auto used = use(name); used)
+        of = used->get();
+    else
+        co_return tl::make_unexpected(used.error());
+    auto threads = of->threads();
+    const auto limit = of->time_limit();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+    core::error too_late{ETIMEDOUT, fmt::format("the monitors did not send the latest OSD map within {} s", seconds),
+                         name};
+    deadline_call<bool>::function work = [of = std::move(of), name]() -> core::result<bool> {
+        if (const int r = rados_wait_for_latest_osdmap(of->handle()); r < 0)
+            return core::fail(-r, "cannot get the latest OSD map", name);
+        return true;
+    };
+    deadline_call<bool> call;
+    const auto waited = co_await call.run(std::move(threads), name + ": waiting for the latest OSD map", limit,
+                                          std::move(too_late), std::move(work));
+    co_return waited ? core::result<>() : tl::make_unexpected(waited.error());
+}
+
 std::vector<clusters::view> clusters::all() const {
     std::vector<view> views;
     for (const auto& e : entries_)
         views.push_back({e->name, e->options, e->connected != nullptr, e->users,
-                         e->connected ? e->connected->fsid() : "", e->threads->hung(), e->fenced, e->fences});
+                         e->connected ? e->connected->fsid() : "", e->threads->hung(), e->fenced, e->fences,
+                         e->connected ? e->connected->addresses() : ""});
     return views;
 }
 

@@ -68,6 +68,10 @@ class clusters {
     /// Connects a fresh client in its place; the one that is there, if it has been done. ENOENT, connect()'s errors.
     core::task<core::result<std::shared_ptr<client>>> reconnect(std::string name, std::uint64_t fenced_client_id,
                                                                 deadline_call<std::shared_ptr<client>>& call);
+    /// Ends when the client has the cluster's newest OSD map: what others have put on the blocklist before this call
+    /// cannot write behind its back any more. Waits on the cluster's own threads, and for the client's time limit at
+    /// the most. use()'s errors, ETIMEDOUT, EBUSY (an earlier call still hangs), what librados answers.
+    core::task<core::result<>> wait_for_latest_osdmap(std::string name);
     /// True: this client is still the one of that name.
     bool has(const std::string& name, std::uint64_t client_id) const;
 
@@ -80,6 +84,7 @@ class clusters {
         std::vector<std::string> hung;  ///< calls that were given up and have not returned
         bool fenced;                    ///< blocklisted, and no fresh client in its place
         unsigned fences;                ///< how often that has happened
+        std::string addresses;          ///< client::addresses(); empty until connected
     };
     /// In order of registration.
     std::vector<view> all() const;

@@ -99,6 +99,16 @@ void declare_options(CLI::App& app, options& o) {
     app.add_flag("--strict-config", o.strict_config, "end if any call of the configuration fails");
     app.add_option("--metrics", o.metrics_address,
                    "serve metrics at http://ADDRESS:PORT/metrics, for Prometheus: 127.0.0.1:10008");
+    app.add_option_function<std::string>(
+           "--on-fenced",
+           [&o](const std::string& policy) {
+               if (policy != "reconnect" && policy != "offline")
+                   throw CLI::ValidationError("--on-fenced", "must be one of: reconnect, offline");
+               o.fenced_images_stay_offline = policy == "offline";
+           },
+           "what becomes of the images of a Ceph client that its cluster has blocklisted: reconnect, or offline for "
+           "control planes that fence gateways by the address that bdev_rbd_register_cluster answered")
+        ->default_str("reconnect");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
         ->allow_extra_args(false);

@@ -29,6 +29,7 @@ struct options {
     bool never_sleep = false;
     bool no_pci = false;
     unsigned busy_poll_us = 50;
+    bool fenced_images_stay_offline = false;  ///< unless bdev_rbd_register_cluster says otherwise
     core::placement_policy placement = core::placement_policy::round_robin;
     std::vector<std::string> without_effect;  ///< what was given for SPDK's target and changes nothing here
 };

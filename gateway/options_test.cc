@@ -58,6 +58,13 @@ TEST(options, of_spdks_target_that_change_nothing_are_taken_and_listed) {
     EXPECT_EQ(parse({"--env-context", "-m512"})->environment.memory_mb, 512u);
 }
 
+TEST(options, fenced_images_come_back_unless_the_operator_says_otherwise) {
+    EXPECT_FALSE(parse({})->fenced_images_stay_offline);
+    EXPECT_FALSE(parse({"--on-fenced", "reconnect"})->fenced_images_stay_offline);
+    EXPECT_TRUE(parse({"--on-fenced", "offline"})->fenced_images_stay_offline);
+    EXPECT_FALSE(parse({"--on-fenced", "later"}));
+}
+
 struct row {
     const char* sentence;
     std::vector<const char*> words;

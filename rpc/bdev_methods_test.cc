@@ -151,6 +151,7 @@ const wrong_row wrong_rows[] = {
     {"an image device that is none", "bdev_rbd_delete", R"({"name": "m"})", enodev},
     {"an image device that is none, resized", "bdev_rbd_resize", R"({"name": "m", "new_size": 1})", enodev},
     {"no such cluster to remove", "bdev_rbd_unregister_cluster", R"({"name": "x"})", enoent},
+    {"no such cluster to wait for", "bdev_rbd_wait_for_latest_osdmap", R"({"name": "x"})", enoent},
     {"no such image to read the size of", "bdev_rbd_resize", R"({"name": "x", "new_size": 0})", enodev},
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bdev_rbd_register_cluster, bdev_rbd_unregister_cluster, bdev_rbd_get_clusters_info.
+// bdev_rbd_register_cluster, bdev_rbd_unregister_cluster, bdev_rbd_get_clusters_info, bdev_rbd_wait_for_latest_osdmap.
 
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/secrets.h"
@@ -75,6 +75,7 @@ namespace {
 struct register_params {
     std::string name;
     ceph::client_options o;
+    std::optional<ceph::fence_policy> on_fenced;
 };
 template <class T>
 field<register_params> option(std::string_view name, T ceph::client_options::*member, std::string_view meaning) {
@@ -94,14 +95,14 @@ const declaration<register_params> register_method = {
             option("config_file", &client::config_file, "The configuration file; without one, the usual one."),
             option("key_file", &client::key_file, "The keyring."),
             option("core_mask", &client::core_mask, "The CPUs of the client's threads, in hexadecimal."),
-            option(
-                "on_fenced", &client::on_fenced,
-                "When the cluster has blocklisted the client: connect a fresh one and open the images again, or leave "
-                "them inaccessible."),
+            optional("on_fenced", &register_params::on_fenced,
+                     "When the cluster has blocklisted the client: connect a fresh one and open the images again, or "
+                     "leave them inaccessible. Without it, what `causewayd --on-fenced` says; without that, "
+                     "`reconnect`."),
             option("max_outstanding_ops", &client::max_outstanding_ops,
                    "RADOS operations that all its images may have outstanding."),
         },
-    .result = "the name",
+    .result = "the addresses of the client, as `ceph osd blocklist add` takes them; empty: not known",
     .errors = {{-EEXIST, "there is a client of that name"}, {-ETIMEDOUT, "the cluster does not answer"}},
 };
 
@@ -116,11 +117,16 @@ core::task<answer> add(bdev_rbd_service& service, register_params p) {
     if (auto refused = check_secrets(p.o.config_param, p.name))
         co_return tl::make_unexpected(std::move(*refused));
     take_time_limit(p.o);
+    p.o.on_fenced = p.on_fenced.value_or(service.on_fenced);
     const std::string name = p.name;
     const auto added = co_await service.clusters.add(std::move(p.name), std::move(p.o));
     if (!added)
         co_return refuse(added.error());
-    co_return json(name);
+    // Control planes keep it, to fence this gateway when they have lost it.
+    for (const auto& v : service.clusters.all())
+        if (v.name == name)
+            co_return json(v.addresses);
+    co_return json("");
 }
 
 json to_json(const ceph::clusters::view& v) {
@@ -129,6 +135,7 @@ json to_json(const ceph::clusters::view& v) {
     one["hung_calls"] = v.hung;
     one["fenced"] = v.fenced;
     one["fences"] = v.fences;
+    one["nonce"] = v.addresses;
     return one;
 }
 
@@ -139,7 +146,8 @@ const declaration<info_params> info_method = {
     .name = "bdev_rbd_get_clusters_info",
     .summary = "Describes the clients that are connected to Ceph clusters.",
     .parameters = {optional("name", &info_params::name, "Only this one, which is the answer then, without an array.")},
-    .result = "an array of objects: `cluster_name`, as it was registered; `hung_calls`, `fenced`, `fences`",
+    .result = "an array of objects: `cluster_name`, as it was registered; `hung_calls`, `fenced`, `fences`; `nonce`, "
+              "the addresses of the client that is connected now",
     .errors = {{-ENOENT, "there is none, or none of that name"}},
 };
 
@@ -160,6 +168,17 @@ answer get_info(const bdev_rbd_service& service, const info_params& p) {
     return list;
 }
 
+const declaration<name_params> wait_method = {
+    .name = "bdev_rbd_wait_for_latest_osdmap",
+    .summary = "Waits until a client has the newest OSD map: clients that were put on the blocklist before can then no "
+               "longer change what its images read.",
+    .parameters = name_field("The client, by the name of bdev_rbd_register_cluster."),
+    .errors = {{-ENOENT, "there is no client of that name"},
+               {-EAGAIN, "it is being connected"},
+               {-ESHUTDOWN, "it is on the blocklist itself"},
+               {-ETIMEDOUT, "the monitors do not answer"}},
+};
+
 }  // namespace
 
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service) {
@@ -167,11 +186,17 @@ void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, b
     methods.add(unregister_method, [&service](name_params p) -> core::task<answer> {
         co_return ok_if(co_await service.clusters.remove(std::move(p.name)));
     });
+    methods.add(wait_method, [&service](name_params p) -> core::task<answer> {
+        const auto waited = co_await service.clusters.wait_for_latest_osdmap(std::move(p.name));
+        co_return ok_if(waited);
+    });
     methods.add(info_method, [&service](const info_params& p) { return get_info(service, p); });
     config.add_writer("bdev", config_phase::modules, [&service](json& calls) {
         for (const auto& v : service.clusters.all()) {
             json params = {{"name", v.name}};
             write_client(params, v.options);
+            if (v.options.on_fenced != ceph::fence_policy::offline && service.on_fenced == ceph::fence_policy::offline)
+                params["on_fenced"] = reconnect;
             calls.push_back(saved_config::call("bdev_rbd_register_cluster", std::move(params)));
         }
     });

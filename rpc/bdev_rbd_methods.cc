@@ -67,7 +67,9 @@ core::task<answer> create(bdev_rbd_service& service, create_params p) {
         if (auto refused = check_secrets(*p.config, p.pool_name + "/" + p.rbd_name))
             co_return tl::make_unexpected(std::move(*refused));
     }
-    const auto made = co_await service.disks.create(disk_of(std::move(p)));
+    bdev_rbd::disk_params wanted = disk_of(std::move(p));
+    wanted.client.on_fenced = service.on_fenced;
+    const auto made = co_await service.disks.create(std::move(wanted));
     if (!made)
         co_return refuse(made.error());
     co_return json((*made)->name());

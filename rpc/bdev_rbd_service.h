@@ -11,6 +11,8 @@ namespace causeway::rpc {
 struct bdev_rbd_service {
     bdev_rbd::disks& disks;
     ceph::clusters& clusters;
+    /// Of clients that are registered without saying it.
+    ceph::fence_policy on_fenced = ceph::fence_policy::reconnect;
 };
 
 /// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev"

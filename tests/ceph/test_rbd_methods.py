@@ -82,7 +82,8 @@ def daemon(tmp_path):
 
 @pytest.fixture
 def registered(daemon, cluster):
-    assert daemon.call("bdev_rbd_register_cluster", name="ceph", user_id="admin", config_file=str(cluster.conf)) == "ceph"
+    answered = daemon.call("bdev_rbd_register_cluster", name="ceph", user_id="admin", config_file=str(cluster.conf))
+    assert answered == daemon.call("bdev_rbd_get_clusters_info", name="ceph")["nonce"]
     return daemon
 
 
@@ -146,7 +147,7 @@ def test_an_image_may_be_in_a_namespace_of_a_pool(registered, cluster):
 
 def test_clusters_are_registered_and_listed_and_unregistered(registered, cluster, image):
     info = {"cluster_name": "ceph", "user_id": "admin", "config_file": str(cluster.conf), "hung_calls": [], "fenced": False,
-            "fences": 0}
+            "fences": 0, "nonce": registered.call("bdev_rbd_get_clusters_info", name="ceph")["nonce"]}
     assert registered.call("bdev_rbd_get_clusters_info") == [info]
     assert registered.call("bdev_rbd_get_clusters_info", name="ceph") == info
     refused(-2, registered.call, "bdev_rbd_get_clusters_info", name="other")
@@ -159,7 +160,9 @@ def test_clusters_are_registered_and_listed_and_unregistered(registered, cluster
     assert "at least 32" in refused(-22, registered.call, "bdev_rbd_register_cluster", name="ceph",
                                     **{**bounded, "max_outstanding_ops": 31})
     registered.call("bdev_rbd_register_cluster", name="ceph", **bounded)
-    assert registered.call("bdev_rbd_get_clusters_info", name="ceph") == {**info, **bounded}
+    found = registered.call("bdev_rbd_get_clusters_info", name="ceph")
+    assert found["nonce"] != info["nonce"], "it is another client"
+    assert found == {**info, **bounded, "nonce": found["nonce"]}
     registered.call("bdev_rbd_unregister_cluster", name="ceph")
     refused(-2, registered.call, "bdev_rbd_get_clusters_info")
 
