@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/log.h"
 
+#include "core/log_flag_aliases.h"
 #include "core/log_writer.h"
 #include "core/printable.h"
 
@@ -23,7 +24,7 @@ constexpr auto with_time = "[%Y-%m-%d %H:%M:%S.%f] %v";
 constexpr auto without_time = "%v";
 
 std::atomic<level> level_{level::notice};
-std::atomic<level> print_level_{level::notice};
+std::atomic<level> print_level_{level::info};  // what is logged at all is printed, as by SPDK's target
 
 spdlog::logger* make_sink(const char* pattern) {
     auto* l = new spdlog::logger("causeway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -93,6 +94,9 @@ std::vector<flag*>& flag::all() {
 }
 
 bool flag::set(std::string_view name, bool on) {
+    for (const auto& [alias, of] : flag_aliases)
+        if (name == alias)
+            name = of;
     bool found = name == "all";
     for (flag* f : all()) {
         if (name != "all" && name != f->name_)

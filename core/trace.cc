@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/trace.h"
 
+#include "core/log_flag_aliases.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -14,11 +16,22 @@ void write(std::string_view component, std::string text) noexcept {
     }
 }
 
+std::vector<flag_name> named_flags() {
+    std::vector<flag_name> names;
+    for (const log::flag* f : log::flag::all())
+        names.push_back({f->name(), f});
+    for (const auto& [alias, name] : log::flag_aliases)
+        for (const log::flag* f : log::flag::all())
+            if (f->name() == name)
+                names.push_back({alias, f});
+    std::ranges::sort(names, {}, &flag_name::name);
+    return names;
+}
+
 std::string flag_names() {
     std::vector<std::string_view> names;
-    for (const log::flag* f : log::flag::all())
-        names.push_back(f->name());
-    std::ranges::sort(names);
+    for (const flag_name& n : named_flags())
+        names.push_back(n.name);
     return fmt::format("{}", fmt::join(names, ", "));
 }
 

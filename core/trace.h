@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 /// A trace point: a line of the component that `flag` (a core::log::flag) switches. Any thread, data path included. The
 /// arguments are evaluated only while the flag is on; off, it costs one relaxed load and a branch that is predicted.
@@ -32,7 +34,14 @@ template <class... Args>
     }
 }
 
-/// "bdev_rbd, nvmf, tcp": the names of all flags, sorted, for error messages.
+/// A name of a flag. Some have two: control planes look for those that begin with "nvmf".
+struct flag_name {
+    std::string_view name;
+    const log::flag* flag;
+};
+/// Sorted by name.
+std::vector<flag_name> named_flags();
+/// "bdev_rbd, nvmf, nvmf_tcp, tcp": all names, for error messages.
 std::string flag_names();
 
 }  // namespace causeway::core::trace

@@ -10,6 +10,7 @@ namespace causeway::core {
 namespace {
 
 log::flag trace_flag("trace_test");
+log::flag tcp_flag("tcp");  // as of the transport, which is not here
 
 std::string printed(const std::function<void()>& f) {
     log::flush();
@@ -37,6 +38,16 @@ TEST_F(trace_test, a_flag_that_is_on_prints_the_arguments) {
               }),
               "DEBUG: trace_test: one\nDEBUG: trace_test: host a\\x0ab\n")
         << "in order, and one line each";
+}
+
+TEST_F(trace_test, a_flag_has_the_names_that_control_planes_look_for) {
+    EXPECT_NE(trace::flag_names().find("nvmf_tcp, "), std::string::npos);
+    EXPECT_EQ(trace::flag_names().find("nvmf_rdma"), std::string::npos) << "there is no such component here";
+    EXPECT_TRUE(log::flag::set("nvmf_tcp", true));
+    EXPECT_TRUE(tcp_flag.on());
+    EXPECT_TRUE(log::flag::set("tcp", false));
+    EXPECT_FALSE(tcp_flag.on());
+    EXPECT_FALSE(log::flag::set("nvmf_rdma", true));
 }
 
 TEST_F(trace_test, a_flag_that_is_off_evaluates_nothing) {

@@ -34,14 +34,12 @@ void write_members(json& to, const bdev::device& d, std::size_t first, std::size
     }
     const std::uint64_t failed = counters.value(bdev::failed_operations(), first, count);
     const std::uint64_t miscompared = counters.value(bdev::miscompared_operations(), first, count);
-    if (failed) {
-        json errors = json::object();
-        if (failed > miscompared)
-            errors["nvme_error"] = failed - miscompared;
-        if (miscompared)
-            errors["miscompare"] = miscompared;
-        to["io_error"] = std::move(errors);
-    }
+    json errors = json::object();  // clients expect the object also where there is no error
+    if (failed > miscompared)
+        errors["nvme_error"] = failed - miscompared;
+    if (miscompared)
+        errors["miscompare"] = miscompared;
+    to["io_error"] = std::move(errors);
 }
 
 void reset(bdev::core_statistics& core, reset_mode mode) {
@@ -89,8 +87,7 @@ const declaration<get_params> get_method = {
             optional("reset_mode", &get_params::reset, reset_modes, "What to reset afterwards."),
         },
     .result = "`tick_rate` (per second), `ticks` (now), and `bdevs`, or `name` and `channels`: counters, latencies in "
-              "ticks, and "
-              "`io_error` where there were any",
+              "ticks, and `io_error`, an object of the errors that there were",
     .errors = {no_such_device},
 };
 

@@ -240,7 +240,7 @@ TEST_F(bdev_nvme_methods, statistics_are_of_each_cores_queues) {
     }
     const json groups = good("bdev_nvme_get_transport_statistics")["poll_groups"];
     ASSERT_EQ(groups.size(), 2u);
-    EXPECT_EQ(groups[1]["thread"], w_.reactors[1].name());
+    EXPECT_EQ(groups[1]["thread"], "nvmf_tgt_poll_group_001");
     const json mine = groups[1]["transports"][0];
     EXPECT_EQ(mine["trname"], "PCIE");
     EXPECT_EQ(mine["submitted_requests"], 2);

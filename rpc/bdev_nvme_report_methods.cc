@@ -2,6 +2,7 @@
 // bdev_nvme_get_controllers, bdev_nvme_get_controller_health_info, bdev_nvme_get_transport_statistics.
 
 #include "rpc/bdev_nvme_service.h"
+#include "rpc/reactor_methods.h"
 
 #include <limits>
 
@@ -163,7 +164,7 @@ json sum_on(const bdev_nvme_service& service, const core::reactor& r) {
 answer get_statistics(const bdev_nvme_service& service) {
     json groups = json::array();
     for (const auto& r : service.group)
-        groups.push_back({{"thread", r->name()}, {"transports", json::array({sum_on(service, *r)})}});
+        groups.push_back({{"thread", thread_name(*r)}, {"transports", json::array({sum_on(service, *r)})}});
     return json{{"poll_groups", std::move(groups)}};
 }
 

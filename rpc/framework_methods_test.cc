@@ -112,12 +112,13 @@ TEST_F(framework_methods, reactors_are_shown_as_threads) {
     const json& second = reactors["reactors"][1];
     for (const char* key : {"lcore", "numa_id", "tid", "busy", "idle", "in_interrupt", "irq", "sys", "usr"})
         EXPECT_TRUE(second.contains(key)) << key;
-    EXPECT_EQ(second["lw_threads"][0]["name"], "reactor_1");
+    EXPECT_EQ(second["lw_threads"][0]["name"], "nvmf_tgt_poll_group_001");
     EXPECT_EQ(second["lw_threads"][0]["id"], 2);
 
     const json stats = w.result("thread_get_stats");
     ASSERT_EQ(stats["threads"].size(), 2u);
     EXPECT_EQ(stats["threads"][1]["id"], 2) << "the same number everywhere";
+    EXPECT_EQ(stats["threads"][1]["name"], "nvmf_tgt_poll_group_001") << "exporters look for \"poll\"";
     EXPECT_EQ(stats["threads"][0]["cpumask"], "1");
     const json pollers = w.result("thread_get_pollers");
     EXPECT_EQ(pollers["threads"][0]["active_pollers"].size(), stats["threads"][0]["active_pollers_count"]);
@@ -129,6 +130,7 @@ TEST_F(framework_methods, reactors_are_shown_as_threads) {
 TEST_F(framework_methods, log_levels_and_flags) {
     static core::log::flag flag("rpc_test");
     const json level = w.result("log_get_level");
+    EXPECT_EQ(w.result("log_get_print_level"), "INFO") << "as of SPDK's target";
     EXPECT_EQ(w.result("log_set_level", R"({"level": "DEBUG"})"), json(true));
     EXPECT_EQ(w.result("log_get_level"), "DEBUG");
     EXPECT_EQ(w.result("log_set_level", json{{"level", level}}.dump().c_str()), json(true));
@@ -144,6 +146,10 @@ TEST_F(framework_methods, log_levels_and_flags) {
     const json flags = w.result("log_get_flags");
     for (const char* name : {"nvmf", "requests", "bdev_rbd"})
         EXPECT_EQ(flags[name], false) << name;
+    EXPECT_EQ(flags["virtio"], false);
+    EXPECT_EQ(w.result("log_set_flag", R"({"flag": "virtio"})"), json(true)) << "nothing is there to be traced";
+    EXPECT_EQ(w.result("log_get_flags")["virtio"], true);
+    EXPECT_EQ(w.result("log_clear_flag", R"({"flag": "virtio"})"), json(true));
     EXPECT_NE(core::trace::flag_names().find("bdev_rbd, nvmf, requests, rpc_test"), std::string::npos);
 }
 

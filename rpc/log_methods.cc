@@ -74,7 +74,12 @@ const declaration<flag_params> clear_flag_method = {
     .parameters = flag_fields(),
 };
 
+/// Scripts of SPDK's target switch it. There is nothing of the kind here that could be traced.
+log::flag no_virtio("virtio");
+
 answer set_flag(const std::string& name, bool on) {
+    if (name == no_virtio.name())
+        log::notice("log flag {}: accepted, and without effect here: there are no virtio devices", name);
     if (!log::flag::set(name, on))
         return refuse_parameters("no such log flag: " + name + ": use one of all, " + core::trace::flag_names());
     return ok();
@@ -104,8 +109,8 @@ void add_log_methods(method_table& methods) {
     });
     methods.add(get_flags_method, [] {
         json flags = json::object();
-        for (const log::flag* f : log::flag::all())
-            flags[std::string(f->name())] = f->on();
+        for (const core::trace::flag_name& f : core::trace::named_flags())
+            flags[std::string(f.name)] = f.flag->on();
         return answer(flags);
     });
     methods.add(set_flag_method, [](const flag_params& p) -> answer { return set_flag(p.flag, true); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmf/model/controller.h"
 #include "rpc/nvmf_service.h"
+#include "rpc/reactor_methods.h"
 #include "rpc/slices.h"
 
 namespace causeway::rpc {
@@ -87,7 +88,7 @@ core::task<answer> get_qpairs(const nvmf_service& service, subsystem_params p) {
             json qpair = {{"cntlid", c->cntlid()},
                           {"qid", q.qid},
                           {"state", state_name(q)},
-                          {"thread", group[q.reactor].name()},
+                          {"thread", thread_name(group[q.reactor])},
                           {"hostnqn", c->host_nqn()},
                           {"listen_address", to_json(q.listen_address)},
                           {"peer_address", to_json(q.peer_address)}};

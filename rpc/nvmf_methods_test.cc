@@ -131,7 +131,7 @@ TEST_F(nvmf_methods, the_hosts_that_are_connected_are_listed) {
         EXPECT_EQ(qpairs[i]["cntlid"], 1);
         EXPECT_EQ(qpairs[i]["qid"], i);
         EXPECT_EQ(qpairs[i]["state"], "enabled");
-        EXPECT_THAT(qpairs[i]["thread"].get<std::string>(), HasSubstr("reactor_"));
+        EXPECT_THAT(qpairs[i]["thread"].get<std::string>(), HasSubstr("nvmf_tgt_poll_group_00"));
         EXPECT_EQ(qpairs[i]["hostnqn"], "nqn.2024-01.io.example:h");
         EXPECT_EQ(qpairs[i]["listen_address"]["traddr"], "here");
         EXPECT_TRUE(qpairs[i].contains("peer_address"));
@@ -204,6 +204,13 @@ TEST_F(nvmf_methods, settings_are_made_before_the_start) {
     EXPECT_EQ(w.result("nvmf_set_config", R"({"dup_host_policy": "allow", "discovery_filters": []})"), json(true));
     w.start();
     EXPECT_EQ(w.nvmf.target->options().max_subsystems, 2u);
+    w.result("nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:1"})");
+    w.result("nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:2"})");
+    const answer one_too_many = w.call("nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:3"})");
+    EXPECT_EQ(one_too_many.error().code, error_code::internal);
+    EXPECT_EQ(one_too_many.error().message,
+              "Unable to create subsystem nqn.2024-01.io.example:3: there are 2 subsystems, the maximum; "
+              "nvmf_set_max_subsystems sets the maximum before the start");
     EXPECT_EQ(w.nvmf.target->options().crdt[2], 7);
     EXPECT_EQ(w.nvmf.target->options().discovery, (nvmf::discovery_limits{100, 256, 3}));
     EXPECT_EQ(w.result("nvmf_get_targets"), json::array({"nvmf_tgt"}));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <fmt/format.h>
 
 namespace causeway::rpc {
 
@@ -91,7 +92,12 @@ core::task<answer> create(nvmf_service& service, create_params p) {
         co_return refuse_parameters(std::move(wrong));
     if (p.o.max_namespaces == 0)  // stands for the default
         p.o.max_namespaces = options().max_namespaces;
+    const std::string nqn = p.o.nqn;
     const auto made = co_await (*target)->create_subsystem(std::move(p.o));
+    if (!made && made.error().code == ENOSPC)  // clients know the sentence that this one begins with
+        co_return refuse(error_code::internal, fmt::format("Unable to create subsystem {}: {}; nvmf_set_max_subsystems "
+                                                           "sets the maximum before the start",
+                                                           nqn, made.error().sentence));
     if (!made)
         co_return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     co_return ok();

@@ -13,6 +13,10 @@ std::uint64_t thread_number(const core::reactor& r) noexcept {
     return r.index() + 1;  // existing clients take 0 for no thread
 }
 
+std::string thread_name(const core::reactor& r) {
+    return fmt::format("nvmf_tgt_poll_group_{:03}", r.index());
+}
+
 namespace {
 
 const declaration<> get_reactors_method = {
@@ -56,7 +60,7 @@ std::string cpu_mask(unsigned cpu) {
 
 json as_thread(const core::reactor& r) {
     const auto& stats = r.stats();
-    return {{"name", r.name()},
+    return {{"name", thread_name(r)},
             {"id", thread_number(r)},
             {"cpumask", cpu_mask(r.cpu())},
             {"elapsed", stats.busy_ticks.get() + stats.idle_ticks.get()}};
@@ -115,7 +119,7 @@ core::task<answer> get_stats(core::reactor_group& group) {
     json list = json::array();
     for (const auto& r : group) {
         const snapshot& s = all[r->index()];
-        list.push_back({{"name", r->name()},
+        list.push_back({{"name", thread_name(*r)},
                         {"id", thread_number(*r)},
                         {"cpumask", cpu_mask(r->cpu())},
                         {"busy", r->stats().busy_ticks.get()},
@@ -139,7 +143,7 @@ core::task<answer> get_pollers(core::reactor_group& group) {
                               {"run_count", p.runs},
                               {"busy_count", p.busy_runs}});
         // Timers have no names and are not listed; thread_get_stats counts them.
-        list.push_back({{"name", r->name()},
+        list.push_back({{"name", thread_name(*r)},
                         {"id", thread_number(*r)},
                         {"active_pollers", std::move(active)},
                         {"timed_pollers", json::array()},
@@ -156,7 +160,7 @@ answer get_io_channels(const core::reactor_group& group, const bdev::registry& d
         for (const auto& d : devices.all())
             if (!d->home() || d->home() == r.get())
                 channels.push_back({{"name", d->name()}, {"ref", d->claimed_by() ? 1 : 0}});
-        list.push_back({{"name", r->name()}, {"io_channels", std::move(channels)}});
+        list.push_back({{"name", thread_name(*r)}, {"io_channels", std::move(channels)}});
     }
     return threads(group, std::move(list));
 }

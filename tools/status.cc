@@ -47,7 +47,7 @@ const json& find(const json& array, const char* key, const json& value) {
     return none;
 }
 
-/// The number of a reactor by its thread's name: "reactor_3".
+/// The number of a reactor by its thread's name: "nvmf_tgt_poll_group_003".
 unsigned core_of_thread(const std::string& name) {
     const auto digits = name.find_last_not_of("0123456789") + 1;
     return digits < name.size() ? static_cast<unsigned>(std::stoul(name.substr(digits))) : 0;

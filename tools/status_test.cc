@@ -19,8 +19,8 @@ sample gateway(std::uint64_t ticks, std::uint64_t busy, std::uint64_t reads) {
                    {{{"lcore", 4}, {"busy", 100}, {"idle", ticks - 100}},
                     {{"lcore", 7}, {"busy", busy}, {"idle", ticks - busy}}}}};
     s.channels = {{"threads",
-                   {{{"name", "reactor_0"}, {"io_channels", {{{"name", "Null0"}, {"ref", 0}}}}},
-                    {{"name", "reactor_1"},
+                   {{{"name", "nvmf_tgt_poll_group_000"}, {"io_channels", {{{"name", "Null0"}, {"ref", 0}}}}},
+                    {{"name", "nvmf_tgt_poll_group_001"},
                      {"io_channels", {{{"name", "Ceph0"}, {"ref", 1}}, {{"name", "Null0"}, {"ref", 0}}}}}}}};
     s.bdevs = {{{"name", "Ceph0"},
                 {"product_name", "Ceph Rbd Disk"},
@@ -37,10 +37,21 @@ sample gateway(std::uint64_t ticks, std::uint64_t busy, std::uint64_t reads) {
                   {{"name", "Null0"}, {"num_read_ops", 0}}}}};
     s.subsystems = {{{"nqn", "nqn.a"}, {"namespaces", {{{"nsid", 3}, {"bdev_name", "Ceph0"}}}}}};
     const json peer = {{"trtype", "RDMA"}, {"adrfam", "IPv4"}, {"traddr", "10.0.0.9"}, {"trsvcid", "4711"}};
-    s.qpairs["nqn.a"] = {
-        {{"cntlid", 1}, {"qid", 0}, {"thread", "reactor_0"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
-        {{"cntlid", 1}, {"qid", 1}, {"thread", "reactor_1"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}},
-        {{"cntlid", 1}, {"qid", 2}, {"thread", "reactor_1"}, {"hostnqn", "nqn.host"}, {"peer_address", peer}}};
+    s.qpairs["nqn.a"] = {{{"cntlid", 1},
+                          {"qid", 0},
+                          {"thread", "nvmf_tgt_poll_group_000"},
+                          {"hostnqn", "nqn.host"},
+                          {"peer_address", peer}},
+                         {{"cntlid", 1},
+                          {"qid", 1},
+                          {"thread", "nvmf_tgt_poll_group_001"},
+                          {"hostnqn", "nqn.host"},
+                          {"peer_address", peer}},
+                         {{"cntlid", 1},
+                          {"qid", 2},
+                          {"thread", "nvmf_tgt_poll_group_001"},
+                          {"hostnqn", "nqn.host"},
+                          {"peer_address", peer}}};
     return s;
 }
 
