@@ -2,6 +2,7 @@
 #include "bdev/registry.h"
 
 #include "bdev/device_counters.h"
+#include "core/notification_log.h"
 
 #include <algorithm>
 #include <cassert>
@@ -37,6 +38,7 @@ core::result<> registry::add(std::shared_ptr<device> d) {
     if (!counted)
         return tl::make_unexpected(std::move(counted.error()));
     counted_.emplace(d.get(), std::move(*counted));
+    core::notifications().add(core::notification_type::bdev_register, d->name());
     devices_.push_back(std::move(d));
     added_.notify_all();
     return {};
@@ -94,6 +96,7 @@ core::task<core::result<>> registry::remove(std::string name) {
     // Its name stays reserved until the back end is closed: the same image is not opened a second time meanwhile.
     reserved_.push_back(d->name());
     const reservation until_closed(*this, d->name());
+    core::notifications().add(core::notification_type::bdev_unregister, d->name());
     d->announce_removal();
     co_await d->unclaimed();
     co_await d->close();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bdev_rbd/disks.h"
 
+#include "core/notification_log.h"
 #include "core/trace.h"
 
 namespace causeway::bdev_rbd {
@@ -124,6 +125,10 @@ core::task<core::result<std::shared_ptr<rbd_device>>> disks::make(disk_params pa
         recovery_.remove(*d);
         open_images_.erase(identity);
         keep->reset();
+    };
+    device->on_shrunk = [d = device.get()](std::uint64_t before, std::uint64_t now) {
+        core::notifications().add(core::notification_type::bdev_shrink,
+                                  fmt::format("{},{},{}", d->name(), before, now));
     };
     auto ready = co_await device->follow_size();
     if (ready)

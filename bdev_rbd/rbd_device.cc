@@ -404,7 +404,10 @@ core::task<> rbd_device::read_size() {
 }
 
 void rbd_device::set_bytes(std::uint64_t size) {
+    const std::uint64_t before = bytes(blocks());
     set_blocks(size >> block_shift_);
+    if (const std::uint64_t now = bytes(blocks()); now < before && on_shrunk)
+        on_shrunk(before, now);
 }
 
 core::task<core::result<>> rbd_device::refresh_size() {

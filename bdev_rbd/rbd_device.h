@@ -68,6 +68,8 @@ class rbd_device final : public bdev::device {
     /// Reads the size again, which others may have changed. Ends when blocks() has what was read then. ENOTSUP
     /// (read-only: librbd watches no header then), EBUSY (closing, being resized or reopened), what librbd answers.
     core::task<core::result<>> refresh_size();
+    /// Called when hosts have lost blocks at the end, with the sizes in bytes; may be empty.
+    std::function<void(std::uint64_t before, std::uint64_t now)> on_shrunk;
 
     /// Where the image's header is, and the client that the image is open on.
     struct header_location {

@@ -9,6 +9,7 @@
 #include "rpc/framework_methods.h"
 #include "rpc/housekeeping_methods.h"
 #include "rpc/log_methods.h"
+#include "rpc/notify_methods.h"
 #include "rpc/reactor_methods.h"
 #include "transport/rdma/rdma_transport.h"
 #include "transport/tcp/tcp_transport.h"
@@ -122,6 +123,7 @@ void gateway::add_methods() {
     rpc::add_framework_methods(methods_, cycle_, config_);
     rpc::add_reactor_methods(methods_, group_, devices_);
     rpc::add_log_methods(methods_);
+    rpc::add_notify_methods(methods_);
     rpc::add_bdev_methods(methods_, config_, bdev_);
     rpc::add_bdev_rbd_methods(methods_, config_, kinds_, bdev_rbd_);
     rpc::add_bdev_nvme_methods(methods_, config_, kinds_, bdev_nvme_);

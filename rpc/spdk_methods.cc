@@ -51,7 +51,7 @@ constexpr std::string_view names[] = {
     "iscsi_start_portal_group", "iscsi_target_node_add_lun", "iscsi_target_node_add_pg_ig_maps",
     "iscsi_target_node_remove_pg_ig_maps", "iscsi_target_node_request_logout", "iscsi_target_node_set_auth",
     "iscsi_target_node_set_redirect", "mlx5_scan_accel_module", "nbd_get_disks", "nbd_start_disk", "nbd_stop_disk",
-    "notify_get_notifications", "notify_get_types", "nvmf_create_target", "nvmf_delete_target",
+    "nvmf_create_target", "nvmf_delete_target",
     "nvmf_publish_mdns_prr", "nvmf_stop_mdns_prr", "scsi_get_devices", "sock_get_default_impl",
     "sock_impl_get_options", "thread_set_cpumask", "trace_clear", "trace_clear_tpoint_mask",
     "trace_disable_tpoint_group", "trace_enable_tpoint_group", "trace_get_info", "trace_get_tpoint_group_mask",

@@ -2,6 +2,7 @@
 #include "nvmf/model/controller.h"
 
 #include "core/log_event.h"
+#include "core/notification_log.h"
 #include "nvme/discovery.h"
 #include "nvmf/core_counters.h"
 #include "nvmf/model/queue_authentication.h"
@@ -241,6 +242,11 @@ void controller::on_keep_alive_timeout() {
     if (ended_)
         return;
     properties_.set_fatal();
+    if (!is_discovery_) {
+        const auto kato_ms = std::chrono::duration_cast<std::chrono::milliseconds>(keep_alive_.timeout()).count();
+        core::notifications().add(core::notification_type::host_keepalive_timeout,
+                                  fmt::format("{}_{}_{}", host_nqn(), subsystem_->nqn(), kato_ms));
+    }
     core::log::peer_report(keep_alive_limiter, core::log::event::keep_alive_timeout,
                            {{"subsystem", subsystem_->nqn()}, {"host", host_nqn()}, {"cntlid", cntlid()}},
                            "{}: keep alive timeout of {} (controller {:#06x}) after {} s: disconnecting it",

@@ -8,6 +8,7 @@
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/config_replay.h"
 #include "rpc/housekeeping_methods.h"
+#include "rpc/notify_methods.h"
 #include "rpc/testing/rpc_fixture.h"
 
 #include <utility>
@@ -23,6 +24,7 @@ class all_methods_fixture {
         add_bdev_rbd_methods(w.methods, w.config, this->kinds, rbd_bdevs);
         add_bdev_nvme_methods(w.methods, w.config, this->kinds, nvme_bdevs);
         add_housekeeping_methods(w.methods);
+        add_notify_methods(w.methods);
         add_failed_config_methods(w.methods, w.config, replay);
     }
 

@@ -23,6 +23,7 @@ TITLES = {
     "framework": "The gateway and its configuration",
     "thread": "Cores",
     "log": "The log",
+    "notify": "Notifications",
     "rpc": "Methods",
     "spdk": "The process",
     "no_effect": "Accepted for SPDK's clients, without effect here",
