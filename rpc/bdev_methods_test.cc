@@ -145,6 +145,8 @@ const wrong_row wrong_rows[] = {
      R"({"pool_name": "rbd", "rbd_name": "i", "block_size": 512, "cluster_name": "x"})", enoent},
     {"an image without a name", "bdev_rbd_create",
      R"({"pool_name": "rbd", "rbd_name": "", "block_size": 512, "cluster_name": "x"})", einval},
+    {"two spellings of a namespace", "bdev_rbd_create",
+     R"({"pool_name": "rbd", "namespace": "a", "namespace_name": "a", "rbd_name": "i", "block_size": 512})", -32602},
     {"settings that are no strings", "bdev_rbd_create",
      R"({"pool_name": "rbd", "rbd_name": "i", "block_size": 512, "config": {"a": 1}})", -32602},
     {"no such image device", "bdev_rbd_delete", R"({"name": "x"})", enodev},

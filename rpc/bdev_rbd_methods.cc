@@ -12,7 +12,7 @@ namespace causeway::rpc {
 namespace {
 
 struct create_params {
-    std::string name, pool_name, rados_namespace, rbd_name, cluster_name, user_id;
+    std::string name, pool_name, rados_namespace, namespace_name, rbd_name, cluster_name, user_id;
     std::string image_id;  ///< ours: only if the image of that name has this id
     std::uint32_t block_size = 0;
     std::optional<std::map<std::string, std::string>> config;
@@ -27,6 +27,7 @@ const declaration<create_params> create_method = {
             optional("name", &create_params::name, "The device's name; without one, `Ceph` and a number."),
             required("pool_name", &create_params::pool_name, "The pool of the image."),
             optional("namespace", &create_params::rados_namespace, "The namespace in the pool."),
+            optional("namespace_name", &create_params::namespace_name, "Another spelling of `namespace`."),
             required("rbd_name", &create_params::rbd_name, "The image."),
             required("block_size", &create_params::block_size, "Bytes in a block of the device: a power of two."),
             optional("cluster_name", &create_params::cluster_name,
@@ -63,6 +64,10 @@ bdev_rbd::disk_params disk_of(create_params p) {
 }
 
 core::task<answer> create(bdev_rbd_service& service, create_params p) {
+    if (!p.namespace_name.empty() && !p.rados_namespace.empty())
+        co_return refuse_parameters("parameter 'namespace_name' is another spelling of 'namespace': one of them");
+    if (!p.namespace_name.empty())  // as newer control planes have it
+        p.rados_namespace = std::move(p.namespace_name);
     if (p.config) {
         if (auto refused = check_secrets(*p.config, p.pool_name + "/" + p.rbd_name))
             co_return tl::make_unexpected(std::move(*refused));

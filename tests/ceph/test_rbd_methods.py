@@ -143,6 +143,10 @@ def test_an_image_may_be_in_a_namespace_of_a_pool(registered, cluster):
     bdev = registered.bdev("disk")
     assert bdev["driver_specific"]["rbd"]["namespace"] == "methods"
     assert bdev["aliases"] == ["rbd/methods/disk"]
+    registered.call("bdev_rbd_delete", name="disk")
+    registered.call("bdev_rbd_create", name="disk", pool_name="rbd", namespace_name="methods", rbd_name="disk", block_size=512,
+                    cluster_name="ceph")
+    assert registered.bdev("disk")["driver_specific"]["rbd"]["namespace"] == "methods", "as newer control planes spell it"
 
 
 def test_clusters_are_registered_and_listed_and_unregistered(registered, cluster, image):
