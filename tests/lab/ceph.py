@@ -196,6 +196,13 @@ class Cluster(Client):
 
     # What goes wrong
 
+    def mon_pause(self) -> None:
+        """The monitor does not answer; whoever is connected stays connected."""
+        self._mon.send_signal(signal.SIGSTOP)
+
+    def mon_resume(self) -> None:
+        self._mon.send_signal(signal.SIGCONT)
+
     def osd_pause(self, osd: int = 0) -> None:
         """The OSD does not answer, as if its machine hung."""
         self._osds[osd].send_signal(signal.SIGSTOP)
