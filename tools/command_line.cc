@@ -27,6 +27,7 @@ void declare_command_line(CLI::App& app, command_line& to) {
     status.add_flag("--json", to.status.as_json, "the same as JSON");
 
     add_export_command(app, to.target_command);
+    add_apply_commands(app, to.target_command);
     add_perf_command(app, to.target_command);
     add_identify_command(app, to.target_command);
     add_discover_command(app, to.target_command);
