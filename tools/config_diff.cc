@@ -28,6 +28,12 @@ constexpr std::uint32_t automatic = 0xffffffff;  ///< of iobuf_*_cache_size
 json usual(std::string_view name) {
     if (name == "discovery_filters")
         return json::array();
+    if (name == "enable")  // of bdev_nvme_set_hotplug
+        return false;
+    if (name == "period_us")
+        return 100000;
+    if (name == "max_subsystems")
+        return 1024;
     if (name == "dhchap_digests")
         return {"sha256", "sha384", "sha512"};
     if (name == "dhchap_dhgroups")
@@ -71,8 +77,9 @@ std::vector<setting_change> compare_settings(const config_object& wished, const 
     std::vector<setting_change> changes;
     for (const std::string& name : names) {
         json from = setting_of(actual, name), to = setting_of(wished, name);
-        if (from.is_null() && wished.id.kind == object_kind::setting)
-            from = usual(name);
+        const bool is_unset = from.is_null() || !actual.given.contains(name);
+        if (const json value = usual(name); is_unset && wished.id.kind == object_kind::setting && !value.is_null())
+            from = value;
         if (from == to || is_left_to_gateway(wished, actual, name))
             continue;
         if (is_secret(name))

@@ -33,8 +33,8 @@ struct config_change {
 };
 
 /// What has to change so that `actual` becomes `wished`, in the order of wished objects; then what is to be removed,
-/// the last one first. What the wished state leaves to the gateway (a UUID, a serial number) and settings that it does not
-/// name are not compared. Pure.
+/// the last one first. What the wished state leaves to the gateway (a UUID, a serial number) and settings that it does
+/// not name are not compared. Pure.
 std::vector<config_change> compare(const config_state& wished, const config_state& actual);
 
 json to_json(const config_change& c);

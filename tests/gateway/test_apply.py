@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from daemon import Daemon
@@ -127,6 +128,14 @@ def test_what_cannot_be_changed_is_made_again_with_what_is_in_it(gateway, export
     assert f"not done: {line}" in causeway(gateway, "apply", larger, status=1).stdout
     causeway(gateway, "apply", "--remove", larger)
     causeway(gateway, "diff", larger)
+
+
+def test_a_gateway_is_what_a_file_of_spdks_target_has_made_it(tmp_path):
+    file = Path(__file__).parent / "saved_by_spdk.json"
+    with Daemon(tmp_path, "--json", str(file)) as loaded:
+        loaded.call("framework_wait_init")
+        assert causeway(loaded, "diff", file).stdout == ""
+        loaded.end()
 
 
 def test_everything_can_be_removed(gateway, exported, tmp_path):
