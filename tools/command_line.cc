@@ -28,6 +28,7 @@ void declare_command_line(CLI::App& app, command_line& to) {
 
     add_export_command(app, to.target_command);
     add_apply_commands(app, to.target_command);
+    add_doctor_command(app, to.target_command);
     add_perf_command(app, to.target_command);
     add_identify_command(app, to.target_command);
     add_discover_command(app, to.target_command);

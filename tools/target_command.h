@@ -40,6 +40,7 @@ void add_perf_command(CLI::App& app, std::function<int()>& what);
 void add_identify_command(CLI::App& app, std::function<int()>& what);
 void add_discover_command(CLI::App& app, std::function<int()>& what);
 void add_export_command(CLI::App& app, std::function<int()>& what);
+void add_doctor_command(CLI::App& app, std::function<int()>& what);
 void add_apply_commands(CLI::App& app, std::function<int()>& what);  ///< apply, diff, export-config
 
 }  // namespace causeway::tools

@@ -40,7 +40,7 @@ MAY_INCLUDE = {
     "metrics": {"core", "nvme", "ceph", "bdev", "bdev_rbd", "nvmf", "nvmf/model"},
     "host": {"core", "nvme", "wire/*"},
     "host/loop": {"core", "nvme", "nvmf seam", "transport/loop", "host"},
-    "tools": {"core", "nvme", "host"},
+    "tools": {"core", "nvme", "ceph", "host"},
     "gateway": {"*"},
     "tests": {"*"},
 }
