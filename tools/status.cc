@@ -26,7 +26,11 @@ core::result<sample> take_sample(rpc_client& gateway) {
         auto result = gateway.call("nvmf_subsystem_get_qpairs", {{"nqn", nqn}});
         if (result)  // or it was deleted meanwhile
             s.qpairs[nqn] = std::move(*result);
+        if (auto listeners = gateway.call("nvmf_subsystem_get_listeners", {{"nqn", nqn}}))
+            s.listeners[nqn] = std::move(*listeners);
     }
+    if (auto transports = gateway.call("nvmf_get_transports"))
+        s.transports = std::move(*transports);
     if (auto failed = gateway.call("framework_get_failed_config"))  // ours alone
         s.failed_config = std::move(*failed);
     return s;
@@ -149,8 +153,58 @@ void add_failed(const sample& after, status& to) {
     if (!after.failed_config.is_array())
         return;
     for (const json& f : after.failed_config)
-        to.failed.push_back({f.value("id", 0u), f.value("attempts", 0u), f.value("method", ""),
-                             subject(f.value("params", json::object())), f.value("message", "")});
+        to.failed.push_back(
+            {f.value("id", 0u), f.value("attempts", 0u), f.value("method", ""),
+             subject(f.value("params", json::object())), f.value("message", ""),
+             f.contains("next_attempt_ms") ? std::optional(number(f, "next_attempt_ms") / 1000.0) : std::nullopt});
+}
+
+void add_subsystems(const sample& s, status& to) {
+    for (const json& one : s.subsystems) {
+        const std::string nqn = one.value("nqn", "");
+        const auto connected = std::ranges::count(to.hosts, nqn, &status::host::subsystem);
+        to.subsystems.push_back({nqn, static_cast<unsigned>(one.value("namespaces", json::array()).size()),
+                                 static_cast<unsigned>(one.value("hosts", json::array()).size()),
+                                 one.value("allow_any_host", false), static_cast<unsigned>(connected)});
+    }
+    for (const auto& [nqn, listeners] : s.listeners)
+        for (const json& l : listeners) {
+            const json at = l.value("address", json::object());
+            to.listeners.push_back(
+                {nqn, fmt::format("{} {} {}", at.value("trtype", ""), at.value("traddr", ""), at.value("trsvcid", "")),
+                 ana_text(l.value("ana_states", json::array()))});
+        }
+}
+
+void add_transports(const sample& s, status& to) {
+    if (!s.transports.is_array())
+        return;
+    for (const json& t : s.transports) {
+        status::transport one{t.value("trtype", ""), 0, 0, t};
+        const std::string prefix = one.trtype + " ";
+        for (const auto& l : to.listeners)
+            one.listeners += l.address.starts_with(prefix);
+        for (const auto& h : to.hosts)
+            one.queues += h.address.starts_with(prefix) ? h.queues : 0;
+        to.transports.push_back(std::move(one));
+    }
+}
+
+std::string subsystem_tables(const status& s) {
+    using enum table::align;
+    table subsystems({{"subsystem"}, {"namespaces", right}, {"allowed hosts", right}, {"connected", right}});
+    for (const auto& one : s.subsystems)
+        subsystems.add({one.nqn, std::to_string(one.namespaces),
+                        one.any_host ? "any" : std::to_string(one.allowed_hosts), std::to_string(one.connected_hosts)});
+    table listeners({{"listener"}, {"subsystem"}, {"ANA"}});
+    for (const auto& l : s.listeners)
+        listeners.add({l.address, l.subsystem, l.ana.empty() ? "-" : l.ana});
+    table transports({{"transport"}, {"listeners", right}, {"queues", right}});
+    for (const auto& t : s.transports)
+        transports.add({t.trtype, std::to_string(t.listeners), std::to_string(t.queues)});
+    return "\nSUBSYSTEMS\n" + (subsystems.empty() ? "there are none\n" : subsystems.text()) + "\nLISTENERS\n" +
+           (listeners.empty() ? "there are none\n" : listeners.text()) + "\nTRANSPORTS\n" +
+           (transports.empty() ? "there are none\n" : transports.text());
 }
 
 }  // namespace
@@ -167,8 +221,34 @@ status compare(const sample& before, const sample& after) {
     }
     add_hosts(after, s);
     add_disks(before, after, s);
+    add_subsystems(after, s);
+    add_transports(after, s);
     add_failed(after, s);
     return s;
+}
+
+std::string ana_text(const json& ana_states) {
+    std::vector<std::pair<std::string, std::vector<unsigned>>> by_state;
+    for (const json& one : ana_states) {
+        const std::string state = one.value("ana_state", "");
+        auto found = std::ranges::find(by_state, state, &decltype(by_state)::value_type::first);
+        if (found == by_state.end())
+            found = by_state.insert(by_state.end(), {state, {}});
+        found->second.push_back(one.value("ana_group", 0u));
+    }
+    if (by_state.size() == 1)
+        return by_state[0].first;
+    std::string text;
+    for (const auto& [state, groups] : by_state) {
+        text += (text.empty() ? "" : ", ") + state + " ";
+        for (std::size_t first = 0, last = 0; first < groups.size(); first = last + 1) {
+            for (last = first; last + 1 < groups.size() && groups[last + 1] == groups[last] + 1;)
+                ++last;
+            text += fmt::format("{}{}", first ? "," : "", groups[first]);
+            text += last > first ? fmt::format("-{}", groups[last]) : "";
+        }
+    }
+    return text;
 }
 
 std::string to_text(const status& s) {
@@ -198,13 +278,16 @@ std::string to_text(const status& s) {
         hosts.add(
             {h.nqn, h.address, h.subsystem, std::to_string(h.queues), fmt::format("{}", fmt::join(h.cores, ","))});
 
-    table failed({{"id", right}, {"attempts", right}, {"method"}, {"of"}, {"why"}});
+    table failed({{"id", right}, {"attempts", right}, {"next"}, {"method"}, {"of"}, {"why"}});
     for (const auto& f : s.failed)
-        failed.add({std::to_string(f.id), std::to_string(f.attempts), f.method, f.about, f.message});
+        failed.add({std::to_string(f.id), std::to_string(f.attempts),
+                    f.next_attempt ? fmt::format("in {:.0f} s", *f.next_attempt) : "waits", f.method, f.about,
+                    f.message});
 
     std::string text = fmt::format("CORES, {}\n{}", when, cores.text());
     text += "\nDISKS\n" + (disks.empty() ? "there are none\n" : disks.text());
     text += "\nHOSTS\n" + (hosts.empty() ? "none is connected\n" : hosts.text());
+    text += subsystem_tables(s);
     if (!s.failed.empty())
         text += "\nFAILED CONFIGURATION, tried again\n" + failed.text();
     return text;
@@ -233,9 +316,27 @@ json to_json(const status& s) {
                          {"queues", h.queues},
                          {"cores", h.cores}});
     for (const auto& f : s.failed)
-        failed.push_back(
-            {{"id", f.id}, {"attempts", f.attempts}, {"method", f.method}, {"of", f.about}, {"message", f.message}});
-    return {{"seconds", s.seconds}, {"cores", cores}, {"disks", disks}, {"hosts", hosts}, {"failed_config", failed}};
+        failed.push_back({{"id", f.id},
+                          {"attempts", f.attempts},
+                          {"method", f.method},
+                          {"of", f.about},
+                          {"message", f.message},
+                          {"next_attempt_seconds", f.next_attempt ? json(*f.next_attempt) : json()}});
+    json subsystems = json::array(), listeners = json::array(), transports = json::array();
+    for (const auto& one : s.subsystems)
+        subsystems.push_back({{"nqn", one.nqn},
+                              {"namespaces", one.namespaces},
+                              {"allow_any_host", one.any_host},
+                              {"allowed_hosts", one.allowed_hosts},
+                              {"connected_hosts", one.connected_hosts}});
+    for (const auto& l : s.listeners)
+        listeners.push_back({{"subsystem", l.subsystem}, {"address", l.address}, {"ana", l.ana}});
+    for (const auto& t : s.transports)
+        transports.push_back(
+            {{"trtype", t.trtype}, {"listeners", t.listeners}, {"queues", t.queues}, {"options", t.options}});
+    return {{"seconds", s.seconds},     {"cores", cores},           {"disks", disks},
+            {"hosts", hosts},           {"subsystems", subsystems}, {"listeners", listeners},
+            {"transports", transports}, {"failed_config", failed}};
 }
 
 }  // namespace causeway::tools

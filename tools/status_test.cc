@@ -97,6 +97,38 @@ TEST(status, shows_calls_of_the_configuration_that_failed) {
     EXPECT_EQ(to_json(s)["failed_config"][0]["of"], "Ceph3");
 }
 
+TEST(status, shows_when_a_failed_call_is_tried_again) {
+    sample once = gateway(1000, 250, 100);
+    const json planned = {{"id", 3}, {"method", "m"}, {"next_attempt_ms", 7000}}, waits = {{"id", 4}, {"method", "m"}};
+    once.failed_config = json::array({planned, waits});
+    const auto s = compare(once, once);
+    EXPECT_THAT(to_text(s), HasSubstr("in 7 s"));
+    EXPECT_THAT(to_text(s), HasSubstr("waits"));
+    EXPECT_EQ(to_json(s)["failed_config"][0]["next_attempt_seconds"], 7.0);
+    EXPECT_TRUE(to_json(s)["failed_config"][1]["next_attempt_seconds"].is_null());
+}
+
+TEST(status, shows_subsystems_listeners_and_transports) {
+    sample once = gateway(1000, 250, 100);
+    once.subsystems[0]["hosts"] = json::array({{{"nqn", "nqn.host"}}, {{"nqn", "nqn.other"}}});
+    const json address = {{"trtype", "RDMA"}, {"traddr", "10.0.0.1"}, {"trsvcid", "4420"}};
+    const json states = json::array({{{"ana_group", 1}, {"ana_state", "optimized"}},
+                                     {{"ana_group", 2}, {"ana_state", "optimized"}},
+                                     {{"ana_group", 3}, {"ana_state", "inaccessible"}}});
+    once.listeners["nqn.a"] = json::array({{{"address", address}, {"ana_states", states}}});
+    once.transports = json::array({{{"trtype", "RDMA"}, {"max_queue_depth", 128}}, {{"trtype", "TCP"}}});
+    const auto s = compare(once, once);
+    EXPECT_THAT(to_text(s), HasSubstr("nqn.a               1              2          1\n"));
+    EXPECT_THAT(to_text(s), HasSubstr("RDMA 10.0.0.1 4420  nqn.a      optimized 1-2, inaccessible 3\n"));
+    EXPECT_THAT(to_text(s), HasSubstr("RDMA               1       3\n"));
+    EXPECT_EQ(to_json(s)["listeners"][0]["ana"], "optimized 1-2, inaccessible 3");
+    EXPECT_EQ(to_json(s)["transports"][0]["options"]["max_queue_depth"], 128);
+    EXPECT_EQ(to_json(s)["subsystems"][0]["allowed_hosts"], 2);
+    once.subsystems[0]["allow_any_host"] = true;
+    EXPECT_THAT(to_text(compare(once, once)), HasSubstr("any          1\n"));
+    EXPECT_EQ(ana_text(json::array({states[0], states[1]})), "optimized");
+}
+
 TEST(status, one_sample_gives_no_rates_and_the_share_since_the_start) {
     const sample once = gateway(1000, 250, 100);
     const auto s = compare(once, once);
