@@ -118,6 +118,8 @@ void gateway::add_methods() {
     rpc::add_subsystems(config_);
     if (options_.fenced_images_stay_offline)
         bdev_rbd_.on_fenced = ceph::fence_policy::offline;
+    if (options_.mirror_port)
+        nvmf_.mirrors.enable(*options_.mirror_port);
     nvmf_.transport_kinds = {rdma_transport_kind(), tcp_transport_kind(connection_limits())};
 
     rpc::add_framework_methods(methods_, cycle_, config_);

@@ -68,6 +68,20 @@ void take_env_context(const std::string& text, options& o) {
     }
 }
 
+/// "rdma", "rdma:4430".
+void take_mirror(const std::string& text, options& o) {
+    constexpr std::string_view fabric = "rdma";
+    const std::size_t colon = text.find(':');
+    std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
+    std::uint16_t number = 0;
+    const char* const end = port.data() + port.size();
+    if (text.substr(0, colon) != fabric ||
+        (colon != std::string::npos &&
+         (std::from_chars(port.data(), end, number).ptr != end || number == 0 || std::to_string(number) != port)))
+        throw CLI::ValidationError("--mirror-listeners", "must be rdma or rdma:PORT, not '" + text + "'");
+    o.mirror_port = std::move(port);
+}
+
 void declare_spdk_options(CLI::App& app, options& o) {
     constexpr const char* group = "Accepted for scripts of SPDK's target, without effect here";
     for (const auto& declared : spdk_options) {
@@ -109,6 +123,10 @@ void declare_options(CLI::App& app, options& o) {
            "what becomes of the images of a Ceph client that its cluster has blocklisted: reconnect, or offline for "
            "control planes that fence gateways by the address that bdev_rbd_register_cluster answered")
         ->default_str("reconnect");
+    app.add_option_function<std::string>(
+        "--mirror-listeners", [&o](const std::string& text) { take_mirror(text, o); },
+        "rdma[:PORT]: each TCP listener is an RDMA listener, too, at the same port or PORT, for control planes that "
+        "know of TCP alone");
     app.add_flag("--wait-for-rpc", o.wait_for_rpc, "start with settings only, until framework_start_init");
     app.add_option("-L,--logflag", o.log_flags, "log what this part does; may be repeated; all: every part")
         ->allow_extra_args(false);

@@ -5,6 +5,7 @@
 #include "core/log_event.h"
 #include "core/placement.h"
 
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
@@ -22,6 +23,8 @@ struct options {
     std::string config_file;      ///< empty: none
     std::string state_folder;     ///< empty: changes are not kept
     std::string metrics_address;  ///< empty: metrics are not served
+    /// Each TCP listener is an RDMA listener at this port, too; empty: at its own. nullopt: not so.
+    std::optional<std::string> mirror_port;
     std::vector<std::string> log_flags;
     core::log::format log_format = core::log::format::text;
     bool strict_config = false;

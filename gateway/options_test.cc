@@ -65,6 +65,14 @@ TEST(options, fenced_images_come_back_unless_the_operator_says_otherwise) {
     EXPECT_FALSE(parse({"--on-fenced", "later"}));
 }
 
+TEST(options, tcp_listeners_are_mirrored_at_their_own_port_or_at_one_for_all) {
+    EXPECT_EQ(parse({})->mirror_port, std::nullopt);
+    EXPECT_EQ(parse({"--mirror-listeners", "rdma"})->mirror_port, "");
+    EXPECT_EQ(parse({"--mirror-listeners=rdma:4430"})->mirror_port, "4430");
+    for (const char* wrong : {"tcp", "rdma:", "rdma:0", "rdma:65536", "rdma:44x", "rdma:04420", "rdma:-1", ""})
+        EXPECT_FALSE(parse({"--mirror-listeners", wrong})) << wrong;
+}
+
 struct row {
     const char* sentence;
     std::vector<const char*> words;

@@ -2,6 +2,8 @@
 #include "rpc/ana_state_param.h"
 #include "rpc/nvmf_service.h"
 
+#include <fmt/format.h>
+
 namespace causeway::rpc {
 
 namespace {
@@ -170,13 +172,32 @@ const declaration<add_listener_params> add_listener_method = {
                 "there is no such subsystem or transport, the address is none of this machine's, or it is in use"}},
 };
 
+/// The listener there, if it is the mirror of another one; nullptr: it is not.
+std::shared_ptr<const nvmf::listener> find_mirror(const nvmf_service& service, const nvmf::subsystem& s,
+                                                  const listen_address& at) {
+    const auto found = s.listeners().find_listener(at.normal());
+    if (!found || !service.mirrors.mirrored_by(s.nqn(), (**found)->at))
+        return nullptr;
+    return **found;
+}
+
 core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
+    if (const auto mirror = find_mirror(service, **s, p.at); mirror && !p.secure_channel) {
+        service.mirrors.adopt(p.nqn, mirror->at);  // it is there already, and now it is the operator's own
+        if (!mirror->ana)
+            co_return ok();
+        const auto set = co_await (*s)->ana().set_state(mirror->at, p.ana_state, 0);
+        co_return set ? ok() : answer(refuse_as(error_code::parameters, set.error()));
+    }
     const nvmf::listen_options required_of_hosts{.secure_channel = p.secure_channel};
     const auto listening = co_await (*s)->listeners().add(p.at.normal(), required_of_hosts, p.ana_state);
-    co_return listening ? ok() : answer(refuse_as(error_code::parameters, listening.error()));
+    if (!listening)
+        co_return refuse_as(error_code::parameters, listening.error());
+    co_await service.mirrors.added(*service.target, p.nqn, p.at.normal());
+    co_return ok();
 }
 
 struct remove_listener_params {
@@ -200,8 +221,15 @@ core::task<answer> remove_listener(nvmf_service& service, remove_listener_params
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
+    if (const auto mirror = find_mirror(service, **s, p.at))
+        co_return refuse_parameters(fmt::format("{} stands beside {} (--mirror-listeners), and goes with it",
+                                                mirror->at.text(),
+                                                service.mirrors.mirrored_by(p.nqn, mirror->at)->text()));
     const auto removed = co_await (*s)->listeners().remove(p.at.normal());
-    co_return removed ? ok() : answer(refuse_as(error_code::parameters, removed.error()));
+    if (!removed)
+        co_return refuse_as(error_code::parameters, removed.error());
+    co_await service.mirrors.removed(*service.target, p.nqn, p.at.normal());
+    co_return ok();
 }
 
 struct get_listeners_params {

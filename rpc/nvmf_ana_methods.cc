@@ -36,7 +36,10 @@ core::task<answer> set_state(nvmf_service& service, set_state_params p) {
     if (!s)
         co_return tl::make_unexpected(s.error());
     const auto set = co_await (*s)->ana().set_state(p.at.normal(), p.ana_state, p.anagrpid);
-    co_return set ? ok() : answer(refuse_as(error_code::parameters, set.error()));
+    if (!set)
+        co_return refuse_as(error_code::parameters, set.error());
+    co_await service.mirrors.ana_state_set(*service.target, p.nqn, p.at.normal(), p.ana_state, p.anagrpid);
+    co_return ok();
 }
 
 struct set_group_params {

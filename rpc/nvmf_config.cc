@@ -173,7 +173,8 @@ void add_nvmf_config(saved_config& config, nvmf_service& service) {
         // Last of all: a host that comes finds everything.
         for (const auto& s : service.target->subsystems())
             for (const auto& l : s->listeners().all())
-                write_listener(*s, *l, calls);
+                if (!service.mirrors.mirrored_by(s->nqn(), l->at))
+                    write_listener(*s, *l, calls);
     });
 }
 

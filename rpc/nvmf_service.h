@@ -4,6 +4,7 @@
 #include "nvmf/model/keyring.h"
 #include "nvmf/model/subsystem.h"
 #include "nvmf/target.h"
+#include "rpc/listener_mirrors.h"
 #include "rpc/params.h"
 #include "rpc/saved_config.h"
 
@@ -18,6 +19,7 @@ struct nvmf_service {
     nvmf::keyring keys;
     nvmf::target_options options;          ///< as the startup state sets them
     std::unique_ptr<nvmf::target> target;  ///< from the runtime state on
+    listener_mirrors mirrors;
     /// What nvmf_create_transport offers. REQUIRES: complete before add_nvmf_methods().
     std::vector<nvmf::transport_kind> transport_kinds;
 };

@@ -119,6 +119,7 @@ core::task<answer> remove(nvmf_service& service, delete_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
+    service.mirrors.subsystem_deleted(p.nqn);
     const auto gone = co_await service.target->delete_subsystem(p.nqn);
     co_return gone ? ok() : answer(refuse_as(error_code::parameters, gone.error()));
 }
