@@ -326,6 +326,15 @@ TEST_F(auth_exchange_test, refuses_a_reply_to_an_older_challenge) {
     EXPECT_EQ(failure1(), auth_explanation::failed);
 }
 
+TEST_F(auth_exchange_test, challenges_anew_each_time) {
+    authenticate();
+    const auto first = auth::read_challenge(challenged);
+    authenticate();
+    const auto second = auth::read_challenge(challenged);
+    ASSERT_TRUE(first && second);
+    EXPECT_NE(first->value, second->value) << "a sequence number may come again";
+}
+
 TEST_F(auth_exchange_test, proves_nothing_without_a_controller_key) {
     host.ctrlr_key = key_of_disks;
     challenge();

@@ -342,6 +342,33 @@ TEST_F(visibility, ends_what_a_host_could_learn_of_reservations) {
     EXPECT_EQ(waits.status().with_more(false), no_such_namespace) << "it has waited for a buffer at any length";
 }
 
+TEST_F(visibility, keeps_notices_of_reservations_from_hosts_that_do_not_see_it) {
+    EXPECT_EQ(show(host_b), 0);
+    const auto add_key = [&](host& h, std::uint64_t key) {
+        return h.queues[0]
+            ->call(reservation_command(io_opcode::reservation_register, 0, {}, masked),
+                   raw(nvme::reservation_register_data{.crkey = 0, .nrkey = key}))
+            .status();
+    };
+    const auto clears = [&](host& h, std::uint64_t key) {
+        return h.queues[0]
+            ->call(reservation_command(io_opcode::reservation_release, 1, {}, masked),
+                   raw(nvme::reservation_release_data{.crkey = key}))
+            .status();
+    };
+    const auto notices = [&](host& h) {
+        const nvme::command c = get_log_page(lid::reservation_notification, 64);
+        return h.admin->call_for(c, 64).page<nvme::reservation_notification_log>().count.value();
+    };
+    for (const bool sees : {true, false}) {
+        EXPECT_EQ(add_key(a, 1), sc::success);
+        EXPECT_EQ(add_key(b, 2), sc::success);
+        EXPECT_EQ(sees ? 0 : hide(host_a), 0);
+        EXPECT_EQ(clears(b, 2), sc::success);
+        EXPECT_EQ(notices(a), sees ? 1u : 0u);
+    }
+}
+
 TEST_F(visibility, is_refused_for_a_reason) {
     EXPECT_EQ(show(host_b, inactive), ENODEV);
     EXPECT_EQ(hide(host_b, inactive), ENODEV);
