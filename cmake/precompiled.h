@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What most files include and nobody here changes. Only sanitizer builds read it (CausewayPrecompiled.cmake); a file that
-// relies on it does not build in release.
+// What most files include and nobody here changes. Only sanitizer builds read it (CausewayPrecompiled.cmake); a file
+// that relies on it does not build in release.
 #include <algorithm>
 #include <array>
 #include <atomic>
