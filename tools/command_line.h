@@ -18,6 +18,7 @@ struct command_line {
         std::vector<std::string> arguments;
         bool help = false;
     } rpc;
+    std::string noun;  ///< whose verbs are to be listed; empty: none
     struct {
         double interval = 1;
         bool as_json = false;

@@ -5,6 +5,7 @@
 #include "tools/rpc_client.h"
 #include "tools/status.h"
 #include "tools/target_command.h"
+#include "tools/verbs.h"
 
 #include <fmt/format.h>
 #include <iostream>
@@ -124,7 +125,11 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         return complain(fmt::format("{} (see causeway --help)", e.what()), bad_usage);
     }
-    if (app.got_subcommand("rpc"))
+    if (!line.noun.empty() && line.rpc.method.empty()) {
+        fmt::print("{}", tools::verb_list(line.noun, tools::all_method_help()));
+        return 0;
+    }
+    if (!line.noun.empty() || app.got_subcommand("rpc"))
         return run_rpc(line);
     return run_status(line.socket, line.status.interval, line.status.as_json);
 }
