@@ -460,6 +460,15 @@ TEST_F(authentication, has_commands_whose_fields_are_checked) {
     EXPECT_TRUE(auth::read_challenge(receive(*h.admin))) << "it is still due";
 }
 
+TEST_F(authentication, ends_for_a_host_that_never_begins_it) {
+    give_keys(key_of_a);
+    host silent;
+    connect_admin(silent);
+    w.pass(std::chrono::milliseconds(kato_ms) - 1s);
+    EXPECT_FALSE(silent.admin->closed);
+    EXPECT_TRUE(ends(*silent.admin)) << "for that reason, and not because it is idle";
+}
+
 TEST_F(authentication, is_offered_by_discovery_too) {
     subsystem& d = w.target.discovery();
     EXPECT_TRUE(w.run(d.listeners().add(here)));
