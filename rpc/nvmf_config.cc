@@ -42,6 +42,8 @@ void write_settings(const nvmf::target_options& o, json& calls) {
             saved_config::call("nvmf_set_crdt", {{"crdt1", o.crdt[0]}, {"crdt2", o.crdt[1]}, {"crdt3", o.crdt[2]}}));
     if (o.filter != unchanged.filter)
         calls.push_back(saved_config::call("nvmf_set_config", {{"discovery_filters", filters_of(o.filter)}}));
+    if (o.discovery_nqn != unchanged.discovery_nqn)
+        calls.push_back(saved_config::call("nvmf_set_config", {{"discovery_nqn", o.discovery_nqn}}));
     if (o.discovery != unchanged.discovery)
         calls.push_back(saved_config::call("nvmf_set_discovery_limits", {{"max_controllers", o.discovery.controllers},
                                                                          {"max_per_address", o.discovery.per_address},

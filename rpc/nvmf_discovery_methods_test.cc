@@ -85,6 +85,41 @@ TEST(discovery_methods, set_and_save_the_filter) {
         EXPECT_FALSE(w.call("nvmf_set_config", wrong)) << wrong;
 }
 
+TEST(discovery_methods, set_and_save_a_name_that_no_other_discovery_subsystem_has) {
+    constexpr const char* named = R"({"discovery_nqn": "nqn.2024-01.io.example:discovery"})";
+    constexpr const char* well_known = R"({"discovery_nqn": "nqn.2014-08.org.nvmexpress.discovery"})";
+    const auto settings_after = [](std::initializer_list<const char*> calls) {
+        method_fixture w;
+        for (const char* params : calls)
+            EXPECT_EQ(w.result("nvmf_set_config", params), json(true));
+        w.start();
+        return w.result("framework_get_config", R"({"name": "nvmf"})");
+    };
+    EXPECT_EQ(settings_after({named, R"({"dup_host_policy": "allow"})"}),
+              json::array({json{{"method", "nvmf_set_config"}, {"params", parsed(named)}}}));
+    EXPECT_EQ(settings_after({named, well_known}), json::array());
+
+    method_fixture w;
+    EXPECT_EQ(w.result("nvmf_set_config", named), json(true));
+    w.start();
+    EXPECT_EQ(w.nvmf.target->discovery().reported_nqn(), "nqn.2024-01.io.example:discovery");
+    EXPECT_EQ(w.result("nvmf_get_subsystems")[0]["nqn"], "nqn.2014-08.org.nvmexpress.discovery");
+    EXPECT_EQ(w.call("nvmf_create_subsystem", R"({"nqn": "nqn.2024-01.io.example:discovery"})").error().message,
+              "nqn.2024-01.io.example:discovery: a subsystem with this NQN already exists");
+}
+
+TEST(discovery_methods, refuse_a_name_of_the_discovery_subsystem_that_is_no_nqn) {
+    method_fixture w;
+    const json longest = "nqn.2024-01.io.example:" + std::string(223 - 23, 'x');
+    EXPECT_EQ(w.result("nvmf_set_config", json{{"discovery_nqn", longest}}.dump().c_str()), json(true));
+    for (const json& wrong : {json(""), json("discovery"), json("nqn.2024-13.io.example:x"),
+                              json("nqn.2024-01.io.example:"), json(longest.get<std::string>() + "x"), json(1)}) {
+        const answer a = w.call("nvmf_set_config", json{{"discovery_nqn", wrong}}.dump().c_str());
+        ASSERT_FALSE(a) << wrong;
+        EXPECT_THAT(a.error().message, HasSubstr("parameter 'discovery_nqn' must be an NVMe qualified name")) << wrong;
+    }
+}
+
 TEST(discovery_methods, save_referrals) {
     method_fixture w, again(2);
     w.start();

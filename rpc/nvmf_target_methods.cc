@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "nvme/nqn.h"
 #include "rpc/nvmf_service.h"
 
 #include <algorithm>
@@ -91,12 +92,18 @@ struct filter_list {
     nvmf::discovery_filter value;
 };
 
+/// An NVMe qualified name.
+struct nqn_text {
+    std::string value;
+};
+
 enum class dup_host_policy { allow };
 struct config_params {
     dup_host_policy duplicates{};
     std::optional<filter_text> filter;
     std::optional<filter_list> filters;
-    nvmf::auth_algorithms auth{{}, {}};  ///< empty: not given
+    nvmf::auth_algorithms auth{{}, {}};     ///< empty: not given
+    std::optional<nqn_text> discovery_nqn;  ///< the well-known one: none of its own
 };
 
 }  // namespace
@@ -136,6 +143,22 @@ struct value_reader<filter_list> {
         return {};
     }
     static value_type type() { return detail::array_of(detail::choice_type({"transport", "address", "svcid"})); }
+};
+
+template <>
+struct value_reader<nqn_text> {
+    static complaint read(const json& v, nqn_text& to) {
+        if (!v.is_string() || !nvme::valid_nqn(v.get_ref<const std::string&>()))
+            return "must be an NVMe qualified name of at most 223 bytes, such as 'nqn.2024-01.com.example:discovery'";
+        to.value = v.get<std::string>();
+        return {};
+    }
+    static value_type type() {
+        return {.is = value_type::kind::string,
+                .words = "string",
+                .example = "nqn.2024-01.com.example:discovery",
+                .choices = {}};
+    }
 };
 
 /// Commands that SPDK would hand to a device as they come.
@@ -193,8 +216,8 @@ field<config_params> algorithms(std::string_view name, std::vector<T> nvmf::auth
 const declaration<config_params> set_config_method = {
     .name = "nvmf_set_config",
     .when = states::startup,
-    .summary =
-        "Sets what the discovery log leaves out and by which algorithms hosts authenticate; what is left out stays.",
+    .summary = "Sets what the discovery log leaves out, by which name hosts know the discovery subsystem and by which "
+               "algorithms hosts authenticate; what is left out stays.",
     .parameters =
         {
             ignored<config_params, passed_through>("admin_cmd_passthru",
@@ -204,6 +227,10 @@ const declaration<config_params> set_config_method = {
                      "The older spelling: `match_any`, or names with commas."),
             optional("discovery_filters", &config_params::filters,
                      "A host is told only of listeners of the same `transport`, `address` or `svcid` as it asks at."),
+            optional("discovery_nqn", &config_params::discovery_nqn,
+                     "A name of the discovery subsystem that no other one has (TP 8013): Identify and the discovery "
+                     "log say it, and hosts connect by it or by `nqn.2014-08.org.nvmexpress.discovery`, which is the "
+                     "only one by default. Methods know the subsystem by the latter."),
             algorithms("dhchap_digests", &nvmf::auth_algorithms::digests, auth::all_hashes,
                        "Hashes of DH-HMAC-CHAP, the best first; by default all."),
             algorithms("dhchap_dhgroups", &nvmf::auth_algorithms::dhgroups, auth::all_dhgroups,
@@ -288,6 +315,8 @@ void add_nvmf_target_methods(method_table& methods, nvmf_service& service) {
             service.options.filter = p.filter->value;
         if (p.filters)
             service.options.filter = p.filters->value;
+        if (p.discovery_nqn)
+            service.options.discovery_nqn = p.discovery_nqn->value == nvme::discovery_nqn ? "" : p.discovery_nqn->value;
         if (!p.auth.digests.empty())
             service.options.auth.digests = p.auth.digests;
         if (!p.auth.dhgroups.empty())
