@@ -93,7 +93,8 @@ class conformance_over_loop : public ::testing::Test {
     std::vector<std::string> disks;
     nvmf::subsystem* ana = nullptr;
     core::simulation run{11, 2};
-    loop::test::gateway gateway{run.group(), loop::data_path::copy_checked};
+    loop::test::gateway gateway{
+        run.group(), loop::data_path::copy_checked, {}, {.discovery_nqn = "nqn.2024-01.io.causeway:discovery"}};
     host::loop_connector by{*gateway.transport, {"loop", "here", "4420"}};
 };
 

@@ -4,6 +4,7 @@
 
 #include "tests/conformance/row_makers.h"
 
+#include "nvme/discovery.h"
 #include "nvme/identify.h"
 
 namespace causeway::conformance {
@@ -145,8 +146,17 @@ void add_log_page_rows(std::vector<row>& to, const target_info& t) {
     discovery.works("LID 70h: Discovery", log_page(0x70, 1024), bytes(1024));
     discovery.works("LID 70h, EXTDLPE: extended entries",
                     with(log_page(0x70, 1024), [](auto& c) { c.cdw10 = c.cdw10 | 1u << 8; }), bytes(1024));
-    discovery.works("LID 70h, LPO 1024: the first entry", with(log_page(0x70, 1024), [](auto& c) { c.cdw12 = 1024; }),
-                    bytes(1024));
+    discovery
+        .works("LID 70h, LPO 1024: the first entry is the discovery subsystem's own, with the SUBNQN of Identify",
+               with(log_page(0x70, 1024), [](auto& c) { c.cdw12 = 1024; }), bytes(1024))
+        .look = [t](const nvme::completion&, std::span<const std::byte> data) {
+        nvme::discovery_log_entry e{};
+        std::memcpy(&e, data.data(), sizeof e);
+        return e.subtype == nvme::to_underlying(nvme::subsystem_type::current_discovery) &&
+                       e.subnqn == t.discovery_subnqn
+                   ? ""
+                   : "it is another's";
+    };
     for (const auto& [sent, offset] :
          {std::pair{"LID 70h, LPO 1 GiB: behind the end", std::uint64_t{1} << 30},
           std::pair{"LID 70h, LPOU 1: 4 GiB behind the beginning", std::uint64_t{1} << 32},

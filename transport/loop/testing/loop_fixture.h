@@ -31,8 +31,9 @@ inline constexpr std::uint64_t blocks = 1024;
 /// A target with one disk in memory, behind a device that can be told to make trouble.
 class gateway {
   public:
-    gateway(core::reactor_group& group, data_path path, nvmf::transport_options options = {})
-        : homes(group), devices(group), target(std::make_unique<nvmf::target>(homes, devices)) {
+    gateway(core::reactor_group& group, data_path path, nvmf::transport_options options = {},
+            nvmf::target_options of_target = {})
+        : homes(group), devices(group), target(std::make_unique<nvmf::target>(homes, devices, std::move(of_target))) {
         auto made = loop_transport::create(*target, options, path);
         transport = made->get();
         EXPECT_TRUE(target->add_transport(std::move(*made)));
