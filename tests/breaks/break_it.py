@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows that tests can fail: breaks the gateway in many ways, one at a time, and runs what should notice it.
 
-    break_it.py [--only WORD] [--kind simulation|suite] [--seeds N]
+    break_it.py [--only WORD] [--kind simulation|suite|hosts] [--seeds N]
     break_it.py --check     changes nothing: looks whether each place to break is still there
 
 Works in a copy of the last commit, in a folder of its own that goes when it ends. Ends with 1 if a break was not
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hosts
 import simulation
 import suite
 
@@ -27,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=1000, help="of the simulation")
     parser.add_argument("--only", default="", help="breaks whose description has this word")
-    parser.add_argument("--kind", choices=["simulation", "suite"])
+    parser.add_argument("--kind", choices=["simulation", "suite", "hosts"])
     parser.add_argument("--check", action="store_true")
     wanted = parser.parse_args()
     if wanted.check:
@@ -37,8 +38,7 @@ def main() -> int:
         copy = Path(scratch)
         archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "x", "-C", copy], input=archive, check=True)
-        for what, file, old, new, preset, target, command in breaks(wanted.seeds):
-            kind = "simulation" if target == "simulation_run" else "suite"
+        for kind, what, file, old, new, preset, target, command in breaks(wanted.seeds):
             if wanted.only not in what or wanted.kind not in (None, kind):
                 continue
             path = copy / file
@@ -63,18 +63,19 @@ def main() -> int:
 
 
 def breaks(seeds: int):
-    """All of them: what, file, old text, new text, preset, target to build, command that should fail."""
+    """All of them: kind, what, file, old text, new text, preset, target to build, command that should fail."""
     for each in simulation.BREAKS:
         run = ["build/release/tests/simulation/simulation_run", "--seeds", str(seeds)]
-        yield *each, "release", "simulation_run", run
-    for *what, preset, target, test in suite.BREAKS:
-        native = ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", preset, test]
-        yield *what, preset, target, (native if test.startswith("tests/")
-                                      else [f"build/{preset}/{target}", f"--gtest_filter={test}"])
+        yield "simulation", *each, "release", "simulation_run", run
+    for kind, all_of_it in (("suite", suite.BREAKS), ("hosts", hosts.BREAKS)):
+        for *what, preset, target, test in all_of_it:
+            native = ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", preset, test]
+            yield kind, *what, preset, target, (native if test.startswith("tests/")
+                                                else [f"build/{preset}/{target}", f"--gtest_filter={test}"])
 
 
 def check() -> int:
-    gone = [what for what, file, old, *_ in breaks(0)
+    gone = [what for _, what, file, old, *_ in breaks(0)
             if not (ROOT / file).is_file() or (ROOT / file).read_text().count(old) != 1]
     for what in gone:
         print(f"the place to break is not there any more: {what}")
