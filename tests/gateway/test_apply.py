@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from daemon import Daemon
 from lab import places
+from lab.ceph import free_ports
 
 NQN = "nqn.2024-01.io.example:"
 HOST = NQN + "host"
@@ -25,7 +26,7 @@ def address(port):
     return {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(port)}
 
 
-def fill(client, folder):
+def fill(client, folder, ports):
     """Makes an object of each kind that needs neither a cluster nor an SSD."""
     key = folder / "key"
     key.write_text("NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:\n")
@@ -50,19 +51,25 @@ def fill(client, folder):
     client.call("nvmf_ns_add_host", {"nqn": NQN + "a", "nsid": 7, "host": HOST})
     client.call("nvmf_ns_set_qos_limit", {"nqn": NQN + "a", "nsid": 7, "host": HOST, "rw_ios_per_sec": 900, "weight": 3})
     client.call("nvmf_create_subsystem", {"nqn": NQN + "b", "allow_any_host": True})
-    for port in (44331, 44332):
+    for port in ports:
         client.call("nvmf_subsystem_add_listener", {"nqn": NQN + "a", "listen_address": address(port)})
     client.call("nvmf_subsystem_listener_set_ana_state", {
-        "nqn": NQN + "a", "listen_address": address(44332), "ana_state": "non_optimized", "anagrpid": 3})
+        "nqn": NQN + "a", "listen_address": address(ports[1]), "ana_state": "non_optimized", "anagrpid": 3})
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def ports():
+    """Of two listeners of what is exported, and a free one."""
+    return sorted(free_ports("127.0.0.1", 3))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, ports):
     """A file with an object of each kind, and the configuration of the gateway that it was exported from."""
     folder = tmp_path_factory.mktemp("exported")
     with Daemon(folder) as first:
         with first.client() as client:
-            fill(client, folder)
+            fill(client, folder, ports[:2])
         file = folder / "wished.json"
         causeway(first, "export-config", file)
         assert json.loads(causeway(first, "export-config").stdout) == json.loads(file.read_text()) == first.save()
@@ -93,29 +100,29 @@ def test_an_empty_gateway_becomes_what_was_exported(gateway, exported):
     assert gateway.save() == saved
 
 
-def test_a_diff_shows_exactly_what_was_changed_by_hand(gateway, exported):
+def test_a_diff_shows_exactly_what_was_changed_by_hand(gateway, exported, ports):
     causeway(gateway, "apply", exported)
     with gateway.client() as client:
         client.call("nvmf_subsystem_remove_host", {"nqn": NQN + "a", "host": HOST + "2"})
         client.call("nvmf_subsystem_allow_any_host", {"nqn": NQN + "b", "allow_any_host": False})
         client.call("bdev_set_qos_limit", {"name": "Memory", "rw_ios_per_sec": 0})
         client.call("nvmf_subsystem_listener_set_ana_state", {
-            "nqn": NQN + "a", "listen_address": address(44331), "ana_state": "inaccessible", "anagrpid": 2})
-        client.call("nvmf_subsystem_add_listener", {"nqn": NQN + "b", "listen_address": address(44333)})
+            "nqn": NQN + "a", "listen_address": address(ports[0]), "ana_state": "inaccessible", "anagrpid": 2})
+        client.call("nvmf_subsystem_add_listener", {"nqn": NQN + "b", "listen_address": address(ports[2])})
     lines = causeway(gateway, "diff", exported, status=1).stdout.splitlines()
     assert sorted(lines) == sorted([
         f"+ host {NQN}a {HOST}2",
         "+ rate limit Memory",
         f"~ subsystem {NQN}b: allow_any_host false -> true",
-        f"~ listener {NQN}a TCP 127.0.0.1 44331: ana_state of group 2 inaccessible -> optimized",
-        f"- listener {NQN}b TCP 127.0.0.1 44333"])
+        f"~ listener {NQN}a TCP 127.0.0.1 {ports[0]}: ana_state of group 2 inaccessible -> optimized",
+        f"- listener {NQN}b TCP 127.0.0.1 {ports[2]}"])
     as_json = json.loads(causeway(gateway, "diff", "--json", exported, status=1).stdout)
     assert not as_json["equal"] and len(as_json["changes"]) == 5
 
     kept = causeway(gateway, "apply", exported).stdout
-    assert f"left over: - listener {NQN}b TCP 127.0.0.1 44333: --remove removes it" in kept
-    assert causeway(gateway, "diff", exported, status=1).stdout == f"- listener {NQN}b TCP 127.0.0.1 44333\n"
-    assert causeway(gateway, "apply", "--remove", exported).stdout == f"- listener {NQN}b TCP 127.0.0.1 44333\n"
+    assert f"left over: - listener {NQN}b TCP 127.0.0.1 {ports[2]}: --remove removes it" in kept
+    assert causeway(gateway, "diff", exported, status=1).stdout == f"- listener {NQN}b TCP 127.0.0.1 {ports[2]}\n"
+    assert causeway(gateway, "apply", "--remove", exported).stdout == f"- listener {NQN}b TCP 127.0.0.1 {ports[2]}\n"
     causeway(gateway, "diff", exported)
 
 
@@ -146,9 +153,9 @@ def test_everything_can_be_removed(gateway, exported, tmp_path):
     assert [c["method"] for s in gateway.save()["subsystems"] for c in s["config"] or []] == ["nvmf_create_transport"]
 
 
-def test_an_error_names_the_object_and_what_was_not_done(gateway, exported, tmp_path):
+def test_an_error_names_the_object_and_what_was_not_done(gateway, exported, ports, tmp_path):
     broken = tmp_path / "broken.json"
-    broken.write_text(exported.read_text().replace('"trsvcid": "44332"', '"trsvcid": "70000"'))
+    broken.write_text(exported.read_text().replace(f'"trsvcid": "{ports[1]}"', '"trsvcid": "70000"'))
     ran = causeway(gateway, "apply", broken, status=1)
     assert f"causeway apply: listener {NQN}a TCP 127.0.0.1 70000: nvmf_subsystem_add_listener: " in ran.stderr
     assert "steps are done; these are not:\n    + listener" in ran.stderr
