@@ -2,6 +2,7 @@
 """The commands of docs/operations.md and of the README, run as they stand there against a real cluster; only names of this machine
 are replaced."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -30,6 +31,27 @@ class Service(Daemon):
             return super().words()
         return [sys.executable, str(places.CHECKOUT / "tests/deploy/system_calls.py"),
                 str(places.CHECKOUT / "deploy/package/causewayd.service"), *super().words()]
+
+
+def shell(script: str, within: float = 120) -> subprocess.CompletedProcess:
+    """Runs it to its end; what it has started ends with it, also when it takes too long."""
+    with subprocess.Popen([*processes.prefix(), "bash", "-euc", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True) as bash:
+        late = ""
+        try:
+            bash.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            late = f"not done after {within} s"
+        finally:
+            processes.end(bash)
+        out, err = bash.communicate()
+        return subprocess.CompletedProcess(script, bash.returncode, out, err + late)
+
+
+def remove_image(cluster) -> None:
+    """Even if a gateway has it: one of a test that failed still runs, or was killed and is still waited for."""
+    cluster.blocklist_client_of("vm-17")
+    cluster.remove_image("vm-17")
 
 
 @dataclass
@@ -62,7 +84,7 @@ class Machine:
         script = (f"causeway() {{ {causeway} \"$@\"; }}\n"
                   f"rpc() {{ causeway rpc -s {self.folder}/rpc.sock \"$@\"; }}\n"
                   f"ceph() {{ command ceph -c {self.cluster.conf} \"$@\"; }}\n{self.with_port(self.here(text))}\n")
-        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=120)
+        done = shell(script)
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -91,7 +113,15 @@ def machine(cluster, tmp_path):
 def image(cluster):
     cluster.create_image("vm-17", "16M")
     yield
-    cluster.remove_image("vm-17")
+    remove_image(cluster)
+
+
+@pytest.fixture
+def image_with_data_pool(cluster):
+    cluster.create_pool("rbd-data")
+    cluster.rbd("create", "rbd/vm-17", "--size", "16M", "--data-pool", "rbd-data")
+    yield
+    remove_image(cluster)
 
 
 @pytest.fixture
@@ -140,18 +170,15 @@ def test_export_does_the_same(machine, users, image):
     assert machine.gateway.end() == 0
 
 
-def test_data_pools_need_the_profile_too(machine, users, cluster):
+def test_data_pools_need_the_profile_too(machine, users, image_with_data_pool, cluster):
     text = " ".join(document.OPERATIONS.read_text().split())
     caps = text.split("their data pools too (`osd '")[1].split("'")[0]
-    cluster.create_pool("rbd-data")
-    cluster.rbd("create", "rbd/vm-17", "--size", "16M", "--data-pool", "rbd-data")
     cluster.ceph("auth", "caps", "client.causeway", "mon", "profile rbd", "osd", caps)
     machine.start()
     for line in _groups(document.of_section("First namespace"))[0]:
         machine.run(line)
     assert machine.perf("--mix", "50")["failed"] == 0
     assert machine.gateway.end() == 0
-    cluster.remove_image("vm-17")
 
 
 def test_the_read_only_user_serves_reads_and_reservations(machine, users, image):
@@ -212,22 +239,26 @@ def test_the_short_way_of_the_readme_works(machine, cluster, tmp_path):
               for line in lines if not line.startswith(ELSEWHERE) and "Nvme0n1" not in line]
     second = script.index("rpc nvmf_create_transport trtype=TCP")    # the first one is RDMA's
     script = [line.replace("trtype=RDMA", "trtype=TCP") for line in script[:second] + script[second + 1:]]
-    done = subprocess.run(["bash", "-eu"], input="\n".join([f"""
+    script.insert(0, f"""
         PATH={places.BUILD}/gateway:{places.BUILD}/tools:$PATH
         ceph() {{ command ceph -c {cluster.conf} "$@"; }}
         rbd() {{ command rbd -c {cluster.conf} "$@"; }}
-        causewayd() {{ exec {places.BUILD}/gateway/causewayd --no-huge -u -s 384 -r {tmp_path}/rpc.sock "$@"; }}
+        causewayd() {{ exec setpriv --pdeathsig KILL {places.BUILD}/gateway/causewayd --no-huge -u -s 384 -r {tmp_path}/rpc.sock "$@"; }}
         causeway() {{
             case $1 in
             rpc | status) command causeway "$1" -s {tmp_path}/rpc.sock "${{@:2}}" ;;
             *) command causeway "$@" -s {machine.ports[0]} ;;
             esac
         }}
-        trap 'kill %1; wait' EXIT""", *script]), capture_output=True, text=True, timeout=120)
-    cluster.remove_image("vm-17")
-    cluster.ceph("auth", "rm", "client.causeway")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"TCP 127.0.0.1:{machine.ports[1]}" in done.stderr, "and the listener with keys"
+        trap 'kill %1; wait' EXIT""")
+    try:
+        done = shell("\n".join(script))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"TCP 127.0.0.1:{machine.ports[1]}" in done.stderr, "and the listener with keys"
+    finally:
+        with contextlib.suppress(processes.CommandFailed):    # it may not have come so far
+            remove_image(cluster)
+        cluster.ceph("auth", "rm", "client.causeway")    # succeeds when there is none
 
 
 def _groups(lines: list[str]) -> tuple[list[str], list[str], list[str]]:
