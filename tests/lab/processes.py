@@ -8,9 +8,11 @@ network namespace. (Python's own hook between fork and exec is not safe beside t
 The kernel watches the *thread* that started the child: start long-lived processes from the main thread.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -65,6 +67,44 @@ def end(process: subprocess.Popen | None, grace: float = 5) -> None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def first_of_namespace(process: subprocess.Popen) -> int | None:
+    """The first process of the namespace of `process`, which is `unshare --pid --fork`. None: it has ended, or has not begun."""
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    except FileNotFoundError:
+        return None
+    return int(children[0]) if children else None
+
+
+def end_namespace(process: subprocess.Popen) -> None:
+    """Ends `unshare --pid --fork` and all that run in its namespace. They are gone when this returns, whatever session they are in:
+    `unshare` ends when its child has ended, which as the namespace's first process ends last."""
+    first = None if process.returncode is not None else first_of_namespace(process)
+    if first is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first, signal.SIGKILL)
+    end(process)
+
+
+def run_in_namespace(argv, *, timeout: float) -> None:
+    """Runs a command to its end, or `timeout`, with the processes of its own that it may leave: none of them lives on."""
+    with tempfile.TemporaryFile() as output:
+        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *map(str, argv)]
+        process = subprocess.Popen(prefix() + words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            status = f"not done after {timeout} s"
+        finally:
+            end_namespace(process)
+        output.seek(0)
+        if status:
+            said = output.read().decode(errors="replace")
+            why = status if isinstance(status, str) else f"exit status {status}"
+            raise CommandFailed(f"{' '.join(words[6:])}: {why}\n{said}")
 
 
 def turn_signals_into_interrupts() -> None:
