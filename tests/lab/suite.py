@@ -39,12 +39,13 @@ ALSO_IN_RELEASE = ("declarations", "bdev_nvme_shared_lines_test", "headers_compi
 NATIVE_FOLDERS = ("tests/deploy", "tests/gateway", "tests/tcp", "tests/softrdma", "tests/ceph", "tests/bulkheads")
 
 DOWNLOADS = "tests/deploy/test_install.py"
-"""In the guest's lane, because the native ones have no network but loopback."""
+"""In the guest's lane, because the native ones have no network but loopback. A step of its own, because a mirror may be slow."""
 
 UNIT_MINUTES = 25    # beside the lanes
 FUZZ_MINUTES = 12
 NATIVE_MINUTES = 45    # of each build
 GUEST_MINUTES = 75
+DOWNLOADS_MINUTES = 20
 
 LONG = "CAUSEWAY_LONG"
 """Set in the environment of `./test long`: tests that only repeat do so more often."""
@@ -85,8 +86,9 @@ class Suite:
         with contextlib.ExitStack() as lanes:
             guest, first, second = (lanes.enter_context(contextlib.closing(lane))
                                     for lane in (Lane(), Lane(own_loopback=True), Lane(own_loopback=True)))
-            beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm", DOWNLOADS),
+            beside = [self.pytest_in(guest, "whole system in a guest", "guest", GUEST_MINUTES, "tests/vm"),
                       self.natively_in(first, "release", "not asan and not tsan")]
+            in_debian = self.pytest_in(guest, "the package in a fresh Debian", "install", DOWNLOADS_MINUTES, DOWNLOADS)
             built = ["release"]
             for lane, preset, folders, also in ((second, "asan", (), ()), (first, "tsan", UNDER_TSAN, PROGRAMS)):
                 if self.built(preset, folders, also):
@@ -96,7 +98,7 @@ class Suite:
                 self.ctest(preset, partial=preset != "asan")
             if "asan" in built:
                 self.fuzz()
-            for each in beside:
+            for each in (*beside, in_debian):
                 self.wait_for(each)
 
     def long(self) -> None:

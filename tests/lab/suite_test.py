@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `./test` counts: each case once, whoever has reported it."""
+"""What `./test` counts: each case once, whoever has reported it. And what it runs in which step."""
 
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from . import suite
 
@@ -36,6 +37,23 @@ class counts(unittest.TestCase):
                 seen = suite.read_report(write(Path(folder) / "ctest.xml", of_ctest), cases)
                 self.assertEqual((seen.passed, seen.failed, seen.skipped), expected)
                 self.assertEqual(seen.failures, failures)
+
+
+class steps(unittest.TestCase):
+    def test_what_downloads_has_a_step_of_its_own_after_the_guests(self):
+        whole = suite.Suite(mock.Mock(), mock.Mock())
+        lanes = [mock.Mock(), mock.Mock(), mock.Mock()]
+        with (mock.patch.object(suite, "Lane", side_effect=lanes), mock.patch.object(suite.Suite, "pytest_in") as queued,
+              mock.patch.multiple(suite.Suite, built=mock.Mock(return_value=True), ctest=mock.DEFAULT, fuzz=mock.DEFAULT,
+                                  wait_for=mock.DEFAULT)):
+            whole.everything()
+        in_guests_lane = [call.args[2:] for call in queued.call_args_list if call.args[0] is lanes[0]]
+        self.assertEqual(in_guests_lane, [("guest", suite.GUEST_MINUTES, "tests/vm"),
+                                          ("install", suite.DOWNLOADS_MINUTES, suite.DOWNLOADS)])
+        natively = [call.args for call in queued.call_args_list if call.args[0] is not lanes[0]]
+        self.assertEqual(len(natively), 3)
+        for call in natively:
+            self.assertIn(f"--ignore={suite.DOWNLOADS}", call)
 
 
 if __name__ == "__main__":
