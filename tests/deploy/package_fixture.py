@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab import places
+from lab import places, processes
 
 SERVICE = "usr/lib/systemd/system/causewayd.service"
 READY_WITHIN = 60
@@ -41,7 +41,7 @@ def started(words: list[str], notify: Path, environment: dict[str, str] | None =
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(notify))
         manager.settimeout(READY_WITHIN)
-        with subprocess.Popen(words, env={**os.environ, "NOTIFY_SOCKET": str(notify), **(environment or {})}) as gateway:
+        with subprocess.Popen(processes.prefix() + words, env={**os.environ, "NOTIFY_SOCKET": str(notify), **(environment or {})}) as gateway:
             try:
                 assert manager.recv(4096).startswith(b"READY=1")
                 yield gateway

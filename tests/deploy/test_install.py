@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package in a fresh Debian 12: dpkg installs it, its service works there, and purge leaves nothing.
 
-Once without systemd: the test does what that would do, with the lines of the service file. And once with it: it is the first
-process of namespaces of its own.
+Once systemd is not running: the test does what that would do, with the lines of the service file. And once it is, as the first process
+of namespaces of its own. All mounts in the Debian are in namespaces that end with their processes: nothing of this machine is ever
+below a folder that is removed afterwards.
 """
 
+import os
 import re
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import package_fixture
 import pytest
 from lab import debian, processes
-from package_fixture import SERVICE, line_of, run
+from package_fixture import SERVICE, line_of
 
 NQN = "nqn.2024-01.io.example:installed"
 # What dpkg and the programs that it calls keep for themselves.
@@ -26,39 +27,58 @@ def package(tmp_path_factory) -> Path:
     return package_fixture.make(tmp_path_factory.mktemp("package"))
 
 
-def fresh_root(package: Path, folder: Path, *more: str) -> Path:
-    """A Debian 12 with what the package depends on and `more`, and nothing of ours."""
-    needs = run("dpkg-deb", "-f", package, "Depends").strip().split(", ")
-    names = sorted({re.split(r"[ :|(]", need)[0] for need in needs} | set(more))
+@pytest.fixture(scope="module")
+def plain(package) -> Path:
+    """A Debian 12 with systemd and what the package depends on, and nothing of ours. Tests copy it."""
+    if os.geteuid() != 0:
+        pytest.skip("a Debian is made and entered by root")
+    needs = processes.run(["dpkg-deb", "-f", package, "Depends"]).stdout.strip().split(", ")
+    names = sorted({re.split(r"[ :|(]", need)[0] for need in needs} | {"systemd", "systemd-sysv", "dbus"})
     try:
-        made = debian.plain_root("bookworm", names)
+        return debian.plain_root("bookworm", names)
     except processes.CommandFailed as why:
         pytest.skip(f"no root of Debian 12 can be made here: {why}")
-    run("cp", "-a", made, folder / "root")
-    shutil.copy(package, folder / "root/root/causeway.deb")
-    return folder / "root"
 
 
 @pytest.fixture
-def root(package, tmp_path):
-    root = fresh_root(package, tmp_path)
-    for folder in ("proc", "sys", "dev"):
-        run("mount", "--rbind", f"/{folder}", root / folder)
-        run("mount", "--make-rslave", root / folder)
-    yield root
-    for folder in ("proc", "sys", "dev"):
-        run("umount", "-R", "-l", root / folder)
+def root(package, plain, tmp_path):
+    root = tmp_path / "root"
+    try:
+        processes.run(["cp", "-a", plain, root], timeout=300)
+        shutil.copy(package, root / "root/causeway.deb")
+        yield root
+    finally:    # pytest would keep it for three runs
+        processes.run(["rm", "-rf", "--one-file-system", root], timeout=300)
+
+
+# In a mount namespace of its own. The device nodes are copies.
+MOUNT = """set -e
+mount --make-rprivate /
+mount --bind "$0" "$0"
+cd "$0"
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs tmpfs dev
+for device in null zero full random urandom tty; do
+    cp -a /dev/$device dev/
+done
+mkdir dev/shm dev/pts
+ln -s /proc/self/fd dev/fd
+"""
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def in_chroot(root: Path, *words: str) -> list[str]:
+    """A command there, in a mount namespace that ends with it. The process id stays the same throughout."""
+    return ["unshare", "--mount", "sh", "-c", MOUNT + 'exec chroot . "$@"', str(root), *words]
 
 
 def inside(root: Path, *words: str) -> str:
-    done = subprocess.run(["chroot", str(root), *words], capture_output=True, text=True, timeout=300,
-                          env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"})
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout
+    return processes.run(in_chroot(root, "env", "-i", f"PATH={PATH}", "DEBIAN_FRONTEND=noninteractive", *words), timeout=300).stdout
 
 
 def content(root: Path) -> set[str]:
-    found = run("find", root, "-xdev", "-mindepth", "1", "-printf", "%P\\n").splitlines()
+    found = processes.run(["find", root, "-xdev", "-mindepth", "1", "-printf", "%P\\n"]).stdout.splitlines()
     return {name for name in found if not KEPT.match(name)}
 
 
@@ -77,7 +97,7 @@ def test_it_is_installed_serves_reloads_ends_and_is_purged_without_a_trace(root)
     start = line_of(unit, "ExecStart").replace("$CAUSEWAY_OPTIONS", options).split()
     rpc = ("causeway", "rpc", "-s", "/run/causeway/rpc.sock")
     # No huge pages and no SSDs here.
-    words = ["chroot", str(root), *start, "--no-huge", "-u", "-s", "64"]
+    words = in_chroot(root, *start, "--no-huge", "-u", "-s", "64")
     # DPDK keeps its files in the former; in /run itself the service may not write.
     environment = {"RUNTIME_DIRECTORY": "/run/causeway", "STATE_DIRECTORY": "/var/lib/causeway", "NOTIFY_SOCKET": "/run/notify.sock"}
     with package_fixture.started(words, root / "run/notify.sock", environment):
@@ -106,21 +126,9 @@ def test_it_is_installed_serves_reloads_ends_and_is_purged_without_a_trace(root)
     assert before - content(root) == set()
 
 
-BOOT = """set -e
-mount --make-rprivate /
-mount --bind $0 $0
-cd $0
-mount -t proc proc proc
+BOOT = MOUNT + """
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
-mount -t sysfs -o ro sysfs sys
-mount -t tmpfs tmpfs dev
-for device in null zero full random urandom tty; do
-    touch dev/$device
-    mount --bind /dev/$device dev/$device
-done
-mkdir dev/shm dev/pts
-ln -s /proc/self/fd dev/fd
 mount -t cgroup2 none sys/fs/cgroup
 exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --log-target=console
 """
@@ -137,18 +145,22 @@ class Machine:
         self._boot = processes.spawn(["unshare", "-m", "-p", "-u", "-i", "-C", "--kill-child", "--fork", "sh", "-c", BOOT, self.root],
                                      log=self.root.parent / "boot.log")
         deadline = time.monotonic() + BOOTS_WITHIN
-        while not (self.root / "booted").exists():
-            assert self._boot.poll() is None and time.monotonic() < deadline, (self.root.parent / "boot.log").read_text()
-            time.sleep(0.1)
+        try:
+            while not (self.root / "booted").exists():
+                assert self._boot.poll() is None and time.monotonic() < deadline, (self.root.parent / "boot.log").read_text()
+                time.sleep(0.1)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_) -> None:
-        processes.end(self._boot)
+        processes.end_namespace(self._boot)
 
     def run(self, *words: str, check: bool = True) -> str:
-        first = Path(f"/proc/{self._boot.pid}/task/{self._boot.pid}/children").read_text().split()[0]
-        return processes.run(["nsenter", "-t", first, "-m", "-p", "-u", "-i", "-C", "-r", "-w", "env",
-                              "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", *words], check=check).stdout.strip()
+        first = processes.first_of_namespace(self._boot)
+        return processes.run(["nsenter", "-t", first, "-m", "-p", "-u", "-i", "-C", "-r", "-w", "env", f"PATH={PATH}",
+                              "DEBIAN_FRONTEND=noninteractive", *words], check=check).stdout.strip()
 
     def main_pid(self) -> str:
         return self.run("systemctl", "show", "-p", "MainPID", "--value", "causewayd")
@@ -158,10 +170,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(package, tmp_path):
-    if subprocess.run(["unshare", "-m", "-C", "mount", "-t", "cgroup2", "none", tmp_path], capture_output=True).returncode:
+def machine(root, tmp_path):
+    if processes.run(["unshare", "-m", "-C", "mount", "-t", "cgroup2", "none", tmp_path], check=False).returncode:
         pytest.skip("cgroups cannot be mounted here, and systemd needs them")
-    root = fresh_root(package, tmp_path, "systemd", "systemd-sysv", "dbus")
     (root / "etc/systemd/system/booted.service").write_text(
         "[Unit]\nAfter=dbus.socket\n[Service]\nType=oneshot\nExecStart=touch /booted\n[Install]\nWantedBy=basic.target\n")
     (root / "etc/systemd/system/basic.target.wants").mkdir(exist_ok=True)
