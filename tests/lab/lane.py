@@ -2,8 +2,7 @@
 """Long commands in the background, one after another, beside what else there is to do.
 
 A lane may have a loopback device of its own, and nothing else of a network: servers choose ports that are free, and
-between the choice and the use another lane could take them. For tests that want one outside of 127.0.0.0/8, as a machine with a
-network has, the device has a second address.
+between the choice and the use another lane could take them.
 """
 
 import contextlib
@@ -18,7 +17,8 @@ from pathlib import Path
 from . import places, processes
 from .namespace import Loopback
 
-SECOND_ADDRESS = "192.0.2.77"    # for documentation (RFC 5737): no machine has it
+OWN_NETWORK = "CAUSEWAY_OWN_NETWORK"
+"""Set in the environment of commands in such a lane: its addresses are theirs to change."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,6 @@ class Lane:
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._closing = threading.Event()
         self._network = Loopback() if own_loopback and os.geteuid() == 0 else None
-        if self._network:
-            self._network.ip("address", "add", f"{SECOND_ADDRESS}/32", "dev", "lo")
 
     def add(self, argv, log: Path, minutes: float) -> "Future[Ended]":
         """`minutes`: when it is ended at the latest, counted from its own beginning."""
@@ -52,6 +50,8 @@ class Lane:
 
     def _run(self, argv, log: Path, minutes: float) -> Ended:
         began = time.monotonic()
+        if self._network:
+            argv = ["env", f"{OWN_NETWORK}=1", *argv]
         process = processes.spawn(argv, network=self._network, log=log, cwd=places.CHECKOUT)    # ends with this thread
         try:
             while process.poll() is None and not self._closing.is_set():
