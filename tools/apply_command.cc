@@ -4,11 +4,13 @@
 #include "core/printable.h"
 #include "tools/config_plan.h"
 #include "tools/method_help.h"
+#include "tools/output_file.h"
 #include "tools/rpc_client.h"
 #include "tools/target_command.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 #include <iostream>
@@ -58,6 +60,8 @@ core::result<json> ask_for_configuration(rpc_client& gateway) {
     const auto sections = gateway.call("framework_get_subsystems");
     if (!sections)
         return sections;
+    if (!sections->is_array())
+        return core::fail(EPROTO, "the gateway's answer is not an array", "framework_get_subsystems");
     json all = json::array();
     for (const json& section : *sections) {
         auto config = gateway.call("framework_get_config", {{"name", section.at("subsystem")}});
@@ -204,20 +208,6 @@ int run_apply(const arguments& a) {
     return failure || !plan.blocked.empty() ? failed : done;
 }
 
-/// The whole file or nothing of it stands there afterwards.
-core::result<> write_file(const std::string& path, const std::string& text) {
-    const std::string beside = path + ".new";
-    std::ofstream file(beside, std::ios::trunc);
-    file << text;
-    file.close();
-    if (!file || std::rename(beside.c_str(), path.c_str()) != 0) {
-        const int why = errno;
-        std::remove(beside.c_str());
-        return core::fail_errno(why, path);
-    }
-    return {};
-}
-
 int run_export(const arguments& a) {
     auto gateway = rpc_client::connect(a.socket);
     if (!gateway)
@@ -230,11 +220,13 @@ int run_export(const arguments& a) {
         return done;
     }
     const std::string text = config->dump(2, ' ', true, json::error_handler_t::replace) + "\n";
-    if (const auto written = write_file(a.file, text); !written)
+    if (const auto written = write_output(a.file, text); !written)
         return complain("export-config", written.error(), error_status);
     std::size_t calls = 0;
     for (const json& section : (*config)["subsystems"])
         calls += section["config"].size();
+    if (!std::filesystem::is_regular_file(a.file))
+        return done;  // who reads the configuration there wants nothing behind it
     if (a.as_json)
         print({{"file", a.file}, {"calls", calls}});
     else
