@@ -131,17 +131,13 @@ int run_diff(const arguments& a) {
 }
 
 /// Makes the calls of the steps, and returns how many steps are done.
-std::size_t carry_out(const std::vector<plan_step>& steps, rpc_client& gateway, bool prints,
-                      std::optional<core::error>& failure) {
+std::size_t carry_out_all(const std::vector<plan_step>& steps, rpc_client& gateway, bool prints,
+                          std::optional<core::error>& failure) {
+    const auto call = [&](const std::string& method, const json& params) { return gateway.call(method, params); };
     for (std::size_t done_steps = 0; done_steps < steps.size(); ++done_steps) {
         const plan_step& step = steps[done_steps];
-        for (std::size_t i = 0; i < step.calls.size(); ++i) {
-            const auto answer = gateway.call(step.calls[i].method, step.calls[i].params);
-            if (answer)
-                continue;
-            failure = answer.error();
-            if (i > 0)
-                failure->sentence += fmt::format(" ({} of its {} calls were made)", i, step.calls.size());
+        if (const auto made = carry_out(step, call); !made) {
+            failure = made.error();
             return done_steps;
         }
         if (prints) {
@@ -189,7 +185,7 @@ int run_apply(const arguments& a) {
     std::size_t done_steps = 0;
     std::optional<core::error> failure;
     if (!a.dry_run)
-        done_steps = carry_out(plan.steps, *gateway, !a.as_json, failure);
+        done_steps = carry_out_all(plan.steps, *gateway, !a.as_json, failure);
     if (a.as_json) {
         print(to_json(a, plan, done_steps, failure));
         return failure || !plan.blocked.empty() ? failed : done;

@@ -63,6 +63,9 @@ bool is_left_to_gateway(const config_object& wished, const config_object& actual
             return true;
     if (from == withheld && is_secret(name))
         return true;
+    // causewayd --on-fenced chooses where the file does not; the usual policy is not saved.
+    if (name == "on_fenced" && (!is_given || (to == "reconnect" && from.is_null())))
+        return true;
     if (wished.id.kind == object_kind::transport)  // options of another transport have no effect
         return !actual.given.contains(name) || (name.starts_with("iobuf_") && to == automatic);
     return wished.id.kind == object_kind::setting && !is_given;
@@ -106,6 +109,21 @@ void compare_ana_states(const config_state& w, const config_object& wished, cons
         changes.push_back({"ana_state", groups[0].from, groups[0].to});
     else
         changes.insert(changes.end(), groups.begin(), groups.end());
+}
+
+/// A host can have the key that another file had under the same name: the keyring does not keep all.
+void compare_key_files(const config_state& w, const config_object& wished, const config_state& a,
+                       const config_object& actual, std::vector<setting_change>& changes) {
+    for (const auto parameter : key_parameters) {
+        const std::string name = text_at(wished.params, parameter);
+        const bool is_borrowed = wished.borrowed_keys.contains(name) || actual.borrowed_keys.contains(name);
+        if (name.empty() || !is_borrowed || text_at(actual.params, parameter) != name)
+            continue;
+        const std::string from = a.key_path(actual, parameter), to = w.key_path(wished, parameter);
+        if (from != to)
+            changes.push_back(
+                {std::string(parameter), fmt::format("{} ({})", name, from), fmt::format("{} ({})", name, to)});
+    }
 }
 
 bool is_startup_setting(const std::string& method) {
@@ -168,6 +186,8 @@ std::vector<config_change> compare(const config_state& wished, const config_stat
             settings = {{"method", a->method, w.method}};
         if (w.id.kind == object_kind::listener)
             compare_ana_states(wished, w, *a, settings);
+        if (w.id.kind == object_kind::host)
+            compare_key_files(wished, w, actual, *a, settings);
         if (!settings.empty())
             add({kind::change, w.id, std::move(settings), {}, {}});
     }

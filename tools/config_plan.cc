@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <set>
+#include <span>
 
 namespace causeway::tools {
 
@@ -23,13 +24,18 @@ class planner {
         for (const config_change& c : changes_)
             sort_out(c);
         add_users_of_removed();
+        leave_out_hosts_without_keys();
         for (auto o = actual_.objects().rbegin(); o != actual_.objects().rend(); ++o)
             if (removed_.contains(o->id) || again_.contains(o->id))
                 remove(*o);
         for (const config_change& c : changes_)
-            if (c.what == what::remove && may_remove_ && !actual_.find(c.id))
+            if (is_only_tried(c) && may_remove_)
                 plan_.steps.push_back(
                     {c.text(), c.id, {{"framework_forget_failed_config", {{"id", actual_.failed().at(c.id).id}}}}});
+        for (const failed_call& f : actual_.failed_changes())  // later, it would undo what is made now
+            plan_.steps.push_back({fmt::format("forget {}, which fails: {}", f.method, f.message),
+                                   {object_kind::setting, f.method},
+                                   {{"framework_forget_failed_config", {{"id", f.id}}}}});
         for (const config_object& o : wished_.objects())
             if (again_.contains(o.id) || added_.contains(o.id))
                 add(o);
@@ -39,8 +45,14 @@ class planner {
     }
 
   private:
+    /// A call that has made nothing so far, and is not wished.
+    bool is_only_tried(const config_change& c) const { return c.what == what::remove && !actual_.find(c.id); }
+
     void sort_out(const config_change& c) {
-        if (c.way == change_way::restart) {
+        if (is_only_tried(c)) {
+            if (!may_remove_)
+                plan_.left_over.push_back(c.text() + ": --remove forgets it");
+        } else if (c.way == change_way::restart) {
             if (c.what == what::remove)
                 plan_.left_over.push_back(c.text() + ": only a gateway that is started anew is without it");
             else
@@ -67,10 +79,48 @@ class planner {
     void add_users_of_removed() {
         for (const config_object& o : actual_.objects()) {
             const auto goes = [&](const object_id& id) { return removed_.contains(id) || again_.contains(id); };
-            const bool loses = std::ranges::any_of(o.needs, goes) || (o.container() && goes(*o.container()));
+            const auto is_lost = [&](const object_id& id) { return goes(id) && !keeps_key(o, id); };
+            const bool loses = std::ranges::any_of(o.needs, is_lost) || (o.container() && goes(*o.container()));
             if (loses && !removed_.contains(o.id))
                 (wished_.find(o.id) ? again_ : removed_).insert(o.id);
         }
+    }
+
+    /// Hosts keep a key that leaves the keyring.
+    bool keeps_key(const config_object& host, const object_id& key) const {
+        const config_object* wished = wished_.find(host.id);
+        if (key.kind != object_kind::key || !wished)
+            return false;
+        const auto borrowed = wished->borrowed_keys.find(key.name);
+        return borrowed != wished->borrowed_keys.end() &&
+               borrowed->second == text_at(actual_.find(key)->params, "path");
+    }
+
+    /// The file that a name in the keyring stands for while objects are made; empty: the name is free.
+    std::string keyring_path(const std::string& name) const {
+        const object_id id{object_kind::key, name};
+        const bool is_made = added_.contains(id) || again_.contains(id);
+        const config_object* key = is_made ? wished_.find(id) : removed_.contains(id) ? nullptr : actual_.find(id);
+        return key ? text_at(key->params, "path") : std::string();
+    }
+
+    /// A name in the keyring stands for one file: a host that is to have the key of another one cannot be made.
+    void leave_out_hosts_without_keys() {
+        for (const config_object& o : wished_.objects())
+            for (const auto& [name, path] : o.borrowed_keys) {
+                const std::string there = keyring_path(name);
+                const bool is_touched = added_.contains(o.id) || again_.contains(o.id) || changed_.contains(o.id);
+                if (!is_touched || there.empty() || there == path)
+                    continue;
+                const auto c = std::ranges::find(changes_, o.id, &config_change::id);
+                plan_.blocked.push_back(fmt::format(
+                    "{}: the keyring has the name {} for {}, not for {}: give the key another name, or remove that one "
+                    "(keyring_file_remove_key)",
+                    c == changes_.end() ? "+ " + o.id.text() : c->text(), name, there, path));
+                added_.erase(o.id);
+                again_.erase(o.id);
+                changed_.erase(o.id);
+            }
     }
 
     bool goes_with_container(const config_object& o) const {
@@ -157,9 +207,7 @@ class planner {
     /// Keys that the keyring is not to keep are there while the host is made.
     std::vector<call> with_borrowed_keys(const config_object& o, call c) const {
         std::vector<call> calls;
-        const auto is_there = [&](const std::string& key) {
-            return actual_.find({object_kind::key, key}) && !removed_.contains({object_kind::key, key});
-        };
+        const auto is_there = [&](const std::string& key) { return !keyring_path(key).empty(); };
         for (const auto& [name, path] : o.borrowed_keys)
             if (!is_there(name))
                 calls.push_back({"keyring_file_add_key", {{"name", name}, {"path", path}}});
@@ -225,6 +273,30 @@ class planner {
 };
 
 }  // namespace
+
+core::result<> carry_out(const plan_step& step,
+                         const std::function<core::result<json>(const std::string& method, const json& params)>& make) {
+    std::set<std::string> lent;  ///< names of keys that are in the keyring for this step
+    for (std::size_t i = 0; i < step.calls.size(); ++i) {
+        const call& c = step.calls[i];
+        auto made = make(c.method, c.params);
+        // What has succeeded meanwhile fails no more.
+        const bool is_forgotten = c.method == "framework_forget_failed_config" && !made && made.error().code == -ENOENT;
+        if (made || is_forgotten) {
+            if (c.method == "keyring_file_add_key")
+                lent.insert(text_at(c.params, "name"));
+            continue;
+        }
+        core::error failure = std::move(made.error());
+        if (i > 0)
+            failure.sentence += fmt::format(" ({} of its {} calls were made)", i, step.calls.size());
+        for (const call& last : std::span(step.calls).subspan(i + 1))
+            if (last.method == "keyring_file_remove_key" && lent.contains(text_at(last.params, "name")))
+                make(last.method, last.params);
+        return tl::make_unexpected(std::move(failure));
+    }
+    return {};
+}
 
 config_plan make_plan(const config_state& wished, const config_state& actual, bool may_remove) {
     return planner(wished, actual, may_remove).run();

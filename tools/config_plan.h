@@ -3,6 +3,7 @@
 
 #include "tools/config_diff.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ struct config_plan {
     /// Sentences: what is wished and cannot be done so, with what to do.
     std::vector<std::string> blocked;
 };
+
+/// Makes the calls of a step by `make`, up to the first error, which tells how many were made. A key that the step has
+/// put into the keyring for its own time is removed from there, even so.
+core::result<> carry_out(const plan_step& step,
+                         const std::function<core::result<json>(const std::string& method, const json& params)>& make);
 
 /// The calls that turn `actual` into `wished`. Removals come first, the users of an object before it. Without
 /// `may_remove` nothing is removed, not even to be made again. Pure.

@@ -181,6 +181,79 @@ TEST(config_plan, a_key_that_is_not_kept_is_there_while_its_host_is_made) {
     EXPECT_THAT(steps(make_plan(state(borrowed), state(borrowed), true)), IsEmpty());
 }
 
+const std::vector<std::string> borrowing = {subsystem, key, host, R"(keyring_file_remove_key {"name": "k"})"};
+const std::string other_key = R"(keyring_file_add_key {"name": "k", "path": "/other"})";
+
+TEST(config_plan, a_borrowed_key_that_the_keyring_has_is_used) {
+    EXPECT_THAT(calls(make_plan(state(borrowing), state({subsystem, key}), false)),
+                ElementsAre(R"(nvmf_subsystem_add_host {"nqn":"nqn.a","host":"nqn.h","psk":"k"})"));
+}
+
+TEST(config_plan, a_host_does_not_get_the_key_of_another_file) {
+    const auto p = make_plan(state(borrowing), state({subsystem, other_key}), false);
+    EXPECT_THAT(p.steps, IsEmpty());
+    EXPECT_THAT(p.blocked, ElementsAre(HasSubstr("the keyring has the name k for /other, not for /k")));
+    EXPECT_THAT(calls(make_plan(state(borrowing), state({subsystem, other_key}), true)),
+                ElementsAre(R"(keyring_file_remove_key {"name":"k"})",
+                            R"(keyring_file_add_key {"name":"k","path":"/k"})",
+                            R"(nvmf_subsystem_add_host {"nqn":"nqn.a","host":"nqn.h","psk":"k"})",
+                            R"(keyring_file_remove_key {"name":"k"})"));
+    auto both = borrowing;
+    both.push_back(other_key);
+    EXPECT_THAT(make_plan(state(both), state({subsystem}), true).blocked,
+                ElementsAre(HasSubstr("+ host nqn.a nqn.h: the keyring has the name k for /other, not for /k")));
+    const auto of_another_file = make_plan(state(both), state({subsystem, other_key, host}), true);
+    EXPECT_THAT(of_another_file.steps, IsEmpty()) << "a host that cannot be made again stays";
+    EXPECT_THAT(of_another_file.blocked, ElementsAre(HasSubstr("~ host nqn.a nqn.h: psk")));
+}
+
+TEST(config_plan, a_borrowed_key_leaves_the_keyring_even_if_its_host_cannot_be_made) {
+    const auto p = make_plan(state(borrowing), state({subsystem}), false);
+    ASSERT_EQ(p.steps.size(), 1u);
+    const auto made_until = [&](const std::string& failing) {
+        std::vector<std::string> made;
+        const auto done = carry_out(p.steps[0], [&](const std::string& method, const json&) -> core::result<json> {
+            made.push_back(method);
+            if (method == failing)
+                return core::fail(EINVAL, "no");
+            return json(true);
+        });
+        EXPECT_EQ(done.has_value(), failing.empty());
+        if (!done)
+            made.push_back(done.error().sentence);
+        return made;
+    };
+    EXPECT_THAT(made_until(""),
+                ElementsAre("keyring_file_add_key", "nvmf_subsystem_add_host", "keyring_file_remove_key"));
+    EXPECT_THAT(made_until("nvmf_subsystem_add_host"),
+                ElementsAre("keyring_file_add_key", "nvmf_subsystem_add_host", "keyring_file_remove_key",
+                            "no (1 of its 3 calls were made)"));
+    EXPECT_THAT(made_until("keyring_file_add_key"), ElementsAre("keyring_file_add_key", "no"));
+}
+
+TEST(config_plan, a_host_keeps_the_key_that_leaves_the_keyring) {
+    EXPECT_THAT(calls(make_plan(state(borrowing), state({subsystem, key, host}), true)),
+                ElementsAre(R"(keyring_file_remove_key {"name":"k"})"));
+    EXPECT_THAT(steps(make_plan(state({subsystem, other_key, host}), state({subsystem, key, host}), true)),
+                ElementsAre("- host nqn.a nqn.h: to be made again", "- key k: to be made again", "+ key k",
+                            "+ host nqn.a nqn.h"));
+}
+
+TEST(config_plan, a_change_that_has_failed_is_forgotten_before_anything_is_made) {
+    const json change = {{"nqn", "nqn.a"}, {"nsid", 1}, {"anagrpid", 3}};
+    const json config = {
+        {"subsystems",
+         {{{"subsystem", "nvmf"}, {"config", {{{"method", "nvmf_subsystem_set_ns_ana_group"}, {"params", change}}}}}}}};
+    const auto actual =
+        config_state::read(config, all_method_help(), false, {{4, "nvmf_subsystem_set_ns_ana_group", change, "why"}});
+    ASSERT_TRUE(actual) << actual.error().text();
+    const auto p = make_plan(state({null0}), *actual, false);
+    ASSERT_EQ(p.steps.size(), 2u);
+    EXPECT_THAT(p.steps[0].text, HasSubstr("nvmf_subsystem_set_ns_ana_group"));
+    EXPECT_EQ(calls(p)[0], R"(framework_forget_failed_config {"id":4})");
+    EXPECT_EQ(p.steps[1].text, "+ device N");
+}
+
 TEST(config_plan, a_failed_call_that_is_not_wished_is_forgotten) {
     const json params = {{"name", "N"}, {"block_size", 512}, {"num_blocks", 8}};
     const json config = {

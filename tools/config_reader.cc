@@ -10,8 +10,6 @@ namespace causeway::tools {
 
 namespace {
 
-constexpr std::string_view key_parameters[] = {"psk", "dhchap_key", "dhchap_ctrlr_key"};
-
 /// "Nvme0n1" is a namespace of the controller "Nvme0"; empty: the name is not of that form.
 std::string controller_of(const std::string& device) {
     const auto last = device.find_last_not_of("0123456789");
@@ -20,12 +18,25 @@ std::string controller_of(const std::string& device) {
 }
 
 /// "rbd/vm-17": the other name of an image.
-std::string alias_of(const config_object& o) {
+std::string alias_of(std::string_view method, const json& params) {
     std::string path;
-    for (const char* part : {"pool_name", "namespace", "rbd_name"})
-        if (const std::string text = text_at(o.params, part); !text.empty())
+    for (const char* part : {"pool_name", "namespace", "namespace_name", "rbd_name"})
+        if (const std::string text = text_at(params, part); !text.empty())
             path += (path.empty() ? "" : "/") + text;
-    return o.method == "bdev_rbd_create" ? path : std::string();
+    return method == "bdev_rbd_create" ? path : std::string();
+}
+
+/// What a value of the declared type has to be; empty: it is.
+std::string_view type_missed(const std::string& type, const json& value) {
+    if (type == "string" && !value.is_string())
+        return "a string";
+    if (type == "object" && !value.is_object())
+        return "an object";
+    if (type == "array" && !value.is_array())
+        return "an array";
+    if (type == "number" && !value.is_number())
+        return "a number";
+    return type == "boolean" && !value.is_boolean() ? "true or false" : "";
 }
 
 /// Sets nothing: as if the call had not been there.
@@ -53,6 +64,9 @@ class config_reader {
         if (!config.is_object() || !config.contains("subsystems") || !config["subsystems"].is_array())
             return core::fail(EINVAL, "this is not a configuration: it has no array 'subsystems' "
                                       "(causeway export-config writes one)");
+        for (const json& section : config["subsystems"])
+            for (const json& entry : value_at(section, "config"))
+                remember_device(entry);
         for (const json& section : config["subsystems"]) {
             const std::string name = text_at(section, "subsystem");
             const json calls = value_at(section, "config");
@@ -85,17 +99,21 @@ class config_reader {
             return wrong(fmt::format("there is no method '{}'{}", method, meant_method(help_, method)));
         if ((*declared)["group"] == "no_effect")
             return {};
-        const json params = entry.value("params", json::object());
+        json params = entry.value("params", json::object());
         if (auto r = check(*declared, params); !r)
             return r;
         const maker* m = find_maker(method);
         const auto failed =
             std::ranges::find_if(failed_, [&](const auto& f) { return f.method == method && f.params == params; });
-        if (failed != failed_.end()) {
-            failed_objects_.emplace(m ? id_of(*m, params) : object_id{object_kind::setting, method}, *failed);
-            return {};
-        }
-        return m ? make(*m, params) : change(method, params);
+        if (m)
+            normalise(*m, params);
+        if (failed == failed_.end())
+            return m ? make(*m, std::move(params)) : change(method, params);
+        if (m)
+            failed_objects_.emplace(id_of(*m, params), *failed);
+        else
+            failed_changes_.push_back(*failed);
+        return {};
     }
 
     core::result<> check(const json& declared, const json& params) const {
@@ -107,16 +125,71 @@ class config_reader {
             if (declared["ignores_unknown_keys"] != true && std::ranges::none_of(declared["parameters"], is_known))
                 return wrong(fmt::format("{} has no parameter '{}': see causeway rpc {} --help", method, key, method));
         }
-        for (const json& p : declared["parameters"]) {
-            const std::string name = p["name"], type = p["type"];
-            if (p["required"] == true && !params.contains(name))
-                return wrong(fmt::format("{} needs the parameter '{}'", method, name));
-            if (params.contains(name) &&
-                ((type == "string" && !params[name].is_string()) || (type == "object" && !params[name].is_object())))
-                return wrong(fmt::format("the parameter '{}' of {} must be {}", name, method,
-                                         type == "string" ? "a string" : "an object"));
+        for (const json& p : declared["parameters"])
+            if (p["required"] == true && !params.contains(p["name"].get<std::string>()))
+                return wrong(fmt::format("{} needs the parameter '{}'", method, p["name"].get<std::string>()));
+        return check_types(method, declared["parameters"], params, "");
+    }
+
+    core::result<> check_types(const std::string& method, const json& declared, const json& params,
+                               const std::string& prefix) const {
+        for (const json& p : declared) {
+            const auto value = params.find(p["name"].get<std::string>());
+            if (value == params.end())
+                continue;
+            const std::string name = prefix + p["name"].get<std::string>();
+            if (const auto type = type_missed(p["type"], *value); !type.empty())
+                return wrong(fmt::format("the parameter '{}' of {} must be {}", name, method, type));
+            if (!p.contains("members") || !value->is_object())
+                continue;
+            if (auto r = check_types(method, p["members"], *value, name + "."); !r)
+                return r;
         }
         return {};
+    }
+
+    /// Devices are known by other names, too, wherever the file makes them.
+    void remember_device(const json& entry) {
+        const std::string method = text_at(entry, "method"), name = text_at(entry, "params.name");
+        const maker* m = find_maker(method);
+        if (!m || m->kind != object_kind::device || name.empty())
+            return;
+        device_names_.emplace(name, name);
+        for (const std::string& other :
+             {alias_of(method, value_at(entry, "params")), in_lower_case(text_at(entry, "params.uuid"))})
+            if (!other.empty())
+                device_names_.emplace(other, name);
+    }
+
+    std::string device_name(const std::string& name) const {
+        auto found = device_names_.find(name);
+        if (found == device_names_.end())
+            found = device_names_.find(in_lower_case(name));
+        return found == device_names_.end() ? name : found->second;
+    }
+
+    /// Makes of the call what a gateway saves of it, as far as objects are told apart or compared by it.
+    void normalise(const maker& m, json& params) const {
+        const auto name_device = [&](json& in, const char* parameter) {
+            if (const std::string name = text_at(in, parameter); !name.empty())
+                in[parameter] = device_name(name);
+        };
+        if (m.kind == object_kind::ns && params.contains("namespace"))
+            name_device(params["namespace"], "bdev_name");
+        if (m.kind == object_kind::rate_limit)
+            name_device(params, "name");
+        if (m.method == "bdev_error_create")
+            name_device(params, "base_name");
+        if (m.kind == object_kind::controller) {
+            params["traddr"] = normal_pci_address(text_at(params, "traddr"));
+            params.erase("multipath");  // without effect, and not saved
+        }
+        if (m.method == "bdev_rbd_create" && params.contains("namespace_name")) {
+            const std::string name = text_at(params, "namespace_name");
+            params.erase("namespace_name");
+            if (!name.empty())
+                params["namespace"] = name;
+        }
     }
 
     core::result<> make(const maker& m, json params) {
@@ -214,6 +287,8 @@ class config_reader {
     }
 
     core::result<> remove(const object_id& id) {
+        if (!find(id) && failed_objects_.contains(id))
+            return {};
         if (!find(id))
             return wrong(fmt::format("there is no {} before this call", id.text()));
         std::vector<object_id> containers{id};
@@ -231,7 +306,10 @@ class config_reader {
                 flatten(*m, *find_method(help_, o.method), o);
             else
                 o.settings["allow_any_host"] = o.params["allow_any_host"];
-            std::erase_if(o.borrowed_keys, [&](const auto& k) { return find({object_kind::key, k.first}); });
+            std::erase_if(o.borrowed_keys, [&](const auto& k) {
+                const config_object* key = find({object_kind::key, k.first});
+                return key && text_at(key->params, "path") == k.second;
+            });
         }
         std::erase_if(objects_, limits_nothing);
         std::ranges::stable_sort(objects_, {}, [](const config_object& o) { return o.id.kind; });
@@ -241,6 +319,7 @@ class config_reader {
         config_state s;
         s.objects_ = std::move(objects_);
         s.failed_ = std::move(failed_objects_);
+        s.failed_changes_ = std::move(failed_changes_);
         return s;
     }
 
@@ -282,7 +361,7 @@ class config_reader {
         if (name.empty())
             return std::nullopt;
         for (const config_object& d : objects_)
-            if (d.id.kind == object_kind::device && (d.id.name == name || alias_of(d) == name))
+            if (d.id.kind == object_kind::device && d.id.name == name)
                 return d.id;
         const object_id controller{object_kind::controller, controller_of(name)};
         if (find(controller))
@@ -297,7 +376,9 @@ class config_reader {
     const bool is_wished_;
     const std::vector<failed_call>& failed_;
     std::vector<config_object> objects_;
+    std::map<std::string, std::string> device_names_;  ///< by name, alias and UUID
     std::map<object_id, failed_call> failed_objects_;
+    std::vector<failed_call> failed_changes_;
     std::string where_;
 };
 
@@ -314,6 +395,14 @@ const config_object* config_state::find(const object_id& id) const {
 std::string config_state::ana_state(const config_object& listener, std::uint32_t group) {
     const auto own = listener.group_states.find(group);
     return own != listener.group_states.end() ? own->second : listener.settings.value("ana_state", "optimized");
+}
+
+std::string config_state::key_path(const config_object& host, std::string_view parameter) const {
+    const std::string name = text_at(host.params, parameter);
+    if (const auto borrowed = host.borrowed_keys.find(name); borrowed != host.borrowed_keys.end())
+        return borrowed->second;
+    const config_object* key = find({object_kind::key, name});
+    return key ? text_at(key->params, "path") : std::string();
 }
 
 std::uint32_t config_state::ana_groups(const config_object& listener) const {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cctype>
+#include <cstdio>
 #include <fmt/format.h>
 
 namespace causeway::tools {
@@ -17,10 +18,6 @@ constexpr std::string_view kind_names[] = {"setting",   "key",        "transport
                                            "device",    "rate limit", "referral",   "subsystem", "host",
                                            "namespace", "viewer",     "host limit", "listener"};
 
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
 std::string upper(std::string text) {
     std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     return text;
@@ -58,7 +55,7 @@ json normal_value(std::string_view name, json value) {
         return value;
     if (name.ends_with("nguid") || name.ends_with("eui64") || name == "trtype")
         return upper(value);
-    return name.ends_with("uuid") ? json(lower(value)) : value;
+    return name.ends_with("uuid") ? json(in_lower_case(value)) : value;
 }
 
 /// What a method takes for granted without declaring a default, because its other callers leave it as it is.
@@ -109,6 +106,23 @@ std::string object_id::text() const {
     return fmt::format("{} {}", to_string(kind), name);
 }
 
+std::string in_lower_case(std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+std::string normal_pci_address(const std::string& text) {
+    unsigned domain = 0, bus = 0, device = 0, function = 0;
+    int end = 0;
+    const char* const t = text.c_str();
+    if (std::sscanf(t, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4) {
+        domain = 0;
+        if (std::sscanf(t, "%2x:%2x.%1x%n", &bus, &device, &function, &end) != 3)
+            return text;
+    }
+    return t[end] == '\0' ? fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain, bus, device, function) : text;
+}
+
 const maker* find_maker(std::string_view method) {
     const auto found = std::ranges::find(makers, method, &maker::method);
     return found == std::end(makers) ? nullptr : &*found;
@@ -117,7 +131,7 @@ const maker* find_maker(std::string_view method) {
 bool is_secret(std::string_view setting) {
     if (!setting.starts_with("config_param.") && !setting.starts_with("config."))
         return false;
-    const std::string name = lower(std::string(setting.substr(setting.find('.') + 1)));
+    const std::string name = in_lower_case(std::string(setting.substr(setting.find('.') + 1)));
     return name == "key" || name.find("secret") != name.npos || name.find("pass") != name.npos;
 }
 

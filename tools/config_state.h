@@ -87,16 +87,21 @@ class config_state {
     const config_object* find(const object_id& id) const;
     /// What a failed call was to make.
     const std::map<object_id, failed_call>& failed() const noexcept { return failed_; }
+    /// Failed calls that were to change something and make no object.
+    const std::vector<failed_call>& failed_changes() const noexcept { return failed_changes_; }
 
     /// The ANA state of a group by a listener. REQUIRES: it is one of this configuration.
     static std::string ana_state(const config_object& listener, std::uint32_t group);
     /// How many ANA groups the listener's subsystem has.
     std::uint32_t ana_groups(const config_object& listener) const;
+    /// The file of a host's key; empty: it has none. REQUIRES: the host is one of this configuration.
+    std::string key_path(const config_object& host, std::string_view parameter) const;
 
   private:
     friend class config_reader;
     std::vector<config_object> objects_;
     std::map<object_id, failed_call> failed_;
+    std::vector<failed_call> failed_changes_;
 };
 
 /// Whether a setting's value is a secret, which is shown nowhere: "config_param.key".

@@ -292,6 +292,88 @@ TEST(config_state, namespaces_of_controllers_and_images_by_their_path_are_device
               "");
 }
 
+TEST(config_state, other_spellings_of_the_same_are_equal) {
+    const auto image = [](const std::string& more) {
+        return R"(bdev_rbd_create {"name": "vm", "pool_name": "rbd", "rbd_name": "a", "block_size": 512)" + more + "}";
+    };
+    const auto ns = [](const std::string& device) {
+        return R"(nvmf_subsystem_add_ns {"nqn": "nqn.a", "namespace": {"nsid": 1, "bdev_name": ")" + device + R"("}})";
+    };
+    const std::string uuid = "4c4c4544-0035-5910-804a-b5c04f444d33";
+    const std::string with_uuid =
+        R"(bdev_null_create {"name": "U", "block_size": 512, "num_blocks": 8, "uuid": ")" + uuid + R"("})";
+    EXPECT_THAT(differences({image(""), subsystem, ns("rbd/a")}, {image(""), subsystem, ns("vm")}), IsEmpty());
+    EXPECT_THAT(differences({subsystem, ns("rbd/a"), image("")}, {image(""), subsystem, ns("vm")}), IsEmpty())
+        << "the device comes later";
+    EXPECT_THAT(differences({with_uuid, subsystem, ns(uuid)}, {with_uuid, subsystem, ns("U")}), IsEmpty());
+    EXPECT_THAT(differences({image(""), R"(bdev_set_qos_limit {"name": "rbd/a", "rw_ios_per_sec": 9})"},
+                            {image(""), R"(bdev_set_qos_limit {"name": "vm", "rw_ios_per_sec": 9})"}),
+                IsEmpty());
+    EXPECT_THAT(differences({image(""), R"(bdev_error_create {"base_name": "rbd/a"})"},
+                            {image(""), R"(bdev_error_create {"base_name": "vm"})"}),
+                IsEmpty());
+    EXPECT_THAT(differences({image(R"(, "namespace_name": "t")"), subsystem, ns("rbd/t/a")},
+                            {image(R"(, "namespace": "t")"), subsystem, ns("vm")}),
+                IsEmpty());
+    const auto attached = [](const std::string& rest) {
+        return R"(bdev_nvme_attach_controller {"name": "S", "trtype": "PCIe", "traddr": )" + rest + "}";
+    };
+    EXPECT_THAT(differences({attached(R"("3B:00.0", "multipath": "disable")")}, {attached(R"("0000:3b:00.0")")}),
+                IsEmpty());
+    EXPECT_THAT(differences({attached(R"("3b:00.1")")}, {attached(R"("0000:3b:00.0")")}),
+                ElementsAre("~ controller S: traddr 0000:3b:00.0 -> 0000:3b:00.1"));
+}
+
+TEST(config_state, what_a_client_does_when_fenced_is_left_to_the_gateway_where_the_file_does_not_choose) {
+    const auto client = [](const std::string& more) {
+        return R"(bdev_rbd_register_cluster {"name": "c")" + more + "}";
+    };
+    const std::string offline = client(R"(, "on_fenced": "offline")"),
+                      reconnect = client(R"(, "on_fenced": "reconnect")");
+    EXPECT_THAT(differences({reconnect}, {client("")}), IsEmpty());
+    EXPECT_THAT(differences({client("")}, {offline}), IsEmpty());
+    EXPECT_THAT(differences({offline}, {client("")}), ElementsAre("~ cluster c: on_fenced none -> offline"));
+    EXPECT_THAT(differences({reconnect}, {offline}), ElementsAre("~ cluster c: on_fenced offline -> reconnect"));
+}
+
+TEST(config_state, another_file_of_a_borrowed_key_is_a_difference) {
+    const auto borrowed = [](const std::string& path) {
+        return std::vector<std::string>{subsystem, R"(keyring_file_add_key {"name": "k", "path": ")" + path + R"("})",
+                                        R"(nvmf_subsystem_add_host {"nqn": "nqn.a", "host": "nqn.h", "psk": "k"})",
+                                        R"(keyring_file_remove_key {"name": "k"})"};
+    };
+    EXPECT_THAT(differences(borrowed("/b"), borrowed("/a")), ElementsAre("~ host nqn.a nqn.h: psk k (/a) -> k (/b)"));
+    EXPECT_THAT(differences(borrowed("/a"), borrowed("/a")), IsEmpty());
+}
+
+TEST(config_state, values_of_another_type_are_refused) {
+    EXPECT_THAT(error_of({R"(nvmf_create_subsystem {"nqn": "nqn.a", "max_namespaces": "many"})"}),
+                HasSubstr("'max_namespaces' of nvmf_create_subsystem must be a number"));
+    EXPECT_THAT(error_of({R"(nvmf_create_subsystem {"nqn": "nqn.a", "allow_any_host": 1})"}),
+                HasSubstr("'allow_any_host' of nvmf_create_subsystem must be true or false"));
+    EXPECT_THAT(error_of({R"(nvmf_subsystem_add_ns {"nqn": "nqn.a", "namespace": {"bdev_name": "N", "nsid": "1"}})"}),
+                HasSubstr("'namespace.nsid' of nvmf_subsystem_add_ns must be a number"));
+    EXPECT_THAT(error_of({R"(nvmf_set_config {"dhchap_digests": "sha256"})"}),
+                HasSubstr("'dhchap_digests' of nvmf_set_config must be an array"));
+}
+
+TEST(config_state, a_change_that_has_failed_is_no_object) {
+    const json change = {{"nqn", "nqn.a"}, {"nsid", 1}, {"anagrpid", 3}};
+    const std::string call = "nvmf_subsystem_set_ns_ana_group " + change.dump();
+    const auto actual = config_state::read(configuration({subsystem, null0, ns1, call}), all_method_help(), false,
+                                           {{4, "nvmf_subsystem_set_ns_ana_group", change, "no such group"}});
+    ASSERT_TRUE(actual);
+    EXPECT_THAT(compare(*read({subsystem, null0, ns1}), *actual), IsEmpty());
+}
+
+TEST(config_state, what_has_failed_can_be_removed_by_a_later_call) {
+    const json key = {{"name", "k"}, {"path", "/k"}};
+    const auto actual = config_state::read(
+        configuration({"keyring_file_add_key " + key.dump(), R"(keyring_file_remove_key {"name": "k"})"}),
+        all_method_help(), false, {{4, "keyring_file_add_key", key, "no such file"}});
+    EXPECT_TRUE(actual) << actual.error().text();
+}
+
 TEST(config_state, a_call_that_has_failed_has_made_nothing) {
     const json params = {{"name", "N"}, {"block_size", 512}, {"num_blocks", 8}};
     const auto actual = config_state::read(configuration({null0}), all_method_help(), false,

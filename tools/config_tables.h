@@ -18,6 +18,9 @@ struct maker {
 
 inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.discovery";
 
+/// Parameters of a host that name keys.
+inline constexpr std::string_view key_parameters[] = {"psk", "dhchap_key", "dhchap_ctrlr_key"};
+
 inline constexpr maker makers[] = {
     {"nvmf_set_config", object_kind::setting, {}, ""},
     {"nvmf_set_max_subsystems", object_kind::setting, {}, ""},
@@ -50,6 +53,10 @@ json value_at(const json& params, std::string_view path);
 std::string text_at(const json& params, std::string_view path);
 /// What a call of the method makes.
 object_id id_of(const maker& m, const json& params);
+/// A PCI address as gateways spell it: "3B:00.0" is "0000:3b:00.0". Anything else stays as it is.
+std::string normal_pci_address(const std::string& text);
+/// In lower case.
+std::string in_lower_case(std::string text);
 /// Sets `settings` and `given` by `params`. `declared`: the method's declaration.
 void flatten(const maker& m, const json& declared, config_object& to);
 
