@@ -106,16 +106,9 @@ class prober {
     prober(probe_options o, shared_report& to) : options_(std::move(o)), to_(to) {}
 
     void run() {
-        const auto connected = client::connect(limited(options_), {});
-        const bool is_connected = connected.has_value();
-        answer([&](cluster_report& r) {
-            if (is_connected)
-                r.fsid = core::result<std::string>((*connected)->fsid());
-            else
-                r.fsid = core::result<std::string>(tl::make_unexpected(connected.error()));
-        });
-        if (is_connected)
-            ask((*connected)->handle());
+        ask_as_client();
+        // Not before the client is closed: who reads the report may end the process, and librados must not be within
+        // it then.
         answer([](cluster_report& r) { r.in_time = true; });
     }
 
@@ -128,6 +121,21 @@ class prober {
     }
     void begin(const char* step) {
         answer([&](cluster_report& r) { r.step = step; });
+    }
+
+    void ask_as_client() {
+        const auto connected = client::connect(limited(options_), {});
+        const bool is_connected = connected.has_value();
+        answer([&](cluster_report& r) {
+            if (is_connected)
+                r.fsid = core::result<std::string>((*connected)->fsid());
+            else
+                r.fsid = core::result<std::string>(tl::make_unexpected(connected.error()));
+        });
+        if (!is_connected)
+            return;
+        ask((*connected)->handle());
+        begin(closing_step);
     }
 
     void ask(rados_t rados) {

@@ -10,6 +10,8 @@
 
 namespace causeway::ceph {
 
+inline constexpr const char* closing_step = "closing the connection";
+
 struct probe_options {
     client_options client;
     std::string pool;                     ///< empty: no pool is looked at
@@ -20,7 +22,7 @@ struct probe_options {
 /// What a cluster answers to one client. Absent: it was not asked, because it was not to be or something before failed.
 struct cluster_report {
     std::string step = "connecting";                    ///< what was being done last
-    bool in_time = false;                               ///< all was answered within the limit
+    bool in_time = false;                               ///< all was answered, and the client closed, within the limit
     std::optional<core::result<std::string>> fsid;      ///< the client is connected
     std::optional<core::result<std::string>> caps;      ///< JSON of `auth get`; users may seldom read it
     std::optional<core::result<std::string>> osd_dump;  ///< JSON of `osd dump`: flags of cluster and pools

@@ -143,7 +143,12 @@ findings judge_cluster(const ceph::cluster_report& r, const ceph::probe_options&
         all.push_back(judge_access("Ceph writes", *r.writable, o, "write to"));
     if (r.image_features)
         all.push_back(judge_features(*r.image_features, o));
-    if (!r.in_time)
+    if (!r.in_time && r.step == ceph::closing_step)
+        all.push_back(
+            {"Ceph answers", warn,
+             fmt::format("all was answered, but the connection was not closed within {} s", o.time_limit.count()),
+             "ceph health detail; or a longer --time-limit"});
+    else if (!r.in_time)
         all.push_back({"Ceph answers", fail,
                        fmt::format("no answer within {} s while {}", o.time_limit.count(), r.step),
                        "ceph health detail: are OSDs down, or placement groups inactive?"});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -79,28 +80,67 @@ bool listens(const std::string& table, unsigned port) {
     return false;
 }
 
-/// Why a packet filter may keep hosts out; empty: it does not, or is not known.
-std::string filter_of(const machine& m) {
-    const std::string port = std::to_string(io_port);
-    const auto nft = m.run({"nft", "list", "ruleset"});
-    if (nft) {
-        const auto input = nft->find("hook input");
-        const bool drops = input != nft->npos && nft->find("policy drop", input) != nft->npos;
-        if (drops && nft->find(port) == nft->npos)
-            return "nft's input chain drops what no rule accepts, and no rule names port 4420";
-    }
-    const auto iptables = m.run({"iptables", "-S", "INPUT"});
-    const bool rejects = iptables && (iptables->find("-P INPUT DROP") != iptables->npos ||
-                                      iptables->find("-A INPUT -j REJECT") != iptables->npos ||
-                                      iptables->find("-A INPUT -j DROP") != iptables->npos);
-    if (rejects && iptables->find(port) == iptables->npos)
-        return "iptables drops what no rule accepts, and no rule names port 4420";
-    return nft || iptables ? "" : "unknown";
+/// Whether a port, or a range of them ("4000-5000", "4000:5000"), has this one.
+bool has_port(const std::string& word, unsigned port) {
+    unsigned long from = 0, to = 0;
+    int end = 0;
+    if (std::sscanf(word.c_str(), "%lu%*1[-:]%lu%n", &from, &to, &end) == 2 && end == static_cast<int>(word.size()))
+        return from <= port && port <= to;
+    return word == std::to_string(port);
 }
 
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
+/// Whether a rule's ports have this one: "dport { 22, 4420 }", "--dports 22,4000:5000". Other numbers count packets.
+bool names_port(std::string rule, unsigned port) {
+    const auto at = rule.find("dport");
+    if (at == rule.npos)
+        return false;
+    rule.erase(0, at);
+    std::ranges::replace_if(
+        rule, [](char c) { return c == ',' || c == '{' || c == '}'; }, ' ');
+    std::istringstream words(rule);
+    std::string word;
+    words >> word;
+    while (words >> word && std::isdigit(static_cast<unsigned char>(word[0])))
+        if (has_port(word, port))
+            return true;
+    return false;
+}
+
+bool any_names_port(const std::string& rules, unsigned port) {
+    std::istringstream lines(rules);
+    std::string line;
+    while (std::getline(lines, line))
+        if (names_port(line, port))
+            return true;
+    return false;
+}
+
+/// Whether a chain of what comes to this machine drops what no rule accepts; of what is forwarded, others decide.
+bool drops_input(const std::string& ruleset) {
+    for (auto at = ruleset.find("hook input"); at != ruleset.npos; at = ruleset.find("hook input", at + 1)) {
+        const std::string line = ruleset.substr(at, ruleset.find('\n', at) - at);
+        if (line.find("policy drop") != line.npos)
+            return true;
+    }
+    return false;
+}
+
+/// Why a packet filter may keep hosts out; empty: it does not, or is not known.
+std::string filter_of(const machine& m) {
+    if (const auto nft = m.run({"nft", "list", "ruleset"})) {  // has the rules of today's iptables, too
+        if (drops_input(*nft) && !any_names_port(*nft, io_port))
+            return "nft's input chain drops what no rule accepts, and no rule names port 4420";
+        return "";
+    }
+    const auto iptables = m.run({"iptables", "-S"});
+    if (!iptables)
+        return "unknown";
+    const bool rejects = iptables->find("-P INPUT DROP") != iptables->npos ||
+                         iptables->find("-A INPUT -j REJECT") != iptables->npos ||
+                         iptables->find("-A INPUT -j DROP") != iptables->npos;
+    if (rejects && !any_names_port(*iptables, io_port))
+        return "iptables drops what no rule accepts, and no rule names port 4420";
+    return "";
 }
 
 finding check_identity(const machine& m) {
@@ -109,10 +149,6 @@ finding check_identity(const machine& m) {
     if (nqn.empty() || id.empty())
         return {"host identity", fail, fmt::format("/etc/nvme/{} is missing", nqn.empty() ? "hostnqn" : "hostid"),
                 cure};
-    const std::string uuid = "uuid:";
-    const auto at = nqn.find(uuid);
-    if (at != nqn.npos && lower(nqn.substr(at + uuid.size())) != lower(id))
-        return {"host identity", warn, "hostid is not the UUID in hostnqn: newer kernels refuse such a pair", cure};
     return {"host identity", ok, nqn, ""};
 }
 
@@ -127,6 +163,12 @@ findings check_rdma(const machine& m) {
     for (const std::string& device : devices)
         for (const std::string& port : m.list("/sys/class/infiniband/" + device + "/ports"))
             check_rdma_port(m, device + "/" + port, "/sys/class/infiniband/" + device + "/ports/" + port, all);
+    const bool any_serves = std::ranges::any_of(all, [](const finding& f) { return f.is == ok || f.is == warn; });
+    for (finding& f : all)
+        if (f.is == fail && any_serves) {  // of a card with two ports, one is often not used
+            f.is = warn;
+            f.sentence += "; right if it is not used: another port serves";
+        }
     all.push_back(
         {"RDMA PFC", skip, "whether the network is lossless cannot be seen from here",
          "on every switch port and NIC of RoCE the same priority needs PFC, and ECN (mlnx_qos -i, dcb pfc show)"});

@@ -110,6 +110,10 @@ TEST(doctor, rdma) {
     EXPECT_EQ(is(), ok);
     files[port + "state"] = "1: DOWN\n";
     EXPECT_EQ(is(), fail);
+    const std::string second = "/sys/class/infiniband/mlx5_1/ports/1/";
+    files[second + "state"] = "4: ACTIVE\n";
+    files[second + "link_layer"] = "InfiniBand\n";
+    EXPECT_EQ(is(), warn) << "another port serves";
     EXPECT_EQ(find(check_rdma(fake_machine(files_of{})), "RDMA").is, warn);
 }
 
@@ -126,6 +130,24 @@ TEST(doctor, ports_and_packet_filters) {
     const std::string drops = "table inet filter {\n chain input {\n type filter hook input priority 0; policy drop;\n";
     EXPECT_EQ(find(check({{"nft", drops + "tcp dport 22 accept\n}}"}}), "firewall").is, warn);
     EXPECT_EQ(find(check({{"nft", drops + "tcp dport { 22, 4420 } accept\n}}"}}), "firewall").is, ok);
+    EXPECT_EQ(find(check({{"nft", drops + "tcp dport { 8009, 44200 } accept\n}}"}}), "firewall").is, warn)
+        << "44200 is another port";
+    EXPECT_EQ(find(check({{"nft", drops + "tcp dport 22 counter packets 4420 bytes 9 accept\n}}"}}), "firewall").is,
+              warn)
+        << "a counter is no port";
+    EXPECT_EQ(find(check({{"nft", drops + "tcp dport 4000-5000 accept\n}}"}}), "firewall").is, ok) << "a range";
+    const std::string of_docker =
+        "table ip filter {\n chain INPUT {\n type filter hook input priority 0; policy accept;\n"
+        " }\n chain FORWARD {\n type filter hook forward priority 0; policy drop;\n }\n}\n";
+    EXPECT_EQ(find(check({{"nft", of_docker}}), "firewall").is, ok) << "what is forwarded is for others";
+    EXPECT_EQ(find(check({{"nft", of_docker}, {"iptables", "-P INPUT DROP\n"}}), "firewall").is, ok)
+        << "nft tells of iptables' rules, too";
+    EXPECT_EQ(find(check({{"iptables", "-P INPUT DROP\n-N ours\n-A INPUT -j ours\n"
+                                       "-A ours -p tcp -m multiport --dports 22,4420 -j ACCEPT\n"}}),
+                   "firewall")
+                  .is,
+              ok)
+        << "another chain accepts it";
     EXPECT_EQ(find(check({{"nft", ""}, {"iptables", "-P INPUT ACCEPT\n"}}), "firewall").is, ok);
     EXPECT_EQ(find(check({{"iptables", "-P INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\n"}}), "firewall").is,
               warn);
@@ -161,11 +183,11 @@ TEST(doctor, host) {
     for (const finding& f : check_host(fake_machine(files)))
         EXPECT_EQ(f.is, ok) << f.check << ": " << f.sentence;
     files.erase("/sys/module/nvme_rdma/x");
-    files["/etc/nvme/hostid"] = "00000000-0035-5910-804a-b5c04f444d33\n";
+    files["/etc/nvme/hostid"] = "00000000-0035-5910-804a-b5c04f444d33\n";  // kernels do not compare it
     files["/sys/module/nvme_core/parameters/multipath"] = "N\n";
     const auto bad = check_host(fake_machine(files));
     EXPECT_EQ(find(bad, "host modules").sentence, "not loaded: nvme_rdma");
-    EXPECT_EQ(find(bad, "host identity").is, warn);
+    EXPECT_EQ(find(bad, "host identity").is, ok);
     EXPECT_EQ(find(bad, "host multipath").is, fail);
     EXPECT_EQ(find(check_host(fake_machine(files_of{})), "host identity").is, fail);
     EXPECT_EQ(find(check_host(fake_machine(files_of{})), "host multipath").is, skip);
@@ -267,6 +289,11 @@ TEST(doctor, a_cluster_that_stops_answering) {
     r.step = "writing to the pool";
     r.writable.reset();
     EXPECT_THAT(about(r, "Ceph answers").sentence, HasSubstr("while writing to the pool"));
+    EXPECT_EQ(about(r, "Ceph answers").is, fail);
+    r = answers();
+    r.in_time = false;
+    r.step = ceph::closing_step;
+    EXPECT_EQ(about(r, "Ceph answers").is, warn) << "all has been answered";
 }
 
 TEST(doctor, prints_a_table_with_cures_and_fails_only_if_a_check_did) {
