@@ -107,6 +107,19 @@ int run_status(const std::string& socket, double interval, bool as_json) {
     return 0;
 }
 
+/// What the command line says. Throws json::exception: an answer or a file is not of the expected form.
+int dispatch(CLI::App& app, const tools::command_line& line) {
+    if (line.target_command)
+        return line.target_command();
+    if (!line.noun.empty() && line.rpc.method.empty()) {
+        fmt::print("{}", tools::verb_list(line.noun, tools::all_method_help()));
+        return 0;
+    }
+    if (!line.noun.empty() || app.got_subcommand("rpc"))
+        return run_rpc(line);
+    return run_status(line.socket, line.status.interval, line.status.as_json);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,18 +131,15 @@ int main(int argc, char** argv) {
         return complain(fmt::format("'{}' is not a command (see causeway --help)", word), bad_usage);
     try {
         app.parse(argc, argv);
-        if (line.target_command)
-            return line.target_command();
+        return dispatch(app, line);
     } catch (const CLI::Success& e) {  // --help, --version
         return app.exit(e);
     } catch (const CLI::ParseError& e) {
         return complain(fmt::format("{} (see causeway --help)", e.what()), bad_usage);
+    } catch (const json::exception& e) {
+        return complain(fmt::format("an answer of the gateway, or the file, is not of the expected form ({}): is it a "
+                                    "gateway of this version that listens at the socket?",
+                                    e.what()),
+                        bad_usage);
     }
-    if (!line.noun.empty() && line.rpc.method.empty()) {
-        fmt::print("{}", tools::verb_list(line.noun, tools::all_method_help()));
-        return 0;
-    }
-    if (!line.noun.empty() || app.got_subcommand("rpc"))
-        return run_rpc(line);
-    return run_status(line.socket, line.status.interval, line.status.as_json);
 }

@@ -2,7 +2,10 @@
 """causeway apply, diff and export-config against a real gateway."""
 
 import json
+import os
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,3 +175,50 @@ def test_a_mistake_in_the_file_is_found_before_anything_is_done(gateway, exporte
         assert "there is no method 'nvmf_subsystem_add_hosts' (did you mean 'nvmf_subsystem_add_host'?)" in ran.stderr
         assert causeway(gateway, command, tmp_path / "absent", status=2).stderr.endswith("No such file or directory\n")
     assert sorted_calls(gateway.save()) == []
+
+
+def test_an_answer_of_another_form_is_an_error(tmp_path):
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def answer():
+            with listener.accept()[0] as client:
+                request = json.loads(client.recv(65536))
+                client.sendall(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}).encode() + b"\n")
+                client.recv(1)  # until it goes
+
+        gateway = threading.Thread(target=answer)
+        gateway.start()
+        ran = subprocess.run([str(places.binary("tools/causeway")), "export-config", "-s", path],
+                             capture_output=True, text=True, timeout=60)
+        gateway.join()
+    assert ran.returncode == 2, (ran.returncode, ran.stderr)
+    assert "not of the expected form" in ran.stderr
+
+
+def test_an_export_writes_into_a_pipe_and_leaves_it_there(gateway, tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert causeway(gateway, "export-config", link).stdout == ""
+    assert link.is_symlink() and pipe.is_fifo()
+    reader.join()
+    assert json.loads(read[0]) == gateway.save()
+
+
+def test_other_names_of_a_device_are_no_difference(gateway, tmp_path):
+    uuid = "4c4c4544-0035-5910-804a-b5c04f444d33"
+    file = tmp_path / "wished.json"
+    file.write_text(json.dumps({"subsystems": [{"subsystem": "nvmf", "config": [
+        {"method": "bdev_null_create", "params": {"name": "N", "block_size": 512, "num_blocks": 8, "uuid": uuid}},
+        {"method": "bdev_set_qos_limit", "params": {"name": uuid.upper(), "rw_ios_per_sec": 9000}},
+        {"method": "nvmf_create_subsystem", "params": {"nqn": NQN + "a"}},
+        {"method": "nvmf_subsystem_add_ns", "params": {"nqn": NQN + "a", "namespace": {"bdev_name": uuid}}}]}]}))
+    causeway(gateway, "apply", file)
+    causeway(gateway, "diff", file)
+    assert causeway(gateway, "apply", "--remove", file).stdout == "nothing is to be done\n"
