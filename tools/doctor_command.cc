@@ -1,69 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/printable.h"
-#include "core/unique_fd.h"
 #include "tools/doctor.h"
+#include "tools/run_program.h"
 #include "tools/target_command.h"
 
-#include <csignal>
 #include <cstdlib>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <iterator>
 #include <memory>
-#include <poll.h>
-#include <spawn.h>
 #include <sys/timex.h>
-#include <sys/wait.h>
-
-extern char** environ;
 
 namespace causeway::tools {
 
 namespace {
-
-constexpr int program_time_limit_ms = 5000;
-
-/// Starts a program whose output goes to `to`; 0: there is none.
-pid_t start(const std::vector<std::string>& words, int to) {
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
-    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    std::vector<char*> argv;
-    for (const auto& word : words)
-        argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    pid_t pid = 0;
-    const int r = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    return r == 0 ? pid : 0;
-}
-
-/// What it prints, for as long as it has something to say in time.
-std::optional<std::string> run_program(const std::vector<std::string>& words) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0)
-        return std::nullopt;
-    core::unique_fd read_end(ends[0]), write_end(ends[1]);
-    const pid_t pid = start(words, write_end.get());
-    write_end.reset();
-    if (pid == 0)
-        return std::nullopt;
-    std::string text;
-    char bytes[4096];
-    ssize_t n = 0;
-    do {
-        pollfd p{read_end.get(), POLLIN, 0};
-        n = ::poll(&p, 1, program_time_limit_ms) > 0 ? ::read(read_end.get(), bytes, sizeof bytes) : -1;
-        text.append(bytes, n > 0 ? static_cast<std::size_t>(n) : 0);
-    } while (n > 0);
-    if (n < 0)
-        ::kill(pid, SIGKILL);
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? std::optional(text) : std::nullopt;
-}
 
 std::optional<bool> clock_is_synchronised() {
     timex t{};
@@ -102,7 +51,7 @@ bool check_ceph(const arguments& a, const machine& m, findings& to) {
 
 int run(const arguments& a) {
     machine m;
-    m.run = run_program;
+    m.run = [](const std::vector<std::string>& words) { return run_program(words); };
     m.clock_is_synchronised = clock_is_synchronised;
     findings all{check_huge_pages(m), check_iommu(m), check_memlock(m)};
     add(all, check_rdma(m));
