@@ -246,6 +246,7 @@ core::task<> gateway::close() {
     co_await core::run_blocking(group_, [this] { metrics_.reset(); });
     core::timer limit(group_.control(), [this] { leave("devices or connections that are still open do not close"); });
     limit.arm_after(closing_limit);
+    co_await nvmf_.mirrors.stop();
     if (nvmf_.target)
         co_await nvmf_.target->shutdown();
     co_await close_devices(limit);

@@ -169,23 +169,18 @@ const declaration<add_listener_params> add_listener_method = {
             only<add_listener_params>("numa_id", -1, "queue pairs live on every core"),
         },
     .errors = {{error_code::parameters,
-                "there is no such subsystem or transport, the address is none of this machine's, or it is in use"}},
+                "there is no such subsystem or transport, the address is none of this machine's, or it is in use"},
+               {-EBUSY, "it is just being made beside a TCP listener (`--mirror-listeners`)"}},
 };
-
-/// The listener there, if it is the mirror of another one; nullptr: it is not.
-std::shared_ptr<const nvmf::listener> find_mirror(const nvmf_service& service, const nvmf::subsystem& s,
-                                                  const listen_address& at) {
-    const auto found = s.listeners().find_listener(at.normal());
-    if (!found || !service.mirrors.mirrored_by(s.nqn(), (**found)->at))
-        return nullptr;
-    return **found;
-}
 
 core::task<answer> add_listener(nvmf_service& service, add_listener_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
     if (const auto mirror = find_mirror(service, **s, p.at); mirror && !p.secure_channel) {
+        if (!service.mirrors.listens(p.nqn, mirror->at))
+            co_return refuse_errno(EBUSY, "the listener is just being made beside a TCP listener: try again",
+                                   mirror->at.text());
         service.mirrors.adopt(p.nqn, mirror->at);  // it is there already, and now it is the operator's own
         if (!mirror->ana)
             co_return ok();
@@ -225,10 +220,14 @@ core::task<answer> remove_listener(nvmf_service& service, remove_listener_params
         co_return refuse_parameters(fmt::format("{} stands beside {} (--mirror-listeners), and goes with it",
                                                 mirror->at.text(),
                                                 service.mirrors.mirrored_by(p.nqn, mirror->at)->text()));
-    const auto removed = co_await (*s)->listeners().remove(p.at.normal());
+    // Both at the same time: I/O that hangs on the connections of one does not let hosts come by the other.
+    core::one_shot<core::result<>> itself_removed;
+    core::detach((*s)->listeners().remove(p.at.normal()),
+                 [&itself_removed](core::result<> r) { itself_removed.set(std::move(r)); });
+    co_await service.mirrors.removed(*service.target, p.nqn, p.at.normal());
+    const auto removed = co_await itself_removed;
     if (!removed)
         co_return refuse_as(error_code::parameters, removed.error());
-    co_await service.mirrors.removed(*service.target, p.nqn, p.at.normal());
     co_return ok();
 }
 

@@ -4,6 +4,8 @@
 #include "rpc/ana_state_param.h"
 #include "rpc/nvmf_service.h"
 
+#include <fmt/format.h>
+
 namespace causeway::rpc {
 
 namespace {
@@ -27,14 +29,22 @@ const declaration<set_state_params> set_state_method = {
             optional("anagrpid", &set_state_params::anagrpid, "The group; 0: all."),
             tgt_name_field(&set_state_params::tgt_name),
         },
-    .errors = {{error_code::parameters,
-                "there is no such subsystem, listener or group, or the subsystem has no `ana_reporting`"}},
+    .errors =
+        {{error_code::parameters,
+          "there is no such subsystem, listener or group, the subsystem has no `ana_reporting`, or the listener stands "
+          "beside a TCP listener, whose states it has"}},
 };
 
 core::task<answer> set_state(nvmf_service& service, set_state_params p) {
     const auto s = find_subsystem(service, p.tgt_name, p.nqn);
     if (!s)
         co_return tl::make_unexpected(s.error());
+    if (const auto mirror = find_mirror(service, **s, p.at)) {
+        const std::string of = service.mirrors.mirrored_by(p.nqn, mirror->at)->text();
+        co_return refuse_parameters(
+            fmt::format("{} stands beside {} (--mirror-listeners), and has its ANA states: set those of {}",
+                        mirror->at.text(), of, of));
+    }
     const auto set = co_await (*s)->ana().set_state(p.at.normal(), p.ana_state, p.anagrpid);
     if (!set)
         co_return refuse_as(error_code::parameters, set.error());

@@ -56,6 +56,14 @@ nvmf::transport_address listen_address::normal() const {
     return a;
 }
 
+std::shared_ptr<const nvmf::listener> find_mirror(const nvmf_service& service, const nvmf::subsystem& s,
+                                                  const listen_address& at) {
+    const auto found = s.listeners().find_listener(at.normal());
+    if (!found || !service.mirrors.mirrored_by(s.nqn(), (**found)->at))
+        return nullptr;
+    return **found;
+}
+
 json to_json(const nvmf::transport_address& a) {
     return {{"trtype", a.trtype}, {"adrfam", a.adrfam}, {"traddr", a.traddr}, {"trsvcid", a.trsvcid}};
 }

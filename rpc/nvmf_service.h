@@ -88,6 +88,10 @@ struct listen_address {
 };
 extern const fields<listen_address> listen_address_fields;
 
+/// The listener there, if it is the mirror of another one; nullptr: it is not.
+std::shared_ptr<const nvmf::listener> find_mirror(const nvmf_service& service, const nvmf::subsystem& s,
+                                                  const listen_address& at);
+
 json to_json(const nvmf::transport_address& a);
 /// An element of nvmf_discovery_get_referrals, and the parameters that make the referral again.
 json to_json(const nvmf::referral& r);

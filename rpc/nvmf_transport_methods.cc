@@ -133,18 +133,18 @@ std::string complain(const create_params& p) {
     return {};
 }
 
-answer create(nvmf_service& service, create_params p) {
+core::task<answer> create(nvmf_service& service, create_params p) {
     const auto target = find_target(service, p.tgt_name);
     if (!target)
-        return tl::make_unexpected(target.error());
+        co_return tl::make_unexpected(target.error());
     if (auto wrong = complain(p); !wrong.empty())
-        return refuse_parameters(std::move(wrong));
+        co_return refuse_parameters(std::move(wrong));
     const auto kind = std::ranges::find(service.transport_kinds, upper_case(p.trtype), &nvmf::transport_kind::trtype);
     if (kind == service.transport_kinds.end())
-        return refuse_parameters("no such transport type: " + p.trtype + ": use one of " +
-                                 names_of(service.transport_kinds));
+        co_return refuse_parameters("no such transport type: " + p.trtype + ": use one of " +
+                                    names_of(service.transport_kinds));
     if ((*target)->find_transport(kind->trtype))
-        return refuse(error_code::internal, "transport type " + kind->trtype + " already exists");
+        co_return refuse(error_code::internal, "transport type " + kind->trtype + " already exists");
     if (p.small_cache != create_params::automatic && p.small_cache != 0)
         p.o.small_buffers = p.small_cache;
     if (p.large_cache != create_params::automatic && p.large_cache != 0)
@@ -152,11 +152,13 @@ answer create(nvmf_service& service, create_params p) {
 
     auto made = kind->make(**target, p.o, p.own);
     if (!made)
-        return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
+        co_return refuse_as(made.error().code == EINVAL ? error_code::parameters : error_code::internal, made.error());
     const auto added = (*target)->add_transport(std::move(*made));
     if (!added)
-        return refuse_as(added.error().code == EINVAL ? error_code::parameters : error_code::internal, added.error());
-    return ok();
+        co_return refuse_as(added.error().code == EINVAL ? error_code::parameters : error_code::internal,
+                            added.error());
+    co_await service.mirrors.complete(**target);  // of listeners that were there before their RDMA transport
+    co_return ok();
 }
 
 struct get_params {

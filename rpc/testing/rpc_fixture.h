@@ -60,6 +60,7 @@ class method_fixture {
     ~method_fixture() {
         if (nvmf.target)
             run([](method_fixture& w) -> core::task<bool> {
+                co_await w.nvmf.mirrors.stop();
                 co_await w.nvmf.target->shutdown();
                 co_return true;
             }(*this));
