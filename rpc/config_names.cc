@@ -131,7 +131,10 @@ void add_devices(std::string_view method, const json& params, config_names& name
         const std::string cluster = text(params, "cluster_name");
         names.lane = !cluster.empty() ? name_of("cluster", cluster)
                                       : name_of("client", text(params, "user_id") + object(params, "config").dump());
-        const std::string parts[] = {text(params, "pool_name"), text(params, "namespace"), text(params, "rbd_name")};
+        std::string rados_namespace = text(params, "namespace");
+        if (rados_namespace.empty())
+            rados_namespace = text(params, "namespace_name");  // another spelling
+        const std::string parts[] = {text(params, "pool_name"), rados_namespace, text(params, "rbd_name")};
         std::vector<std::string_view> path(std::begin(parts), std::end(parts));
         std::erase(path, "");
         names.makes.push_back(name_of("bdev", fmt::format("{}", fmt::join(path, "/"))));  // its alias

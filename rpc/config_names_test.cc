@@ -22,6 +22,11 @@ TEST(config_names, of_an_image_are_its_own_its_alias_and_its_cluster) {
     EXPECT_THAT(n.makes, ElementsAre("bdev Ceph0", "bdev rbd/ns/vm"));
     EXPECT_THAT(n.needs, ElementsAre("cluster ceph"));
     EXPECT_EQ(n.lane, "cluster ceph");
+    EXPECT_THAT(
+        names("bdev_rbd_create", R"({"pool_name": "rbd", "namespace_name": "ns", "rbd_name": "vm", "block_size": 512})")
+            .makes,
+        ElementsAre("bdev rbd/ns/vm"))
+        << "another spelling";
     EXPECT_EQ(names("bdev_rbd_register_cluster", R"({"name": "ceph"})").lane, n.lane);
 }
 
