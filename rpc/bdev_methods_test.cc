@@ -16,6 +16,12 @@ using bdev::test::request;
 
 constexpr int enodev = -19, eexist = -17, enoent = -2, einval = -22, ebusy = -16, enomem = -12;
 
+/// Threads of a cluster that never answers.
+struct no_threads final : core::blocking_executor {
+    void submit(std::function<void()> work) override { never_run.push_back(std::move(work)); }
+    std::vector<std::function<void()>> never_run;
+};
+
 class bdev_methods : public ::testing::Test {
   protected:
     bdev_methods() {
@@ -343,6 +349,34 @@ TEST_F(bdev_methods, a_saved_configuration_brings_the_same_devices_back) {
         good(c["method"].get<std::string>(), c["params"].dump());
     EXPECT_EQ(good("bdev_get_bdevs"), before);
     EXPECT_EQ(*config_.of("bdev"), saved);
+}
+
+TEST(bdev_rbd_clusters, the_fence_policy_is_saved_exactly_when_it_was_said) {
+    core::simulation s{1, 1};
+    no_threads silent;
+    bdev::registry devices{s.group()};
+    core::placement homes{s.group()};
+    ceph::clusters clusters{s.group(), silent};
+    bdev_rbd::disks disks{devices, clusters, homes};
+    device_kinds kinds;
+    saved_config config;
+    method_table methods;
+    config.add_subsystem("bdev", {});
+    bdev_rbd_service service{disks, clusters, ceph::fence_policy::offline};
+    add_bdev_rbd_methods(methods, config, kinds, service);
+    s.group().control().execute([&] {
+        for (const char* params : {R"({"name": "unsaid"})", R"({"name": "offline", "on_fenced": "offline"})",
+                                   R"({"name": "reconnect", "on_fenced": "reconnect"})"})
+            core::detach(methods.find("bdev_rbd_register_cluster")->call(json::parse(params)), [](const answer&) {});
+    });
+    s.run_for(1ms);
+    json saved;
+    const auto calls = config.of("bdev");
+    for (const json& call : *calls)
+        saved[call["params"]["name"].get<std::string>()] = call["params"].value("on_fenced", "");
+    EXPECT_EQ(saved, (json{{"unsaid", ""}, {"offline", "offline"}, {"reconnect", "reconnect"}}));
+    for (const char* name : {"unsaid", "offline", "reconnect"})
+        EXPECT_TRUE(bdev::test::run(s, clusters.remove(name)));
 }
 
 }  // namespace

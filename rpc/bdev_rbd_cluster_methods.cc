@@ -4,6 +4,7 @@
 #include "rpc/bdev_rbd_service.h"
 #include "rpc/secrets.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace causeway::rpc {
@@ -113,12 +114,21 @@ const declaration<name_params> unregister_method = {
     .errors = {{-ENOENT, "there is no client of that name"}, {-EBUSY, "images use it"}},
 };
 
+bool is_registered(const bdev_rbd_service& service, const std::string& name) {
+    return std::ranges::any_of(service.clusters.all(), [&](const auto& v) { return v.name == name; });
+}
+
 core::task<answer> add(bdev_rbd_service& service, register_params p) {
     if (auto refused = check_secrets(p.o.config_param, p.name))
         co_return tl::make_unexpected(std::move(*refused));
     take_time_limit(p.o);
     p.o.on_fenced = p.on_fenced.value_or(service.on_fenced);
     const std::string name = p.name;
+    if (!is_registered(service, name)) {
+        service.fence_policy_said.erase(name);
+        if (p.on_fenced)
+            service.fence_policy_said.insert(name);
+    }
     const auto added = co_await service.clusters.add(std::move(p.name), std::move(p.o));
     if (!added)
         co_return refuse(added.error());
@@ -184,7 +194,10 @@ const declaration<name_params> wait_method = {
 void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, bdev_rbd_service& service) {
     methods.add(register_method, [&service](register_params p) { return add(service, std::move(p)); });
     methods.add(unregister_method, [&service](name_params p) -> core::task<answer> {
-        co_return ok_if(co_await service.clusters.remove(std::move(p.name)));
+        const auto removed = co_await service.clusters.remove(p.name);
+        if (!is_registered(service, p.name))
+            service.fence_policy_said.erase(p.name);
+        co_return ok_if(removed);
     });
     methods.add(wait_method, [&service](name_params p) -> core::task<answer> {
         const auto waited = co_await service.clusters.wait_for_latest_osdmap(std::move(p.name));
@@ -195,8 +208,10 @@ void add_bdev_rbd_cluster_methods(method_table& methods, saved_config& config, b
         for (const auto& v : service.clusters.all()) {
             json params = {{"name", v.name}};
             write_client(params, v.options);
-            if (v.options.on_fenced != ceph::fence_policy::offline && service.on_fenced == ceph::fence_policy::offline)
-                params["on_fenced"] = reconnect;
+            // Exactly when it was said: what --on-fenced says at the next start decides otherwise.
+            params.erase("on_fenced");
+            if (service.fence_policy_said.contains(v.name))
+                params["on_fenced"] = value_reader<ceph::fence_policy>::show(v.options.on_fenced);
             calls.push_back(saved_config::call("bdev_rbd_register_cluster", std::move(params)));
         }
     });

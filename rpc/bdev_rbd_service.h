@@ -5,6 +5,10 @@
 #include "ceph/clusters.h"
 #include "rpc/bdev_service.h"
 
+#include <functional>
+#include <set>
+#include <string>
+
 namespace causeway::rpc {
 
 /// What the methods named bdev_rbd_… work on. Control reactor; outlives every call.
@@ -13,6 +17,7 @@ struct bdev_rbd_service {
     ceph::clusters& clusters;
     /// Of clients that are registered without saying it.
     ceph::fence_policy on_fenced = ceph::fence_policy::reconnect;
+    std::set<std::string, std::less<>> fence_policy_said{};  ///< the clients that were registered with one of their own
 };
 
 /// Creates and deletes images; registered clusters come first in a saved configuration. REQUIRES: the subsystem "bdev"
