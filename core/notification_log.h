@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -33,20 +34,39 @@ class notification_log {
         std::string context;
     };
 
+    /// Of hosts, at most half of it: one that comes and falls silent again and again hides nothing of the devices.
     void add(notification_type type, std::string context) {
-        bytes_ += context.size();
+        all_.count(context, +1);
+        if (is_of_host(type))
+            hosts_.count(context, +1);
         entries_.push_back({next_id_++, type, std::move(context)});
-        while (entries_.size() > capacity || bytes_ > max_bytes) {
-            bytes_ -= entries_.front().context.size();
-            entries_.pop_front();
-        }
+        while (hosts_.entries > capacity / 2 || hosts_.bytes > max_bytes / 2)
+            remove(std::ranges::find_if(entries_, [](const entry& e) { return is_of_host(e.type); }));
+        while (all_.entries > capacity || all_.bytes > max_bytes)
+            remove(entries_.begin());
     }
     /// In the order of their numbers.
     const std::deque<entry>& all() const noexcept { return entries_; }
 
   private:
+    struct usage {
+        std::size_t entries = 0, bytes = 0;  ///< of the contexts
+
+        void count(const std::string& context, int direction) noexcept {
+            entries += static_cast<std::size_t>(direction);
+            bytes += direction > 0 ? context.size() : -context.size();
+        }
+    };
+    static bool is_of_host(notification_type t) noexcept { return t == notification_type::host_keepalive_timeout; }
+    void remove(std::deque<entry>::iterator it) {
+        all_.count(it->context, -1);
+        if (is_of_host(it->type))
+            hosts_.count(it->context, -1);
+        entries_.erase(it);
+    }
+
     std::uint64_t next_id_ = 0;
-    std::size_t bytes_ = 0;  ///< of all contexts
+    usage all_, hosts_;
     std::deque<entry> entries_;
 };
 

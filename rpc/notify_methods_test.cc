@@ -86,5 +86,19 @@ TEST(notification_log, long_names_take_no_more_memory_than_there_is_for_them) {
     EXPECT_EQ(log.all().back().id, 99u);
 }
 
+TEST(notification_log, hosts_that_fall_silent_hide_nothing_of_the_devices) {
+    notification_log log;
+    for (std::size_t i = 0; i < notification_log::capacity / 2; ++i)
+        log.add(notification_type::bdev_register, fmt::format("Malloc{}", i));
+    for (std::size_t i = 0; i < 3 * notification_log::capacity; ++i)
+        log.add(notification_type::host_keepalive_timeout, fmt::format("host{}", i));
+    ASSERT_EQ(log.all().size(), notification_log::capacity);
+    EXPECT_EQ(log.all().front().context, "Malloc0");
+    EXPECT_EQ(log.all()[notification_log::capacity / 2 - 1].type, notification_type::bdev_register);
+    EXPECT_EQ(log.all().back().id, notification_log::capacity / 2 + 3 * notification_log::capacity - 1);
+    log.add(notification_type::host_keepalive_timeout, std::string(notification_log::max_bytes / 2, 'x'));
+    EXPECT_EQ(log.all().size(), notification_log::capacity / 2 + 1) << "nor with long names";
+}
+
 }  // namespace
 }  // namespace causeway::rpc
