@@ -151,7 +151,8 @@ core::task<core::result<>> clusters::wait_for_latest_osdmap(std::string name) {
         return true;
     };
     deadline_call<bool> call;
-    const auto waited = co_await call.run(std::move(threads), name + ": waiting for the latest OSD map", limit,
+    // Without the name: clients with the same options share their threads, and one call that hangs says it for all.
+    const auto waited = co_await call.run(std::move(threads), "waiting for the latest OSD map", limit,
                                           std::move(too_late), std::move(work));
     co_return waited ? core::result<>() : tl::make_unexpected(waited.error());
 }

@@ -185,6 +185,7 @@ const declaration<name_params> wait_method = {
     .parameters = name_field("The client, by the name of bdev_rbd_register_cluster."),
     .errors = {{-ENOENT, "there is no client of that name"},
                {-EAGAIN, "it is being connected"},
+               {-EBUSY, "an earlier wait still hangs, of this client or of one with the same options"},
                {-ESHUTDOWN, "it is on the blocklist itself"},
                {-ETIMEDOUT, "the monitors do not answer"}},
 };
