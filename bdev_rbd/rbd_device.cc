@@ -81,12 +81,16 @@ const char* reason_of(int error, op operation) noexcept {
     }
 }
 
-core::log::event event_of(int error) noexcept {
+constexpr core::log::event failures[] = {core::log::event::image_lost, core::log::event::cluster_silent,
+                                         core::log::event::image_io_failed};
+
+/// Which of `failures`.
+std::size_t kind_of(int error) noexcept {
     switch (error) {
     case ENOENT:
-    case ENODEV: return core::log::event::image_lost;
-    case ETIMEDOUT: return core::log::event::cluster_silent;
-    default: return core::log::event::image_io_failed;
+    case ENODEV: return 0;
+    case ETIMEDOUT: return 1;
+    default: return 2;
     }
 }
 
@@ -117,7 +121,7 @@ rbd_device::rbd_device(options o, bdev::device_geometry g, bdev::device_capabili
           lease_.home(), image_->owner().operations(),
           [](const bdev::io& i) noexcept { return owner_of(i).cost_of(i); },
           [](bdev::io& i) noexcept { owner_of(i).issue(i); }),
-      age_limit_(lease_.home()), journaling_(info_.journaling()), held_(lease_.home()) {
+      age_limit_(lease_.home()), journaling_(info_.journaling()), held_(lease_.home()), told_bytes_(bytes(blocks())) {
     if (o.alias)
         add_alias(spec_.text());
     confirm_by_image();
@@ -329,14 +333,14 @@ void rbd_device::answer(bdev::io& i, std::int64_t librbd_result) noexcept {
 }
 
 void rbd_device::report(const bdev::io& i, std::int64_t librbd_result) noexcept {
-    static core::log::limiter limiter;
     if (librbd_result == -ESHUTDOWN)
         announce_fence();
     const auto error = static_cast<int>(-librbd_result);
-    core::log::peer_report(limiter, event_of(error), {{"device", name()}, {"image", spec_.text()}, {"error", error}},
-                           "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(),
-                           bdev::to_string(i.operation), i.length_blocks, i.offset_blocks,
-                           reason_of(error, i.operation));
+    const std::size_t kind = kind_of(error);
+    core::log::peer_report(
+        reports_[kind], failures[kind], {{"device", name()}, {"image", spec_.text()}, {"error", error}},
+        "{} ({}): {} of {} blocks at {} failed: {}", name(), spec_.text(), bdev::to_string(i.operation),
+        i.length_blocks, i.offset_blocks, reason_of(error, i.operation));
 }
 
 /// Any thread, as long as the device is not closed: its end waits for this message.
@@ -393,7 +397,7 @@ core::task<> rbd_device::read_size() {
         });
         size_read_ = size ? core::result<>() : tl::make_unexpected(size.error());
         if (size)
-            set_bytes(*size);
+            take_size(*size);
         else if (size.error().code == ESHUTDOWN)
             announce_fence();  // librbd is notified by its watch, before any host's I/O
         else
@@ -403,10 +407,10 @@ core::task<> rbd_device::read_size() {
     work_ended_.notify_all();
 }
 
-void rbd_device::set_bytes(std::uint64_t size) {
-    const std::uint64_t before = bytes(blocks());
+void rbd_device::take_size(std::uint64_t size) {
     set_blocks(size >> block_shift_);
-    if (const std::uint64_t now = bytes(blocks()); now < before && on_shrunk)
+    const std::uint64_t now = bytes(blocks());
+    if (const std::uint64_t before = std::exchange(told_bytes_, now); now < before && on_shrunk)
         on_shrunk(before, now);
 }
 
@@ -456,7 +460,7 @@ core::task<core::result<>> rbd_device::resize_checked(resize_request wanted) {
     if (const auto may = check_resize(wanted, bytes(blocks()), cluster_bytes, name()); !may)
         co_return may;
     if (wanted.bytes >> block_shift_ < blocks())
-        set_bytes(wanted.bytes);  // no host may begin there any more
+        set_blocks(wanted.bytes >> block_shift_);  // no host may begin there any more
     co_return co_await core::run_on(*threads, [this, wanted] { return image_->resize(wanted.bytes, cancel_resize_); });
 }
 

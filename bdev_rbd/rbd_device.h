@@ -9,8 +9,10 @@
 #include "bdev_rbd/issue_queue.h"
 #include "bdev_rbd/resize_rules.h"
 #include "core/condition_variable.h"
+#include "core/log.h"
 #include "core/placement.h"
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,7 +70,8 @@ class rbd_device final : public bdev::device {
     /// Reads the size again, which others may have changed. Ends when blocks() has what was read then. ENOTSUP
     /// (read-only: librbd watches no header then), EBUSY (closing, being resized or reopened), what librbd answers.
     core::task<core::result<>> refresh_size();
-    /// Called when hosts have lost blocks at the end, with the sizes in bytes; may be empty.
+    /// Called when the image has become smaller, with the sizes in bytes; may be empty. Hosts lose the blocks at the
+    /// end as soon as a resize() begins, and get them back if that fails: then nothing is called.
     std::function<void(std::uint64_t before, std::uint64_t now)> on_shrunk;
 
     /// Where the image's header is, and the client that the image is open on.
@@ -148,7 +151,7 @@ class rbd_device final : public bdev::device {
 
     std::uint64_t bytes(std::uint64_t blocks) const noexcept { return blocks << block_shift_; }
     core::task<> read_size();
-    void set_bytes(std::uint64_t size);
+    void take_size(std::uint64_t size);
     core::task<core::result<>> watch_header(image& i);
     core::task<core::result<>> swap(std::unique_ptr<image>& fresh);
     void resume_held_io() noexcept;
@@ -174,8 +177,11 @@ class rbd_device final : public bdev::device {
     held_io held_;
     std::atomic<unsigned> reopened_{0};
     std::atomic<std::uint64_t> unanswered_changes_{0};
+    /// Of failed I/O, for each kind of event: no other image, and no other kind, holds a report of this one back.
+    std::array<core::log::limiter, 3> reports_;
     bool swapping_ = false;
     header_watch watch_;
+    std::uint64_t told_bytes_;  ///< the size that on_shrunk's listener knows
     bool reading_size_ = false;
     bool size_changed_again_ = false;
     core::result<> size_read_;  ///< how the last reading ended
