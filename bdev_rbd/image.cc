@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <endian.h>
+#include <fmt/format.h>
 #include <string_view>
 #include <vector>
 
@@ -165,12 +167,41 @@ core::result<std::uint64_t> image::size() const {
     const ceph::scoped_cpus here(client_->cpus());
     std::uint64_t bytes = 0;
     // librbd reads a changed header once, perhaps for a purpose of its own; if that fails, later calls are answered
-    // from memory as if nothing were wrong. So the cluster is asked directly whether it has fenced us.
-    if (const int r = rados_stat(io_, header_object().c_str(), &bytes, nullptr); r == -ESHUTDOWN)
-        return failure(r, "cannot read the image's header", spec_.text());
+    // from memory as if nothing were wrong. So the cluster is asked directly, too.
+    const auto stored = stored_size();
+    if (!stored && stored.error().code == ESHUTDOWN)
+        return stored;
     if (const int r = rbd_get_size(image_, &bytes); r < 0)
         return failure(r, "cannot read the image's size", spec_.text());
+    if (stored && *stored != bytes)
+        return core::fail(EAGAIN,
+                          fmt::format("the image has {} bytes now, and librbd still takes it for {}: try again, and if "
+                                      "that stays so, delete the device and create it again",
+                                      *stored, bytes),
+                          spec_.text());
     return bytes;
+}
+
+/// What the header says. Of images of the first format, which store it otherwise, only whether we may read it.
+core::result<std::uint64_t> image::stored_size() const {
+    const std::string header = header_object();
+    std::uint64_t bytes = 0;
+    if (info_.first_format) {
+        if (const int r = rados_stat(io_, header.c_str(), &bytes, nullptr); r < 0)
+            return failure(r, "cannot read the image's header", spec_.text());
+        return core::fail(ENOTSUP, "an image of the first format", spec_.text());
+    }
+    // In: the snapshot. Out: the order of the objects, a byte, and the size; both little-endian (cls_rbd).
+    const std::uint64_t no_snapshot = htole64(LIBRADOS_SNAP_HEAD);
+    char answer[1 + sizeof bytes];
+    const int r = rados_exec(io_, header.c_str(), "rbd", "get_size", reinterpret_cast<const char*>(&no_snapshot),
+                             sizeof no_snapshot, answer, sizeof answer);
+    if (r < 0)
+        return failure(r, "cannot read the image's header", spec_.text());
+    if (static_cast<std::size_t>(r) < sizeof answer)
+        return core::fail(EIO, "the image's header is too short", spec_.text());
+    std::memcpy(&bytes, answer + 1, sizeof bytes);
+    return le64toh(bytes);
 }
 
 core::result<std::uint64_t> image::features() const {

@@ -91,6 +91,7 @@ class image {
     core::result<> find_settings();
     core::result<> find_data_pool();
     std::string header_object() const;
+    core::result<std::uint64_t> stored_size() const;
 
     const std::shared_ptr<ceph::client> client_;
     const image_spec spec_;

@@ -3,6 +3,7 @@
 
 #include "bdev_rbd/testing/ceph_fixture.h"
 #include "core/log.h"
+#include "core/notification_log.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -270,6 +271,22 @@ TEST_F(RbdLifecycle, whoever_resizes_the_image_the_observer_hears_of_it) {
     EXPECT_TRUE(remove("Ceph0")) << "waits until the observer has let go";
 }
 
+TEST_F(RbdLifecycle, a_size_that_librbd_has_missed_is_not_taken_for_the_present_one) {
+    test_image image("missed", "16M");
+    const auto d = open(image);
+    ASSERT_TRUE(d);
+    EXPECT_TRUE(run(disks_.refresh_size("Ceph0")));
+    // As if its reading of a changed header had failed: nothing tells librbd of this.
+    const std::string header = "rados -p rbd setomapval rbd_header." + d->info().id + " size";
+    tool("printf '\\000\\000\\000\\002\\000\\000\\000\\000' | " + header);
+    const auto missed = run(disks_.refresh_size("Ceph0"));
+    ASSERT_FALSE(missed);
+    EXPECT_EQ(missed.error().code, EAGAIN) << missed.error().text();
+    tool("printf '\\000\\000\\000\\001\\000\\000\\000\\000' | " + header);
+    EXPECT_TRUE(run(disks_.refresh_size("Ceph0")));
+    EXPECT_TRUE(remove("Ceph0"));
+}
+
 TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_deletion) {
     constexpr std::uint64_t pebibyte = std::uint64_t{1} << 50;
     test_image image("mistyped", "64M",
@@ -281,6 +298,15 @@ TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_de
     EXPECT_EQ(refused.error().code, EFBIG);
     ASSERT_TRUE(run(disks_.resize("Ceph0", {.bytes = pebibyte, .force = true})));
     EXPECT_EQ(d->blocks(), pebibyte / 512);
+    const auto told = [&] {
+        std::ptrdiff_t count = 0;
+        on_control([&] {
+            count = std::ranges::count(core::notifications().all(), core::notification_type::bdev_shrink,
+                                       &core::notification_log::entry::type);
+        });
+        return count;
+    };
+    const auto before = told();
 
     auto shrink = start(disks_.resize("Ceph0", {.bytes = 64 << 20, .allow_shrink = true}));
     EXPECT_TRUE(eventually([&] { return d->blocks() == (64u << 20) / 512; })) << "hosts have lost the blocks";
@@ -289,6 +315,7 @@ TEST_F(RbdLifecycle, a_shrink_of_years_is_cancelled_by_the_next_resize_and_by_de
     ASSERT_FALSE(cancelled);
     EXPECT_EQ(cancelled.error().code, ECANCELED);
     EXPECT_EQ(d->blocks(), pebibyte / 512) << "and have them back";
+    EXPECT_EQ(told(), before) << "the image has never been smaller";
 
     shrink = start(disks_.resize("Ceph0", {.bytes = 64 << 20, .allow_shrink = true}));
     EXPECT_TRUE(eventually([&] { return d->blocks() == (64u << 20) / 512; }));
