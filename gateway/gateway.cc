@@ -178,6 +178,14 @@ core::task<core::result<>> gateway::initialize() {
     co_return core::result<>{};
 }
 
+/// As main() does where the start ends earlier: a collector of JSON gets nothing else.
+void gateway::tell_refusal(const std::string& why) {
+    if (core::log::get_format() == core::log::format::json)
+        core::log::error("{}", why);
+    else
+        fmt::print(stderr, "causewayd: {}\n", why);
+}
+
 /// On a plain thread, whose CPUs the threads of the HTTP server share.
 core::task<core::result<>> gateway::serve_metrics() {
     if (options_.metrics_address.empty())
@@ -201,7 +209,7 @@ core::task<> gateway::start_up() {
     core::log::notice("causewayd {}: JSON-RPC at {}", CAUSEWAY_VERSION, server_->path());
     if (const auto serving = co_await serve_metrics(); !serving) {
         outcome_ = outcome::not_started;
-        fmt::print(stderr, "causewayd: --metrics: {}\n", serving.error().text());
+        tell_refusal("--metrics: " + serving.error().text());
         core::detach(close());
     } else if (!options_.wait_for_rpc) {
         cycle_.hold();
@@ -211,7 +219,7 @@ core::task<> gateway::start_up() {
         cycle_.release();
         if (!replayed && !closing_) {
             outcome_ = outcome::not_started;
-            fmt::print(stderr, "causewayd: {}: {}\n", beginning_.source, replayed.error().text());
+            tell_refusal(fmt::format("{}: {}", beginning_.source, replayed.error().text()));
             core::detach(close());
         } else if (const auto complete = replay_.check_complete(); !complete) {
             core::log::warning("{}: {}", beginning_.source, complete.error().text());

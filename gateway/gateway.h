@@ -72,6 +72,7 @@ class gateway {
     core::task<> cancel_calls();
     core::task<bool> end_of_calls(core::nanoseconds limit);
     [[noreturn]] void leave(std::string_view why);
+    static void tell_refusal(const std::string& why);
 
     const options options_;
     std::optional<net::unix_listener> socket_;  ///< until the server has it

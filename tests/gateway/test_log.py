@@ -64,3 +64,12 @@ def test_a_start_that_is_refused_is_such_a_line_too(tmp_path):
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert "no such log flag: nothing" in json.loads(line)["message"]
+
+
+def test_a_start_that_fails_late_tells_it_in_such_a_line(tmp_path):
+    for options, why in [(("--metrics", "192.0.2.1:9"), "--metrics: "),
+                         (("--strict-config", "--json", configuration(tmp_path)), "keyring_file_add_key")]:
+        ended = run_to_end("--log-format", "json", *options, path=tmp_path / "rpc.sock")
+        assert ended.returncode == 1
+        messages = [json.loads(line)["message"] for line in ended.stderr.splitlines()]
+        assert any(why in message for message in messages), messages
