@@ -126,9 +126,10 @@ def test_many_connections_without_connect_do_not_stop_other_hosts(gateway, prese
         counters = gateway.counters()
         assert counters["evicting"] >= 530 + 3000 - STRANGERS_OF_ADDRESS
         assert sum(t["pending_data_buffer"] for t in pending(gateway)) == 0
-        assert sockets_of(gateway) < STRANGERS_OF_ADDRESS + 100
+        most = STRANGERS_OF_ADDRESS + 100    # some are being closed
+        assert sockets_of(gateway) < most
         if preset == "release":
-            assert kib_of(gateway) - before < 4 * STRANGERS_OF_ADDRESS
+            assert kib_of(gateway) - before < 4 * most
         assert gateway.end() == 0
     assert not gateway.socket.exists()
 
