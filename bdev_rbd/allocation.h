@@ -40,6 +40,8 @@ class allocation {
     }
     /// From now on it is counted again from time to time.
     void follow() { timer_.arm_every(period); }
+    /// No longer.
+    void unfollow() noexcept { timer_.cancel(); }
     /// Begins to count, unless the last count is younger than min_age or another one is under way.
     void refresh(image& i);
     /// Ends when the image is not used any more. A count that has not begun does not begin.

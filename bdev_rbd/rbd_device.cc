@@ -364,8 +364,8 @@ std::optional<std::uint64_t> rbd_device::allocated_blocks() {
 core::task<core::result<>> rbd_device::follow_size() {
     auto watching = co_await watch_header(*image_);
     if (watching)
-        core::detach(read_size());  // it may have changed since it was opened
-    if (allocated_blocks())         // counted when the first host asks
+        core::detach(read_size());        // it may have changed since it was opened
+    if (allocated_blocks() && !closing_)  // counted when the first host asks
         allocation_.follow();
     co_return watching;
 }
@@ -468,6 +468,7 @@ core::task<> rbd_device::close() {
     closing_ = true;
     on_fenced = nullptr;
     cancel_resize_ = true;
+    allocation_.unfollow();  // here, on the core of its timer: any thread may drop the last reference
     co_await drained();
     co_await allocation_.stop();
     co_await work_ended_.wait([this] { return !reading_size_ && !resizing_ && !swapping_; });
