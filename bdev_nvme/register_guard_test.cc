@@ -27,7 +27,17 @@ struct lost_window {
     std::byte* at;
 };
 
+/// ThreadSanitizer's runtime makes an atomic access itself and holds a lock of its own meanwhile: a handler of the
+/// signal that comes out of it waits for that lock for ever.
+#ifdef __SANITIZE_THREAD__
+constexpr bool may_fault_in_atomics = false;
+#else
+constexpr bool may_fault_in_atomics = true;
+#endif
+
 TEST(register_guard, a_window_that_is_gone_reads_all_ones_and_takes_writes) {
+    if (!may_fault_in_atomics)
+        GTEST_SKIP();
     lost_window w;
     ASSERT_TRUE(guard_registers({w.at, w.bytes}));
     EXPECT_EQ(read_shared<std::uint32_t>(w.at), all_ones);
@@ -37,6 +47,8 @@ TEST(register_guard, a_window_that_is_gone_reads_all_ones_and_takes_writes) {
 }
 
 TEST(register_guard_death, a_bus_error_elsewhere_ends_the_process) {
+    if (!may_fault_in_atomics)
+        GTEST_SKIP();
     lost_window guarded, other;
     ASSERT_TRUE(guard_registers({guarded.at, guarded.bytes}));
     EXPECT_DEATH(write_shared<std::uint32_t>(other.at, 1), "");  // by the signal, or by a sanitizer that says so
