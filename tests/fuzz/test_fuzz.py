@@ -17,7 +17,7 @@ if os.environ.get("CAUSEWAY_LONG"):
     SECONDS = {fuzzer: 300 for fuzzer in SECONDS}
 
 LEAST_EXECUTIONS = {"rdma_capsule_fuzzer": 1000, "sgl_fuzzer": 50000, "rdma_private_data_fuzzer": 50000,
-                    "tcp_pdu_fuzzer": 50000, "tcp_stream_fuzzer": 200, "nvme_controller_fuzzer": 150,
+                    "tcp_pdu_fuzzer": 10000, "tcp_stream_fuzzer": 200, "nvme_controller_fuzzer": 150,
                     "auth_exchange_fuzzer": 500}
 """In that time, of a build that does not optimize, on a machine that does much else. Fewer means that it did not do what it is for."""
 

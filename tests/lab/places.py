@@ -14,7 +14,7 @@ INSIDE = Path(__file__).resolve().parent / "inside"
 """What runs inside a guest."""
 
 RUNS_KEPT = 8
-"""The number of runs whose logs are kept."""
+"""The number of ended runs whose logs are kept."""
 
 
 def binary(name: str) -> Path:
@@ -34,7 +34,7 @@ class Run:
         self.folder = LAB / "run" / self.name
         self.logs = LAB / "logs" / self.name
         _remove_abandoned(LAB / "run")
-        _remove_oldest(LAB / "logs", RUNS_KEPT)
+        _remove_oldest(LAB / "logs", LAB / "run", RUNS_KEPT)
         self.folder.mkdir(parents=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder)
@@ -81,7 +81,8 @@ def _remove_abandoned(runs: Path) -> None:
             os.close(lock)
 
 
-def _remove_oldest(logs: Path, keep: int) -> None:
-    folders = [folder for folder in logs.iterdir() if folder.is_dir()] if logs.is_dir() else []
+def _remove_oldest(logs: Path, runs: Path, keep: int) -> None:
+    """Not those of a run that still has its folder: its programs write there."""
+    folders = [folder for folder in logs.iterdir() if folder.is_dir() and not (runs / folder.name).exists()] if logs.is_dir() else []
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime)[:-keep]:
         shutil.rmtree(folder, ignore_errors=True)
