@@ -2,6 +2,7 @@
 #include "core/log_event.h"
 
 #include "core/log_writer.h"
+#include "core/testing/printed_log.h"
 
 #include <algorithm>
 #include <chrono>
@@ -14,16 +15,9 @@ namespace causeway::core::log {
 namespace {
 
 using namespace std::chrono_literals;
+using test::printed;
 
 constexpr std::chrono::system_clock::time_point at{1'767'225'600'000'042us};  // 2026-01-01, and 42 us
-
-std::string printed(const std::function<void()>& f) {
-    flush();
-    ::testing::internal::CaptureStderr();
-    f();
-    EXPECT_TRUE(flush());
-    return ::testing::internal::GetCapturedStderr();
-}
 
 struct log_event : ::testing::Test {
     log_event() { set_timestamps(false); }

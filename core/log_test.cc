@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/log.h"
 
+#include "core/testing/printed_log.h"
 #include "core/testing/unread_stderr.h"
 
 #include <algorithm>
@@ -20,13 +21,7 @@ namespace {
 flag test_flag("log_test");
 flag other_flag("log_test_other");
 
-std::string printed(const std::function<void()>& f) {
-    flush();
-    ::testing::internal::CaptureStderr();
-    f();
-    EXPECT_TRUE(flush());
-    return ::testing::internal::GetCapturedStderr();
-}
+using test::printed;
 
 struct log_test : ::testing::Test {
     log_test() { set_timestamps(false); }
