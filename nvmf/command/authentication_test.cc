@@ -16,27 +16,9 @@ using state = auth_exchange::state;
 constexpr std::uint32_t kato_ms = 10'000;
 constexpr std::uint32_t atr = std::uint32_t{nvme::authreq_in_band} << 16;
 
-nvme::authentication_command auth_command(nvme::fctype type, std::size_t length) {
-    nvme::authentication_command c{};
-    c.opcode = nvme::fabrics_opcode;
-    c.type = nvme::to_underlying(type);
-    c.spsp0 = c.spsp1 = 1;
-    c.secp = nvme::secp_nvme;
-    c.length = static_cast<std::uint32_t>(length);
-    return c;
-}
-nvme::command auth_send_of(std::size_t length) {
-    return std::bit_cast<nvme::command>(auth_command(nvme::fctype::authentication_send, length));
-}
-nvme::command auth_receive_of(std::size_t length) {
-    return std::bit_cast<nvme::command>(auth_command(nvme::fctype::authentication_receive, length));
-}
 bytes raw_bytes(const auth::bytes& b) {
     const auto view = std::as_bytes(std::span(b));
     return {view.begin(), view.end()};
-}
-std::shared_ptr<const key> make_key(std::string_view text) {
-    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
 }
 
 class authentication : public testing::Test {

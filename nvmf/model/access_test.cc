@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "nvmf/testing/dhchap_host.h"
 #include "nvmf/testing/subsystem_fixture.h"
 
 namespace causeway::nvmf::test {
 namespace {
 
 using access_control = subsystem_control;
-
-std::shared_ptr<const key> make_key(std::string_view text) {
-    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
-}
 
 TEST_F(access_control, hosts_come_onto_the_list_and_off_it) {
     w.run(s.access().set_allow_any_host(false));

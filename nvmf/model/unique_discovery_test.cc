@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The discovery subsystem under a name of its own (TP 8013), beside the well-known one.
 
-#include "nvmf/model/keyring.h"
 #include "nvmf/testing/dhchap_host.h"
 #include "nvmf/testing/target_fixture.h"
 
@@ -11,17 +10,11 @@
 #include "nvme/nqn.h"
 #include "nvme/text.h"
 
-#include <bit>
-
 namespace causeway::nvmf::test {
 namespace {
 
 const std::string well_known(nvme::discovery_nqn);
 const std::string unique = "nqn.2024-01.io.example:discovery-1";
-
-std::shared_ptr<const key> make_key(std::string_view text) {
-    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
-}
 
 class unique_discovery : public testing::Test {
   protected:
@@ -104,15 +97,6 @@ TEST_F(unique_discovery, hosts_authenticate_for_the_name_that_they_used) {
     subsystem& d = w.target.discovery();
     EXPECT_TRUE(w.run(d.listeners().add(here)));
     w.at_control([&] { EXPECT_TRUE(d.access().add_host(host_a, {.dhchap = make_key(key_of_a)})); });
-    const auto command = [](nvme::fctype type, std::size_t length) {
-        nvme::authentication_command c{};
-        c.opcode = nvme::fabrics_opcode;
-        c.type = nvme::to_underlying(type);
-        c.spsp0 = c.spsp1 = 1;
-        c.secp = nvme::secp_nvme;
-        c.length = static_cast<std::uint32_t>(length);
-        return std::bit_cast<nvme::command>(c);
-    };
     for (const std::string& name : {well_known, unique})
         for (const std::string& computed_for : {well_known, unique}) {
             SCOPED_TRACE(name + " " + computed_for);
@@ -120,10 +104,10 @@ TEST_F(unique_discovery, hosts_authenticate_for_the_name_that_they_used) {
             EXPECT_EQ(c.call(connect(0), raw(connect_data(name, host_a))).status(), sc::success);
             const auto send = [&](const auth::bytes& m) -> const capsule& {
                 const auto view = std::as_bytes(std::span(m));
-                return c.call(command(nvme::fctype::authentication_send, m.size()), bytes(view.begin(), view.end()));
+                return c.call(auth_send_of(m.size()), bytes(view.begin(), view.end()));
             };
             const auto receive = [&] {
-                const bytes& got = c.call_for(command(nvme::fctype::authentication_receive, 4096), 4096).data;
+                const bytes& got = c.call_for(auth_receive_of(4096), 4096).data;
                 auth::bytes m(got.size());
                 std::memcpy(m.data(), got.data(), got.size());
                 return m;

@@ -4,13 +4,19 @@
 // A host's end of DH-HMAC-CHAP for unit tests: each message on its own, so that a test may send them in any order and
 // change what it likes.
 
+#include "nvme/authentication.h"
+#include "nvme/fabrics.h"
+#include "nvmf/model/keyring.h"
 #include "wire/auth/dhchap_key.h"
 #include "wire/auth/diffie_hellman.h"
 #include "wire/auth/messages.h"
 #include "wire/auth/responses.h"
 
+#include <bit>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace causeway::nvmf::test {
 
@@ -20,6 +26,28 @@ inline constexpr std::string_view key_of_disks =
     "DHHC-1:02:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vcSEgBQ==:";
 inline constexpr std::string_view other_key =
     "DHHC-1:03:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P4zODhA=:";
+
+/// As the keyring has it.
+inline std::shared_ptr<const key> make_key(std::string_view text) {
+    return std::make_shared<const key>(key{"name", "/path", core::secret(text.begin(), text.end())});
+}
+
+// The commands that carry the messages, of `length` bytes.
+inline nvme::authentication_command auth_command(nvme::fctype type, std::size_t length) {
+    nvme::authentication_command c{};
+    c.opcode = nvme::fabrics_opcode;
+    c.type = nvme::to_underlying(type);
+    c.spsp0 = c.spsp1 = 1;
+    c.secp = nvme::secp_nvme;
+    c.length = static_cast<std::uint32_t>(length);
+    return c;
+}
+inline nvme::command auth_send_of(std::size_t length) {
+    return std::bit_cast<nvme::command>(auth_command(nvme::fctype::authentication_send, length));
+}
+inline nvme::command auth_receive_of(std::size_t length) {
+    return std::bit_cast<nvme::command>(auth_command(nvme::fctype::authentication_receive, length));
+}
 
 struct dhchap_host {
     std::string hostnqn, subnqn;
