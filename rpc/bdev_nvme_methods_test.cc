@@ -95,8 +95,8 @@ TEST_F(bdev_nvme_methods, a_controller_is_attached_and_its_namespaces_are_device
 
 TEST_F(bdev_nvme_methods, the_transport_is_spelt_as_operators_like_and_what_only_networks_know_changes_nothing) {
     EXPECT_EQ(good("bdev_nvme_attach_controller", R"({"name": "a", "trtype": "pcie", "traddr": "0000:00:04.0",
-        "adrfam": "IPv4", "trsvcid": "", "subnqn": "nqn.x", "hostnqn": "nqn.y", "hostaddr": "", "hostsvcid": "", "priority": "0",
-        "fabrics_connect_timeout_us": 5, "multipath": "disable", "hdgst": false, "ctrlr_loss_timeout_sec": 0,
+        "adrfam": "IPv4", "trsvcid": "", "subnqn": "nqn.x", "hostnqn": "nqn.y", "hostaddr": "",
+        "hostsvcid": "", "priority": "0", "fabrics_connect_timeout_us": 5, "multipath": "disable", "hdgst": false, "ctrlr_loss_timeout_sec": 0,
         "disable_sq_flow_control": true, "multipath_opts": {"policy": "active_active"}})")
                   .size(),
               2u);
@@ -286,7 +286,8 @@ TEST_F(bdev_nvme_methods, a_saved_configuration_brings_everything_back_in_order)
               (std::vector<std::string>{"bdev_nvme_set_options", "bdev_nvme_attach_controller",
                                         "bdev_nvme_attach_controller", "bdev_error_create", "bdev_nvme_set_hotplug"}));
     EXPECT_EQ(saved[0]["params"], json::parse(R"({"action_on_timeout": "none", "timeout_us": 1000,
-                                                  "timeout_admin_us": 30000000, "nvme_adminq_poll_period_us": 10000})"));
+                                                  "timeout_admin_us": 30000000,
+                                                  "nvme_adminq_poll_period_us": 10000})"));
     EXPECT_EQ(saved[1]["params"], json::parse(R"({"name": "Nvme0", "trtype": "PCIe", "traddr": "0000:00:04.0",
                                                   "max_bdevs": 5, "num_io_queues": 1})"));
     EXPECT_EQ(saved[2]["params"], json::parse(R"({"name": "Nvme1", "trtype": "PCIe", "traddr": "0000:00:05.0"})"));

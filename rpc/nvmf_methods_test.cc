@@ -449,7 +449,8 @@ TEST_F(nvmf_methods, a_saved_configuration_makes_the_same_again) {
              R"({"nqn": "nqn.2024-01.io.example:b", "serial_number": "S", "admin_label": "l", "dmrsl": 7, "wzsl": 3})");
     w.result("nvmf_subsystem_add_host", R"({"nqn": "nqn.2024-01.io.example:b", "host": "nqn.2024-01.io.example:h"})");
     w.result("nvmf_subsystem_add_ns", R"({"nqn": "nqn.2024-01.io.example:b", "namespace":
-             {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677", "ptpl_file": "/tmp/causeway-reservation-of-no-test"}})");
+             {"bdev_name": "Malloc1", "nsid": 5, "eui64": "0011223344556677",
+              "ptpl_file": "/tmp/causeway-reservation-of-no-test"}})");
     EXPECT_EQ(
         w.result("nvmf_get_subsystems", R"({"nqn": "nqn.2024-01.io.example:b"})")[0]["namespaces"][0]["ptpl_file"],
         json("/tmp/causeway-reservation-of-no-test"));

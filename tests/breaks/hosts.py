@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks in what decides which host may use what, and when: ANA, reservations, authentication, namespace masking, QoS and
-discovery. Each as in suite.py, with a filter that runs the tests of its subject.
+"""Breaks in what decides which host may use what, and when: ANA, reservations, authentication, namespace masking, QoS
+and discovery. Each as in suite.py, with a filter that runs the tests of its subject.
 """
 
 BREAKS = [
@@ -33,7 +33,8 @@ BREAKS = [
     # ---- Authentication.
     ("authentication: a second exchange has the challenge of the first", "nvmf/model/auth_exchange.cc",
      "    challenge_ = auth::random_bytes(auth::size_of(*hash_));\n",
-     "    if (challenge_.size() != auth::size_of(*hash_))\n        challenge_ = auth::random_bytes(auth::size_of(*hash_));\n",
+     "    if (challenge_.size() != auth::size_of(*hash_))\n"
+     "        challenge_ = auth::random_bytes(auth::size_of(*hash_));\n",
      "release", "nvmf/nvmf_test", "auth*"),
     ("authentication: properties are read and set before it", "nvmf/command/fabrics_commands.cc",
      '{0x00, "property_set",           admin, after, ', '{0x00, "property_set",           admin, unproven, ',
@@ -50,7 +51,8 @@ BREAKS = [
     ("masking: Identify shows a namespace before each core knows that the host sees it", "nvmf/model/visibility.cc",
      "    of.begin(after);\n", "    of.begin(after);\n    of.complete();\n    of.begin(after);\n",
      "release", "nvmf/nvmf_test", "*visib*"),
-    ("masking: a command that waits for its data runs on a namespace that was hidden meanwhile", "nvmf/model/nvm_namespace.cc",
+    ("masking: a command that waits for its data runs on a namespace that was hidden meanwhile",
+     "nvmf/model/nvm_namespace.cc",
      "    seen_by = std::move(hosts);\n    admission = new_admission;\n",
      "    seen_by = std::move(hosts);\n    static_cast<void>(new_admission);\n",
      "release", "nvmf/nvmf_test", "*visib*"),
@@ -62,7 +64,8 @@ BREAKS = [
 
     # ---- Discovery.
     ("discovery: hosts are told of changes of subsystems that they may not use", "nvmf/model/discovery.cc",
-     "    if (s.is_discovery() || s.access().allow_any_host()) {\n        at.changed", "    if (true) {\n        at.changed",
+     "    if (s.is_discovery() || s.access().allow_any_host()) {\n        at.changed",
+     "    if (true) {\n        at.changed",
      "release", "nvmf/nvmf_test", "*discovery*:async*"),
     ("discovery: a log that is read in parts changes between them", "nvmf/model/discovery.cc",
      "    if (offset == 0 || !page_)\n", "    if (true)\n",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway under a control plane like ceph-nvmeof's, with a cluster: clients, images, what fences it, what a restart keeps."""
+"""A gateway under a control plane like ceph-nvmeof's, with a cluster: clients, images, fencing, restarts."""
 
 import contextlib
 import errno
@@ -26,7 +26,8 @@ BLOCK = 512
 def started(cluster, folder, *options: str):
     """Its Ceph configuration is the target's environment: no call names a file."""
     folder.mkdir(exist_ok=True)
-    with Daemon(folder, *CORES, *options, build=places.BUILD, mib=384, environment={"CEPH_CONF": str(cluster.conf)}) as gateway:
+    environment = {"CEPH_CONF": str(cluster.conf)}
+    with Daemon(folder, *CORES, *options, build=places.BUILD, mib=384, environment=environment) as gateway:
         yield ControlPlane(gateway)
         if gateway.process.poll() is None:
             assert gateway.end() == 0, gateway.log.read_text()
@@ -82,7 +83,8 @@ def test_an_image_is_created_resized_and_deleted(cluster, tmp_path):
         cluster.rbd("resize", "--no-progress", "--allow-shrink", f"rbd/{image}", "--size", "8M")
         assert plane.call("bdev_rbd_resize", name=device, new_size=0) is True
         assert blocks_of(plane, device) == 8 * MIB // BLOCK
-        assert [(n["type"], n["ctx"]) for n in plane.notifications()] == [("bdev_shrink", f"{device},{64 * MIB},{8 * MIB}")]
+        said = [(n["type"], n["ctx"]) for n in plane.notifications()]
+        assert said == [("bdev_shrink", f"{device},{64 * MIB},{8 * MIB}")]
         assert plane.call("bdev_rbd_resize", name=device, new_size=0) is True, "nothing has changed"
         assert plane.notifications() == []
         with pytest.raises(RpcError, match="no such RBD device") as refused:
@@ -100,15 +102,15 @@ def test_the_size_of_a_read_only_image_is_not_claimed_to_have_been_read_again(cl
     with started(cluster, tmp_path / "gateway") as plane:
         plane.call("framework_wait_init")
         plane.add_cluster(CLUSTER, user_id="admin")
-        plane.call("bdev_rbd_create", name="disk", cluster_name=CLUSTER, pool_name="rbd", rbd_name=image, block_size=BLOCK,
-                   read_only=True)
+        plane.call("bdev_rbd_create", name="disk", cluster_name=CLUSTER, pool_name="rbd", rbd_name=image,
+                   block_size=BLOCK, read_only=True)
         with pytest.raises(RpcError, match="delete the device, and create it again") as refused:
             plane.call("bdev_rbd_resize", name="disk", new_size=0)
         assert refused.value.code == -errno.ENOTSUP
 
 
 def test_the_answered_address_fences_the_gateway(cluster, tmp_path):
-    """A failover: the monitors put the former owner on the blocklist, and the next one learns of it before it serves."""
+    """A failover: the monitors blocklist the former owner, and the next one learns of it before it serves."""
     image, its_uuid = image_of(cluster, features="layering,exclusive-lock"), str(uuid.uuid4())
     with (started(cluster, tmp_path / "former", "--on-fenced", "offline") as former,
           started(cluster, tmp_path / "next", "--on-fenced", "offline") as other):

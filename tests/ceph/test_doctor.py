@@ -9,12 +9,14 @@ from lab import places
 
 
 def checks(cluster, user, pool="rbd", image=None, status=0, limit=15):
-    words = [places.binary("tools/causeway"), "doctor", "--json", "--cluster-config", cluster.conf, "--user", user, "--pool", pool,
+    words = [places.binary("tools/causeway"), "doctor", "--json", "--cluster-config", cluster.conf, "--user", user,
+             "--pool", pool,
              "--time-limit", limit,
              *(["--image", image] if image else [])]
     ran = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=120)
     assert ran.returncode in (0, 1), ran.stderr
-    found = {c["check"]: c for c in json.loads(ran.stdout)["checks"] if "eph" in c["check"] or c["check"].startswith("RBD")}
+    checks = json.loads(ran.stdout)["checks"]
+    found = {c["check"]: c for c in checks if "eph" in c["check"] or c["check"].startswith("RBD")}
     failed = [c for c in found.values() if c["is"] == "fail"]
     assert bool(failed) == bool(status), found
     return found
@@ -22,7 +24,7 @@ def checks(cluster, user, pool="rbd", image=None, status=0, limit=15):
 
 @pytest.fixture(scope="module")
 def user(cluster, tmp_path_factory):
-    """Makes users whose keyring the cluster's configuration does not name, and says so in a configuration of their own."""
+    """Makes users whose keyring the cluster's configuration does not name; a configuration of their own does."""
     folder = tmp_path_factory.mktemp("users")
 
     class Users:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of docs/operations.md and of the README, run as they stand there against a real cluster; only names of this machine
-are replaced."""
+"""The commands of docs/operations.md and of the README, run as they stand there against a real cluster; only names of
+this machine are replaced."""
 
 import contextlib
 import json
@@ -35,7 +35,8 @@ class Service(Daemon):
 
 def shell(script: str, within: float = 120) -> subprocess.CompletedProcess:
     """Runs it to its end; what it has started ends with it, also when it takes too long."""
-    with subprocess.Popen([*processes.prefix(), "bash", "-euc", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    with subprocess.Popen([*processes.prefix(), "bash", "-euc", script], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, start_new_session=True) as bash:
         late = ""
         try:
@@ -64,7 +65,8 @@ class Machine:
 
     def here(self, text: str) -> str:
         """The command, with the names of this machine."""
-        names = {"/etc/ceph/ceph.conf": self.cluster.conf, "/etc/ceph/": f"{self.folder}/", "/etc/causeway": self.folder / "keys",
+        names = {"/etc/ceph/ceph.conf": self.cluster.conf, "/etc/ceph/": f"{self.folder}/",
+                 "/etc/causeway": self.folder / "keys",
                  "192.0.2.10": "127.0.0.1", "/run/causeway/rpc.sock": self.folder / "rpc.sock", "4420": self.ports[0],
                  "4421": self.ports[1], "--seconds 5": "--count 200 --json"}
         for name, ours in names.items():
@@ -90,7 +92,8 @@ class Machine:
 
     def start(self) -> Daemon:
         """As the service does."""
-        self.gateway = Service(self.folder, "-m", "0x3", "--state", str(self.folder / "state"), build=places.BUILD, mib=384)
+        self.gateway = Service(self.folder, "-m", "0x3", "--state", str(self.folder / "state"),
+                               build=places.BUILD, mib=384)
         self.gateway.__enter__()
         self.gateway.call("framework_wait_init")
         return self.gateway
@@ -186,7 +189,8 @@ def test_the_read_only_user_serves_reads_and_reservations(machine, users, image)
     assert "profile rbd pool" not in caps["osd"]
     machine.start()
     for line in _groups(document.of_section("First namespace"))[0]:
-        line = line.replace("user_id=causeway ", "user_id=causeway-ro ").replace("client.causeway.", "client.causeway-ro.")
+        line = line.replace("user_id=causeway ", "user_id=causeway-ro ")
+        line = line.replace("client.causeway.", "client.causeway-ro.")
         machine.run(line + " read_only=true" if "bdev_rbd_create" in line else line)
     assert machine.perf()["failed"] == 0
     with Host(machine.ports[0], 1, NQN, HOST) as host:
@@ -207,8 +211,9 @@ def test_its_keys_encrypt_and_authenticate(machine, users, image):
     assert {path.stat().st_mode & 0o777 for path in keys.iterdir()} == {0o600}
     secret = ("--dhchap-key", str(keys / "host1.dhchap"))
     assert machine.perf("--psk", str(keys / "host1.key"), *secret, port=machine.ports[1])["failed"] == 0
-    refused = subprocess.run([places.binary("tools/causeway"), "perf", "-a", "127.0.0.1", "-s", str(machine.ports[1]), "-n", NQN,
-                              "--hostnqn", HOST, "--psk", keys / "host1.key", "--count", "1"], capture_output=True, timeout=60)
+    refused = subprocess.run([places.binary("tools/causeway"), "perf", "-a", "127.0.0.1", "-s", str(machine.ports[1]),
+                              "-n", NQN, "--hostnqn", HOST, "--psk", keys / "host1.key", "--count", "1"],
+                             capture_output=True, timeout=60)
     assert refused.returncode != 0, "without its secret"
     assert machine.gateway.end() == 0
 
@@ -223,7 +228,8 @@ def test_a_backup_of_the_state_is_a_copy_of_a_file(machine, users, image):
     (machine.folder / "backup").mkdir()
     (machine.folder / "backup/config.json").write_bytes(backup)
     copy = next(line for line in document.of_section("Backup") if line.startswith("install"))
-    machine.run(copy.replace("backup/", f"{machine.folder}/backup/").replace("/var/lib/causeway", str(machine.folder / "state")))
+    copy = copy.replace("backup/", f"{machine.folder}/backup/")
+    machine.run(copy.replace("/var/lib/causeway", str(machine.folder / "state")))
     machine.start()
     assert machine.perf()["failed"] == 0
     assert machine.gateway.end() == 0
@@ -243,7 +249,8 @@ def test_the_short_way_of_the_readme_works(machine, cluster, tmp_path):
         PATH={places.BUILD}/gateway:{places.BUILD}/tools:$PATH
         ceph() {{ command ceph -c {cluster.conf} "$@"; }}
         rbd() {{ command rbd -c {cluster.conf} "$@"; }}
-        causewayd() {{ exec setpriv --pdeathsig KILL {places.BUILD}/gateway/causewayd --no-huge -u -s 384 -r {tmp_path}/rpc.sock "$@"; }}
+        causewayd() {{ exec setpriv --pdeathsig KILL {places.BUILD}/gateway/causewayd --no-huge -u \\
+            -s 384 -r {tmp_path}/rpc.sock "$@"; }}
         causeway() {{
             case $1 in
             rpc | status) command causeway "$1" -s {tmp_path}/rpc.sock "${{@:2}}" ;;
